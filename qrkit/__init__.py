@@ -1,0 +1,50 @@
+"""qrkit: ask a PACS, fetch what is needed, keep every answer as a table.
+
+``qrkit.open()`` gives a `Workspace`, which has everything else. Nothing is loaded before it is needed, so that
+``import qrkit`` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qrkit.errors import QrkitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qrkit.workspace import Workspace
+
+__all__ = ["QrkitError", "Workspace", "__version__", "open"]
+
+__version__ = "0.1.0"
+
+
+def open(folder: str | Path | None = None, **settings: str | int) -> Workspace:  # noqa: A001 - qrkit.open, as in gzip.open
+    """Open a workspace, and make it if it is new.
+
+    Parameters
+    ----------
+    folder
+        The workspace's folder; without it `QRKIT_WORKSPACE`, else a folder of the user's own.
+    **settings
+        Settings that win over `qrkit.toml` and the environment, such as ``ae_title="PHYSICS"``.
+
+    Raises
+    ------
+    InputError
+        If a setting is not valid.
+    StateUnavailable
+        If the state cannot be opened.
+    """
+    from qrkit.workspace import Workspace as Opened
+
+    return Opened.open(folder, **settings)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name == "Workspace":
+        from qrkit.workspace import Workspace as Opened
+
+        return Opened
+    raise AttributeError(f"qrkit has no {name}")

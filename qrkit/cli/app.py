@@ -1,0 +1,68 @@
+"""The commands of `qrkit`, put together, and what their errors look like."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from qrkit import __version__
+from qrkit.cli import asking, demo, history, jobs, nodes, retrieving, serving, tables
+from qrkit.errors import InputError, QrkitError
+
+app = typer.Typer(
+    name="qrkit",
+    help="Ask a PACS, fetch what is needed, keep every answer as a table.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def common(
+    *,
+    workspace: Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.")] = "",
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Take what may stand before every command."""
+    if version:
+        typer.echo(f"qrkit {__version__}")
+        raise typer.Exit
+    if workspace:
+        os.environ["QRKIT_WORKSPACE"] = workspace
+
+
+app.add_typer(nodes.app, name="nodes")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(history.app, name="queries")
+app.add_typer(tables.app, name="instances")
+app.command("echo")(asking.echo)
+app.command("find")(asking.find)
+app.command("retrieve")(retrieving.retrieve)
+app.command("sql")(tables.sql)
+app.command("serve")(serving.serve)
+app.command("demo")(demo.demo)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit status."""
+    try:
+        app(arguments)
+    except InputError as error:
+        return _fail(error, 2)
+    except QrkitError as error:
+        return _fail(error, 1)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    return 0
+
+
+def _fail(error: QrkitError, status: int) -> int:
+    print("qrkit: " + " ".join(str(error).split()), file=sys.stderr)  # noqa: T201 - the one line of an error
+    return status

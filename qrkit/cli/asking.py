@@ -1,0 +1,63 @@
+"""``qrkit echo`` and ``qrkit find``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
+from qrkit.cli.output import print_frame, say, stderr
+from qrkit.errors import InputError
+
+NOT_COMPLETE = 3
+
+
+@with_workspace
+def echo(
+    workspace: Workspace,
+    nodes: Annotated[list[str] | None, typer.Argument(help="Names of nodes; without any, all enabled ones.")] = None,
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Send C-ECHO to nodes, all at once; exit status 1 if any fails."""
+    answers = workspace.echo(*(nodes or []))
+    if not len(answers):
+        raise InputError("There are no nodes to echo.", advice="Add one: qrkit nodes add.")
+    shown = answers if form is not Format.TABLE else answers[["node", "ok", "association_ms", "round_trip_ms"]]
+    print_frame(shown, form, output)
+    failed = answers[~answers["ok"].astype(bool)]
+    for row in failed.itertuples():
+        say(f"{row.node}: {row.error} {row.advice}")
+    if len(failed):
+        raise typer.Exit(1)
+
+
+@with_workspace
+@with_filters
+def find(
+    workspace: Workspace,
+    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    *,
+    level: Annotated[str, typer.Option(help="patient, study, series or image.")] = "study",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    filters: dict[str, object],
+) -> None:
+    """Ask a node by C-FIND; exit status 3 if the answer may not be complete."""
+    with stderr.status(f"Asking {node} …"):
+        frame = workspace.find(node, level=level, **filters)
+    print_frame(frame, form, output)
+    told = frame.attrs["qrkit"]
+    coverage = told["coverage"]
+    say(f"{len(frame)} rows from {node}, {coverage['requests']} requests; kept as query {told['query_id']}.")
+    for report in coverage["filters"]:
+        blank = f", {report['blank_kept']} of them because blank" if report["blank_kept"] else ""
+        say(f"Local filter, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")
+    if told["warnings"]:
+        say(f"{len(told['warnings'])} values could not be read; see frame.attrs in Python.")
+    if not coverage["complete"]:
+        for why in coverage["why"]:
+            say(f"Not proven complete: {why}.")
+        raise typer.Exit(NOT_COMPLETE)

@@ -1,0 +1,163 @@
+"""``qrkit demo``: a PACS in a box, a query, a retrieve, tables and a chart, without network, root or peers."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from datetime import date, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import pandas as pd
+import tomli_w
+import typer
+from rich.console import Console
+
+import qrkit
+from qrkit.cli.exits import exit_for
+from qrkit.cli.options import Format
+from qrkit.cli.output import print_frame
+from qrkit.cli.progress import follow
+from qrkit.errors import InputError
+from qrkit.report.charts import modality_label, studies_per_day, write_chart
+from qrkit.settings import FILE_NAME
+from qrkit.simulator import Quirks, Simulator, small_hospital
+from qrkit.workspace import Workspace
+
+NODE = "demo"
+_DAYS = 60
+_STUDIES = 312
+_RECENT_DAYS = 14
+_SHOWN = ["StudyDate", "StudyTime", "ModalitiesInStudy", "StudyDescription", "AccessionNumber", "StationName"]
+_SQL = "SELECT Modality, count(*) AS files, sum(size) AS bytes FROM instances GROUP BY ALL ORDER BY ALL"
+_AE_TITLE = "QRKIT"
+
+console = Console(highlight=False)
+
+Folder = Annotated[Path, typer.Option("--workspace", help="Where the demo's workspace is left behind.")]
+QuirkOption = Annotated[list[str] | None, typer.Option("--quirk", help="Have the PACS misbehave, such as cap=50.")]
+
+
+def demo(
+    *,
+    workspace: Folder = Path("qrkit-demo"),
+    headless: Annotated[bool, typer.Option("--headless", help="End after the retrieve.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep the demo PACS running until Ctrl-C.")] = False,
+    seed: Annotated[int, typer.Option(help="Which hospital.")] = 1,
+    quirk: QuirkOption = None,
+) -> None:
+    """Ask and fetch from a simulated hospital: no network, no root, no PACS needed."""
+    del headless  # there is nothing after the retrieve that it would leave out
+    folder = workspace.absolute()
+    _settle_in(folder)
+    with ExitStack() as stack:
+        opened = stack.enter_context(qrkit.open(folder))
+        pacs = stack.enter_context(_hospital(opened, seed, quirk or []))
+        _add_node(opened, pacs)
+        console.print(f"[bold]A hospital in a box[/] answers as {pacs.ae_title} on 127.0.0.1:{pacs.port}.\n")
+        _echo(opened)
+        studies = _query(opened)
+        _retrieve(opened, studies)
+        _tables(opened, studies)
+        _what_next(folder, pacs if serve else None)
+        if serve:
+            _wait()
+
+
+def _settle_in(folder: Path) -> None:
+    """Make the demo's workspace: a port of its own, so that it meets no other, and a worker that soon leaves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / FILE_NAME
+    if not settings.exists():
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        values = {"ae_title": _AE_TITLE, "host": "127.0.0.1", "port": port, "worker_idle_exit": 5}
+        settings.write_text(tomli_w.dumps(values), encoding="utf-8")
+
+
+def _hospital(opened: Workspace, seed: int, quirks: list[str]) -> Simulator:
+    settings = opened.settings
+    try:
+        behaviour = Quirks.from_mapping(dict(text.partition("=")[::2] for text in quirks))
+    except ValueError as error:
+        raise InputError(f"The demo PACS cannot misbehave like that: {error}.") from error
+    return Simulator(
+        small_hospital(seed, until=date.today(), days=_DAYS, studies=_STUDIES),
+        quirks=behaviour,
+        destinations={settings.ae_title: ("127.0.0.1", settings.port)},
+    )
+
+
+def _add_node(opened: Workspace, pacs: Simulator) -> None:
+    address = {"host": "127.0.0.1", "port": pacs.port, "ae_title": pacs.ae_title}
+    if NODE in opened.nodes:
+        opened.nodes.edit(NODE, **address)
+    else:
+        opened.nodes.add(NODE, **address, description="the hospital in a box of qrkit demo")
+
+
+def _echo(opened: Workspace) -> None:
+    _step(f"qrkit echo {NODE}")
+    print_frame(opened.echo(NODE)[["node", "ok", "association_ms", "round_trip_ms"]], Format.TABLE)
+
+
+def _query(opened: Workspace) -> pd.DataFrame:
+    first = date.today() - timedelta(days=_DAYS)
+    _step(f"qrkit find {NODE} --from {first} --description-exclude imported")
+    studies = opened.find(NODE, date_from=first, description_exclude="imported")
+    print_frame(studies[_SHOWN].head(8), Format.TABLE)
+    coverage = studies.attrs["qrkit"]["coverage"]
+    proven = "complete" if coverage["complete"] else "not proven complete: " + "; ".join(coverage["why"])
+    console.print(f"[bold]{len(studies)} studies found[/], {proven}. The first 8 are shown.\n")
+    return studies
+
+
+def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
+    """Fetch the dose reports of the last days by C-GET, then one whole study by C-MOVE."""
+    first = date.today() - timedelta(days=_RECENT_DAYS)
+    _step(f"qrkit find {NODE} --level series --modality SR --from {first}")
+    reports = opened.find(NODE, level="SERIES", modalities="SR", date_from=first)
+    console.print(f"[bold]{len(reports)} structured report series[/] in {_RECENT_DAYS} days.\n")
+    _fetch(opened, reports, "get")
+    is_ct = studies["ModalitiesInStudy"].map(modality_label) == "CT"
+    _fetch(opened, studies[is_ct].tail(1), "move")
+
+
+def _fetch(opened: Workspace, rows: pd.DataFrame, method: str) -> None:
+    if not len(rows):
+        return
+    _step(f"qrkit retrieve {NODE} --from-query {rows.attrs['qrkit']['query_id'][:8]}… --method {method}")
+    exit_for(follow(opened.retrieve(rows, method=method)))
+    console.print()
+
+
+def _tables(opened: Workspace, studies: pd.DataFrame) -> None:
+    _step(f'qrkit sql "{_SQL}"')
+    print_frame(opened.sql(_SQL), Format.TABLE)
+    chart = write_chart(studies_per_day(studies), opened.settings.workspace / "studies_per_day.html")
+    console.print(f"[bold]{len(opened.files)} files stored[/] in {opened.files.folder}")
+    console.print(f"Chart: {chart}\n")
+
+
+def _what_next(folder: Path, pacs: Simulator | None) -> None:
+    where = f"--workspace {folder}"
+    console.print("[bold]Try next[/]")
+    console.print(f"  qrkit queries list {where}")
+    console.print(f"  qrkit instances list --modality SR {where}")
+    if pacs is None:
+        console.print("  qrkit demo --serve          [dim]keeps the hospital running, so that these work:[/]")
+    console.print(f"  qrkit find {NODE} --modality CT --description-include chest {where}")
+    console.print("  qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS   [dim]your own[/]")
+
+
+def _wait() -> None:
+    console.print("\nThe hospital runs until Ctrl-C.")
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+
+
+def _step(command: str) -> None:
+    console.print(f"[dim]$ {command}[/]")

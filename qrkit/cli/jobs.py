@@ -1,0 +1,84 @@
+"""``qrkit jobs``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qrkit.cli.exits import exit_for
+from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
+from qrkit.cli.output import print_frame, print_json, say
+from qrkit.cli.progress import follow
+
+app = typer.Typer(help="Retrieve jobs, which the worker runs.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Id of the job.")]
+
+
+@app.command("list")
+@with_workspace
+def list_jobs(
+    workspace: Workspace,
+    *,
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """List the newest jobs."""
+    print_frame(workspace.jobs.list(limit), form, output)
+
+
+@app.command("show")
+@with_workspace
+def show(
+    workspace: Workspace,
+    job_id: JobId,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Show a job and its items."""
+    job = workspace.jobs[job_id]
+    status = follow(job) if wait else job.status
+    if form is Format.JSON and output is None:
+        print_json(job.to_json())
+    else:
+        print_frame(job.items, form, output)
+    if wait:
+        exit_for(status)
+    else:
+        say(f"{status.state.value}: {status.stored} of {status.expected} objects stored.")
+
+
+@app.command("cancel")
+@with_workspace
+def cancel(workspace: Workspace, job_id: JobId) -> None:
+    """End a job; what has come stays."""
+    workspace.jobs[job_id].cancel()
+    say(f"Job {job_id} was asked to end.")
+
+
+@app.command("pause")
+@with_workspace
+def pause(workspace: Workspace, job_id: JobId) -> None:
+    """Let no more items of a job start."""
+    workspace.jobs[job_id].pause()
+    say(f"Job {job_id} pauses after the items under way.")
+
+
+@app.command("resume")
+@with_workspace
+def resume(workspace: Workspace, job_id: JobId) -> None:
+    """Let a paused job go on."""
+    workspace.jobs[job_id].resume()
+    say(f"Job {job_id} goes on.")
+
+
+@app.command("retry")
+@with_workspace
+def retry(workspace: Workspace, job_id: JobId) -> None:
+    """Queue again what failed, is incomplete or was cancelled."""
+    count = workspace.jobs[job_id].retry()
+    say(f"{count} items of job {job_id} are queued again.")

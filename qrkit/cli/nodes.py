@@ -1,0 +1,139 @@
+"""``qrkit nodes``."""
+
+from __future__ import annotations
+
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qrkit.cli.options import Command, Format, FormatOption, OutputOption, Workspace, signed, with_workspace
+from qrkit.cli.output import print_frame, print_json, say
+from qrkit.errors import InputError
+from qrkit.node import node_to_mapping
+
+app = typer.Typer(help="The PACS, modalities and stores to talk to.", no_args_is_help=True)
+
+_TIMEOUTS = ("connect", "association", "response", "inactivity")
+_TEXTS = {
+    "host": "Host name or address.",
+    "ae_title": "Its AE title.",
+    "calling_ae_title": "AE title by which it knows us, if not the workspace's own.",
+    "description": "For people.",
+    "information_model": "patient-root, study-root or patient-study-only.",
+    "method": "Preferred retrieve method: auto, get or move.",
+    "move_destination": "AE title to which it sends, if not the workspace's own.",
+    "character_set": "SpecificCharacterSet of answers that name none.",
+}
+_SWITCHES = {
+    "can_find": "It may be queried.",
+    "can_get": "It may be asked by C-GET.",
+    "can_move": "It may be asked by C-MOVE.",
+    "can_store": "It takes objects, as a C-MOVE destination.",
+    "enabled": "It is in use.",
+}
+
+Name = Annotated[str, typer.Argument(help="Name of the node.")]
+
+
+def _with_settings(command: Command) -> Command:
+    """Give a command all settings of a node, as its argument `settings`: those that were given."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the command's own
+        names = [name for name in _OPTIONS if name in options]
+        given = {name: value for name in names if (value := options.pop(name)) is not None}
+        seconds = {name: given.pop(f"{name}_timeout") for name in _TIMEOUTS if f"{name}_timeout" in given}
+        command(*arguments, settings=given | ({"timeouts": seconds} if seconds else {}), **options)
+
+    return signed(run, command, replaced="settings", added={name: (kind, None) for name, kind in _OPTIONS.items()})
+
+
+_OPTIONS: dict[str, Any] = {
+    **{name: Annotated[str | None, typer.Option(help=text)] for name, text in _TEXTS.items()},
+    **{name: Annotated[bool | None, typer.Option(help=text)] for name, text in _SWITCHES.items()},
+    "port": Annotated[int | None, typer.Option(help="Its DICOM port.")],
+    "associations": Annotated[int | None, typer.Option(help="Most associations at once.")],
+    "pause": Annotated[float | None, typer.Option(help="Seconds between two requests.")],
+    **{
+        f"{name}_timeout": Annotated[float | None, typer.Option(help=f"The {name} timeout, in seconds.")]
+        for name in _TIMEOUTS
+    },
+}
+
+
+@app.command("add")
+@with_workspace
+@_with_settings
+def add(workspace: Workspace, name: Name, *, settings: dict[str, Any]) -> None:
+    """Add a node: qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS."""
+    node = workspace.nodes.add(name, **settings)
+    say(f"Added {node.name}: {node.ae_title} at {node.host}:{node.port}. Try it: qrkit echo {node.name}")
+
+
+@app.command("edit")
+@with_workspace
+@_with_settings
+def edit(workspace: Workspace, name: Name, *, settings: dict[str, Any]) -> None:
+    """Change some settings of a node; the others stay."""
+    if not settings:
+        raise InputError("Nothing to change was given.", advice="See: qrkit nodes edit --help.")
+    workspace.nodes.edit(name, **settings)
+    say(f"Changed {name}: {', '.join(settings)}.")
+
+
+@app.command("list")
+@with_workspace
+def list_nodes(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
+    """List the nodes."""
+    frame = workspace.nodes.list()
+    shown = [
+        "name",
+        "host",
+        "port",
+        "ae_title",
+        "can_find",
+        "can_get",
+        "can_move",
+        "can_store",
+        "enabled",
+        "description",
+    ]
+    print_frame(frame[shown] if form is Format.TABLE else frame, form, output)
+
+
+@app.command("show")
+@with_workspace
+def show(workspace: Workspace, name: Name) -> None:
+    """Show all settings of a node, as JSON."""
+    print_json(node_to_mapping(workspace.nodes[name]))
+
+
+@app.command("remove")
+@with_workspace
+def remove(workspace: Workspace, name: Name) -> None:
+    """Remove a node; its queries, jobs and objects stay."""
+    workspace.nodes.remove(name)
+    say(f"Removed {name}; what was asked of it and fetched from it stays.")
+
+
+@app.command("export")
+@with_workspace
+def export(
+    workspace: Workspace, file: Annotated[Path | None, typer.Argument(help="A file; without it, stdout.")] = None
+) -> None:
+    """Write all nodes as TOML."""
+    text = workspace.nodes.export(file)
+    if file is None:
+        typer.echo(text, nl=False)
+
+
+@app.command("import")
+@with_workspace
+def import_nodes(
+    workspace: Workspace, file: Annotated[Path, typer.Argument(help="A file that export wrote.")]
+) -> None:
+    """Add the nodes of a TOML file, all or none; one that is there is changed."""
+    nodes = workspace.nodes.import_(file)
+    say(f"{len(nodes)} nodes: {', '.join(node.name for node in nodes)}.")

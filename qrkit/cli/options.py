@@ -1,0 +1,130 @@
+"""Options that several commands share; a decorator adds them to a command's own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import qrkit
+from qrkit.errors import InputError
+from qrkit.workspace import Workspace
+
+
+class Format(StrEnum):
+    """How a table comes out."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How the table comes out.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.")]
+
+_WORKSPACE = Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.", show_default=False)]
+
+_TEXT_FILTERS = {
+    "date_from": ("--from", "First StudyDate: 2026-01-31, 20260131, today, yesterday."),
+    "date_until": ("--until", "Last StudyDate."),
+    "date": ("--date", "A single StudyDate."),
+    "time_from": ("--time-from", "First StudyTime, HHMM; needs a single day."),
+    "time_until": ("--time-until", "Last StudyTime, HHMM."),
+    "modalities": ("--modality", "Modality codes, such as CT,MR."),
+    "patient_id": ("--patient-id", "PatientID; * and ? are wildcards."),
+    "patient_name": ("--patient-name", "PatientName; * and ? are wildcards."),
+    "accession": ("--accession", "AccessionNumber."),
+    "study_uid": ("--study-uid", "StudyInstanceUID, or several parted by commas."),
+    "series_uid": ("--series-uid", "SeriesInstanceUID, or several parted by commas."),
+    "description_include": ("--description-include", "Keep studies whose description has one of: a,b."),
+    "description_exclude": ("--description-exclude", "Drop studies whose description has one of: a,b."),
+    "station_include": ("--station-include", "Keep those whose StationName has one of: a,b."),
+    "station_exclude": ("--station-exclude", "Drop those whose StationName has one of: a,b."),
+    "station_level": ("--station-level", "Which StationName is meant: study or series."),
+    "blank": ("--blank", "What include filters do with an empty value: keep or drop."),
+}
+
+Command = Callable[..., None]
+
+
+def with_workspace(command: Command) -> Command:
+    """Give a command ``--workspace``, and the open workspace as its first argument."""
+
+    @wraps(command)
+    def run(*arguments: Any, workspace: str, **options: Any) -> None:  # noqa: ANN401 - the command's own
+        with qrkit.open(workspace or None) as opened:
+            command(opened, *arguments, **options)
+
+    return signed(run, command, replaced="workspace", added={"workspace": (_WORKSPACE, "")})
+
+
+def with_filters(command: Command) -> Command:
+    """Give a command the filters of a query, as its argument `filters`: what `build_query` takes."""
+
+    @wraps(command)
+    def run(*arguments: Any, key: list[str], return_key: list[str], **options: Any) -> None:  # noqa: ANN401
+        filters = {name: options.pop(name) for name in _TEXT_FILTERS}
+        given: dict[str, object] = {name: value for name, value in filters.items() if value}
+        for name in ("study_uid", "series_uid"):
+            if name in given:
+                given[name] = str(given[name]).replace(",", "\\")
+        command(*arguments, filters={**given, **_keys(key), "return_keys": return_key}, **options)
+
+    added: dict[str, tuple[Any, object]] = {
+        name: (Annotated[str, typer.Option(option, help=text, show_default=False)], "")
+        for name, (option, text) in _TEXT_FILTERS.items()
+    }
+    added["key"] = (
+        Annotated[list[str], typer.Option("--key", help="Any matching key: Keyword=value; may be repeated.")],
+        [],
+    )
+    added["return_key"] = (
+        Annotated[list[str], typer.Option("--return-key", help="A further column; may be repeated.")],
+        [],
+    )
+    return signed(run, command, replaced="filters", added=added)
+
+
+def signed(run: Command, command: Command, *, replaced: str, added: Mapping[str, tuple[Any, object]]) -> Command:
+    """Write the signature that typer reads onto `run`: that of `command`, with one argument replaced by options.
+
+    Parameters
+    ----------
+    replaced
+        The argument of `command` that `run` makes of the options.
+    added
+        Their names, each with its annotation and default.
+    """
+    hints = inspect.get_annotations(command, eval_str=True)
+    own = [
+        one.replace(annotation=hints.get(one.name, one.annotation))
+        for one in inspect.signature(command).parameters.values()
+        if one.name != replaced
+    ]
+    new = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in added.items()
+    ]
+    run.__signature__ = inspect.Signature([*own, *new])  # type: ignore[attr-defined]  # a function may have one
+    run.__annotations__ = {one.name: one.annotation for one in [*own, *new]}
+    run.__dict__.pop("__wrapped__", None)
+    return run
+
+
+def _keys(pairs: list[str]) -> dict[str, str]:
+    keys = {}
+    for pair in pairs:
+        keyword, separator, value = pair.partition("=")
+        if not (separator and keyword.strip()):
+            raise InputError(f"--key takes Keyword=value, such as --key PatientSex=F, not {pair!r}.")
+        keys[keyword.strip()] = value
+    return keys
+
+
+__all__ = ["Format", "FormatOption", "OutputOption", "Workspace", "with_filters", "with_workspace"]

@@ -1,0 +1,130 @@
+"""What comes out: tables in four formats on stdout, words for people on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from qrkit.cli.options import Format
+from qrkit.errors import InputError
+
+SHOWN_ROWS = 100
+"""Rows of a table on the terminal; the other formats always have all."""
+
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Tell people something, on stderr."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_frame(frame: pd.DataFrame, form: Format, output: Path | None = None) -> None:
+    """Print a table, or write it to a file.
+
+    JSON is a list of objects, one per row: dates in ISO, what is missing null.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    if form is Format.TABLE and output is None:
+        _print_table(frame)
+        return
+    content = _encoded(frame, form)
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror}.") from error
+
+
+def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
+    if form is Format.PARQUET:
+        import io
+
+        buffer = io.BytesIO()
+        plain = frame.copy()
+        plain.attrs = {}
+        plain.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    if form is Format.JSON:
+        text = json.dumps(_records(frame), indent=2, ensure_ascii=False, default=str) + "\n"
+        return text.encode()
+    return _readable(frame).to_csv(index=False).encode()
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    readable = _readable(frame)
+    return [
+        {str(name): _plain(value) for name, value in row.items()}
+        for row in readable.astype("object").to_dict("records")
+    ]
+
+
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with dates as ISO texts: a date without a time of day, where it is one."""
+    columns = {}
+    for name in frame.columns:
+        column = frame[name]
+        if pd.api.types.is_datetime64_any_dtype(column):
+            is_day = (column.dropna() == column.dropna().dt.normalize()).all()
+            column = column.dt.strftime("%Y-%m-%d" if is_day else "%Y-%m-%dT%H:%M:%S")
+        columns[name] = column
+    return pd.DataFrame(columns, columns=frame.columns)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
+    if isinstance(value, list | dict | tuple):
+        return value
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _print_table(frame: pd.DataFrame) -> None:
+    """Print the first rows with the columns that have any value."""
+    console = Console(highlight=False)
+    filled = [name for name in frame.columns if not len(frame) or _has_values(frame[name])]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = _readable(frame[filled].head(SHOWN_ROWS))
+    for name in filled:
+        numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold", min_width=4)
+    for row in shown.astype("object").itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+    if len(frame) > SHOWN_ROWS:
+        say(f"The first {SHOWN_ROWS} of {len(frame)} rows; --format csv, json or parquet has all.")
+    hidden = [str(name) for name in frame.columns if name not in filled]
+    if hidden:
+        say(f"Empty columns not shown: {', '.join(hidden)}.")
+
+
+def _has_values(column: pd.Series[Any]) -> bool:
+    present = column.dropna()
+    return len(present) > 0 and not all(isinstance(value, str | list) and not value for value in present)
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - a cell
+    from rich.markup import escape
+
+    if isinstance(value, list):
+        return escape(str(len(value)) if value else "")
+    return "" if pd.isna(value) else escape(str(value))

@@ -1,0 +1,46 @@
+"""A job's progress on the terminal: objects, bytes, rate, time left."""
+
+from __future__ import annotations
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from qrkit.cli.output import say, stderr
+from qrkit.job import JobRow
+from qrkit.workspace import Job
+from qrkit.workspace.rate import Rate
+
+
+def follow(job: Job) -> JobRow:
+    """Show a job's progress on stderr until it ends; Ctrl-C leaves it running."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[volume]}"),
+        TimeRemainingColumn(),
+    )
+    rate = Rate()
+    with Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+        bar = bars.add_task("retrieve", total=None, volume="")
+
+        def show(status: JobRow) -> None:
+            rate.add(status.bytes)
+            bars.update(
+                bar,
+                description=status.state.value,
+                completed=status.stored,
+                total=status.expected or None,
+                volume=f"{status.bytes / 1e6:.1f} MB, {rate.per_second / 1e6:.1f} MB/s",
+            )
+
+        try:
+            return job.wait(on_progress=show)
+        except KeyboardInterrupt:
+            say(f"Job {job.job_id} goes on in the background. To end it: qrkit jobs cancel {job.job_id}")
+            raise

@@ -1,0 +1,63 @@
+"""``qrkit retrieve``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qrkit.cli.exits import exit_for
+from qrkit.cli.options import Format, Workspace, with_workspace
+from qrkit.cli.output import print_json, say
+from qrkit.cli.progress import follow
+from qrkit.errors import InputError
+from qrkit.workspace import Job
+
+Uids = Annotated[list[str] | None, typer.Option(help="UIDs, parted by commas or given repeatedly.")]
+
+
+@with_workspace
+def retrieve(
+    workspace: Workspace,
+    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    *,
+    study: Uids = None,
+    series: Uids = None,
+    from_query: Annotated[str, typer.Option(help="Id of a query: fetch all its rows.")] = "",
+    method: Annotated[str, typer.Option(help="auto, get or move.")] = "auto",
+    to: Annotated[str, typer.Option(help="A store node that shall receive by C-MOVE instead.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+) -> None:
+    """Fetch studies, series, or all rows of a query; exit status 3 if objects are missing."""
+    job = _queued(workspace, node, study=study, series=series, from_query=from_query, method=method, to=to)
+    if detach:
+        say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
+        if form is Format.JSON:
+            print_json(job.to_json())
+        return
+    status = follow(job)
+    if form is Format.JSON:
+        print_json(job.to_json())
+    exit_for(status)
+
+
+def _queued(
+    workspace: Workspace,
+    node: str,
+    *,
+    study: list[str] | None,
+    series: list[str] | None,
+    from_query: str,
+    **options: str,
+) -> Job:
+    studies, all_series = _uids(study), _uids(series)
+    if bool(from_query) == bool(studies or all_series):
+        raise InputError("Say what to retrieve: --study, --series or --from-query.")
+    if from_query:
+        return workspace.retrieve(workspace.queries.read(from_query), node=node, **options)
+    return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
+
+
+def _uids(given: list[str] | None) -> list[str]:
+    return [uid.strip() for text in given or [] for uid in text.split(",") if uid.strip()]

@@ -1,0 +1,52 @@
+"""``qrkit serve``: the worker in the foreground, or as it is started in the background."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import Annotated
+
+import typer
+
+from qrkit.cli.options import Workspace, with_workspace
+from qrkit.cli.output import say
+from qrkit.errors import WorkerError
+from qrkit.worker.logs import log_to_file
+from qrkit.worker.starting import LOG_FILE
+
+
+@with_workspace
+def serve(
+    workspace: Workspace,
+    *,
+    idle_exit: Annotated[float | None, typer.Option(help="Seconds without anything to do, then leave.")] = None,
+    background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
+) -> None:
+    """Run the worker and its Storage SCP, until stopped."""
+    handler = log_to_file(workspace.settings.workspace / LOG_FILE)
+    try:
+        _run(workspace, idle_exit=idle_exit, background=background)
+    finally:
+        logging.getLogger("qrkit").removeHandler(handler)
+        handler.close()
+
+
+def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> None:
+    settings = workspace.settings
+    if not background:
+        say(
+            f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {settings.port}."
+        )
+    while True:
+        worker = workspace.worker(needs_scp=not background)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())  # noqa: B023 - the worker of this turn is meant
+        try:
+            worker.run(idle_exit=idle_exit)
+        except WorkerError:
+            if background:  # another one was quicker, which is as good
+                return
+            raise
+        # a job that came while this worker left found it still there, and started no other
+        if worker.is_stopped or not workspace.has_waiting_jobs():
+            return

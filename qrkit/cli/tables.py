@@ -1,0 +1,42 @@
+"""``qrkit sql`` and ``qrkit instances``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
+from qrkit.cli.output import print_frame, say
+
+app = typer.Typer(help="The objects that are here.", no_args_is_help=True)
+
+
+@app.command("list")
+@with_workspace
+def instances(
+    workspace: Workspace,
+    *,
+    study: Annotated[str, typer.Option(help="Only those of this StudyInstanceUID.")] = "",
+    series: Annotated[str, typer.Option(help="Only those of this SeriesInstanceUID.")] = "",
+    modality: Annotated[str, typer.Option(help="Only those of this Modality.")] = "",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """List the objects that are here: class, transfer syntax, size, SHA-256, source, job."""
+    values: dict[str, object] = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "Modality": modality}
+    frame = workspace.files.list({name: value for name, value in values.items() if value})
+    print_frame(frame, form, output)
+    say(f"{len(frame)} files in {workspace.files.folder}.")
+
+
+@with_workspace
+def sql(
+    workspace: Workspace,
+    text: Annotated[str, typer.Argument(help="One SELECT.")],
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Run SQL on the tables: patients, studies, series, images, instances, queries, jobs, nodes …."""
+    print_frame(workspace.sql(text), form, output)

@@ -1,0 +1,173 @@
+"""Values of C-FIND answers, from the bytes of PS3.5 6.2 to what a column holds.
+
+Each decoder gives None for an empty value and raises `Odd` for what is not as it should be, with what could be read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from datetime import date, time
+
+from qrkit.dimse.answer_text import Odd
+from qrkit.uids import is_valid_uid
+
+Decode = Callable[[bytes], object]
+
+_PADDING = b" \0"
+_UID_BYTES = b"0123456789."
+_WHOLE = re.compile(rb"[+-]?\d{1,18}")
+_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_DAY = re.compile(rb"(\d{4})([.]?)(\d{2})\2(\d{2})")
+_LONG_DAY = re.compile(rb"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]?\d{2}[\d:.+-]*)?")
+_MOMENT = re.compile(rb"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d+))?)?)?")
+_EXACT = 2**53
+_HIGHEST = 2**63 - 1
+
+
+def whole_number(raw: bytes) -> int | None:
+    """Read an IS (VM 1).
+
+    >>> whole_number(b" 12 ")
+    12
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if value.is_integer() and abs(value) < _EXACT:
+        raise Odd("a whole number written as a decimal", int(value))
+    raise Odd("no whole number")
+
+
+def number(raw: bytes) -> float | None:
+    """Read a DS (VM 1).
+
+    >>> number(b"1.50 ")
+    1.5
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if math.isfinite(value):
+        return value
+    raise Odd("no number")
+
+
+def day(raw: bytes) -> date | None:
+    """Read a DA, also in the form of ACR-NEMA, 2026.01.31.
+
+    >>> day(b"20260131"), day(b"2026.01.31")
+    (datetime.date(2026, 1, 31), datetime.date(2026, 1, 31))
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    found = _DAY.fullmatch(text)
+    try:
+        if found:
+            return date(int(found[1]), int(found[3]), int(found[4]))
+        longer = _LONG_DAY.fullmatch(text)
+        odd = longer and date(int(longer[1]), int(longer[3]), int(longer[4]))
+    except ValueError:
+        raise Odd("no such day") from None
+    raise Odd("a date in another form", odd) if odd else Odd("no date")
+
+
+def moment(raw: bytes) -> time | None:
+    """Read a TM, also in the form of ACR-NEMA, 12:34:56; a leap second becomes second 59.
+
+    >>> moment(b"083000.5"), moment(b"12:34:56"), moment(b"08")
+    (datetime.time(8, 30, 0, 500000), datetime.time(12, 34, 56), datetime.time(8, 0))
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        raise Odd("no time of day")
+    hour, minute, second, fraction = found.groups(b"0")
+    micro = int(fraction[:6].ljust(6, b"0"))
+    try:
+        return time(int(hour), int(minute), int(second), micro)
+    except ValueError:
+        if second == b"60" and int(hour) < 24 and int(minute) < 60:
+            raise Odd("a leap second", time(int(hour), int(minute), 59, micro)) from None
+        raise Odd("no such time of day") from None
+
+
+def uid(raw: bytes) -> str | None:
+    r"""Read a UI, one or several.
+
+    >>> uid(b"1.2.840\0"), uid(b"1.2\\1.3")
+    ('1.2.840', '1.2\\1.3')
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    if len(text) <= 64 and not text.translate(None, _UID_BYTES) and text[0] != 0x2E:
+        return text.decode("ascii")
+    parts = [part.strip(" \0") for part in text.decode("latin_1").split("\\")]
+    if all(is_valid_uid(part) for part in parts):
+        return "\\".join(parts)
+    raise Odd("no valid UID")
+
+
+def tags(raw: bytes) -> str | None:
+    r"""Read an AT as eight hexadecimal digits, several parted by backslashes.
+
+    >>> tags(b"\x10\x00\x20\x00")
+    '00100020'
+    """
+    if len(raw) % 4:
+        raise Odd("no whole number of tags")
+    pairs = struct.iter_unpack("<HH", raw)
+    return "\\".join(f"{group:04X}{element:04X}" for group, element in pairs) or None
+
+
+def binary(vr: str, *, single: bool) -> Decode:
+    r"""Return the decoder of a binary number: of one, or of several as text parted by backslashes.
+
+    >>> binary("US", single=True)(b"\x00\x02"), binary("US", single=False)(b"\x01\x00\x02\x00")
+    (512, '1\\2')
+    """
+    layout = struct.Struct("<" + _LAYOUTS[vr])
+
+    def one(raw: bytes) -> int | float | None:
+        if not raw:
+            return None
+        if len(raw) != layout.size:
+            raise Odd(f"{len(raw)} bytes, not {layout.size}")
+        value: int | float = layout.unpack(raw)[0]
+        if not math.isfinite(value) or (isinstance(value, int) and value > _HIGHEST):
+            raise Odd("no number that a column can hold")
+        return value
+
+    def several(raw: bytes) -> str | None:
+        if len(raw) % layout.size:
+            raise Odd(f"{len(raw)} bytes, not a multiple of {layout.size}")
+        return "\\".join(str(value) for (value,) in layout.iter_unpack(raw)) or None
+
+    return one if single else several
+
+
+def hexadecimal(raw: bytes) -> str | None:
+    r"""Read bytes that are no text.
+
+    >>> hexadecimal(b"\x01\xff")
+    '01FF'
+    """
+    return raw.hex().upper() or None
+
+
+_LAYOUTS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+BINARY = frozenset(_LAYOUTS)
+"""Value representations whose values are binary numbers."""
+
+BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+"""Value representations whose values are plain bytes."""

@@ -1,0 +1,136 @@
+"""C-FIND: answers as Arrow batches (PS3.4 C.4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+from pydicom.dataset import Dataset
+
+from qrkit import errors, uids
+from qrkit.dimse import command as dimse
+from qrkit.dimse.answers import AnswerDecoder
+from qrkit.dimse.association import Association
+from qrkit.dimse.command import Command, decode_command
+from qrkit.dimse.contexts import Proposal, find_model
+from qrkit.dimse.requests import Ask, check_response, read_command_bytes, send_request
+from qrkit.dimse.status import PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
+from qrkit.node import Node
+
+BATCH = 5_000
+"""Answers in one Arrow batch, at most."""
+
+
+class Finding:
+    """The answers to one C-FIND request, to be iterated once.
+
+    Attributes
+    ----------
+    count
+        Answers so far.
+    keys_unsupported
+        Whether the node said that it does not support some optional key (0xFF01), so it ignored it.
+    """
+
+    def __init__(
+        self,
+        association: Association,
+        ask: Ask,
+        decoder: AnswerDecoder,
+        *,
+        timeouts: tuple[float, float],
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.count = 0
+        self.keys_unsupported = False
+        self._association = association
+        self._ask = ask
+        self._decoder = decoder
+        self._response_timeout, self._inactivity_timeout = timeouts
+        self._should_stop = should_stop
+        self._last: tuple[bytes, Command] = (b"", Command({}))
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        stream = self._association.stream
+        stream.patience = self._response_timeout
+        outer, stream.on_wait = stream.on_wait, lambda: self._ask.check(self._should_stop)
+        try:
+            while self._read_one():
+                if len(self._decoder) >= BATCH:
+                    self._ask.check(self._should_stop)
+                    yield self._decoder.take()
+                elif self.count == 1:
+                    stream.patience = self._inactivity_timeout
+        finally:
+            stream.on_wait = outer
+        if len(self._decoder) or not self.count:
+            yield self._decoder.take()
+
+    def _read_one(self) -> bool:
+        """Read one response; False after the last.
+
+        One pending response is like the other, so a command set that repeats is not decoded again.
+        """
+        context_id, data = read_command_bytes(self._association)
+        if data == self._last[0]:
+            command = self._last[1]
+        else:
+            command = decode_command(data, peer=self._association.peer)
+            self._last = (data, command)
+        status = check_response(self._association, command, Service.FIND)
+        if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
+            self.keys_unsupported |= status == PENDING_KEYS_UNSUPPORTED
+            if command.has_data_set:
+                self._decoder.add(self._association.stream.read_small_data(context_id))
+                self.count += 1
+            return True
+        if command.has_data_set:
+            self._association.stream.read_small_data(context_id)
+        if status == SUCCESS:
+            return False
+        if self._ask.is_cancelled:
+            raise errors.Cancelled("The query was cancelled.")
+        raise failure(Service.FIND, status, peer=self._association.peer, comment=command.text(dimse.ERROR_COMMENT))
+
+
+def find(
+    association: Association,
+    identifier: Dataset,
+    keywords: Sequence[str],
+    *,
+    node: Node,
+    should_stop: Callable[[], bool] | None = None,
+) -> Finding:
+    """Send one C-FIND request under the node's information model.
+
+    Parameters
+    ----------
+    identifier
+        With QueryRetrieveLevel, keys and SpecificCharacterSet.
+    keywords
+        Columns of the answers.
+    should_stop
+        Asked four times a second and after each batch; True cancels.
+
+    Raises
+    ------
+    StatusError
+        While iterating, if the node ends with anything but success; answers before it are lost with it, since
+        an answer that is cut off must not pass for one.
+    Cancelled
+        If `should_stop` said so.
+    """
+    model = find_model(node.information_model)
+    ask = send_request(association, dimse.C_FIND_RQ, model, identifier)
+    decoder = AnswerDecoder(
+        keywords,
+        implicit=ask.context.transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN,
+        character_set=node.character_set,
+    )
+    timeouts = (node.timeouts.response, node.timeouts.inactivity)
+    return Finding(association, ask, decoder, timeouts=timeouts, should_stop=should_stop)
+
+
+def find_proposals(node: Node) -> tuple[Proposal, ...]:
+    """Return the contexts that queries of a node need."""
+    return (Proposal(abstract_syntax=find_model(node.information_model)),)

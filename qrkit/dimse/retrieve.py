@@ -1,0 +1,185 @@
+"""C-GET and C-MOVE as SCU (PS3.4 C.4.2 and C.4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+
+from qrkit import errors, uids
+from qrkit.dimse import command as dimse
+from qrkit.dimse.association import Association
+from qrkit.dimse.command import Command
+from qrkit.dimse.contexts import get_model, move_model
+from qrkit.dimse.receive import store
+from qrkit.dimse.requests import Ask, check_response, read_command, send_request
+from qrkit.dimse.status import CANCELLED, PENDING, SUCCESS, Category, Service, classify, failure
+from qrkit.node import Node
+from qrkit.receipt import Receiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suboperations:
+    """What the node says about its C-STORE sub-operations (PS3.7 9.1.3.1); None where it does not say.
+
+    Attributes
+    ----------
+    received
+        Objects that came over this association and were taken (C-GET only).
+    bytes
+        Their size.
+    failed_uids
+        Failed SOP Instance UID List of the final response.
+    """
+
+    status: int = PENDING
+    remaining: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+    comment: str = ""
+    received: int = 0
+    bytes: int = 0
+    failed_uids: tuple[str, ...] = ()
+
+
+Progress = Callable[[Suboperations], None]
+
+
+class Retrieval:
+    """One C-GET or C-MOVE request, run to its final response by `run`.
+
+    Parameters
+    ----------
+    on_progress
+        Called after each response and each object.
+    should_stop
+        Asked four times a second and with each message; True sends C-CANCEL, and A-ABORT two seconds later.
+    """
+
+    def __init__(
+        self,
+        association: Association,
+        *,
+        node: Node,
+        on_progress: Progress | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self._association = association
+        self._node = node
+        self._on_progress = on_progress
+        self._should_stop = should_stop
+        self._state = Suboperations()
+
+    @property
+    def state(self) -> Suboperations:
+        """What is known so far, also after an error."""
+        return self._state
+
+    @property
+    def message_id_to_come(self) -> int:
+        """Message ID that the next request will have."""
+        return self._association.message_id_to_come
+
+    def get(self, identifier: Dataset, receiver: Receiver) -> Suboperations:
+        """Retrieve by C-GET; arriving objects go to `receiver`.
+
+        Returns
+        -------
+        Suboperations
+            Of the final response, with a status of success or warning. Whether all is here is not for the node
+            to say: compare what is stored.
+
+        Raises
+        ------
+        StatusError
+            If the node ends with a failure.
+        Cancelled
+            If `should_stop` said so.
+        NodeError
+            If the association breaks.
+        """
+        model = get_model(self._node.information_model)
+        ask = send_request(self._association, dimse.C_GET_RQ, model, identifier)
+        return self._run(ask, Service.GET, receiver)
+
+    def move(self, identifier: Dataset, destination: str) -> Suboperations:
+        """Retrieve by C-MOVE to the AE title `destination`; returns and raises as `get`."""
+        model = move_model(self._node.information_model)
+        ask = send_request(self._association, dimse.C_MOVE_RQ, model, identifier, destination)
+        return self._run(ask, Service.MOVE, None)
+
+    def _run(self, ask: Ask, service: Service, receiver: Receiver | None) -> Suboperations:
+        stream = self._association.stream
+        stream.patience = self._node.timeouts.response
+        outer, stream.on_wait = stream.on_wait, lambda: ask.check(self._should_stop)
+        try:
+            while True:
+                context_id, command = read_command(self._association)
+                stream.patience = self._node.timeouts.inactivity
+                if command.field == dimse.C_STORE_RQ and receiver is not None:
+                    self._store(context_id, command, receiver)
+                elif self._is_final(context_id, command, service):
+                    return self._ended(ask, service)
+                ask.check(self._should_stop)
+                if self._on_progress is not None:
+                    self._on_progress(self._state)
+        finally:
+            stream.on_wait = outer
+
+    def _store(self, context_id: int, command: Command, receiver: Receiver) -> None:
+        size = store(
+            self._association.stream,
+            context_id,
+            command,
+            receiver,
+            transfer_syntax_uid=self._association.contexts[context_id].transfer_syntax,
+            sender=self._node.ae_title,
+        )
+        if size:
+            self._state = replace(self._state, received=self._state.received + 1, bytes=self._state.bytes + size)
+
+    def _is_final(self, context_id: int, command: Command, service: Service) -> bool:
+        status = check_response(self._association, command, service)
+        data = self._association.stream.read_small_data(context_id) if command.has_data_set else b""
+        self._state = replace(
+            self._state,
+            status=status,
+            remaining=command.number(dimse.REMAINING),
+            completed=command.number(dimse.COMPLETED),
+            failed=command.number(dimse.FAILED),
+            warning=command.number(dimse.WARNING),
+            comment=command.text(dimse.ERROR_COMMENT),
+            failed_uids=_failed_uids(data, self._association.contexts[context_id].transfer_syntax),
+        )
+        return status != PENDING
+
+    def _ended(self, ask: Ask, service: Service) -> Suboperations:
+        status = self._state.status
+        if ask.is_cancelled and status != SUCCESS:
+            raise errors.Cancelled("The retrieve was cancelled.")
+        if status == CANCELLED:
+            raise failure(service, status, peer=self._association.peer, comment=self._state.comment)
+        if classify(service, status).category is Category.FAILURE:
+            raise failure(service, status, peer=self._association.peer, comment=self._state.comment)
+        return self._state
+
+
+def _failed_uids(data: bytes, transfer_syntax: str) -> tuple[str, ...]:
+    """Return Failed SOP Instance UID List (0008,0058); nothing where the peer sent what cannot be read."""
+    if not data:
+        return ()
+    try:
+        dataset = _read(data, implicit=transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN)
+        value = dataset.get("FailedSOPInstanceUIDList") or []
+    except Exception:  # noqa: BLE001 - a list for information only; what is missing is found out otherwise
+        return ()
+    return tuple(str(uid) for uid in ([value] if isinstance(value, str) else value))
+
+
+def _read(data: bytes, *, implicit: bool) -> Dataset:
+    from pydicom.filereader import read_dataset
+
+    return read_dataset(BytesIO(data), is_implicit_VR=implicit, is_little_endian=True)

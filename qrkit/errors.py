@@ -1,0 +1,224 @@
+"""The errors of qrkit: every failure has its place in this tree, says with whom it happened and what to do next.
+
+::
+
+    QrkitError
+    ├── InputError                    the request itself is wrong; nothing was sent
+    ├── NotFound                      no such node, query, job or plan in this workspace
+    ├── NodeError                     something went wrong between us and a node
+    │   ├── HostNotFound              the host name does not resolve
+    │   ├── ConnectionRefused         nobody listens on that port
+    │   ├── ConnectTimeout            no answer to the TCP connection
+    │   ├── NetworkUnreachable        no route, or the network is down
+    │   ├── AssociationRejected       A-ASSOCIATE-RJ
+    │   │   ├── CallingTitleRejected  the node does not know us
+    │   │   ├── CalledTitleRejected   the node goes by another AE title
+    │   │   └── Congested             temporary congestion, or too many associations
+    │   ├── NoContextAccepted         associated, but not for what we need
+    │   ├── AssociationAborted        A-ABORT by the peer
+    │   ├── ConnectionLost            the connection ended without A-RELEASE or A-ABORT
+    │   ├── NodeTimeout               associated, then silent for longer than allowed
+    │   ├── ProtocolError             the peer sent what PS3.7 or PS3.8 do not allow
+    │   └── StatusError               the operation ended with a failure status
+    ├── PortInUse                     our own Storage SCP cannot listen
+    ├── StoreError                    state, results or files
+    │   ├── StateUnavailable          the database cannot be reached or read
+    │   ├── DiskFull                  under the floor of free space
+    │   └── ObjectUnreadable          a received object cannot be kept under its UIDs
+    ├── WorkerError                   the background worker does not start or does not answer
+    └── Cancelled                     somebody asked for it
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AssociationAborted",
+    "AssociationRejected",
+    "CalledTitleRejected",
+    "CallingTitleRejected",
+    "Cancelled",
+    "Congested",
+    "ConnectTimeout",
+    "ConnectionLost",
+    "ConnectionRefused",
+    "DiskFull",
+    "HostNotFound",
+    "InputError",
+    "NetworkUnreachable",
+    "NoContextAccepted",
+    "NodeError",
+    "NodeTimeout",
+    "NotFound",
+    "ObjectUnreadable",
+    "PortInUse",
+    "ProtocolError",
+    "QrkitError",
+    "StateUnavailable",
+    "StatusError",
+    "StoreError",
+    "WorkerError",
+]
+
+
+class QrkitError(Exception):
+    """Base of all errors of qrkit.
+
+    Parameters
+    ----------
+    message
+        What was tried, with whom, and what came of it: one sentence.
+    advice
+        What to do next: one sentence, or empty.
+    """
+
+    transient = False
+    """Whether the same request may succeed later without anybody changing anything."""
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class InputError(QrkitError):
+    """The request itself is wrong; nothing was sent or changed."""
+
+
+class NotFound(QrkitError):
+    """No such node, query, job or plan in this workspace."""
+
+
+class NodeError(QrkitError):
+    """Something went wrong between us and a node."""
+
+
+class HostNotFound(NodeError):
+    """The node's host name does not resolve."""
+
+
+class ConnectionRefused(NodeError):
+    """The host is there, but nobody listens on that port."""
+
+    transient = True
+
+
+class ConnectTimeout(NodeError):
+    """No answer to the TCP connection within the connect timeout."""
+
+    transient = True
+
+
+class NetworkUnreachable(NodeError):
+    """No route to the host, or the network is down."""
+
+    transient = True
+
+
+class AssociationRejected(NodeError):
+    """The node answered A-ASSOCIATE-RJ (PS3.8 9.3.4).
+
+    Parameters
+    ----------
+    result, source, reason
+        The three numbers of the A-ASSOCIATE-RJ PDU.
+    """
+
+    def __init__(self, message: str, *, advice: str = "", result: int = 1, source: int = 1, reason: int = 1) -> None:
+        super().__init__(message, advice=advice)
+        self.result = result
+        self.source = source
+        self.reason = reason
+        self.transient = result == 2
+
+
+class CallingTitleRejected(AssociationRejected):
+    """Calling AE title not recognised: the node does not know us."""
+
+
+class CalledTitleRejected(AssociationRejected):
+    """Called AE title not recognised: the node goes by another AE title."""
+
+
+class Congested(AssociationRejected):
+    """Temporary congestion or local limit exceeded: too many associations at the node."""
+
+
+class NoContextAccepted(NodeError):
+    """The node accepted the association, but none of the presentation contexts that are needed."""
+
+
+class AssociationAborted(NodeError):
+    """The node sent A-ABORT (PS3.8 9.3.8)."""
+
+    transient = True
+
+
+class ConnectionLost(NodeError):
+    """The connection ended without A-RELEASE or A-ABORT."""
+
+    transient = True
+
+
+class NodeTimeout(NodeError):
+    """The node fell silent for longer than its timeout allows."""
+
+    transient = True
+
+
+class ProtocolError(NodeError):
+    """The peer sent what PS3.7 or PS3.8 do not allow."""
+
+
+class StatusError(NodeError):
+    """A DIMSE operation ended with a failure status.
+
+    Parameters
+    ----------
+    status
+        The 16-bit status (PS3.7 annex C), which prints as ``0xA700``.
+    comment
+        ErrorComment (0000,0902) of the node, or empty.
+    """
+
+    def __init__(
+        self, message: str, *, advice: str = "", status: int, comment: str = "", transient: bool = False
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.status = status
+        self.comment = comment
+        self.transient = transient
+
+
+class PortInUse(QrkitError):
+    """Our own Storage SCP cannot listen on its port."""
+
+    transient = True
+
+
+class StoreError(QrkitError):
+    """State, results or files could not be read or written."""
+
+
+class StateUnavailable(StoreError):
+    """The database of the workspace cannot be reached, or is not ours."""
+
+
+class DiskFull(StoreError):
+    """There is less free space than the workspace keeps in reserve."""
+
+    transient = True
+
+
+class ObjectUnreadable(StoreError):
+    """A received object has no valid UIDs to keep it under."""
+
+
+class WorkerError(QrkitError):
+    """The background worker does not start, or does not answer."""
+
+
+class Cancelled(QrkitError):
+    """Somebody asked for it to stop."""

@@ -1,0 +1,242 @@
+"""A node: a PACS, modality or store that we talk to, and how it wants to be talked to.
+
+A node is a value. It is checked here and nowhere else, so whatever holds a `Node` holds a usable one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any
+
+from qrkit.errors import InputError
+
+
+class InformationModel(Enum):
+    """Query/Retrieve information models of PS3.4 C.3."""
+
+    PATIENT_ROOT = "patient-root"
+    STUDY_ROOT = "study-root"
+    PATIENT_STUDY_ONLY = "patient-study-only"
+
+
+class Method(Enum):
+    """How objects are fetched; `AUTO` takes C-GET where the node can, else C-MOVE."""
+
+    AUTO = "auto"
+    GET = "get"
+    MOVE = "move"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long we wait for a node, in seconds.
+
+    Attributes
+    ----------
+    connect
+        For the TCP connection.
+    association
+        For the answer to A-ASSOCIATE-RQ and to A-RELEASE-RQ (PS3.8 ARTIM).
+    response
+        For the first answer to a request: a PACS may take minutes to fetch from its archive.
+    inactivity
+        For the next answer or object, once the first has come.
+    """
+
+    connect: float = 10.0
+    association: float = 30.0
+    response: float = 300.0
+    inactivity: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "association", "response", "inactivity"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"The {name} timeout must be more than 0 seconds, not {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A PACS, modality or store node.
+
+    Attributes
+    ----------
+    name
+        What the workspace calls it.
+    host, port, ae_title
+        Where it listens, and the called AE title.
+    calling_ae_title
+        The AE title by which it knows us; empty: the workspace's own.
+    can_find, can_get, can_move, can_store
+        Which services it may be asked for; `can_store`: it takes objects, as a C-MOVE destination.
+    information_model
+        For C-FIND, C-GET and C-MOVE.
+    method
+        Preferred way to fetch.
+    move_destination
+        AE title to which it sends by C-MOVE; empty: the workspace's own AE title.
+    associations
+        Most associations at once.
+    pause
+        Seconds between two requests.
+    character_set
+        SpecificCharacterSet (a defined term of PS3.3 C.12.1.1.2) taken for answers that name none.
+    """
+
+    name: str
+    host: str
+    port: int = 104
+    ae_title: str
+    calling_ae_title: str = ""
+    description: str = ""
+    can_find: bool = True
+    can_get: bool = True
+    can_move: bool = True
+    can_store: bool = False
+    information_model: InformationModel = InformationModel.STUDY_ROOT
+    method: Method = Method.AUTO
+    move_destination: str = ""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    associations: int = 2
+    pause: float = 0.0
+    character_set: str = "ISO_IR 100"
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip() or len(self.name) > 64:
+            raise InputError(f"A node's name has 1 to 64 characters, without blanks around: {self.name!r} does not.")
+        if not self.host.strip():
+            raise InputError(f"Node {self.name!r} needs a host: a name or an address, such as 10.1.2.3.")
+        if not 1 <= self.port <= 65535:
+            raise InputError(f"The port of node {self.name!r} must be 1 to 65535, not {self.port}.")
+        check_ae_title(self.ae_title, what=f"AE title of node {self.name!r}")
+        for what in ("calling_ae_title", "move_destination"):
+            if getattr(self, what):
+                check_ae_title(getattr(self, what), what=f"{what.replace('_', ' ')} of node {self.name!r}")
+        if self.associations < 1:
+            raise InputError(f"Node {self.name!r} needs at least 1 association, not {self.associations}.")
+        if self.pause < 0:
+            raise InputError(f"The pause of node {self.name!r} cannot be negative: {self.pause} seconds.")
+
+
+def check_ae_title(title: str, *, what: str = "AE title") -> str:
+    r"""Return a valid AE title, without the blanks around it.
+
+    PS3.5 6.2: at most 16 characters of the default repertoire, without backslash and control characters;
+    not only blanks. Lower case is allowed.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+
+    >>> check_ae_title(" Main_Pacs ")
+    'Main_Pacs'
+    >>> check_ae_title("ABCDEFGHIJKLMNOPQ")
+    Traceback (most recent call last):
+    qrkit.errors.InputError: The AE title 'ABCDEFGHIJKLMNOPQ' has 17 characters; at most 16 are allowed.
+    """
+    stripped = title.strip(" ")
+    if not stripped:
+        raise InputError(f"The {what} is empty; give 1 to 16 characters.")
+    if len(stripped) > 16:
+        raise InputError(f"The {what} {title!r} has {len(stripped)} characters; at most 16 are allowed.")
+    if any(not " " <= character <= "~" or character == "\\" for character in stripped):
+        raise InputError(
+            f"The {what} {title!r} has a character that AE titles cannot have; use plain letters, digits, - and _."
+        )
+    return stripped
+
+
+def node_from_mapping(values: Mapping[str, Any]) -> Node:
+    """Make a node from plain values, as TOML, JSON, the command line and the state hold them.
+
+    Timeouts are a nested mapping under ``timeouts``. Keys that no node has are an error, not ignored.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, unknown or not valid.
+    """
+    return changed(None, values)
+
+
+def changed(node: Node | None, values: Mapping[str, Any]) -> Node:
+    """Return `node` with some plain values replaced, or a new node where `node` is None.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, unknown or not valid.
+    """
+    given = dict(values)
+    timeouts = given.pop("timeouts", {})
+    name = given.get("name", node.name if node else "")
+    known = {item.name for item in fields(Node)} - {"timeouts"}
+    _refuse_unknown(given, known, of=f"node {name!r}")
+    _refuse_unknown(timeouts, {item.name for item in fields(Timeouts)}, of=f"timeouts of node {name!r}")
+    typed = {key: _typed(key, value, name) for key, value in given.items()}
+    numbers = {key: _number(key, value, name) for key, value in timeouts.items()}
+    if node is not None:
+        return replace(node, **typed, timeouts=replace(node.timeouts, **numbers))
+    missing = [key for key in ("name", "host", "ae_title") if key not in typed]
+    if missing:
+        raise InputError(f"Node {name!r} needs {', '.join(missing)}.")
+    return Node(**typed, timeouts=Timeouts(**numbers))
+
+
+def node_to_mapping(node: Node) -> dict[str, Any]:
+    """Return a node as plain values, which `node_from_mapping` turns back into it."""
+    values: dict[str, Any] = {}
+    for item in fields(Node):
+        value = getattr(node, item.name)
+        values[item.name] = value.value if isinstance(value, Enum) else value
+    values["timeouts"] = {item.name: getattr(node.timeouts, item.name) for item in fields(Timeouts)}
+    return values
+
+
+_ENUMS: dict[str, type[Enum]] = {"information_model": InformationModel, "method": Method}
+_BOOLS = {"can_find", "can_get", "can_move", "can_store", "enabled"}
+
+
+def _typed(key: str, value: object, name: str) -> Any:  # noqa: ANN401 - as the field is typed
+    if key in _ENUMS:
+        return _chosen(_ENUMS[key], key, value, name)
+    if key in ("port", "associations"):
+        number = _number(key, value, name)
+        if number != int(number):
+            raise InputError(f"The {key} of node {name!r} must be a whole number, not {value!r}.")
+        return int(number)
+    if key == "pause":
+        return _number(key, value, name)
+    if key in _BOOLS:
+        if not isinstance(value, bool):
+            raise InputError(f"{key} of node {name!r} is true or false, not {value!r}.")
+        return value
+    if not isinstance(value, str):
+        raise InputError(f"{key} of node {name!r} is a text, not {value!r}.")
+    return value.strip(" ") if key in ("ae_title", "calling_ae_title", "move_destination", "host") else value
+
+
+def _chosen(enum: type[Enum], key: str, value: object, name: str) -> Enum:
+    if isinstance(value, enum):
+        return value
+    try:
+        return enum(value)
+    except ValueError as error:
+        choices = ", ".join(str(member.value) for member in enum)
+        raise InputError(f"{key} of node {name!r} is one of {choices}, not {value!r}.") from error
+
+
+def _number(key: str, value: object, name: str) -> float:
+    try:
+        return float(str(value))  # of the text: True is no number here
+    except ValueError as error:
+        raise InputError(f"{key} of node {name!r} is a number, not {value!r}.") from error
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, of: str) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InputError(f"{of} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")

@@ -1,0 +1,36 @@
+"""What is asked: from what people give to the Identifiers that are sent, without any I/O."""
+
+from __future__ import annotations
+
+from qrkit.query.build import ARGUMENTS, build_query, modality_codes, terms
+from qrkit.query.drill import Drill, Drilled, FilterReport, Select, Selected, conform, drill, union
+from qrkit.query.matching import is_single_value, matching_value
+from qrkit.query.request import Request, answer_keywords, identifier
+from qrkit.query.value import Filters, Query
+from qrkit.query.when import Dates, Times, parse_date, parse_time
+
+__all__ = [
+    "ARGUMENTS",
+    "Dates",
+    "Drill",
+    "Drilled",
+    "FilterReport",
+    "Filters",
+    "Query",
+    "Request",
+    "Select",
+    "Selected",
+    "Times",
+    "answer_keywords",
+    "build_query",
+    "conform",
+    "drill",
+    "identifier",
+    "is_single_value",
+    "matching_value",
+    "modality_codes",
+    "parse_date",
+    "parse_time",
+    "terms",
+    "union",
+]

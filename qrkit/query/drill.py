@@ -1,0 +1,298 @@
+"""How a query is asked under an information model: level by level from the top, as PS3.4 C.4.1.2.1 requires.
+
+`drill` does no I/O. It yields the requests of a step, which do not depend on one another and so may be sent in any
+order or at once, and is sent their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.errors import InputError
+from qrkit.node import InformationModel
+from qrkit.query.matching import is_single_value
+from qrkit.query.request import Request
+from qrkit.query.value import Query
+from qrkit.tables import (
+    WARNINGS,
+    Level,
+    belongs_to,
+    inherited_columns,
+    levels_of,
+    return_keys,
+    schema,
+    unique_key,
+    unique_keys_above,
+)
+
+_ORDER = list(Level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterReport:
+    """What a local filter did.
+
+    Attributes
+    ----------
+    name
+        Such as ``description include``.
+    level
+        Of the rows it was applied to.
+    terms
+        What was sought.
+    before, after
+        Number of rows.
+    blank_kept
+        Rows kept because they have no value to judge by.
+    """
+
+    name: str
+    level: Level
+    terms: tuple[str, ...]
+    before: int
+    after: int
+    blank_kept: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """Rows that local filters left over, and what each filter did."""
+
+    table: pa.Table
+    reports: tuple[FilterReport, ...] = ()
+
+
+Select = Callable[[Query, Level, pa.Table], Selected]
+"""Applies the local filters that belong to a level; `qrkit.selection.select` is one."""
+
+Drill = Generator[tuple[Request, ...], Sequence[pa.Table], "Drilled"]
+"""Yields the requests of a step, is sent one table for each in the same order, returns what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drilled:
+    """The answer of a whole query.
+
+    Attributes
+    ----------
+    table
+        With the query's columns and `warnings`; one row per Unique Key.
+    reports
+        What the local filters did, in order.
+    unasked
+        Rows of the levels above that have no Unique Key, so that nothing could be asked below them.
+    requests
+        How many requests there were.
+    """
+
+    table: pa.Table
+    reports: tuple[FilterReport, ...] = ()
+    unasked: int = 0
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """One row above: the Unique Keys to ask with, and the values that its children inherit."""
+
+    keys: tuple[tuple[str, str], ...] = ()
+    row: Mapping[str, Any] | None = None
+
+
+def drill(query: Query, model: InformationModel, select: Select) -> Drill:
+    """Yield the requests of a query, step by step, and return its answer.
+
+    A level above the query's own is asked first, unless its Unique Key is given and nothing else narrows it down.
+
+    Raises
+    ------
+    InputError
+        If the query cannot be asked under the information model; before anything is yielded.
+    """
+    lowest = _lowest_level(query, model)
+    parents = [_Parent()]
+    reports: list[FilterReport] = []
+    unasked = requests = 0
+    table = pa.table({})
+    for level in levels_of(model):
+        if level is not lowest and (given := _given_uniques(query, level, model)):
+            parents = [_Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
+            continue
+        asked = [(one, request) for one in parents for request in _requests(query, level, model, one.keys)]
+        requests += len(asked)
+        answers = (yield tuple(request for _, request in asked)) if asked else ()
+        found = [_inherited(query, level, one, answer) for (one, _), answer in zip(asked, answers, strict=True)]
+        selected = select(query, level, union([_empty(query, level), *found], level))
+        reports += selected.reports
+        table = selected.table
+        if level is lowest:
+            break
+        parents = _parents(table, level, model)
+        unasked += table.num_rows - len(parents)
+    if query.level is Level.PATIENT:
+        table = union([table], Level.PATIENT)
+    shaped = conform(table, schema(query.level, query.columns))
+    return Drilled(table=shaped, reports=tuple(reports), unasked=unasked, requests=requests)
+
+
+def union(tables: Sequence[pa.Table], level: Level) -> pa.Table:
+    """Return all rows, the first of each Unique Key; rows without one are all kept.
+
+    At PATIENT level a patient is a PatientID of an IssuerOfPatientID.
+
+    >>> two = [pa.table({"StudyInstanceUID": ["1.2", None]}), pa.table({"StudyInstanceUID": ["1.2", "1.3", None]})]
+    >>> union(two, Level.STUDY)["StudyInstanceUID"].to_pylist()
+    ['1.2', None, '1.3', None]
+    """
+    joined = pa.concat_tables(tables, promote_options="permissive")
+    unique = unique_key(level)
+    names = [unique, "IssuerOfPatientID"] if level is Level.PATIENT else [unique]
+    if unique not in joined.column_names:
+        return joined
+    columns = [joined[name].to_pylist() for name in names if name in joined.column_names]
+    seen: set[tuple[str | None, ...]] = set()
+    kept: list[int] = []
+    for row, key in enumerate(zip(*columns, strict=True)):
+        if not key[0] or key not in seen:
+            seen.add(key)
+            kept.append(row)
+    return joined if len(kept) == joined.num_rows else joined.take(kept)
+
+
+def conform(table: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """Return a table with exactly the wanted columns; what it has not is null.
+
+    >>> conform(pa.table({"a": [1]}), pa.schema([("b", pa.string())])).to_pydict()
+    {'b': [None]}
+    """
+    columns = [
+        table[item.name].cast(item.type) if item.name in table.column_names else pa.nulls(table.num_rows, item.type)
+        for item in wanted
+    ]
+    return pa.table(columns, schema=wanted)
+
+
+def _lowest_level(query: Query, model: InformationModel) -> Level:
+    """Return the level at which the query ends, having checked that it can be asked."""
+    levels = levels_of(model)
+    if query.level is Level.PATIENT and levels[0] is Level.STUDY:
+        return Level.STUDY  # Study Root knows patients by their studies
+    if query.level is Level.PATIENT and (query.dates or query.modalities or query.filters.on_description):
+        raise InputError(
+            "Under Patient Root, patients are not asked by date, modality or description.",
+            advice="Ask for studies, which have the patient's columns too.",
+        )
+    unique_keys_above(query.level, model)
+    if Level.STUDY in levels and _is_lost(query, model):
+        raise InputError(
+            f"A {query.level.value} query by its UID needs to know where: nothing narrows down the studies.",
+            advice="Give study_uid too, or a date, or a patient_id.",
+        )
+    return query.level
+
+
+def _is_lost(query: Query, model: InformationModel) -> bool:
+    """Whether only UIDs below the studies are given: the whole archive would be walked through for one UID."""
+    given = dict(query.keys)
+    by_uid = any(unique_key(level) in given for level in (Level.SERIES, Level.IMAGE))
+    above = any(_home(keyword, query.level, model) in (Level.PATIENT, Level.STUDY) for keyword in given)
+    return by_uid and not above and query.dates is None
+
+
+def _home(keyword: str, lowest: Level, model: InformationModel) -> Level:
+    """Return the level at which a key of a query is asked: the lowest that has it, down to the query's own."""
+    top = levels_of(model)[0]
+    limit = max(_ORDER.index(lowest), _ORDER.index(top))
+    homes = [level for level in belongs_to(keyword) if _ORDER.index(level) <= limit]
+    if not homes:
+        return _ORDER[limit]
+    return max(homes[-1], top, key=_ORDER.index)
+
+
+def _keys_at(query: Query, level: Level, model: InformationModel) -> dict[str, str]:
+    """Return the matching keys of a query that are asked at a level."""
+    keys = {keyword: value for keyword, value in query.keys if _home(keyword, query.level, model) is level}
+    if level is Level.STUDY:
+        if query.dates is not None:
+            keys["StudyDate"] = query.dates.matching
+        if query.times is not None:
+            keys["StudyTime"] = query.times.matching
+    return keys
+
+
+def _given_uniques(query: Query, level: Level, model: InformationModel) -> list[tuple[str, str]]:
+    """Return the Unique Keys given for a level that need not be asked; empty if it must be."""
+    keys = _keys_at(query, level, model)
+    unique = unique_key(level)
+    values = keys.pop(unique, "").split("\\")
+    if keys or not all(is_single_value(unique, value) for value in values):
+        return []
+    filters = query.filters
+    is_filtered = {
+        Level.STUDY: filters.on_description or (filters.on_station and filters.station_level is Level.STUDY),
+        Level.SERIES: bool(query.modalities) or (filters.on_station and filters.station_level is Level.SERIES),
+    }
+    return [] if is_filtered.get(level, False) else [(unique, value) for value in values]
+
+
+def _requests(
+    query: Query, level: Level, model: InformationModel, above: tuple[tuple[str, str], ...]
+) -> list[Request]:
+    """Return the requests of a level below one row above: one, or one per modality code."""
+    keys = {**dict(above), **_keys_at(query, level, model)}
+    extra = [keyword for keyword in query.extra_keys if _home(keyword, query.level, model) is level]
+    returned = tuple(dict.fromkeys((*return_keys(level, model), *extra)))
+    if level is Level.STUDY and query.modalities:
+        variants = [{**keys, "ModalitiesInStudy": code} for code in query.modalities]
+    elif level is Level.SERIES and len(query.modalities) == 1:
+        variants = [{**keys, "Modality": query.modalities[0]}]
+    else:
+        variants = [keys]  # several codes at SERIES level: one request, filtered locally, is the fewest round trips
+    return [
+        Request(level=level, keys=tuple(variant.items()), return_keys=tuple(k for k in returned if k not in variant))
+        for variant in variants
+    ]
+
+
+def _empty(query: Query, level: Level) -> pa.Table:
+    """Return a table without rows, so that a level always has its columns and their types."""
+    names = query.columns if level is query.level else inherited_columns(level)
+    return schema(level, names).empty_table()
+
+
+def _inherited(query: Query, level: Level, parent: _Parent, answer: pa.Table) -> pa.Table:
+    """Return answers with what they lack of the row above and of the Unique Keys they were asked with."""
+    row = {**(parent.row or {}), **dict(parent.keys)}
+    wanted = dict.fromkeys((*inherited_columns(level), *dict(query.keys), *query.extra_keys))
+    types = schema(level, wanted)
+    for name in wanted:
+        value = row.get(name)
+        if value is not None:
+            answer = _filled(answer, types.field(name), value)
+    return answer
+
+
+def _filled(table: pa.Table, item: pa.Field, value: object) -> pa.Table:
+    scalar = pa.scalar(value, item.type)
+    if item.name not in table.column_names:
+        return table.append_column(item, pa.repeat(scalar, table.num_rows))
+    column = table[item.name]
+    if column.null_count == 0:
+        return table
+    return table.set_column(table.column_names.index(item.name), item, column.cast(item.type).fill_null(scalar))
+
+
+def _parents(table: pa.Table, level: Level, model: InformationModel) -> list[_Parent]:
+    """Return the rows below which can be asked: those with all Unique Keys."""
+    uniques = (*unique_keys_above(level, model), unique_key(level))
+    rows = table.drop_columns([WARNINGS]).to_pylist()
+    return [
+        _Parent(tuple((name, row[name]) for name in uniques), row)
+        for row in rows
+        if all(row.get(name) for name in uniques)
+    ]

@@ -1,0 +1,139 @@
+"""One C-FIND request as a value, and its Identifier (PS3.4 C.4.1.1.3)."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from pydicom import Dataset
+from pydicom.charset import python_encoding
+
+from qrkit.node import InformationModel
+from qrkit.tables import Level, keyword_tag, keyword_vr, unique_key, unique_keys_above
+
+_UNICODE = "ISO_IR 192"
+_NOT_COLUMNS = ("SpecificCharacterSet", "QueryRetrieveLevel")
+_NUMBERS = ("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT")
+_EMPTY: dict[str, object] = {"SQ": [], "UN": b"", **dict.fromkeys(_NUMBERS)}
+_CONVERT: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("US", "SS", "UL", "SL", "UV", "SV"), int),
+    "FL": float,
+    "FD": float,
+    "AT": lambda text: int(text, 16),
+    "UI": lambda text: text.split("\\"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One C-FIND request.
+
+    Attributes
+    ----------
+    keys
+        Matching keys, those of the levels above included: keyword and matching value.
+    return_keys
+        What shall be returned besides.
+    """
+
+    level: Level
+    keys: tuple[tuple[str, str], ...] = ()
+    return_keys: tuple[str, ...] = ()
+
+    def value(self, keyword: str) -> str:
+        """Return the matching value of a key, or an empty text."""
+        return dict(self.keys).get(keyword, "")
+
+    def with_key(self, keyword: str, value: str) -> Request:
+        """Return the request with one matching key set; an empty value takes it away.
+
+        >>> Request(level=Level.STUDY).with_key("StudyDate", "20260101-20260131").keys
+        (('StudyDate', '20260101-20260131'),)
+        """
+        keys = dict(self.keys)
+        returned = self.return_keys
+        if value:
+            keys[keyword] = value
+        elif keys.pop(keyword, ""):
+            returned = tuple(dict.fromkeys((*returned, keyword)))
+        return replace(self, keys=tuple(keys.items()), return_keys=returned)
+
+
+def answer_keywords(request: Request, model: InformationModel) -> tuple[str, ...]:
+    """Return the keywords that answers may have: Unique Keys down to the level, matching keys, return keys.
+
+    Raises
+    ------
+    InputError
+        If the information model has no such level.
+
+    >>> answer_keywords(Request(level=Level.SERIES, return_keys=("Modality",)), InformationModel.STUDY_ROOT)
+    ('StudyInstanceUID', 'SeriesInstanceUID', 'Modality')
+    """
+    unique = (*unique_keys_above(request.level, model), unique_key(request.level))
+    names = dict.fromkeys((*unique, *(keyword for keyword, _ in request.keys), *request.return_keys))
+    return tuple(name for name in names if name not in _NOT_COLUMNS)
+
+
+def identifier(request: Request, model: InformationModel, *, character_set: str = "ISO_IR 100") -> Dataset:
+    """Return the Identifier of a request.
+
+    Always with QueryRetrieveLevel, SpecificCharacterSet and the Unique Keys above the level, which are empty where
+    the request does not give them (a relational query, PS3.4 C.4.1.2.2).
+
+    Parameters
+    ----------
+    character_set
+        The node's, taken where a key is not plain ASCII; if it cannot hold the key either, ISO_IR 192 is.
+
+    Raises
+    ------
+    InputError
+        If the information model has no such level.
+
+    >>> request = Request(level=Level.STUDY, keys=(("StudyDate", "20260131"),))
+    >>> [element.keyword for element in identifier(request, InformationModel.STUDY_ROOT)]
+    ['SpecificCharacterSet', 'StudyDate', 'QueryRetrieveLevel', 'StudyInstanceUID']
+    """
+    keys = dict(request.keys)
+    asked = Dataset()
+    asked.SpecificCharacterSet = _term(keys.values(), character_set)
+    asked.QueryRetrieveLevel = request.level.value
+    for keyword in answer_keywords(request, model):
+        _add(asked, keyword, keys.get(keyword, ""))
+    return asked
+
+
+def _add(asked: Dataset, keyword: str, text: str) -> None:
+    vr = keyword_vr(keyword)
+    if vr == "UN" and text:
+        vr = "LO"  # of a private key nobody knows more; a matching value is text
+    asked.add_new(keyword_tag(keyword), vr, _typed(vr, text))
+
+
+def _typed(vr: str, text: str) -> object:
+    if not text:
+        return _EMPTY.get(vr, "")
+    return _CONVERT.get(vr, str)(text)
+
+
+def _term(values: Iterable[str], character_set: str) -> str | list[str]:
+    """Choose the SpecificCharacterSet: none for ASCII, so that the node answers in its own."""
+    text = "".join(values)
+    if text.isascii():
+        return ""
+    defined = [term.strip() for term in character_set.split("\\")]
+    if any(_can_encode(text, term) for term in defined):
+        return defined if len(defined) > 1 else defined[0]
+    return _UNICODE
+
+
+def _can_encode(text: str, term: str) -> bool:
+    if term in ("", "ISO_IR 6", "ISO 2022 IR 6") or term not in python_encoding:
+        return False  # Python takes ISO_IR 6 for Latin 1, which it is not
+    try:
+        codecs.encode(text, python_encoding[term])
+    except UnicodeEncodeError:
+        return False
+    return True

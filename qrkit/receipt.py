@@ -1,0 +1,75 @@
+"""What the wire and the store say to each other when an object arrives.
+
+The two never import one another: the wire is handed something that can `begin` an arrival, writes fragments
+to what it gets, and answers the peer with what `commit` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One C-STORE request, as its command set announces it (PS3.7 9.3.1.1).
+
+    Attributes
+    ----------
+    sop_class_uid, sop_instance_uid
+        Affected SOP Class and Instance UID.
+    transfer_syntax_uid
+        Of the presentation context: what the data set is encoded in.
+    sender
+        AE title of the sender: the node itself for C-GET, the calling AE title for the Storage SCP.
+    move_originator, move_message_id
+        Move Originator AE Title and Message ID, or empty and 0 where the sender gives none.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    sender: str = ""
+    move_originator: str = ""
+    move_message_id: int = 0
+
+
+class Refused(Exception):
+    """An arriving object is not taken; the peer is told `status` (PS3.4 B.2.3)."""
+
+    def __init__(self, status: int, comment: str) -> None:
+        super().__init__(f"0x{status:04X} {comment}")
+        self.status = status
+        self.comment = comment
+
+
+class Incoming(Protocol):
+    """An object that is being written."""
+
+    def write(self, fragment: memoryview) -> None:
+        """Take the next fragment of the data set; the memory is reused after the call."""
+
+    def commit(self) -> None:
+        """Put the whole object in its place; only then is the peer told success.
+
+        Raises
+        ------
+        Refused
+            With the status that the peer is told.
+        """
+
+    def discard(self) -> None:
+        """Forget an object that did not arrive whole."""
+
+
+class Receiver(Protocol):
+    """What takes arriving objects."""
+
+    def begin(self, arrival: Arrival) -> Incoming:
+        """Start to take an object.
+
+        Raises
+        ------
+        Refused
+            With the status that the peer is told; its data set is read and thrown away.
+        """

@@ -1,0 +1,126 @@
+"""The settings of a workspace: from `qrkit.toml` in its folder and from the environment, which wins."""
+
+from __future__ import annotations
+
+import getpass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from qrkit.errors import InputError
+from qrkit.node import check_ae_title
+
+FILE_NAME = "qrkit.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a workspace needs to know about itself.
+
+    Attributes
+    ----------
+    workspace
+        Its folder.
+    ae_title, host, port
+        Of our own Storage SCP: the AE title that PACS know us by, the address to listen on, the port.
+    database_url
+        SQLAlchemy URL of the state; empty: SQLite in the workspace.
+    files
+        Folder of received objects.
+    unsolicited
+        ``refuse`` or ``keep`` what a known node sends without a job.
+    free_space_floor
+        Bytes that stay free on the disk of `files`; below, objects are refused with 0xA700.
+    worker_idle_exit
+        Seconds without anything to do after which a worker that was started in the background leaves.
+    """
+
+    workspace: Path
+    ae_title: str = "QRKIT"
+    host: str = "0.0.0.0"
+    port: int = 11112
+    database_url: str = ""
+    files: Path
+    unsolicited: str = "refuse"
+    free_space_floor: int = 1_000_000_000
+    worker_idle_exit: int = 60
+
+    def __post_init__(self) -> None:
+        check_ae_title(self.ae_title)
+        if not 0 <= self.port <= 65535:
+            raise InputError(f"QRKIT_PORT must be 0 to 65535, not {self.port}.")
+        if self.unsolicited not in ("refuse", "keep"):
+            raise InputError(f"QRKIT_UNSOLICITED is refuse or keep, not {self.unsolicited!r}.")
+        for name in ("free_space_floor", "worker_idle_exit"):
+            if getattr(self, name) < 0:
+                raise InputError(f"QRKIT_{name.upper()} cannot be negative: {getattr(self, name)}.")
+
+
+def workspace_folder(folder: str | Path | None, environment: Mapping[str, str]) -> Path:
+    """Return the workspace's folder: the one given, else `QRKIT_WORKSPACE`, else one in the user's data folder."""
+    chosen = folder or environment.get("QRKIT_WORKSPACE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path(platformdirs.user_data_path("qrkit", appauthor=False)) / "workspace"
+
+
+def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of the workspace in `folder`.
+
+    Raises
+    ------
+    InputError
+        If the file or a variable is not valid; the message names it.
+    """
+    values = _from_file(folder / FILE_NAME)
+    for name in SETTING_NAMES:
+        variable = f"QRKIT_{name.upper()}"
+        if environment.get(variable, "") != "":
+            values[name] = environment[variable]
+    for name in ("port", "free_space_floor", "worker_idle_exit"):
+        if name in values:
+            values[name] = _whole_number(name, values[name])
+    files = Path(values.pop("files", "files")).expanduser()
+    return Settings(workspace=folder, files=files if files.is_absolute() else folder / files, **values)
+
+
+def current_user(environment: Mapping[str, str]) -> str:
+    """Return who is asking, for the history: `QRKIT_USER`, the JupyterHub user, or the login name."""
+    named = environment.get("QRKIT_USER") or environment.get("JUPYTERHUB_USER")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return "unknown"
+
+
+SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name != "workspace")
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+    unknown = sorted(set(values) - set(SETTING_NAMES))
+    if unknown:
+        raise InputError(f"{path} has no setting {', '.join(unknown)}; it may have {', '.join(SETTING_NAMES)}.")
+    return values
+
+
+def _whole_number(name: str, value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise InputError(f"QRKIT_{name.upper()} is a whole number, not {value!r}.") from error

@@ -1,0 +1,38 @@
+"""A PACS in a box, for the demo, training and tests.
+
+`small_hospital` and `large_hospital` give what it holds, `Quirks` how it misbehaves, `Simulator` serves it:
+
+>>> from qrkit.simulator import Quirks, Simulator, small_hospital
+>>> with Simulator(small_hospital(seed=1), quirks=Quirks(cap=500)) as pacs:
+...     address = (pacs.host, pacs.port)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qrkit.simulator.hospital import empty_hospital, small_hospital
+    from qrkit.simulator.large import large_hospital
+    from qrkit.simulator.quirks import Quirks
+    from qrkit.simulator.server import Simulator
+    from qrkit.simulator.site import Request
+
+__all__ = ["Quirks", "Request", "Simulator", "empty_hospital", "large_hospital", "small_hospital"]
+
+_WHERE = {
+    "Quirks": "quirks",
+    "Request": "site",
+    "Simulator": "server",
+    "empty_hospital": "hospital",
+    "large_hospital": "large",
+    "small_hospital": "hospital",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562): pynetdicom and numpy take half a second."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

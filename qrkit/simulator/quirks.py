@@ -1,0 +1,157 @@
+"""How the simulated PACS misbehaves: one switch for each thing that real ones do."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def _quirk(default: Any, description: str) -> Any:  # noqa: ANN401 - dataclasses.field is typed the same way
+    return dataclasses.field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """Switches for the simulated PACS; without any it behaves as the standard says.
+
+    Times are in seconds. `Quirks.descriptions()` tells what each switch does.
+
+    Examples
+    --------
+    >>> Quirks.from_mapping({"cap": "500", "no_counters": "yes"}).cap
+    500
+    """
+
+    # Associations
+    reject: str = _quirk("", "reject associations: calling-aet, called-aet or congestion")
+    known_ae_titles: tuple[str, ...] = _quirk((), "the only calling AE titles that are let in")
+    check_called_ae_title: bool = _quirk(False, "reject associations to another AE title than ours")
+    max_associations: int = _quirk(0, "associations at a time; more are rejected as congestion (0: no limit)")
+    refuse_contexts: bool = _quirk(False, "accept associations but no presentation context")
+    models: tuple[str, ...] = _quirk(
+        ("study", "patient", "patient-study"), "information models offered: study, patient, patient-study"
+    )
+    services: tuple[str, ...] = _quirk(
+        ("echo", "find", "get", "move", "store"), "services offered: echo, find, get, move, store"
+    )
+    transfer_syntaxes: tuple[str, ...] = _quirk((), "preferred transfer syntax UIDs, before all others")
+    delay_association: float = _quirk(0.0, "wait before an association is answered")
+
+    # C-FIND
+    ignore_keys: tuple[str, ...] = _quirk((), "keywords whose matching is ignored")
+    omit_keys: tuple[str, ...] = _quirk((), "keywords that are never returned")
+    blank_keys: tuple[str, ...] = _quirk((), "keywords that are returned empty")
+    no_modalities_in_study: bool = _quirk(False, "ModalitiesInStudy is neither matched nor returned")
+    cap: int = _quirk(0, "most answers to one C-FIND (0: no limit)")
+    cap_mode: str = _quirk("silent", "what ends a capped answer: silent (success) or status (0xA700)")
+    ignore_wildcards: bool = _quirk(False, "* and ? are taken for ordinary letters")
+    case_sensitive: bool = _quirk(True, "text other than names matches in its case only")
+    refuse_uid_lists: bool = _quirk(False, "a list of UIDs is refused with 0xA900")
+    relational: bool = _quirk(True, "relational queries; without: 0xA900 if a higher unique key is missing")
+    duplicate_answers: bool = _quirk(False, "every C-FIND answer comes twice")
+    no_study_time_share: float = _quirk(0.0, "share of studies without StudyTime, 0 to 1")
+    no_instances_of: tuple[str, ...] = _quirk((), "modalities whose IMAGE level answers stay empty")
+    find_status: int = _quirk(0, "C-FIND ends with this status, such as 0xC001, without answers")
+    find_comment: str = _quirk("", "ErrorComment that goes with find_status")
+    find_abort_after: int = _quirk(-1, "A-ABORT after so many C-FIND answers (-1: never)")
+    find_hang: bool = _quirk(False, "C-FIND is never answered")
+    delay_first_response: float = _quirk(0.0, "wait before the first C-FIND response")
+    delay_answer: float = _quirk(0.0, "wait before each further C-FIND answer")
+
+    # Broken values in C-FIND answers
+    decimal_integers: bool = _quirk(False, "`1.0` where an integer string belongs")
+    missing_modality: bool = _quirk(False, "Modality is empty at SERIES level")
+    wrong_charset: bool = _quirk(False, "text is UTF-8 while SpecificCharacterSet says ISO_IR 6")
+    invalid_uid: bool = _quirk(False, "series UIDs have a leading zero in a component")
+    no_sop_class: bool = _quirk(False, "no SOPClassUID at IMAGE level, no SOPClassesInStudy")
+
+    # C-GET and C-MOVE
+    send_less: int = _quirk(0, "so many objects are not sent, yet count as completed")
+    fail_objects: int = _quirk(0, "so many sub-operations fail, which ends in 0xB000")
+    send_more: int = _quirk(0, "so many objects are sent that were not asked for")
+    runaway: bool = _quirk(False, "objects that were not asked for are sent without end")
+    no_counters: bool = _quirk(False, "responses hold no numbers of sub-operations")
+    no_pending: bool = _quirk(False, "only the final response is sent")
+    retrieve_status: int = _quirk(0, "C-GET and C-MOVE end with this status, such as 0xA702 or 0xFE00")
+    retrieve_status_after: int = _quirk(0, "objects sent before retrieve_status (-1: all of them)")
+    retrieve_comment: str = _quirk("", "ErrorComment that goes with retrieve_status")
+    finish_early: bool = _quirk(False, "C-MOVE says success first and sends the objects afterwards")
+    ignore_cancel: bool = _quirk(False, "C-CANCEL is ignored")
+    drop_after: int = _quirk(-1, "A-ABORT after so many objects of one C-GET or C-MOVE (-1: never)")
+    retrieve_hang: bool = _quirk(False, "C-GET and C-MOVE are never answered")
+    delay_first_object: float = _quirk(0.0, "wait before the first object")
+    delay_object: float = _quirk(0.0, "wait before each further object")
+
+    # C-STORE, when it serves as a store node
+    store_status: int = _quirk(0, "objects are refused with this status, such as 0xA700")
+    delay_store: float = _quirk(0.0, "wait before a stored object is confirmed")
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one not in allowed:
+                    raise ValueError(f"quirk {name}: {one!r} is not one of {', '.join(filter(None, allowed))}")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, str]) -> Quirks:
+        """Quirks from texts, as a command line or a settings file has them.
+
+        Lists are separated by commas, switches are yes or no, statuses may be hexadecimal.
+
+        Raises
+        ------
+        ValueError
+            An unknown name, or a value that does not fit; the message says what would.
+        """
+        types = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+        parsed: dict[str, Any] = {}
+        for name, text in values.items():
+            if name not in types:
+                near = difflib.get_close_matches(name, types, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(types)}"
+                raise ValueError(f"there is no quirk {name!r}: {hint}")
+            try:
+                parsed[name] = _PARSERS[types[name]](text.strip())
+            except ValueError as error:
+                raise ValueError(f"quirk {name}={text!r}: {error}") from error
+        return cls(**parsed)
+
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """Return what each quirk does, in one line, by its name."""
+        return {field.name: field.metadata["description"] for field in dataclasses.fields(cls)}
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "reject": ("", "calling-aet", "called-aet", "congestion"),
+    "models": ("study", "patient", "patient-study"),
+    "services": ("echo", "find", "get", "move", "store"),
+    "cap_mode": ("silent", "status"),
+}
+
+
+def _parse_switch(text: str) -> bool:
+    answers = {"yes": True, "true": True, "on": True, "1": True, "": True}
+    answers |= {"no": False, "false": False, "off": False, "0": False}
+    if text.lower() not in answers:
+        raise ValueError("say yes or no")
+    return answers[text.lower()]
+
+
+def _parse_list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "bool": _parse_switch,
+    "int": lambda text: int(text, 0),
+    "float": float,
+    "str": str,
+    "tuple[str, ...]": _parse_list,
+}

@@ -1,0 +1,61 @@
+"""Who did what in this workspace, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from qrkit.store.schema import audit
+from qrkit.store.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One thing that somebody did. The time is UTC, ISO 8601."""
+
+    at: str
+    who: str
+    action: str
+    subject: str
+    details: Mapping[str, Any]
+
+
+class AuditTable:
+    """The audit trail; rows are only ever added."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def write(self, who: str, action: str, subject: str, details: Mapping[str, Any] | None = None) -> None:
+        """Add a row."""
+        with self._state.transaction() as connection:
+            write_audit(connection, self._state.now(), who=who, action=action, subject=subject, details=details)
+
+    def list(self, limit: int = 100, *, subject: str | None = None) -> tuple[AuditRow, ...]:
+        """Return the newest rows first."""
+        wanted = sa.select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
+        if subject is not None:
+            wanted = wanted.where(audit.c.subject == subject)
+        with self._state.reading() as connection:
+            return tuple(
+                AuditRow(at=row.at, who=row.who, action=row.action, subject=row.subject, details=row.details)
+                for row in connection.execute(wanted)
+            )
+
+
+def write_audit(  # the row's columns, all named by the caller
+    connection: sa.Connection,
+    at: str,
+    *,
+    who: str,
+    action: str,
+    subject: str,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Add a row within the transaction of what it tells about."""
+    connection.execute(
+        audit.insert().values(at=at, who=who, action=action, subject=subject, details=dict(details or {}))
+    )

@@ -1,0 +1,98 @@
+"""DuckDB as qrkit opens it: in memory, without extensions from elsewhere, files read only where they are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from qrkit.errors import InputError, StoreError
+
+# Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
+STORAGE_VERSION = "v1.5.0"
+
+_ADVICE = "Check the results folder of the workspace and its free space."
+
+# What is not about the SQL, but about files and memory.
+_OURS = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException)
+
+
+def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory database; what does not fit into memory goes beside the results in `folder`."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            # Hospitals are offline, and SQL that names a variable of ours is a mistake.
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "temp_directory": str(folder / ".spill"),
+        },
+    )
+
+
+def attach_settled(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Attach a settled file, read only, as `settled`."""
+    connection.execute(f"ATTACH {literal(str(file))} AS settled (READ_ONLY)")
+
+
+def close_to_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Let the connection read these files, and what is attached, and nothing else; for good."""
+    connection.execute(f"SET allowed_paths = {literals(map(str, files))}")
+    connection.execute("SET enable_external_access = false")
+
+
+def parquet_source(files: Sequence[Path]) -> str:
+    """Return what stands behind FROM to read Parquet files of different columns together."""
+    return f"read_parquet({literals(map(str, files))}, union_by_name = true)"
+
+
+def literal(text: str) -> str:
+    """Quote a text, where DuckDB takes no parameter: paths in ATTACH, SET and views.
+
+    >>> literal("/data/O'Hara")
+    "'/data/O''Hara'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """Quote texts as a DuckDB list."""
+    return "[" + ", ".join(map(literal, texts)) + "]"
+
+
+def identifier(name: str) -> str:
+    """Quote a name of a table or column.
+
+    >>> identifier("StudyDate")
+    '"StudyDate"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Make DuckDB's errors ours, where the SQL is.
+
+    Parameters
+    ----------
+    doing
+        What is being done, for the message: ``The results cannot be read``.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(f"{doing}: {error}.", advice=_ADVICE) from error
+
+
+@contextmanager
+def sql_errors() -> Iterator[None]:
+    """Make DuckDB's errors those of whoever wrote the SQL, unless they are about files or memory."""
+    try:
+        yield
+    except _OURS as error:
+        raise StoreError(f"The SQL cannot be run: {error}.", advice=_ADVICE) from error
+    except duckdb.Error as error:
+        raise InputError(str(error)) from error

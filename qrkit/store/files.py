@@ -1,0 +1,280 @@
+"""The received objects: DICOM files under their UIDs, written while they arrive.
+
+``<folder>/<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm``, byte for byte as received. Until an object
+is whole, it is a ``.part`` file in ``.incoming`` of the same folder, since its study and series stand in its data
+set; small ones are written only then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from qrkit.errors import ObjectUnreadable
+from qrkit.receipt import Arrival, Refused
+from qrkit.store.header import Header, HeaderIncomplete, read_header
+from qrkit.store.part10 import file_head
+from qrkit.store.placing import place
+from qrkit.uids import is_valid_uid
+
+_log = logging.getLogger(__name__)
+
+# PS3.4 B.2.3 and PS3.7 annex C.
+_OUT_OF_RESOURCES = 0xA700
+_DOES_NOT_MATCH = 0xA900
+_CANNOT_UNDERSTAND = 0xC000
+_PROCESSING_FAILURE = 0x0110
+
+_HEAD = 1 << 16
+"""Bytes of a data set that are held in memory to find its UIDs in."""
+
+_LOOKED_AT = (1 << 20, 1 << 24, 1 << 26)
+"""Bytes that are read again from the file where those are not enough."""
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An object that is in its place.
+
+    Attributes
+    ----------
+    path
+        The file; of an object that was here already, the one that was.
+    relative
+        The same, relative to the folder of the files, with ``/``.
+    size
+        Of the file, in bytes.
+    """
+
+    path: Path
+    relative: str
+    size: int
+    header: Header
+    arrival: Arrival
+
+
+class FileStore:
+    """Takes arriving objects: a `qrkit.receipt.Receiver`, for any number of threads and processes.
+
+    Parameters
+    ----------
+    folder
+        Of the files.
+    free_space_floor
+        Bytes that stay free on its disk; below, objects are refused with 0xA700.
+    indexed
+        Called with each object once it is in its place, on the thread that received it: it should only queue it.
+    """
+
+    def __init__(
+        self, folder: Path, *, free_space_floor: int, indexed: Callable[[Stored], None] = lambda _: None
+    ) -> None:
+        self.folder = folder
+        self.incoming = folder / ".incoming"
+        self._floor = free_space_floor
+        self._indexed = indexed
+        self._free = 0
+        self._free_until = float("-inf")
+
+    def begin(self, arrival: Arrival) -> IncomingFile:
+        """Start to take an object.
+
+        Raises
+        ------
+        Refused
+            If its UID cannot be a file name, or the disk is full.
+        """
+        if not is_valid_uid(arrival.sop_instance_uid):
+            raise Refused(_CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid UID")
+        if self.free_space() < self._floor:
+            raise Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
+        return IncomingFile(self, arrival)
+
+    def free_space(self) -> int:
+        """Return the free bytes of the disk, as of at most a second ago."""
+        now = time.monotonic()
+        if now >= self._free_until:
+            self.incoming.mkdir(parents=True, exist_ok=True)
+            self._free = shutil.disk_usage(self.folder).free
+            self._free_until = now + 1.0
+        return self._free
+
+    def sweep(self, *, older_than: float = 86_400.0) -> int:
+        """Remove what was left by processes that ended while receiving, and return how many files.
+
+        Parameters
+        ----------
+        older_than
+            Seconds since the last byte was written.
+        """
+        swept, limit = 0, time.time() - older_than
+        for part in self.incoming.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # taken, or still open on Windows
+                if part.stat().st_mtime < limit:
+                    part.unlink()
+                    swept += 1
+        return swept
+
+    def keep(self, part: Path, size: int, header: Header, arrival: Arrival) -> Stored:
+        """Put a whole file in its place, tell of it, and return it."""
+        folder = self.folder / header.StudyInstanceUID / header.SeriesInstanceUID
+        path = place(part, folder, arrival.sop_instance_uid)
+        relative = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{path.name}"
+        stored = Stored(path=path, relative=relative, size=size, header=header, arrival=arrival)
+        self._indexed(stored)
+        return stored
+
+
+class IncomingFile:
+    """An object that is being written: a `qrkit.receipt.Incoming`."""
+
+    __slots__ = ("_arrival", "_file", "_head", "_header", "_part", "_refused", "_size", "_start", "_store")
+
+    def __init__(self, store: FileStore, arrival: Arrival) -> None:
+        self._store = store
+        self._arrival = arrival
+        self._start = file_head(arrival)
+        self._head = bytearray()
+        self._size = len(self._start)
+        self._part: Path | None = None
+        self._file: int | None = None
+        self._refused: Refused | None = None
+        self._header: Header | None = None
+
+    def write(self, fragment: memoryview) -> None:
+        """Take the next fragment of the data set; what goes wrong is told by `commit`."""
+        self._size += len(fragment)
+        if self._refused is not None:
+            return
+        try:
+            if self._file is not None:
+                _write_all(self._file, fragment)
+                return
+            self._head += fragment
+            if len(self._head) > _HEAD:
+                self._open()
+        except OSError as error:
+            self._refused = _refusal(error)
+
+    @property
+    def header(self) -> Header:
+        """What the object says about itself, once it is whole.
+
+        Raises
+        ------
+        Refused
+            If its UIDs are missing or wrong, or it could not be written.
+        """
+        if self._refused is not None:
+            raise self._refused
+        if self._header is None:
+            self._header = self._checked(self._read_header())
+        return self._header
+
+    def commit(self) -> Stored:
+        """Put the object in its place and return it; only then is the peer told success.
+
+        Raises
+        ------
+        Refused
+            If its UIDs are missing or wrong, or it cannot be written. Nothing is left of it.
+        """
+        try:
+            return self._commit()
+        except OSError as error:
+            raise _refusal(error) from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Forget the object, unless it has been put in its place."""
+        self._close()
+        if self._part is not None:
+            self._part.unlink(missing_ok=True)
+            self._part = None
+
+    def _checked(self, header: Header) -> Header:
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+            if not is_valid_uid(getattr(header, keyword)):
+                raise Refused(_CANNOT_UNDERSTAND, f"{keyword} is missing or not a valid UID")
+        if header.SOPInstanceUID != self._arrival.sop_instance_uid:
+            raise Refused(_DOES_NOT_MATCH, "SOPInstanceUID is not the Affected SOP Instance UID")
+        return header
+
+    def _commit(self) -> Stored:
+        header = self.header
+        if self._file is None:
+            self._open()
+        self._close()
+        part, self._part = self._part, None
+        if part is None:  # `_open` has named it; for the type checker
+            raise Refused(_PROCESSING_FAILURE, "The object cannot be written")
+        return self._keep(part, header)
+
+    def _keep(self, part: Path, header: Header) -> Stored:
+        try:
+            return self._store.keep(part, self._size, header, self._arrival)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def _open(self) -> None:
+        """Open the file and write what has been held in memory up to now."""
+        part = self._store.incoming / f"{uuid4().hex}.part"
+        try:
+            self._file = os.open(part, _OPEN, 0o666)
+        except FileNotFoundError:  # somebody has tidied up
+            part.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(part, _OPEN, 0o666)
+        self._part = part
+        _write_all(self._file, self._start + self._head)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
+
+    def _read_header(self) -> Header:
+        syntax = self._arrival.transfer_syntax_uid
+        try:
+            with contextlib.suppress(HeaderIncomplete):
+                return read_header(self._head, syntax, whole=self._file is None)
+            return self._read_header_again(syntax)
+        except (ObjectUnreadable, HeaderIncomplete) as error:
+            raise Refused(_CANNOT_UNDERSTAND, "The data set cannot be read") from error
+
+    def _read_header_again(self, transfer_syntax_uid: str) -> Header:
+        """Read the header from the file, since it is not in the first bytes."""
+        data_set = self._size - len(self._start)
+        if self._part is not None:
+            with self._part.open("rb") as file:
+                for length in _LOOKED_AT:
+                    file.seek(len(self._start))
+                    with contextlib.suppress(HeaderIncomplete):
+                        return read_header(file.read(length), transfer_syntax_uid, whole=length >= data_set)
+        raise HeaderIncomplete
+
+
+def _write_all(file: int, content: bytes | memoryview) -> None:
+    written = os.write(file, content)
+    while written < len(content):
+        written += os.write(file, memoryview(content)[written:])
+
+
+def _refusal(error: OSError) -> Refused:
+    """Return what the peer is told when a file cannot be written; the log has the rest."""
+    if error.errno in _NO_SPACE:
+        return Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
+    _log.error("A received object cannot be written: %s", error)
+    return Refused(_PROCESSING_FAILURE, "The object cannot be written")

@@ -1,0 +1,46 @@
+"""From a stored object to its row: what would keep a sender waiting is done here, on another thread."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from qrkit.store.files import Stored
+from qrkit.store.instances import InstanceRow
+from qrkit.store.placing import sha256_of
+
+
+def index_row(
+    stored: Stored, *, source: str = "", job_id: str | None = None, item_id: int | None = None, received: str = ""
+) -> InstanceRow:
+    """Return the row of a stored object, with the SHA-256 of its file.
+
+    Parameters
+    ----------
+    source
+        Name of the node that it came from.
+    job_id, item_id
+        What it was fetched for, where it was.
+    received
+        UTC, ISO 8601; empty: when the row is added.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    said: dict[str, Any] = {
+        keyword: None if value == "" else value for keyword, value in asdict(stored.header).items()
+    }
+    said["SOPClassUID"] = said["SOPClassUID"] or stored.arrival.sop_class_uid
+    return InstanceRow(
+        **said,
+        TransferSyntaxUID=stored.arrival.transfer_syntax_uid,
+        path=stored.relative,
+        size=stored.path.stat().st_size,
+        sha256=sha256_of(stored.path),
+        source=source,
+        job_id=job_id,
+        item_id=item_id,
+        received=received,
+    )

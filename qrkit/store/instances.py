@@ -1,0 +1,154 @@
+"""Which objects are here: one row for each file of a SOP Instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from qrkit.errors import InputError
+from qrkit.store.schema import instances
+from qrkit.store.state import State
+
+_AT_ONCE = 500
+"""UIDs asked for in one statement; SQLite allows 32,766 parameters, older ones 999."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRow:
+    """One file of a SOP Instance.
+
+    Attributes
+    ----------
+    path
+        Relative to the folder of the files, with ``/``.
+    size
+        Of the file, in bytes.
+    sha256
+        Of the file, in hexadecimal.
+    source
+        Name of the node that it came from.
+    received
+        UTC, ISO 8601.
+    """
+
+    SOPInstanceUID: str
+    SOPClassUID: str
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+    TransferSyntaxUID: str
+    PatientID: str | None = None
+    AccessionNumber: str | None = None
+    StudyDate: str | None = None
+    Modality: str | None = None
+    SeriesDescription: str | None = None
+    StudyDescription: str | None = None
+    StationName: str | None = None
+    Manufacturer: str | None = None
+    ManufacturerModelName: str | None = None
+    InstanceNumber: int | None = None
+    path: str
+    size: int
+    sha256: str
+    source: str = ""
+    job_id: str | None = None
+    item_id: int | None = None
+    received: str = ""
+
+
+_FIELDS = tuple(item.name for item in fields(InstanceRow))
+
+
+class InstanceTable:
+    """The objects of a workspace."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def add_many(self, rows: Iterable[InstanceRow]) -> None:
+        """Add rows; those of files that are known already change nothing."""
+        # In one order for everybody, so that two processes on PostgreSQL never wait for each other in a circle.
+        ordered = sorted(rows, key=lambda row: (row.SOPInstanceUID, row.sha256))
+        if not ordered:
+            return
+        now = self._state.now()
+        values = [asdict(row) | {"received": row.received or now} for row in ordered]
+        with self._state.transaction() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(dialect.insert(instances).on_conflict_do_nothing(), values)
+
+    def held(
+        self,
+        *,
+        sop_instance_uids: Sequence[str] | None = None,
+        series: str | None = None,
+        study: str | None = None,
+    ) -> frozenset[str]:
+        """Return the SOP Instance UIDs that are here: of those asked for, of a series, of a study."""
+        found: set[str] = set()
+        with self._state.reading() as connection:
+            for condition in _conditions(sop_instance_uids, series, study):
+                found.update(connection.scalars(sa.select(instances.c.SOPInstanceUID).where(condition)))
+        return frozenset(found)
+
+    def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Return SOP Instance UID and path of each file of some SOP Instances."""
+        found: list[tuple[str, str]] = []
+        with self._state.reading() as connection:
+            for condition in _conditions(sop_instance_uids, None, None):
+                rows = connection.execute(sa.select(instances.c.SOPInstanceUID, instances.c.path).where(condition))
+                found.extend((row.SOPInstanceUID, row.path) for row in rows)
+        return tuple(found)
+
+    def of_series(self, series_instance_uid: str) -> tuple[InstanceRow, ...]:
+        """Return the rows of a series, by InstanceNumber."""
+        return self.list({"SeriesInstanceUID": series_instance_uid})
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        with self._state.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(instances)) or 0
+
+    def list(self, filters: Mapping[str, object] | None = None, limit: int | None = None) -> tuple[InstanceRow, ...]:
+        """Return the rows that have these values, by column; series by series, images in their order.
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+        """
+        unknown = sorted(set(filters or {}) - set(_FIELDS))
+        if unknown:
+            raise InputError(
+                f"Instances have no column {', '.join(unknown)}.", advice=f"They have {', '.join(_FIELDS)}."
+            )
+        wanted = (
+            sa.select(*(instances.c[name] for name in _FIELDS))
+            .where(*(instances.c[name] == value for name, value in (filters or {}).items()))
+            .order_by(instances.c.SeriesInstanceUID, instances.c.InstanceNumber, instances.c.SOPInstanceUID)
+            .limit(limit)
+        )
+        with self._state.reading() as connection:
+            return tuple(_instance_row(row) for row in connection.execute(wanted))
+
+
+def _conditions(
+    sop_instance_uids: Sequence[str] | None, series: str | None, study: str | None
+) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    asked = list(sop_instance_uids or ())
+    conditions.extend(
+        instances.c.SOPInstanceUID.in_(asked[start : start + _AT_ONCE]) for start in range(0, len(asked), _AT_ONCE)
+    )
+    if series is not None:
+        conditions.append(instances.c.SeriesInstanceUID == series)
+    if study is not None:
+        conditions.append(instances.c.StudyInstanceUID == study)
+    return conditions
+
+
+def _instance_row(row: sa.Row[Any]) -> InstanceRow:
+    return InstanceRow(**dict(zip(_FIELDS, row, strict=True)))

@@ -1,0 +1,334 @@
+"""Retrieve jobs and their items in the state; every change of where one of them is happens here.
+
+An item goes from queued to running when a worker claims it, and from there to a final state; a worker that dies
+gives it back. A job's state and sums always follow from its items, in the same transaction.
+
+All transactions lock items before jobs, and items in the order of their ids, so that on PostgreSQL none waits for
+another in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from qrkit.errors import InputError, NotFound
+from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob, job_state
+from qrkit.store.job_rows import item_row, item_values, job_row
+from qrkit.store.schema import job_items, jobs
+from qrkit.store.state import State
+
+_QUEUED, _RUNNING, _CANCELLED = JobState.QUEUED.value, JobState.RUNNING.value, JobState.CANCELLED.value
+_FINAL = tuple(state.value for state in JobState if state.is_final)
+_TO_RETRY = (JobState.FAILED.value, JobState.PARTIAL.value, JobState.CANCELLED.value)
+
+
+class JobTable:
+    """The retrieve jobs of a workspace."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def create(self, job: NewJob) -> str:
+        """Queue a job with all its items, and return its id.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to fetch.
+        """
+        if not job.requests:
+            raise InputError("There is nothing to fetch: the job has no requests.")
+        job_id = uuid4().hex
+        items = [item_values(job_id, position, request) for position, request in enumerate(job.requests)]
+        with self._state.transaction() as connection:
+            connection.execute(
+                jobs.insert().values(
+                    job_id=job_id,
+                    node=job.node,
+                    method=job.method.value,
+                    destination=job.destination,
+                    user=job.user,
+                    source=job.source,
+                    state=_QUEUED,
+                    created=self._state.now(),
+                    expected=sum(item["expected"] or 0 for item in items),
+                )
+            )
+            connection.execute(job_items.insert(), items)
+        return job_id
+
+    def get(self, job_id: str) -> JobRow:
+        """Return a job with its items.
+
+        Raises
+        ------
+        NotFound
+            If there is none of that id.
+        """
+        with self._state.reading() as connection:
+            row = _job(connection, job_id)
+            items = connection.execute(
+                sa.select(job_items).where(job_items.c.job_id == job_id).order_by(job_items.c.position)
+            )
+            return job_row(row, tuple(item_row(item) for item in items))
+
+    def list(self, limit: int = 100, *, node: str | None = None, state: JobState | None = None) -> tuple[JobRow, ...]:
+        """Return the newest jobs first, without their items."""
+        wanted = sa.select(jobs).order_by(jobs.c.created.desc(), jobs.c.job_id).limit(limit)
+        if node is not None:
+            wanted = wanted.where(jobs.c.node == node)
+        if state is not None:
+            wanted = wanted.where(jobs.c.state == state.value)
+        with self._state.reading() as connection:
+            return tuple(job_row(row) for row in connection.execute(wanted))
+
+    def waiting(self) -> int:
+        """Return how many items could be claimed now."""
+        with self._state.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(_claimable().subquery())) or 0
+
+    def claim(
+        self, worker_id: str, *, job_id: str | None = None, except_nodes: Collection[str] = ()
+    ) -> ItemRow | None:
+        """Take the next item of the oldest job for a worker; None if nothing waits.
+
+        Parameters
+        ----------
+        job_id
+            Only an item of this job.
+        except_nodes
+            No item of a job that asks one of these nodes.
+
+        No two workers ever get the same item: SQLite lets one write at a time, and PostgreSQL passes over rows
+        that another claim has locked.
+        """
+        wanted = _claimable().where(jobs.c.node.not_in(list(except_nodes)))
+        if job_id is not None:
+            wanted = wanted.where(jobs.c.job_id == job_id)
+        oldest = (
+            wanted.order_by(jobs.c.created, jobs.c.job_id, job_items.c.position)
+            .limit(1)
+            .with_for_update(of=job_items, skip_locked=True)
+        )
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            item = connection.execute(
+                job_items.update()
+                .where(job_items.c.item_id == oldest.scalar_subquery())
+                .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=job_items.c.attempts + 1)
+                .returning(job_items)
+            ).one_or_none()
+            if item is None:
+                return None
+            _follow(connection, item.job_id, now)
+            return item_row(item)
+
+    def progress(
+        self,
+        item_id: int,
+        *,
+        stored: int | None = None,
+        received: int | None = None,
+        bytes: int | None = None,  # noqa: A002 - the name of the column and of ItemOutcome
+        expected: int | None = None,
+    ) -> None:
+        """Write down how far a running item is; what is not given stays. Nothing happens to one that has ended."""
+        given = {"stored": stored, "received": received, "bytes": bytes, "expected": expected}
+        values = {name: value for name, value in given.items() if value is not None}
+        self._change_item(item_id, values)
+
+    def finish_item(self, item_id: int, outcome: ItemOutcome) -> None:
+        """Write down what became of an item. Nothing happens to one that has ended already.
+
+        Raises
+        ------
+        InputError
+            If the outcome is not final.
+        NotFound
+            If there is no such item.
+        """
+        if not outcome.state.is_final:
+            raise InputError(f"An item cannot end as {outcome.state.value}.")
+        values = {item.name: getattr(outcome, item.name) for item in fields(ItemOutcome)}
+        values |= {"state": outcome.state.value, "missing": list(outcome.missing), "finished": self._state.now()}
+        self._change_item(item_id, values)
+
+    def request_cancel(self, job_id: str) -> None:
+        """Ask for a job to end: what is queued is cancelled now, what is running is for its worker to end.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            _move(connection, _of(job_id, _QUEUED), state=_CANCELLED, finished=now)
+            ended = connection.scalar(sa.select(jobs.c.state).where(jobs.c.job_id == job_id)) in _FINAL
+            _follow(connection, job_id, now, **({} if ended else {"cancel_requested": True, "paused": False}))
+
+    def is_cancel_requested(self, job_id: str) -> bool:
+        """Whether somebody asked for the job to end.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        with self._state.reading() as connection:
+            return bool(_job(connection, job_id).cancel_requested)
+
+    def pause(self, job_id: str) -> None:
+        """Let no more items of a job start; one that is running goes on to its end.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        self._change_job(job_id, paused=True)
+
+    def resume(self, job_id: str) -> None:
+        """Let a paused job go on.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        self._change_job(job_id, paused=False)
+
+    def retry(self, job_id: str) -> int:
+        """Queue again what failed, is not whole, or was cancelled; return how many items that are.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        with self._state.transaction() as connection:
+            moved = _move(connection, _of(job_id, *_TO_RETRY), state=_QUEUED, error="", finished=None, worker_id=None)
+            _follow(connection, job_id, self._state.now(), cancel_requested=False, paused=False)
+            return len(moved)
+
+    def requeue_orphans(self, alive_worker_ids: Collection[str]) -> int:
+        """Queue again what runs under workers that are not alive; return how many items that are.
+
+        Items of a job that somebody has asked to end become cancelled instead.
+        """
+        running = (job_items.c.state == _RUNNING, job_items.c.worker_id.not_in(list(alive_worker_ids)))
+        to_cancel = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            cancelled = _move(connection, (*running, to_cancel), state=_CANCELLED, finished=now)
+            requeued = _move(connection, running, state=_QUEUED, worker_id=None)
+            for job_id in sorted({*cancelled, *requeued}):
+                _follow(connection, job_id, now)
+            return len(requeued)
+
+    def _change_item(self, item_id: int, values: dict[str, Any]) -> None:
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            item = connection.execute(
+                sa.select(job_items.c.job_id, job_items.c.state)
+                .where(job_items.c.item_id == item_id)
+                .with_for_update()
+            ).one_or_none()
+            if item is None:
+                raise NotFound(f"There is no item {item_id} of any job.")
+            if values and item.state not in _FINAL:
+                connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
+                _follow(connection, item.job_id, now)
+
+    def _change_job(self, job_id: str, **values: object) -> None:
+        with self._state.transaction() as connection:
+            _follow(connection, job_id, self._state.now(), **values)
+
+
+def _claimable() -> sa.Select[tuple[int]]:
+    return (
+        sa.select(job_items.c.item_id)
+        .join(jobs, jobs.c.job_id == job_items.c.job_id)
+        .where(
+            job_items.c.state == _QUEUED,
+            jobs.c.state.in_((_QUEUED, _RUNNING)),
+            sa.not_(jobs.c.cancel_requested),
+            sa.not_(jobs.c.paused),
+        )
+    )
+
+
+def _of(job_id: str, *states: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return job_items.c.job_id == job_id, job_items.c.state.in_(states)
+
+
+def _move(connection: sa.Connection, which: Sequence[sa.ColumnElement[bool]], **values: object) -> list[str]:
+    """Change some items, locked in the order of their ids, and return the jobs that they belong to, one for each."""
+    locked = connection.execute(
+        sa.select(job_items.c.item_id, job_items.c.job_id)
+        .where(*which)
+        .order_by(job_items.c.item_id)
+        .with_for_update()
+    ).all()
+    if locked:
+        connection.execute(
+            job_items.update().where(job_items.c.item_id == sa.bindparam("which")).values(**values),
+            [{"which": item.item_id} for item in locked],
+        )
+    return [item.job_id for item in locked]
+
+
+def _follow(connection: sa.Connection, job_id: str, now: str, **values: object) -> None:
+    """Let a job's state and sums follow from its items, and change some of its values.
+
+    The job is locked first: of two items that end at once, the second counts the first.
+
+    Raises
+    ------
+    NotFound
+        If there is no such job.
+    """
+    job = _job(connection, job_id, lock=True)
+    by_state = connection.execute(_SUMS.where(job_items.c.job_id == job_id)).all()
+    state = job_state([ItemOutcome(state=JobState(row.state), stored=row.stored) for row in by_state])
+    running = any(row.state == _RUNNING for row in by_state)
+    if values.get("paused", job.paused) and not state.is_final and not running:
+        state = JobState.PAUSED
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.job_id == job_id)
+        .values(
+            state=state.value,
+            started=job.started or (now if running else None),
+            finished=(job.finished or now) if state.is_final else None,
+            error=_first_error(connection, job_id),
+            **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
+            **values,
+        )
+    )
+
+
+_SUMMED = ("expected", "stored", "received", "bytes")
+_SUMS = sa.select(
+    job_items.c.state,
+    *(sa.cast(sa.func.coalesce(sa.func.sum(job_items.c[name]), 0), sa.BigInteger).label(name) for name in _SUMMED),
+).group_by(job_items.c.state)
+"""One row for each state that items of a job have: `job_state` asks for no more of them."""
+
+
+def _first_error(connection: sa.Connection, job_id: str) -> str:
+    wanted = sa.select(job_items.c.error).where(job_items.c.job_id == job_id, job_items.c.error != "")
+    return connection.scalar(wanted.order_by(job_items.c.position).limit(1)) or ""
+
+
+def _job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa.Row[Any]:
+    wanted = sa.select(jobs).where(jobs.c.job_id == job_id)
+    row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no job {job_id!r}.", advice="qrkit jobs list shows those there are.")
+    return row

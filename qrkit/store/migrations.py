@@ -1,0 +1,87 @@
+"""How the tables of a state come to be as this version needs them.
+
+A fresh state gets all tables as `qrkit.store.schema` has them; an older one is migrated step by step. Either
+way the numbers are recorded in the same transaction, so a state is whole at one version or at another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from qrkit.errors import StateUnavailable
+from qrkit.store.schema import metadata, schema_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One step from a schema version to the next.
+
+    Attributes
+    ----------
+    number
+        The version that it leads to.
+    apply
+        Changes the tables of a state of the version before; None where there was none before.
+    """
+
+    number: int
+    name: str
+    apply: Callable[[sa.Connection], None] | None = None
+
+
+MIGRATIONS = (Migration(number=1, name="the first tables"),)
+
+# Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.
+_ADVISORY_LOCK = 7_305_411_926
+
+
+def is_current(connection: sa.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> bool:
+    """Whether the state has exactly the tables that this version needs.
+
+    Raises
+    ------
+    StateUnavailable
+        If it is of a newer version than ours.
+    """
+    return _version(connection, migrations) == migrations[-1].number
+
+
+def migrate(connection: sa.Connection, *, now: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the state to the newest version, within the transaction that is open.
+
+    Processes that do it at once wait for one another: on SQLite by its write lock, which the caller's
+    transaction holds, on PostgreSQL by an advisory lock until the transaction ends.
+
+    Raises
+    ------
+    StateUnavailable
+        If the state is of a newer version than ours.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+    version = _version(connection, migrations)
+    if version is None:
+        metadata.create_all(connection)
+    for migration in migrations:
+        if version is not None and migration.number <= version:
+            continue
+        if version is not None and migration.apply is not None:
+            migration.apply(connection)
+        connection.execute(schema_version.insert().values(number=migration.number, name=migration.name, applied=now))
+
+
+def _version(connection: sa.Connection, migrations: Sequence[Migration]) -> int | None:
+    """Return the number of the last migration that the state has seen; None for a fresh state."""
+    if not sa.inspect(connection).has_table(schema_version.name):
+        return None
+    version: int | None = connection.scalar(sa.select(sa.func.max(schema_version.c.number)))
+    newest = migrations[-1].number
+    if version is not None and version > newest:
+        raise StateUnavailable(
+            f"The state of this workspace is of version {version}; this qrkit knows up to {newest}.",
+            advice="Install the newer qrkit that others use here: pip install --upgrade qrkit.",
+        )
+    return version

@@ -1,0 +1,275 @@
+"""The answers of queries: one Parquet file each, written once, never changed.
+
+``<folder>/<yyyy>/<query_id>.parquet`` is written under a temporary name, renamed, and becomes visible when
+`qrkit.store.queries.QueryTable.finish` names it. Besides the columns named by DICOM keyword, every answer has the
+reserved ones `query_id`, `node`, `asked_at` (UTC, without a zone: DuckDB needs pytz for the other kind) and,
+where the batches bring it, `warnings` (JSON list of texts, or null).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qrkit.errors import InputError, NotFound, StoreError
+from qrkit.store.queries import DONE, QueryRow, QueryTable
+from qrkit.store.settled import read_settled
+from qrkit.store.state import State
+
+ADDED = pa.schema([("query_id", pa.string()), ("node", pa.string()), ("asked_at", pa.timestamp("us"))])
+"""The columns that the writer adds, in front of the others."""
+
+WARNINGS = pa.field("warnings", pa.string())
+"""The reserved column that comes with the batches."""
+
+_ROWS_PER_GROUP = 65_536
+
+
+class ResultWriter:
+    """Writes the answer of one query, batch by batch; left without `commit`, it leaves nothing.
+
+    Parameters
+    ----------
+    folder
+        Of the results.
+    query_id, node, asked_at
+        Of the query, for the reserved columns; `asked_at` with its time zone.
+    schema
+        Of the batches; without it, that of the first batch.
+    durable
+        Have the file on the disk, not only in the system's memory, before `commit` returns.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        query_id: str,
+        node: str,
+        asked_at: datetime,
+        schema: pa.Schema | None = None,
+        durable: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._name = f"{asked_at.astimezone(UTC):%Y}/{query_id}.parquet"
+        self._values = (query_id, node, asked_at.astimezone(UTC).replace(tzinfo=None))
+        self._schema = schema
+        self._durable = durable
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self._parquet: pq.ParquetWriter | None = None
+        self._part = folder / f"{self._name}.part"
+        self.row_count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):  # the file is thrown away, now or by the next settling
+            if self._parquet is not None:
+                self._parquet.close()
+        with contextlib.suppress(OSError):
+            self._part.unlink()
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Add rows.
+
+        Raises
+        ------
+        StoreError
+            If the columns differ from those of the batches before, or the disk is full.
+        """
+        if self._schema is None:
+            self._schema = batch.schema
+        if not batch.schema.equals(self._schema):
+            raise StoreError(
+                f"The batches of query {self._values[0]} have different columns: {batch.schema.names} "
+                f"after {self._schema.names}."
+            )
+        self._waiting.append(batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch]))
+        self._waiting_rows += batch.num_rows
+        self.row_count += batch.num_rows
+        if self._waiting_rows >= _ROWS_PER_GROUP:
+            self._flush()
+
+    def commit(self) -> str:
+        """Put the file in its place and return its name, relative to the folder, for `QueryTable.finish`.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        self._flush()
+        if self._parquet is None:  # `_flush` has opened it; for the type checker
+            raise StoreError(f"The answer of query {self._values[0]} is not being written.")
+        with self._writing():
+            self._parquet.close()
+            self._parquet = None
+            if self._durable:
+                _sync(self._part)
+            self._part.replace(self._folder / self._name)
+        return self._name
+
+    def _flush(self) -> None:
+        """Write what waits: small batches would become small row groups, which are slow to read."""
+        schema = self._schema if self._schema is not None else pa.schema([])
+        rows = pa.concat_tables([schema.empty_table(), *self._waiting])
+        with self._writing():
+            if self._parquet is None:
+                self._part.parent.mkdir(parents=True, exist_ok=True)
+                self._parquet = pq.ParquetWriter(self._part, result_schema(schema), compression="zstd")
+            self._parquet.write_table(self._with_added(rows), row_group_size=_ROWS_PER_GROUP)
+        self._waiting.clear()
+        self._waiting_rows = 0
+
+    def _with_added(self, rows: pa.Table) -> pa.Table:
+        added = [
+            pa.repeat(pa.scalar(value, field.type), self._waiting_rows)
+            for value, field in zip(self._values, ADDED, strict=True)
+        ]
+        return pa.table([*added, *rows.columns], schema=result_schema(rows.schema))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"The answer of query {self._values[0]} cannot be written: {error}.",
+                advice="Check the free space and the permissions of the workspace.",
+            ) from error
+
+
+class Results:
+    """The answers of a workspace.
+
+    Parameters
+    ----------
+    state
+        Says which answers there are.
+    folder
+        Where they are.
+    """
+
+    def __init__(self, state: State, folder: Path) -> None:
+        self.folder = folder
+        self._state = state
+
+    def writer(self, query_id: str, *, schema: pa.Schema | None = None, durable: bool = False) -> ResultWriter:
+        """Return the writer for the answer of a query that is running.
+
+        Raises
+        ------
+        NotFound
+            If there is no such query.
+        """
+        query = QueryTable(self._state).get(query_id)
+        return ResultWriter(
+            self.folder,
+            query_id=query_id,
+            node=query.node,
+            asked_at=datetime.fromisoformat(query.started),
+            schema=schema,
+            durable=durable,
+        )
+
+    def read(self, query_id: str) -> pa.Table:
+        """Return the answer of a query.
+
+        Raises
+        ------
+        NotFound
+            If there is no such query, or it has no answer.
+        """
+        return self._read(query_id, 0, None)
+
+    def read_page(self, query_id: str, offset: int, limit: int) -> pa.Table:
+        """Return some rows of the answer of a query, from row `offset` (0 is the first), at most `limit`.
+
+        Raises
+        ------
+        NotFound
+            If there is no such query, or it has no answer.
+        InputError
+            If offset or limit is negative.
+        """
+        if offset < 0 or limit < 0:
+            raise InputError(f"A page starts at row 0 or later and has 0 rows or more, not {offset} and {limit}.")
+        return self._read(query_id, offset, limit)
+
+    def _read(self, query_id: str, offset: int, limit: int | None) -> pa.Table:
+        """Read the answer where the state says it is.
+
+        It may be settled, and much later its file deleted, after the state was asked: then the state knows
+        better by now.
+        """
+        query = self._answered(query_id)
+        if query.settled_in is None:
+            try:
+                return _read_parquet(self.folder / str(query.result_file), offset, limit)
+            except FileNotFoundError as error:
+                query = self._answered(query_id)
+                if query.settled_in is None:
+                    raise StoreError(
+                        f"The answer of query {query_id} is gone: {self.folder / str(query.result_file)} "
+                        "is not there.",
+                        advice="Restore the results folder, or ask again: qrkit queries rerun.",
+                    ) from error
+        return read_settled(self._state, self.folder, query_id, offset, limit)
+
+    def _answered(self, query_id: str) -> QueryRow:
+        query = QueryTable(self._state).get(query_id)
+        if query.state != DONE:
+            raise NotFound(f"Query {query_id} has no answer: it is {query.state}.", advice=query.error)
+        return query
+
+
+def result_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of an answer whose batches have this one.
+
+    Raises
+    ------
+    StoreError
+        If the batches bring a reserved column that is not theirs.
+    """
+    taken = sorted(set(schema.names) & set(ADDED.names))
+    if taken:
+        raise StoreError(f"An answer's batches cannot have {', '.join(taken)}: the writer adds them.")
+    return pa.schema([*ADDED, *schema], metadata=schema.metadata)
+
+
+def _read_parquet(path: Path, offset: int, limit: int | None) -> pa.Table:
+    """Read rows of a Parquet file, and of its row groups only those that have them."""
+    try:
+        with pq.ParquetFile(path) as parquet:
+            if limit is None:
+                return parquet.read().slice(offset)
+            groups, before, seen = [], 0, 0
+            for number in range(parquet.num_row_groups):
+                rows = parquet.metadata.row_group(number).num_rows
+                if seen + rows <= offset:
+                    before += rows
+                elif seen < offset + limit:
+                    groups.append(number)
+                seen += rows
+            return parquet.read_row_groups(groups).slice(offset - before, limit)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The answer {path} cannot be read: {error}.") from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,189 @@
+"""The tables of the state, once for SQLite and PostgreSQL.
+
+Columns that hold DICOM content are named by DICOM keyword. Times are UTC, ISO 8601 with microseconds and
+``+00:00``, so that they sort as text. A change of a table comes with a migration in `qrkit.store.migrations`.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+# SQLite counts only columns of exactly this type up by itself.
+_Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, default="")
+
+
+def _maybe(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text)
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, default=0)
+
+
+schema_version = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _text("name"),
+    _text("applied"),
+)
+
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("node_id", _Number, primary_key=True),
+    _text("name"),
+    sa.Column("settings", sa.JSON, nullable=False),
+    _text("created"),
+    _maybe("removed"),
+)
+sa.Index(
+    "nodes_of_one_name",
+    nodes.c.name,
+    unique=True,
+    sqlite_where=nodes.c.removed.is_(None),
+    postgresql_where=nodes.c.removed.is_(None),
+)
+
+queries = sa.Table(
+    "queries",
+    metadata,
+    sa.Column("query_id", sa.Text, primary_key=True),
+    _text("node"),
+    _text("level"),
+    sa.Column("request", sa.JSON, nullable=False),
+    _text("user"),
+    _text("state"),
+    _text("started"),
+    _maybe("finished"),
+    sa.Column("seconds", sa.Float),
+    sa.Column("row_count", sa.BigInteger),
+    sa.Column("coverage", sa.JSON(none_as_null=True)),
+    _text("error"),
+    sa.Column("error_status", sa.Integer),
+    _maybe("result_file"),
+    sa.Column("settled_in", sa.Integer),
+    sa.Index("queries_started", "started"),
+    sa.Index("queries_fresh", "settled_in", "state"),
+)
+
+generations = sa.Table(
+    "generations",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _text("file"),
+    _text("created"),
+    _maybe("retired"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    _text("node"),
+    _text("method"),
+    _text("destination"),
+    _text("user"),
+    _text("source"),
+    _text("state"),
+    _text("created"),
+    _maybe("started"),
+    _maybe("finished"),
+    _count("expected"),
+    _count("stored"),
+    _count("received"),
+    _count("bytes"),
+    _text("error"),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    sa.Index("jobs_created", "created"),
+)
+
+job_items = sa.Table(
+    "job_items",
+    metadata,
+    sa.Column("item_id", _Number, primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    _text("level"),
+    _text("PatientID"),
+    _text("StudyInstanceUID"),
+    _text("SeriesInstanceUID"),
+    sa.Column("sop_instance_uids", sa.JSON, nullable=False),
+    sa.Column("expected_uids", sa.JSON, nullable=False),
+    _text("state"),
+    sa.Column("expected", sa.BigInteger),
+    _count("stored"),
+    sa.Column("missing", sa.JSON, nullable=False),
+    _count("received"),
+    _count("bytes"),
+    _text("error"),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    _maybe("worker_id"),
+    _maybe("started"),
+    _maybe("finished"),
+    sa.Index("job_items_job", "job_id", "position"),
+    sa.Index("job_items_state", "state"),
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("instance_id", _Number, primary_key=True),
+    _text("SOPInstanceUID"),
+    _text("SOPClassUID"),
+    _text("StudyInstanceUID"),
+    _text("SeriesInstanceUID"),
+    _text("TransferSyntaxUID"),
+    _maybe("PatientID"),
+    _maybe("AccessionNumber"),
+    _maybe("StudyDate"),
+    _maybe("Modality"),
+    _maybe("SeriesDescription"),
+    _maybe("StudyDescription"),
+    _maybe("StationName"),
+    _maybe("Manufacturer"),
+    _maybe("ManufacturerModelName"),
+    sa.Column("InstanceNumber", sa.BigInteger),
+    _text("path"),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    _text("sha256"),
+    _text("source"),
+    _maybe("job_id"),
+    sa.Column("item_id", sa.BigInteger),
+    _text("received"),
+    sa.UniqueConstraint("SOPInstanceUID", "sha256", name="instances_once"),
+    sa.Index("instances_series", "SeriesInstanceUID"),
+    sa.Index("instances_study", "StudyInstanceUID"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("audit_id", _Number, primary_key=True),
+    _text("at"),
+    _text("who"),
+    _text("action"),
+    _text("subject"),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Index("audit_at", "at"),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("worker_id", sa.Text, primary_key=True),
+    _text("host"),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    _text("ae_title"),
+    sa.Column("port", sa.Integer, nullable=False),
+    _text("started"),
+    _text("heartbeat"),
+    _text("state"),
+)

@@ -1,0 +1,241 @@
+"""The state of a workspace: one database that all its processes open at once.
+
+SQLite in WAL mode in the workspace's folder, or PostgreSQL. Every change is one transaction, and whatever the
+database says goes wrong becomes an error of qrkit here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy import exc
+
+from qrkit.errors import InputError, StateUnavailable, StoreError
+from qrkit.store.migrations import is_current, migrate
+
+FILE_NAME = "qrkit.sqlite"
+
+_PATIENCE = 30.0
+"""Seconds that a write waits for those of other processes."""
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC."""
+    return datetime.now(UTC)
+
+
+class State:
+    """The open state of a workspace; use `State.open`.
+
+    Parameters
+    ----------
+    engine
+        Of a database whose tables are current.
+    clock
+        Gives the time, in UTC.
+    """
+
+    def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._where = engine.url.render_as_string(hide_password=True)
+
+    @classmethod
+    def open(cls, url_or_folder: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Open the state of a workspace; a fresh one is made, an older one is migrated.
+
+        Parameters
+        ----------
+        url_or_folder
+            A folder, for SQLite in it, or an SQLAlchemy URL.
+
+        Raises
+        ------
+        InputError
+            If the URL names no database that qrkit can use.
+        StateUnavailable
+            If the database cannot be reached, is not ours, or was made by a newer qrkit.
+        """
+        url = _url(url_or_folder)
+        state = cls(_engine(url), clock=clock)
+        try:
+            with state.reading() as connection:
+                current = is_current(connection)
+            if not current:
+                state._prepare(url)
+        except BaseException:
+            state.close()
+            raise
+        return state
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def now(self) -> str:
+        """Return the time now as the state writes it."""
+        return as_text(self._clock())
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Give a connection to write with: all of it happens, or nothing.
+
+        On SQLite it holds the write lock from the start, so nothing it has read changes under it.
+        """
+        with self._translating(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection to read with: everything it reads is of one moment."""
+        options: dict[str, Any] = {"reading": True}
+        if self.engine.dialect.name == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self._translating(), self.engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.IntegrityError, exc.ProgrammingError, exc.DataError) as error:
+            raise StoreError(f"The state refused a change: {_sentence(error)}.") from error
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            raise StateUnavailable(
+                f"The state of the workspace, {self._where}, cannot be used: {_sentence(error)}.",
+                advice="Check that the file or server is there, that you may write it, and that nothing locks it.",
+            ) from error
+        except exc.SQLAlchemyError as error:
+            raise StoreError(f"The state could not be read or written: {_sentence(error)}.") from error
+
+    def _prepare(self, url: sa.URL) -> None:
+        """Make or migrate the tables; of many processes that want to, one does."""
+        with _one_process_at_a_time(url):
+            if url.get_backend_name() == "sqlite":
+                _use_write_ahead_log(Path(str(url.database)))
+            with self.transaction() as connection:
+                migrate(connection, now=self.now())
+
+
+def as_text(moment: datetime) -> str:
+    """Return a moment as the state writes it.
+
+    >>> as_text(datetime(2026, 1, 31, 8, 15, tzinfo=UTC))
+    '2026-01-31T08:15:00.000000+00:00'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _url(url_or_folder: str | Path) -> sa.URL:
+    if isinstance(url_or_folder, Path) or "://" not in url_or_folder:
+        folder = Path(url_or_folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateUnavailable(
+                f"The workspace folder {folder} cannot be made: {error.strerror}.",
+                advice="Give another folder with --workspace or QRKIT_WORKSPACE.",
+            ) from error
+        return sa.URL.create("sqlite+pysqlite", database=str(folder / FILE_NAME))
+    try:
+        url = sa.make_url(url_or_folder)
+    except exc.ArgumentError as error:
+        raise InputError("QRKIT_DATABASE_URL is no SQLAlchemy URL.", advice=_URL_ADVICE) from error
+    backend = url.get_backend_name()
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and url.database and url.database != ":memory:":
+        return url.set(drivername="sqlite+pysqlite")
+    raise InputError(f"qrkit keeps its state in SQLite files and PostgreSQL, not in {backend!r}.", advice=_URL_ADVICE)
+
+
+_URL_ADVICE = "Give postgresql://user:password@host/database, or nothing for SQLite in the workspace."
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    """Return an engine; parameters are hidden, since errors are logged and patients' data are not."""
+    if url.get_backend_name() == "sqlite":
+        engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": _PATIENCE})
+        sa.event.listen(engine, "connect", _on_sqlite_connect)
+        sa.event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+    try:
+        return sa.create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": int(_PATIENCE)}
+        )
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "PostgreSQL needs its driver, which is not installed.", advice="pip install 'qrkit[postgres]'."
+        ) from error
+
+
+def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own, implicit transactions begin late and never as IMMEDIATE; ours begin in _on_sqlite_begin.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _on_sqlite_begin(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _one_process_at_a_time(url: sa.URL) -> Iterator[None]:
+    """Hold a lock beside an SQLite file; PostgreSQL has its own in `migrate`."""
+    if url.get_backend_name() != "sqlite":
+        yield
+        return
+    try:
+        with FileLock(f"{url.database}.lock", timeout=2 * _PATIENCE):
+            yield
+    except Timeout as error:
+        raise StateUnavailable(
+            f"Another process has been preparing {url.database} for {2 * _PATIENCE:.0f} seconds.",
+            advice="End the process that hangs, then open the workspace again.",
+        ) from error
+
+
+def _use_write_ahead_log(path: Path) -> None:
+    """Switch the file to WAL, where readers never wait for the writer; it stays so.
+
+    SQLite answers that it is locked, without waiting, while another process just looks at the file.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                return
+        except sqlite3.Error as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise StateUnavailable(
+                    f"The state of the workspace, {path}, cannot be used: {error}.",
+                    advice="Check that it is on a local disk, that you may write it, and that nothing locks it.",
+                ) from error
+        time.sleep(0.01)
+
+
+def _sentence(error: Exception) -> str:
+    """Return the first line of what the database said: the rest may quote values."""
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(cause).__name__

@@ -1,0 +1,109 @@
+"""The workers that run retrieve jobs, and their heartbeats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from qrkit.errors import NotFound
+from qrkit.store.schema import workers
+from qrkit.store.state import State, as_text
+
+RUNNING, LEFT = "running", "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRow:
+    """One worker.
+
+    Attributes
+    ----------
+    host, pid
+        Of its process.
+    ae_title, port
+        Of its Storage SCP.
+    started, heartbeat
+        UTC, ISO 8601.
+    state
+        ``running`` or ``left``.
+    """
+
+    worker_id: str
+    host: str
+    pid: int
+    ae_title: str
+    port: int
+    started: str
+    heartbeat: str
+    state: str
+
+
+_FIELDS = tuple(item.name for item in fields(WorkerRow))
+
+
+class WorkerTable:
+    """The workers of a workspace."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def register(self, worker_id: str, *, host: str, pid: int, ae_title: str, port: int) -> None:
+        """Write down that a worker has started; its id is its own, such as a UUID."""
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            connection.execute(
+                workers.insert().values(
+                    worker_id=worker_id,
+                    host=host,
+                    pid=pid,
+                    ae_title=ae_title,
+                    port=port,
+                    started=now,
+                    heartbeat=now,
+                    state=RUNNING,
+                )
+            )
+
+    def heartbeat(self, worker_id: str) -> None:
+        """Write down that a worker is alive.
+
+        Raises
+        ------
+        NotFound
+            If it never registered.
+        """
+        self._update(worker_id, state=RUNNING)
+
+    def leave(self, worker_id: str) -> None:
+        """Write down that a worker has ended.
+
+        Raises
+        ------
+        NotFound
+            If it never registered.
+        """
+        self._update(worker_id, state=LEFT)
+
+    def alive(self, max_age_seconds: float) -> tuple[WorkerRow, ...]:
+        """Return the workers that have not left and whose last heartbeat is not older, newest first."""
+        limit = as_text(datetime.fromisoformat(self._state.now()) - timedelta(seconds=max_age_seconds))
+        wanted = (
+            sa.select(*(workers.c[name] for name in _FIELDS))
+            .where(workers.c.state == RUNNING, workers.c.heartbeat >= limit)
+            .order_by(workers.c.started.desc(), workers.c.worker_id)
+        )
+        with self._state.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return tuple(WorkerRow(**dict(zip(_FIELDS, row, strict=True))) for row in rows)
+
+    def _update(self, worker_id: str, *, state: str) -> None:
+        with self._state.transaction() as connection:
+            changed = connection.execute(
+                workers.update()
+                .where(workers.c.worker_id == worker_id)
+                .values(heartbeat=self._state.now(), state=state)
+            )
+            if changed.rowcount != 1:
+                raise NotFound(f"There is no worker {worker_id!r}.", advice="A worker registers before it runs.")

@@ -1,0 +1,45 @@
+"""Every UID that qrkit names, and the test that makes a UID from outside safe to use as a file name.
+
+Unique identifiers are those of PS3.6 annex A.
+"""
+
+from __future__ import annotations
+
+import re
+
+IMPLEMENTATION_CLASS_UID = "2.25.224361379614420157339712085561207041183"
+IMPLEMENTATION_VERSION_NAME = "QRKIT_0_1"
+
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+VERIFICATION = "1.2.840.10008.1.1"
+
+PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
+PATIENT_ROOT_GET = "1.2.840.10008.5.1.4.1.2.1.3"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+PATIENT_STUDY_ONLY_FIND = "1.2.840.10008.5.1.4.1.2.3.1"
+PATIENT_STUDY_ONLY_MOVE = "1.2.840.10008.5.1.4.1.2.3.2"
+PATIENT_STUDY_ONLY_GET = "1.2.840.10008.5.1.4.1.2.3.3"
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+_VALID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Whether a UID may be used as a key and as a file name.
+
+    Only the character set and the length of PS3.5 9.1 are asked for, since PACS hold objects whose
+    components start with zeros; a name of nothing but dots is refused.
+
+    >>> is_valid_uid("1.2.840.10008.1.1")
+    True
+    >>> is_valid_uid("../../etc/passwd"), is_valid_uid(".."), is_valid_uid("")
+    (False, False, False)
+    """
+    return bool(_VALID.fullmatch(uid)) and any(character.isdigit() for character in uid)

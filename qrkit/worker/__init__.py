@@ -1,0 +1,1 @@
+"""The worker: runs retrieve jobs, owns the Storage SCP, and outlives the notebook that asked."""

@@ -1,0 +1,189 @@
+"""Objects that arrive: admitted for the item they belong to, filed, and written into the instances table.
+
+The network thread files an object and answers its sender; digest and row follow in a thread of their own, behind
+a bounded queue, so that a slow database slows the sender down and never grows our memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qrkit.errors import QrkitError
+from qrkit.receipt import Arrival, Incoming, Receiver, Refused
+from qrkit.store.files import FileStore, IncomingFile, Stored
+from qrkit.store.header import Header
+from qrkit.store.index import index_row
+from qrkit.store.instances import InstanceRow
+from qrkit.worker.admission import ActiveItem, ActiveItems
+
+logger = logging.getLogger(__name__)
+
+NOT_AUTHORISED = 0x0124
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an object came from: the node's name, the job and its item, if any."""
+
+    source: str
+    job_id: str | None = None
+    item_id: int | None = None
+
+
+class Arrivals:
+    """Takes arriving objects for the items under way.
+
+    Parameters
+    ----------
+    files
+        Where objects are kept.
+    active
+        Items under way.
+    add_rows
+        Writes rows of the instances table.
+    node_name
+        Gives the name of the node with a calling AE title, or an empty text.
+    keep_unsolicited
+        Whether what a known node sends without a job is kept; else it is refused.
+    """
+
+    def __init__(
+        self,
+        files: FileStore,
+        active: ActiveItems,
+        *,
+        add_rows: Callable[[Sequence[InstanceRow]], None],
+        node_name: Callable[[str], str],
+        keep_unsolicited: bool = False,
+    ) -> None:
+        self.files = files
+        self.active = active
+        self._add_rows = add_rows
+        self._node_name = node_name
+        self._keep_unsolicited = keep_unsolicited
+        self._queue: queue.Queue[tuple[Stored, Origin] | None] = queue.Queue(maxsize=2_000)
+        self._thread = threading.Thread(target=self._index, name="index", daemon=True)
+
+    def start(self) -> None:
+        """Start to write rows."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write the rows that are waiting, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def drain(self) -> None:
+        """Return when all that has arrived so far is in the instances table."""
+        self._queue.join()
+
+    def receiver_for_item(self, active: ActiveItem, source: str) -> Receiver:
+        """Return the receiver of a C-GET, whose objects are all meant for one item."""
+        return _ItemReceiver(self, active, source)
+
+    def receiver_for_caller(self, calling_ae_title: str) -> Receiver:
+        """Return the receiver of an association with our Storage SCP."""
+        return _CallerReceiver(self, self._node_name(calling_ae_title), keep_unsolicited=self._keep_unsolicited)
+
+    def filed(self, stored: Stored, origin: Origin) -> None:
+        """Have the row of a filed object written."""
+        self._queue.put((stored, origin))
+
+    def _index(self) -> None:
+        ending = False
+        while not ending:
+            batch = [self._queue.get()]
+            while len(batch) < _AT_ONCE and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            ending = None in batch
+            try:
+                self._write([entry for entry in batch if entry is not None])
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
+        try:
+            rows = [
+                index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id)
+                for stored, origin in batch
+            ]
+            if rows:
+                self._add_rows(rows)
+        except (QrkitError, OSError):  # the files are in place; the next retrieve of their item lists them
+            logger.exception("%d objects are filed, but could not be listed", len(batch))
+
+
+class _ItemReceiver:
+    def __init__(self, arrivals: Arrivals, active: ActiveItem, source: str) -> None:
+        self._arrivals = arrivals
+        self._active = active
+        self._source = source
+
+    def begin(self, arrival: Arrival) -> Incoming:
+        self._active.touch()
+        file = self._arrivals.files.begin(arrival)
+        return _Admission(self._arrivals, (self._active,), file, arrival, self._source)
+
+
+class _CallerReceiver:
+    def __init__(self, arrivals: Arrivals, source: str, *, keep_unsolicited: bool) -> None:
+        self._arrivals = arrivals
+        self._source = source
+        self._keep = keep_unsolicited and bool(source)
+
+    def begin(self, arrival: Arrival) -> Incoming:
+        candidates = self._arrivals.active.candidates(arrival.sop_instance_uid, arrival.move_message_id)
+        if not candidates and not self._keep:
+            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+        for active in candidates:
+            active.touch()
+        file = self._arrivals.files.begin(arrival)
+        return _Admission(self._arrivals, candidates, file, arrival, self._source or arrival.sender, keep=self._keep)
+
+
+class _Admission:
+    """An object under way whose item is known for sure only when its header is."""
+
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        candidates: Sequence[ActiveItem],
+        file: IncomingFile,
+        arrival: Arrival,
+        source: str,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self._arrivals = arrivals
+        self._candidates = candidates
+        self._arrival = arrival
+        self._source = source
+        self._keep = keep
+        self._file = file
+        self.write = file.write
+        self.discard = file.discard
+
+    def commit(self) -> None:
+        uid = self._arrival.sop_instance_uid
+        active = self._item(uid, self._file.header)
+        if active is None and not self._keep:
+            for candidate in self._candidates:
+                candidate.refused += 1
+            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+        stored = self._file.commit()
+        if active is None:
+            self._arrivals.filed(stored, Origin(source=self._source))
+            return
+        row = active.item
+        # the source of a job's object is the node that was asked, whoever delivered it
+        self._arrivals.filed(stored, Origin(source=active.node, job_id=row.job_id, item_id=row.item_id))
+        active.took(uid, stored.size)
+
+    def _item(self, uid: str, header: Header) -> ActiveItem | None:
+        return next((active for active in self._candidates if active.admits(uid, header)), None)

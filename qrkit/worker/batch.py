@@ -1,0 +1,332 @@
+"""A few items of one job, fetched from one node: list what is expected, fetch it, compare.
+
+The items share associations: one to list, then one to fetch, so that hundreds of small studies don't cost
+hundreds of negotiations. What is still missing after the first try is asked for once more, at IMAGE level, and
+by the other method where the node has both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from qrkit import errors
+from qrkit.dimse.association import Association, associate
+from qrkit.dimse.contexts import COMMON_STORAGE, Proposal, get_model, move_model, storage_proposals
+from qrkit.dimse.find import find_proposals
+from qrkit.dimse.retrieve import Retrieval, Suboperations
+from qrkit.job import ItemOutcome, ItemRow, outcome
+from qrkit.node import Method, Node
+from qrkit.worker.admission import ActiveItem, ActiveItems
+from qrkit.worker.destinations import Destination
+from qrkit.worker.expected import ExpectedObject, list_objects, unique_keys
+
+UIDS_AT_ONCE = 100
+"""SOP Instance UIDs in one IMAGE level request, so that its Identifier stays small."""
+
+_MOST_BREAKS = 3
+
+
+class Work:
+    """One item on its way through a batch."""
+
+    def __init__(self, item: ItemRow, node: str) -> None:
+        self.active = ActiveItem(item, node=node)
+        self.objects: tuple[ExpectedObject, ...] = ()
+        self.counted = Suboperations()
+        self.error: errors.QrkitError | None = None
+        self.notes: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be fetched."""
+        if self.active.expected is None:
+            return not self.active.stored
+        return bool(self.active.missing)
+
+    @property
+    def is_worth_another_try(self) -> bool:
+        """Whether the last error may have gone by now; a try without an error that left something out, too."""
+        return self.error is None or self.error.transient
+
+    def outcome(self, *, cancelled: bool) -> ItemOutcome:
+        """Return what became of the item."""
+        active = self.active
+        expected = None if active.expected is None else active.expected | active.stored
+        error = self._explanation(cancelled=cancelled)
+        return ItemOutcome(
+            state=outcome(
+                expected=None if expected is None else sorted(expected),
+                stored=active.stored,
+                error=error,
+                cancelled=cancelled,
+            ),
+            expected=None if expected is None else len(expected),
+            stored=len(active.stored) or active.untold,
+            missing=active.missing,
+            received=active.received,
+            bytes=active.bytes,
+            error=error,
+        )
+
+    def _explanation(self, *, cancelled: bool) -> str:
+        said = list(self.notes)
+        if self.error is not None and self.is_open:
+            said.append(str(self.error))
+        elif self.is_open and not cancelled:
+            said.append(self._what_the_node_said())
+        if self.active.refused:
+            said.append(f"{self.active.refused} objects that were not asked for came along and were refused.")
+        return " ".join(dict.fromkeys(said))
+
+    def _what_the_node_said(self) -> str:
+        missing = len(self.active.missing)
+        counters = f"{self.counted.completed} completed, {self.counted.failed or 0} failed"
+        if self.counted.completed is None:
+            counters = "no counters"
+        return (
+            f"{missing or 'All'} objects are missing although the node ended with status "
+            f"0x{self.counted.status:04X} ({counters}). Retrieve again, or ask the PACS team for its log."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who is told of a batch, and who may stop it.
+
+    Attributes
+    ----------
+    on_progress
+        Called often with the item under way.
+    on_done
+        Called once per item with its outcome, as soon as that is known.
+    should_stop
+        Asked often; True ends the batch by `Cancelled`.
+    """
+
+    on_progress: Callable[[ActiveItem], None]
+    on_done: Callable[[ItemRow, ItemOutcome], None]
+    should_stop: Callable[[], bool]
+
+
+class Batch:
+    """Fetches items of one job."""
+
+    def __init__(
+        self,
+        node: Node,
+        method: Method,
+        destination: Destination,
+        active_items: ActiveItems,
+        watch: Watch,
+        *,
+        calling_ae_title: str,
+    ) -> None:
+        self._node = node
+        self._methods = tries(node, method)
+        self._destination = destination
+        self._active_items = active_items
+        self._watch = watch
+        self._calling_ae_title = calling_ae_title
+        self._undone: list[Work] = []
+
+    def run(self, items: Sequence[ItemRow]) -> None:
+        """Fetch the items.
+
+        Raises
+        ------
+        Cancelled
+            If `Watch.should_stop` said so; `end` tells of the items that had no outcome then.
+        """
+        works = [Work(item, self._node.name) for item in items]
+        self._undone = list(works)
+        with ExitStack() as admitted:
+            for work in works:
+                self._active_items.add(work.active)
+                admitted.callback(self._active_items.remove, work.active)
+            self._list(works)
+            for number, method in enumerate(self._methods):
+                wanting = [work for work in works if work.is_open and (not number or work.is_worth_another_try)]
+                self._fetch(wanting, method)
+            for work in list(self._undone):
+                self._done(work)
+
+    def end(self, *, cancelled: bool) -> None:
+        """Tell the outcome of all items that have none yet, as it is now."""
+        for work in list(self._undone):
+            self._done(work, cancelled=cancelled)
+
+    def _done(self, work: Work, *, cancelled: bool = False) -> None:
+        self._undone.remove(work)
+        self._watch.on_done(work.active.item, work.outcome(cancelled=cancelled))
+
+    def _list(self, works: Sequence[Work]) -> None:
+        """Find out what is expected, and what of it is at the destination already."""
+        try:
+            self._ask_for_objects(works)
+        except errors.Cancelled:
+            raise
+        except errors.NodeError as error:
+            for work in works:
+                if not work.objects:
+                    work.notes.append(f"What to expect could not be asked: {error}")
+        for work in works:
+            self._expect(work)
+
+    def _ask_for_objects(self, works: Sequence[Work]) -> None:
+        if not self._node.can_find:
+            return
+        with associate(
+            self._node, find_proposals(self._node), calling_ae_title=self._calling_ae_title
+        ) as association:
+            for work in works:
+                try:
+                    work.objects = list_objects(
+                        association, self._node, work.active.item.request, should_stop=self._watch.should_stop
+                    )
+                except errors.StatusError as error:
+                    work.notes.append(f"What to expect could not be asked: {error}")
+                self._watch.on_progress(work.active)
+
+    def _expect(self, work: Work) -> None:
+        request, active = work.active.item.request, work.active
+        uids = {item.SOPInstanceUID for item in work.objects} | set(request.expected) | set(request.sop_instance_uids)
+        active.expected = frozenset(uids) or None
+        active.stored |= self._destination.held(sorted(uids))
+        self._watch.on_progress(active)
+
+    def _fetch(self, works: Sequence[Work], method: Method) -> None:
+        """Fetch what is missing of each; an association that breaks is replaced, unless nothing comes any more."""
+        waiting = list(works)
+        breaks = 0
+        while waiting:
+            arrived = sum(work.active.received for work in works)
+            try:
+                self._fetch_in_turn(waiting, method)
+            except errors.NodeError as error:
+                waiting[0].error = error
+                breaks = 0 if sum(work.active.received for work in works) > arrived else breaks + 1
+                if _no_association(error) or breaks == _MOST_BREAKS:
+                    for work in waiting:
+                        work.error = error
+                    return
+                self._destination.settle(waiting[0].active, waiting[0].counted)
+                del waiting[0]
+
+    def _fetch_in_turn(self, waiting: list[Work], method: Method) -> None:
+        """Fetch over one association; what is done leaves `waiting`."""
+        with self._associated(waiting, method) as association:
+            while waiting:
+                self._fetch_one(association, waiting[0], method)
+                work = waiting.pop(0)
+                if not work.is_open:
+                    self._done(work)
+
+    def _fetch_one(self, association: Association, work: Work, method: Method) -> None:
+        retrieval = Retrieval(
+            association,
+            node=self._node,
+            on_progress=lambda _: self._watch.on_progress(work.active),
+            should_stop=lambda: self._watch.should_stop() or work.active.is_runaway,
+        )
+        try:
+            for identifier in self._identifiers(work):
+                work.counted = self._destination.fetch(method, retrieval, identifier, work.active)
+            work.error = None
+        except errors.Cancelled as stop:
+            if not work.active.is_runaway:
+                raise
+            work.error = errors.ProtocolError(
+                f"{self._node.name} sent more than {work.active.refused} objects that were not asked for.",
+                advice="The retrieve was stopped; ask the PACS team how it answers at this level.",
+            )
+            raise work.error from stop
+        except (errors.StatusError, errors.PortInUse, errors.InputError) as error:
+            work.error = error
+        self._destination.settle(work.active, work.counted)
+        self._watch.on_progress(work.active)
+
+    def _associated(self, works: Sequence[Work], method: Method) -> Association:
+        proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
+        if method is Method.GET:
+            proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
+            proposals += storage_proposals(sop_classes(works))
+        return associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+
+    def _identifiers(self, work: Work) -> Iterator[Dataset]:
+        """Give the Identifiers that ask for what is missing: as a whole where nothing is there, else by image."""
+        request = work.active.item.request
+        if work.active.stored or request.level == "IMAGE":
+            yield from self._by_image(work)
+            return
+        identifier = unique_keys(self._node, request)
+        identifier.QueryRetrieveLevel = request.level
+        if request.level == "SERIES":
+            identifier.SeriesInstanceUID = request.SeriesInstanceUID
+        yield identifier
+
+    def _by_image(self, work: Work) -> Iterator[Dataset]:
+        request = work.active.item.request
+        series_of = {item.SOPInstanceUID: item.SeriesInstanceUID for item in work.objects}
+        groups: dict[str, list[str]] = {}
+        for uid in work.active.missing:
+            groups.setdefault(series_of.get(uid, request.SeriesInstanceUID), []).append(uid)
+        for series_instance_uid, uids in groups.items():
+            for start in range(0, len(uids), UIDS_AT_ONCE):
+                identifier = unique_keys(self._node, request)
+                identifier.QueryRetrieveLevel = "IMAGE"
+                identifier.SeriesInstanceUID = series_instance_uid
+                identifier.SOPInstanceUID = uids[start : start + UIDS_AT_ONCE]
+                yield identifier
+
+
+def tries(node: Node, method: Method) -> tuple[Method, Method]:
+    """Return the method of the first try and that of the second.
+
+    >>> from dataclasses import replace
+    >>> node = Node(name="pacs", host="10.1.2.3", ae_title="PACS")
+    >>> [one.value for one in tries(node, Method.AUTO)], [one.value for one in tries(node, Method.MOVE)]
+    (['get', 'move'], ['move', 'move'])
+    >>> [one.value for one in tries(replace(node, can_get=False), Method.AUTO)]
+    ['move', 'move']
+    """
+    if method is not Method.AUTO:
+        return method, method
+    able = [one for one, can in ((Method.GET, node.can_get), (Method.MOVE, node.can_move)) if can]
+    if not able:
+        raise errors.InputError(
+            f"Node {node.name} can neither C-GET nor C-MOVE.", advice="Change the node, if that is not so."
+        )
+    if node.method in able:
+        able.sort(key=lambda one: one is not node.method)
+    return able[0], able[-1]
+
+
+def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
+    """Return the SOP Classes that may come, most frequent first; the usual ones where a node did not say."""
+    counts: dict[str, int] = {}
+    for work in works:
+        for item in work.objects:
+            counts[item.SOPClassUID] = counts.get(item.SOPClassUID, 0) + 1
+    known = sorted((uid for uid in counts if uid), key=lambda uid: -counts[uid])
+    if "" in counts or any(not work.objects for work in works):
+        return tuple(dict.fromkeys((*known, *COMMON_STORAGE)))
+    return tuple(known)
+
+
+def _no_association(error: errors.NodeError) -> bool:
+    """Whether the node cannot be associated with at all, so that asking for the next item is no use."""
+    return isinstance(
+        error,
+        (
+            errors.HostNotFound,
+            errors.ConnectionRefused,
+            errors.ConnectTimeout,
+            errors.NetworkUnreachable,
+            errors.AssociationRejected,
+            errors.NoContextAccepted,
+        ),
+    )

@@ -1,0 +1,131 @@
+"""Where the objects of a job go: into this workspace, or by C-MOVE to a store node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+
+from qrkit import errors
+from qrkit.dimse.association import associate
+from qrkit.dimse.find import find_proposals
+from qrkit.dimse.retrieve import Retrieval, Suboperations
+from qrkit.job import RetrieveRequest
+from qrkit.node import Method, Node
+from qrkit.worker.admission import ActiveItem
+from qrkit.worker.arrivals import Arrivals
+from qrkit.worker.expected import list_objects
+
+
+class Destination(Protocol):
+    """Where the objects of a job go."""
+
+    def held(self, sop_instance_uids: Sequence[str]) -> set[str]:
+        """Return those of the SOP Instances that are already there."""
+
+    def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
+        """Have the node send by C-GET or C-MOVE; errors as `qrkit.dimse.retrieve.Retrieval`."""
+
+    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+        """Return when ``active.stored`` tells what is at the destination."""
+
+
+class WorkspaceDestination:
+    """The workspace itself: C-GET on the same association, or C-MOVE into our Storage SCP.
+
+    Parameters
+    ----------
+    move_destination
+        The AE title by which the node knows our Storage SCP.
+    held_uids
+        Gives those of some SOP Instance UIDs whose files are here.
+    scp_error
+        Gives why our Storage SCP does not listen, or None if it does.
+    should_stop
+        Whether to wait no longer for what may still come.
+    """
+
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        node: Node,
+        move_destination: str,
+        *,
+        held_uids: Callable[[Sequence[str]], set[str]],
+        scp_error: Callable[[], errors.QrkitError | None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._arrivals = arrivals
+        self._node = node
+        self._move_destination = move_destination
+        self._held_uids = held_uids
+        self._scp_error = scp_error
+        self._should_stop = should_stop
+
+    def held(self, sop_instance_uids: Sequence[str]) -> set[str]:
+        """Return those of the SOP Instances whose files are here."""
+        return self._held_uids(sop_instance_uids)
+
+    def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
+        """Have the node send to us."""
+        if method is Method.GET:
+            return retrieval.get(identifier, self._arrivals.receiver_for_item(active, self._node.name))
+        error = self._scp_error()
+        if error is not None:
+            raise error
+        active.move_message_id = retrieval.message_id_to_come
+        return retrieval.move(identifier, self._move_destination)
+
+    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+        """Wait for objects that come after the final response, and for the rows of those that came."""
+        if active.move_message_id and counted.completed:
+            # a node that reports fewer objects than we expect will not send the others later
+            if active.received < counted.completed:
+                active.wait_for_late_objects(self._node.timeouts.inactivity, self._should_stop)
+            active.move_message_id = 0
+        self._arrivals.drain()
+
+
+class StoreNodeDestination:
+    """A store node, told by C-FIND there if it can be queried, else by the counters of C-MOVE.
+
+    Parameters
+    ----------
+    target
+        The store node.
+    """
+
+    def __init__(self, target: Node, *, calling_ae_title: str) -> None:
+        self._target = target
+        self._calling_ae_title = calling_ae_title
+
+    def held(self, sop_instance_uids: Sequence[str]) -> set[str]:
+        """Return none: what a store node has already is sent again, since it may have asked for that."""
+        del sop_instance_uids
+        return set()
+
+    def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
+        """Have the node send to the store node."""
+        del active
+        if method is Method.GET:
+            raise errors.InputError("Only C-MOVE delivers to a store node.", advice="Leave the method to qrkit.")
+        return retrieval.move(identifier, self._target.ae_title)
+
+    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+        """Count what is at the store node."""
+        expected = active.expected or frozenset()
+        if self._target.can_find:
+            found = self._found(active.item.request)
+            active.stored |= found & expected if expected else found
+        elif counted.completed == len(expected) and not counted.failed:
+            active.stored |= expected
+        else:
+            active.untold = counted.completed or 0
+        active.received = counted.completed or len(active.stored)
+
+    def _found(self, request: RetrieveRequest) -> set[str]:
+        with associate(
+            self._target, find_proposals(self._target), calling_ae_title=self._calling_ae_title
+        ) as association:
+            return {item.SOPInstanceUID for item in list_objects(association, self._target, request)}

@@ -1,0 +1,98 @@
+"""What a retrieve should bring: the SOP Instances behind a request, listed by C-FIND before anything is fetched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from qrkit.dimse.association import Association
+from qrkit.dimse.find import find
+from qrkit.job import RetrieveRequest
+from qrkit.node import InformationModel, Node
+from qrkit.uids import is_valid_uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedObject:
+    """One SOP Instance that a node says it has; the SOP Class UID is empty where it does not say."""
+
+    SeriesInstanceUID: str
+    SOPInstanceUID: str
+    SOPClassUID: str = ""
+
+
+def list_objects(
+    association: Association, node: Node, request: RetrieveRequest, *, should_stop: Callable[[], bool] | None = None
+) -> tuple[ExpectedObject, ...]:
+    """List the objects of a study, series or images at a node, one IMAGE query per series.
+
+    Raises
+    ------
+    StatusError
+        If the node refuses.
+    NodeError
+        If the association breaks.
+    Cancelled
+        If `should_stop` said so.
+    """
+    asker = _Asker(association, node, request, should_stop)
+    if request.level == "STUDY":
+        found = asker.rows("SERIES", {}, ("SeriesInstanceUID",))
+        listed = tuple(dict.fromkeys(row["SeriesInstanceUID"] for row in found if row["SeriesInstanceUID"]))
+    else:
+        listed = (request.SeriesInstanceUID,)
+    objects = {item.SOPInstanceUID: item for series in listed for item in asker.objects(series)}
+    if request.level == "IMAGE":
+        return tuple(_wanted(objects, request))
+    return tuple(objects.values())
+
+
+class _Asker:
+    def __init__(
+        self, association: Association, node: Node, request: RetrieveRequest, should_stop: Callable[[], bool] | None
+    ) -> None:
+        self._association = association
+        self._node = node
+        self._request = request
+        self._should_stop = should_stop
+
+    def objects(self, series_instance_uid: str) -> Iterator[ExpectedObject]:
+        keys = {"SeriesInstanceUID": series_instance_uid}
+        for row in self.rows("IMAGE", keys, ("SOPInstanceUID", "SOPClassUID")):
+            if row["SOPInstanceUID"] and is_valid_uid(row["SOPInstanceUID"]):
+                yield ExpectedObject(
+                    SeriesInstanceUID=series_instance_uid,
+                    SOPInstanceUID=row["SOPInstanceUID"],
+                    SOPClassUID=row["SOPClassUID"] or "",
+                )
+
+    def rows(self, level: str, keys: Mapping[str, str], wanted: Sequence[str]) -> list[dict[str, Any]]:
+        identifier = unique_keys(self._node, self._request)
+        identifier.QueryRetrieveLevel = level
+        for keyword in wanted:
+            setattr(identifier, keyword, "")
+        for keyword, value in keys.items():
+            setattr(identifier, keyword, value)
+        if self._node.pause:
+            time.sleep(self._node.pause)
+        answers = find(self._association, identifier, wanted, node=self._node, should_stop=self._should_stop)
+        return [row for batch in answers for row in batch.to_pylist()]
+
+
+def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
+    """Return an Identifier with the unique keys of a request's patient and study (PS3.4 C.4.2.1.4)."""
+    identifier = Dataset()
+    if node.information_model is not InformationModel.STUDY_ROOT:
+        identifier.PatientID = request.patient_id
+    identifier.StudyInstanceUID = request.StudyInstanceUID
+    return identifier
+
+
+def _wanted(objects: Mapping[str, ExpectedObject], request: RetrieveRequest) -> Iterator[ExpectedObject]:
+    for uid in request.sop_instance_uids:
+        unlisted = ExpectedObject(SeriesInstanceUID=request.SeriesInstanceUID, SOPInstanceUID=uid)
+        yield objects.get(uid, unlisted)

@@ -1,0 +1,294 @@
+"""The worker of a workspace on this station: claims items of jobs, runs them, and owns the Storage SCP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from qrkit import errors
+from qrkit.dimse.scp import Listener, StorageScp
+from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState
+from qrkit.node import Node
+from qrkit.settings import Settings
+from qrkit.store.files import FileStore
+from qrkit.store.instances import InstanceTable
+from qrkit.store.jobs import JobTable
+from qrkit.store.nodes import NodeTable
+from qrkit.store.state import State
+from qrkit.store.workers import WorkerTable
+from qrkit.worker.admission import ActiveItem, ActiveItems
+from qrkit.worker.arrivals import Arrivals
+from qrkit.worker.batch import Batch, Watch
+from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
+from qrkit.worker.held import held_uids
+from qrkit.worker.starting import lock_path
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life."""
+
+DEAD_AFTER = 30.0
+"""Seconds without one after which a worker's items are taken over."""
+
+_AT_ONCE = 8
+_ITEMS_IN_BATCH = 50
+_POLL = 0.1
+_PROGRESS_EVERY = 0.25
+
+
+class Worker:
+    """Runs the jobs of a workspace until it is stopped, or has had nothing to do for a while.
+
+    Parameters
+    ----------
+    needs_scp
+        Whether a Storage SCP that cannot listen is an error; else jobs go on by C-GET alone.
+    """
+
+    def __init__(self, settings: Settings, state: State, *, needs_scp: bool = True) -> None:
+        self._settings = settings
+        self._jobs = JobTable(state)
+        self._nodes = NodeTable(state)
+        self._workers = WorkerTable(state)
+        self._instances = InstanceTable(state)
+        self._worker_id = uuid4().hex
+        self._needs_scp = needs_scp
+        self._active = ActiveItems()
+        self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
+        self._arrivals = Arrivals(
+            self._files,
+            self._active,
+            add_rows=self._instances.add_many,
+            node_name=self._node_name,
+            keep_unsolicited=settings.unsolicited == "keep",
+        )
+        self._scp_error: errors.PortInUse | None = None
+        self._stopping = threading.Event()
+        self._ending = threading.Event()
+        self._running: dict[Future[None], str] = {}
+
+    def stop(self) -> None:
+        """Have `run` return soon: what is under way goes back to the queue."""
+        self._stopping.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody stopped it."""
+        return self._stopping.is_set()
+
+    def run(self, *, idle_exit: float | None = None) -> None:
+        """Run jobs.
+
+        Parameters
+        ----------
+        idle_exit
+            Seconds without anything to do after which to return; None: only when stopped.
+
+        Raises
+        ------
+        WorkerError
+            If another worker runs this workspace on this station.
+        PortInUse
+            If the Storage SCP cannot listen, and is needed.
+        """
+        with ExitStack() as stack:
+            self._lock(stack)
+            self._arrivals.start()
+            stack.callback(self._arrivals.stop)
+            port = self._start_scp(stack)
+            self._workers.register(
+                self._worker_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                ae_title=self._settings.ae_title,
+                port=port,
+            )
+            stack.callback(self._leave)
+            logger.info("Worker %s runs; Storage SCP %s on port %d", self._worker_id, self._settings.ae_title, port)
+            pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="retrieve"))
+            stack.callback(self._halt)
+            self._files.sweep()
+            self._serve(pool, idle_exit)
+
+    def _halt(self) -> None:
+        """Have the batches under way end, and give back what they have not done."""
+        self._ending.set()
+
+    def _lock(self, stack: ExitStack) -> None:
+        lock = FileLock(lock_path(self._settings.workspace))
+        try:
+            stack.enter_context(lock.acquire(timeout=0))
+        except Timeout as error:
+            raise errors.WorkerError(
+                f"Another worker runs the workspace {self._settings.workspace} on this machine.",
+                advice="There is one at a time; stop that one first.",
+            ) from error
+
+    def _start_scp(self, stack: ExitStack) -> int:
+        listener = Listener(ae_title=self._settings.ae_title, host=self._settings.host, port=self._settings.port)
+        scp = StorageScp(listener, self._arrivals.receiver_for_caller)
+        try:
+            stack.enter_context(scp)
+        except errors.PortInUse as error:
+            if self._needs_scp:
+                raise
+            logger.warning("%s", error)
+            self._scp_error = error
+            return 0
+        return scp.port
+
+    def _serve(self, pool: ThreadPoolExecutor, idle_exit: float | None) -> None:
+        beat, busy_until = 0.0, time.monotonic()
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            try:
+                if now - beat >= HEARTBEAT:
+                    self._beat()
+                    beat = now
+                self._dispatch(pool)
+            except errors.StoreError:  # the database may come back; jobs wait meanwhile
+                logger.exception("The state cannot be used")
+                self._stopping.wait(HEARTBEAT)
+            if self._running:
+                busy_until = now
+            elif idle_exit is not None and now - busy_until > idle_exit:
+                return
+            self._stopping.wait(_POLL)
+
+    def _beat(self) -> None:
+        self._workers.heartbeat(self._worker_id)
+        alive = [row.worker_id for row in self._workers.alive(DEAD_AFTER)]
+        self._jobs.requeue_orphans([*alive, self._worker_id])
+
+    def _leave(self) -> None:
+        with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
+            alive = [row.worker_id for row in self._workers.alive(DEAD_AFTER)]
+            self._jobs.requeue_orphans([one for one in alive if one != self._worker_id])
+            self._workers.leave(self._worker_id)
+
+    def _dispatch(self, pool: ThreadPoolExecutor) -> None:
+        """Start batches for as many associations as the nodes allow."""
+        for future in [one for one in self._running if one.done()]:
+            del self._running[future]
+        while len(self._running) < _AT_ONCE:
+            items = self._claim()
+            if not items:
+                return
+            job = self._jobs.get(items[0].job_id)
+            self._running[pool.submit(self._run_batch, job, items)] = job.node
+
+    def _claim(self) -> list[ItemRow]:
+        """Take some items of one job."""
+        first = self._jobs.claim(self._worker_id, except_nodes=self._busy_nodes())
+        items = [first] if first is not None else []
+        while items and len(items) < _ITEMS_IN_BATCH:
+            following = self._jobs.claim(self._worker_id, job_id=items[0].job_id)
+            if following is None:
+                break
+            items.append(following)
+        return items
+
+    def _busy_nodes(self) -> tuple[str, ...]:
+        in_use: dict[str, int] = {}
+        for name in self._running.values():
+            in_use[name] = in_use.get(name, 0) + 1
+        allowed = {node.name: node.associations for node in self._nodes.list()} if in_use else {}
+        return tuple(name for name, count in in_use.items() if count >= allowed.get(name, 1))
+
+    def _run_batch(self, job: JobRow, items: Sequence[ItemRow]) -> None:
+        batch: Batch | None = None
+        try:
+            batch = self._batch(job)
+            batch.run(items)
+        except errors.Cancelled:
+            if batch is not None and not self._ending.is_set():
+                self._arrivals.drain()
+                batch.end(cancelled=True)
+        except errors.QrkitError as error:
+            self._fail(items, str(error))
+        except Exception as error:  # the worker must survive whatever one batch does
+            logger.exception("Job %s failed by an error of ours", job.job_id)
+            self._fail(items, f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
+
+    def _batch(self, job: JobRow) -> Batch:
+        node = self._nodes.get(job.node)
+        if not node.enabled:
+            raise errors.InputError(f"Node {node.name} is disabled.", advice="Enable it, then retry the job.")
+        watcher = _Watcher(self._jobs, job.job_id, self._ending)
+        watch = Watch(on_progress=watcher.progress, on_done=self._finished, should_stop=watcher.should_stop)
+        calling = self._settings.ae_title
+        destination = self._destination(job, node, watcher)
+        return Batch(node, job.method, destination, self._active, watch, calling_ae_title=calling)
+
+    def _destination(self, job: JobRow, node: Node, watcher: _Watcher) -> Destination:
+        if job.destination:
+            target = self._nodes.get(job.destination)
+            return StoreNodeDestination(target, calling_ae_title=self._settings.ae_title)
+        return WorkspaceDestination(
+            self._arrivals,
+            node,
+            node.move_destination or self._settings.ae_title,
+            held_uids=lambda uids: held_uids(uids, self._instances, self._settings.files),
+            scp_error=lambda: self._scp_error,
+            should_stop=watcher.should_stop,
+        )
+
+    def _finished(self, item: ItemRow, outcome: ItemOutcome) -> None:
+        self._jobs.finish_item(item.item_id, outcome)
+        logger.info(
+            "Item %d of job %s: %s, %d of %s stored",
+            item.position + 1,
+            item.job_id,
+            outcome.state.value,
+            outcome.stored,
+            "unknown" if outcome.expected is None else outcome.expected,
+        )
+
+    def _fail(self, items: Sequence[ItemRow], error: str) -> None:
+        for item in items:  # those that have an outcome keep it
+            self._jobs.finish_item(item.item_id, ItemOutcome(state=JobState.FAILED, error=error))
+
+    def _node_name(self, calling_ae_title: str) -> str:
+        names = (node.name for node in self._nodes.list() if node.ae_title == calling_ae_title)
+        return next(names, "")
+
+
+class _Watcher:
+    """Writes progress and reads the wish to cancel, at most a few times a second."""
+
+    def __init__(self, jobs: JobTable, job_id: str, stopping: threading.Event) -> None:
+        self._jobs = jobs
+        self._job_id = job_id
+        self._stopping = stopping
+        self._written = 0.0
+        self._asked = 0.0
+        self._cancelled = False
+
+    def progress(self, active: ActiveItem) -> None:
+        now = time.monotonic()
+        if now - self._written >= _PROGRESS_EVERY:
+            self._written = now
+            self._jobs.progress(
+                active.item.item_id,
+                stored=len(active.stored),
+                received=active.received,
+                bytes=active.bytes,
+                expected=None if active.expected is None else len(active.expected),
+            )
+
+    def should_stop(self) -> bool:
+        now = time.monotonic()
+        if not self._cancelled and now - self._asked >= _PROGRESS_EVERY:
+            self._asked = now
+            self._cancelled = self._jobs.is_cancel_requested(self._job_id)
+        return self._cancelled or self._stopping.is_set()

@@ -1,0 +1,90 @@
+"""Starting a worker in the background, so that a retrieve outlives the notebook that asked for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from qrkit.errors import WorkerError
+from qrkit.settings import Settings
+
+LOG_FILE = "worker.log"
+
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def lock_path(workspace: Path) -> Path:
+    """Return the file whose lock the worker of this station holds."""
+    return workspace / f"worker-{socket.gethostname()}.lock"
+
+
+def is_running(workspace: Path) -> bool:
+    """Whether a worker of this station runs the workspace: it holds the lock as long as it lives."""
+    lock = FileLock(lock_path(workspace))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def ensure_worker(settings: Settings) -> bool:
+    """Start a worker in the background unless one runs; say whether one was started.
+
+    Two that start at once are no harm: one gets the lock, the other ends.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot be started.
+    """
+    _started[:] = [process for process in _started if process.poll() is None]
+    if is_running(settings.workspace):
+        return False
+    command = [
+        sys.executable,
+        "-m",
+        "qrkit.cli",
+        "serve",
+        "--background",
+        "--idle-exit",
+        str(settings.worker_idle_exit),
+    ]
+    try:
+        with (settings.workspace / "worker.err").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=settings.workspace,
+                env=_environment(settings),
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+    except OSError as error:
+        raise WorkerError(
+            f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
+        ) from error
+    _started.append(process)
+    return True
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return os.environ | {
+        "QRKIT_WORKSPACE": str(settings.workspace),
+        "QRKIT_AE_TITLE": settings.ae_title,
+        "QRKIT_HOST": settings.host,
+        "QRKIT_PORT": str(settings.port),
+        "QRKIT_DATABASE_URL": settings.database_url,
+        "QRKIT_FILES": str(settings.files),
+        "QRKIT_UNSOLICITED": settings.unsolicited,
+        "QRKIT_FREE_SPACE_FLOOR": str(settings.free_space_floor),
+    }

@@ -1,0 +1,90 @@
+"""Sends the requests of a query to a node, over as many associations as it allows, and gathers the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from qrkit.dimse.association import Association, associate
+from qrkit.dimse.find import find, find_proposals
+from qrkit.node import Node
+from qrkit.query import Request, answer_keywords, identifier
+
+
+class Asker:
+    """Asks one node; its associations stay open until the query ends.
+
+    Parameters
+    ----------
+    should_stop
+        True cancels what is under way.
+
+    Attributes
+    ----------
+    requests
+        C-FIND requests sent so far.
+    keys_unsupported
+        Whether the node said of a request that it does not support some optional key (0xFF01).
+    """
+
+    def __init__(self, node: Node, *, calling_ae_title: str, should_stop: Callable[[], bool] | None = None) -> None:
+        self._node = node
+        self._calling_ae_title = calling_ae_title
+        self._should_stop = should_stop
+        self._idle: SimpleQueue[Association] = SimpleQueue()
+        self._stack = ExitStack()
+        self.requests = 0
+        self.keys_unsupported = False
+
+    def __enter__(self) -> Self:
+        self._stack.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
+        """Return the answers to requests that do not depend on one another, in their order.
+
+        Raises
+        ------
+        NodeError
+            Of the first request that fails; the others are given up.
+        """
+        if len(requests) < 2 or self._node.associations < 2:
+            return [self._ask(request) for request in requests]
+        with ThreadPoolExecutor(min(self._node.associations, len(requests)), thread_name_prefix="find") as pool:
+            try:
+                return list(pool.map(self._ask, requests))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _ask(self, request: Request) -> pa.Table:
+        association = self._association()
+        model = self._node.information_model
+        keywords = answer_keywords(request, model)
+        asked = identifier(request, model, character_set=self._node.character_set)
+        if self._node.pause and self.requests:
+            time.sleep(self._node.pause)
+        self.requests += 1
+        finding = find(association, asked, keywords, node=self._node, should_stop=self._should_stop)
+        answers = pa.Table.from_batches(list(finding))
+        self.keys_unsupported |= finding.keys_unsupported
+        self._idle.put(association)
+        return answers
+
+    def _association(self) -> Association:
+        if not self._idle.empty():
+            return self._idle.get()
+        opened = associate(self._node, find_proposals(self._node), calling_ae_title=self._calling_ae_title)
+        return self._stack.enter_context(opened)

@@ -1,0 +1,49 @@
+"""What is here: the received objects as a table, and their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pandas as pd
+
+from qrkit.store.instances import InstanceRow, InstanceTable
+
+
+class Files:
+    """The received objects of a workspace.
+
+    Attributes
+    ----------
+    folder
+        Where they are: ``<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm``.
+    """
+
+    def __init__(self, table: InstanceTable, folder: Path) -> None:
+        self._table = table
+        self.folder = folder
+
+    def __len__(self) -> int:
+        return self._table.count()
+
+    def list(self, values: Mapping[str, object] | None = None, *, limit: int | None = None) -> pd.DataFrame:
+        """Return one row per file, optionally only those with some values, such as ``{"Modality": "SR"}``.
+
+        Returns
+        -------
+        DataFrame
+            DICOM keywords, and `path` (relative to `folder`), `size` in bytes, `sha256`, `source` (the node's
+            name), `job_id`, `received` (UTC).
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+        """
+        rows = [asdict(row) for row in self._table.list(values or {}, limit)]
+        return pd.DataFrame(rows, columns=[item.name for item in fields(InstanceRow)])
+
+    def paths(self, **values: object) -> tuple[Path, ...]:
+        """Return the files that have some values, such as ``SeriesInstanceUID="1.2.3"``."""
+        return tuple(self.folder / row.path for row in self._table.list(values))

@@ -1,0 +1,164 @@
+"""Retrieve jobs as people hold them: a handle on rows that the worker writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from qrkit.errors import WorkerError
+from qrkit.job import ItemRow, JobRow, JobState, job_to_json
+from qrkit.store.jobs import JobTable
+
+_POLL = 0.2
+_WORKER_CHECK = 2.0
+
+_COLUMNS = ["job_id", "created", "user", "node", "destination", "state", "expected", "stored", "bytes", "error"]
+_ITEM_COLUMNS = [
+    "position",
+    "level",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "state",
+    "expected",
+    "stored",
+    "received",
+    "bytes",
+    "missing",
+    "error",
+]
+
+
+class Job:
+    """A retrieve job; it goes on whether or not anybody holds this handle.
+
+    Parameters
+    ----------
+    ensure_worker
+        Starts a worker if none runs.
+    """
+
+    def __init__(self, job_id: str, table: JobTable, ensure_worker: Callable[[], object]) -> None:
+        self.job_id = job_id
+        self._table = table
+        self._ensure_worker = ensure_worker
+
+    @property
+    def status(self) -> JobRow:
+        """The job and its items as they are now."""
+        return self._table.get(self.job_id)
+
+    @property
+    def state(self) -> JobState:
+        """Where the job is now."""
+        return self.status.state
+
+    def wait(self, *, timeout: float | None = None, on_progress: Callable[[JobRow], None] | None = None) -> JobRow:
+        """Return the job when it has ended.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; the job goes on when they are over.
+        on_progress
+            Called five times a second with the job as it is.
+
+        Raises
+        ------
+        WorkerError
+            If it has not ended in time.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        check_worker = 0.0
+        while True:
+            job = self.status
+            if on_progress is not None:
+                on_progress(job)
+            if job.state.is_final:
+                return job
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                raise WorkerError(
+                    f"Job {self.job_id} is {job.state.value} after {timeout:g} seconds.",
+                    advice="It goes on in the background: qrkit jobs show tells how far it is.",
+                )
+            if job.state is not JobState.PAUSED and now >= check_worker:
+                self._ensure_worker()
+                check_worker = now + _WORKER_CHECK
+            time.sleep(_POLL)
+
+    def cancel(self) -> None:
+        """Ask for the job to end; what is under way ends within seconds, what has come stays."""
+        self._table.request_cancel(self.job_id)
+
+    def pause(self) -> None:
+        """Let no more items start."""
+        self._table.pause(self.job_id)
+
+    def resume(self) -> None:
+        """Let a paused job go on."""
+        self._table.resume(self.job_id)
+        self._ensure_worker()
+
+    def retry(self) -> int:
+        """Queue again what failed, is incomplete or was cancelled; return how many items that are."""
+        count = self._table.retry(self.job_id)
+        if count:
+            self._ensure_worker()
+        return count
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """The items: one row per request, with counts, bytes, missing SOP Instance UIDs and the error."""
+        return pd.DataFrame([_item(item) for item in self.status.items], columns=_ITEM_COLUMNS)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as the command line prints it."""
+        return job_to_json(self.status)
+
+    def __repr__(self) -> str:
+        job = self.status
+        expected = f" of {job.expected}" if job.expected else ""
+        return f"<Job {self.job_id}: {job.state.value}, {job.stored}{expected} objects from {job.node}>"
+
+
+class Jobs:
+    """The retrieve jobs of a workspace."""
+
+    def __init__(self, table: JobTable, ensure_worker: Callable[[], object]) -> None:
+        self._table = table
+        self._ensure_worker = ensure_worker
+
+    def __getitem__(self, job_id: str) -> Job:
+        self._table.get(job_id)
+        return Job(job_id, self._table, self._ensure_worker)
+
+    def list(self, limit: int = 100) -> pd.DataFrame:
+        """Return the newest jobs: one row each, with counts of objects and bytes."""
+        return pd.DataFrame([_row(job) for job in self._table.list(limit)], columns=_COLUMNS)
+
+    def _repr_html_(self) -> str:
+        return str(self.list(20).to_html(index=False, escape=True))
+
+
+def _row(job: JobRow) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in _COLUMNS if name != "state"} | {"state": job.state.value}
+
+
+def _item(item: ItemRow) -> dict[str, Any]:
+    request, outcome = item.request, item.outcome
+    return {
+        "position": item.position,
+        "level": request.level,
+        "StudyInstanceUID": request.StudyInstanceUID,
+        "SeriesInstanceUID": request.SeriesInstanceUID,
+        "state": outcome.state.value,
+        "expected": outcome.expected,
+        "stored": outcome.stored,
+        "received": outcome.received,
+        "bytes": outcome.bytes,
+        "missing": list(outcome.missing),
+        "error": outcome.error,
+    }

@@ -1,0 +1,147 @@
+"""The nodes of a workspace: add, change, list, remove, carry to another workspace as TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tomli_w
+
+from qrkit.errors import InputError
+from qrkit.node import Node, changed, node_from_mapping, node_to_mapping
+from qrkit.store.nodes import NodeTable
+
+
+class Nodes:
+    """The nodes of a workspace.
+
+    Parameters
+    ----------
+    table
+        Where they are kept.
+    user
+        Who changes them, for the audit.
+    """
+
+    def __init__(self, table: NodeTable, *, user: str) -> None:
+        self._table = table
+        self._user = user
+
+    def __getitem__(self, name: str) -> Node:
+        return self._table.get(name)
+
+    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of nodes, as of a list
+        return iter(self._table.list())
+
+    def __len__(self) -> int:
+        return len(self._table.list())
+
+    def __contains__(self, name: object) -> bool:
+        return any(node.name == name for node in self._table.list())
+
+    def add(self, name: str, **settings: object) -> Node:
+        """Add a node.
+
+        Parameters
+        ----------
+        **settings
+            The attributes of `qrkit.node.Node`: `host`, `port`, `ae_title` and so on; `timeouts` as a dict.
+
+        Raises
+        ------
+        InputError
+            If a setting is not valid, or there is a node of that name.
+        """
+        node = node_from_mapping({"name": name, **settings})
+        self._table.add(node, self._user)
+        return node
+
+    def edit(self, name: str, **settings: object) -> Node:
+        """Change some settings of a node; the others stay.
+
+        Raises
+        ------
+        NotFound
+            If there is no such node.
+        InputError
+            If a setting is not valid.
+        """
+        if "name" in settings:
+            raise InputError(
+                "A node keeps its name, since the history knows it by that.",
+                advice="Add a node of the new name, and remove the old one.",
+            )
+        node = changed(self._table.get(name), settings)
+        self._table.change(node, self._user)
+        return node
+
+    def remove(self, name: str) -> None:
+        """Remove a node; its queries, jobs and objects stay.
+
+        Raises
+        ------
+        NotFound
+            If there is no such node.
+        """
+        self._table.remove(name, self._user)
+
+    def list(self) -> pd.DataFrame:
+        """Return the nodes as a table: one row per node, one column per setting, timeouts in seconds."""
+        rows = []
+        for node in self._table.list():
+            row = node_to_mapping(node)
+            timeouts = row.pop("timeouts")
+            rows.append(row | {f"{name}_timeout": seconds for name, seconds in timeouts.items()})
+        return pd.DataFrame(rows, columns=_COLUMNS)
+
+    def export(self, path: str | Path | None = None) -> str:
+        """Return all nodes as TOML, and write it to a file if one is named."""
+        text = tomli_w.dumps({"node": [node_to_mapping(node) for node in self._table.list()]})
+        if path is not None:
+            try:
+                Path(path).write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+        return text
+
+    def import_(self, path: str | Path) -> tuple[Node, ...]:
+        """Add the nodes of a TOML file; one of a name that is there replaces its settings.
+
+        All or none: the file is checked as a whole before anything changes.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read or a node is not valid.
+        """
+        nodes = [node_from_mapping(values) for values in _read(Path(path))]
+        known = {node.name for node in self._table.list()}
+        for node in nodes:
+            (self._table.change if node.name in known else self._table.add)(node, self._user)
+            known.add(node.name)
+        return tuple(nodes)
+
+    def _repr_html_(self) -> str:
+        shown = ["name", "ae_title", "host", "port", "can_find", "can_get", "can_move", "can_store", "description"]
+        return str(self.list()[shown].to_html(index=False, escape=True))
+
+
+_COLUMNS = [
+    *(name for name in node_to_mapping(Node(name="-", host="-", ae_title="-")) if name != "timeouts"),
+    *(f"{name}_timeout" for name in ("connect", "association", "response", "inactivity")),
+]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+    nodes = values.get("node")
+    if not isinstance(nodes, list) or not nodes or not all(isinstance(node, dict) for node in nodes):
+        raise InputError(f"{path} holds no nodes; it needs tables that begin with [[node]].")
+    return nodes

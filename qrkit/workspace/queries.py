@@ -1,0 +1,141 @@
+"""The history of queries: who asked what when, and every answer again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from qrkit.node import Node
+from qrkit.query import Query
+from qrkit.store.queries import QueryRow, QueryTable
+from qrkit.store.results import Results
+from qrkit.tables import to_frame
+from qrkit.workspace.finding import Finder
+
+_COLUMNS = [
+    "query_id",
+    "started",
+    "user",
+    "node",
+    "level",
+    "state",
+    "row_count",
+    "seconds",
+    "complete",
+    "asked",
+    "error",
+]
+
+
+class Queries:
+    """The queries of a workspace, newest first.
+
+    Parameters
+    ----------
+    node
+        Gives a node by name, for running a query again.
+    """
+
+    def __init__(self, table: QueryTable, results: Results, finder: Finder, *, node: Callable[[str], Node]) -> None:
+        self._table = table
+        self._results = results
+        self._finder = finder
+        self._node = node
+
+    def __getitem__(self, query_id: str) -> pd.DataFrame:
+        return self.read(query_id)
+
+    def list(self, limit: int = 100) -> pd.DataFrame:
+        """Return the newest queries: one row each, `seconds` it took, `row_count` answers, whether complete."""
+        return pd.DataFrame([_row(row) for row in self._table.list(limit)], columns=_COLUMNS)
+
+    def show(self, query_id: str) -> QueryRow:
+        """Return what was asked and how it went.
+
+        Raises
+        ------
+        NotFound
+            If there is no such query.
+        """
+        return self._table.get(query_id)
+
+    def read(self, query_id: str) -> pd.DataFrame:
+        """Return the answer of a query as `Workspace.find` did.
+
+        Raises
+        ------
+        NotFound
+            If there is no such query, or it has no answer.
+        """
+        return self._frame(query_id, self._results.read(query_id))
+
+    def read_page(self, query_id: str, *, offset: int = 0, limit: int = 1_000) -> pd.DataFrame:
+        """Return some rows of an answer, without reading the others."""
+        return self._frame(query_id, self._results.read_page(query_id, offset, limit))
+
+    def rerun(self, query_id: str) -> pd.DataFrame:
+        """Ask the same node the same thing again, as a new query.
+
+        Raises
+        ------
+        NotFound
+            If there is no such query, or its node is gone.
+        NodeError
+            If the node fails.
+        """
+        row = self._table.get(query_id)
+        return self._finder.find(self._node(row.node), Query.from_json(row.request)).frame()
+
+    def diff(self, before: str, after: str) -> pd.DataFrame:
+        """Return what differs between two answers of one level: one row per Unique Key that came, went or changed.
+
+        Returns
+        -------
+        DataFrame
+            The Unique Key, `change` (``added``, ``removed`` or ``changed``) and `columns`, which of them differ.
+
+        Raises
+        ------
+        InputError
+            If the two are of different levels.
+        """
+        from qrkit.workspace.difference import difference
+
+        rows = [self._table.get(query_id) for query_id in (before, after)]
+        return difference(*(self.read(query_id) for query_id in (before, after)), levels=[row.level for row in rows])
+
+    def _frame(self, query_id: str, table: Any) -> pd.DataFrame:  # noqa: ANN401 - a pyarrow.Table, untyped
+        frame = to_frame(table)
+        frame.attrs["qrkit"] |= {"query_id": query_id, "coverage": dict(self._table.get(query_id).coverage or {})}
+        return frame
+
+    def _repr_html_(self) -> str:
+        return str(self.list(20).to_html(index=False, escape=True))
+
+
+def _row(row: QueryRow) -> dict[str, Any]:
+    coverage = row.coverage or {}
+    return {
+        "query_id": row.query_id,
+        "started": row.started,
+        "user": row.user,
+        "node": row.node,
+        "level": row.level,
+        "state": row.state,
+        "row_count": row.row_count,
+        "seconds": row.seconds,
+        "complete": coverage.get("complete"),
+        "asked": _asked(row.request),
+        "error": row.error,
+    }
+
+
+def _asked(request: Any) -> str:  # noqa: ANN401 - the plain values of a query
+    parts = [f"{key}={value}" for key, value in dict(request.get("keys", {})).items()]
+    if request.get("modalities"):
+        parts.append(",".join(request["modalities"]))
+    if request.get("dates"):
+        parts.append(" to ".join(dict.fromkeys(request["dates"])))
+    return " ".join(parts)

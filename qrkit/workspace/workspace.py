@@ -1,0 +1,259 @@
+"""`Workspace`: nodes, queries, retrieves, files and tables of one folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from qrkit.errors import InputError
+from qrkit.job import NewJob, RetrieveRequest
+from qrkit.node import Method, Node
+from qrkit.query import Query, build_query
+from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
+from qrkit.store import duck
+from qrkit.store.instances import InstanceTable
+from qrkit.store.jobs import JobTable
+from qrkit.store.nodes import NodeTable
+from qrkit.store.queries import QueryTable
+from qrkit.store.results import Results
+from qrkit.store.settle import settle
+from qrkit.store.state import State
+from qrkit.tables import schemas, to_plain_frame
+from qrkit.worker.service import Worker
+from qrkit.worker.starting import ensure_worker
+from qrkit.workspace.echoing import echo_nodes
+from qrkit.workspace.files import Files
+from qrkit.workspace.finding import Answer, Finder
+from qrkit.workspace.job import Job, Jobs
+from qrkit.workspace.nodes import Nodes
+from qrkit.workspace.queries import Queries
+from qrkit.workspace.requests import requests_from_frame, requests_from_uids
+
+
+class Workspace:
+    """A workspace: open it by `qrkit.open`.
+
+    Any number of processes may have the same one open at once.
+
+    Attributes
+    ----------
+    settings, user
+        Its settings, and who works with it.
+    nodes, queries, jobs, files
+        What it knows, asked, fetched and holds.
+    """
+
+    def __init__(self, settings: Settings, state: State, *, user: str) -> None:
+        self.settings = settings
+        self.user = user
+        self._state = state
+        self._results = Results(state, settings.workspace / "results")
+        self._nodes = NodeTable(state)
+        queries = QueryTable(state)
+        self._finder = Finder(queries, self._results, user=user, calling_ae_title=settings.ae_title)
+        self._jobs = JobTable(state)
+        self.nodes = Nodes(self._nodes, user=user)
+        self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
+        self.jobs = Jobs(self._jobs, self._ensure_worker)
+        self.files = Files(InstanceTable(state), settings.files)
+
+    @classmethod
+    def open(cls, folder: str | Path | None = None, **settings: str | int) -> Self:
+        """Open a workspace, and make it if it is new; see `qrkit.open`."""
+        unknown = sorted(set(settings) - set(SETTING_NAMES))
+        if unknown:
+            raise InputError(f"A workspace has no setting {', '.join(unknown)}.")
+        given = {f"QRKIT_{name.upper()}": str(value) for name, value in settings.items()}
+        environment = {**os.environ, **given}
+        where = workspace_folder(folder, environment)
+        try:
+            where.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"The workspace {where} cannot be made: {error.strerror}.", advice="Choose another folder."
+            ) from error
+        loaded = load_settings(where, environment)
+        return cls(loaded, State.open(loaded.database_url or where), user=current_user(environment))
+
+    def close(self) -> None:
+        """Close the workspace; jobs go on."""
+        self._state.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def echo(self, *nodes: str) -> pd.DataFrame:
+        """Send C-ECHO to some nodes, or to all that are enabled, all at once.
+
+        Returns
+        -------
+        DataFrame
+            One row per node: `node`, `ok`, `association_ms`, `round_trip_ms`, and of a failure `error_kind` (the
+            name of its class in `qrkit.errors`), `error` and `advice`.
+
+        Raises
+        ------
+        NotFound
+            If there is no such node.
+        """
+        asked = [self._nodes.get(name) for name in nodes] or [node for node in self._nodes.list() if node.enabled]
+        return echo_nodes(asked, calling_ae_title=self.settings.ae_title)
+
+    def find(self, node: str, **what: object) -> pd.DataFrame:
+        """Ask a node by C-FIND, and keep the answer.
+
+        Parameters
+        ----------
+        node
+            Its name.
+        **what
+            ``level`` (STUDY), ``modalities``, ``date`` (one or a pair), ``time`` (a pair), ``patient_id``,
+            ``patient_name``, ``accession``, ``study_uid``, ``series_uid``, ``description_include``,
+            ``description_exclude``, ``station_include``, ``station_exclude``, ``station_level``, ``blank``,
+            ``return_keys``, and any DICOM keyword as a matching key; see `qrkit.query.build_query`.
+
+        Returns
+        -------
+        DataFrame
+            One row per patient, study, series or image; columns are DICOM keywords. ``frame.attrs["qrkit"]`` has
+            ``query_id``, ``coverage`` and ``warnings``.
+
+        Raises
+        ------
+        InputError
+            If the question is not valid; nothing was sent.
+        NodeError
+            If the node cannot be reached, or refuses; never an empty table.
+        """
+        return self.ask(node, build_query(today=date.today(), **what)).frame()
+
+    def ask(self, node: str, query: Query, *, should_stop: Callable[[], bool] | None = None) -> Answer:
+        """Ask a node a query that is a value already; errors as `find`."""
+        answer = self._finder.find(self._nodes.get(node), query, should_stop=should_stop)
+        settle(self._state, self._results.folder)
+        return answer
+
+    def retrieve(
+        self,
+        what: pd.DataFrame | Sequence[RetrieveRequest],
+        *,
+        node: str = "",
+        method: str = "auto",
+        to: str = "",
+        source: str = "",
+    ) -> Job:
+        """Queue a retrieve; the worker runs it, and is started if none runs.
+
+        Parameters
+        ----------
+        what
+            Rows of a `find`: their studies, series or images; or requests.
+        node
+            Whom to ask; rows of a `find` know it.
+        method
+            ``auto``, ``get`` or ``move``.
+        to
+            A store node that shall receive by C-MOVE, instead of this workspace.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to fetch, or the nodes cannot do it.
+        """
+        if isinstance(what, pd.DataFrame):
+            known = what.attrs.get("qrkit", {})
+            source = source or str(known.get("query_id", ""))
+            node = node or self._node_of_query(source)
+            what = requests_from_frame(what)
+        if not node:
+            raise InputError('Say which node to retrieve from: node="…".')
+        asked = self._nodes.get(node)
+        chosen = _method(method, asked, self._nodes.get(to) if to else None)
+        job_id = self._jobs.create(
+            NewJob(node=node, requests=tuple(what), method=chosen, destination=to, user=self.user, source=source)
+        )
+        self._ensure_worker()
+        return self.jobs[job_id]
+
+    def retrieve_uids(
+        self, node: str, *, study_uids: Sequence[str] = (), series_uids: Sequence[str] = (), **options: str
+    ) -> Job:
+        """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`."""
+        requests = requests_from_uids(study_uids, series_uids, self._known(study_uids, series_uids))
+        return self.retrieve(requests, node=node, **options)
+
+    def sql(self, text: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pd.DataFrame:
+        """Return what one SELECT gives.
+
+        Tables: `patients`, `studies`, `series`, `images` (the newest row of each), `patient_answers`,
+        `study_answers`, `series_answers`, `image_answers` (every row of every answer), `instances` (what is here),
+        `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`.
+
+        Raises
+        ------
+        InputError
+            If the SQL is wrong; the message is DuckDB's.
+        """
+        return to_plain_frame(duck.sql(self._state, self._results.folder, schemas(), text, params))
+
+    def duckdb(self) -> Any:  # noqa: ANN401 - duckdb is known to the store alone
+        """Return a DuckDB connection on the same tables, as they are now."""
+        return duck.connect(self._state, self._results.folder, schemas())
+
+    def worker(self, *, needs_scp: bool = True) -> Worker:
+        """Return the worker of this workspace, to be run in the foreground; see `qrkit.worker.service.Worker`."""
+        return Worker(self.settings, self._state, needs_scp=needs_scp)
+
+    def has_waiting_jobs(self) -> bool:
+        """Whether there is something for a worker to do."""
+        return self._jobs.waiting() > 0
+
+    def _ensure_worker(self) -> bool:
+        return ensure_worker(self.settings)
+
+    def _node_of_query(self, query_id: str) -> str:
+        return self.queries.show(query_id).node if query_id else ""
+
+    def _known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
+        """Return what earlier answers know of studies and series: the keys above that a PACS wants."""
+        if series_uids:
+            return self.sql(
+                "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID FROM series WHERE list_contains($uids, "
+                "SeriesInstanceUID)",
+                {"uids": list(series_uids)},
+            )
+        return self.sql(
+            "SELECT StudyInstanceUID, PatientID FROM studies WHERE list_contains($uids, StudyInstanceUID)",
+            {"uids": list(study_uids)},
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>Workspace <code>{self.settings.workspace}</code></p>{self.nodes._repr_html_()}"
+
+
+def _method(method: str, node: Node, destination: Node | None) -> Method:
+    try:
+        chosen = Method(method)
+    except ValueError as error:
+        raise InputError(f"The method is auto, get or move, not {method!r}.") from error
+    if destination is None:
+        return chosen
+    if chosen is Method.GET or not node.can_move:
+        raise InputError(f"To deliver to {destination.name}, node {node.name} must be asked by C-MOVE.")
+    if not destination.can_store:
+        raise InputError(
+            f"Node {destination.name} takes no objects.",
+            advice=f"If that is not so: qrkit nodes edit {destination.name} --can-store.",
+        )
+    return Method.MOVE

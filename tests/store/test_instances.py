@@ -1,0 +1,67 @@
+from dataclasses import replace
+
+import pytest
+
+from qrkit.errors import InputError
+from qrkit.store.instances import InstanceRow, InstanceTable
+from qrkit.store.state import State
+
+_ROW = InstanceRow(
+    SOPInstanceUID="1.1.1",
+    SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
+    StudyInstanceUID="1",
+    SeriesInstanceUID="1.1",
+    TransferSyntaxUID="1.2.840.10008.1.2.1",
+    Modality="CT",
+    InstanceNumber=2,
+    path="1/1.1/1.1.1.dcm",
+    size=1000,
+    sha256="aa",
+    source="pacs",
+    job_id="j",
+    item_id=4,
+    received="2026-01-31T00:00:00.000000+00:00",
+)
+_SECOND = replace(_ROW, SOPInstanceUID="1.1.2", sha256="bb", InstanceNumber=1)
+_OTHER = replace(_ROW, SOPInstanceUID="1.2.1", SeriesInstanceUID="1.2", sha256="cc", Modality=None)
+
+
+@pytest.fixture
+def table(state: State) -> InstanceTable:
+    instances = InstanceTable(state)
+    instances.add_many([_ROW, _SECOND, _OTHER])
+    return instances
+
+
+def test_rows_come_back_as_they_were(table: InstanceTable) -> None:
+    assert table.list() == (_SECOND, _ROW, _OTHER)
+    assert table.of_series("1.1") == (_SECOND, _ROW)
+    assert table.list({"Modality": None}) == (_OTHER,)
+    assert table.list({"source": "pacs"}, limit=1) == (_SECOND,)
+    assert table.count() == 3
+
+
+def test_the_same_file_again_changes_nothing_and_another_version_is_a_row_more(table: InstanceTable) -> None:
+    table.add_many([replace(_ROW, source="other"), replace(_ROW, sha256="dd", path="1/1.1/1.1.1.dddd.dcm")])
+    table.add_many([])
+    rows = table.list({"SOPInstanceUID": "1.1.1"})
+    assert {(row.sha256, row.source) for row in rows} == {("aa", "pacs"), ("dd", "pacs")}
+
+
+def test_what_is_held_is_told_of_objects_series_and_studies(table: InstanceTable) -> None:
+    many = [f"9.{number}" for number in range(3000)]
+    assert table.held(sop_instance_uids=["1.1.1", *many, "1.2.1"]) == {"1.1.1", "1.2.1"}
+    assert table.held(series="1.1") == {"1.1.1", "1.1.2"}
+    assert table.held(study="1") == {"1.1.1", "1.1.2", "1.2.1"}
+    assert table.held(study="2") == frozenset()
+    assert table.held(sop_instance_uids=[]) == frozenset()
+
+
+def test_a_filter_on_no_column_is_an_input_error(table: InstanceTable) -> None:
+    with pytest.raises(InputError, match="no column Modalty"):
+        table.list({"Modalty": "CT"})
+
+
+def test_the_time_of_adding_stands_where_none_was_given(table: InstanceTable) -> None:
+    table.add_many([replace(_ROW, sha256="ee", received="")])
+    assert table.list({"sha256": "ee"})[0].received.startswith("2026-01-31T12:00:")
