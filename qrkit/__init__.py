@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import QrkitError
@@ -39,6 +40,10 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
     """
     from qrkit.workspace import Workspace as Opened
 
+    if "IPython" in sys.modules:
+        from qrkit.widgets.display import register_in_notebook
+
+        register_in_notebook()
     return Opened.open(folder, **settings)
 
 

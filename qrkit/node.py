@@ -5,6 +5,7 @@ A node is a value. It is checked here and nowhere else, so whatever holds a `Nod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
@@ -52,7 +53,7 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         for name in ("connect", "association", "response", "inactivity"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"The {name} timeout must be more than 0 seconds, not {getattr(self, name)}.")
 
 
@@ -106,7 +107,7 @@ class Node:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64:
             raise InputError(f"A node's name has 1 to 64 characters, without blanks around: {self.name!r} does not.")
-        if not self.host.strip():
+        if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
             raise InputError(f"Node {self.name!r} needs a host: a name or an address, such as 10.1.2.3.")
         if not 1 <= self.port <= 65535:
             raise InputError(f"The port of node {self.name!r} must be 1 to 65535, not {self.port}.")
@@ -116,8 +117,8 @@ class Node:
                 check_ae_title(getattr(self, what), what=f"{what.replace('_', ' ')} of node {self.name!r}")
         if self.associations < 1:
             raise InputError(f"Node {self.name!r} needs at least 1 association, not {self.associations}.")
-        if self.pause < 0:
-            raise InputError(f"The pause of node {self.name!r} cannot be negative: {self.pause} seconds.")
+        if not 0 <= self.pause < math.inf:
+            raise InputError(f"The pause of node {self.name!r} cannot be negative or endless: {self.pause} seconds.")
 
 
 def check_ae_title(title: str, *, what: str = "AE title") -> str:
@@ -175,6 +176,8 @@ def changed(node: Node | None, values: Mapping[str, Any]) -> Node:
     name = given.get("name", node.name if node else "")
     known = {item.name for item in fields(Node)} - {"timeouts"}
     _refuse_unknown(given, known, of=f"node {name!r}")
+    if not isinstance(timeouts, Mapping):
+        raise InputError(f"The timeouts of node {name!r} are a table of numbers, not {timeouts!r}.")
     _refuse_unknown(timeouts, {item.name for item in fields(Timeouts)}, of=f"timeouts of node {name!r}")
     typed = {key: _typed(key, value, name) for key, value in given.items()}
     numbers = {key: _number(key, value, name) for key, value in timeouts.items()}
@@ -231,9 +234,12 @@ def _chosen(enum: type[Enum], key: str, value: object, name: str) -> Enum:
 
 def _number(key: str, value: object, name: str) -> float:
     try:
-        return float(str(value))  # of the text: True is no number here
+        number = float(str(value))  # of the text: True is no number here
     except ValueError as error:
         raise InputError(f"{key} of node {name!r} is a number, not {value!r}.") from error
+    if not math.isfinite(number):
+        raise InputError(f"{key} of node {name!r} is a finite number, not {value!r}.")
+    return number
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, of: str) -> None:

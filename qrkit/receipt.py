@@ -49,7 +49,7 @@ class Incoming(Protocol):
     def write(self, fragment: memoryview) -> None:
         """Take the next fragment of the data set; the memory is reused after the call."""
 
-    def commit(self) -> None:
+    def commit(self) -> object:
         """Put the whole object in its place; only then is the peer told success.
 
         Raises

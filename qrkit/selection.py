@@ -30,7 +30,7 @@ class Filter:
     keeps_blank
         Whether a row without a value stays.
     is_precaution
-        Whether it only repeats what the node was asked for; it is reported if it finds something to drop.
+        Whether it only repeats what the node was asked for; it is reported if it drops rows or cannot judge them.
     """
 
     name: str
@@ -62,7 +62,7 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
     for one in filters:
         before = table.num_rows
         table, blank_kept = _apply_one(one, table)
-        if table.num_rows != before or not one.is_precaution:
+        if not one.is_precaution or table.num_rows != before or blank_kept:
             reports.append(
                 FilterReport(
                     name=one.name,

@@ -55,6 +55,11 @@ class Settings:
             raise InputError(f"QRKIT_PORT must be 0 to 65535, not {self.port}.")
         if self.unsolicited not in ("refuse", "keep"):
             raise InputError(f"QRKIT_UNSOLICITED is refuse or keep, not {self.unsolicited!r}.")
+        if self.database_url and "://" not in self.database_url:
+            raise InputError(
+                f"QRKIT_DATABASE_URL is no SQLAlchemy URL: {self.database_url!r}.",
+                advice="Give postgresql://user:password@host/database, or nothing for SQLite in the workspace.",
+            )
         for name in ("free_space_floor", "worker_idle_exit"):
             if getattr(self, name) < 0:
                 raise InputError(f"QRKIT_{name.upper()} cannot be negative: {getattr(self, name)}.")
@@ -81,7 +86,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         variable = f"QRKIT_{name.upper()}"
         if environment.get(variable, "") != "":
             values[name] = environment[variable]
-    for name in ("port", "free_space_floor", "worker_idle_exit"):
+    for name in _NUMBERS:
         if name in values:
             values[name] = _whole_number(name, values[name])
     files = Path(values.pop("files", "files")).expanduser()
@@ -100,6 +105,8 @@ def current_user(environment: Mapping[str, str]) -> str:
 
 
 SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name != "workspace")
+_NUMBERS = ("port", "free_space_floor", "worker_idle_exit")
+_TEXTS = tuple(name for name in SETTING_NAMES if name not in _NUMBERS)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -109,6 +116,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: it is no UTF-8 text.") from error
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -116,6 +125,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     unknown = sorted(set(values) - set(SETTING_NAMES))
     if unknown:
         raise InputError(f"{path} has no setting {', '.join(unknown)}; it may have {', '.join(SETTING_NAMES)}.")
+    no_text = next((name for name, value in values.items() if name in _TEXTS and not isinstance(value, str)), None)
+    if no_text is not None:
+        raise InputError(f"{path}: {no_text} is a text, not {values[no_text]!r}.", advice="Put it in quotes.")
     return values
 
 

@@ -106,8 +106,8 @@ def test_a_schema_has_the_unique_key_each_keyword_once_and_the_warnings_last() -
 
 
 def test_there_is_a_schema_of_each_level() -> None:
-    assert list(schemas()) == ["patient", "study", "series", "image"]
-    assert schemas()["study"].field("StudyDate").type == pa.date32()
+    assert list(schemas()) == ["PATIENT", "STUDY", "SERIES", "IMAGE"]
+    assert schemas()["STUDY"].field("StudyDate").type == pa.date32()
 
 
 def test_a_frame_is_plain_pandas() -> None:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from qrkit.cli.columns import columns_that_fit, least_width
 from qrkit.cli.options import Format
 from qrkit.errors import InputError
 
 SHOWN_ROWS = 100
 """Rows of a table on the terminal; the other formats always have all."""
+
+_WIDEST = 64
+"""Characters that a column has room for without its words being broken: a UID's."""
+
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
+"""Times of the state; people are shown them by their own clock."""
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -99,22 +110,35 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
 
 
 def _print_table(frame: pd.DataFrame) -> None:
-    """Print the first rows with the columns that have any value."""
+    """Print the first rows: of the columns that have any value, those that fit the terminal."""
     console = Console(highlight=False)
     filled = [name for name in frame.columns if not len(frame) or _has_values(frame[name])]
+    readable = _readable(frame[filled].head(SHOWN_ROWS))
+    cells = {str(name): [_cell(value) for value in readable[name].astype("object")] for name in filled}
+    fitting = columns_that_fit(cells, console.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown = _readable(frame[filled].head(SHOWN_ROWS))
-    for name in filled:
+    for name in fitting:
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold", min_width=4)
-    for row in shown.astype("object").itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=_width(name, cells))
+    for row in zip(*(cells[name] for name in fitting), strict=True):
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
+    _tell_what_is_hidden(frame, filled, fitting)
+
+
+def _width(name: str, cells: Mapping[str, Sequence[str]]) -> int:
+    return min(least_width(name, cells[name]), _WIDEST)
+
+
+def _tell_what_is_hidden(frame: pd.DataFrame, filled: Sequence[str], fitting: Sequence[str]) -> None:
     if len(frame) > SHOWN_ROWS:
         say(f"The first {SHOWN_ROWS} of {len(frame)} rows; --format csv, json or parquet has all.")
-    hidden = [str(name) for name in frame.columns if name not in filled]
-    if hidden:
-        say(f"Empty columns not shown: {', '.join(hidden)}.")
+    narrow = [str(name) for name in filled if name not in fitting]
+    if narrow:
+        say(f"Columns that do not fit here: {', '.join(narrow)}; --format csv, json or parquet has them.")
+    empty = [str(name) for name in frame.columns if name not in filled]
+    if empty:
+        say(f"Empty columns not shown: {', '.join(empty)}.")
 
 
 def _has_values(column: pd.Series[Any]) -> bool:
@@ -123,8 +147,12 @@ def _has_values(column: pd.Series[Any]) -> bool:
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - a cell
-    from rich.markup import escape
-
     if isinstance(value, list):
-        return escape(str(len(value)) if value else "")
-    return "" if pd.isna(value) else escape(str(value))
+        return str(len(value)) if value else ""
+    if pd.isna(value):
+        return ""
+    return _local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else str(value)
+
+
+def _local_time(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typer
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,9 +16,12 @@ from qrkit.job import JobRow
 from qrkit.workspace import Job
 from qrkit.workspace.rate import Rate
 
+_INTERRUPTED = 130
+"""The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
+
 
 def follow(job: Job) -> JobRow:
-    """Show a job's progress on stderr until it ends; Ctrl-C leaves it running."""
+    """Show a job's progress on stderr until it ends; Ctrl-C leaves it running, and ends the command."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -43,4 +47,4 @@ def follow(job: Job) -> JobRow:
             return job.wait(on_progress=show)
         except KeyboardInterrupt:
             say(f"Job {job.job_id} goes on in the background. To end it: qrkit jobs cancel {job.job_id}")
-            raise
+            raise typer.Exit(_INTERRUPTED) from None

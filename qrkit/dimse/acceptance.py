@@ -15,7 +15,22 @@ _ACCEPTED, _ABSTRACT_SYNTAX_UNKNOWN, _TRANSFER_SYNTAXES_UNKNOWN = 0, 3, 4
 _REJECT_CONGESTED = (2, 3, 2)
 
 _STANDARD = "1.2.840.10008."
-_STORAGE = ("1.2.840.10008.5.1.4.1.1.", "1.2.840.10008.5.1.4.34.", "1.2.840.10008.5.1.4.43.", "1.2.840.10008.5.1.1.")
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_STORAGE_ELSEWHERE = frozenset(
+    _STANDARD + rest
+    for rest in (
+        "5.1.1.27",  # Stored Print, retired
+        "5.1.1.29",  # Hardcopy Grayscale Image, retired
+        "5.1.1.30",  # Hardcopy Color Image, retired
+        "5.1.4.34.7",  # RT Beams Delivery Instruction
+        "5.1.4.34.10",  # RT Brachy Application Setup Delivery Instruction
+        "5.1.4.38.1",  # Hanging Protocol
+        "5.1.4.39.1",  # Color Palette
+        "5.1.4.43.1",  # Generic Implant Template
+        "5.1.4.44.1",  # Implant Assembly Template
+        "5.1.4.45.1",  # Implant Template Group
+    )
+)
 _GE_PRIVATE_BIG_ENDIAN = "1.2.840.113619.5.2"
 
 
@@ -65,14 +80,16 @@ def accept(stream: Stream, *, ae_title: str, busy: bool = False) -> AcceptedAsso
 
 
 def is_storage(abstract_syntax: str) -> bool:
-    """Whether objects of this class are taken: standard Storage SOP Classes, and all private ones.
+    """Whether objects of this class are taken: Storage SOP Classes of PS3.4 B.5 and GG.3, and all private ones.
 
     >>> is_storage("1.2.840.10008.5.1.4.1.1.2"), is_storage("1.3.12.2.1107.5.9.1")
     (True, True)
-    >>> is_storage("1.2.840.10008.5.1.4.1.2.2.1"), is_storage("1.2.840.10008.1.20.1")
+    >>> is_storage("1.2.840.10008.5.1.4.1.2.2.1"), is_storage("1.2.840.10008.5.1.4.34.6.1")  # C-FIND, worklist push
     (False, False)
     """
-    return abstract_syntax.startswith(_STORAGE) or not abstract_syntax.startswith(_STANDARD)
+    if not abstract_syntax.startswith(_STANDARD):
+        return True
+    return abstract_syntax.startswith(_STORAGE) or abstract_syntax in _STORAGE_ELSEWHERE
 
 
 def choose_transfer_syntax(offered: Sequence[str]) -> str:

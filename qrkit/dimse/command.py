@@ -31,6 +31,7 @@ AFFECTED_SOP_INSTANCE_UID = 0x1000
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023
 MOVE_ORIGINATOR_AE_TITLE = 0x1030
 MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
+FAILED_SOP_INSTANCE_UID_LIST = 0x0008_0058
 
 _element = struct.Struct("<HHI")
 _us = struct.Struct("<H")
@@ -38,7 +39,7 @@ _GROUP_LENGTH = struct.Struct("<HHII")
 
 
 class Command:
-    """One decoded command set: the raw values of group 0000 by element number."""
+    """One decoded command set: its raw values by tag, which in group 0000 is the element number."""
 
     __slots__ = ("elements",)
 
@@ -73,10 +74,13 @@ class Command:
 def decode_command(data: bytes, *, peer: str) -> Command:
     """Decode a command set.
 
+    Elements of other groups are kept too: Orthanc 1.10 puts the Failed SOP Instance UID List of a C-GET there,
+    not into a data set.
+
     Raises
     ------
     ProtocolError
-        If it is cut off, has elements of another group, or the same twice.
+        If it is cut off, has an element twice, or lacks one that every command has.
     """
     elements: dict[int, bytes] = {}
     position, end = 0, len(data)
@@ -85,9 +89,10 @@ def decode_command(data: bytes, *, peer: str) -> Command:
             raise _malformed(peer, "is cut off")
         group, element, length = _element.unpack_from(data, position)
         position += 8
-        if group or element in elements or length > end - position:
+        tag = group << 16 | element
+        if tag in elements or length > end - position:
             raise _malformed(peer, f"breaks off or repeats itself at ({group:04X},{element:04X})")
-        elements[element] = data[position : position + length]
+        elements[tag] = data[position : position + length]
         position += length
     if COMMAND_FIELD not in elements or COMMAND_DATA_SET_TYPE not in elements:
         raise _malformed(peer, "has no Command Field or no Command Data Set Type")
@@ -98,7 +103,7 @@ def encode_command(values: Mapping[int, int | str]) -> bytes:
     """Encode a command set from US and text values, with its group length; ascending order is given here.
 
     >>> encode_command({0x0100: 0x8030}).hex()
-    '00000000040000000a0000000000000102000000' + '3080'
+    '00000000040000000a00000000000001020000003080'
     """
     body = bytearray()
     for element in sorted(values):

@@ -123,7 +123,8 @@ def check_response(association: Association, command: Command, service: Service)
     """
     if command.field != _RESPONSES[service]:
         raise errors.ProtocolError(
-            f"{association.peer} sent a message of type 0x{command.field:04X} where a {service.value} response was due."
+            f"{association.peer} sent a message of type 0x{command.field:04X} where a {service.value} response "
+            "was due."
         )
     if command.status is None:
         raise errors.ProtocolError(f"{association.peer} sent a {service.value} response without a status.")

@@ -152,9 +152,9 @@ class Retrieval:
             failed=command.number(dimse.FAILED),
             warning=command.number(dimse.WARNING),
             comment=command.text(dimse.ERROR_COMMENT),
-            failed_uids=_failed_uids(data, self._association.contexts[context_id].transfer_syntax),
+            failed_uids=_failed_uids(command, data, self._association.contexts[context_id].transfer_syntax),
         )
-        return status != PENDING
+        return classify(service, status).category is not Category.PENDING
 
     def _ended(self, ask: Ask, service: Service) -> Suboperations:
         status = self._state.status
@@ -167,10 +167,10 @@ class Retrieval:
         return self._state
 
 
-def _failed_uids(data: bytes, transfer_syntax: str) -> tuple[str, ...]:
+def _failed_uids(command: Command, data: bytes, transfer_syntax: str) -> tuple[str, ...]:
     """Return Failed SOP Instance UID List (0008,0058); nothing where the peer sent what cannot be read."""
-    if not data:
-        return ()
+    if not data:  # Orthanc has it in the command set
+        return tuple(uid for uid in command.text(dimse.FAILED_SOP_INSTANCE_UID_LIST).split("\\") if uid)
     try:
         dataset = _read(data, implicit=transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN)
         value = dataset.get("FailedSOPInstanceUIDList") or []

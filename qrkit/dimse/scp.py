@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 IDLE_TIMEOUT = 300.0
 """Seconds of silence after which we abort an association: PACS keep theirs open between two moves."""
+
+STOP_LIMIT = 10.0
+"""Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class StorageScp:
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 before it starts."""
+        """The port it listens on; 0 while it does not."""
         return int(self._server.getsockname()[1]) if self._server is not None else 0
 
     def start(self) -> None:
@@ -79,17 +83,24 @@ class StorageScp:
             If another program has the port, or we may not take it.
         """
         self._server = listen(self._listener.host, self._listener.port)
+        self._server.settimeout(0.5)
         self._start_thread(self._accept_connections, self._server)
 
     def stop(self) -> None:
         """Stop listening, abort what is under way, and wait for its threads."""
         self._stopping.set()
-        if self._server is not None:
+        server, self._server = self._server, None
+        if server is not None:
             with suppress(OSError):  # wakes accept(); not every platform allows it on a listening socket
-                self._server.shutdown(socket.SHUT_RDWR)
-            self._server.close()
-        for thread in list(self._threads):
-            thread.join(10)
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
+        deadline = time.monotonic() + STOP_LIMIT
+        while (thread := self._some_thread()) is not None and time.monotonic() < deadline:
+            thread.join(0.5)
+
+    def _some_thread(self) -> threading.Thread | None:
+        with self._lock:
+            return next(iter(self._threads), None)
 
     def _start_thread(self, target: Callable[[socket.socket], None], connection: socket.socket) -> None:
         def run() -> None:
@@ -105,14 +116,15 @@ class StorageScp:
         thread.start()
 
     def _accept_connections(self, server: socket.socket) -> None:
-        server.settimeout(0.5)
         while not self._stopping.is_set():
             try:
                 connection, _ = server.accept()
             except TimeoutError:
                 continue
-            except OSError:
-                return
+            except OSError as error:  # stopped; or out of file descriptors, which passes
+                if not self._stopping.wait(0.5):
+                    logger.warning("A connection could not be accepted: %s", error)
+                continue
             self._start_thread(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from qrkit.query.build import ARGUMENTS, build_query, modality_codes, terms
-from qrkit.query.drill import Drill, Drilled, FilterReport, Select, Selected, conform, drill, union
+from qrkit.query.drill import Drill, Drilled, FilterReport, Select, Selected, drill
 from qrkit.query.matching import is_single_value, matching_value
 from qrkit.query.request import Request, answer_keywords, identifier
+from qrkit.query.union import conform, union
 from qrkit.query.value import Filters, Query
 from qrkit.query.when import Dates, Times, parse_date, parse_time
 

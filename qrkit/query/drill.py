@@ -17,6 +17,7 @@ from qrkit.errors import InputError
 from qrkit.node import InformationModel
 from qrkit.query.matching import is_single_value
 from qrkit.query.request import Request
+from qrkit.query.union import ROW, conform, first_rows, union
 from qrkit.query.value import Query
 from qrkit.tables import (
     WARNINGS,
@@ -127,54 +128,16 @@ def drill(query: Query, model: InformationModel, select: Select) -> Drill:
         requests += len(asked)
         answers = (yield tuple(request for _, request in asked)) if asked else ()
         found = [_inherited(query, level, one, answer) for (one, _), answer in zip(asked, answers, strict=True)]
-        selected = select(query, level, union([_empty(query, level), *found], level))
+        rows = first_rows([_empty(query, level), *found], _identity(query, level, model))
+        selected = select(query, level, rows)
         reports += selected.reports
         table = selected.table
         if level is lowest:
             break
         parents = _parents(table, level, model)
         unasked += table.num_rows - len(parents)
-    if query.level is Level.PATIENT:
-        table = union([table], Level.PATIENT)
-    shaped = conform(table, schema(query.level, query.columns))
+    shaped = conform(union([table], query.level), schema(query.level, query.columns))
     return Drilled(table=shaped, reports=tuple(reports), unasked=unasked, requests=requests)
-
-
-def union(tables: Sequence[pa.Table], level: Level) -> pa.Table:
-    """Return all rows, the first of each Unique Key; rows without one are all kept.
-
-    At PATIENT level a patient is a PatientID of an IssuerOfPatientID.
-
-    >>> two = [pa.table({"StudyInstanceUID": ["1.2", None]}), pa.table({"StudyInstanceUID": ["1.2", "1.3", None]})]
-    >>> union(two, Level.STUDY)["StudyInstanceUID"].to_pylist()
-    ['1.2', None, '1.3', None]
-    """
-    joined = pa.concat_tables(tables, promote_options="permissive")
-    unique = unique_key(level)
-    names = [unique, "IssuerOfPatientID"] if level is Level.PATIENT else [unique]
-    if unique not in joined.column_names:
-        return joined
-    columns = [joined[name].to_pylist() for name in names if name in joined.column_names]
-    seen: set[tuple[str | None, ...]] = set()
-    kept: list[int] = []
-    for row, key in enumerate(zip(*columns, strict=True)):
-        if not key[0] or key not in seen:
-            seen.add(key)
-            kept.append(row)
-    return joined if len(kept) == joined.num_rows else joined.take(kept)
-
-
-def conform(table: pa.Table, wanted: pa.Schema) -> pa.Table:
-    """Return a table with exactly the wanted columns; what it has not is null.
-
-    >>> conform(pa.table({"a": [1]}), pa.schema([("b", pa.string())])).to_pydict()
-    {'b': [None]}
-    """
-    columns = [
-        table[item.name].cast(item.type) if item.name in table.column_names else pa.nulls(table.num_rows, item.type)
-        for item in wanted
-    ]
-    return pa.table(columns, schema=wanted)
 
 
 def _lowest_level(query: Query, model: InformationModel) -> Level:
@@ -257,6 +220,17 @@ def _requests(
         Request(level=level, keys=tuple(variant.items()), return_keys=tuple(k for k in returned if k not in variant))
         for variant in variants
     ]
+
+
+def _identity(query: Query, level: Level, model: InformationModel) -> tuple[str, ...]:
+    """Return what tells rows of a level apart before they are filtered.
+
+    On the way down these are all Unique Keys: there are archives in which two patients share a study.
+    """
+    if level is query.level:
+        return ROW[level]
+    above = ROW[Level.PATIENT] if query.level is Level.PATIENT else unique_keys_above(level, model)
+    return (unique_key(level), *above)
 
 
 def _empty(query: Query, level: Level) -> pa.Table:

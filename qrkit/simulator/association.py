@@ -166,14 +166,8 @@ def accept(
         request.presentation_context_definition_list, list(supported), roles
     )
     extended = _extended_answers(items, answer_extended)
-    answer = A_ASSOCIATE()
-    answer.application_context_name = _APPLICATION_CONTEXT
-    answer.calling_ae_title = request.calling_ae_title
-    answer.called_ae_title = request.called_ae_title
-    answer.result, answer.result_source = 0x00, 0x01
-    answer.presentation_context_definition_results_list = negotiated
-    answer.user_information = [*_user_information(), *role_items, *_extended_items(extended)]
-    stream.write(A_ASSOCIATE_AC(answer).encode())
+    answered = [*_user_information(), *role_items, *_extended_items(extended)]
+    stream.write(_acceptance(request, negotiated, answered))
     stream.flush()
     contexts = [
         Context(
@@ -189,6 +183,17 @@ def accept(
     association.extended = extended
     association.calling_ae_title = proposal.calling_ae_title
     return association
+
+
+def _acceptance(request: A_ASSOCIATE, negotiated: list[PresentationContext], user_information: list[Any]) -> bytes:
+    answer = A_ASSOCIATE()
+    answer.application_context_name = _APPLICATION_CONTEXT
+    answer.calling_ae_title = request.calling_ae_title
+    answer.called_ae_title = request.called_ae_title
+    answer.result, answer.result_source = 0x00, 0x01
+    answer.presentation_context_definition_results_list = negotiated
+    answer.user_information = user_information
+    return bytes(A_ASSOCIATE_AC(answer).encode())
 
 
 def request_association(

@@ -84,6 +84,7 @@ def serve_find(association: Association, message: Message, site: Site) -> None:
             record.status = CANCELLED
         except IdentifierError as error:
             record.status, comment = IDENTIFIER_DOES_NOT_MATCH, str(error)
+        record.put()
         association.send(message.context_id, _response(message, record.status, comment))
         association.flush()
 

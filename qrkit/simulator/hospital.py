@@ -1,106 +1,24 @@
-"""A believable hospital from a seed: every study can be made from its number, and nothing else is kept."""
+"""A believable hospital from a seed: every study can be made from its number, and only a few are kept."""
 
 from __future__ import annotations
 
-import bisect
 import functools
-import itertools
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import overload
+from datetime import date
 
-from qrkit.simulator import recipes
-from qrkit.simulator.encoding import EXPLICIT_VR, RLE_LOSSLESS, encode
-from qrkit.simulator.facts import SOP_CLASS, Instance, Kind, Series, Study
+from qrkit.simulator.days import Calendar
+from qrkit.simulator.encoding import encode
+from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.simulator.objects import made
-from qrkit.simulator.people import age_at, patient, patient_number, referring_physician
-from qrkit.simulator.procedures import Procedure
+from qrkit.simulator.people import patient, patient_number
+from qrkit.simulator.studies import accession, make_study
 from qrkit.simulator.subject import Subject
 from qrkit.simulator.uids import UIDPlan
 
 DEFAULT_UNTIL = date(2026, 6, 30)
 _STUDIES_PER_PATIENT = 3
-_WEEKDAY_WEIGHTS = (10, 11, 10, 11, 9, 3, 2)
 _STUDIES_REMEMBERED = 20_000
 """About 100 MB of studies, by days, so that a query asked again is answered at once."""
-_SERIES_CLOCK_STEP = 240
-"""Seconds between the series of a study."""
-_RLE_SHARE = 0.1
-"""Part of the image series that the archive holds compressed."""
-_CAN_BE_COMPRESSED = frozenset({Kind.CT_IMAGE, Kind.MR_IMAGE, Kind.CR_IMAGE})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instances(Sequence[Instance]):
-    """The instances of one series, made when they are looked at."""
-
-    uids: UIDPlan
-    study: int
-    series: int
-    contents: tuple[tuple[Kind, int], ...]
-    transfer_syntax: str
-
-    def __len__(self) -> int:
-        return sum(count for _, count in self.contents)
-
-    @overload
-    def __getitem__(self, index: int) -> Instance: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Instance]: ...
-    def __getitem__(self, index: int | slice) -> Instance | Sequence[Instance]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(index)
-        number = place + 1
-        for kind, count in self.contents:
-            if place < count:
-                return Instance(
-                    SOPInstanceUID=self.uids.uid(self.study, self.series, number),
-                    SOPClassUID=SOP_CLASS[kind],
-                    InstanceNumber=number,
-                    kind=kind,
-                    TransferSyntaxUID=self.transfer_syntax,
-                )
-            place -= count
-        raise IndexError(index)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calendar:
-    """Which study numbers fall on which day: a working week's ups and downs over a number of studies."""
-
-    first: date
-    ends: tuple[int, ...] = field(repr=False)
-    """For each day, the number after its last study."""
-
-    @classmethod
-    def spread(cls, studies: int, until: date, days: int) -> Calendar:
-        """Studies spread over so many days, the last of which is `until`."""
-        first = until - timedelta(days=days - 1)
-        weights = [_WEEKDAY_WEIGHTS[(first.weekday() + offset) % 7] for offset in range(days)]
-        total = sum(weights)
-        ends = tuple(studies * done // total for done in itertools.accumulate(weights)) if total else ()
-        return cls(first=first, ends=ends)
-
-    @property
-    def last(self) -> date:
-        """The last day."""
-        return self.first + timedelta(days=len(self.ends) - 1)
-
-    def day_of(self, number: int) -> date:
-        """Return the day of one study."""
-        return self.first + timedelta(days=bisect.bisect_right(self.ends, number))
-
-    def numbers_on(self, day: date) -> range:
-        """Return the studies of one day."""
-        offset = (day - self.first).days
-        if not 0 <= offset < len(self.ends):
-            return range(0)
-        return range(self.ends[offset - 1] if offset else 0, self.ends[offset])
 
 
 class GeneratedHospital:
@@ -130,7 +48,6 @@ class GeneratedHospital:
         a_day = studies // max(len(calendar.ends), 1) + 1
         self._day = functools.lru_cache(maxsize=max(_STUDIES_REMEMBERED // a_day, 2))(self._make_day)
         self._study = functools.lru_cache(maxsize=1024)(self._make_study)
-        self._deck = functools.lru_cache(maxsize=64)(self._shuffled_deck)
 
     @property
     def days(self) -> tuple[date, date]:
@@ -168,7 +85,7 @@ class GeneratedHospital:
         if not accession_number.startswith("A") or not digits.isdecimal():
             return ()
         number = int(digits) - 10_000_000
-        found = 0 <= number < self.size and accession_number == _accession(number)
+        found = 0 <= number < self.size and accession_number == accession(number)
         return (self._study(number),) if found else ()
 
     def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
@@ -180,73 +97,9 @@ class GeneratedHospital:
         studies = [self._study(number) for number in self.calendar.numbers_on(day)]
         return tuple(sorted(studies, key=lambda study: study.StudyTime))
 
-    def _shuffled_deck(self, block: int) -> tuple[recipes.Recipe, ...]:
-        deck = list(recipes.DECK)
-        random.Random(f"deck {self.seed} {block}").shuffle(deck)
-        return tuple(deck)
-
     def _make_study(self, number: int) -> Study:
-        rng = random.Random(f"study {self.seed} {number}")
-        block, place = divmod(number, len(recipes.DECK))
-        recipe = self._deck(block)[place]
-        day = self.calendar.day_of(number)
         who = patient(self.seed, number % self._patients)
-        procedure = rng.choice(recipe.procedures)
-        began = _time_of_day(rng)
-        return Study(
-            patient=who,
-            StudyInstanceUID=self.uids.uid(number),
-            StudyDate=day.strftime("%Y%m%d"),
-            StudyTime=_clock(began),
-            AccessionNumber="" if "imported" in procedure.description else _accession(number),
-            StudyID=str(number % 100_000),
-            StudyDescription=procedure.description,
-            ReferringPhysicianName=referring_physician(rng, who.SpecificCharacterSet),
-            PatientAge=age_at(who.PatientBirthDate, day),
-            series=self._make_series(number, recipe, procedure, (day, began), rng),
-            procedure=procedure,
-        )
-
-    def _make_series(
-        self,
-        study: int,
-        recipe: recipes.Recipe,
-        procedure: Procedure,
-        when: tuple[date, int],
-        rng: random.Random,
-    ) -> tuple[Series, ...]:
-        station = rng.choice(recipe.stations)
-        day, began = when
-        made: list[Series] = []
-        for plan in recipe.series:
-            if rng.random() >= plan.share:
-                continue
-            number = len(made) + 1
-            contents = tuple((kind, rng.randint(low, high)) for kind, low, high in plan.contents)
-            compressed = rng.random() < _RLE_SHARE and contents[0][0] in _CAN_BE_COMPRESSED
-            protocol = procedure.scans[-1].protocol if procedure.scans else procedure.description
-            made.append(
-                Series(
-                    SeriesInstanceUID=self.uids.uid(study, number),
-                    Modality=plan.Modality,
-                    SeriesNumber=_series_number(plan, number),
-                    SeriesDescription=plan.SeriesDescription.format(protocol=protocol),
-                    SeriesDate=day.strftime("%Y%m%d"),
-                    SeriesTime=_clock(min(began + number * _SERIES_CLOCK_STEP, 86_399)),
-                    BodyPartExamined=procedure.body_part if plan.Modality not in {"SR", "KO", "PR"} else "",
-                    ProtocolName=protocol if plan.Modality not in {"SR", "KO", "PR"} else "",
-                    station=plan.station or station,
-                    sop_classes=tuple(dict.fromkeys(SOP_CLASS[kind] for kind, _ in contents)),
-                    instances=Instances(
-                        uids=self.uids,
-                        study=study,
-                        series=number,
-                        contents=contents,
-                        transfer_syntax=RLE_LOSSLESS if compressed else EXPLICIT_VR,
-                    ),
-                )
-            )
-        return tuple(made)
+        return make_study(self.uids, number, self.calendar.day_of(number), who)
 
 
 def small_hospital(
@@ -270,25 +123,3 @@ def small_hospital(
 def empty_hospital() -> GeneratedHospital:
     """Return a hospital without studies: what a store node starts with."""
     return small_hospital(studies=0, days=0)
-
-
-def _accession(number: int) -> str:
-    return f"A{10_000_000 + number}"
-
-
-def _series_number(plan: recipes.SeriesPlan, number: int) -> int:
-    """Dose reports and sheets carry high numbers, as on real scanners."""
-    if plan.Modality in {"SR", "KO", "PR"}:
-        return 500 + number
-    return 999 if plan.contents[0][0] is Kind.DOSE_SHEET else number
-
-
-def _time_of_day(rng: random.Random) -> int:
-    """Seconds since midnight: mostly the working day, some emergencies."""
-    if rng.random() < 0.12:
-        return rng.randrange(0, 86_400)
-    return int(rng.triangular(7.2 * 3600, 18.5 * 3600, 10.5 * 3600))
-
-
-def _clock(seconds: int) -> str:
-    return f"{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}"

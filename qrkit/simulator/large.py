@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from qrkit.simulator.hospital import DEFAULT_UNTIL, Calendar, GeneratedHospital
+from qrkit.simulator.days import Calendar
+from qrkit.simulator.hospital import DEFAULT_UNTIL, GeneratedHospital
 
 
 def large_hospital(

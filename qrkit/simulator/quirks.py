@@ -32,6 +32,7 @@ class Quirks:
     known_ae_titles: tuple[str, ...] = _quirk((), "the only calling AE titles that are let in")
     check_called_ae_title: bool = _quirk(False, "reject associations to another AE title than ours")
     max_associations: int = _quirk(0, "associations at a time; more are rejected as congestion (0: no limit)")
+    congested_at_first: int = _quirk(0, "reject so many associations as congestion, then let all in")
     refuse_contexts: bool = _quirk(False, "accept associations but no presentation context")
     models: tuple[str, ...] = _quirk(
         ("study", "patient", "patient-study"), "information models offered: study, patient, patient-study"
@@ -83,6 +84,7 @@ class Quirks:
     finish_early: bool = _quirk(False, "C-MOVE says success first and sends the objects afterwards")
     ignore_cancel: bool = _quirk(False, "C-CANCEL is ignored")
     drop_after: int = _quirk(-1, "A-ABORT after so many objects of one C-GET or C-MOVE (-1: never)")
+    drop_times: int = _quirk(-1, "drop_after holds for so many C-GET and C-MOVE only (-1: for all)")
     retrieve_hang: bool = _quirk(False, "C-GET and C-MOVE are never answered")
     delay_first_object: float = _quirk(0.0, "wait before the first object")
     delay_object: float = _quirk(0.0, "wait before each further object")

@@ -58,22 +58,25 @@ class Progress:
 class Retrieve:
     """One C-GET or C-MOVE while it is being served."""
 
-    def __init__(self, association: Association, message: Message, site: Site) -> None:
+    def __init__(self, association: Association, message: Message, site: Site, record: Recorder) -> None:
         self._association = association
         self._message = message
         self._site = site
+        self._record = record
         self._response = C_MOVE_RSP if message.text("MoveDestination") else C_GET_RSP
         self.cancellation = Cancellation(association, message.number("MessageID"), ignored=site.quirks.ignore_cancel)
 
-    def run(self, items: Sequence[Item], sender: Sender, record: Recorder) -> None:
+    def run(self, items: Sequence[Item], sender: Sender) -> None:
         """Send all objects and the responses."""
         progress = Progress(len(items))
         status = self._send_all(items, sender, progress)
-        record.answers, record.status = progress.completed, status
+        self._record.answers = progress.completed
         self.finish(status, progress)
 
     def finish(self, status: int, progress: Progress | None = None, comment: str = "") -> None:
         """Send the final response; failed UIDs go with it unless all went well (PS3.4 C.4.2.1.4.2)."""
+        self._record.status = status
+        self._record.put()
         failed = progress.failed_uids if progress else []
         data = None
         if failed and status != SUCCESS:
@@ -87,7 +90,7 @@ class Retrieve:
         for number, item in enumerate(self._with_unasked(items)):
             if self.cancellation.requested():
                 return CANCELLED
-            if number == quirks.drop_after:
+            if number == quirks.drop_after and self._site.happens_again("drop", quirks.drop_times):
                 self._association.abort()
                 raise AssociationEndedError("aborted by a quirk")
             if quirks.retrieve_status and number == quirks.retrieve_status_after:
@@ -144,36 +147,35 @@ def _final_status(quirks: Quirks, progress: Progress) -> int:
 
 def serve_get(association: Association, message: Message, site: Site) -> None:
     """Answer one C-GET-RQ on its own association."""
-    retrieve = Retrieve(association, message, site)
     with Recorder(site, association, "C-GET") as record:
+        retrieve = Retrieve(association, message, site, record)
         items = _selected(association, message, site, record)
         if items is None:
             retrieve.finish(record.status)
             return
         sender = GetSender(association, site.archive, retrieve.cancellation, message.number("Priority"))
-        retrieve.run(items, sender, record)
+        retrieve.run(items, sender)
 
 
 def serve_move(association: Association, message: Message, site: Site) -> None:
     """Answer one C-MOVE-RQ, sending the objects over an association to the move destination."""
-    retrieve = Retrieve(association, message, site)
     with Recorder(site, association, "C-MOVE") as record:
+        retrieve = Retrieve(association, message, site, record)
         items = _selected(association, message, site, record)
         if items is None:
             retrieve.finish(record.status)
             return
         destination = message.text("MoveDestination")
         if destination not in site.destinations:
-            record.status = MOVE_DESTINATION_UNKNOWN
             retrieve.finish(MOVE_DESTINATION_UNKNOWN, comment=f"unknown move destination {destination}")
             return
         if site.quirks.finish_early:
-            record.answers, record.status = len(items), SUCCESS
+            record.answers = len(items)
             retrieve.finish(SUCCESS, Progress(0, completed=len(items)))
             site.run_aside(lambda: _send_late(site, association, message, items))
             return
         with MoveSender(site, items, association.calling_ae_title, message) as sender:
-            retrieve.run(items, sender, record)
+            retrieve.run(items, sender)
 
 
 def _send_late(site: Site, association: Association, message: Message, items: Sequence[Item]) -> None:

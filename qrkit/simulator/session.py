@@ -119,6 +119,8 @@ def _refusal(proposal: Proposal, site: Site) -> str:
     quirks = site.quirks
     if quirks.reject:
         return quirks.reject
+    if quirks.congested_at_first and site.happens_again("congestion", quirks.congested_at_first):
+        return "congestion"
     if quirks.check_called_ae_title and proposal.called_ae_title != site.ae_title:
         return "called-aet"
     if quirks.known_ae_titles and proposal.calling_ae_title not in quirks.known_ae_titles:

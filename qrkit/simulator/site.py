@@ -81,6 +81,17 @@ class Site:
     seats: Seats = field(default_factory=Seats)
     outgoing: set[socket.socket] = field(default_factory=set)
     """Connections to move destinations that are open at this moment."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _happened: dict[str, int] = field(default_factory=dict)
+
+    def happens_again(self, what: str, times: int) -> bool:
+        """Return whether something that happens only so many times (-1: always) happens once more."""
+        if times < 0:
+            return True
+        with self._lock:
+            done = self._happened.get(what, 0)
+            self._happened[what] = done + 1
+            return done < times
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the simulator runs."""
@@ -134,13 +145,14 @@ class Cancellation:
 
 
 class Recorder:
-    """Puts one request on record when it is done, however it ends."""
+    """Puts one request on record: before its final response, or else when it ends without one."""
 
     def __init__(self, site: Site, association: Association, service: str) -> None:
         self.level = ""
         self.keywords: tuple[str, ...] = ()
         self.answers = 0
         self.status = -1
+        self._done = False
         self._site = site
         self._association = association
         self._service = service
@@ -151,6 +163,13 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.put()
+
+    def put(self) -> None:
+        """Put it on record, once; whoever has seen the final response finds it there."""
+        if self._done:
+            return
+        self._done = True
         self._site.requests.append(
             Request(
                 service=self._service,

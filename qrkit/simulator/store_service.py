@@ -17,6 +17,7 @@ def serve_echo(association: Association, message: Message, site: Site) -> None:
     """Answer one C-ECHO-RQ."""
     with Recorder(site, association, "C-ECHO") as record:
         record.status = 0x0000
+        record.put()
         _respond(association, message, C_ECHO_RSP, 0x0000)
 
 
@@ -34,6 +35,7 @@ def serve_store(association: Association, message: Message, site: Site) -> None:
                 message.data,
             )
             record.answers = 1
+        record.put()
         _respond(association, message, C_STORE_RSP, record.status)
 
 

@@ -6,6 +6,7 @@ simulator must be faster than what is measured against it, and must be able to m
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ _ELEMENTS = {
     "MoveOriginatorMessageID": (0x1031, "US"),
 }
 _KEYWORDS = {element: (keyword, vr) for keyword, (element, vr) in _ELEMENTS.items()}
+_ARTIM = 10.0
+"""Seconds to wait for a peer that should close its connection (PS3.8 9.1.5)."""
 _LARGEST_PDU = 1 << 26
 """A longer PDU is taken for garbage rather than waited for."""
 
@@ -170,12 +173,16 @@ class Stream:
             self._outgoing.clear()
 
     def wait_until_closed(self) -> None:
-        """Read and drop what comes until the peer closes (PS3.8 9.2.2: the requestor closes first)."""
-        try:
-            while self._socket.recv(1 << 16):
-                pass
-        except OSError:
+        """Wait for the peer to close, which is its part, or for anything it sends instead (PS3.8 9.2, Sta13).
+
+        DCMTK 3.6.7's getscu, for one, aborts after a release if failed UIDs came with the final response, and
+        waits for this side to close.
+        """
+        if self._received:
             return
+        with contextlib.suppress(OSError):
+            self._socket.settimeout(_ARTIM)
+            self._socket.recv(1 << 16)
 
     def _fill(self, size: int) -> None:
         while len(self._received) < size:

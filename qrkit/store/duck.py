@@ -66,9 +66,11 @@ def connect(
     with state.reading() as reading:
         files = read_snapshot(reading)
         contents = {
-            name: read_state_table(reading, name) if name in wanted else empty_state_table(name)
+            name: read_state_table(reading, name, state.instances_read) if name in wanted else empty_state_table(name)
             for name in STATE_TABLES
         }
+    if "instances" in wanted:
+        state.instances_read = contents["instances"]
     with store_errors(f"The results in {folder} cannot be read"):
         connection = memory_connection(folder)
         try:
@@ -105,14 +107,24 @@ def sql(
         If the results cannot be read.
     """
     with connect(state, folder, schemas, tables=_named(text)) as connection, sql_errors():
-        statements = connection.extract_statements(text)
-        if len(statements) != 1 or statements[0].type not in _READING:
+        if not _only_reads(connection.extract_statements(text)):
             raise InputError(
                 "Only one statement that reads can be run, such as SELECT, DESCRIBE or SUMMARIZE.",
                 advice="For more, take a connection of your own: workspace.duckdb().",
             )
         answer = connection.sql(text, params=params)
         return answer.to_arrow_table()
+
+
+def _only_reads(statements: Sequence[duckdb.Statement]) -> bool:
+    """Whether it is one statement that reads.
+
+    DuckDB 1.5 gives a PIVOT as two statements of its own making, without a text; 2.x as one.
+    """
+    written = [statement for statement in statements if statement.query]
+    if not written:
+        return bool(statements)
+    return len(written) == 1 and written[0].type in _READING
 
 
 def _named(text: str) -> set[str]:

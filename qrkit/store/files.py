@@ -8,7 +8,6 @@ set; small ones are written only then.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -22,7 +21,7 @@ from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.header import Header, HeaderIncomplete, read_header
 from qrkit.store.part10 import file_head
-from qrkit.store.placing import place
+from qrkit.store.placing import NO_SPACE, place
 from qrkit.uids import is_valid_uid
 
 _log = logging.getLogger(__name__)
@@ -39,7 +38,6 @@ _HEAD = 1 << 16
 _LOOKED_AT = (1 << 20, 1 << 24, 1 << 26)
 """Bytes that are read again from the file where those are not enough."""
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -65,7 +63,7 @@ class Stored:
 
 
 class FileStore:
-    """Takes arriving objects: a `qrkit.receipt.Receiver`, for any number of threads and processes.
+    """Takes arriving objects, for any number of threads and processes; a `qrkit.receipt.Receiver` stands before it.
 
     Parameters
     ----------
@@ -93,16 +91,26 @@ class FileStore:
         Raises
         ------
         Refused
-            If its UID cannot be a file name, or the disk is full.
+            If its UID cannot be a file name, the disk is full, or the folder is not there.
         """
         if not is_valid_uid(arrival.sop_instance_uid):
             raise Refused(_CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid UID")
-        if self.free_space() < self._floor:
+        try:
+            free = self.free_space()
+        except OSError as error:
+            raise _refusal(error) from error
+        if free < self._floor:
             raise Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
         return IncomingFile(self, arrival)
 
     def free_space(self) -> int:
-        """Return the free bytes of the disk, as of at most a second ago."""
+        """Return the free bytes of the disk, as of at most a second ago.
+
+        Raises
+        ------
+        OSError
+            If the folder is not there and cannot be made.
+        """
         now = time.monotonic()
         if now >= self._free_until:
             self.incoming.mkdir(parents=True, exist_ok=True)
@@ -137,7 +145,7 @@ class FileStore:
 
 
 class IncomingFile:
-    """An object that is being written: a `qrkit.receipt.Incoming`."""
+    """An object that is being written, like a `qrkit.receipt.Incoming` that can say what it is."""
 
     __slots__ = ("_arrival", "_file", "_head", "_header", "_part", "_refused", "_size", "_start", "_store")
 
@@ -274,7 +282,7 @@ def _write_all(file: int, content: bytes | memoryview) -> None:
 
 def _refusal(error: OSError) -> Refused:
     """Return what the peer is told when a file cannot be written; the log has the rest."""
-    if error.errno in _NO_SPACE:
+    if error.errno in NO_SPACE:
         return Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
     _log.error("A received object cannot be written: %s", error)
     return Refused(_PROCESSING_FAILURE, "The object cannot be written")

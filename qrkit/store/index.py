@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from qrkit.errors import ObjectUnreadable
+from qrkit.receipt import Arrival
 from qrkit.store.files import Stored
+from qrkit.store.header import HeaderIncomplete, read_header
 from qrkit.store.instances import InstanceRow
+from qrkit.store.part10 import read_file_head
 from qrkit.store.placing import sha256_of
 
 
@@ -44,3 +49,29 @@ def index_row(
         item_id=item_id,
         received=received,
     )
+
+
+def stored_file(folder: Path, relative: str) -> Stored:
+    """Return what `FileStore` would say of a file that is in its place, for one that was never listed.
+
+    Raises
+    ------
+    ObjectUnreadable
+        If it is no DICOM file.
+    OSError
+        If it cannot be read.
+    """
+    path = folder / relative
+    with path.open("rb") as file:
+        head = read_file_head(file)
+        file.seek(head.data_set_start)
+        try:
+            header = read_header(file.read(), head.transfer_syntax_uid, whole=True)
+        except HeaderIncomplete as error:
+            raise ObjectUnreadable(f"{relative} is not whole.") from error
+    arrival = Arrival(
+        sop_class_uid=header.SOPClassUID,
+        sop_instance_uid=header.SOPInstanceUID,
+        transfer_syntax_uid=head.transfer_syntax_uid,
+    )
+    return Stored(path=path, relative=relative, size=path.stat().st_size, header=header, arrival=arrival)

@@ -90,12 +90,16 @@ class JobTable:
     def waiting(self) -> int:
         """Return how many items could be claimed now."""
         with self._state.reading() as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(_claimable().subquery())) or 0
+            queued = sa.and_(job_items.c.state == _QUEUED, job_items.c.job_id.in_(_open_jobs()))
+            return connection.scalar(sa.select(sa.func.count(job_items.c.item_id)).where(queued)) or 0
 
     def claim(
         self, worker_id: str, *, job_id: str | None = None, except_nodes: Collection[str] = ()
     ) -> ItemRow | None:
         """Take the next item of the oldest job for a worker; None if nothing waits.
+
+        No two workers ever get the same item: SQLite lets one write at a time, and PostgreSQL passes over rows
+        that another claim has locked.
 
         Parameters
         ----------
@@ -103,30 +107,19 @@ class JobTable:
             Only an item of this job.
         except_nodes
             No item of a job that asks one of these nodes.
-
-        No two workers ever get the same item: SQLite lets one write at a time, and PostgreSQL passes over rows
-        that another claim has locked.
         """
-        wanted = _claimable().where(jobs.c.node.not_in(list(except_nodes)))
+        wanted = _open_jobs().where(jobs.c.node.not_in(list(except_nodes))).order_by(jobs.c.created, jobs.c.job_id)
         if job_id is not None:
             wanted = wanted.where(jobs.c.job_id == job_id)
-        oldest = (
-            wanted.order_by(jobs.c.created, jobs.c.job_id, job_items.c.position)
-            .limit(1)
-            .with_for_update(of=job_items, skip_locked=True)
-        )
         now = self._state.now()
         with self._state.transaction() as connection:
-            item = connection.execute(
-                job_items.update()
-                .where(job_items.c.item_id == oldest.scalar_subquery())
-                .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=job_items.c.attempts + 1)
-                .returning(job_items)
-            ).one_or_none()
-            if item is None:
-                return None
-            _follow(connection, item.job_id, now)
-            return item_row(item)
+            # One job after the other: there are few, and the next item of each is found without sorting them all.
+            for open_job in connection.scalars(wanted).all():
+                item = _claim_of(connection, open_job, worker_id, now)
+                if item is not None:
+                    _follow(connection, open_job, now)
+                    return item_row(item)
+        return None
 
     def progress(
         self,
@@ -221,7 +214,9 @@ class JobTable:
 
         Items of a job that somebody has asked to end become cancelled instead.
         """
-        running = (job_items.c.state == _RUNNING, job_items.c.worker_id.not_in(list(alive_worker_ids)))
+        # Literally, so that SQLite sees that its index of the running items fits.
+        is_running = job_items.c.state == sa.literal_column(f"'{_RUNNING}'")
+        running = (is_running, job_items.c.worker_id.not_in(list(alive_worker_ids)))
         to_cancel = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
         now = self._state.now()
         with self._state.transaction() as connection:
@@ -250,17 +245,27 @@ class JobTable:
             _follow(connection, job_id, self._state.now(), **values)
 
 
-def _claimable() -> sa.Select[tuple[int]]:
-    return (
-        sa.select(job_items.c.item_id)
-        .join(jobs, jobs.c.job_id == job_items.c.job_id)
-        .where(
-            job_items.c.state == _QUEUED,
-            jobs.c.state.in_((_QUEUED, _RUNNING)),
-            sa.not_(jobs.c.cancel_requested),
-            sa.not_(jobs.c.paused),
-        )
+def _open_jobs() -> sa.Select[str]:
+    return sa.select(jobs.c.job_id).where(
+        jobs.c.state.in_((_QUEUED, _RUNNING)), sa.not_(jobs.c.cancel_requested), sa.not_(jobs.c.paused)
     )
+
+
+def _claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str) -> sa.Row[Any] | None:
+    """Claim the next item of a job that nobody else is claiming just now; None if there is none."""
+    following = (
+        sa.select(job_items.c.item_id)
+        .where(*_of(job_id, _QUEUED))
+        .order_by(job_items.c.position)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(
+        job_items.update()
+        .where(job_items.c.item_id == following.scalar_subquery())
+        .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=job_items.c.attempts + 1)
+        .returning(job_items)
+    ).one_or_none()
 
 
 def _of(job_id: str, *states: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -268,7 +273,7 @@ def _of(job_id: str, *states: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _move(connection: sa.Connection, which: Sequence[sa.ColumnElement[bool]], **values: object) -> list[str]:
-    """Change some items, locked in the order of their ids, and return the jobs that they belong to, one for each."""
+    """Change some items, locked in the order of their ids, and return the job of each."""
     locked = connection.execute(
         sa.select(job_items.c.item_id, job_items.c.job_id)
         .where(*which)
@@ -306,7 +311,7 @@ def _follow(connection: sa.Connection, job_id: str, now: str, **values: object) 
             state=state.value,
             started=job.started or (now if running else None),
             finished=(job.finished or now) if state.is_final else None,
-            error=_first_error(connection, job_id),
+            error=_first_error(connection, job_id) if any(row.state in _TO_RETRY for row in by_state) else "",
             **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
             **values,
         )

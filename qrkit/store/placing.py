@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,32 +13,25 @@ from filelock import FileLock
 from qrkit.store.part10 import read_file_head
 
 _CHUNK = 1 << 20
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-"""What file systems without hard links answer: shares of Windows, exFAT, some object stores."""
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+"""What a full disk answers, or a full quota."""
 
 
 def place(part: Path, folder: Path, sop_instance_uid: str) -> Path:
     """Give a finished file its name in a folder, and return where the object is now.
 
     An object that is there already is kept and the new file removed; the same SOP Instance with another data set
-    or transfer syntax gets a name of its own beside the first, with the start of its SHA-256.
+    or transfer syntax gets a name of its own beside the first, with the start of a SHA-256 of those two. So the same
+    version has the same name, whoever sends it and whichever process is first.
     """
-    first = folder / f"{sop_instance_uid}.dcm"
-    if _moved(part, first):
-        return first
-    same = next((held for held in _held(folder, first) if _same_object(held, part)), None)
-    if same is not None:
-        part.unlink(missing_ok=True)
-        return same
-    digest = sha256_of(part)
-    for length in (8, 64):
-        beside = folder / f"{sop_instance_uid}.{digest[:length]}.dcm"
-        if _moved(part, beside):
-            return beside
-        if _same_object(beside, part):  # by another process, since we looked
-            break
-    part.unlink(missing_ok=True)
-    return beside
+    for name in _names(sop_instance_uid, part):
+        path = folder / name
+        if _moved(part, path):
+            return path
+        if _same_object(path, part):
+            part.unlink(missing_ok=True)
+            return path
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder / name))
 
 
 def sha256_of(path: Path) -> str:
@@ -68,6 +60,8 @@ if os.name == "nt":
         return True
 
 else:
+    # What file systems without hard links answer: shares of Windows, exFAT, some object stores.
+    _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
     def _renamed(part: Path, final: Path) -> bool:
         """Give the file its second name, which fails when that is taken, then take away the first."""
@@ -94,11 +88,15 @@ def _renamed_under_lock(part: Path, final: Path) -> bool:
         return True
 
 
-def _held(folder: Path, first: Path) -> Iterator[Path]:
-    """Give the files of the SOP Instance in the folder, which is listed only when the first is another object."""
-    yield first
-    beside = re.compile(re.escape(first.stem) + r"\.[0-9a-f]{8}([0-9a-f]{56})?\.dcm")
-    yield from (path for path in folder.iterdir() if beside.fullmatch(path.name))
+def _names(sop_instance_uid: str, part: Path) -> Iterator[str]:
+    """Give the names that the object may have, in the order of trying."""
+    yield f"{sop_instance_uid}.dcm"
+    with part.open("rb") as file:
+        version = hashlib.sha256(read_file_head(file).transfer_syntax_uid.encode())
+        while chunk := file.read(_CHUNK):
+            version.update(chunk)
+    yield f"{sop_instance_uid}.{version.hexdigest()[:8]}.dcm"
+    yield f"{sop_instance_uid}.{version.hexdigest()}.dcm"
 
 
 def _same_object(held: Path, part: Path) -> bool:

@@ -19,7 +19,8 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qrkit.errors import InputError, NotFound, StoreError
+from qrkit.errors import DiskFull, InputError, NotFound, StoreError
+from qrkit.store.placing import NO_SPACE
 from qrkit.store.queries import DONE, QueryRow, QueryTable
 from qrkit.store.settled import read_settled
 from qrkit.store.state import State
@@ -86,8 +87,10 @@ class ResultWriter:
 
         Raises
         ------
+        DiskFull
+            If the disk is full.
         StoreError
-            If the columns differ from those of the batches before, or the disk is full.
+            If the columns differ from those of the batches before, or it cannot be written.
         """
         if self._schema is None:
             self._schema = batch.schema
@@ -107,7 +110,7 @@ class ResultWriter:
 
         Raises
         ------
-        StoreError
+        DiskFull, StoreError
             If it cannot be written.
         """
         self._flush()
@@ -145,7 +148,8 @@ class ResultWriter:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(
+            kind = DiskFull if isinstance(error, OSError) and error.errno in NO_SPACE else StoreError
+            raise kind(
                 f"The answer of query {self._values[0]} cannot be written: {error}.",
                 advice="Check the free space and the permissions of the workspace.",
             ) from error

@@ -129,7 +129,15 @@ job_items = sa.Table(
     _maybe("started"),
     _maybe("finished"),
     sa.Index("job_items_job", "job_id", "position"),
-    sa.Index("job_items_state", "state"),
+    sa.Index("job_items_next", "job_id", "state", "position"),
+    # All that a job's sums are made of, so that they are read from the index alone.
+    sa.Index("job_items_sums", "job_id", "state", "expected", "stored", "received", "bytes"),
+)
+sa.Index(
+    "job_items_running",
+    job_items.c.worker_id,
+    sqlite_where=job_items.c.state == "running",
+    postgresql_where=job_items.c.state == "running",
 )
 
 instances = sa.Table(

@@ -15,14 +15,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pyarrow as pa
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy import exc
 
-from qrkit.errors import InputError, StateUnavailable, StoreError
+from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.migrations import is_current, migrate
 
 FILE_NAME = "qrkit.sqlite"
+
+_FULL_ADVICE = "Make room there; nothing was changed."
 
 _PATIENCE = 30.0
 """Seconds that a write waits for those of other processes."""
@@ -46,6 +49,8 @@ class State:
 
     def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.engine = engine
+        self.instances_read: pa.Table | None = None
+        """The rows of `instances` that this process has read last, for `qrkit.store.duck`."""
         self._clock = clock
         self._where = engine.url.render_as_string(hide_password=True)
 
@@ -118,6 +123,8 @@ class State:
         except (exc.IntegrityError, exc.ProgrammingError, exc.DataError) as error:
             raise StoreError(f"The state refused a change: {_sentence(error)}.") from error
         except (exc.DBAPIError, exc.TimeoutError) as error:
+            if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise DiskFull(f"The disk of the workspace, {self._where}, is full.", advice=_FULL_ADVICE) from error
             raise StateUnavailable(
                 f"The state of the workspace, {self._where}, cannot be used: {_sentence(error)}.",
                 advice="Check that the file or server is there, that you may write it, and that nothing locks it.",

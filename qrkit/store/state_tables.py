@@ -35,9 +35,26 @@ TIMES = frozenset({"created", "removed", "started", "finished", "received", "at"
 _LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing"})
 
 
-def read_state_table(connection: sa.Connection, name: str) -> pa.Table:
-    """Return all rows of a table of the state; JSON is text, lists of UIDs are lists."""
-    return _to_arrow(name, connection.execute(sa.select(_TABLES[name]).order_by(*_TABLES[name].primary_key)).all())
+def read_state_table(connection: sa.Connection, name: str, before: pa.Table | None = None) -> pa.Table:
+    """Return all rows of a table of the state; JSON is text, lists of UIDs are lists.
+
+    Parameters
+    ----------
+    before
+        What came of reading it before. Rows of `instances` are many, and only ever added: those that are known are
+        not read again.
+    """
+    table = _TABLES[name]
+    (key,) = table.primary_key
+    wanted = sa.select(table).order_by(key)
+    if before is None or name != "instances" or before.num_rows == 0:
+        return _to_arrow(name, connection.execute(wanted).all())
+    last = before[key.name][-1].as_py()
+    known = connection.scalar(sa.select(sa.func.count()).select_from(table).where(key <= last))
+    if known != before.num_rows:  # PostgreSQL gives ids in one order, and lets them be seen in another
+        return _to_arrow(name, connection.execute(wanted).all())
+    added = connection.execute(wanted.where(key > last)).all()
+    return pa.concat_tables([before, _to_arrow(name, added)]) if added else before
 
 
 def empty_state_table(name: str) -> pa.Table:

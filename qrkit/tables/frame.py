@@ -58,7 +58,11 @@ def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
         values = column.to_pandas(date_as_object=False).astype("datetime64[us]")
     elif pa.types.is_time(column.type):
         values = pd.Series(column.to_pylist(), dtype="object")
-    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
+    elif (
+        pa.types.is_string(column.type)
+        or pa.types.is_large_string(column.type)
+        or pa.types.is_dictionary(column.type)
+    ):
         values = column.to_pandas().astype("str")
     else:
         values = column.to_pandas()

@@ -68,5 +68,5 @@ def schema(level: Level, keywords: Iterable[str]) -> pa.Schema:
 
 
 def schemas() -> dict[str, pa.Schema]:
-    """Return the schemas of the default tables under ``patient``, ``study``, ``series`` and ``image``."""
-    return {level.value.lower(): schema(level, table_columns(level)) for level in Level}
+    """Return the schemas of the default tables under ``PATIENT``, ``STUDY``, ``SERIES`` and ``IMAGE``."""
+    return {level.value: schema(level, table_columns(level)) for level in Level}

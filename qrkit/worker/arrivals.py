@@ -6,24 +6,18 @@ a bounded queue, so that a slow database slows the sender down and never grows o
 
 from __future__ import annotations
 
-import logging
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qrkit.errors import QrkitError
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile, Stored
 from qrkit.store.header import Header
 from qrkit.store.index import index_row
 from qrkit.store.instances import InstanceRow
 from qrkit.worker.admission import ActiveItem, ActiveItems
-
-logger = logging.getLogger(__name__)
+from qrkit.worker.backlog import Backlog
 
 NOT_AUTHORISED = 0x0124
-_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +60,19 @@ class Arrivals:
         self._add_rows = add_rows
         self._node_name = node_name
         self._keep_unsolicited = keep_unsolicited
-        self._queue: queue.Queue[tuple[Stored, Origin] | None] = queue.Queue(maxsize=2_000)
-        self._thread = threading.Thread(target=self._index, name="index", daemon=True)
+        self._backlog: Backlog[tuple[Stored, Origin]] = Backlog(self._write)
 
     def start(self) -> None:
         """Start to write rows."""
-        self._thread.start()
+        self._backlog.start()
 
     def stop(self) -> None:
         """Write the rows that are waiting, and end."""
-        self._queue.put(None)
-        self._thread.join()
+        self._backlog.stop()
 
     def drain(self) -> None:
         """Return when all that has arrived so far is in the instances table."""
-        self._queue.join()
+        self._backlog.drain()
 
     def receiver_for_item(self, active: ActiveItem, source: str) -> Receiver:
         """Return the receiver of a C-GET, whose objects are all meant for one item."""
@@ -92,31 +84,15 @@ class Arrivals:
 
     def filed(self, stored: Stored, origin: Origin) -> None:
         """Have the row of a filed object written."""
-        self._queue.put((stored, origin))
-
-    def _index(self) -> None:
-        ending = False
-        while not ending:
-            batch = [self._queue.get()]
-            while len(batch) < _AT_ONCE and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            ending = None in batch
-            try:
-                self._write([entry for entry in batch if entry is not None])
-            finally:
-                for _ in batch:
-                    self._queue.task_done()
+        self._backlog.put((stored, origin))
 
     def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
-        try:
-            rows = [
+        self._add_rows(
+            [
                 index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id)
                 for stored, origin in batch
             ]
-            if rows:
-                self._add_rows(rows)
-        except (QrkitError, OSError):  # the files are in place; the next retrieve of their item lists them
-            logger.exception("%d objects are filed, but could not be listed", len(batch))
+        )
 
 
 class _ItemReceiver:

@@ -18,8 +18,9 @@ from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import COMMON_STORAGE, Proposal, get_model, move_model, storage_proposals
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.retrieve import Retrieval, Suboperations
-from qrkit.job import ItemOutcome, ItemRow, outcome
-from qrkit.node import Method, Node
+from qrkit.job import ItemOutcome, ItemRow, JobState, outcome
+from qrkit.node import InformationModel, Method, Node
+from qrkit.uids import is_valid_uid
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.destinations import Destination
 from qrkit.worker.expected import ExpectedObject, list_objects, unique_keys
@@ -42,10 +43,12 @@ class Work:
 
     @property
     def is_open(self) -> bool:
-        """Whether something is still to be fetched."""
-        if self.active.expected is None:
-            return not self.active.stored
-        return bool(self.active.missing)
+        """Whether something is still to be fetched; where nobody can say what to expect, the counters tell."""
+        active = self.active
+        if active.expected is not None:
+            return bool(active.missing)
+        there = len(active.stored) or active.untold
+        return not there or bool(self.counted.failed) or there < (self.counted.completed or 0)
 
     @property
     def is_worth_another_try(self) -> bool:
@@ -58,12 +61,7 @@ class Work:
         expected = None if active.expected is None else active.expected | active.stored
         error = self._explanation(cancelled=cancelled)
         return ItemOutcome(
-            state=outcome(
-                expected=None if expected is None else sorted(expected),
-                stored=active.stored,
-                error=error,
-                cancelled=cancelled,
-            ),
+            state=self._state(error, cancelled=cancelled),
             expected=None if expected is None else len(expected),
             stored=len(active.stored) or active.untold,
             missing=active.missing,
@@ -71,6 +69,14 @@ class Work:
             bytes=active.bytes,
             error=error,
         )
+
+    def _state(self, error: str, *, cancelled: bool) -> JobState:
+        active = self.active
+        if active.untold and not active.stored:  # only the counters tell what is at a store node
+            unfinished = JobState.CANCELLED if cancelled else JobState.PARTIAL
+            return unfinished if self.is_open else JobState.COMPLETE
+        expected = None if active.expected is None else sorted(active.expected | active.stored)
+        return outcome(expected=expected, stored=active.stored, error=error, cancelled=cancelled)
 
     def _explanation(self, *, cancelled: bool) -> str:
         said = list(self.notes)
@@ -83,12 +89,12 @@ class Work:
         return " ".join(dict.fromkeys(said))
 
     def _what_the_node_said(self) -> str:
-        missing = len(self.active.missing)
+        missing = str(len(self.active.missing) or ("Some" if self.active.stored else "All"))
         counters = f"{self.counted.completed} completed, {self.counted.failed or 0} failed"
         if self.counted.completed is None:
             counters = "no counters"
         return (
-            f"{missing or 'All'} objects are missing although the node ended with status "
+            f"{missing} objects are missing although the node ended with status "
             f"0x{self.counted.status:04X} ({counters}). Retrieve again, or ask the PACS team for its log."
         )
 
@@ -177,8 +183,8 @@ class Batch:
             self._expect(work)
 
     def _ask_for_objects(self, works: Sequence[Work]) -> None:
-        if not self._node.can_find:
-            return
+        if not self._node.can_find or self._node.information_model is InformationModel.PATIENT_STUDY_ONLY:
+            return  # a model without series and images cannot be asked for them (PS3.4 C.6.3)
         with associate(
             self._node, find_proposals(self._node), calling_ae_title=self._calling_ae_title
         ) as association:
@@ -195,7 +201,11 @@ class Batch:
         request, active = work.active.item.request, work.active
         uids = {item.SOPInstanceUID for item in work.objects} | set(request.expected) | set(request.sop_instance_uids)
         active.expected = frozenset(uids) or None
-        active.stored |= self._destination.held(sorted(uids))
+        series_of = {item.SOPInstanceUID: item.SeriesInstanceUID for item in work.objects}
+        places = {
+            uid: _folder(request.StudyInstanceUID, series_of.get(uid, request.SeriesInstanceUID)) for uid in uids
+        }
+        active.stored |= self._destination.held(places)
         self._watch.on_progress(active)
 
     def _fetch(self, works: Sequence[Work], method: Method) -> None:
@@ -259,7 +269,7 @@ class Batch:
     def _identifiers(self, work: Work) -> Iterator[Dataset]:
         """Give the Identifiers that ask for what is missing: as a whole where nothing is there, else by image."""
         request = work.active.item.request
-        if work.active.stored or request.level == "IMAGE":
+        if work.active.missing and (work.active.stored or request.level == "IMAGE"):
             yield from self._by_image(work)
             return
         identifier = unique_keys(self._node, request)
@@ -315,6 +325,11 @@ def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
     if "" in counts or any(not work.objects for work in works):
         return tuple(dict.fromkeys((*known, *COMMON_STORAGE)))
     return tuple(known)
+
+
+def _folder(study_instance_uid: str, series_instance_uid: str) -> str:
+    """Return the folder of a series, relative to that of the files; empty where its UID is not known."""
+    return f"{study_instance_uid}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""
 
 
 def _no_association(error: errors.NodeError) -> bool:

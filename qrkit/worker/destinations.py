@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from pydicom.dataset import Dataset
@@ -16,13 +16,14 @@ from qrkit.node import Method, Node
 from qrkit.worker.admission import ActiveItem
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.expected import list_objects
+from qrkit.worker.held import Held
 
 
 class Destination(Protocol):
     """Where the objects of a job go."""
 
-    def held(self, sop_instance_uids: Sequence[str]) -> set[str]:
-        """Return those of the SOP Instances that are already there."""
+    def held(self, places: Mapping[str, str]) -> set[str]:
+        """Return those of the SOP Instances that are already there; see `qrkit.worker.held.Held.of`."""
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send by C-GET or C-MOVE; errors as `qrkit.dimse.retrieve.Retrieval`."""
@@ -38,8 +39,8 @@ class WorkspaceDestination:
     ----------
     move_destination
         The AE title by which the node knows our Storage SCP.
-    held_uids
-        Gives those of some SOP Instance UIDs whose files are here.
+    held
+        What is here.
     scp_error
         Gives why our Storage SCP does not listen, or None if it does.
     should_stop
@@ -52,20 +53,20 @@ class WorkspaceDestination:
         node: Node,
         move_destination: str,
         *,
-        held_uids: Callable[[Sequence[str]], set[str]],
+        held: Held,
         scp_error: Callable[[], errors.QrkitError | None],
         should_stop: Callable[[], bool],
     ) -> None:
         self._arrivals = arrivals
         self._node = node
         self._move_destination = move_destination
-        self._held_uids = held_uids
+        self._held = held
         self._scp_error = scp_error
         self._should_stop = should_stop
 
-    def held(self, sop_instance_uids: Sequence[str]) -> set[str]:
+    def held(self, places: Mapping[str, str]) -> set[str]:
         """Return those of the SOP Instances whose files are here."""
-        return self._held_uids(sop_instance_uids)
+        return self._held.of(places, source=self._node.name)
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send to us."""
@@ -100,9 +101,9 @@ class StoreNodeDestination:
         self._target = target
         self._calling_ae_title = calling_ae_title
 
-    def held(self, sop_instance_uids: Sequence[str]) -> set[str]:
+    def held(self, places: Mapping[str, str]) -> set[str]:
         """Return none: what a store node has already is sent again, since it may have asked for that."""
-        del sop_instance_uids
+        del places
         return set()
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
@@ -118,7 +119,7 @@ class StoreNodeDestination:
         if self._target.can_find:
             found = self._found(active.item.request)
             active.stored |= found & expected if expected else found
-        elif counted.completed == len(expected) and not counted.failed:
+        elif expected and (counted.completed or 0) >= len(expected) and not counted.failed:
             active.stored |= expected
         else:
             active.untold = counted.completed or 0

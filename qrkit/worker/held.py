@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
-from qrkit.store.instances import InstanceTable
+from qrkit.errors import ObjectUnreadable
+from qrkit.store.index import index_row, stored_file
+from qrkit.store.instances import InstanceRow, InstanceTable
+
+logger = logging.getLogger(__name__)
 
 
-def held_uids(sop_instance_uids: Sequence[str], instances: InstanceTable, files: Path) -> set[str]:
-    """Return those of the SOP Instances that are listed and whose file is there: somebody may have deleted it."""
-    rows = instances.paths(sop_instance_uids)
-    return {uid for uid, path in rows if (files / path).is_file()}
+class Held:
+    """What a workspace holds.
+
+    Parameters
+    ----------
+    files
+        Folder of the files.
+    """
+
+    def __init__(self, instances: InstanceTable, files: Path) -> None:
+        self._instances = instances
+        self._files = files
+
+    def of(self, places: Mapping[str, str], *, source: str) -> set[str]:
+        """Return those of some SOP Instances whose files are here, having listed those that were not.
+
+        A listed file may have been deleted by somebody; an unlisted one is from a worker that died before it
+        wrote the row.
+
+        Parameters
+        ----------
+        places
+            The folder, relative to that of the files, in which each SOP Instance UID would be; empty: unknown.
+        source
+            Name of the node that is asked, for the rows of unlisted files.
+        """
+        listed = self._instances.paths(list(places))
+        held = {uid for uid, path in listed if (self._files / path).is_file()}
+        known = {uid for uid, _ in listed}
+        unlisted = [f"{folder}/{uid}.dcm" for uid, folder in places.items() if folder and uid not in known]
+        rows = [row for relative in unlisted if (row := self._row(relative, source)) is not None]
+        self._instances.add_many(rows)
+        return held | {row.SOPInstanceUID for row in rows}
+
+    def _row(self, relative: str, source: str) -> InstanceRow | None:
+        try:
+            return index_row(stored_file(self._files, relative), source=source)
+        except FileNotFoundError:
+            return None
+        except (OSError, ObjectUnreadable):
+            logger.exception("A file in the folder of objects cannot be read")
+            return None

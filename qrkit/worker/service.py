@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from uuid import uuid4
 
+import psutil
 from filelock import FileLock, Timeout
 
 from qrkit import errors
@@ -29,7 +30,7 @@ from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.batch import Batch, Watch
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
-from qrkit.worker.held import held_uids
+from qrkit.worker.held import Held
 from qrkit.worker.starting import lock_path
 
 logger = logging.getLogger(__name__)
@@ -167,14 +168,22 @@ class Worker:
 
     def _beat(self) -> None:
         self._workers.heartbeat(self._worker_id)
-        alive = [row.worker_id for row in self._workers.alive(DEAD_AFTER)]
-        self._jobs.requeue_orphans([*alive, self._worker_id])
+        self._jobs.requeue_orphans([*self._others(), self._worker_id])
 
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
-            alive = [row.worker_id for row in self._workers.alive(DEAD_AFTER)]
-            self._jobs.requeue_orphans([one for one in alive if one != self._worker_id])
+            self._jobs.requeue_orphans(self._others())
             self._workers.leave(self._worker_id)
+
+    def _others(self) -> list[str]:
+        """Return the other workers that are alive; of those on this machine their process tells, at once."""
+        here = socket.gethostname()
+        alive = self._workers.alive(DEAD_AFTER)
+        return [
+            row.worker_id
+            for row in alive
+            if row.worker_id != self._worker_id and (row.host != here or psutil.pid_exists(row.pid))
+        ]
 
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
         """Start batches for as many associations as the nodes allow."""
@@ -238,7 +247,7 @@ class Worker:
             self._arrivals,
             node,
             node.move_destination or self._settings.ae_title,
-            held_uids=lambda uids: held_uids(uids, self._instances, self._settings.files),
+            held=Held(self._instances, self._settings.files),
             scp_error=lambda: self._scp_error,
             should_stop=watcher.should_stop,
         )

@@ -30,6 +30,9 @@ _ITEM_COLUMNS = [
     "error",
 ]
 
+watchers: list[Callable[[Job, JobRow], None]] = []
+"""Told by `Job.wait`, in its thread, of the job and how far it is; so a notebook shows it while a cell waits."""
+
 
 class Job:
     """A retrieve job; it goes on whether or not anybody holds this handle.
@@ -74,6 +77,8 @@ class Job:
         check_worker = 0.0
         while True:
             job = self.status
+            for tell in watchers:
+                tell(self, job)
             if on_progress is not None:
                 on_progress(job)
             if job.state.is_final:

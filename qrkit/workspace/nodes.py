@@ -58,7 +58,7 @@ class Nodes:
         self._table.add(node, self._user)
         return node
 
-    def edit(self, name: str, **settings: object) -> Node:
+    def edit(self, name: str, /, **settings: object) -> Node:
         """Change some settings of a node; the others stay.
 
         Raises

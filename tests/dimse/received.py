@@ -2,9 +2,16 @@
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
+from pydicom import Dataset, dcmread
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID
+
+from qrkit import uids
+from qrkit.dimse.requests import encode_identifier
 from qrkit.node import Node
 from qrkit.receipt import Arrival, Incoming, Refused
 from tests.peers.peer import PeerAddress
@@ -75,3 +82,26 @@ def data_set_bytes(path: Path) -> bytes:
 def node_at(address: PeerAddress) -> Node:
     """Give a peer of the tests as a node."""
     return Node(name=address.ae_title.lower(), host=address.host, port=address.port, ae_title=address.ae_title)
+
+
+def read_data_set(data: bytes, transfer_syntax: str) -> Dataset:
+    """Decode a data set by pydicom."""
+    syntax = UID(transfer_syntax)
+    return read_dataset(BytesIO(data), syntax.is_implicit_VR, syntax.is_little_endian)
+
+
+def assert_equal_elements(memory: MemoryReceiver, paths: Sequence[Path]) -> None:
+    """Assert that these objects were kept and no others, equal element by element.
+
+    What encodes an object anew sends other sequence lengths, and in Implicit VR it loses the VR of private elements.
+    """
+    by_uid = {str(dcmread(path, stop_before_pixels=True).SOPInstanceUID): path for path in paths}
+    assert memory.objects().keys() == by_uid.keys()
+    for arrival, data in memory.kept:
+        path, syntax = by_uid[arrival.sop_instance_uid], arrival.transfer_syntax_uid
+        if data == data_set_bytes(path):
+            continue
+        sent: Dataset = dcmread(path)
+        if syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN:
+            sent = read_data_set(encode_identifier(sent, syntax), syntax)
+        assert read_data_set(data, syntax) == sent

@@ -98,7 +98,9 @@ class Conversation:
         if data:
             self.send(p_data(context_id, data, command=False))
 
-    def store_request(self, context_id: int, sop_class: str, sop_instance: str, data: bytes) -> None:
+    def store_request(
+        self, context_id: int, sop_class: str, sop_instance: str, data: bytes, *, is_last: bool = True
+    ) -> None:
         """Send C-STORE-RQ with its data set in fragments of at most 100,000 bytes."""
         elements: dict[int, int | str] = {
             dimse.AFFECTED_SOP_CLASS_UID: sop_class,
@@ -109,8 +111,8 @@ class Conversation:
             dimse.AFFECTED_SOP_INSTANCE_UID: sop_instance,
         }
         self.send(p_data(context_id, encode_command(elements), command=True))
-        for offset in range(0, len(data), 100_000):
-            last = offset + 100_000 >= len(data)
+        for offset in range(0, max(len(data), 1), 100_000):
+            last = is_last and offset + 100_000 >= len(data)
             self.send(p_data(context_id, data[offset : offset + 100_000], command=False, last=last))
 
     def release(self) -> None:
@@ -182,7 +184,7 @@ class ScriptedPeer:
     What the script raises fails the test at the end of the block.
     """
 
-    def __init__(self, script: Callable[[Conversation], None]) -> None:
+    def __init__(self, script: Callable[[Conversation], object]) -> None:
         self._script = script
         self._server = socket.create_server((LOOPBACK, 0))
         self._errors: list[BaseException] = []

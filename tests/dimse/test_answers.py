@@ -275,3 +275,50 @@ def test_no_python_warning_escapes_from_odd_answers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert decoded(answer, ["ProcedureCodeSequence"], implicit=True)[0]["ProcedureCodeSequence"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "raw", "keyword", "value", "reasons"),
+    [
+        (0x00081030, "OB", b"\x01\x02", "StudyDescription", "0102", []),
+        (0x00200013, "OB", b"\x01\x02", "InstanceNumber", 102, []),
+        (0x00200013, "AT", b"\x10\x00\x20\x00", "InstanceNumber", 100020, []),
+        (0x00189087, "FD", b"\x00" * 7, "DiffusionBValue", None, ["7 bytes, not 8"]),
+        (
+            0x00189087,
+            "FD",
+            struct.pack("<d", float("nan")),
+            "DiffusionBValue",
+            None,
+            ["no number that a column can hold"],
+        ),
+        (0x00189087, "FD", b"", "DiffusionBValue", None, []),
+        (0x00280009, "AT", b"\x10\x00\x20", "FrameIncrementPointer", None, ["no whole number of tags"]),
+        (0x00101020, "DS", b"1,8 ", "PatientSize", None, ["no number"]),
+        (0x00101020, "DS", b" ", "PatientSize", None, []),
+        (0x00080030, "TM", b" ", "StudyTime", None, []),
+        (0x00080020, "DA", b"20260231120000", "StudyDate", None, ["no such day"]),
+        (0x0020000D, "UI", b" 1.2\\1.3 ", "StudyInstanceUID", "1.2\\1.3", []),
+    ],
+)
+def test_values_that_do_not_fit_their_column_are_nothing_and_say_why(
+    tag: int, vr: str, raw: bytes, keyword: str, value: object, reasons: list[str]
+) -> None:
+    assert one(tag, vr, raw, keyword) == (value, reasons)
+
+
+def test_a_sequence_where_a_number_belongs_is_nothing() -> None:
+    assert one(0x00201206, "SQ", b"", "NumberOfStudyRelatedSeries") == (None, ["a sequence, not a value"])
+
+
+def test_a_header_that_is_cut_off_is_warned_of() -> None:
+    row = decoded(element(0x00081030, "UT", b"x", implicit=False)[:10], ["StudyDescription"], implicit=False)[0]
+    assert [warning["why"] for warning in row["warnings"]] == ["the answer ends within an element"]
+
+
+def test_an_escape_sequence_that_was_not_announced_is_warned_of() -> None:
+    term = element(0x00080005, "CS", b"\\ISO 2022 IR 87 ", implicit=False)
+    raw = "김".encode("euc_kr")
+    value, reasons = one(0x00100010, "PN", b"\x1b$)C" + raw, "PatientName", before=term)
+    assert isinstance(value, str)
+    assert len(reasons) == 1

@@ -109,8 +109,7 @@ def damaged(whole: bytes) -> st.SearchStrategy[bytes]:
 def test_any_bytes_are_a_command_or_a_protocol_error(data: bytes) -> None:
     try:
         decoded = decode_command(data, peer="P")
-    except ProtocolError as error:
-        assert "P sent a command set that" in error.message
+    except ProtocolError:
         return
     for number in decoded.elements:
         decoded.number(number)
@@ -127,13 +126,20 @@ def test_any_bytes_are_a_command_or_a_protocol_error(data: bytes) -> None:
         encode_command({dimse.COMMAND_FIELD: 0x8020}),
         encode_command({dimse.COMMAND_FIELD: 1, dimse.COMMAND_DATA_SET_TYPE: 1})[:-1],
         encode_command({dimse.COMMAND_FIELD: 1, dimse.COMMAND_DATA_SET_TYPE: 1}) + b"\0\0\0\x01\x02\0\0\0\x01\0",
-        encode_command({dimse.COMMAND_FIELD: 1, dimse.COMMAND_DATA_SET_TYPE: 1}) + b"\x08\0\x52\0\0\0\0\0",
     ],
-    ids=["empty", "no field", "no data set type", "cut off", "twice", "another group"],
+    ids=["empty", "no field", "no data set type", "cut off", "twice"],
 )
 def test_a_command_set_that_cannot_be_read_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_command(data, peer="P")
+
+
+def test_a_failed_list_in_the_command_set_is_kept() -> None:
+    """As Orthanc 1.10 sends it; PS3.4 C.4.3.1.3.2 has it in a data set."""
+    command = encode_command({dimse.COMMAND_FIELD: 0x8010, dimse.COMMAND_DATA_SET_TYPE: dimse.NO_DATA_SET})
+    group = b"\x08\0\0\0\x04\0\0\0\x12\0\0\0" + b"\x08\0\x58\0\x0a\0\0\0" + b"1.2.3\\1.4\0"
+    decoded = decode_command(command + group, peer="P")
+    assert decoded.text(dimse.FAILED_SOP_INSTANCE_UID_LIST) == "1.2.3\\1.4"
 
 
 def test_a_value_of_the_wrong_length_is_no_number() -> None:

@@ -1,5 +1,6 @@
 """The data phase: messages come out whole, however the peer cuts them into PDVs, PDUs and TCP segments."""
 
+import itertools
 import socket
 import struct
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from qrkit.dimse.pdus import MAXIMUM_LENGTH
 from qrkit.dimse.stream import Stream
 from qrkit.errors import ProtocolError
-from tests.dimse.connected import beside, connected, read_exactly
+from tests.dimse.connected import beside, connected, drop, read_exactly
 from tests.dimse.scripted import p_data, pdv
 
 Message = tuple[int, bytes, bytes | None]
@@ -37,7 +38,7 @@ def read_messages(stream: Stream, like: Sequence[Message], *, small: bool) -> li
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     """Cut bytes at some places; each is taken modulo the length."""
     at = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in zip(at, at[1:], strict=False)] or [b""]
+    return [data[a:b] for a, b in itertools.pairwise(at)] or [b""]
 
 
 def pdvs(message: Message, places: Sequence[int]) -> list[bytes]:
@@ -65,14 +66,14 @@ messages = st.tuples(odd_ids, st.binary(min_size=1, max_size=300), st.one_of(st.
 
 @settings(max_examples=60)
 @given(
-    st.lists(messages, min_size=1, max_size=4),
-    st.lists(st.integers(0, 5000), max_size=6),
-    st.integers(1, 7),
-    st.lists(st.integers(0, 20_000), max_size=6),
-    st.booleans(),
+    sent=st.lists(messages, min_size=1, max_size=4),
+    places=st.lists(st.integers(0, 5000), max_size=6),
+    group=st.integers(1, 7),
+    segments=st.lists(st.integers(0, 20_000), max_size=6),
+    small=st.booleans(),
 )
 def test_messages_do_not_depend_on_how_they_are_cut(
-    sent: list[Message], places: list[int], group: int, segments: list[int], small: bool
+    sent: list[Message], places: list[int], group: int, segments: list[int], *, small: bool
 ) -> None:
     wire = pdus([value for message in sent for value in pdvs(message, places)], group)
     with connected() as (stream, theirs):
@@ -174,11 +175,11 @@ def test_what_ps3_8_does_not_allow_is_refused_at_once_with_an_abort(wire: bytes,
 @pytest.mark.parametrize(
     "second", [p_data(3, b"y", command=False), p_data(1, b"y", command=True)], ids=["other context", "a command"]
 )
-def test_a_data_set_that_is_interrupted_is_refused(second: bytes, small: bool) -> None:
+def test_a_data_set_that_is_interrupted_is_refused(second: bytes, *, small: bool) -> None:
     with connected() as (stream, theirs):
         theirs.sendall(p_data(1, b"x", command=False, last=False) + second)
         with pytest.raises(ProtocolError, match="within a data set"):
-            stream.read_small_data(1) if small else stream.read_data(1, bytes)
+            stream.read_small_data(1) if small else stream.read_data(1, drop)
 
 
 def test_sockets_do_not_wait_for_small_packets() -> None:

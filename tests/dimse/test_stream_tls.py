@@ -53,7 +53,7 @@ def streams(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Iterator[tuple[S
 
 
 @pytest.mark.parametrize("to_server", [True, False])
-def test_objects_pass_over_tls_in_both_directions(streams: tuple[Stream, Stream], to_server: bool) -> None:
+def test_objects_pass_over_tls_in_both_directions(streams: tuple[Stream, Stream], *, to_server: bool) -> None:
     sender, taker = streams if to_server else streams[::-1]
     data = random.Random(2).randbytes(3_000_000)
     sender.peer_maximum = 262_144

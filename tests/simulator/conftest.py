@@ -1,17 +1,28 @@
 """Simulators for one test each, whose received files stay inside the test's own folder."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import pytest
 
-from qrkit.simulator import Simulator, small_hospital
+from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.simulator.hospital import GeneratedHospital
 
-StartSimulator = Callable[..., Simulator]
+
+class StartSimulator(Protocol):
+    """Start a simulator that ends with the test."""
+
+    def __call__(
+        self,
+        hospital: GeneratedHospital | None = None,
+        *,
+        quirks: Quirks | None = None,
+        ae_title: str = "SIMPACS",
+    ) -> Simulator:
+        """Give the simulator, started."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +40,13 @@ def start_simulator() -> Iterator[StartSimulator]:
     """Start simulators that end with the test: `start_simulator(hospital, quirks=Quirks(cap=5))`."""
     with ExitStack() as stack:
 
-        def start(*args: Any, **options: Any) -> Simulator:
-            return stack.enter_context(Simulator(*args, **options))
+        def start(
+            hospital: GeneratedHospital | None = None,
+            *,
+            quirks: Quirks | None = None,
+            ae_title: str = "SIMPACS",
+        ) -> Simulator:
+            return stack.enter_context(Simulator(hospital, quirks=quirks, ae_title=ae_title))
 
         yield start
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
@@ -64,7 +63,8 @@ def association(
     ae = AE(ae_title="TESTSCU")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
     for uid in contexts:
-        ae.add_requested_context(uid, list(transfer_syntaxes))
+        plain = uid not in STORAGE  # the transfer syntaxes are meant for objects
+        ae.add_requested_context(uid, [EXPLICIT_VR, IMPLICIT_VR] if plain else list(transfer_syntaxes))
     for uid in storage:
         ae.add_requested_context(uid, list(transfer_syntaxes))
     roles = [build_role(uid, scp_role=True) for uid in storage]
@@ -88,12 +88,12 @@ def association(
     finally:
         if opened.is_established:
             opened.release()
-        else:
+        if opened.is_alive():
             opened.kill()
-        opened.join()
+            opened.join()
 
 
-def identifier(level: str, **keys: Any) -> Dataset:
+def identifier(level: str, **keys: object) -> Dataset:
     """An Identifier; text outside ASCII makes it UTF-8."""
     data_set = Dataset()
     data_set.QueryRetrieveLevel = level
@@ -104,15 +104,15 @@ def identifier(level: str, **keys: Any) -> Dataset:
     return data_set
 
 
-def find(pacs: Simulator, level: str, *, model: str = FIND, **keys: Any) -> Outcome:
-    """One C-FIND."""
+def find(pacs: Simulator, level: str, *, model: str = FIND, **keys: object) -> Outcome:
+    """One C-FIND, in the Study Root model unless told otherwise."""
     with association(pacs, [model]) as opened:
         assert opened.is_established
         return Outcome(list(opened.send_c_find(identifier(level, **keys), model)))
 
 
 def get(
-    pacs: Simulator, level: str, *, transfer_syntaxes: Sequence[str] = (EXPLICIT_VR, IMPLICIT_VR), **keys: Any
+    pacs: Simulator, level: str, *, transfer_syntaxes: Sequence[str] = (EXPLICIT_VR, IMPLICIT_VR), **keys: object
 ) -> Outcome:
     """One C-GET; the objects are decoded."""
     outcome = Outcome()
@@ -124,7 +124,7 @@ def get(
     return outcome
 
 
-def move(pacs: Simulator, destination: str, level: str, **keys: Any) -> Outcome:
+def move(pacs: Simulator, destination: str, level: str, **keys: object) -> Outcome:
     """One C-MOVE."""
     with association(pacs, [MOVE]) as opened:
         assert opened.is_established

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -20,20 +21,20 @@ REPORT_KINDS = (*DOSE_KINDS, Kind.REPORT, Kind.CAD, Kind.KEY_OBJECTS)
 
 @lru_cache(maxsize=1)
 def _hospital() -> GeneratedHospital:
-    return small_hospital(seed=2, studies=200)
+    return small_hospital(seed=2, studies=115)
 
 
 @lru_cache(maxsize=1)
 def reports() -> list[tuple[Study, Kind, Dataset]]:
     """Every report of the hospital."""
-    found = []
-    for number in range(_hospital().size):
-        study = _hospital().study(number)
-        for series in study.series:
-            for instance in series.instances:
-                if instance.kind in REPORT_KINDS:
-                    found.append((study, instance.kind, _read(study, series, instance)))
-    return found
+    studies = [_hospital().study(number) for number in range(_hospital().size)]
+    return [
+        (study, instance.kind, _read(study, series, instance))
+        for study in studies
+        for series in study.series
+        for instance in series.instances
+        if instance.kind in REPORT_KINDS
+    ]
 
 
 def _read(study: Study, series: Series, instance: Instance) -> Dataset:
@@ -164,12 +165,13 @@ def test_the_device_observer_is_the_station() -> None:
 def test_every_report_has_its_study_in_scope() -> None:
     for study, report in (*templates("10011"), *templates("10001")):
         (scope,) = children(report, "110180")
-        assert scope.UID == study.StudyInstanceUID
+        assert study.StudyInstanceUID == scope.UID
 
 
 def test_dicom_concepts_carry_their_standard_meaning() -> None:
     meanings: dict[str, set[str]] = {}
-    for codes in concepts["DCM"].values():
+    by_keyword: Any = concepts["DCM"]
+    for codes in by_keyword.values():
         for code, (meaning, _) in codes.items():
             meanings.setdefault(code, set()).add(meaning.lower())
     used = {
@@ -181,8 +183,8 @@ def test_dicom_concepts_carry_their_standard_meaning() -> None:
         if code.CodingSchemeDesignator == "DCM"
     }
     # a shorter meaning than pydicom's, which adds "(mammo)" to tell two codes apart
-    wrong = {(code, meaning) for code, meaning in used if meaning not in meanings.get(code, {meaning})}
-    assert wrong <= {("111637", "accumulated average glandular dose")}
+    wrong = [(code, meaning) for code, meaning in used if meaning not in meanings.get(code, {meaning})]
+    assert wrong == [("111637", "accumulated average glandular dose")]
 
 
 def test_dcmtk_reads_every_report_without_complaint(tmp_path: Path) -> None:
@@ -192,5 +194,7 @@ def test_dcmtk_reads_every_report_without_complaint(tmp_path: Path) -> None:
         report.save_as(path, enforce_file_format=True)
         paths.append(path)
     dumped = run_dcmtk("dsrdump", ["--print-filename", *paths], check=True)
-    assert "E: " not in dumped.stdout
-    assert "W: " not in dumped.stdout
+    complaints = [line for line in dumped.stdout.splitlines() if line.startswith(("E: ", "W: ", "F: "))]
+    # DCMTK's own limits: it checks neither these templates nor text in UTF-8 and Japanese
+    limits = ("not yet supported", "does not support this Specific Character Set", "unsupported SpecificCharacterSet")
+    assert [line for line in complaints if not any(limit in line for limit in limits)] == []

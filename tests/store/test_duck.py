@@ -17,12 +17,28 @@ from qrkit.store.levels import LEVELS
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
+from qrkit.store.schema import instances
 from qrkit.store.state import State
 from qrkit.store.state_tables import STATE_TABLES
 from qrkit.store.workers import WorkerTable
 from tests.store.answers import STUDY, answer, studies
 
 _SCHEMAS = {"STUDY": STUDY}
+
+
+def _instance(uid: str, job_id: str | None = None) -> InstanceRow:
+    return InstanceRow(
+        SOPInstanceUID=uid,
+        SOPClassUID="1",
+        StudyInstanceUID="1",
+        SeriesInstanceUID="1.1",
+        TransferSyntaxUID="1",
+        StudyDate="20260131",
+        path=f"1/1.1/{uid}.dcm",
+        size=10,
+        sha256="0",
+        job_id=job_id,
+    )
 
 
 class Asking:
@@ -117,19 +133,7 @@ def test_queries_and_nodes_are_tables(ask: Asking) -> None:
 def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
     request = RetrieveRequest(level="SERIES", StudyInstanceUID="1", SeriesInstanceUID="1.1", expected=("1.1.1",))
     job_id = JobTable(ask.state).create(NewJob(node="pacs", requests=(request,)))
-    row = InstanceRow(
-        SOPInstanceUID="1.1.1",
-        SOPClassUID="1",
-        StudyInstanceUID="1",
-        SeriesInstanceUID="1.1",
-        TransferSyntaxUID="1",
-        StudyDate="20260131",
-        path="1/1.1/1.1.1.dcm",
-        size=10,
-        sha256="0",
-        job_id=job_id,
-    )
-    InstanceTable(ask.state).add_many([row])
+    InstanceTable(ask.state).add_many([_instance("1.1.1", job_id)])
     WorkerTable(ask.state).register("w", host="pc", pid=1, ae_title="QRKIT", port=1)
     AuditTable(ask.state).write("ann", "login", "dashboard", {"from": "here"})
     assert ask("select jobs.state, expected_uids from jobs join job_items using (job_id)") == [
@@ -140,6 +144,19 @@ def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
     ]
     assert ask("select pid, heartbeat = started same from workers") == [{"pid": 1, "same": True}]
     assert ask("select who, details->>'from' f from audit") == [{"who": "ann", "f": "here"}]
+
+
+def test_instances_are_seen_as_they_come_though_known_ones_are_not_read_again(state: State, tmp_path: Path) -> None:
+    table = InstanceTable(state)
+    seen = []
+    for number in range(4):
+        uids = duck.sql(state, tmp_path, {}, "select SOPInstanceUID u from instances order by u")["u"].to_pylist()
+        seen.append(uids)
+        table.add_many([_instance(f"1.1.{number}.{n}") for n in range(number)])
+    assert [len(uids) for uids in seen] == [0, 0, 1, 3]
+    with state.transaction() as connection:  # nobody does, but what is read must be what is there
+        connection.execute(instances.delete().where(instances.c.SOPInstanceUID == "1.1.1.0"))
+    assert duck.sql(state, tmp_path, {}, "from instances").num_rows == 5
 
 
 def test_values_are_parameters(ask: Asking) -> None:

@@ -1,6 +1,6 @@
 import errno
-import hashlib
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.sequence import Sequence
 
 from qrkit import uids
-from qrkit.receipt import Arrival, Receiver, Refused
+from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, Stored
 from tests.store.objects import a_dataset, an_arrival, data_set_of, encoded
 
@@ -46,11 +46,6 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "files")
 
 
-def test_it_is_a_receiver(files: Files) -> None:
-    receiver: Receiver = files.store
-    receiver.begin(an_arrival()).discard()
-
-
 def test_the_samples_are_kept_byte_for_byte_as_part_10_files(files: Files, samples: list[Path]) -> None:
     for path in samples:
         arrival, data_set = data_set_of(path)
@@ -77,6 +72,25 @@ def test_nothing_is_in_place_before_the_commit(files: Files) -> None:
     incoming.commit()
     assert files.found() == ["1.2/1.2.3/1.2.3.1.dcm"]
     assert [stored.relative for stored in files.told] == files.found()
+
+
+@pytest.mark.parametrize("pixels", [0, 200_000])
+def test_an_object_says_what_it_is_before_it_is_put_in_place(files: Files, pixels: int) -> None:
+    incoming = files.store.begin(an_arrival())
+    incoming.write(memoryview(encoded(a_dataset(PatientID="P1", pixels=bytes(pixels)))))
+    assert incoming.header.PatientID == "P1"
+    assert files.told == []
+    stored = incoming.commit()
+    assert (stored.header.PatientID, files.told) == ("P1", [stored])
+
+
+def test_an_object_that_cannot_be_kept_is_refused_when_asked_what_it_is(files: Files) -> None:
+    incoming = files.store.begin(an_arrival("9.9"))
+    incoming.write(memoryview(encoded(a_dataset(pixels=bytes(200_000)))))
+    with pytest.raises(Refused, match="0xA900"):
+        _ = incoming.header
+    incoming.discard()
+    assert files.found() == []
 
 
 @pytest.mark.parametrize("size", [10, 200_000])
@@ -157,9 +171,8 @@ def test_other_bytes_of_the_same_object_are_kept_beside_it(files: Files) -> None
     for comment in ("first", "second"):
         files.receive(an_arrival(), encoded(a_dataset(SeriesDescription=comment)))
     first, second = (stored.path for stored in files.told)
-    digest = hashlib.sha256(second.read_bytes()).hexdigest()
     assert first.name == "1.2.3.1.dcm"
-    assert second.name == f"1.2.3.1.{digest[:8]}.dcm"
+    assert re.fullmatch(r"1\.2\.3\.1\.[0-9a-f]{8}\.dcm", second.name)
     assert [dcmread(path).SeriesDescription for path in (first, second)] == ["first", "second"]
 
 
@@ -167,6 +180,12 @@ def test_below_the_floor_of_free_space_objects_are_refused(tmp_path: Path) -> No
     files = Files(tmp_path, free_space_floor=1 << 60)
     with pytest.raises(Refused, match="0xA700"):
         files.store.begin(an_arrival())
+
+
+def test_a_folder_that_cannot_be_made_is_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(Refused, match="0x0110"):
+        Files(tmp_path / "taken" / "files").store.begin(an_arrival())
 
 
 @pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 0xA700), (errno.EIO, 0x0110)])

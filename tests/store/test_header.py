@@ -118,9 +118,9 @@ def test_bytes_that_are_no_data_set_are_unreadable_or_say_nothing(content: bytes
 
 
 def test_a_deflated_data_set_is_inflated_as_far_as_needed() -> None:
-    content = encoded(a_dataset(PatientID="P1"))
+    content = encoded(a_dataset(PatientID="P1", pixels=bytes(1 << 20)))
     deflating = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = deflating.compress(content + bytes(1 << 20)) + deflating.flush()
+    deflated = deflating.compress(content) + deflating.flush()
     syntax = uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
     assert read_header(deflated[:1000], syntax, whole=False).PatientID == "P1"
     with pytest.raises(HeaderIncomplete):

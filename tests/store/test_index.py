@@ -2,14 +2,17 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from qrkit.errors import ObjectUnreadable
 from qrkit.store.files import FileStore, Stored
-from qrkit.store.index import index_row
+from qrkit.store.index import index_row, stored_file
 from qrkit.store.instances import InstanceTable
 from qrkit.store.state import State
 from tests.store.objects import a_dataset, an_arrival, encoded
 
 
-def _stored(folder: Path, **elements: Any) -> Stored:
+def _stored(folder: Path, **elements: Any) -> Stored:  # noqa: ANN401 - as pydicom takes them
     told: list[Stored] = []
     incoming = FileStore(folder, free_space_floor=0, indexed=told.append).begin(an_arrival())
     incoming.write(memoryview(encoded(a_dataset(**elements))))
@@ -38,3 +41,14 @@ def test_an_object_received_twice_is_one_row(tmp_path: Path, state: State) -> No
     for _ in range(2):
         table.add_many([index_row(_stored(tmp_path), source="pacs")])
     assert table.count() == 1
+
+
+def test_a_file_that_was_never_listed_gives_the_same_row(tmp_path: Path) -> None:
+    stored = _stored(tmp_path, PatientID="P1", InstanceNumber=7)
+    assert index_row(stored_file(tmp_path, stored.relative)) == index_row(stored)
+
+
+def test_a_file_that_is_no_dicom_file_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "x.dcm").write_bytes(b"no DICOM")
+    with pytest.raises(ObjectUnreadable, match="no DICOM file"):
+        stored_file(tmp_path, "x.dcm")

@@ -78,6 +78,18 @@ def test_items_are_claimed_in_their_order_and_the_oldest_job_first(table: JobTab
     assert table.waiting() == 0
 
 
+def test_a_claim_can_be_for_one_job_or_pass_over_nodes(table: JobTable) -> None:
+    first = _create(table, _SERIES)
+    second = table.create(NewJob(node="archive", requests=(_STUDY, _SERIES)))
+    passed_over = table.claim("w", except_nodes={"pacs"})
+    of_second = table.claim("w", job_id=second)
+    assert passed_over is not None
+    assert of_second is not None
+    assert (passed_over.job_id, of_second.job_id) == (second, second)
+    assert table.claim("w", job_id=second) is None
+    assert table.claim("w", job_id=first, except_nodes={"pacs"}) is None
+
+
 def test_a_claimed_item_and_its_job_are_running(table: JobTable) -> None:
     job_id = _create(table)
     item = table.claim("w")

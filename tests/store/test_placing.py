@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -45,14 +46,30 @@ def test_the_same_object_is_kept_once_whoever_sends_it(incoming: Path, tmp_path:
 
 def test_other_bytes_of_the_same_object_are_kept_beside_the_first(incoming: Path, tmp_path: Path) -> None:
     first = place(_part(incoming, b"one"), tmp_path / "1", "1.2.3.1")
-    part = _part(incoming, b"two")
-    digest = sha256_of(part)
-    second = place(part, tmp_path / "1", "1.2.3.1")
+    second = place(_part(incoming, b"two"), tmp_path / "1", "1.2.3.1")
+    digest = hashlib.sha256(an_arrival().transfer_syntax_uid.encode() + b"two").hexdigest()
     assert second.name == f"1.2.3.1.{digest[:8]}.dcm"
     assert (first.read_bytes()[-3:], second.read_bytes()[-3:]) == (b"one", b"two")
     assert place(_part(incoming, b"two", sender="OTHER"), tmp_path / "1", "1.2.3.1") == second
     assert place(_part(incoming, b"one", sender="OTHER"), tmp_path / "1", "1.2.3.1") == first
     assert len(list((tmp_path / "1").iterdir())) == 2
+
+
+def test_a_name_that_another_object_has_is_not_taken(incoming: Path, tmp_path: Path) -> None:
+    place(_part(incoming, b"one"), tmp_path / "1", "1.2.3.1")
+    digest = hashlib.sha256(an_arrival().transfer_syntax_uid.encode() + b"two").hexdigest()
+    for taken in (digest[:8], digest):
+        _part(tmp_path / "1", b"three", name=f"1.2.3.1.{taken}.dcm")
+        if taken == digest:
+            with pytest.raises(FileExistsError):
+                place(_part(incoming, b"two"), tmp_path / "1", "1.2.3.1")
+        else:
+            assert place(_part(incoming, b"two"), tmp_path / "1", "1.2.3.1").name == f"1.2.3.1.{digest}.dcm"
+
+
+def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    part = _part(tmp_path, b"one")
+    assert sha256_of(part) == hashlib.sha256(part.read_bytes()).hexdigest()
 
 
 def test_an_error_of_the_disk_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

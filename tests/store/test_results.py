@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qrkit.errors import InputError, NotFound, StoreError
+from qrkit.errors import DiskFull, InputError, NotFound, StoreError
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results, ResultWriter
 from qrkit.store.state import State
@@ -84,6 +84,17 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
     (tmp_path / "results").write_text("in the way")
     with _writer(tmp_path / "results") as writer, pytest.raises(StoreError, match="cannot be written"):
         writer.commit()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "2026").mkdir()
+    (tmp_path / "2026" / "q1.parquet.part").symlink_to("/dev/full")
+    with _writer(tmp_path) as writer:
+        writer.write(studies(["1.2"]))
+        with pytest.raises(DiskFull, match="cannot be written"):
+            writer.commit()
+    assert _files(tmp_path) == []
 
 
 def test_an_answer_is_read_as_it_was_written(results: Results, sqlite_state: State) -> None:

@@ -1,6 +1,6 @@
-import multiprocessing
 import os
 import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from qrkit.errors import StoreError
 from qrkit.store import duck
-from qrkit.store.generations import snapshot
+from qrkit.store.generations import Snapshot, snapshot
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.settle import adopt_generation, settle, write_generation
@@ -143,27 +143,31 @@ def test_a_second_settler_without_the_lock_loses_and_nothing_else(sqlite_state: 
     assert _count(sqlite_state, results) == 1
 
 
-def _die_after_writing(where: str, folder: str) -> None:
-    with State.open(where) as state:
-        write_generation(Path(folder), snapshot(state))
-        os._exit(9)
+def test_whoever_loses_against_another_machine_leaves_no_file(
+    sqlite_state: State, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(sqlite_state, results, studies(["1"]))
+
+    def write_after_another(folder: Path, before: Snapshot) -> str:
+        adopt_generation(sqlite_state, before, write_generation(folder, before))
+        return write_generation(folder, before)
+
+    monkeypatch.setattr("qrkit.store.settle.write_generation", write_after_another)
+    with pytest.raises(StoreError):
+        _settle(sqlite_state, results)
+    assert [name for name in _names(results) if name.endswith(".duckdb")] == [snapshot(sqlite_state).settled]
 
 
-def test_a_process_that_ends_before_the_row_loses_nothing(sqlite_state: State, results: Results) -> None:
-    ids = [answer(sqlite_state, results, studies([str(n)])) for n in range(3)]
-    where = str(results.folder.parent)
-    process = multiprocessing.get_context("fork").Process(
-        target=_die_after_writing, args=(where, str(results.folder))
-    )
-    process.start()
-    process.join(60)
-    assert process.exitcode == 9
-    assert [name for name in _names(results) if name.endswith(".duckdb")] != []
-    assert _count(sqlite_state, results) == 3
-    assert _settle(sqlite_state, results) == 3
-    assert len([name for name in _names(results) if name.endswith(".duckdb")]) == 1
-    assert _count(sqlite_state, results) == 3
-    assert all(results.read(query_id).num_rows == 1 for query_id in ids)
+def test_parts_of_answers_that_were_never_finished_are_removed_after_a_day(
+    sqlite_state: State, results: Results
+) -> None:
+    answer(sqlite_state, results, studies(["1"]))
+    parts = [results.folder / "2026" / f"{name}.parquet.part" for name in ("old", "new")]
+    for part in parts:
+        part.write_bytes(b"x")
+    os.utime(parts[0], (time.time() - 90_000,) * 2)
+    _settle(sqlite_state, results)
+    assert [part.exists() for part in parts] == [False, True]
 
 
 def test_readers_never_miss_a_row_while_answers_are_settled(sqlite_state: State, results: Results) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from qrkit.errors import InputError, StateUnavailable, StoreError
+from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.schema import audit, job_items, nodes
 from qrkit.store.state import FILE_NAME, State
 
@@ -73,6 +73,17 @@ def test_an_error_of_the_database_never_shows_values(state: State) -> None:
         connection.execute(nodes.insert(), same)
     assert "secret" not in str(raised.value)
     assert "secret" not in str(raised.value.__cause__)
+
+
+def test_a_full_disk_is_told_as_such(sqlite_state: State) -> None:
+    def fill() -> None:
+        with sqlite_state.transaction() as connection:
+            pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            connection.execute(audit.insert(), [{"subject": "x" * 1000, "details": {}}] * 1000)
+
+    with pytest.raises(DiskFull, match="Make room"):
+        fill()
 
 
 def test_times_are_utc_text_that_sorts(tmp_path: Path) -> None:

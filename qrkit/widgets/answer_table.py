@@ -1,0 +1,67 @@
+"""`table`: an answer as a table that can be sorted, searched and read with the keyboard, without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from itables.widget import ITable
+
+SHOWN = 10_000
+"""Rows that a browser still handles with ease."""
+
+# Each is given always: by default itables hides rows beyond 64 kB and takes text for HTML, and what comes from a
+# PACS is not to be trusted.
+_OPTIONS: dict[str, Any] = {
+    "maxBytes": 0,
+    "maxRows": 0,
+    "maxColumns": 0,
+    "allow_html": False,
+    "showIndex": False,
+    "format_floats_in_python": False,
+    "classes": "display compact nowrap",
+    "style": "width:100%",
+    "scrollX": True,
+    "pageLength": 10,
+    "lengthMenu": [10, 25, 50, 100],
+    "order": [],
+    "select": {"style": "multi", "keys": True},
+    "buttons": [{"extend": "colvis", "text": "Columns"}],
+    "layout": {
+        "topStart": "buttons",
+        "topEnd": "search",
+        "bottomStart": ["info", "pageLength"],
+        "bottomEnd": "paging",
+    },
+}
+
+
+def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
+    """Return a widget that shows a table; its `selected_rows` are positions in `frame`.
+
+    Parameters
+    ----------
+    limit
+        Rows that are shown; the caption says so if there are more.
+    """
+    caption = f"The first {limit:,} of {len(frame):,} rows" if len(frame) > limit else ""
+    return ITable(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
+
+
+def as_shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as people read it: dates as ISO, lists with commas, nothing where there is no value."""
+    shown = frame.reset_index(drop=True)
+    return shown.apply(_column_as_shown) if len(shown.columns) else shown
+
+
+def _column_as_shown(column: pd.Series[Any]) -> pd.Series[Any]:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        has_time = bool((column.dropna() != column.dropna().dt.normalize()).any())
+        column = column.dt.strftime("%Y-%m-%d %H:%M:%S" if has_time else "%Y-%m-%d")
+    if pd.api.types.is_numeric_dtype(column) and not column.hasnans:
+        return column
+    return column.astype(object).map(_as_text).where(column.notna(), "")
+
+
+def _as_text(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value

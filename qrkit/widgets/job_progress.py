@@ -1,0 +1,141 @@
+"""`JobProgress`: a retrieve job as it goes, in a notebook or a Voilà page."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from qrkit.errors import QrkitError
+from qrkit.job import JobRow, JobState
+from qrkit.widgets.job_view import JobView, fraction_done, view_of
+from qrkit.widgets.pump import Pump
+from qrkit.workspace import Job
+from qrkit.workspace.rate import Rate
+
+logger = logging.getLogger(__name__)
+
+_HERE = Path(__file__).parent
+_PARTS = 1_000_000
+
+
+class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
+    """Shows how far a retrieve job is, and lets it be cancelled.
+
+    It follows the job by itself as long as that is active and the kernel is free; `Job.wait` keeps it going while
+    a cell waits. What is shown is text, never HTML.
+
+    Parameters
+    ----------
+    job
+        The job; it goes on whether or not anybody looks.
+    """
+
+    _esm = _HERE / "job_progress.js"
+    _css = _HERE / "job_progress.css"
+
+    label = traitlets.Unicode().tag(sync=True)
+    headline = traitlets.Unicode().tag(sync=True)
+    numbers = traitlets.Unicode().tag(sync=True)
+    fraction = traitlets.Float(None, allow_none=True).tag(sync=True)
+    failures = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    can_cancel = traitlets.Bool(False).tag(sync=True)
+    alert = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(label=f"Retrieve {job.job_id[:8]}")
+        self._job = job
+        self._bytes = Rate()
+        self._parts = Rate()
+        self._troubles: dict[str, str] = {}
+        self._pump = Pump(self.tick)
+        self.on_msg(self._on_message)
+        _open.add(self)
+        if self.tick():
+            self._pump.wake()
+
+    @staticmethod
+    def showing(job_id: str) -> tuple[JobProgress, ...]:
+        """Return the open widgets of a job."""
+        return tuple(widget for widget in _open if widget.job_id == job_id)
+
+    @property
+    def job_id(self) -> str:
+        """Which job it shows."""
+        return self._job.job_id
+
+    @property
+    def is_following(self) -> bool:
+        """Whether it will look at the job again by itself."""
+        return self._pump.is_running
+
+    def tick(self) -> bool:
+        """Show the job as it is now; say whether anything more can happen."""
+        more = False
+        with self._telling("read"):
+            more = self.show(self._job.status)
+        self.alert = self._told()
+        return more
+
+    def show(self, job: JobRow) -> bool:
+        """Show a job as somebody else has just read it; say whether anything more can happen."""
+        view = self._view(job)
+        with self.hold_sync():
+            self.label = f"Retrieve from {job.node}"
+            self.headline = view.headline
+            self.numbers = view.numbers
+            self.fraction = view.fraction
+            self.failures = list(view.failures)
+            self.can_cancel = view.can_cancel
+            self.alert = self._told()
+        return not job.state.is_final
+
+    def cancel(self) -> None:
+        """Cancel the job, as the button does; what has come stays."""
+        with self._telling("cancel"):
+            self._job.cancel()
+
+    def close(self) -> None:
+        """Show no more; the job goes on."""
+        self._pump.stop()
+        _open.discard(self)
+        super().close()
+
+    def _view(self, job: JobRow) -> JobView:
+        if job.state is not JobState.RUNNING:
+            return view_of(job)
+        done = fraction_done(job) or 0.0
+        self._bytes.add(job.bytes)
+        self._parts.add(round(done * _PARTS))
+        per_second = self._parts.per_second
+        left = (1.0 - done) * _PARTS / per_second if per_second else None
+        return view_of(job, bytes_per_second=self._bytes.per_second, seconds_left=left)
+
+    def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
+        """Do what the button asks; JupyterLab may call it from a thread of its own, so no trait is set here."""
+        if content == {"action": "cancel"}:
+            self.cancel()
+            self._pump.wake()
+
+    @contextmanager
+    def _telling(self, action: str) -> Iterator[None]:
+        """Keep an error to be shown: raised from a callback it would be seen by nobody, in Voilà not even logged."""
+        self._troubles[action] = ""
+        try:
+            yield
+        except QrkitError as error:
+            self._troubles[action] = str(error)
+        except Exception as error:  # whatever it is, the page must say so
+            logger.exception("The progress of job %s could not be shown", self.job_id)
+            self._troubles[action] = f"An error inside qrkit, {type(error).__name__}; the kernel's log has more."
+
+    def _told(self) -> str:
+        return " ".join(filter(None, self._troubles.values()))
+
+
+_open: weakref.WeakSet[JobProgress] = weakref.WeakSet()

@@ -1,0 +1,159 @@
+"""What a screen says of a retrieve job: pure, from the job's row to words and a fraction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from qrkit.job import ItemRow, JobRow, JobState
+
+_FAILURES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """What is shown.
+
+    Attributes
+    ----------
+    headline
+        Where the job is.
+    numbers
+        Objects, bytes, rate and time left.
+    fraction
+        How much is done, 0 to 1; None if nobody can say.
+    failures
+        A line for each item that has ended otherwise than complete, once the job has ended.
+    can_cancel
+        Whether there is anything left to cancel.
+    """
+
+    headline: str
+    numbers: str
+    fraction: float | None
+    failures: tuple[str, ...]
+    can_cancel: bool
+
+
+def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float | None = None) -> JobView:
+    """Return what to show of a job.
+
+    Parameters
+    ----------
+    bytes_per_second, seconds_left
+        As measured by whoever looks at the job again and again; 0 and None are not shown.
+    """
+    numbers = [_objects(job)]
+    if job.bytes:
+        numbers.append(_volume(job.bytes))
+    if job.state.is_final:
+        numbers += _duration(job)
+    elif job.state is JobState.RUNNING:
+        numbers += [f"{_volume(bytes_per_second)}/s"] if bytes_per_second else []
+        numbers += [f"about {_time(seconds_left)} left"] if seconds_left is not None else []
+    return JobView(
+        headline=_headline(job),
+        numbers=", ".join(numbers),
+        fraction=fraction_done(job),
+        failures=_failures(job),
+        can_cancel=not job.state.is_final and not job.cancel_requested,
+    )
+
+
+def fraction_done(job: JobRow) -> float | None:
+    """Return how much of a job is done, 0 to 1; None while it runs and nobody can say.
+
+    Objects are counted where all were expected by number from the start. Otherwise each item counts the same,
+    since the numbers of those that wait are not known yet.
+    """
+    if job.state is JobState.COMPLETE:
+        return 1.0
+    if job.expected and all(item.request.expected for item in job.items):
+        return min(1.0, job.stored / job.expected)
+    shares = [_share(item) for item in job.items]
+    known = [share for share in shares if share is not None]
+    if job.state is JobState.RUNNING and not known:
+        return None
+    return sum(known) / len(shares) if shares else 0.0
+
+
+def _share(item: ItemRow) -> float | None:
+    result = item.outcome
+    if result.expected:
+        return min(1.0, result.stored / result.expected)
+    if result.state is JobState.COMPLETE:
+        return 1.0
+    return 0.0 if result.state.is_final else None
+
+
+def _headline(job: JobRow) -> str:
+    if job.cancel_requested and not job.state.is_final:
+        return "Being cancelled"
+    if job.state is JobState.QUEUED:
+        return "Queued: waits for the worker"
+    if job.state is JobState.PARTIAL and job.expected > job.stored:
+        return f"Partial: {_count(job.expected - job.stored, 'object')} missing"
+    return str(job.state.value).capitalize()
+
+
+def _objects(job: JobRow) -> str:
+    if job.items and all(item.outcome.expected is not None for item in job.items):
+        return f"{job.stored:,} of {_count(job.expected, 'object')}"
+    if len(job.items) < 2:
+        return _count(job.stored, "object")
+    ended = sum(item.outcome.state.is_final for item in job.items)
+    return f"{_count(job.stored, 'object')}, {ended:,} of {_count(len(job.items), 'request')} ended"
+
+
+def _failures(job: JobRow) -> tuple[str, ...]:
+    if not job.state.is_final or job.state is JobState.COMPLETE:
+        return ()
+    lines = [_failure(item) for item in job.items if item.outcome.state is not JobState.COMPLETE]
+    more = len(lines) - _FAILURES_SHOWN
+    return (*lines[:_FAILURES_SHOWN], *([f"and {more:,} more, all in the job's items"] if more > 0 else []))
+
+
+def _failure(item: ItemRow) -> str:
+    request, result = item.request, item.outcome
+    what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Images of series"
+    expected = "" if result.expected is None else f" of {result.expected:,}"
+    told = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
+    return f"{told}, {result.stored:,}{expected} objects. {result.error}".strip()
+
+
+def _duration(job: JobRow) -> Sequence[str]:
+    if not job.started or not job.finished:
+        return []
+    seconds = (datetime.fromisoformat(job.finished) - datetime.fromisoformat(job.started)).total_seconds()
+    return [f"took {_time(seconds)}"]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _volume(size: float) -> str:
+    """Return bytes as people read them.
+
+    >>> _volume(31_200), _volume(12_340_000), _volume(3.1e9)
+    ('31 kB', '12.3 MB', '3.10 GB')
+    """
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _time(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    >>> _time(0.4), _time(59.6), _time(150), _time(8000)
+    ('1 s', '1 min', '2 min 30 s', '2 h 13 min')
+    """
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

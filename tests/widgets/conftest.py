@@ -1,0 +1,16 @@
+"""A retrieve job whose rows the test writes itself, as a worker would."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qrkit.store.state import State
+from tests.widgets.played import PlayedJob
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[PlayedJob]:
+    """A queued job of two studies in a state of its own; the test plays the worker."""
+    with State.open(tmp_path / "workspace") as state:
+        yield PlayedJob(state)

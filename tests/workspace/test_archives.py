@@ -1,0 +1,123 @@
+"""Orthanc and DCMTK's dcmqrscp: the same answers as findscu, and the same bytes as were loaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.filereader import read_file_meta_info
+
+from qrkit.job import JobState
+from qrkit.workspace import Workspace
+from tests.peers.dcmtk import findscu
+from tests.peers.peer import Archive, PeerAddress
+from tests.workspace.opened import OpenWorkspace
+
+LIMIT = 60.0
+
+KEYS = {
+    "STUDY": ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "StudyTime", "AccessionNumber", "StudyID"),
+    "SERIES": ("SeriesInstanceUID", "Modality", "SeriesNumber"),
+    "IMAGE": ("SOPInstanceUID", "SOPClassUID", "InstanceNumber"),
+}
+UNIQUE = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
+
+
+@pytest.fixture(params=["orthanc", "dcmqrscp"])
+def archive(request: pytest.FixtureRequest) -> Archive:
+    """Each of the archives, with the samples in it."""
+    loaded: Archive = request.getfixturevalue(request.param)
+    return loaded
+
+
+@pytest.fixture
+def asking(open_workspace: OpenWorkspace, archive: Archive, station: PeerAddress) -> Iterator[Workspace]:
+    """A workspace at the address to which the archives send, with the archive as its node `pacs`."""
+    workspace = open_workspace(ae_title=station.ae_title, port=station.port)
+    workspace.nodes.add("pacs", host=archive.host, port=archive.port, ae_title=archive.ae_title)
+    yield workspace
+
+
+def text(value: object) -> str:
+    """A cell or an element as one text, so that a date is a date whoever gives it."""
+    if value is None or value != value or value == "":  # noqa: PLR0124 - not a number is not itself
+        return ""
+    plain = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return plain.removesuffix("T00:00:00").replace("-", "").replace(":", "").split(".")[0] if _is_when(value) else plain
+
+
+def _is_when(value: object) -> bool:
+    return hasattr(value, "isoformat")
+
+
+def element(answer: Dataset, keyword: str) -> str:
+    """The value of an Identifier, in the same way."""
+    value = answer.get(keyword)
+    if value is None or value == "":
+        return ""
+    return str(value).split(".")[0] if keyword.endswith("Time") else str(value)
+
+
+def walked(archive: Archive, level: str) -> list[Dataset]:
+    """What findscu is told at a level, asked below each row of the level above."""
+    above: list[tuple[str, ...]] = [()]
+    for one, keys in KEYS.items():
+        found = []
+        for given in above:
+            wanted = [key for key in keys if key not in {part.split("=")[0] for part in given}]
+            found += [(given, answer) for answer in findscu(archive.address, one, [*given, *wanted])]
+        if one == level:
+            return [answer for _, answer in found]
+        above = [(*given, f"{UNIQUE[one]}={answer[UNIQUE[one]].value}") for given, answer in found]
+    raise ValueError(level)
+
+
+@pytest.mark.parametrize("level", list(KEYS))
+def test_find_gives_the_rows_and_values_of_findscu(asking: Workspace, archive: Archive, level: str) -> None:
+    frame = asking.find("pacs", level=level, date=("1990-01-01", "2030-12-31"))
+    ours = {str(row[UNIQUE[level]]): [text(row[key]) for key in KEYS[level]] for row in frame.to_dict("records")}
+    theirs = {
+        element(answer, UNIQUE[level]): [element(answer, key) for key in KEYS[level]]
+        for answer in walked(archive, level)
+    }
+    assert len(theirs) > 15
+    assert ours == theirs
+    assert len(frame) == len(ours)
+    assert frame.attrs["qrkit"]["coverage"]["complete"]
+
+
+def test_patients_are_those_of_findscu(asking: Workspace, archive: Archive) -> None:
+    answers = findscu(archive.address, "PATIENT", ["PatientID", "PatientName"], options=("-P",))
+    asking.nodes.edit("pacs", information_model="patient-root")
+    frame = asking.find("pacs", level="PATIENT")
+    assert sorted(frame["PatientID"].fillna("")) == sorted(element(answer, "PatientID") for answer in answers)
+
+
+def data_set(path: Path) -> bytes:
+    """The bytes after the file meta information."""
+    meta = read_file_meta_info(path)
+    return path.read_bytes()[132 + 12 + int(meta.FileMetaInformationGroupLength) :]
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_every_object_arrives_byte_for_byte_through_the_background_worker(
+    asking: Workspace, archive: Archive, samples: list[Path], method: str
+) -> None:
+    frame = asking.find("pacs", date=("1990-01-01", "2030-12-31"))
+    job = asking.retrieve(frame, method=method)
+    status = job.wait(timeout=LIMIT)
+    assert status.state is JobState.COMPLETE, (status.error, job.items.to_dict("records"))
+    loaded = {str(dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID): path for path in samples}
+    listed = asking.files.list().set_index("SOPInstanceUID")
+    assert set(listed.index) == set(loaded)
+    assert status.stored == len(loaded)
+    for uid, sample in loaded.items():
+        row = listed.loc[uid]
+        path = asking.files.folder / str(row["path"])
+        assert data_set(path) == data_set(sample), sample.name
+        known = dcmread(sample, stop_before_pixels=True)
+        assert row["SOPClassUID"] == known.SOPClassUID
+        assert row["TransferSyntaxUID"] == known.file_meta.TransferSyntaxUID
+        assert row["Modality"] == known.Modality
+        assert (row["source"], row["job_id"]) == ("pacs", job.job_id)
+        assert dcmread(path).file_meta.MediaStorageSOPInstanceUID == uid

@@ -1,0 +1,245 @@
+"""C-FIND against the simulator, whose hospital tells what the right answer is."""
+
+from collections.abc import Callable
+from datetime import date, time
+
+import pandas as pd
+import pytest
+
+from qrkit.errors import AssociationAborted, ConnectionRefused, InputError, NodeTimeout, StatusError
+from qrkit.simulator import Quirks, small_hospital
+from qrkit.simulator.facts import Study
+from qrkit.workspace import Workspace
+from tests.peers.waiting import free_port
+from tests.workspace.opened import Linked, StartSimulator, all_studies, link
+
+MODELS = ("study-root", "patient-root", "patient-study-only")
+DAY = "2026-06-30"
+
+
+def keys(frame: pd.DataFrame, keyword: str = "StudyInstanceUID") -> list[str]:
+    return sorted(frame[keyword])
+
+
+def expected(linked: Linked, wanted: Callable[[Study], object]) -> list[str]:
+    """The UIDs of the studies that should be found; never none, which would prove nothing."""
+    found = sorted(study.StudyInstanceUID for study in all_studies(linked.hospital) if wanted(study))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_studies_are_found_under_each_information_model(linked: Linked, model: str) -> None:
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    frame = linked.workspace.find("pacs", date=DAY)
+    assert keys(frame) == expected(linked, lambda study: study.StudyDate == "20260630")
+    for study in all_studies(linked.hospital):
+        row = frame[frame["StudyInstanceUID"] == study.StudyInstanceUID]
+        if len(row):
+            assert row["PatientID"].tolist() == [study.patient.PatientID]
+            assert row["PatientName"].tolist() == [study.patient.PatientName]
+            assert row["StudyDate"].dt.date.tolist() == [date(2026, 6, 30)]
+            assert row["StudyTime"].tolist() == [time.fromisoformat(_colons(study.StudyTime))]
+            assert row["NumberOfStudyRelatedInstances"].tolist() == [study.NumberOfStudyRelatedInstances]
+            assert set(row["ModalitiesInStudy"].iloc[0].split("\\")) == set(study.ModalitiesInStudy)
+
+
+def _colons(text: str) -> str:
+    return f"{text[:2]}:{text[2:4]}:{text[4:6]}"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_patients_are_found_under_each_information_model(linked: Linked, model: str) -> None:
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    frame = linked.workspace.find("pacs", level="PATIENT", patient_id="Q10000*")
+    wanted = {study.patient.PatientID for study in all_studies(linked.hospital)}
+    assert keys(frame, "PatientID") == sorted(one for one in wanted if one.startswith("Q10000"))
+
+
+@pytest.mark.parametrize("model", ["study-root", "patient-root"])
+def test_series_and_images_have_what_is_known_of_the_levels_above(linked: Linked, model: str) -> None:
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    study = all_studies(linked.hospital)[-1]
+    what = {"study_uid": study.StudyInstanceUID, "date": DAY}
+    series = linked.workspace.find("pacs", level="series", **what)
+    assert keys(series, "SeriesInstanceUID") == sorted(one.SeriesInstanceUID for one in study.series)
+    images = linked.workspace.find("pacs", level="image", **what)
+    assert len(images) == study.NumberOfStudyRelatedInstances
+    for frame in (series, images):
+        assert set(frame["PatientID"]) == {study.patient.PatientID}
+        assert set(frame["StudyDescription"].fillna("")) == {study.StudyDescription}
+    assert set(images["Modality"]) == set(study.ModalitiesInStudy)
+    assert images["SOPClassUID"].notna().all()
+
+
+def test_a_level_that_the_information_model_lacks_is_refused_before_anything_is_sent(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", information_model="patient-study-only")
+    with pytest.raises(InputError, match="SERIES"):
+        linked.workspace.find("pacs", level="SERIES", date=DAY)
+    assert linked.pacs.requests == []
+    assert len(linked.workspace.queries.list()) == 0
+
+
+def test_several_modalities_are_the_union_of_one_query_each(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", modalities=["PT", "MG", "SR"])
+    wanted = {"PT", "MG", "SR"}
+    assert keys(frame) == expected(linked, lambda study: wanted & set(study.ModalitiesInStudy))
+    assert frame["StudyInstanceUID"].is_unique
+    assert len(linked.pacs.requests) == 3
+
+
+def test_dates_are_a_day_a_pair_or_an_open_range(linked: Linked) -> None:
+    def found(**what: object) -> list[str]:
+        return keys(linked.workspace.find("pacs", **what))
+
+    assert found(date="20260625") == expected(linked, lambda study: study.StudyDate == "20260625")
+    pair = expected(linked, lambda study: "20260624" <= study.StudyDate <= "20260626")
+    assert found(date=("2026-06-24", date(2026, 6, 26))) == pair
+    assert found(date_from="2026-06-24", date_until="2026-06-26") == pair
+    assert found(date_until="2026-06-22") == expected(linked, lambda study: study.StudyDate <= "20260622")
+    assert found(StudyDate="20260629-") == expected(linked, lambda study: study.StudyDate >= "20260629")
+
+
+def test_a_time_window_needs_a_single_day(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", date=DAY, time=("0800", "1200"))
+    assert keys(frame) == expected(
+        linked, lambda study: study.StudyDate == "20260630" and "080000" <= study.StudyTime <= "120000"
+    )
+    with pytest.raises(InputError, match="single day"):
+        linked.workspace.find("pacs", date=("2026-06-01", DAY), time=("0800", "1200"))
+
+
+def test_wildcards_accession_and_any_keyword_are_matched_by_the_node(linked: Linked) -> None:
+    some = next(study for study in all_studies(linked.hospital) if study.AccessionNumber)
+    by_accession = linked.workspace.find("pacs", accession=some.AccessionNumber)
+    assert keys(by_accession) == [some.StudyInstanceUID]
+    by_id = linked.workspace.find("pacs", patient_id="Q10001?")
+    assert keys(by_id) == expected(
+        linked, lambda study: study.patient.PatientID.startswith("Q10001") and len(study.patient.PatientID) == 7
+    )
+    women = linked.workspace.find("pacs", PatientSex="F", date=DAY)
+    assert keys(women) == expected(
+        linked, lambda study: study.patient.PatientSex == "F" and study.StudyDate == "20260630"
+    )
+    with pytest.raises(InputError, match="PatientSecks"):
+        linked.workspace.find("pacs", PatientSecks="F")
+
+
+def test_any_return_key_becomes_a_column(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", date=DAY, return_keys=["PatientAge"])
+    assert frame["PatientAge"].notna().all()
+
+
+def test_descriptions_and_stations_are_filtered_here_and_the_filter_says_so(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", description_include="ct,mr", description_exclude="IMPORTED")
+    wanted = expected(
+        linked,
+        lambda study: not study.StudyDescription
+        or (
+            any(term in study.StudyDescription.lower() for term in ("ct", "mr"))
+            and "imported" not in study.StudyDescription.lower()
+        ),
+    )
+    assert keys(frame) == wanted
+    reports = {one["filter"]: one for one in frame.attrs["qrkit"]["coverage"]["filters"]}
+    assert reports["description include"]["before"] == 120
+    assert reports["description include"]["blank_kept"] > 0
+    assert reports["description exclude"]["after"] == len(frame)
+    dropped = linked.workspace.find("pacs", description_include="ct", blank="drop")
+    assert dropped["StudyDescription"].str.contains("ct", case=False).all()
+
+
+def test_stations_are_filtered_at_series_level(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", level="SERIES", date=DAY, station_include="ctawp", blank="drop")
+    wanted = sorted(
+        series.SeriesInstanceUID
+        for study in all_studies(linked.hospital)
+        for series in study.series
+        if study.StudyDate == "20260630" and "ctawp" in series.station.StationName.lower()
+    )
+    assert wanted
+    assert keys(frame, "SeriesInstanceUID") == wanted
+
+
+@pytest.mark.parametrize("family", ["山田", "Ivanova", "Παπαδόπουλος", "Łukaszewicz"])
+def test_names_in_any_script_are_read_and_can_be_asked_for(
+    workspace: Workspace, start_simulator: StartSimulator, family: str
+) -> None:
+    international = small_hospital(seed=1, studies=900, days=12)
+    link(workspace, start_simulator(international), character_set="ISO_IR 192")
+    patients = {one.patient.PatientID: one.patient for one in all_studies(international)}
+    patient = next(one for one in patients.values() if family in one.PatientName)
+    frame = workspace.find("pacs", patient_id=patient.PatientID)
+    assert set(frame["PatientName"]) == {patient.PatientName}
+    by_name = workspace.find("pacs", patient_name=f"*{family}*")
+    assert set(frame["StudyInstanceUID"]) <= set(by_name["StudyInstanceUID"])
+    assert by_name["PatientName"].str.contains(family).all()
+
+
+def test_coverage_says_whether_the_answer_is_complete(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", date=DAY)
+    assert frame.attrs["qrkit"]["coverage"] | {"filters": []} == {
+        "complete": True,
+        "why": [],
+        "windows": 1,
+        "requests": 1,
+        "keys_unsupported": False,
+        "filters": [],
+    }
+    assert frame.attrs["qrkit"]["warnings"] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_failure_status_is_an_error_with_code_and_comment_and_in_the_history(linked: Linked, model: str) -> None:
+    linked.pacs.quirks = Quirks(find_status=0xC123, find_comment="the archive is upside down")
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    with pytest.raises(StatusError, match="0xC123") as caught:
+        linked.workspace.find("pacs", date=DAY)
+    assert (caught.value.status, caught.value.comment) == (0xC123, "the archive is upside down")
+    assert "upside down" in str(caught.value)
+    told = linked.workspace.queries.list().iloc[0]
+    assert told["state"] == "failed"
+    assert "0xC123" in told["error"]
+    assert linked.workspace.queries.show(told["query_id"]).error_status == 0xC123
+
+
+@pytest.mark.parametrize(
+    ("quirks", "kind"),
+    [
+        (Quirks(find_abort_after=3), AssociationAborted),
+        (Quirks(find_hang=True), NodeTimeout),
+        (Quirks(cap=5, cap_mode="status"), StatusError),
+    ],
+)
+def test_an_answer_that_breaks_off_is_an_error_and_never_a_short_table(
+    linked: Linked, quirks: Quirks, kind: type[Exception]
+) -> None:
+    linked.workspace.nodes.edit("pacs", timeouts={"response": 0.5, "inactivity": 0.5})
+    linked.pacs.quirks = quirks
+    with pytest.raises(kind):
+        linked.workspace.find("pacs", date_until=DAY)
+    assert linked.workspace.queries.list()["state"].tolist() == ["failed"]
+    assert linked.workspace.sql("SELECT count(*) AS n FROM studies")["n"].tolist() == [0]
+
+
+def test_a_node_that_is_not_there_is_an_error_in_the_history_too(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", port=free_port())
+    with pytest.raises(ConnectionRefused):
+        linked.workspace.find("pacs", date=DAY)
+    assert linked.workspace.queries.list()["state"].tolist() == ["failed"]
+
+
+def test_a_node_that_ignores_its_keys_is_filtered_here(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(ignore_keys=("ModalitiesInStudy", "StudyDate"))
+    frame = linked.workspace.find("pacs", date=DAY, modalities="CT")
+    assert keys(frame) == expected(
+        linked, lambda study: study.StudyDate == "20260630" and "CT" in study.ModalitiesInStudy
+    )
+
+
+def test_broken_values_are_warnings_and_never_lost_rows(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(decimal_integers=True, wrong_charset=True, missing_modality=True)
+    frame = linked.workspace.find("pacs", level="SERIES", date=DAY)
+    studies = [one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"]
+    assert len(frame) == sum(len(study.series) for study in studies)
+    assert frame["Modality"].isna().all() or (frame["Modality"] == "").all()

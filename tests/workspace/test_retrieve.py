@@ -1,0 +1,169 @@
+"""Retrieves as a notebook asks for them: rows, UIDs, a query's id; run by a worker in the background."""
+
+import hashlib
+
+import pandas as pd
+import pytest
+
+from qrkit.errors import InputError, NotFound
+from qrkit.job import JobState, RetrieveRequest
+from qrkit.simulator.facts import Study
+from qrkit.workspace import Workspace
+from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
+
+DAY = "2026-06-30"
+LIMIT = 60.0
+
+
+def some_studies(linked: Linked, count: int) -> list[Study]:
+    return all_studies(linked.hospital)[-count:]
+
+
+def of(studies: list[Study]) -> set[str]:
+    return set().union(*map(uids_of, studies))
+
+
+def test_rows_of_studies_are_fetched_by_the_background_worker(linked: Linked) -> None:
+    studies = some_studies(linked, 3)
+    frame = linked.workspace.find("pacs", study_uid=[one.StudyInstanceUID for one in studies])
+    job = linked.workspace.retrieve(frame)
+    seen: list[int] = []
+    status = job.wait(timeout=LIMIT, on_progress=lambda row: seen.append(row.stored))
+    assert status.state is JobState.COMPLETE
+    assert status.source == frame.attrs["qrkit"]["query_id"]
+    assert status.user == linked.workspace.user
+    assert files_of(linked.workspace) == of(studies)
+    assert status.expected == status.stored == status.received == len(of(studies))
+    assert seen[-1] == status.stored
+    assert "complete" in repr(job)
+    assert job.items["state"].tolist() == ["complete"] * 3
+    assert linked.workspace.jobs.list()["job_id"].tolist() == [job.job_id]
+
+
+def test_each_file_is_in_the_instances_table_with_what_is_known_of_it(linked: Linked) -> None:
+    study = some_studies(linked, 1)[0]
+    with worker_in_thread(linked.workspace):
+        job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID])
+        status = job.wait(timeout=LIMIT)
+    listed = linked.workspace.files.list()
+    assert set(listed["SOPInstanceUID"]) == uids_of(study)
+    assert status.bytes == listed["size"].sum()
+    for row in listed.itertuples():
+        path = linked.workspace.files.folder / str(row.path)
+        assert row.path == f"{row.StudyInstanceUID}/{row.SeriesInstanceUID}/{row.SOPInstanceUID}.dcm"
+        assert path.stat().st_size == row.size
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+        assert (row.source, row.job_id) == ("pacs", job.job_id)
+    held = {one.SOPInstanceUID: one for series in study.series for one in series.instances}
+    assert dict(zip(listed["SOPInstanceUID"], listed["SOPClassUID"], strict=True)) == {
+        uid: one.SOPClassUID for uid, one in held.items()
+    }
+    assert listed["TransferSyntaxUID"].str.startswith("1.2.840.10008.1.2").all()
+    assert set(linked.workspace.files.paths(Modality="SR")) <= set(linked.workspace.files.folder.rglob("*.dcm"))
+    assert len(linked.workspace.sql("SELECT * FROM instances WHERE StudyDate = DATE '2026-06-30'")) == len(listed)
+
+
+@pytest.mark.parametrize("method", ["get", "move", "auto"])
+def test_series_rows_and_image_rows_bring_just_these(linked: Linked, method: str) -> None:
+    study = next(one for one in all_studies(linked.hospital) if len(one.series) > 2)
+    series = linked.workspace.find("pacs", level="SERIES", study_uid=study.StudyInstanceUID)
+    images = linked.workspace.find("pacs", level="IMAGE", study_uid=study.StudyInstanceUID)
+    first = series.head(1)
+    others = images[images["SeriesInstanceUID"] != first["SeriesInstanceUID"].iloc[0]]
+    chosen = pd.concat([others.head(1), others.tail(1)])
+    with worker_in_thread(linked.workspace):
+        of_series = linked.workspace.retrieve(first, method=method).wait(timeout=LIMIT)
+        assert of_series.state is JobState.COMPLETE
+        expected = set(images.loc[images["SeriesInstanceUID"] == first["SeriesInstanceUID"].iloc[0], "SOPInstanceUID"])
+        assert files_of(linked.workspace) == expected
+        assert linked.workspace.retrieve(chosen, method=method).wait(timeout=LIMIT).state is JobState.COMPLETE
+    assert files_of(linked.workspace) == expected | set(chosen["SOPInstanceUID"])
+    services = {one.service for one in linked.pacs.requests}
+    assert ("C-MOVE" in services) == (method == "move")
+
+
+@pytest.mark.parametrize("model", ["study-root", "patient-root", "patient-study-only"])
+def test_a_study_is_fetched_under_each_information_model(linked: Linked, model: str) -> None:
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    study = some_studies(linked, 1)[0]
+    frame = linked.workspace.find("pacs", date=DAY)
+    with worker_in_thread(linked.workspace):
+        for method in ("get", "move"):
+            rows = frame[frame["StudyInstanceUID"] == study.StudyInstanceUID]
+            status = linked.workspace.retrieve(rows, method=method).wait(timeout=LIMIT)
+            assert status.state is JobState.COMPLETE, status.error
+    assert files_of(linked.workspace) == uids_of(study)
+
+
+def test_several_requests_of_different_levels_are_one_job(linked: Linked) -> None:
+    one, other = [study for study in all_studies(linked.hospital) if len(study.series) > 1][:2]
+    series = other.series[0]
+    image = other.series[1].instances[0]
+    requests = [
+        RetrieveRequest(level="STUDY", StudyInstanceUID=one.StudyInstanceUID),
+        RetrieveRequest(
+            level="SERIES", StudyInstanceUID=other.StudyInstanceUID, SeriesInstanceUID=series.SeriesInstanceUID
+        ),
+        RetrieveRequest(
+            level="IMAGE",
+            StudyInstanceUID=other.StudyInstanceUID,
+            SeriesInstanceUID=other.series[1].SeriesInstanceUID,
+            sop_instance_uids=(image.SOPInstanceUID,),
+        ),
+    ]
+    with worker_in_thread(linked.workspace):
+        job = linked.workspace.retrieve(requests, node="pacs")
+        status = job.wait(timeout=LIMIT)
+    assert status.state is JobState.COMPLETE
+    assert job.items["level"].tolist() == ["STUDY", "SERIES", "IMAGE"]
+    assert job.items["stored"].tolist() == [len(uids_of(one)), len(series.instances), 1]
+    expected = uids_of(one) | {instance.SOPInstanceUID for instance in series.instances} | {image.SOPInstanceUID}
+    assert files_of(linked.workspace) == expected
+    assert len(linked.workspace.files) == len(expected)
+
+
+def test_series_by_uid_need_their_study_to_be_known_or_given(linked: Linked) -> None:
+    study = some_studies(linked, 1)[0]
+    series = [one.SeriesInstanceUID for one in study.series]
+    with pytest.raises(InputError, match="study of series"):
+        linked.workspace.retrieve_uids("pacs", series_uids=series)
+    with worker_in_thread(linked.workspace):
+        given = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], series_uids=series)
+        assert given.wait(timeout=LIMIT).state is JobState.COMPLETE
+        linked.workspace.find("pacs", level="SERIES", study_uid=study.StudyInstanceUID)
+        known = linked.workspace.retrieve_uids("pacs", series_uids=series)
+        assert known.wait(timeout=LIMIT).state is JobState.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "said"),
+    [
+        ({}, {"method": "push"}, "auto, get or move"),
+        ({}, {"to": "pacs"}, "takes no objects"),
+        ({}, {"to": "pacs", "method": "get"}, "C-MOVE"),
+    ],
+)
+def test_what_cannot_be_fetched_is_told_before_a_job_is_made(
+    linked: Linked, settings: dict[str, object], options: dict[str, str], said: str
+) -> None:
+    linked.workspace.nodes.edit("pacs", **settings)
+    with pytest.raises(InputError, match=said):
+        linked.workspace.retrieve_uids("pacs", study_uids=["1.2.3"], **options)
+    assert len(linked.workspace.jobs.list()) == 0
+
+
+def test_nothing_to_fetch_is_an_error(linked: Linked) -> None:
+    frame = linked.workspace.find("pacs", date=DAY)
+    with pytest.raises(InputError, match="nothing to fetch"):
+        linked.workspace.retrieve(frame.head(0))
+    with pytest.raises(InputError, match="which node"):
+        linked.workspace.retrieve(pd.DataFrame({"StudyInstanceUID": ["1.2.3"]}))
+    with pytest.raises(InputError, match="no StudyInstanceUID"):
+        linked.workspace.retrieve(pd.DataFrame({"PatientID": ["Q1"]}), node="pacs")
+    with pytest.raises(InputError, match="valid UIDs"):
+        linked.workspace.retrieve_uids("pacs", study_uids=["../../etc"])
+
+
+def test_an_unknown_job_is_not_found(workspace: Workspace) -> None:
+    with pytest.raises(NotFound, match="nonsense"):
+        workspace.jobs["nonsense"]
