@@ -35,13 +35,11 @@ COMPRESSED = (
 """Offered beside the uncompressed ones, most frequent first, so that a PACS can send as it holds."""
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
-COMMON_STORAGE = tuple(
-    _STORAGE + suffix
-    for suffix in (
-        "2 4 7 1 1.1 1.2 88.67 88.22 88.33 88.11 12.1 12.2 20 128 6.1 3.1 2.1 4.1 1.1.1 1.2.1 1.3 7.4 7.2 7.3 "
-        "11.1 88.59 88.68 88.76 88.73 13.1.3 13.1.1 481.1 481.2 481.3 481.5 66 66.1 66.4 77.1.4 104.1 130 128.1"
-    ).split()
+_DAILY = (
+    "2 4 7 1 1.1 1.2 88.67 88.22 88.33 88.11 12.1 12.2 20 128 6.1 3.1 2.1 4.1 1.1.1 1.2.1 1.3 7.4 7.2 7.3 "
+    "11.1 88.59 88.68 88.76 88.73 13.1.3 13.1.1 481.1 481.2 481.3 481.5 66 66.1 66.4 77.1.4 104.1 130 128.1"
 )
+COMMON_STORAGE = tuple(_STORAGE + suffix for suffix in _DAILY.split())
 """Storage SOP Classes of daily work (PS3.4 B.5), for objects whose class a node did not tell."""
 
 _FIND = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qrkit.simulator.answers import CHARSET_VR, data_set_bytes, value_bytes
@@ -41,6 +42,8 @@ LEVELS_OF_MODEL = {
 """Top and bottom level of each information model, by its SOP classes without their last component."""
 
 _IMPLICIT_VR = "1.2.840.10008.1.2"
+_ROOT, _INVALID_ROOT = "2.25.", "2.25.0"
+"""A component with a leading zero makes a UID invalid (PS3.5 9.1)."""
 _ANSWERS_PER_CANCEL_CHECK = 16
 
 
@@ -60,8 +63,29 @@ def checked_query(raw: bytes, context: Context, association: Association, quirks
         check_unique_keys(query, top)
     if quirks.refuse_uid_lists and any(len(query.values(keyword)) > 1 for keyword in UNIQUE_KEY.values()):
         raise IdentifierError("lists of UIDs are not supported")
+    if quirks.invalid_uid:
+        query = _with_valid_uids(query)
     combined = association.extended.get(context.abstract_syntax, b"")[1:2] == b"\x01"
     return Query(level=query.level, keys=query.keys, combine_date_and_time=combined)
+
+
+def _with_valid_uids(query: Query) -> Query:
+    """Return the query as if it had been asked with valid UIDs: a PACS finds again what it returned itself."""
+    keys = tuple(
+        replace(key, values=tuple(_with_root(value, _ROOT) for value in key.values))
+        if key.keyword == "SeriesInstanceUID"
+        else key
+        for key in query.keys
+    )
+    return replace(query, keys=keys)
+
+
+def _with_root(uid: str, root: str) -> str:
+    """Return a UID of the simulator with its root written validly or invalidly."""
+    for known in (_INVALID_ROOT, _ROOT):
+        if uid.startswith(known):
+            return root + uid.removeprefix(known)
+    return uid
 
 
 def serve_find(association: Association, message: Message, site: Site) -> None:
@@ -192,7 +216,7 @@ def _spoilt(keyword: str, vr: str, raw: bytes, value_and_quirks: tuple[Value, Qu
     if quirks.decimal_integers and vr == "IS" and raw:
         return raw + b".0"
     if quirks.invalid_uid and keyword == "SeriesInstanceUID":
-        return b"2.25.0" + raw.removeprefix(b"2.25.")
+        return _with_root(raw.decode(), _INVALID_ROOT).encode()
     if quirks.wrong_charset and vr in CHARSET_VR:
         return str(value).encode()
     return raw

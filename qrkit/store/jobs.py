@@ -9,7 +9,7 @@ another in a circle.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import uuid4
@@ -62,6 +62,17 @@ class JobTable:
             connection.execute(job_items.insert(), items)
         return job_id
 
+    def get_summary(self, job_id: str) -> JobRow:
+        """Return a job without its items, which may be many.
+
+        Raises
+        ------
+        NotFound
+            If there is none of that id.
+        """
+        with self._state.reading() as connection:
+            return job_row(_job(connection, job_id))
+
     def get(self, job_id: str) -> JobRow:
         """Return a job with its items.
 
@@ -113,13 +124,39 @@ class JobTable:
             wanted = wanted.where(jobs.c.job_id == job_id)
         now = self._state.now()
         with self._state.transaction() as connection:
-            # One job after the other: there are few, and the next item of each is found without sorting them all.
+            # One job after the other: there are few, and the next items of each are found without sorting them all.
             for open_job in connection.scalars(wanted).all():
-                item = _claim_of(connection, open_job, worker_id, now)
-                if item is not None:
+                items = _claim_of(connection, open_job, worker_id, now, most=1)
+                if items:
                     _follow(connection, open_job, now)
-                    return item_row(item)
+                    return item_row(items[0])
         return None
+
+    def claim_share(self, worker_id: str, associations: Mapping[str, int], *, most: int) -> tuple[ItemRow, ...]:
+        """Take items of the oldest job for one association: its share, so that the node's others get theirs.
+
+        Parameters
+        ----------
+        associations
+            How many associations each node has to spare, by name; a job of another node is passed over.
+        most
+            Items at once.
+        """
+        wanted = (
+            _open_jobs()
+            .add_columns(jobs.c.node)
+            .where(jobs.c.node.in_([n for n, spare in associations.items() if spare > 0]))
+        )
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            for job_id, node in connection.execute(wanted.order_by(jobs.c.created, jobs.c.job_id)).all():
+                queued = connection.scalar(sa.select(sa.func.count()).where(*_of(job_id, _QUEUED))) or 0
+                share = min(most, -(-queued // associations[node]))
+                items = _claim_of(connection, job_id, worker_id, now, most=share) if share else []
+                if items:
+                    _follow(connection, job_id, now)
+                    return tuple(item_row(item) for item in items)
+        return ()
 
     def progress(
         self,
@@ -251,21 +288,24 @@ def _open_jobs() -> sa.Select[str]:
     )
 
 
-def _claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str) -> sa.Row[Any] | None:
-    """Claim the next item of a job that nobody else is claiming just now; None if there is none."""
+def _claim_of(
+    connection: sa.Connection, job_id: str, worker_id: str, now: str, *, most: int
+) -> Sequence[sa.Row[Any]]:
+    """Claim the next items of a job that nobody else is claiming just now, in their order."""
     following = (
         sa.select(job_items.c.item_id)
         .where(*_of(job_id, _QUEUED))
         .order_by(job_items.c.position)
-        .limit(1)
+        .limit(most)
         .with_for_update(skip_locked=True)
     )
-    return connection.execute(
+    claimed = connection.execute(
         job_items.update()
-        .where(job_items.c.item_id == following.scalar_subquery())
+        .where(job_items.c.item_id.in_(connection.scalars(following).all()))
         .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=job_items.c.attempts + 1)
         .returning(job_items)
-    ).one_or_none()
+    ).all()
+    return sorted(claimed, key=lambda item: int(item.position))
 
 
 def _of(job_id: str, *states: str) -> tuple[sa.ColumnElement[bool], ...]:

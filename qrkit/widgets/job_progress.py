@@ -78,7 +78,7 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         """Show the job as it is now; say whether anything more can happen."""
         more = False
         with self._telling("read"):
-            more = self.show(self._job.status)
+            more = self.show(self._job.summary)
         self.alert = self._told()
         return more
 

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -44,6 +45,7 @@ DEAD_AFTER = 30.0
 _AT_ONCE = 8
 _ITEMS_IN_BATCH = 50
 _POLL = 0.1
+_LOCK_PATIENCE = 1.0  # who only looks whether there is a worker holds the lock for a moment
 _PROGRESS_EVERY = 0.25
 
 
@@ -128,7 +130,7 @@ class Worker:
     def _lock(self, stack: ExitStack) -> None:
         lock = FileLock(lock_path(self._settings.workspace))
         try:
-            stack.enter_context(lock.acquire(timeout=0))
+            stack.enter_context(lock.acquire(timeout=_LOCK_PATIENCE))
         except Timeout as error:
             raise errors.WorkerError(
                 f"Another worker runs the workspace {self._settings.workspace} on this machine.",
@@ -190,29 +192,17 @@ class Worker:
         for future in [one for one in self._running if one.done()]:
             del self._running[future]
         while len(self._running) < _AT_ONCE:
-            items = self._claim()
+            items = self._jobs.claim_share(self._worker_id, self._spare_associations(), most=_ITEMS_IN_BATCH)
             if not items:
                 return
-            job = self._jobs.get(items[0].job_id)
+            job = self._jobs.get_summary(items[0].job_id)
             self._running[pool.submit(self._run_batch, job, items)] = job.node
 
-    def _claim(self) -> list[ItemRow]:
-        """Take some items of one job."""
-        first = self._jobs.claim(self._worker_id, except_nodes=self._busy_nodes())
-        items = [first] if first is not None else []
-        while items and len(items) < _ITEMS_IN_BATCH:
-            following = self._jobs.claim(self._worker_id, job_id=items[0].job_id)
-            if following is None:
-                break
-            items.append(following)
-        return items
-
-    def _busy_nodes(self) -> tuple[str, ...]:
-        in_use: dict[str, int] = {}
-        for name in self._running.values():
-            in_use[name] = in_use.get(name, 0) + 1
-        allowed = {node.name: node.associations for node in self._nodes.list()} if in_use else {}
-        return tuple(name for name, count in in_use.items() if count >= allowed.get(name, 1))
+    def _spare_associations(self) -> dict[str, int]:
+        """Return how many more associations each node allows, removed ones too: their jobs fail and say so."""
+        in_use = Counter(self._running.values())
+        allowed = {node.name: node.associations for node in self._nodes.list(include_removed=True)}
+        return {name: most - in_use[name] for name, most in allowed.items()}
 
     def _run_batch(self, job: JobRow, items: Sequence[ItemRow]) -> None:
         batch: Batch | None = None

@@ -15,7 +15,7 @@ from qrkit.settings import Settings
 
 LOG_FILE = "worker.log"
 
-_started: list[subprocess.Popen[bytes]] = []
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def lock_path(workspace: Path) -> Path:
@@ -44,9 +44,10 @@ def ensure_worker(settings: Settings) -> bool:
     WorkerError
         If it cannot be started.
     """
-    _started[:] = [process for process in _started if process.poll() is None]
-    if is_running(settings.workspace):
-        return False
+    for workspace in [one for one, process in _started.items() if process.poll() is not None]:
+        del _started[workspace]
+    if settings.workspace in _started or is_running(settings.workspace):
+        return False  # one that was started a moment ago takes seconds until it holds the lock
     command = [
         sys.executable,
         "-m",
@@ -73,7 +74,7 @@ def ensure_worker(settings: Settings) -> bool:
         raise WorkerError(
             f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
         ) from error
-    _started.append(process)
+    _started[settings.workspace] = process
     return True
 
 

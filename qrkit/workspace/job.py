@@ -54,9 +54,15 @@ class Job:
         return self._table.get(self.job_id)
 
     @property
+    def summary(self) -> JobRow:
+        """The job as it is now; with its items, which may be many, only when it has ended."""
+        job = self._table.get_summary(self.job_id)
+        return self.status if job.state.is_final else job
+
+    @property
     def state(self) -> JobState:
         """Where the job is now."""
-        return self.status.state
+        return self._table.get_summary(self.job_id).state
 
     def wait(self, *, timeout: float | None = None, on_progress: Callable[[JobRow], None] | None = None) -> JobRow:
         """Return the job when it has ended.
@@ -66,7 +72,7 @@ class Job:
         timeout
             Seconds; the job goes on when they are over.
         on_progress
-            Called five times a second with the job as it is.
+            Called five times a second with the job as `summary` gives it.
 
         Raises
         ------
@@ -76,7 +82,7 @@ class Job:
         deadline = None if timeout is None else time.monotonic() + timeout
         check_worker = 0.0
         while True:
-            job = self.status
+            job = self.summary
             for tell in watchers:
                 tell(self, job)
             if on_progress is not None:
@@ -124,7 +130,7 @@ class Job:
         return job_to_json(self.status)
 
     def __repr__(self) -> str:
-        job = self.status
+        job = self._table.get_summary(self.job_id)
         expected = f" of {job.expected}" if job.expected else ""
         return f"<Job {self.job_id}: {job.state.value}, {job.stored}{expected} objects from {job.node}>"
 

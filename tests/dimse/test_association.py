@@ -162,9 +162,11 @@ def damaged_acceptance(peer: Conversation, change: random.Random) -> None:
 @settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_a_damaged_acceptance_is_an_error_of_ours_or_an_association(seed: int) -> None:
-    with ScriptedPeer(lambda peer: damaged_acceptance(peer, random.Random(seed))) as peer:
-        with contextlib.suppress(errors.NodeError):
-            associate(peer.node(), [VERIFY], calling_ae_title="QRKIT").release()
+    with (
+        ScriptedPeer(lambda peer: damaged_acceptance(peer, random.Random(seed))) as peer,
+        contextlib.suppress(errors.NodeError),
+    ):
+        associate(peer.node(), [VERIFY], calling_ae_title="QRKIT").release()
 
 
 @pytest.mark.parametrize("room", [1, 2, 5, 64, 127])

@@ -187,7 +187,10 @@ def test_uids_can_be_invalid(pacs: Simulator, study: Study) -> None:
         keys = identifier("SERIES", StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID="")
         answers = [answer for _, answer in opened.send_c_find(keys, FIND) if answer]
     assert answers
-    assert all(answer.get_item("SeriesInstanceUID").value.startswith(b"2.25.0") for answer in answers)
+    raw = [answer.get_item("SeriesInstanceUID").value.rstrip(b"\0").decode() for answer in answers]
+    assert all(uid.startswith("2.25.0") for uid in raw)
+    again = find(pacs, "SERIES", StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID=raw[0])
+    assert len(again.responses) == 2
 
 
 def test_the_sop_class_can_be_missing(pacs: Simulator, study: Study) -> None:

@@ -1,6 +1,8 @@
 """C-STORE: the simulator as a store node, whose objects are then found and fetched again."""
 
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +14,21 @@ from pydicom.uid import UID
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.facts import Kind, Study
 from qrkit.simulator.hospital import GeneratedHospital
+from tests.peers.waiting import free_port, wait_until
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.made import made
-from tests.simulator.scu import EXPLICIT_VR, IMPLICIT_VR, STORAGE, association, echo, find, get, move
+from tests.simulator.scu import (
+    EXPLICIT_VR,
+    IMPLICIT_VR,
+    MOVE,
+    STORAGE,
+    association,
+    echo,
+    find,
+    get,
+    identifier,
+    move,
+)
 
 RLE = "1.2.840.10008.1.2.5"
 
@@ -165,13 +179,31 @@ def test_no_thread_is_left_when_it_has_stopped(hospital: GeneratedHospital) -> N
 
 
 def test_it_can_be_started_again_on_the_same_port(hospital: GeneratedHospital) -> None:
-    pacs = Simulator(hospital)
+    pacs = Simulator(hospital, port=free_port())
     ports = []
     for _ in range(2):
         with pacs:
             assert echo(pacs) == 0x0000
             ports.append(pacs.port)
     assert ports[0] == ports[1]
+
+
+def test_it_stops_in_the_middle_of_a_move_that_never_ends(hospital: GeneratedHospital) -> None:
+    with Simulator(ae_title="STORE") as store:
+        pacs = Simulator(hospital, quirks=Quirks(runaway=True), destinations={"STORE": (store.host, store.port)})
+        with pacs, association(pacs, [MOVE]) as opened:
+            keys = identifier("STUDY", StudyInstanceUID=hospital.study(8).StudyInstanceUID)
+            responses = opened.send_c_move(keys, "STORE", MOVE)
+            next(responses)
+            wait_until(lambda: len(store.received) > 20)
+            pacs.stop()
+            assert pacs.open_associations == 0
+
+
+def test_importing_the_simulator_does_not_load_pynetdicom() -> None:
+    script = "import sys, qrkit.simulator; print('pynetdicom' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_garbage_ends_a_connection_and_nothing_else(pacs: Simulator) -> None:

@@ -1,8 +1,10 @@
 """Orthanc and DCMTK's dcmqrscp: the same answers as findscu, and the same bytes as were loaded."""
 
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.filereader import read_file_meta_info
@@ -13,7 +15,9 @@ from tests.peers.dcmtk import findscu
 from tests.peers.peer import Archive, PeerAddress
 from tests.workspace.opened import OpenWorkspace
 
-LIMIT = 60.0
+LIMIT = 100.0
+ANY_DAY = ("1990-01-01", "2030-12-31")
+RRDSR = "1.2.840.10008.5.1.4.1.1.88.68"
 
 KEYS = {
     "STUDY": ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "StudyTime", "AccessionNumber", "StudyID"),
@@ -39,15 +43,12 @@ def asking(open_workspace: OpenWorkspace, archive: Archive, station: PeerAddress
 
 
 def text(value: object) -> str:
-    """A cell or an element as one text, so that a date is a date whoever gives it."""
-    if value is None or value != value or value == "":  # noqa: PLR0124 - not a number is not itself
+    """A cell as DICOM writes it, so that a date is a date whoever gives it."""
+    if value is None or value is pd.NaT or value is pd.NA or value != value:  # noqa: PLR0124 - not a number
         return ""
-    plain = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return plain.removesuffix("T00:00:00").replace("-", "").replace(":", "").split(".")[0] if _is_when(value) else plain
-
-
-def _is_when(value: object) -> bool:
-    return hasattr(value, "isoformat")
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y%m%d")
+    return value.strftime("%H%M%S") if isinstance(value, time) else str(value)
 
 
 def element(answer: Dataset, keyword: str) -> str:
@@ -74,15 +75,15 @@ def walked(archive: Archive, level: str) -> list[Dataset]:
 
 @pytest.mark.parametrize("level", list(KEYS))
 def test_find_gives_the_rows_and_values_of_findscu(asking: Workspace, archive: Archive, level: str) -> None:
-    frame = asking.find("pacs", level=level, date=("1990-01-01", "2030-12-31"))
-    ours = {str(row[UNIQUE[level]]): [text(row[key]) for key in KEYS[level]] for row in frame.to_dict("records")}
-    theirs = {
-        element(answer, UNIQUE[level]): [element(answer, key) for key in KEYS[level]]
-        for answer in walked(archive, level)
-    }
+    frame = asking.find("pacs", level=level, date=ANY_DAY)
+    theirs: dict[str, list[list[str]]] = {}
+    for answer in walked(archive, level):
+        theirs.setdefault(element(answer, UNIQUE[level]), []).append([element(answer, key) for key in KEYS[level]])
     assert len(theirs) > 15
-    assert ours == theirs
-    assert len(frame) == len(ours)
+    assert sorted(frame[UNIQUE[level]]) == sorted(theirs)
+    for row in frame.to_dict("records"):
+        # two patients share a study in the samples; a table of studies has it once
+        assert [text(row[key]) for key in KEYS[level]] in theirs[str(row[UNIQUE[level]])]
     assert frame.attrs["qrkit"]["coverage"]["complete"]
 
 
@@ -103,21 +104,33 @@ def data_set(path: Path) -> bytes:
 def test_every_object_arrives_byte_for_byte_through_the_background_worker(
     asking: Workspace, archive: Archive, samples: list[Path], method: str
 ) -> None:
-    frame = asking.find("pacs", date=("1990-01-01", "2030-12-31"))
+    frame = asking.find("pacs", date=ANY_DAY)
     job = asking.retrieve(frame, method=method)
     status = job.wait(timeout=LIMIT)
-    assert status.state is JobState.COMPLETE, (status.error, job.items.to_dict("records"))
     loaded = {str(dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID): path for path in samples}
+    unsent = {uid for uid, path in loaded.items() if _cannot_send(archive, method, path)}
+    assert status.state is (JobState.PARTIAL if unsent else JobState.COMPLETE), status.error
+    assert {uid for uids in job.items["missing"] for uid in uids} == unsent
+    assert (status.expected, status.stored) == (len(loaded), len(loaded) - len(unsent))
     listed = asking.files.list().set_index("SOPInstanceUID")
-    assert set(listed.index) == set(loaded)
-    assert status.stored == len(loaded)
-    for uid, sample in loaded.items():
-        row = listed.loc[uid]
-        path = asking.files.folder / str(row["path"])
-        assert data_set(path) == data_set(sample), sample.name
-        known = dcmread(sample, stop_before_pixels=True)
+    assert set(listed.index) == set(loaded) - unsent
+    for uid, row in listed.iterrows():
+        path, sample = asking.files.folder / str(row["path"]), loaded[str(uid)]
+        known = dcmread(sample)
         assert row["SOPClassUID"] == known.SOPClassUID
         assert row["TransferSyntaxUID"] == known.file_meta.TransferSyntaxUID
         assert row["Modality"] == known.Modality
         assert (row["source"], row["job_id"]) == ("pacs", job.job_id)
-        assert dcmread(path).file_meta.MediaStorageSOPInstanceUID == uid
+        assert dcmread(path) == known
+        assert data_set(path) == data_set(sample) or _is_encoded_anew(sample), sample.name
+
+
+def _cannot_send(archive: Archive, method: str, path: Path) -> bool:
+    """DCMTK 3.6.7 proposes a list of its own by C-MOVE, which Radiopharmaceutical Radiation Dose SR is not on."""
+    return archive.name == "dcmqrscp" and method == "move" and dcmread(path).SOPClassUID == RRDSR
+
+
+def _is_encoded_anew(sample: Path) -> bool:
+    """DCMTK, which Orthanc sends with, gives sequences of undefined length a length, and groups none."""
+    data = data_set(sample)
+    return b"\xff\xff\xff\xff" in data or data[4:8] == b"UL\x04\x00"

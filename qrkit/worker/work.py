@@ -1,0 +1,96 @@
+"""One item on its way through a batch: what is expected of it, what came, and what it will be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qrkit import errors
+from qrkit.dimse.contexts import COMMON_STORAGE
+from qrkit.dimse.retrieve import Suboperations
+from qrkit.job import ItemOutcome, ItemRow, JobState, outcome
+from qrkit.worker.admission import ActiveItem
+from qrkit.worker.expected import ExpectedObject
+
+
+class Work:
+    """One item on its way through a batch."""
+
+    def __init__(self, item: ItemRow, node: str) -> None:
+        self.active = ActiveItem(item, node=node)
+        self.objects: tuple[ExpectedObject, ...] = ()
+        self.counted = Suboperations()
+        self.error: errors.QrkitError | None = None
+        self.notes: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be fetched; where nobody can say what to expect, the counters tell."""
+        active = self.active
+        if active.expected is not None:
+            return bool(active.missing)
+        there = len(active.stored) or active.untold
+        return not there or bool(self.counted.failed) or there < (self.counted.completed or 0)
+
+    @property
+    def is_worth_another_try(self) -> bool:
+        """Whether the last error may have gone by now; a try without an error that left something out, too."""
+        return self.error is None or self.error.transient
+
+    def outcome(self, *, cancelled: bool) -> ItemOutcome:
+        """Return what became of the item."""
+        active = self.active
+        expected = None if active.expected is None else active.expected | active.stored
+        error = self._explanation(cancelled=cancelled)
+        return ItemOutcome(
+            state=self._state(error, cancelled=cancelled),
+            expected=None if expected is None else len(expected),
+            stored=len(active.stored) or active.untold,
+            missing=active.missing,
+            received=active.received,
+            bytes=active.bytes,
+            error=error,
+        )
+
+    def _state(self, error: str, *, cancelled: bool) -> JobState:
+        active = self.active
+        if active.untold and not active.stored:  # only the counters tell what is at a store node
+            unfinished = JobState.CANCELLED if cancelled else JobState.PARTIAL
+            return unfinished if self.is_open else JobState.COMPLETE
+        expected = None if active.expected is None else sorted(active.expected | active.stored)
+        return outcome(expected=expected, stored=active.stored, error=error, cancelled=cancelled)
+
+    def _explanation(self, *, cancelled: bool) -> str:
+        said = list(self.notes)
+        if self.error is not None and self.is_open:
+            said.append(str(self.error))
+        elif self.is_open and not cancelled:
+            said.append(self._what_the_node_said())
+        if self.active.refused:
+            said.append(f"{self.active.refused} objects that were not asked for came along and were refused.")
+        return " ".join(dict.fromkeys(said))
+
+    def _what_the_node_said(self) -> str:
+        missing = str(len(self.active.missing) or ("Some" if self.active.stored else "All"))
+        counters = f"{self.counted.completed} completed, {self.counted.failed or 0} failed"
+        if self.counted.completed is None:
+            counters = "no counters"
+        return (
+            f"{missing} objects are missing although the node ended with status "
+            f"0x{self.counted.status:04X} ({counters}). Retrieve again, or ask the PACS team for its log."
+        )
+
+
+def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
+    """Return the SOP Classes of what is missing, most frequent first; the usual ones where a node did not say.
+
+    So a second try has fewer classes and more presentation contexts for each.
+    """
+    counts: dict[str, int] = {}
+    for work in works:
+        for item in work.objects:
+            if item.SOPInstanceUID not in work.active.stored:
+                counts[item.SOPClassUID] = counts.get(item.SOPClassUID, 0) + 1
+    known = sorted((uid for uid in counts if uid), key=lambda uid: -counts[uid])
+    if "" in counts or any(not work.objects for work in works):
+        return tuple(dict.fromkeys((*known, *COMMON_STORAGE)))
+    return tuple(known)

@@ -1,0 +1,256 @@
+"""What a PACS may do to a retrieve, and what the job says of it: expected against stored, never the peer's word."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from qrkit.errors import WorkerError
+from qrkit.job import ItemRow, JobRow, JobState
+from qrkit.simulator import Quirks
+from qrkit.simulator.facts import Study
+from qrkit.worker.service import Worker
+from tests.peers.waiting import wait_until
+from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
+
+LIMIT = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _worker(linked: Linked) -> Iterator[Worker]:
+    with worker_in_thread(linked.workspace) as worker:
+        yield worker
+
+
+@pytest.fixture
+def study(linked: Linked) -> Study:
+    """A study with a handful of objects in several series."""
+    return next(study for study in of_size(linked.hospital, 8) if len(study.series) > 1)
+
+
+def fetch(linked: Linked, study: Study, method: str) -> JobRow:
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
+    return job.wait(timeout=LIMIT)
+
+
+def item(status: JobRow) -> ItemRow:
+    (only,) = status.items
+    return only
+
+
+def services(linked: Linked) -> list[tuple[str, str]]:
+    return [(one.service, one.level) for one in linked.pacs.requests if one.service in ("C-GET", "C-MOVE")]
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_objects_left_out_once_come_with_the_second_try_at_image_level(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(send_less=2)
+    status = fetch(linked, study, method)
+    # each try leaves out its last two: of the two that were missing, the second brings none
+    outcome = item(status).outcome
+    assert (status.state, outcome.expected, outcome.stored) == (
+        JobState.PARTIAL,
+        len(uids_of(study)),
+        len(uids_of(study)) - 2,
+    )
+    assert set(outcome.missing) == uids_of(study) - files_of(linked.workspace)
+    assert len(outcome.missing) == 2
+    assert "2 objects are missing although the node ended with status 0x0000" in outcome.error
+    assert services(linked) == [(f"C-{method.upper()}", "STUDY"), (f"C-{method.upper()}", "IMAGE")]
+    linked.pacs.quirks = Quirks()
+    job = linked.workspace.jobs[status.job_id]
+    assert job.retry() == 1
+    assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
+    assert job.status.items[0].outcome.error == ""
+    assert files_of(linked.workspace) == uids_of(study)
+    assert linked.pacs.requests[-1].answers == 2
+
+
+def test_what_one_method_leaves_out_the_other_brings(linked: Linked, study: Study) -> None:
+    linked.pacs.quirks = Quirks(send_less=1)
+    linked.workspace.nodes.edit("pacs", method="move")
+    status = fetch(linked, study, "auto")
+    assert services(linked) == [("C-MOVE", "STUDY"), ("C-GET", "IMAGE")]
+    assert len(item(status).outcome.missing) == 1
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_failed_sub_operations_are_tried_again_one_by_one(linked: Linked, study: Study, method: str) -> None:
+    linked.pacs.quirks = Quirks(fail_objects=2)
+    status = fetch(linked, study, method)
+    assert status.state is JobState.PARTIAL
+    assert len(item(status).outcome.missing) == 2
+    assert "0xA702" in item(status).outcome.error
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_responses_without_counters_and_without_pending_ones_are_enough(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(no_counters=True, no_pending=True)
+    assert fetch(linked, study, method).state is JobState.COMPLETE
+    assert files_of(linked.workspace) == uids_of(study)
+
+
+def test_objects_that_come_after_the_final_response_are_waited_for(linked: Linked, study: Study) -> None:
+    linked.pacs.quirks = Quirks(finish_early=True, delay_first_object=0.5, delay_object=0.05)
+    status = fetch(linked, study, "move")
+    assert status.state is JobState.COMPLETE
+    assert files_of(linked.workspace) == uids_of(study)
+    assert services(linked) == [("C-MOVE", "STUDY")]
+
+
+def test_objects_that_come_late_without_counters_are_waited_for_too(linked: Linked, study: Study) -> None:
+    linked.pacs.quirks = Quirks(finish_early=True, no_counters=True, delay_first_object=0.5, delay_object=0.05)
+    status = fetch(linked, study, "move")
+    assert status.state is JobState.COMPLETE
+    assert files_of(linked.workspace) == uids_of(study)
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_an_association_that_drops_is_replaced_and_only_what_is_missing_is_asked_for(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(drop_after=3)
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
+    status = job.wait(timeout=LIMIT)
+    assert item(status).outcome.stored >= 6  # three by each of two tries
+    linked.pacs.quirks = Quirks()
+    if status.state is not JobState.COMPLETE:
+        job.retry()
+        assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
+    sent = sum(one.answers for one in linked.pacs.requests if one.service == f"C-{method.upper()}" and one.status == 0)
+    assert sent <= len(uids_of(study)) - 3
+    assert files_of(linked.workspace) == uids_of(study)
+    assert len(linked.workspace.files) == len(uids_of(study))
+
+
+def test_an_association_that_drops_in_one_study_does_not_spoil_the_others(linked: Linked) -> None:
+    small, large = of_size(linked.hospital, 1, most=2)[:4], of_size(linked.hospital, 10)[:1]
+    linked.pacs.quirks = Quirks(drop_after=9)
+    uids = [one.StudyInstanceUID for one in (*small[:2], *large, *small[2:])]
+    status = linked.workspace.retrieve_uids("pacs", study_uids=uids, method="get").wait(timeout=LIMIT)
+    assert [one.outcome.state for one in status.items] == [JobState.COMPLETE] * 5
+    assert len(linked.workspace.files) == sum(len(uids_of(one)) for one in (*small, *large))
+
+
+def test_a_destination_that_the_pacs_does_not_know_is_not_tried_twice_and_says_what_to_enter(
+    linked: Linked, study: Study
+) -> None:
+    linked.workspace.nodes.edit("pacs", move_destination="SOMEWHERE", can_get=False)
+    status = fetch(linked, study, "auto")
+    assert status.state is JobState.FAILED
+    assert "0xA801" in item(status).outcome.error
+    assert "SOMEWHERE" in item(status).outcome.error
+    assert services(linked) == [("C-MOVE", "STUDY")]
+    assert set(item(status).outcome.missing) == uids_of(study)
+
+
+@pytest.mark.parametrize(
+    ("quirks", "said"),
+    [
+        (Quirks(retrieve_status=0xA701), "0xA701"),
+        (Quirks(retrieve_status=0xC001, retrieve_comment="tape is torn"), "tape is torn"),
+        (Quirks(reject="congestion"), "congestion"),
+        (Quirks(services=("echo", "find")), "accept"),
+    ],
+)
+def test_a_refusal_is_a_failed_item_with_its_reason(linked: Linked, study: Study, quirks: Quirks, said: str) -> None:
+    linked.pacs.quirks = quirks
+    status = fetch(linked, study, "auto")
+    assert status.state is JobState.FAILED
+    assert said in item(status).outcome.error
+    assert "\n" not in item(status).outcome.error
+    assert item(status).outcome.stored == 0
+
+
+def test_a_warning_with_everything_here_is_complete(linked: Linked, study: Study) -> None:
+    linked.pacs.quirks = Quirks(retrieve_status=0xB000, retrieve_status_after=-1)
+    assert fetch(linked, study, "get").state is JobState.COMPLETE
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_objects_sent_along_that_were_not_asked_for_are_refused_and_told(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(send_more=3)
+    status = fetch(linked, study, method)
+    assert status.state is JobState.COMPLETE
+    assert files_of(linked.workspace) == uids_of(study)
+    assert "3 objects that were not asked for" in item(status).outcome.error
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_a_retrieve_that_runs_away_is_stopped(linked: Linked, method: str) -> None:
+    small = of_size(linked.hospital, 2, most=2)[0]
+    linked.pacs.quirks = Quirks(runaway=True)
+    status = fetch(linked, small, method)
+    assert status.state is JobState.COMPLETE  # what was asked for came first
+    assert files_of(linked.workspace) == uids_of(small)
+    assert "were not asked for" in item(status).outcome.error
+    wait_until(lambda: linked.pacs.open_associations == 0, what="the PACS ends its associations")
+
+
+def test_a_node_that_cannot_say_what_it_holds_is_believed_by_its_counters(linked: Linked, study: Study) -> None:
+    linked.workspace.nodes.edit("pacs", can_find=False)
+    status = fetch(linked, study, "get")
+    assert (status.state, item(status).outcome.expected) == (JobState.COMPLETE, None)
+    assert files_of(linked.workspace) == uids_of(study)
+
+
+def test_counters_that_promise_more_than_came_are_not_success(linked: Linked, study: Study) -> None:
+    linked.workspace.nodes.edit("pacs", can_find=False)
+    linked.pacs.quirks = Quirks(send_less=2)
+    status = fetch(linked, study, "get")
+    assert status.state is JobState.PARTIAL
+    assert item(status).outcome.stored == len(uids_of(study)) - 2
+    assert "objects are missing although" in item(status).outcome.error
+
+
+def test_a_node_that_does_not_list_the_images_of_a_modality_is_not_called_complete(linked: Linked) -> None:
+    study = next(one for one in all_studies(linked.hospital) if set(one.ModalitiesInStudy) == {"CT", "SR"})
+    linked.pacs.quirks = Quirks(no_instances_of=("CT",))
+    status = fetch(linked, study, "get")
+    assert files_of(linked.workspace) == uids_of(study)
+    assert item(status).outcome.stored == len(uids_of(study))
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+@pytest.mark.parametrize("ignores", [False, True], ids=["heeds C-CANCEL", "ignores C-CANCEL"])
+def test_cancelling_ends_a_slow_retrieve_within_seconds_and_keeps_what_came(
+    linked: Linked, study: Study, method: str, *, ignores: bool
+) -> None:
+    linked.pacs.quirks = Quirks(delay_object=0.6, ignore_cancel=ignores)
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID, "1.2.3"], method=method)
+    wait_until(lambda: files_of(linked.workspace), 20, what="the first object")
+    job.cancel()
+    status = job.wait(timeout=4 if ignores else 3)
+    assert status.state is JobState.CANCELLED
+    assert {one.outcome.state for one in status.items} == {JobState.CANCELLED}
+    came = files_of(linked.workspace)
+    assert 0 < len(came) < len(uids_of(study))
+    assert came <= uids_of(study)
+    assert set(linked.workspace.files.list()["SOPInstanceUID"]) == came
+    linked.pacs.quirks = Quirks()
+    job.retry()
+    assert job.wait(timeout=LIMIT).items[0].outcome.state is JobState.COMPLETE
+
+
+def test_a_node_that_never_answers_times_out(linked: Linked, study: Study) -> None:
+    linked.workspace.nodes.edit("pacs", timeouts={"response": 0.6, "inactivity": 0.6})
+    linked.pacs.quirks = Quirks(retrieve_hang=True)
+    status = fetch(linked, study, "get")
+    assert status.state is JobState.FAILED
+    assert "seconds" in item(status).outcome.error
+
+
+def test_a_paused_job_starts_nothing_until_it_is_resumed(linked: Linked) -> None:
+    studies = all_studies(linked.hospital)[:3]
+    linked.pacs.quirks = Quirks(delay_association=0.2)
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[one.StudyInstanceUID for one in studies])
+    job.pause()
+    with pytest.raises(WorkerError, match="goes on in the background|is paused|is running"):
+        job.wait(timeout=0.5)
+    job.resume()
+    assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
