@@ -1,69 +1,88 @@
-"""C-FIND with 10,000 answers from a stock Orthanc: into a kept DataFrame, beside what the wire alone takes."""
+"""C-FIND with 10,000 answers: into a kept DataFrame, beside what the wire alone takes, and beside pynetdicom."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 from pynetdicom import AE
 
 from benchmarks.objects import write_sr
-from benchmarks.servers import workspace
+from benchmarks.replay import save
+from benchmarks.servers import process, workspace
 from benchmarks.timing import Measured, in_turn, seconds_of
 from qrkit.dimse import command as dimse
-from qrkit.dimse.association import associate
+from qrkit.dimse import pdus
+from qrkit.dimse.association import request_pdu
 from qrkit.dimse.contexts import find_model
 from qrkit.dimse.find import find_proposals
-from qrkit.dimse.requests import send_request
+from qrkit.dimse.requests import encode_identifier
 from qrkit.node import InformationModel, Node
 from qrkit.query import Request, identifier
 from qrkit.tables import Level, return_keys
+from qrkit.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from qrkit.workspace import Workspace
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress
+from tests.peers.waiting import free_port
 
 ANSWERS = 10_000
 _MODEL = InformationModel.STUDY_ROOT
 _REQUEST = Request(level=Level.STUDY, return_keys=return_keys(Level.STUDY, _MODEL))
-
-
-def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
-    """Measure the same query by us, by pynetdicom with pydicom and pandas, and with the answers thrown away."""
-    objects = write_sr(folder / "studies", ANSWERS, studies=ANSWERS, events=1)
-    with Orthanc(folder / "orthanc", PeerAddress.free("ORTHANC")) as peer, workspace(folder / "workspace") as opened:
-        peer.load(sorted(objects.iterdir()))
-        node = opened.nodes.add("orthanc", host=peer.host, port=peer.port, ae_title=peer.ae_title)
-
-        def ours() -> None:
-            _check(len(opened.find("orthanc")))
-
-        candidates = {
-            "qrkit": lambda: seconds_of(ours),
-            "raw drain": lambda: seconds_of(lambda: _drain(node)),
-            "pynetdicom": lambda: seconds_of(lambda: _check(len(_by_pynetdicom(node)))),
-        }
-        seconds = in_turn(candidates, rounds=rounds)
-        goals = {"raw drain": 1 / 1.6, "pynetdicom": 4}
-        yield Measured(work=f"C-FIND, {ANSWERS:,} answers into a kept DataFrame", seconds=seconds, goals=goals)
-
-
-def _drain(node: Node) -> None:
-    """Ask, and throw away what comes until the final response: its command set ends the bytes."""
-    with associate(node, find_proposals(node), calling_ae_title="QRKIT") as association:
-        send_request(association, dimse.C_FIND_RQ, find_model(_MODEL), identifier(_REQUEST, _MODEL))
-        connection, buffer, tail = association.stream._socket, memoryview(bytearray(1 << 20)), b""  # noqa: SLF001
-        while _FINAL not in tail:  # the raw socket is what is measured, so nothing of ours reads it
-            received = connection.recv_into(buffer)
-            tail = (tail + bytes(buffer[:received][-64:]))[-96:]
-
-
 _FINAL = b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\x00"
 """Status (0000,0900) of length 2 and value 0x0000, in the last bytes of the final response."""
 
 
+def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
+    """Measure one query of a stock Orthanc, then the same answers from a peer that costs nothing."""
+    objects = write_sr(folder / "studies", ANSWERS, studies=ANSWERS, events=1)
+    with workspace(folder / "workspace") as opened:
+        with Orthanc(folder / "orthanc", PeerAddress.free("ORTHANC")) as peer:
+            peer.load(sorted(objects.iterdir()))
+            node = opened.nodes.add("orthanc", host=peer.host, port=peer.port, ae_title=peer.ae_title)
+            work = f"C-FIND, {ANSWERS:,} answers into a kept DataFrame, Orthanc"
+            yield _measured(work, opened, node, {"raw drain": 1 / 1.6, "pynetdicom": 4}, rounds)
+            acceptance, responses = _exchange(node)
+        save(folder / "recorded", acceptance=acceptance, responses=responses)
+        port = free_port()
+        replay = [sys.executable, "-m", "benchmarks.replay", str(port), str(folder / "recorded")]
+        with process(replay, port):
+            node = opened.nodes.add("replay", host="127.0.0.1", port=port, ae_title="ORTHANC")
+            yield _measured("the same answers, replayed", opened, node, {"pynetdicom": 4}, rounds)
+
+
+def _measured(work: str, opened: Workspace, node: Node, goals: dict[str, float], rounds: int) -> Measured:
+    candidates: dict[str, Callable[[], float]] = {
+        "qrkit": lambda: seconds_of(lambda: _check(len(opened.find(node.name)))),
+        "raw drain": lambda: seconds_of(lambda: _exchange(node)),
+        "pynetdicom": lambda: seconds_of(lambda: _check(len(_by_pynetdicom(node)))),
+    }
+    chosen = {name: run for name, run in candidates.items() if name == "qrkit" or name in goals}
+    return Measured(work=work, seconds=in_turn(chosen, rounds=rounds), goals=goals)
+
+
+def _exchange(node: Node) -> tuple[bytes, bytes]:
+    """Ask on a plain socket and read what comes, without a look at it; return A-ASSOCIATE-AC and the responses."""
+    with closing(socket.create_connection((node.host, node.port), timeout=60)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(request_pdu(node, find_proposals(node), "QRKIT"))
+        acceptance = connection.recv(65_536)
+        asked = encode_identifier(identifier(_REQUEST, _MODEL), EXPLICIT_VR_LITTLE_ENDIAN)
+        command = dimse.request(dimse.C_FIND_RQ, sop_class_uid=find_model(_MODEL), message_id=1)
+        connection.sendall(pdus.message(1, command, asked, maximum=16_384))
+        parts = [b""]
+        while _FINAL not in (parts[-2] if len(parts) > 1 else b"")[-64:] + parts[-1][-64:]:
+            parts.append(connection.recv(1 << 20))
+        return acceptance, b"".join(parts)
+
+
 def _by_pynetdicom(node: Node) -> pd.DataFrame:
     entity = AE(ae_title="QRKIT")
-    entity.add_requested_context(find_model(_MODEL))
+    entity.add_requested_context(find_model(_MODEL), EXPLICIT_VR_LITTLE_ENDIAN)
     association = entity.associate(node.host, node.port, ae_title=node.ae_title)
     rows = []
     for _, answer in association.send_c_find(identifier(_REQUEST, _MODEL), find_model(_MODEL)):

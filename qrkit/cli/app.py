@@ -21,16 +21,22 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        typer.echo(f"qrkit {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     *,
     workspace: Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.")] = "",
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
 ) -> None:
     """Take what may stand before every command."""
-    if version:
-        typer.echo(f"qrkit {__version__}")
-        raise typer.Exit
+    del version  # its callback has dealt with it
     if workspace:
         os.environ["QRKIT_WORKSPACE"] = workspace
 

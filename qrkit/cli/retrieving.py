@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from qrkit.cli.output import print_json, say
 from qrkit.cli.progress import follow
 from qrkit.errors import InputError
 from qrkit.workspace import Job
+
+_OF_JOB = ("job_id", "state", "expected", "stored", "bytes")
+_OF_ITEM = ("level", "StudyInstanceUID", "SeriesInstanceUID", "state", "expected", "stored", "missing", "error")
 
 Uids = Annotated[list[str] | None, typer.Option(help="UIDs, parted by commas or given repeatedly.")]
 
@@ -34,12 +37,19 @@ def retrieve(
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:
-            print_json(job.to_json())
+            print_json(_told(job))
         return
     status = follow(job)
     if form is Format.JSON:
-        print_json(job.to_json())
+        print_json(_told(job))
     exit_for(status)
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """Return what other programs may rely on; ``qrkit jobs show`` tells more."""
+    told = job.to_json()
+    items = [{name: item[name] for name in _OF_ITEM} for item in told["items"]]
+    return {name: told[name] for name in _OF_JOB} | {"items": items}
 
 
 def _queued(

@@ -34,9 +34,7 @@ def serve(
 def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> None:
     settings = workspace.settings
     if not background:
-        say(
-            f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {settings.port}."
-        )
+        say(f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {settings.port}.")
     while True:
         worker = workspace.worker(needs_scp=not background)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -149,7 +149,7 @@ def associate(
     stream = Stream(_connect(node, peer), peer=peer, patience=node.timeouts.association)
     stream.on_wait = on_wait
     try:
-        stream.send(_request_pdu(node, proposals, calling))
+        stream.send(request_pdu(node, proposals, calling))
         kind, body = stream.read_pdu()
         if kind != pdus.A_ASSOCIATE_AC:
             raise _not_accepted(kind, body, peer=peer, node=node, calling=calling)
@@ -199,7 +199,8 @@ def _connect(node: Node, peer: str) -> socket.socket:
         ) from error
 
 
-def _request_pdu(node: Node, proposals: Sequence[Proposal], calling: str) -> bytes:
+def request_pdu(node: Node, proposals: Sequence[Proposal], calling: str) -> bytes:
+    """Return A-ASSOCIATE-RQ (PS3.8 9.3.2) with these proposals; their context IDs are 1, 3, 5 and so on."""
     from pynetdicom.pdu import A_ASSOCIATE_RQ
     from pynetdicom.pdu_primitives import A_ASSOCIATE
     from pynetdicom.presentation import build_context

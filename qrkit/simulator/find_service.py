@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING
 
 from qrkit.simulator.answers import CHARSET_VR, data_set_bytes, value_bytes
 from qrkit.simulator.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, UNIQUE_KEY, Level, Match
-from qrkit.simulator.query import (
-    IdentifierError,
-    Query,
-    check_unique_keys,
-    decode_identifier,
-    find_matches,
-    read_query,
-)
+from qrkit.simulator.identifier import IdentifierError, Query, check_unique_keys, read_query
 from qrkit.simulator.quirks import Quirks
+from qrkit.simulator.search import find_matches
 from qrkit.simulator.site import Cancellation, Recorder, RequestCancelledError, Site
 from qrkit.simulator.wire import C_FIND_RSP, NO_DATA_SET, AssociationEndedError, Message, encode_command
 
@@ -55,7 +49,7 @@ def checked_query(raw: bytes, context: Context, association: Association, quirks
     IdentifierError
         They do not: status 0xA900 (PS3.4 C.4.1.1.4).
     """
-    query = read_query(decode_identifier(raw, context.transfer_syntax))
+    query = read_query(raw, context.transfer_syntax)
     top, bottom = LEVELS_OF_MODEL[context.abstract_syntax.rpartition(".")[0]]
     if not top <= query.level <= bottom:
         raise IdentifierError(f"the information model has no {query.level.name} level")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from qrkit.simulator.answers import data_set_bytes
 from qrkit.simulator.attributes import UNIQUE_KEY
 from qrkit.simulator.find_service import CANCELLED, IDENTIFIER_DOES_NOT_MATCH, PENDING, SUCCESS, checked_query
-from qrkit.simulator.query import IdentifierError, Query, find_matches
+from qrkit.simulator.identifier import IdentifierError, Query
 from qrkit.simulator.quirks import Quirks
+from qrkit.simulator.search import find_matches
 from qrkit.simulator.selected import Item, as_items, never_ending_items, unasked_items
 from qrkit.simulator.site import Cancellation, Recorder
 from qrkit.simulator.store_user import GetSender, MoveSender

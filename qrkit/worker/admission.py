@@ -84,18 +84,22 @@ class ActiveItem:
         """Note that something came just now."""
         self._last_arrival = time.monotonic()
 
-    def wait_for_late_objects(self, patience: float, should_stop: Callable[[], bool]) -> None:
+    def wait_for_late_objects(
+        self, has_come: Callable[[], bool], patience: float, should_stop: Callable[[], bool]
+    ) -> None:
         """Wait while objects still come: some nodes end C-MOVE before they arrive (PS3.4 C.4.2.3.1 forbids it).
 
         Parameters
         ----------
+        has_come
+            Whether no more are expected; asked again with each arrival.
         patience
             Seconds since the last arrival after which no more are expected.
         should_stop
             Asked four times a second; True gives up at once.
         """
         with self._arrived:
-            while self.missing and not should_stop():
+            while not (has_come() or should_stop()):
                 left = self._last_arrival + patience - time.monotonic()
                 if left <= 0:
                     return

@@ -6,6 +6,7 @@ a bounded queue, so that a slow database slows the sender down and never grows o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from qrkit.store.index import index_row
 from qrkit.store.instances import InstanceRow
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.backlog import Backlog
+
+logger = logging.getLogger(__name__)
 
 NOT_AUTHORISED = 0x0124
 
@@ -87,12 +90,13 @@ class Arrivals:
         self._backlog.put((stored, origin))
 
     def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
-        self._add_rows(
-            [
-                index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id)
-                for stored, origin in batch
-            ]
-        )
+        rows = []
+        for stored, origin in batch:
+            try:
+                rows.append(index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id))
+            except OSError as error:  # somebody took the file away; the others are listed all the same
+                logger.warning("SOP Instance %s cannot be listed: %s", stored.header.SOPInstanceUID, error.strerror)
+        self._add_rows(rows)
 
 
 class _ItemReceiver:

@@ -123,9 +123,10 @@ class Batch:
         ) as association:
             for work in works:
                 try:
-                    work.objects = list_objects(
+                    listing = list_objects(
                         association, self._node, work.active.item.request, should_stop=self._watch.should_stop
                     )
+                    work.objects, work.silent_series = listing.objects, listing.silent_series
                 except errors.StatusError as error:
                     work.notes.append(f"What to expect could not be asked: {error}")
                 self._watch.on_progress(work.active)
@@ -175,9 +176,10 @@ class Batch:
             on_progress=lambda _: self._watch.on_progress(work.active),
             should_stop=lambda: self._watch.should_stop() or work.active.is_runaway,
         )
+        work.begin_try()
         try:
             for identifier in self._identifiers(work):
-                work.counted = self._destination.fetch(method, retrieval, identifier, work.active)
+                work.count(self._destination.fetch(method, retrieval, identifier, work.active))
             work.error = None
         except errors.Cancelled as stop:
             if not work.active.is_runaway:
@@ -202,7 +204,7 @@ class Batch:
     def _identifiers(self, work: Work) -> Iterator[Dataset]:
         """Give the Identifiers that ask for what is missing: as a whole where nothing is there, else by image."""
         request = work.active.item.request
-        if work.active.missing and (work.active.stored or request.level == "IMAGE"):
+        if request.level == "IMAGE" or (work.active.stored and work.is_told):
             yield from self._by_image(work)
             return
         identifier = unique_keys(self._node, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from qrkit.worker.admission import ActiveItem
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.expected import list_objects
 from qrkit.worker.held import Held
+
+logger = logging.getLogger(__name__)
 
 
 class Destination(Protocol):
@@ -76,16 +79,34 @@ class WorkspaceDestination:
         if error is not None:
             raise error
         active.move_message_id = retrieval.message_id_to_come
-        return retrieval.move(identifier, self._move_destination)
+        before = active.received
+        counted = retrieval.move(identifier, self._move_destination)
+        wanted = _wanted(identifier, active)
+        active.wait_for_late_objects(
+            lambda: _has_come(active, active.received - before, counted.completed, wanted),
+            self._node.timeouts.inactivity,
+            self._should_stop,
+        )
+        return counted
 
     def settle(self, active: ActiveItem, counted: Suboperations) -> None:
-        """Wait for objects that come after the final response, and for the rows of those that came."""
-        if active.move_message_id and counted.completed:
-            # a node that reports fewer objects than we expect will not send the others later
-            if active.received < counted.completed:
-                active.wait_for_late_objects(self._node.timeouts.inactivity, self._should_stop)
-            active.move_message_id = 0
+        """Return when the rows of all that came are written."""
+        del counted
+        active.move_message_id = 0
         self._arrivals.drain()
+
+
+def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:
+    """Return the SOP Instances that a request should bring; empty where nobody could say."""
+    asked = identifier.get("SOPInstanceUID") or ()
+    return frozenset([asked] if isinstance(asked, str) else asked) or active.expected or frozenset()
+
+
+def _has_come(active: ActiveItem, received: int, completed: int | None, wanted: frozenset[str]) -> bool:
+    """Whether no more will come: all is here, or as many as the node counted, which it will not exceed later."""
+    if wanted and wanted <= active.stored:
+        return True
+    return completed is not None and received >= completed
 
 
 class StoreNodeDestination:
@@ -116,17 +137,21 @@ class StoreNodeDestination:
     def settle(self, active: ActiveItem, counted: Suboperations) -> None:
         """Count what is at the store node."""
         expected = active.expected or frozenset()
-        if self._target.can_find:
-            found = self._found(active.item.request)
+        try:
+            found = self._found(active.item.request) if self._target.can_find else set()
+        except errors.NodeError as error:  # then the counters tell
+            logger.warning("What %s holds could not be asked: %s", self._target.name, error)
+            found = set()
+        if found:
             active.stored |= found & expected if expected else found
         elif expected and (counted.completed or 0) >= len(expected) and not counted.failed:
             active.stored |= expected
         else:
             active.untold = counted.completed or 0
-        active.received = counted.completed or len(active.stored)
+        active.received = max(active.received, counted.completed or 0, len(active.stored))
 
     def _found(self, request: RetrieveRequest) -> set[str]:
         with associate(
             self._target, find_proposals(self._target), calling_ae_title=self._calling_ae_title
         ) as association:
-            return {item.SOPInstanceUID for item in list_objects(association, self._target, request)}
+            return {item.SOPInstanceUID for item in list_objects(association, self._target, request).objects}

@@ -25,9 +25,23 @@ class ExpectedObject:
     SOPClassUID: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a node says it has.
+
+    Attributes
+    ----------
+    silent_series
+        How many series it names without any object in them, or without a UID to ask by.
+    """
+
+    objects: tuple[ExpectedObject, ...] = ()
+    silent_series: int = 0
+
+
 def list_objects(
     association: Association, node: Node, request: RetrieveRequest, *, should_stop: Callable[[], bool] | None = None
-) -> tuple[ExpectedObject, ...]:
+) -> Listing:
     """List the objects of a study, series or images at a node, one IMAGE query per series.
 
     Raises
@@ -41,14 +55,15 @@ def list_objects(
     """
     asker = _Asker(association, node, request, should_stop)
     if request.level == "STUDY":
-        found = asker.rows("SERIES", {}, ("SeriesInstanceUID",))
-        listed = tuple(dict.fromkeys(row["SeriesInstanceUID"] for row in found if row["SeriesInstanceUID"]))
+        named = [row["SeriesInstanceUID"] or "" for row in asker.rows("SERIES", {}, ("SeriesInstanceUID",))]
     else:
-        listed = (request.SeriesInstanceUID,)
-    objects = {item.SOPInstanceUID: item for series in listed for item in asker.objects(series)}
+        named = [request.SeriesInstanceUID]
+    by_series = {uid: tuple(asker.objects(uid)) if uid else () for uid in named}
+    objects = {item.SOPInstanceUID: item for items in by_series.values() for item in items}
     if request.level == "IMAGE":
-        return tuple(_wanted(objects, request))
-    return tuple(objects.values())
+        return Listing(objects=tuple(_wanted(objects, request)))
+    silent = sum(1 for items in by_series.values() if not items)
+    return Listing(objects=tuple(objects.values()), silent_series=silent)
 
 
 class _Asker:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from qrkit import errors
 from qrkit.dimse.contexts import COMMON_STORAGE
 from qrkit.dimse.retrieve import Suboperations
+from qrkit.dimse.status import PENDING
 from qrkit.job import ItemOutcome, ItemRow, JobState, outcome
 from qrkit.worker.admission import ActiveItem
 from qrkit.worker.expected import ExpectedObject
@@ -18,6 +20,7 @@ class Work:
     def __init__(self, item: ItemRow, node: str) -> None:
         self.active = ActiveItem(item, node=node)
         self.objects: tuple[ExpectedObject, ...] = ()
+        self.silent_series = 0
         self.counted = Suboperations()
         self.error: errors.QrkitError | None = None
         self.notes: list[str] = []
@@ -26,24 +29,40 @@ class Work:
     def is_open(self) -> bool:
         """Whether something is still to be fetched; where nobody can say what to expect, the counters tell."""
         active = self.active
-        if active.expected is not None:
+        if active.missing or self.is_told:
             return bool(active.missing)
         there = len(active.stored) or active.untold
-        return not there or bool(self.counted.failed) or there < (self.counted.completed or 0)
+        has_ended = self.counted.status != PENDING
+        return not (has_ended and there) or bool(self.counted.failed) or there < (self.counted.completed or 0)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is known of every object that it should come."""
+        return self.active.expected is not None and not self.silent_series
 
     @property
     def is_worth_another_try(self) -> bool:
         """Whether the last error may have gone by now; a try without an error that left something out, too."""
         return self.error is None or self.error.transient
 
+    def begin_try(self) -> None:
+        """Forget what the node counted before."""
+        self.counted = Suboperations()
+
+    def count(self, told: Suboperations) -> None:
+        """Add what the node counted for one of the requests of a try."""
+        before, self.counted = self.counted, told
+        if before.status != PENDING:
+            completed, failed = _sum(before.completed, told.completed), _sum(before.failed, told.failed)
+            self.counted = replace(told, completed=completed, failed=failed)
+
     def outcome(self, *, cancelled: bool) -> ItemOutcome:
         """Return what became of the item."""
         active = self.active
-        expected = None if active.expected is None else active.expected | active.stored
         error = self._explanation(cancelled=cancelled)
         return ItemOutcome(
             state=self._state(error, cancelled=cancelled),
-            expected=None if expected is None else len(expected),
+            expected=len(self._expected) if self._expected is not None else None,
             stored=len(active.stored) or active.untold,
             missing=active.missing,
             received=active.received,
@@ -56,11 +75,17 @@ class Work:
         if active.untold and not active.stored:  # only the counters tell what is at a store node
             unfinished = JobState.CANCELLED if cancelled else JobState.PARTIAL
             return unfinished if self.is_open else JobState.COMPLETE
-        expected = None if active.expected is None else sorted(active.expected | active.stored)
-        return outcome(expected=expected, stored=active.stored, error=error, cancelled=cancelled)
+        return outcome(expected=self._expected, stored=active.stored, error=error, cancelled=cancelled)
+
+    @property
+    def _expected(self) -> list[str] | None:
+        known = self.active.expected
+        return sorted(known | self.active.stored) if known is not None and self.is_told else None
 
     def _explanation(self, *, cancelled: bool) -> str:
         said = list(self.notes)
+        if self.silent_series:
+            said.append(f"The node lists no objects in {self.silent_series} series, so what came proves nothing.")
         if self.error is not None and self.is_open:
             said.append(str(self.error))
         elif self.is_open and not cancelled:
@@ -80,6 +105,10 @@ class Work:
         )
 
 
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
 def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
     """Return the SOP Classes of what is missing, most frequent first; the usual ones where a node did not say.
 
@@ -91,6 +120,6 @@ def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
             if item.SOPInstanceUID not in work.active.stored:
                 counts[item.SOPClassUID] = counts.get(item.SOPClassUID, 0) + 1
     known = sorted((uid for uid in counts if uid), key=lambda uid: -counts[uid])
-    if "" in counts or any(not work.objects for work in works):
+    if "" in counts or any(not work.objects or work.silent_series for work in works):
         return tuple(dict.fromkeys((*known, *COMMON_STORAGE)))
     return tuple(known)

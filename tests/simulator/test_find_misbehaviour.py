@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from pydicom import config
 from pydicom.dataset import Dataset
 
 from qrkit.simulator import Quirks, Simulator
@@ -181,7 +182,9 @@ def test_the_stated_character_set_can_be_wrong(pacs: Simulator) -> None:
     assert any("ü" in name.decode("utf-8") or "山" in name.decode("utf-8") for name in raw)
 
 
-def test_uids_can_be_invalid(pacs: Simulator, study: Study) -> None:
+def test_uids_can_be_invalid(pacs: Simulator, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
+    monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
     pacs.quirks = Quirks(invalid_uid=True)
     with association(pacs, [FIND]) as opened:
         keys = identifier("SERIES", StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID="")

@@ -4,21 +4,28 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
+from pynetdicom import build_context
 
 from qrkit.simulator import Quirks, Simulator
+from qrkit.simulator.association import Association, request_association
+from qrkit.simulator.encoding import encode
 from qrkit.simulator.facts import Kind, Study
 from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.wire import C_FIND_RQ, C_MOVE_RQ
 from tests.peers.waiting import free_port, wait_until
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.made import made
 from tests.simulator.scu import (
     EXPLICIT_VR,
+    FIND,
     IMPLICIT_VR,
     MOVE,
     STORAGE,
@@ -26,11 +33,11 @@ from tests.simulator.scu import (
     echo,
     find,
     get,
-    identifier,
     move,
 )
 
 RLE = "1.2.840.10008.1.2.5"
+VERIFICATION = "1.2.840.10008.1.1"
 
 
 def objects_of(hospital: GeneratedHospital, study: Study, transfer_syntax: str = EXPLICIT_VR) -> list[Dataset]:
@@ -166,16 +173,44 @@ def test_many_clients_are_served_at_once(hospital: GeneratedHospital, start_simu
     assert len(node.received) == sum(study.NumberOfStudyRelatedInstances for study in studies)
 
 
+@contextmanager
+def connected(pacs: Simulator, sop_class: str) -> Iterator[Association]:
+    """An association of the simulator's own making: pynetdicom waits long for a peer that has gone."""
+    context = build_context(sop_class)
+    context.context_id = 1
+    titles = ("TESTSCU", pacs.ae_title)
+    opened, sock = request_association((pacs.host, pacs.port), titles, [context], timeout=10)
+    with sock:
+        yield opened
+
+
 def test_no_thread_is_left_when_it_has_stopped(hospital: GeneratedHospital) -> None:
     before = set(threading.enumerate())
-    pacs = Simulator(hospital, quirks=Quirks(find_hang=True))
+    pacs = Simulator(hospital)
     pacs.start()
     idle = socket.create_connection((pacs.host, pacs.port))
-    assert echo(pacs) == 0x0000
-    with association(pacs, ["1.2.840.10008.1.1"]):
+    with connected(pacs, VERIFICATION):
+        assert pacs.open_associations == 1
         pacs.stop()
     idle.close()
+    assert pacs.open_associations == 0
     assert not {thread for thread in set(threading.enumerate()) - before if thread.name.startswith("simulator")}
+
+
+def test_a_client_that_hangs_does_not_keep_it_from_stopping(hospital: GeneratedHospital) -> None:
+    with Simulator(hospital, quirks=Quirks(find_hang=True)) as pacs, connected(pacs, FIND) as opened:
+        elements: dict[str, int | str] = {
+            "AffectedSOPClassUID": FIND,
+            "CommandField": C_FIND_RQ,
+            "MessageID": 1,
+            "Priority": 0,
+            "CommandDataSetType": 1,
+        }
+        keys = encode({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""}, (), EXPLICIT_VR)
+        opened.send(1, elements, keys)
+        opened.flush()
+        pacs.stop()
+        assert pacs.open_associations == 0
 
 
 def test_it_can_be_started_again_on_the_same_port(hospital: GeneratedHospital) -> None:
@@ -190,11 +225,21 @@ def test_it_can_be_started_again_on_the_same_port(hospital: GeneratedHospital) -
 
 def test_it_stops_in_the_middle_of_a_move_that_never_ends(hospital: GeneratedHospital) -> None:
     with Simulator(ae_title="STORE") as store:
-        pacs = Simulator(hospital, quirks=Quirks(runaway=True), destinations={"STORE": (store.host, store.port)})
-        with pacs, association(pacs, [MOVE]) as opened:
-            keys = identifier("STUDY", StudyInstanceUID=hospital.study(8).StudyInstanceUID)
-            responses = opened.send_c_move(keys, "STORE", MOVE)
-            next(responses)
+        known = {"STORE": (store.host, store.port)}
+        pacs = Simulator(hospital, quirks=Quirks(runaway=True, no_pending=True), destinations=known)
+        with pacs, connected(pacs, MOVE) as opened:
+            elements: dict[str, int | str] = {
+                "AffectedSOPClassUID": MOVE,
+                "CommandField": C_MOVE_RQ,
+                "MessageID": 1,
+                "Priority": 0,
+                "MoveDestination": "STORE",
+                "CommandDataSetType": 1,
+            }
+            uid = hospital.study(8).StudyInstanceUID
+            keys = encode({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid}, (), EXPLICIT_VR)
+            opened.send(1, elements, keys)
+            opened.flush()
             wait_until(lambda: len(store.received) > 20)
             pacs.stop()
             assert pacs.open_associations == 0

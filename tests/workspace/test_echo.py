@@ -50,9 +50,7 @@ FAILURES = {
 
 
 @pytest.fixture
-def failing(
-    workspace: Workspace, start_simulator: StartSimulator, silent_port: int, mute_port: int
-) -> Workspace:
+def failing(workspace: Workspace, start_simulator: StartSimulator, silent_port: int, mute_port: int) -> Workspace:
     """A workspace with one good node, and one for each way to fail."""
     quirks = {
         "stranger": Quirks(reject="calling-aet"),
@@ -84,7 +82,9 @@ def test_each_failure_has_its_own_kind_and_advice_in_its_own_row(failing: Worksp
     assert not failed["error"].str.contains("\n").any()
 
 
-def test_nodes_are_asked_at_once_and_not_one_after_the_other(workspace: Workspace, start_simulator: StartSimulator) -> None:
+def test_nodes_are_asked_at_once_and_not_one_after_the_other(
+    workspace: Workspace, start_simulator: StartSimulator
+) -> None:
     slow = start_simulator(quirks=Quirks(delay_association=0.5))
     for number in range(8):
         link(workspace, slow, f"slow{number}")

@@ -134,10 +134,12 @@ def test_descriptions_and_stations_are_filtered_here_and_the_filter_says_so(link
     frame = linked.workspace.find("pacs", description_include="ct,mr", description_exclude="IMPORTED")
     wanted = expected(
         linked,
-        lambda study: not study.StudyDescription
-        or (
-            any(term in study.StudyDescription.lower() for term in ("ct", "mr"))
-            and "imported" not in study.StudyDescription.lower()
+        lambda study: (
+            not study.StudyDescription
+            or (
+                any(term in study.StudyDescription.lower() for term in ("ct", "mr"))
+                and "imported" not in study.StudyDescription.lower()
+            )
         ),
     )
     assert keys(frame) == wanted

@@ -66,7 +66,12 @@ def test_the_history_says_who_asked_when_what_how_long_and_how_many(linked: Link
 
 
 def test_an_unknown_query_is_not_found(workspace: Workspace) -> None:
-    for action in (workspace.queries.show, workspace.queries.read, workspace.queries.rerun, workspace.queries.read_page):
+    for action in (
+        workspace.queries.show,
+        workspace.queries.read,
+        workspace.queries.rerun,
+        workspace.queries.read_page,
+    ):
         with pytest.raises(NotFound, match="nonsense"):
             action("nonsense")
 

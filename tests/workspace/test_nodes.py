@@ -13,7 +13,9 @@ from tests.workspace.opened import Linked, OpenWorkspace
 PACS = {"host": "10.1.2.3", "port": 104, "ae_title": "MAINPACS"}
 
 
-def test_a_node_is_added_and_read_again_by_another_process(workspace: Workspace, open_workspace: OpenWorkspace) -> None:
+def test_a_node_is_added_and_read_again_by_another_process(
+    workspace: Workspace, open_workspace: OpenWorkspace
+) -> None:
     added = workspace.nodes.add("pacs", **PACS, information_model="patient-root", timeouts={"connect": 3})
     again = open_workspace().nodes["pacs"]
     assert again == added

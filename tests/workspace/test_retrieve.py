@@ -74,7 +74,9 @@ def test_series_rows_and_image_rows_bring_just_these(linked: Linked, method: str
     with worker_in_thread(linked.workspace):
         of_series = linked.workspace.retrieve(first, method=method).wait(timeout=LIMIT)
         assert of_series.state is JobState.COMPLETE
-        expected = set(images.loc[images["SeriesInstanceUID"] == first["SeriesInstanceUID"].iloc[0], "SOPInstanceUID"])
+        expected = set(
+            images.loc[images["SeriesInstanceUID"] == first["SeriesInstanceUID"].iloc[0], "SOPInstanceUID"]
+        )
         assert files_of(linked.workspace) == expected
         assert linked.workspace.retrieve(chosen, method=method).wait(timeout=LIMIT).state is JobState.COMPLETE
     assert files_of(linked.workspace) == expected | set(chosen["SOPInstanceUID"])

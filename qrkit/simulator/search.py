@@ -1,114 +1,21 @@
-"""A C-FIND Identifier as a frozen query, and the matches it has in a hospital (PS3.4 C.2.2, C.4.1)."""
+"""What in a hospital matches a query (PS3.4 C.4.1.2, C.4.1.3)."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from pydicom.datadict import keyword_for_tag
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
-
-from qrkit.simulator.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, UNIQUE_KEY, Level, Match
+from qrkit.simulator.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, Level, Match
 from qrkit.simulator.matching import datetime_range_matcher, is_wildcard, key_matcher, matches_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pydicom.dataelem import DataElement
-
     from qrkit.simulator.facts import Hospital, Series, Study
+    from qrkit.simulator.identifier import Key, Query
     from qrkit.simulator.quirks import Quirks
-
-_IMPLICIT_VR = "1.2.840.10008.1.2"
-
-
-class IdentifierError(ValueError):
-    """The Identifier does not fit the SOP class: status 0xA900 (PS3.4 C.4.1.1.4)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One element of an Identifier."""
-
-    tag: int
-    keyword: str
-    vr: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What an Identifier asks: the level, all keys, and how dates and times combine."""
-
-    level: Level
-    keys: tuple[Key, ...]
-    combine_date_and_time: bool = False
-
-    def values(self, keyword: str) -> tuple[str, ...]:
-        """Return the values asked for; empty where the key is missing or universal."""
-        for key in self.keys:
-            if key.keyword == keyword:
-                return key.values
-        return ()
-
-    @property
-    def matching_keywords(self) -> tuple[str, ...]:
-        """Keywords of the keys that have a value."""
-        return tuple(key.keyword for key in self.keys if key.values)
-
-    def without(self, keywords: Iterable[str]) -> Query:
-        """Return the same query with these keys returned but not matched."""
-        ignored = set(keywords)
-        keys = tuple(replace(key, values=()) if key.keyword in ignored else key for key in self.keys)
-        return replace(self, keys=keys)
-
-
-def decode_identifier(raw: bytes, transfer_syntax: str) -> Dataset:
-    """Return the Identifier of a request as a data set."""
-    return read_dataset(BytesIO(raw), transfer_syntax == _IMPLICIT_VR, True)
-
-
-def read_query(identifier: Dataset) -> Query:
-    """Return the query an Identifier holds.
-
-    Raises
-    ------
-    IdentifierError
-        QueryRetrieveLevel is missing or unknown.
-    """
-    name = str(identifier.get("QueryRetrieveLevel", "")).strip()
-    if name not in Level.__members__:
-        raise IdentifierError(f"QueryRetrieveLevel {name!r} is none of PATIENT, STUDY, SERIES, IMAGE")
-    keys = tuple(
-        Key(int(element.tag), keyword_for_tag(element.tag), element.VR, _texts(element))
-        for element in identifier
-        if element.keyword not in {"QueryRetrieveLevel", "SpecificCharacterSet"}
-    )
-    return Query(level=Level[name], keys=keys)
-
-
-def _texts(element: DataElement) -> tuple[str, ...]:
-    if element.VR == "SQ" or element.value is None:
-        return ()
-    values = element.value if element.VM > 1 else [element.value]
-    return tuple(text for text in (str(value).strip() for value in values) if text)
-
-
-def check_unique_keys(query: Query, root: Level) -> None:
-    """Refuse a query that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
-
-    Parameters
-    ----------
-    root
-        The top level of the information model.
-    """
-    for level in Level:
-        if root <= level < query.level and not query.values(UNIQUE_KEY[level]):
-            raise IdentifierError(f"{UNIQUE_KEY[level]} is missing, and relational queries are not supported")
 
 
 def find_matches(

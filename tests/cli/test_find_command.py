@@ -1,0 +1,177 @@
+"""``qrkit find``, ``qrkit queries``, ``qrkit sql`` and ``qrkit instances``: tables that come out."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from qrkit.cli.columns import columns_that_fit
+from qrkit.simulator import Quirks
+from tests.cli.commands import Here
+from tests.workspace.opened import Linked, all_studies
+
+DAY = "2026-06-30"
+
+
+def test_json_is_the_rows_with_dates_in_iso_and_words_go_to_stderr(hospital_here: Here, linked: Linked) -> None:
+    ran = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    assert ran.status == 0
+    studies = {one.StudyInstanceUID: one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"}
+    assert {row["StudyInstanceUID"] for row in ran.json} == set(studies)
+    for row in ran.json:
+        study = studies[row["StudyInstanceUID"]]
+        assert row["StudyDate"] == DAY
+        assert row["StudyTime"].replace(":", "") == study.StudyTime
+        assert row["PatientName"] == study.patient.PatientName
+        assert row["NumberOfStudyRelatedInstances"] == study.NumberOfStudyRelatedInstances
+        assert row["AccessionNumber"] == (study.AccessionNumber or None)
+    assert f"{len(studies)} rows from pacs, 1 requests; kept as query" in ran.err
+
+
+def test_csv_and_parquet_have_the_same_rows(hospital_here: Here, tmp_path: Path) -> None:
+    csv = hospital_here("find", "pacs", "--date", DAY, "--format", "csv")
+    by_csv = pd.read_csv(io.StringIO(csv.out), dtype="str")
+    file = tmp_path / "found.parquet"
+    ran = hospital_here("find", "pacs", "--date", DAY, "--format", "parquet", "--output", str(file))
+    assert (ran.status, ran.out) == (0, "")
+    by_parquet = pd.read_parquet(file)
+    assert by_csv["StudyInstanceUID"].tolist() == by_parquet["StudyInstanceUID"].tolist()
+    assert by_csv["StudyDate"].tolist() == [DAY] * len(by_csv)
+    again = hospital_here("find", "pacs", "--date", DAY, "--format", "csv", "-o", str(tmp_path / "no" / "folder"))
+    assert again.status == 2
+    assert "cannot be written" in again.err
+
+
+def test_all_filters_reach_the_query(hospital_here: Here, linked: Linked) -> None:
+    ran = hospital_here(
+        *("find", "pacs", "--level", "series", "--from", "2026-06-20", "--until", "2026-06-30"),
+        *("--modality", "CT,MR", "--patient-id", "Q1*", "--key", "PatientSex=F", "--return-key", "PatientAge"),
+        *("--description-include", "ct,mr", "--description-exclude", "imported", "--blank", "drop"),
+        *("--station-exclude", "vct", "--station-level", "series", "--format", "json"),
+    )
+    assert ran.status == 0, ran.err
+    wanted = {
+        series.SeriesInstanceUID
+        for study in all_studies(linked.hospital)
+        for series in study.series
+        if study.patient.PatientSex == "F"
+        and study.StudyDate >= "20260620"
+        and series.Modality in ("CT", "MR")
+        and any(term in study.StudyDescription.lower() for term in ("ct", "mr"))
+        and "imported" not in study.StudyDescription.lower()
+        and "vct" not in series.station.StationName.lower()
+    }
+    assert wanted
+    assert {row["SeriesInstanceUID"] for row in ran.json} == wanted
+    assert "Local filter, description exclude:" in ran.err
+
+
+def test_several_uids_and_a_time_window_can_be_given(hospital_here: Here, linked: Linked) -> None:
+    some = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:2]]
+    found = hospital_here("find", "pacs", "--study-uid", ",".join(some), "--format", "json").json
+    assert sorted(row["StudyInstanceUID"] for row in found) == sorted(some)
+    window = ("--time-from", "0800", "--time-until", "1200")
+    assert hospital_here("find", "pacs", "--date", DAY, *window).status == 0
+    assert hospital_here("find", "pacs", *window).status == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--date", "yesteryear"),
+        ("--level", "object"),
+        ("--key", "PatientSecks=F"),
+        ("--key", "PatientSex"),
+        ("--modality", "C*"),
+        ("--blank", "maybe"),
+    ],
+)
+def test_a_wrong_filter_is_status_2_in_one_line_and_nothing_is_sent(
+    hospital_here: Here, linked: Linked, wrong: tuple[str, str]
+) -> None:
+    ran = hospital_here("find", "pacs", *wrong)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("qrkit: ")
+    assert len(ran.err.splitlines()) == 1
+    assert linked.pacs.requests == []
+
+
+def test_a_failure_of_the_node_is_status_1_and_an_answer_that_may_be_cut_off_status_3(
+    hospital_here: Here, linked: Linked
+) -> None:
+    linked.pacs.quirks = Quirks(find_status=0xC001, find_comment="broken")
+    failed = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    assert (failed.status, failed.out) == (1, "")
+    assert "0xC001" in failed.err
+    assert len(failed.err.splitlines()) == 1
+    linked.pacs.quirks = Quirks(cap=100)
+    capped = hospital_here("find", "pacs", "--until", DAY, "--format", "json")
+    assert capped.status == 3
+    assert len(capped.json) == 100
+    assert "Not proven complete" in capped.err
+
+
+def test_a_table_of_eighty_columns_breaks_no_word(hospital_here: Here) -> None:
+    for level in ("patient", "study", "series", "image"):
+        what = ("--patient-id", "Q10000*") if level == "patient" else ("--date", DAY)
+        ran = hospital_here("find", "pacs", "--level", level, *what)
+        lines = ran.out.splitlines()
+        assert max(map(len, lines)) <= 80
+        header = lines[1].split()
+        assert len(header) >= 4, header
+        shown = hospital_here("queries", "list", "--format", "json").json[0]["query_id"]
+        columns = hospital_here("queries", "show", shown, "--format", "json").json[0]
+        assert set(header) <= set(columns)
+        hidden = [line for line in ran.err.splitlines() if line.startswith("Columns that do not fit here:")]
+        assert hidden or level == "patient"
+
+
+def test_what_fits_is_chosen_by_use_and_shown_in_order() -> None:
+    cells = {
+        "StudyInstanceUID": ["1.2.840.113619.2.55.3.604688119.969.1268071029.320"],
+        "PatientName": ["Doe^Jane"],
+        "StudyDate": ["2026-01-31"],
+        "StudyDescription": ["CT CHEST"],
+    }
+    assert columns_that_fit(cells, 20) == ("StudyDate",)
+    assert columns_that_fit(cells, 80) == ("PatientName", "StudyDate", "StudyDescription")
+    assert columns_that_fit(cells, 200) == tuple(cells)
+    assert columns_that_fit(cells, 1) == ("StudyDate",)
+    assert columns_that_fit({}, 80) == ()
+
+
+def test_the_history_is_listed_shown_by_page_asked_again_and_compared(hospital_here: Here) -> None:
+    first = hospital_here("find", "pacs", "--date", DAY, "--format", "json").json
+    (listed,) = hospital_here("queries", "list", "--format", "json").json
+    query = listed["query_id"]
+    assert (listed["node"], listed["row_count"], listed["complete"]) == ("pacs", len(first), True)
+    assert hospital_here("queries", "show", query, "--format", "json").json == first
+    page = hospital_here("queries", "show", query, "--page", "2", "--rows", "3", "--format", "json")
+    assert page.json == first[3:6]
+    assert "Page 2 of" in page.err
+    about = hospital_here("queries", "show", query, "--about").json
+    assert about["request"]["dates"] == [DAY, DAY]
+    again = hospital_here("queries", "rerun", query, "--format", "json")
+    assert again.json == first
+    other = hospital_here("queries", "list", "--format", "json").json[0]["query_id"]
+    assert hospital_here("queries", "diff", query, other, "--format", "json").json == []
+    assert hospital_here("queries", "show", "nonsense").status == 1
+
+
+def test_sql_and_instances_come_out_in_every_format(hospital_here: Here) -> None:
+    hospital_here("find", "pacs", "--date", DAY)
+    counted = hospital_here("sql", "SELECT count(*) AS n FROM studies", "--format", "json")
+    assert counted.json[0]["n"] > 0
+    assert hospital_here("sql", "SELECT 1 AS one, NULL AS none", "--format", "csv").out == "one,none\n1,\n"
+    wrong = hospital_here("sql", "SELECT nothing FROM nowhere")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert len(wrong.err.splitlines()) == 1
+    assert hospital_here("instances", "list", "--format", "json").json == []
+    assert "0 files in" in hospital_here("instances", "list").err
+
+
+def test_nothing_found_is_an_empty_table_and_no_error(hospital_here: Here) -> None:
+    ran = hospital_here("find", "pacs", "--patient-id", "NOBODY", "--format", "json")
+    assert (ran.status, ran.json) == (0, [])
+    assert hospital_here("find", "pacs", "--patient-id", "NOBODY").status == 0
