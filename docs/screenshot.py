@@ -248,7 +248,8 @@ def _photograph(lab: Lab, chromium: str, picture: Path) -> list[str]:
 
 def _run_all(page: Page) -> None:
     """Choose Run All Cells from the menu, once the kernel listens."""
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    # The indicator in the toolbar says idle before there is a kernel; what is run then never runs.
+    page.get_by_text(re.compile(r"^Python 3 .*\| Idle$")).first.wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 

@@ -41,7 +41,7 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
     figure = go.Figure(bars)
     figure.update_layout(
         barmode="stack",
-        title=f"{len(studies)} studies per day and modality",
+        title=_title(int(counts.to_numpy().sum()), int(studies["StudyDate"].isna().sum())),
         xaxis_title="StudyDate",
         yaxis_title="Studies",
         legend_title="Modality",
@@ -49,6 +49,10 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
         bargap=0.15,
     )
     return figure
+
+
+def _title(shown: int, undated: int) -> str:
+    return f"{shown} studies per day and modality" + (f"; {undated} without StudyDate" if undated else "")
 
 
 def modality_label(modalities_in_study: object) -> str:

@@ -190,7 +190,7 @@ def test_uids_can_be_invalid(pacs: Simulator, study: Study, monkeypatch: pytest.
         keys = identifier("SERIES", StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID="")
         answers = [answer for _, answer in opened.send_c_find(keys, FIND) if answer]
     assert answers
-    raw = [answer.get_item("SeriesInstanceUID").value.rstrip(b"\0").decode() for answer in answers]
+    raw = [str(answer.SeriesInstanceUID) for answer in answers]
     assert all(uid.startswith("2.25.0") for uid in raw)
     again = find(pacs, "SERIES", StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID=raw[0])
     assert len(again.responses) == 2

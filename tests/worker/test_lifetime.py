@@ -153,10 +153,10 @@ def test_without_its_port_the_background_worker_goes_on_by_c_get_and_c_move_says
         assert str(settings.port) in failed.items[0].outcome.error
         by_get = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method="get")
         assert by_get.wait(timeout=LIMIT).state is JobState.COMPLETE
+        wait_until(lambda: not is_running(settings.workspace), 15, what="the background worker leaves")
+        in_foreground = linked.workspace.worker()
         with pytest.raises(PortInUse, match=str(settings.port)):
-            linked_worker = linked.workspace.worker()
-            wait_until(lambda: not is_running(settings.workspace), 15, what="the background worker leaves")
-            linked_worker.run(idle_exit=0)
+            in_foreground.run(idle_exit=0)
 
 
 def test_auto_falls_back_from_c_move_to_c_get_when_the_port_is_taken(linked: Linked) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,5 @@ def test_six_processes_at_once_make_no_error_and_lose_no_row(
 
     for told in seen:  # what was there once stays
         assert all(
-            before <= after
-            for one, next_one in zip(told, told[1:], strict=False)
-            for before, after in zip(one, next_one, strict=True)
+            before <= after for one, next_one in pairwise(told) for before, after in zip(one, next_one, strict=True)
         )

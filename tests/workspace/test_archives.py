@@ -1,6 +1,5 @@
 """Orthanc and DCMTK's dcmqrscp: the same answers as findscu, and the same bytes as were loaded."""
 
-from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 
@@ -35,11 +34,11 @@ def archive(request: pytest.FixtureRequest) -> Archive:
 
 
 @pytest.fixture
-def asking(open_workspace: OpenWorkspace, archive: Archive, station: PeerAddress) -> Iterator[Workspace]:
+def asking(open_workspace: OpenWorkspace, archive: Archive, station: PeerAddress) -> Workspace:
     """A workspace at the address to which the archives send, with the archive as its node `pacs`."""
     workspace = open_workspace(ae_title=station.ae_title, port=station.port)
     workspace.nodes.add("pacs", host=archive.host, port=archive.port, ae_title=archive.ae_title)
-    yield workspace
+    return workspace
 
 
 def text(value: object) -> str:

@@ -73,7 +73,7 @@ def test_each_failure_has_its_own_kind_and_advice_in_its_own_row(failing: Worksp
     assert len(answers) == len(FAILURES) + 1
     assert answers.loc["good", "ok"]
     assert answers.loc["good", "error"] == ""
-    assert 0 < answers.loc["good", "round_trip_ms"] < 5_000
+    assert answers["round_trip_ms"].dropna().between(0.001, 5_000).tolist() == [True]
     assert {name: answers.loc[name, "error_kind"] for name in FAILURES} == FAILURES
     failed = answers.loc[list(FAILURES)]
     assert not failed["ok"].any()

@@ -93,7 +93,7 @@ def test_an_unknown_node_is_named_with_what_there_is_to_do(workspace: Workspace)
 
 
 def test_export_and_import_carry_all_settings_to_another_workspace(workspace: Workspace, tmp_path: Path) -> None:
-    workspace.nodes.add("pacs", **PACS, description='Radiology "main" – Łódź', timeouts={"connect": 2.5})
+    workspace.nodes.add("pacs", **PACS, description='Radiology "main", Łódź', timeouts={"connect": 2.5})
     workspace.nodes.add("store", **{**PACS, "ae_title": "STORE"}, can_store=True, can_find=False, enabled=False)
     text = workspace.nodes.export(tmp_path / "nodes.toml")
     assert text == (tmp_path / "nodes.toml").read_text(encoding="utf-8")
