@@ -75,7 +75,7 @@ class Lab:
     token: str
 
     def page_of(self, notebook: str) -> str:
-        """Return the address of one notebook without side bars."""
+        """Return the address of one notebook, with nothing beside it."""
         return f"http://{_LOOPBACK}:{self.port}/doc/tree/{notebook}?token={self.token}"
 
 
@@ -103,7 +103,7 @@ class Guard:
             route.abort()
 
     def _web_socket(self, web_socket: WebSocket) -> None:
-        # Routed by Playwright, a web socket would lose its subprotocol, and JupyterLab its kernel.
+        # It has nowhere to go already, by the missing proxy; here it is noted.
         if not self._is_ours(web_socket.url):
             self.outside.append(web_socket.url)
 
@@ -264,9 +264,11 @@ def _scroll_to_chart(page: Page) -> None:
 
 
 def _wait_for_job(page: Page) -> None:
-    """Wait until the bar of the job has moved past its middle."""
+    """Wait until the bar of the job has moved past its middle, and see that the job still runs."""
     bar = page.get_by_role("progressbar", name="Retrieve from pacs")
     page.wait_for_function("bar => bar.position > 0.55", arg=bar.element_handle())
+    status = page.get_by_role("region", name="Retrieve from pacs").get_by_role("status")
+    expect(status, "the job was too quick for the picture").to_have_text("Running", timeout=1e3)
 
 
 def _wait_for_end(page: Page) -> None:

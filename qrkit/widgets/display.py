@@ -41,7 +41,7 @@ def show_while_waiting(job: Job, status: JobRow) -> None:
 
     shown = JobProgress.showing(job.job_id)
     for widget in shown:
-        widget.show(status)
+        widget.show(status, waiting=True)
     if not shown and not status.state.is_final:
         from IPython.display import display
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _PARTS = 1_000_000
+_WHILE_WAITING = "(A cell waits for this job: to cancel, interrupt the cell first.)"
 
 
 class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
@@ -78,20 +79,27 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         """Show the job as it is now; say whether anything more can happen."""
         more = False
         with self._telling("read"):
-            more = self.show(self._job.summary)
+            more = self.show(self._job.status)
         self.alert = self._told()
         return more
 
-    def show(self, job: JobRow) -> bool:
-        """Show a job as somebody else has just read it; say whether anything more can happen."""
+    def show(self, job: JobRow, *, waiting: bool = False) -> bool:
+        """Show a job as somebody else has just read it; say whether anything more can happen.
+
+        Parameters
+        ----------
+        waiting
+            Whether a cell waits for the job: what the browser sends is not heard then, so Cancel is not offered.
+        """
         view = self._view(job)
+        waiting = waiting and view.can_cancel
         with self.hold_sync():
             self.label = f"Retrieve from {job.node}"
             self.headline = view.headline
-            self.numbers = view.numbers
+            self.numbers = f"{view.numbers} {_WHILE_WAITING}".strip() if waiting else view.numbers
             self.fraction = view.fraction
             self.failures = list(view.failures)
-            self.can_cancel = view.can_cancel
+            self.can_cancel = view.can_cancel and not waiting
             self.alert = self._told()
         return not job.state.is_final
 

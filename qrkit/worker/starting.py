@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,7 +16,9 @@ from qrkit.settings import Settings
 
 LOG_FILE = "worker.log"
 
-_started: dict[Path, subprocess.Popen[bytes]] = {}
+_started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
+_BOOT = 10.0
+"""Seconds that a worker we have started may take until it holds the lock, before another one is started."""
 
 
 def lock_path(workspace: Path) -> Path:
@@ -44,10 +47,11 @@ def ensure_worker(settings: Settings) -> bool:
     WorkerError
         If it cannot be started.
     """
-    for workspace in [one for one, process in _started.items() if process.poll() is not None]:
+    for workspace in [one for one, (process, _) in _started.items() if process.poll() is not None]:
         del _started[workspace]
-    if settings.workspace in _started or is_running(settings.workspace):
-        return False  # one that was started a moment ago takes seconds until it holds the lock
+    _, since = _started.get(settings.workspace, (None, float("-inf")))
+    if time.monotonic() - since < _BOOT or is_running(settings.workspace):
+        return False
     command = [
         sys.executable,
         "-m",
@@ -74,7 +78,7 @@ def ensure_worker(settings: Settings) -> bool:
         raise WorkerError(
             f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
         ) from error
-    _started[settings.workspace] = process
+    _started[settings.workspace] = (process, time.monotonic())
     return True
 
 

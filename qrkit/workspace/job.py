@@ -14,6 +14,7 @@ from qrkit.store.jobs import JobTable
 
 _POLL = 0.2
 _WORKER_CHECK = 2.0
+_REST = 9.0  # a job of thousands of items takes long to read: at most a tenth of the time goes into looking
 
 _COLUMNS = ["job_id", "created", "user", "node", "destination", "state", "expected", "stored", "bytes", "error"]
 _ITEM_COLUMNS = [
@@ -54,12 +55,6 @@ class Job:
         return self._table.get(self.job_id)
 
     @property
-    def summary(self) -> JobRow:
-        """The job as it is now; with its items, which may be many, only when it has ended."""
-        job = self._table.get_summary(self.job_id)
-        return self.status if job.state.is_final else job
-
-    @property
     def state(self) -> JobState:
         """Where the job is now."""
         return self._table.get_summary(self.job_id).state
@@ -72,7 +67,7 @@ class Job:
         timeout
             Seconds; the job goes on when they are over.
         on_progress
-            Called five times a second with the job as `summary` gives it.
+            Called five times a second with the job as it is; less often where reading its items takes long.
 
         Raises
         ------
@@ -82,7 +77,9 @@ class Job:
         deadline = None if timeout is None else time.monotonic() + timeout
         check_worker = 0.0
         while True:
-            job = self.summary
+            looked = time.monotonic()
+            job = self.status
+            took = time.monotonic() - looked
             for tell in watchers:
                 tell(self, job)
             if on_progress is not None:
@@ -98,7 +95,7 @@ class Job:
             if job.state is not JobState.PAUSED and now >= check_worker:
                 self._ensure_worker()
                 check_worker = now + _WORKER_CHECK
-            time.sleep(_POLL)
+            time.sleep(max(_POLL, took * _REST))
 
     def cancel(self) -> None:
         """Ask for the job to end; what is under way ends within seconds, what has come stays."""

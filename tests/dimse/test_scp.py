@@ -1,6 +1,7 @@
 """Our Storage SCP with senders of all kinds: DCMTK, GDCM and pynetdicom."""
 
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,17 +72,10 @@ def test_storescu_sends_every_object_that_it_has_a_context_for(
 
 
 def test_pynetdicom_sends_every_object_byte_for_byte(
-    scp: StorageScp, memory: MemoryReceiver, samples: list[Path], monkeypatch: pytest.MonkeyPatch
+    scp: StorageScp, memory: MemoryReceiver, samples: list[Path]
 ) -> None:
-    monkeypatch.setattr("pynetdicom._config.STORE_SEND_CHUNKED_DATASET", True)  # as the files are, not encoded anew
-    sender = AE("MODALITY")
-    for path in samples:
-        dataset = dcmread(path)
-        sender.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-    association = sender.associate(LOOPBACK, scp.port)
-    assert association.is_established
-    assert [association.send_c_store(path).Status for path in samples] == [0] * len(samples)
-    association.release()
+    command = [sys.executable, "-m", "tests.dimse.pynetdicom_sender", str(scp.port), *map(str, samples)]
+    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[2])
     assert memory.objects() == loaded(samples)
 
 
