@@ -8,14 +8,17 @@ import pyarrow as pa
 
 from qrkit.tables import Level, unique_key
 
-ROW = {level: (unique_key(level),) for level in Level} | {Level.PATIENT: ("PatientID", "IssuerOfPatientID")}
-"""What tells the rows of a table apart."""
+ROW = {level: (unique_key(level),) for level in Level} | {
+    Level.PATIENT: ("PatientID", "IssuerOfPatientID"),
+    Level.STUDY: ("StudyInstanceUID", "PatientID"),
+}
+"""What tells the rows of a table apart. There are archives in which two patients share a study: both are shown."""
 
 
 def union(tables: Sequence[pa.Table], level: Level) -> pa.Table:
     """Return all rows, the first of each Unique Key; rows without one are all kept.
 
-    At PATIENT level a patient is a PatientID of an IssuerOfPatientID.
+    At PATIENT level a patient is a PatientID of an IssuerOfPatientID; a study of two patients has a row for each.
 
     >>> two = [pa.table({"StudyInstanceUID": ["1.2", None]}), pa.table({"StudyInstanceUID": ["1.2", "1.3", None]})]
     >>> union(two, Level.STUDY)["StudyInstanceUID"].to_pylist()

@@ -12,8 +12,14 @@ from qrkit.job import RetrieveRequest
 _LEVELS = (("SOPInstanceUID", "IMAGE"), ("SeriesInstanceUID", "SERIES"), ("StudyInstanceUID", "STUDY"))
 
 
-def requests_from_frame(frame: pd.DataFrame) -> tuple[RetrieveRequest, ...]:
+def requests_from_frame(frame: pd.DataFrame, *, with_patients: bool) -> tuple[RetrieveRequest, ...]:
     """Return one request per study or series of a table; images are asked for series by series.
+
+    Parameters
+    ----------
+    with_patients
+        Whether requests name their patient, as Patient Root wants it; under Study Root a study is asked for once,
+        even where two patients share it.
 
     Raises
     ------
@@ -29,7 +35,8 @@ def requests_from_frame(frame: pd.DataFrame) -> tuple[RetrieveRequest, ...]:
     ]
     if lacking:
         raise InputError(f"The table lacks {', '.join(lacking)}, which a {level} retrieve needs.")
-    rows = frame.astype("object").where(frame.notna(), "").to_dict("records")
+    chosen = frame if with_patients else frame.drop(columns="PatientID", errors="ignore")
+    rows = chosen.astype("object").where(chosen.notna(), "").to_dict("records")
     if level == "IMAGE":
         return _image_requests(rows)
     return tuple(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from qrkit.errors import InputError
 from qrkit.job import NewJob, RetrieveRequest
-from qrkit.node import Method, Node
+from qrkit.node import InformationModel, Method, Node
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store import duck
@@ -175,10 +175,12 @@ class Workspace:
             known = what.attrs.get("qrkit", {})
             source = source or str(known.get("query_id", ""))
             node = node or self._node_of_query(source)
-            what = requests_from_frame(what)
         if not node:
             raise InputError('Say which node to retrieve from: node="…".')
         asked = self._nodes.get(node)
+        if isinstance(what, pd.DataFrame):
+            with_patients = asked.information_model is not InformationModel.STUDY_ROOT
+            what = requests_from_frame(what, with_patients=with_patients)
         chosen = _method(method, asked, self._nodes.get(to) if to else None)
         job_id = self._jobs.create(
             NewJob(node=node, requests=tuple(what), method=chosen, destination=to, user=self.user, source=source)

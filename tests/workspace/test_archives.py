@@ -75,14 +75,11 @@ def walked(archive: Archive, level: str) -> list[Dataset]:
 @pytest.mark.parametrize("level", list(KEYS))
 def test_find_gives_the_rows_and_values_of_findscu(asking: Workspace, archive: Archive, level: str) -> None:
     frame = asking.find("pacs", level=level, date=ANY_DAY)
-    theirs: dict[str, list[list[str]]] = {}
-    for answer in walked(archive, level):
-        theirs.setdefault(element(answer, UNIQUE[level]), []).append([element(answer, key) for key in KEYS[level]])
+    theirs = [[element(answer, key) for key in KEYS[level]] for answer in walked(archive, level)]
     assert len(theirs) > 15
-    assert sorted(frame[UNIQUE[level]]) == sorted(theirs)
-    for row in frame.to_dict("records"):
-        # two patients share a study in the samples; a table of studies has it once
-        assert [text(row[key]) for key in KEYS[level]] in theirs[str(row[UNIQUE[level]])]
+    if level != "STUDY":  # two patients share a study in the samples, and below each findscu is told all of it
+        theirs = [list(row) for row in dict.fromkeys(map(tuple, theirs))]
+    assert sorted([text(row[key]) for key in KEYS[level]] for row in frame.to_dict("records")) == sorted(theirs)
     assert frame.attrs["qrkit"]["coverage"]["complete"]
 
 
