@@ -7,6 +7,7 @@ by the other method where the node has both.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ class Batch:
         except errors.Cancelled:
             raise
         except errors.NodeError as error:
+            if _is_out_of_reach(error):
+                raise
             for work in works:
                 if not work.objects:
                     work.notes.append(f"What to expect could not be asked: {error}")
@@ -153,7 +156,8 @@ class Batch:
             except errors.NodeError as error:
                 waiting[0].error = error
                 breaks = 0 if sum(work.active.received for work in works) > arrived else breaks + 1
-                if _no_association(error) or breaks == _MOST_BREAKS:
+                no_use = _is_out_of_reach(error) or isinstance(error, errors.NoContextAccepted)
+                if no_use or breaks == _MOST_BREAKS:
                     for work in waiting:
                         work.error = error
                     return
@@ -166,6 +170,8 @@ class Batch:
             while waiting:
                 self._fetch_one(association, waiting[0], method)
                 work = waiting.pop(0)
+                if waiting and self._node.pause:
+                    time.sleep(self._node.pause)
                 if not work.is_open:
                     self._done(work)
 
@@ -255,7 +261,7 @@ def _folder(study_instance_uid: str, series_instance_uid: str) -> str:
     return f"{study_instance_uid}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""
 
 
-def _no_association(error: errors.NodeError) -> bool:
+def _is_out_of_reach(error: errors.NodeError) -> bool:
     """Whether the node cannot be associated with at all, so that asking for the next item is no use."""
     return isinstance(
         error,
@@ -265,6 +271,5 @@ def _no_association(error: errors.NodeError) -> bool:
             errors.ConnectTimeout,
             errors.NetworkUnreachable,
             errors.AssociationRejected,
-            errors.NoContextAccepted,
         ),
     )
