@@ -73,3 +73,6 @@ class Receiver(Protocol):
         Refused
             With the status that the peer is told; its data set is read and thrown away.
         """
+
+    def ready(self) -> None:
+        """Get ready for the next object: the peer has its answer, and is busy with the next one itself."""

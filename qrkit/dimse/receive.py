@@ -36,6 +36,7 @@ def store(
     except Refused as refusal:
         status, comment = refusal.status, refusal.comment
     stream.send(stream.message(context_id, dimse.response(command, status, comment)))
+    receiver.ready()
     return size
 
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.header import Header, HeaderIncomplete, read_header
 from qrkit.store.part10 import file_head
+from qrkit.store.parts import PartFiles
 from qrkit.store.placing import NO_SPACE, place
 from qrkit.uids import is_valid_uid
 
@@ -37,8 +37,6 @@ _HEAD = 1 << 16
 
 _LOOKED_AT = (1 << 20, 1 << 24, 1 << 26)
 """Bytes that are read again from the file where those are not enough."""
-
-_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +78,7 @@ class FileStore:
     ) -> None:
         self.folder = folder
         self.incoming = folder / ".incoming"
+        self.parts = PartFiles(self.incoming)
         self._floor = free_space_floor
         self._indexed = indexed
         self._free = 0
@@ -102,6 +101,14 @@ class FileStore:
         if free < self._floor:
             raise Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
         return IncomingFile(self, arrival)
+
+    def ready(self) -> None:
+        """Get ready for the next object, while its sender is."""
+        self.parts.ready()
+
+    def close(self) -> None:
+        """Remove what was made ready and not needed."""
+        self.parts.close()
 
     def free_space(self) -> int:
         """Return the free bytes of the disk, as of at most a second ago.
@@ -239,13 +246,7 @@ class IncomingFile:
 
     def _open(self) -> None:
         """Open the file and write what has been held in memory up to now."""
-        part = self._store.incoming / f"{uuid4().hex}.part"
-        try:
-            self._file = os.open(part, _OPEN, 0o666)
-        except FileNotFoundError:  # somebody has tidied up
-            part.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(part, _OPEN, 0o666)
-        self._part = part
+        self._part, self._file = self._store.parts.take()
         _write_all(self._file, self._start + self._head)
 
     def _close(self) -> None:

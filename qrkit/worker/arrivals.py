@@ -72,6 +72,7 @@ class Arrivals:
     def stop(self) -> None:
         """Write the rows that are waiting, and end."""
         self._backlog.stop()
+        self.files.close()
 
     def drain(self) -> None:
         """Return when all that has arrived so far is in the instances table."""
@@ -110,6 +111,9 @@ class _ItemReceiver:
         file = self._arrivals.files.begin(arrival)
         return _Admission(self._arrivals, (self._active,), file, arrival, self._source)
 
+    def ready(self) -> None:
+        self._arrivals.files.ready()
+
 
 class _CallerReceiver:
     def __init__(self, arrivals: Arrivals, source: str, *, keep_unsolicited: bool) -> None:
@@ -125,6 +129,9 @@ class _CallerReceiver:
             active.touch()
         file = self._arrivals.files.begin(arrival)
         return _Admission(self._arrivals, candidates, file, arrival, self._source or arrival.sender, keep=self._keep)
+
+    def ready(self) -> None:
+        self._arrivals.files.ready()
 
 
 class _Admission:

@@ -32,6 +32,9 @@ class MemoryReceiver:
         self.discarded: list[Arrival] = []
         self.lock = threading.Lock()
 
+    def ready(self) -> None:
+        pass
+
     def begin(self, arrival: Arrival) -> Incoming:
         """Start to take an object."""
         self.check("begin", arrival)

@@ -33,6 +33,9 @@ class CountingReceiver(MemoryReceiver):
         super().__init__()
         self.fragments = 0
 
+    def ready(self) -> None:
+        pass
+
     def begin(self, arrival: Arrival) -> Incoming:
         """Take the object itself."""
         del arrival

@@ -30,6 +30,9 @@ REQUEST = dimse.request(dimse.C_ECHO_RQ, sop_class_uid=Verification, message_id=
 class BrokenReceiver(MemoryReceiver):
     """Has an error in itself."""
 
+    def ready(self) -> None:
+        pass
+
     def begin(self, arrival: Arrival) -> Incoming:
         """Fail."""
         raise ZeroDivisionError(arrival.sop_instance_uid)

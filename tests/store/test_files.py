@@ -1,6 +1,7 @@
 import errno
 import os
 import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -253,3 +254,24 @@ def test_threads_that_receive_the_same_object_at_once_keep_one(files: Files) -> 
         thread.join(60)
     assert len(files.told) == 100
     assert len(files.found()) == 25
+
+
+def test_a_file_that_was_made_ready_is_used_and_one_that_was_not_needed_goes(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, free_space_floor=0)
+    store.ready()
+    store.ready()
+    ready = set(store.incoming.iterdir())
+    used, file = store.parts.take()
+    os.close(file)
+    assert used in ready
+    store.close()
+    assert set(store.incoming.iterdir()) == {used}
+
+
+def test_a_file_that_was_made_ready_and_deleted_since_is_not_used(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, free_space_floor=0)
+    store.ready()
+    shutil.rmtree(tmp_path)
+    path, file = store.parts.take()
+    os.close(file)
+    assert path.is_file()

@@ -1,0 +1,66 @@
+"""The ``.part`` files that objects are written to until they are whole.
+
+Making a file takes longer than filling it with a small object (ext4: 50 to 350 µs against 10), and the sender waits
+meanwhile. So there is one open already for the next object, made while the sender prepares that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from uuid import uuid4
+
+_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_MOST_SPARES = 16
+
+
+class PartFiles:
+    """Makes files of unique names in one folder, for any number of threads.
+
+    Parameters
+    ----------
+    folder
+        Made when it is missed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._spares: list[tuple[Path, int]] = []
+
+    def take(self) -> tuple[Path, int]:
+        """Return a new file and its open descriptor.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        while self._spares:
+            with contextlib.suppress(IndexError):  # another thread was quicker
+                path, file = self._spares.pop()
+                if os.fstat(file).st_nlink:
+                    return path, file
+                os.close(file)  # somebody has tidied up the folder
+        return self._new()
+
+    def ready(self) -> None:
+        """Have a file for the next `take`; what goes wrong is told by that."""
+        if len(self._spares) < _MOST_SPARES:
+            with contextlib.suppress(OSError):
+                self._spares.append(self._new())
+
+    def close(self) -> None:
+        """Remove the files that nobody took."""
+        while self._spares:
+            path, file = self._spares.pop()
+            os.close(file)
+            path.unlink(missing_ok=True)
+
+    def _new(self) -> tuple[Path, int]:
+        path = self.folder / f"{uuid4().hex}.part"
+        try:
+            return path, os.open(path, _OPEN, 0o666)
+        except FileNotFoundError:  # a new workspace, or somebody has tidied up
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return path, os.open(path, _OPEN, 0o666)
