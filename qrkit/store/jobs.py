@@ -2,14 +2,11 @@
 
 An item goes from queued to running when a worker claims it, and from there to a final state; a worker that dies
 gives it back. A job's state and sums always follow from its items, in the same transaction.
-
-All transactions lock items before jobs, and items in the order of their ids, so that on PostgreSQL none waits for
-another in a circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 from uuid import uuid4
@@ -17,14 +14,24 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from qrkit.errors import InputError, NotFound
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob, job_state
+from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob
+from qrkit.store.job_changes import (
+    NOT_WHOLE,
+    QUEUED,
+    RUNNING,
+    claim_of,
+    follow,
+    get_job,
+    move_items,
+    of_job,
+    open_jobs,
+)
 from qrkit.store.job_rows import item_row, item_values, job_row
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State
 
-_QUEUED, _RUNNING, _CANCELLED = JobState.QUEUED.value, JobState.RUNNING.value, JobState.CANCELLED.value
+_CANCELLED = JobState.CANCELLED.value
 _FINAL = tuple(state.value for state in JobState if state.is_final)
-_TO_RETRY = (JobState.FAILED.value, JobState.PARTIAL.value, JobState.CANCELLED.value)
 
 
 class JobTable:
@@ -54,7 +61,7 @@ class JobTable:
                     destination=job.destination,
                     user=job.user,
                     source=job.source,
-                    state=_QUEUED,
+                    state=QUEUED,
                     created=self._state.now(),
                     expected=sum(item["expected"] or 0 for item in items),
                 )
@@ -71,7 +78,7 @@ class JobTable:
             If there is none of that id.
         """
         with self._state.reading() as connection:
-            return job_row(_job(connection, job_id))
+            return job_row(get_job(connection, job_id))
 
     def get(self, job_id: str) -> JobRow:
         """Return a job with its items.
@@ -82,7 +89,7 @@ class JobTable:
             If there is none of that id.
         """
         with self._state.reading() as connection:
-            row = _job(connection, job_id)
+            row = get_job(connection, job_id)
             items = connection.execute(
                 sa.select(job_items).where(job_items.c.job_id == job_id).order_by(job_items.c.position)
             )
@@ -101,7 +108,7 @@ class JobTable:
     def waiting(self) -> int:
         """Return how many items could be claimed now."""
         with self._state.reading() as connection:
-            queued = sa.and_(job_items.c.state == _QUEUED, job_items.c.job_id.in_(_open_jobs()))
+            queued = sa.and_(job_items.c.state == QUEUED, job_items.c.job_id.in_(open_jobs()))
             return connection.scalar(sa.select(sa.func.count(job_items.c.item_id)).where(queued)) or 0
 
     def claim(
@@ -119,16 +126,16 @@ class JobTable:
         except_nodes
             No item of a job that asks one of these nodes.
         """
-        wanted = _open_jobs().where(jobs.c.node.not_in(list(except_nodes))).order_by(jobs.c.created, jobs.c.job_id)
+        wanted = open_jobs().where(jobs.c.node.not_in(list(except_nodes))).order_by(jobs.c.created, jobs.c.job_id)
         if job_id is not None:
             wanted = wanted.where(jobs.c.job_id == job_id)
         now = self._state.now()
         with self._state.transaction() as connection:
             # One job after the other: there are few, and the next items of each are found without sorting them all.
             for open_job in connection.scalars(wanted).all():
-                items = _claim_of(connection, open_job, worker_id, now, most=1)
+                items = claim_of(connection, open_job, worker_id, now, most=1)
                 if items:
-                    _follow(connection, open_job, now)
+                    follow(connection, open_job, now)
                     return item_row(items[0])
         return None
 
@@ -143,18 +150,18 @@ class JobTable:
             Items at once.
         """
         wanted = (
-            _open_jobs()
+            open_jobs()
             .add_columns(jobs.c.node)
             .where(jobs.c.node.in_([n for n, spare in associations.items() if spare > 0]))
         )
         now = self._state.now()
         with self._state.transaction() as connection:
             for job_id, node in connection.execute(wanted.order_by(jobs.c.created, jobs.c.job_id)).all():
-                queued = connection.scalar(sa.select(sa.func.count()).where(*_of(job_id, _QUEUED))) or 0
+                queued = connection.scalar(sa.select(sa.func.count()).where(*of_job(job_id, QUEUED))) or 0
                 share = min(most, -(-queued // associations[node]))
-                items = _claim_of(connection, job_id, worker_id, now, most=share) if share else []
+                items = claim_of(connection, job_id, worker_id, now, most=share) if share else []
                 if items:
-                    _follow(connection, job_id, now)
+                    follow(connection, job_id, now)
                     return tuple(item_row(item) for item in items)
         return ()
 
@@ -198,9 +205,9 @@ class JobTable:
         """
         now = self._state.now()
         with self._state.transaction() as connection:
-            _move(connection, _of(job_id, _QUEUED), state=_CANCELLED, finished=now)
+            move_items(connection, of_job(job_id, QUEUED), state=_CANCELLED, finished=now)
             ended = connection.scalar(sa.select(jobs.c.state).where(jobs.c.job_id == job_id)) in _FINAL
-            _follow(connection, job_id, now, **({} if ended else {"cancel_requested": True, "paused": False}))
+            follow(connection, job_id, now, **({} if ended else {"cancel_requested": True, "paused": False}))
 
     def is_cancel_requested(self, job_id: str) -> bool:
         """Whether somebody asked for the job to end.
@@ -211,7 +218,7 @@ class JobTable:
             If there is no such job.
         """
         with self._state.reading() as connection:
-            return bool(_job(connection, job_id).cancel_requested)
+            return bool(get_job(connection, job_id).cancel_requested)
 
     def pause(self, job_id: str) -> None:
         """Let no more items of a job start; one that is running goes on to its end.
@@ -242,8 +249,10 @@ class JobTable:
             If there is no such job.
         """
         with self._state.transaction() as connection:
-            moved = _move(connection, _of(job_id, *_TO_RETRY), state=_QUEUED, error="", finished=None, worker_id=None)
-            _follow(connection, job_id, self._state.now(), cancel_requested=False, paused=False)
+            moved = move_items(
+                connection, of_job(job_id, *NOT_WHOLE), state=QUEUED, error="", finished=None, worker_id=None
+            )
+            follow(connection, job_id, self._state.now(), cancel_requested=False, paused=False)
             return len(moved)
 
     def requeue_orphans(self, alive_worker_ids: Collection[str]) -> int:
@@ -252,15 +261,15 @@ class JobTable:
         Items of a job that somebody has asked to end become cancelled instead.
         """
         # Literally, so that SQLite sees that its index of the running items fits.
-        is_running = job_items.c.state == sa.literal_column(f"'{_RUNNING}'")
+        is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")
         running = (is_running, job_items.c.worker_id.not_in(list(alive_worker_ids)))
         to_cancel = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
         now = self._state.now()
         with self._state.transaction() as connection:
-            cancelled = _move(connection, (*running, to_cancel), state=_CANCELLED, finished=now)
-            requeued = _move(connection, running, state=_QUEUED, worker_id=None)
+            cancelled = move_items(connection, (*running, to_cancel), state=_CANCELLED, finished=now)
+            requeued = move_items(connection, running, state=QUEUED, worker_id=None)
             for job_id in sorted({*cancelled, *requeued}):
-                _follow(connection, job_id, now)
+                follow(connection, job_id, now)
             return len(requeued)
 
     def _change_item(self, item_id: int, values: dict[str, Any]) -> None:
@@ -275,105 +284,8 @@ class JobTable:
                 raise NotFound(f"There is no item {item_id} of any job.")
             if values and item.state not in _FINAL:
                 connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
-                _follow(connection, item.job_id, now)
+                follow(connection, item.job_id, now)
 
     def _change_job(self, job_id: str, **values: object) -> None:
         with self._state.transaction() as connection:
-            _follow(connection, job_id, self._state.now(), **values)
-
-
-def _open_jobs() -> sa.Select[str]:
-    return sa.select(jobs.c.job_id).where(
-        jobs.c.state.in_((_QUEUED, _RUNNING)), sa.not_(jobs.c.cancel_requested), sa.not_(jobs.c.paused)
-    )
-
-
-def _claim_of(
-    connection: sa.Connection, job_id: str, worker_id: str, now: str, *, most: int
-) -> Sequence[sa.Row[Any]]:
-    """Claim the next items of a job that nobody else is claiming just now, in their order."""
-    following = (
-        sa.select(job_items.c.item_id)
-        .where(*_of(job_id, _QUEUED))
-        .order_by(job_items.c.position)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    claimed = connection.execute(
-        job_items.update()
-        .where(job_items.c.item_id.in_(connection.scalars(following).all()))
-        .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=job_items.c.attempts + 1)
-        .returning(job_items)
-    ).all()
-    return sorted(claimed, key=lambda item: int(item.position))
-
-
-def _of(job_id: str, *states: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return job_items.c.job_id == job_id, job_items.c.state.in_(states)
-
-
-def _move(connection: sa.Connection, which: Sequence[sa.ColumnElement[bool]], **values: object) -> list[str]:
-    """Change some items, locked in the order of their ids, and return the job of each."""
-    locked = connection.execute(
-        sa.select(job_items.c.item_id, job_items.c.job_id)
-        .where(*which)
-        .order_by(job_items.c.item_id)
-        .with_for_update()
-    ).all()
-    if locked:
-        connection.execute(
-            job_items.update().where(job_items.c.item_id == sa.bindparam("which")).values(**values),
-            [{"which": item.item_id} for item in locked],
-        )
-    return [item.job_id for item in locked]
-
-
-def _follow(connection: sa.Connection, job_id: str, now: str, **values: object) -> None:
-    """Let a job's state and sums follow from its items, and change some of its values.
-
-    The job is locked first: of two items that end at once, the second counts the first.
-
-    Raises
-    ------
-    NotFound
-        If there is no such job.
-    """
-    job = _job(connection, job_id, lock=True)
-    by_state = connection.execute(_SUMS.where(job_items.c.job_id == job_id)).all()
-    state = job_state([ItemOutcome(state=JobState(row.state), stored=row.stored) for row in by_state])
-    running = any(row.state == _RUNNING for row in by_state)
-    if values.get("paused", job.paused) and not state.is_final and not running:
-        state = JobState.PAUSED
-    connection.execute(
-        jobs.update()
-        .where(jobs.c.job_id == job_id)
-        .values(
-            state=state.value,
-            started=job.started or (now if running else None),
-            finished=(job.finished or now) if state.is_final else None,
-            error=_first_error(connection, job_id) if any(row.state in _TO_RETRY for row in by_state) else "",
-            **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
-            **values,
-        )
-    )
-
-
-_SUMMED = ("expected", "stored", "received", "bytes")
-_SUMS = sa.select(
-    job_items.c.state,
-    *(sa.cast(sa.func.coalesce(sa.func.sum(job_items.c[name]), 0), sa.BigInteger).label(name) for name in _SUMMED),
-).group_by(job_items.c.state)
-"""One row for each state that items of a job have: `job_state` asks for no more of them."""
-
-
-def _first_error(connection: sa.Connection, job_id: str) -> str:
-    wanted = sa.select(job_items.c.error).where(job_items.c.job_id == job_id, job_items.c.error != "")
-    return connection.scalar(wanted.order_by(job_items.c.position).limit(1)) or ""
-
-
-def _job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa.Row[Any]:
-    wanted = sa.select(jobs).where(jobs.c.job_id == job_id)
-    row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no job {job_id!r}.", advice="qrkit jobs list shows those there are.")
-    return row
+            follow(connection, job_id, self._state.now(), **values)
