@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 from qrkit.errors import InputError
 
 # Okabe and Ito's palette, which people with any colour vision can tell apart.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#777777")
 _ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
 
 
 def studies_per_day(studies: pd.DataFrame) -> go.Figure:
-    """Return a bar chart of studies per day, a colour for each modality.
+    """Return a bar chart of studies per day, a colour for each of the most frequent modalities.
 
     Parameters
     ----------
@@ -32,11 +32,10 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
     if missing:
         raise InputError(f"The chart needs the column {' and '.join(missing)}; give the answer of a STUDY query.")
     kinds = studies["ModalitiesInStudy"].map(modality_label)
-    counts = pd.crosstab(studies["StudyDate"], kinds)
-    order = counts.sum().sort_values(ascending=False).index
+    counts = _rare_together(pd.crosstab(studies["StudyDate"], kinds))
     bars = [
-        go.Bar(x=counts.index, y=counts[kind], name=str(kind), marker_color=_COLOURS[place % len(_COLOURS)])
-        for place, kind in enumerate(order)
+        go.Bar(x=counts.index, y=counts[kind], name=str(kind), marker_color=colour)
+        for kind, colour in zip(counts.columns, _COLOURS, strict=False)
     ]
     figure = go.Figure(bars)
     figure.update_layout(
@@ -49,6 +48,15 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
         bargap=0.15,
     )
     return figure
+
+
+def _rare_together(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of counts, most frequent first; those that no colour is left for are one column."""
+    order = list(counts.sum().sort_values(ascending=False, kind="stable").index)
+    if len(order) <= len(_COLOURS):
+        return counts[order]
+    frequent, rare = order[: len(_COLOURS) - 1], order[len(_COLOURS) - 1 :]
+    return counts[frequent].assign(**{f"{len(rare)} others": counts[rare].sum(axis="columns")})
 
 
 def _title(shown: int, undated: int) -> str:

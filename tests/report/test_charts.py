@@ -21,6 +21,15 @@ def test_each_kind_of_study_is_a_bar_with_its_counts_per_day() -> None:
     assert bars == {"CT": [1, 1], "CT+PT": [0, 1], "unknown": [0, 1]}
 
 
+def test_rare_kinds_share_a_bar_so_that_no_colour_means_two_things() -> None:
+    codes = ["CT", "CT", *(f"K{number}" for number in range(9))]
+    day = pd.to_datetime(["2026-01-31"] * len(codes))
+    figure = studies_per_day(pd.DataFrame({"StudyDate": day, "ModalitiesInStudy": codes}))
+    assert figure.data[0].name == "CT"
+    assert (len(figure.data), figure.data[-1].name, sum(figure.data[-1].y)) == (8, "3 others", 3)
+    assert len({bar.marker.color for bar in figure.data}) == 8
+
+
 def test_studies_without_a_date_are_told_in_the_title() -> None:
     assert studies_per_day(STUDIES).layout.title.text == "4 studies per day and modality; 1 without StudyDate"
 
