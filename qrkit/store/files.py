@@ -131,15 +131,9 @@ class FileStore:
         Parameters
         ----------
         older_than
-            Seconds since the last byte was written.
+            Seconds since the last byte was written, for files of other machines.
         """
-        swept, limit = 0, time.time() - older_than
-        for part in self.incoming.glob("*.part"):
-            with contextlib.suppress(FileNotFoundError, PermissionError):  # taken, or still open on Windows
-                if part.stat().st_mtime < limit:
-                    part.unlink()
-                    swept += 1
-        return swept
+        return self.parts.sweep(older_than=older_than)
 
     def keep(self, part: Path, size: int, header: Header, arrival: Arrival) -> Stored:
         """Put a whole file in its place, tell of it, and return it."""

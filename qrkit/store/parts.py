@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
+import time
+import zlib
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
+
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MOST_SPARES = 16
+_MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 class PartFiles:
@@ -57,10 +63,33 @@ class PartFiles:
             os.close(file)
             path.unlink(missing_ok=True)
 
+    def sweep(self, *, older_than: float) -> int:
+        """Remove what processes left that have ended, and return how many files.
+
+        Parameters
+        ----------
+        older_than
+            Seconds since the last byte was written, for those of other machines, which cannot be asked.
+        """
+        swept, limit = 0, time.time() - older_than
+        for part in self.folder.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # taken, or still open on Windows
+                if _is_orphan(part.name) or part.stat().st_mtime < limit:
+                    part.unlink()
+                    swept += 1
+        return swept
+
     def _new(self) -> tuple[Path, int]:
-        path = self.folder / f"{uuid4().hex}.part"
+        path = self.folder / f"{_MACHINE}-{os.getpid()}-{uuid4().hex}.part"
         try:
             return path, os.open(path, _OPEN, 0o666)
         except FileNotFoundError:  # a new workspace, or somebody has tidied up
             self.folder.mkdir(parents=True, exist_ok=True)
             return path, os.open(path, _OPEN, 0o666)
+
+
+def _is_orphan(name: str) -> bool:
+    """Whether a file was made on this machine by a process that has ended."""
+    machine, _, rest = name.partition("-")
+    process = rest.partition("-")[0]
+    return machine == _MACHINE and process.isdigit() and not psutil.pid_exists(int(process))

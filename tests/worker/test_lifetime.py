@@ -21,6 +21,7 @@ from tests.workspace.opened import (
     Linked,
     OpenWorkspace,
     all_studies,
+    end_workers,
     environment,
     files_of,
     of_size,
@@ -122,6 +123,7 @@ def test_a_worker_that_is_killed_is_followed_by_one_that_completes_its_job(linke
     assert files_of(linked.workspace) == objects(studies)
     listed = linked.workspace.files.list()
     assert sorted(listed["SOPInstanceUID"]) == sorted(objects(studies))
+    end_workers(linked.workspace.settings.workspace)
     assert not list(linked.workspace.files.folder.rglob("*.part"))
 
 
