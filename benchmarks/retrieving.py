@@ -67,6 +67,7 @@ class Fetching:
         with associate(self._node, proposals, calling_ae_title=AE_TITLE) as association:
             for study in self._studies:
                 Retrieval(association, node=self._node).get(_identifier(study), files)
+        files.close()
 
     def _by_getscu(self, target: Path) -> None:
         titles = ["-aet", AE_TITLE, "-aec", self._node.ae_title]

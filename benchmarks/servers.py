@@ -61,7 +61,7 @@ class Receiver:
         return seconds
 
     def _check_and_empty(self, expected: int) -> None:
-        received = sum(1 for path in self.folder.rglob("*") if path.is_file())
+        received = sum(1 for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".part")
         if received != expected:
             raise RuntimeError(f"Port {self.port} kept {received} of {expected} objects.")
         shutil.rmtree(self.folder)
