@@ -9,8 +9,10 @@ where the platform has it.
 from __future__ import annotations
 
 import math
+import os
 import socket
 import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,10 +25,27 @@ from qrkit.errors import ConnectionLost, NodeTimeout, ProtocolError
 _BUFFER_SIZE = pdus.MAXIMUM_LENGTH + 65_536
 _NEGOTIATION_LIMIT = 1_048_576
 _TICK = 0.25
+_NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 _ASK_FOR_LOG = "Ask the PACS team for the log of this moment."
 _CHECK_PORT = "Check the port: another service, such as a web server, may listen there."
+
+
+def _block_in_ticks(connection: socket.socket) -> int:
+    """Have calls on a connection wait for a tick at most; return the flag to receive by that waits for all bytes.
+
+    Where the system itself keeps the time, a call is one system call and gives the interpreter away once. Python's
+    own timeouts, which TLS and Windows need, ask before each call whether it would wait.
+    """
+    if isinstance(connection, ssl.SSLSocket) or os.name == "nt":
+        connection.settimeout(_TICK)
+        return 0
+    connection.settimeout(None)
+    tick = struct.pack("ll", 0, int(_TICK * 1_000_000))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, tick)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, tick)
+    return int(socket.MSG_WAITALL)
 
 
 class PeerReleased(Exception):
@@ -69,7 +88,7 @@ class Stream:
         self._limit = math.inf
         self._next_tick = 0.0
         self._tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
-        connection.settimeout(_TICK)
+        self._wait_all = _block_in_ticks(connection)
         if self._tcp:
             with suppress(OSError):  # macOS refuses once the peer has gone; the next read says so
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -105,7 +124,7 @@ class Stream:
             try:
                 data = data[self._socket.send(data) :]
                 deadline = time.monotonic() + self.patience
-            except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except _NOTHING_YET:
                 self._waited(deadline, "took")
 
     def message(self, context_id: int, command: bytes, data: bytes | None = None) -> bytes:
@@ -183,7 +202,7 @@ class Stream:
                 self._refuse("sent something else within a data set")
             total += self._pdv_left
             while self._pdv_left:
-                self._need(1)
+                self._need(1, announced=self._pdv_left)
                 taken = min(self._pdv_left, self._end - self._start)
                 write(self._view[self._start : self._start + taken])
                 self._start += taken
@@ -290,8 +309,8 @@ class Stream:
         self._pdv_left = 0
         return fragment
 
-    def _need(self, count: int) -> None:
-        """Have at least `count` received bytes in one piece at `_start`."""
+    def _need(self, count: int, *, announced: int = 0) -> None:
+        """Have at least `count` received bytes in one piece at `_start`; `announced` of them are sure to come."""
         missing = count - (self._end - self._start)
         if missing <= 0:
             return
@@ -303,18 +322,23 @@ class Stream:
             self._start, self._end = 0, kept
         with self._translated():
             while missing > 0:
-                received = self._receive()
+                received = self._receive(announced)
                 self._end += received
                 missing -= received
 
-    def _receive(self) -> int:
+    def _receive(self, announced: int) -> int:
+        """Receive what there is; of what was announced, wait for all of it in one call, so that few are needed."""
+        room = self._view[self._end :]
+        flags = self._wait_all if announced else 0
+        if flags:
+            room = room[:announced]
         deadline = time.monotonic() + self.patience
         while True:
             try:
                 if _QUICKACK is not None and self._tcp:
                     self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-                received = self._socket.recv_into(self._view[self._end :])
-            except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                received = self._socket.recv_into(room, 0, flags)
+            except _NOTHING_YET:
                 self._waited(deadline, "said")
             else:
                 if not received:
