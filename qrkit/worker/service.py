@@ -191,7 +191,8 @@ class Worker:
         """Start batches for as many associations as the nodes allow."""
         for future in [one for one in self._running if one.done()]:
             del self._running[future]
-        while len(self._running) < _AT_ONCE:
+        # looking first: a claim takes the write lock, ten times a second for nothing while the worker is idle
+        while len(self._running) < _AT_ONCE and self._jobs.waiting():
             items = self._jobs.claim_share(self._worker_id, self._spare_associations(), most=_ITEMS_IN_BATCH)
             if not items:
                 return
