@@ -1,0 +1,11 @@
+"""What a node can do: found out by a probe, kept with its evidence, asked by whoever queries the node.
+
+A node that was never probed has `Profile.unknown`, which honours nothing.
+"""
+
+from __future__ import annotations
+
+from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
+from qrkit.profile.value import Profile, Returned, Statement
+
+__all__ = ["Extension", "Fill", "Profile", "Returned", "Statement", "Subject", "Verdict"]
