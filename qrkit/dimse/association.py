@@ -43,6 +43,8 @@ class Association:
         Accepted presentation contexts by their ID.
     refused
         Proposals that the peer did not accept.
+    extended
+        Its answers to SOP Class Extended Negotiation (PS3.7 D.3.3.5), by SOP Class.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Association:
         self.peer = peer
         self.contexts = {context.context_id: context for context in contexts}
         self.refused = tuple(refused)
+        self.extended: dict[str, bytes] = {}
         self._message_id = 0
         self._is_open = True
         self._release_patience = stream.patience
@@ -215,7 +218,7 @@ def request_pdu(node: Node, proposals: Sequence[Proposal], calling: str) -> byte
         context.context_id = 2 * number + 1
         contexts.append(context)
     primitive.presentation_context_definition_list = contexts
-    primitive.user_information = [*user_information(), *_roles(proposals)]
+    primitive.user_information = [*user_information(), *_roles(proposals), *_extended(proposals)]
     encoded: bytes = A_ASSOCIATE_RQ(primitive).encode()
     return encoded
 
@@ -250,6 +253,18 @@ def _roles(proposals: Sequence[Proposal]) -> list[Any]:
     return items
 
 
+def _extended(proposals: Sequence[Proposal]) -> list[Any]:
+    from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
+
+    items = []
+    for sop_class, offered in {one.abstract_syntax: one.extended for one in proposals if one.extended}.items():
+        item = SOPClassExtendedNegotiation()
+        item.sop_class_uid = sop_class
+        item.service_class_application_information = offered
+        items.append(item)
+    return items
+
+
 def _not_accepted(kind: int, body: bytes, *, peer: str, node: Node, calling: str) -> errors.NodeError:
     if kind == pdus.A_ASSOCIATE_RJ and len(body) == 10:
         return rejected(*body[7:10], peer=peer, node=node, calling=calling)
@@ -271,9 +286,22 @@ def _established(stream: Stream, body: bytes, proposals: Sequence[Proposal], pee
         results = {int(item.context_id): item for item in primitive.presentation_context_definition_results_list}
         stream.peer_maximum = int(primitive.maximum_length_received or 0)
         accepted, refused = _sorted_out(proposals, results)
+        extended = _extended_answers(primitive.user_information)
     if not accepted:
         raise _no_context(peer, proposals[0].abstract_syntax)
-    return Association(stream, peer=peer, contexts=accepted, refused=refused)
+    association = Association(stream, peer=peer, contexts=accepted, refused=refused)
+    association.extended = extended
+    return association
+
+
+def _extended_answers(items: Sequence[Any]) -> dict[str, bytes]:
+    from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
+
+    return {
+        str(item.sop_class_uid): bytes(item.service_class_application_information)
+        for item in items
+        if isinstance(item, SOPClassExtendedNegotiation)
+    }
 
 
 def _sorted_out(

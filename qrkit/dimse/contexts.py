@@ -67,11 +67,14 @@ class Proposal:
     ----------
     we_receive
         Ask for the SCP role (PS3.7 D.3.3.4), as C-GET needs it for the classes that arrive.
+    extended
+        Service class application information of SOP Class Extended Negotiation (PS3.7 D.3.3.5); empty: no offer.
     """
 
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
     we_receive: bool = False
+    extended: bytes = b""
 
 
 def find_model(model: InformationModel) -> str:

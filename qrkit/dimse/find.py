@@ -20,6 +20,9 @@ from qrkit.node import Node
 BATCH = 5_000
 """Answers in one Arrow batch, at most."""
 
+RELATIONAL = b"\x01"
+"""Service class application information that offers relational queries, and nothing else (PS3.4 C.5.1.1.1)."""
+
 
 class Finding:
     """The answers to one C-FIND request, to be iterated once.
@@ -131,6 +134,13 @@ def find(
     return Finding(association, ask, decoder, timeouts=timeouts, should_stop=should_stop)
 
 
-def find_proposals(node: Node) -> tuple[Proposal, ...]:
-    """Return the contexts that queries of a node need."""
-    return (Proposal(abstract_syntax=find_model(node.information_model)),)
+def find_proposals(node: Node, *, relational: bool = False) -> tuple[Proposal, ...]:
+    """Return the contexts that queries of a node need.
+
+    Parameters
+    ----------
+    relational
+        Offer relational queries (PS3.4 C.5.1.1.1), for a node that is known to accept the offer.
+    """
+    extended = RELATIONAL if relational else b""
+    return (Proposal(abstract_syntax=find_model(node.information_model), extended=extended),)
