@@ -12,6 +12,7 @@ from typing import Any, Self
 import pandas as pd
 
 from qrkit.errors import InputError
+from qrkit.estimate import Estimate, estimate
 from qrkit.job import NewJob, RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
 from qrkit.query import Query, build_query
@@ -23,11 +24,13 @@ from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.settle import settle
+from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.echoing import echo_nodes
+from qrkit.workspace.estimating import selections
 from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.job import Job, Jobs
@@ -143,6 +146,24 @@ class Workspace:
         answer = self._finder.find(self._nodes.get(node), query, should_stop=should_stop)
         settle(self._state, self._results.folder)
         return answer
+
+    def estimate(self, frame: pd.DataFrame, *, node: str = "") -> Estimate:
+        """Return how many objects the rows of a `find` have, and what they would cost to fetch.
+
+        Counts are those of the rows, sizes and rate those of what was fetched earlier; None is what nobody knows yet.
+
+        Parameters
+        ----------
+        node
+            Whom to fetch from; rows of a `find` know it.
+
+        Raises
+        ------
+        InputError
+            If the table has no UIDs.
+        """
+        asked = node or self._node_of_query(str(frame.attrs.get("qrkit", {}).get("query_id", "")))
+        return estimate(selections(frame), node_history(self._state, asked))
 
     def retrieve(
         self,

@@ -1,0 +1,140 @@
+"""What a retrieve will cost, before it is asked for: objects from the rows of answers, bytes from what came earlier.
+
+A study or series row says how many objects there are (NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances),
+nobody says how large they are. What this node sent before does: the mean size of a SOP class, or else of a modality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WITHOUT_PIXELS = frozenset({"SR", "PR", "KO", "DOC", "REG", "RTPLAN", "RTSTRUCT", "AU", "ECG"})
+"""Modalities of small objects, which say nothing about the size of a study that also has images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Something to be fetched: a study, a series or an object.
+
+    Attributes
+    ----------
+    objects
+        How many objects; None if the node does not say.
+    modalities, sop_classes
+        As far as they are known.
+    """
+
+    objects: int | None
+    modalities: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Objects of one kind that came from one node: how many, and their bytes together."""
+
+    node: str
+    modality: str = ""
+    sop_class: str = ""
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeHistory:
+    """What earlier retrieves tell.
+
+    Attributes
+    ----------
+    node
+        Whose objects count first; those of other nodes are taken for kinds that it has not sent yet.
+    held
+        The objects that are here, by node and kind.
+    bytes_per_second
+        At which this node has sent lately; None if it has not.
+    """
+
+    node: str
+    held: tuple[Held, ...] = ()
+    bytes_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a selection will cost; None is what nobody can know yet.
+
+    Attributes
+    ----------
+    objects
+        Those that are counted; `uncounted` selections come on top.
+    bytes
+        Of the counted objects, if the size of each kind is known.
+    seconds
+        For the bytes, at the rate of this node.
+    uncounted
+        Selections of which the node does not say how many objects they have.
+    based_on
+        How many objects that are here the sizes were taken from.
+    """
+
+    objects: int | None
+    bytes: int | None
+    seconds: float | None
+    uncounted: int = 0
+    based_on: int = 0
+
+
+def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
+    """Return what selections will cost together.
+
+    >>> sent = NodeHistory(node="pacs", held=(Held(node="pacs", modality="CT", objects=10, bytes=5_000_000),))
+    >>> estimate([Selection(objects=300, modalities=("CT", "SR"))], sent).bytes
+    150000000
+    >>> estimate([Selection(objects=300, modalities=("MR",)), Selection(objects=None)], sent)
+    Estimate(objects=300, bytes=None, seconds=None, uncounted=1, based_on=0)
+    """
+    objects = uncounted = based_on = 0
+    size: float | None = 0.0
+    counted = False
+    asked: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+    for one in selections:
+        if one.objects is None:
+            uncounted += 1
+            continue
+        counted = True
+        objects += one.objects
+        mean, known = mean_size(one, history)
+        if (one.modalities, one.sop_classes) not in asked:
+            asked.add((one.modalities, one.sop_classes))
+            based_on += known
+        if one.objects:
+            size = None if size is None or mean is None else size + mean * one.objects
+    whole = round(size) if size is not None and counted else None
+    rate = history.bytes_per_second
+    return Estimate(
+        objects=objects if counted else None,
+        bytes=whole,
+        seconds=whole / rate if whole is not None and rate else None,
+        uncounted=uncounted,
+        based_on=based_on,
+    )
+
+
+def mean_size(selection: Selection, history: NodeHistory) -> tuple[float | None, int]:
+    """Return the mean size of a selection's objects in bytes, None if unknown, and from how many objects it is.
+
+    By SOP class before modality, from this node before others. A study of several kinds is taken for the mean of
+    what is here of them, weighted by how many; its small objects do not count, if it has images.
+    """
+    codes = frozenset(selection.modalities) - WITHOUT_PIXELS or frozenset(selection.modalities)
+    classes = frozenset(selection.sop_classes)
+    of_class = [one for one in history.held if one.sop_class in classes] if len(classes) == 1 or not codes else []
+    of_modality = [one for one in history.held if one.modality in codes]
+    for kind in (of_class, of_modality):
+        for is_ours in (True, False):
+            held = [one for one in kind if (one.node == history.node) is is_ours]
+            objects = sum(one.objects for one in held)
+            if objects:
+                return sum(one.bytes for one in held) / objects, objects
+    return None, 0

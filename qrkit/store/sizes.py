@@ -1,0 +1,60 @@
+"""How large objects of each kind were, and how quickly each node sent them: what an estimate is based on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from qrkit.estimate import Held, NodeHistory
+from qrkit.job import JobState
+from qrkit.store.schema import instances, jobs
+from qrkit.store.state import State
+
+_JOBS = 20
+"""The newest retrieves of a node, from which its rate is taken."""
+
+_LEAST_BYTES = 1_000_000
+"""With fewer, the waiting between requests is most of what is measured."""
+
+
+def node_history(state: State, node: str) -> NodeHistory:
+    """Return what earlier retrieves tell about the objects of a node."""
+    kinds = (instances.c.source, instances.c.Modality, instances.c.SOPClassUID)
+    with state.reading() as connection:
+        rows = connection.execute(
+            sa.select(
+                *kinds, sa.func.count().label("objects"), sa.func.sum(instances.c.size).label("bytes")
+            ).group_by(*kinds)
+        ).all()
+        retrieves = connection.execute(
+            sa.select(jobs.c.bytes, jobs.c.started, jobs.c.finished)
+            .where(
+                jobs.c.node == node,
+                jobs.c.state.in_((JobState.COMPLETE.value, JobState.PARTIAL.value)),
+                jobs.c.started.is_not(None),
+                jobs.c.finished.is_not(None),
+            )
+            .order_by(jobs.c.finished.desc())
+            .limit(_JOBS)
+        ).all()
+    held = tuple(
+        Held(
+            node=row.source,
+            modality=row.Modality or "",
+            sop_class=row.SOPClassUID,
+            objects=int(row.objects),
+            bytes=int(row.bytes),
+        )
+        for row in rows
+    )
+    return NodeHistory(node=node, held=held, bytes_per_second=_rate([tuple(row) for row in retrieves]))
+
+
+def _rate(retrieves: list[tuple[int, str, str]]) -> float | None:
+    fetched = sum(size for size, _, _ in retrieves)
+    seconds = sum(
+        (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+        for _, started, finished in retrieves
+    )
+    return fetched / seconds if seconds > 0 and fetched >= _LEAST_BYTES else None

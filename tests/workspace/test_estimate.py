@@ -1,0 +1,38 @@
+"""What rows of answers would cost to fetch, before and after something has come."""
+
+import pandas as pd
+import pytest
+
+from qrkit.errors import InputError
+from tests.workspace.opened import Linked, worker_in_thread
+
+DAY = "2026-06-30"
+
+
+def test_objects_are_known_at_once_and_bytes_once_something_has_come(linked: Linked) -> None:
+    studies = linked.workspace.find("pacs", date=DAY)
+    before = linked.workspace.estimate(studies)
+    assert before.objects == studies["NumberOfStudyRelatedInstances"].sum()
+    assert (before.bytes, before.seconds, before.uncounted, before.based_on) == (None, None, 0, 0)
+    smallest = studies.nsmallest(1, "NumberOfStudyRelatedInstances")
+    smallest.attrs = studies.attrs
+    with worker_in_thread(linked.workspace):
+        job = linked.workspace.retrieve(smallest).wait(timeout=60)
+    after = linked.workspace.estimate(smallest)
+    assert after.objects == job.stored
+    assert after.bytes is not None
+    assert 0.2 * job.bytes <= after.bytes <= 5 * job.bytes
+    assert after.based_on > 0
+
+
+def test_series_and_images_are_counted_once_each(linked: Linked) -> None:
+    series = linked.workspace.find("pacs", level="SERIES", date=DAY)
+    twice = pd.concat([series, series], ignore_index=True)
+    assert linked.workspace.estimate(twice, node="pacs").objects == series["NumberOfSeriesRelatedInstances"].sum()
+    images = linked.workspace.find("pacs", level="IMAGE", study_uid=series["StudyInstanceUID"].iloc[0])
+    assert linked.workspace.estimate(images).objects == len(images)
+    unknown = series.drop(columns="NumberOfSeriesRelatedInstances")
+    found = linked.workspace.estimate(unknown, node="pacs")
+    assert (found.objects, found.uncounted) == (None, len(series))
+    with pytest.raises(InputError, match="StudyInstanceUID"):
+        linked.workspace.estimate(pd.DataFrame({"Modality": ["CT"]}))
