@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from qrkit import uids
@@ -121,3 +121,70 @@ def _groups(room: int) -> list[tuple[str, ...]]:
     single = COMPRESSED[: room - 2]
     rest = COMPRESSED[len(single) :]
     return [UNCOMPRESSED, *((syntax,) for syntax in single), *([rest] if rest else [])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageAnswers:
+    """What a node was offered for storage so far, and what it took; so it is known how else to ask.
+
+    Attributes
+    ----------
+    classes
+        SOP Classes offered.
+    alone, taken
+        SOP Class and transfer syntax: those that were offered in a context of their own, and those accepted.
+    """
+
+    classes: frozenset[str] = frozenset()
+    alone: frozenset[tuple[str, str]] = frozenset()
+    taken: frozenset[tuple[str, str]] = frozenset()
+
+    def after(self, proposals: Iterable[Proposal], taken: Iterable[tuple[str, str]]) -> StorageAnswers:
+        """Return what is known after another negotiation."""
+        offered = [proposal for proposal in proposals if proposal.we_receive]
+        alone = {
+            (one.abstract_syntax, one.transfer_syntaxes[0]) for one in offered if len(one.transfer_syntaxes) == 1
+        }
+        return StorageAnswers(
+            classes=self.classes | {one.abstract_syntax for one in offered},
+            alone=self.alone | alone,
+            taken=self.taken | set(taken),
+        )
+
+    def refused(self, sop_classes: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the classes that were offered and never accepted."""
+        accepted = {sop_class for sop_class, _ in self.taken}
+        return tuple(one for one in sop_classes if one in self.classes and one not in accepted)
+
+    def otherwise(self, sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:
+        """Return contexts that ask for the classes in another way than before; none where there is no other.
+
+        A peer may refuse a context for one syntax in it, look at the first one only, or take just so many contexts.
+        So each syntax that was refused or passed over among others is offered alone, and a class that was refused
+        altogether only in the uncompressed ones. Classes for which there was no room yet follow.
+
+        >>> first = storage_proposals(["1.2"], room=2)
+        >>> [p.transfer_syntaxes for p in StorageAnswers().after(first, []).otherwise(["1.2"])]
+        [('1.2.840.10008.1.2.1',), ('1.2.840.10008.1.2',)]
+        >>> known = StorageAnswers().after(first, [("1.2", "1.2.840.10008.1.2"), ("1.2", COMPRESSED[0])])
+        >>> [p.transfer_syntaxes for p in known.otherwise(["1.2"])] == [(syntax,) for syntax in COMPRESSED[1:]]
+        True
+        >>> known.after(known.otherwise(["1.2"]), []).otherwise(["1.2"])
+        ()
+        """
+        again = [
+            Proposal(abstract_syntax=sop_class, transfer_syntaxes=(syntax,), we_receive=True)
+            for syntax in (*UNCOMPRESSED, *COMPRESSED)
+            for sop_class in dict.fromkeys(sop_classes)
+            if sop_class in self.classes and self._is_open(sop_class, syntax)
+        ]
+        new = [sop_class for sop_class in sop_classes if sop_class not in self.classes]
+        return (*again[:room], *storage_proposals(new, room=max(room - len(again), 0)))
+
+    def _is_open(self, sop_class: str, syntax: str) -> bool:
+        """Whether nothing is known yet of a class in a transfer syntax by itself."""
+        if (sop_class, syntax) in self.alone | self.taken:
+            return False
+        if syntax in UNCOMPRESSED:  # whoever can send one of them can send all it has
+            return not any((sop_class, one) in self.taken for one in UNCOMPRESSED)
+        return not self.refused([sop_class])

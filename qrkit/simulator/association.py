@@ -30,7 +30,7 @@ from qrkit.simulator.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 IMPLEMENTATION_CLASS_UID = "2.25.199420444568450874164129485731964533565"
 IMPLEMENTATION_VERSION_NAME = "QRKIT_SIM_1"
@@ -145,6 +145,8 @@ def accept(
     proposal: Proposal,
     supported: Sequence[PresentationContext],
     answer_extended: Callable[[str, bytes], bytes | None],
+    *,
+    refused: Collection[int] = (),
 ) -> Association:
     """Accept an association with what both sides support.
 
@@ -154,6 +156,8 @@ def accept(
         The presentation contexts of this side, its preferred transfer syntax first.
     answer_extended
         Gives the answer to a SOP class extended negotiation item, or None to leave it out.
+    refused
+        IDs of the presentation contexts to refuse whatever they offer.
     """
     request = proposal.primitive
     items = list(request.user_information)
@@ -165,6 +169,9 @@ def accept(
     negotiated, role_items = negotiate_as_acceptor(
         request.presentation_context_definition_list, list(supported), roles
     )
+    for one in negotiated:
+        if one.context_id in refused:
+            one.result = 0x04  # transfer syntaxes not supported (PS3.8 9.3.3.2)
     extended = _extended_answers(items, answer_extended)
     answered = [*_user_information(), *role_items, *_extended_items(extended)]
     stream.write(_acceptance(request, negotiated, answered))

@@ -40,6 +40,9 @@ class Quirks:
     services: tuple[str, ...] = _quirk(
         ("echo", "find", "get", "move", "store"), "services offered: echo, find, get, move, store"
     )
+    refuse_classes: tuple[str, ...] = _quirk((), "SOP Class UIDs whose presentation contexts are refused")
+    most_contexts: int = _quirk(0, "presentation contexts accepted, the first ones; the others are refused (0: all)")
+    single_syntax: bool = _quirk(False, "a storage context that offers more than one transfer syntax is refused")
     transfer_syntaxes: tuple[str, ...] = _quirk((), "preferred transfer syntax UIDs, before all others")
     delay_association: float = _quirk(0.0, "wait before an association is answered")
 

@@ -91,9 +91,26 @@ def serve_connection(sock: socket.socket, site: Site) -> None:
 
 def _serve_proposal(stream: Stream, proposal: Proposal, site: Site) -> None:
     association = accept(
-        stream, proposal, supported_contexts(site.quirks), lambda uid, asked: _extended(uid, asked, site)
+        stream,
+        proposal,
+        supported_contexts(site.quirks),
+        lambda uid, asked: _extended(uid, asked, site),
+        refused=_refused_contexts(proposal, site.quirks),
     )
     _serve_association(association, site)
+
+
+def _refused_contexts(proposal: Proposal, quirks: Quirks) -> set[int]:
+    """Return the IDs of the presentation contexts that are refused although the simulator could serve them."""
+    contexts = list(proposal.primitive.presentation_context_definition_list)
+    over = contexts[quirks.most_contexts :] if quirks.most_contexts else []
+    unwanted = [one for one in contexts if one.abstract_syntax in quirks.refuse_classes]
+    mixed = [one for one in contexts if _is_storage(one) and len(one.transfer_syntax) > 1]
+    return {one.context_id for one in (*over, *unwanted, *(mixed if quirks.single_syntax else ()))}
+
+
+def _is_storage(context: PresentationContext) -> bool:
+    return str(context.abstract_syntax).startswith("1.2.840.10008.5.1.4.1.1.")
 
 
 def _serve_association(association: Association, site: Site) -> None:

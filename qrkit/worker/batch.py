@@ -2,7 +2,8 @@
 
 The items share associations: one to list, then one to fetch, so that hundreds of small studies don't cost
 hundreds of negotiations. What is still missing after the first try is asked for once more, at IMAGE level, and
-by the other method where the node has both.
+by the other method where the node has both. Before that, what C-GET may have left out because a presentation context
+was refused is asked for in other contexts.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from qrkit import errors
 from qrkit.dimse.association import Association, associate
-from qrkit.dimse.contexts import Proposal, get_model, move_model, storage_proposals
+from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model, storage_proposals
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.retrieve import Retrieval
 from qrkit.job import ItemOutcome, ItemRow
@@ -31,6 +33,7 @@ UIDS_AT_ONCE = 100
 """SOP Instance UIDs in one IMAGE level request, so that its Identifier stays small."""
 
 _MOST_BREAKS = 3
+_MOST_REGROUPINGS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class Batch:
         self._watch = watch
         self._calling_ae_title = calling_ae_title
         self._undone: list[Work] = []
+        self._storage = StorageAnswers()
 
     def run(self, items: Sequence[ItemRow]) -> None:
         """Fetch the items.
@@ -91,7 +95,10 @@ class Batch:
             for number, method in enumerate(self._methods):
                 wanting = [work for work in works if work.is_open and (not number or work.is_worth_another_try)]
                 self._fetch(wanting, method)
+                if method is Method.GET:
+                    self._fetch_otherwise(works)
             for work in list(self._undone):
+                self._name_refused(work)
                 self._done(work)
 
     def end(self, *, cancelled: bool) -> None:
@@ -145,14 +152,33 @@ class Batch:
         active.stored |= self._destination.held(places)
         self._watch.on_progress(active)
 
-    def _fetch(self, works: Sequence[Work], method: Method) -> None:
+    def _fetch_otherwise(self, works: Sequence[Work]) -> None:
+        """Ask again for what C-GET left out, by the presentation contexts that are left to try."""
+        for _ in range(_MOST_REGROUPINGS):
+            wanting = [work for work in works if work.is_open and work.is_worth_another_try]
+            contexts = self._storage.otherwise(sop_classes(wanting))
+            if not contexts:
+                return
+            offered = {"", *(context.abstract_syntax for context in contexts)}
+            before = self._storage
+            self._fetch([work for work in wanting if offered & set(work.missing_classes)], Method.GET, contexts)
+            if self._storage == before:  # there was no association
+                return
+
+    def _name_refused(self, work: Work) -> None:
+        refused = self._storage.refused(dict.fromkeys(work.missing_classes)) if work.is_open else ()
+        if refused:
+            names = ", ".join(UID(sop_class).name for sop_class in refused)
+            work.notes.append(f"{self._node.name} accepted no presentation context for {names} by C-GET.")
+
+    def _fetch(self, works: Sequence[Work], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
         """Fetch what is missing of each; an association that breaks is replaced, unless nothing comes any more."""
         waiting = list(works)
         breaks = 0
         while waiting:
             arrived = sum(work.active.received for work in works)
             try:
-                self._fetch_in_turn(waiting, method)
+                self._fetch_in_turn(waiting, method, storage)
             except errors.NodeError as error:
                 waiting[0].error = error
                 breaks = 0 if sum(work.active.received for work in works) > arrived else breaks + 1
@@ -164,9 +190,11 @@ class Batch:
                 self._destination.settle(waiting[0].active, waiting[0].counted)
                 del waiting[0]
 
-    def _fetch_in_turn(self, waiting: list[Work], method: Method) -> None:
+    def _fetch_in_turn(self, waiting: list[Work], method: Method, storage: tuple[Proposal, ...]) -> None:
         """Fetch over one association; what is done leaves `waiting`."""
-        with self._associated(waiting, method) as association:
+        with self._associated(waiting, method, storage) as association:
+            if storage and len(association.contexts) < 2:  # refused again: nothing more can come
+                waiting.clear()
             while waiting:
                 self._fetch_one(association, waiting[0], method)
                 work = waiting.pop(0)
@@ -200,12 +228,17 @@ class Batch:
         self._destination.settle(work.active, work.counted)
         self._watch.on_progress(work.active)
 
-    def _associated(self, works: Sequence[Work], method: Method) -> Association:
+    def _associated(self, works: Sequence[Work], method: Method, storage: tuple[Proposal, ...]) -> Association:
+        """Associate; for C-GET with these storage contexts, or those that the missing objects want."""
         proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
         if method is Method.GET:
             proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
-            proposals += storage_proposals(sop_classes(works))
-        return associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+            proposals += storage or storage_proposals(sop_classes(works))
+        association = associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+        if method is Method.GET:
+            taken = [(one.abstract_syntax, one.transfer_syntax) for one in association.contexts.values()]
+            self._storage = self._storage.after(proposals, taken)
+        return association
 
     def _identifiers(self, work: Work) -> Iterator[Dataset]:
         """Give the Identifiers that ask for what is missing: as a whole where nothing is there, else by image."""

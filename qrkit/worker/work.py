@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -44,6 +45,12 @@ class Work:
     def is_worth_another_try(self) -> bool:
         """Whether the last error may have gone by now; a try without an error that left something out, too."""
         return self.error is None or self.error.transient
+
+    @property
+    def missing_classes(self) -> tuple[str, ...]:
+        """SOP Class of each missing object; an empty one for what the node did not say."""
+        told = [item.SOPClassUID for item in self.objects if item.SOPInstanceUID not in self.active.stored]
+        return (*told, "") if not self.objects or self.silent_series else tuple(told)
 
     def begin_try(self) -> None:
         """Forget what the node counted before."""
@@ -114,12 +121,6 @@ def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
 
     So a second try has fewer classes and more presentation contexts for each.
     """
-    counts: dict[str, int] = {}
-    for work in works:
-        for item in work.objects:
-            if item.SOPInstanceUID not in work.active.stored:
-                counts[item.SOPClassUID] = counts.get(item.SOPClassUID, 0) + 1
-    known = sorted((uid for uid in counts if uid), key=lambda uid: -counts[uid])
-    if "" in counts or any(not work.objects or work.silent_series for work in works):
-        return tuple(dict.fromkeys((*known, *COMMON_STORAGE)))
-    return tuple(known)
+    counts = Counter(sop_class for work in works for sop_class in work.missing_classes)
+    known = [sop_class for sop_class, _ in counts.most_common() if sop_class]
+    return tuple(dict.fromkeys((*known, *COMMON_STORAGE))) if "" in counts else tuple(known)
