@@ -128,6 +128,20 @@ def request(field: int, *, sop_class_uid: str, message_id: int, move_destination
     return encode_command(values)
 
 
+def store_request(sop_class_uid: str, sop_instance_uid: str, message_id: int) -> bytes:
+    """Encode a C-STORE-RQ (PS3.7 9.3.1.1)."""
+    return encode_command(
+        {
+            AFFECTED_SOP_CLASS_UID: sop_class_uid,
+            COMMAND_FIELD: C_STORE_RQ,
+            MESSAGE_ID: message_id,
+            PRIORITY: _MEDIUM_PRIORITY,
+            COMMAND_DATA_SET_TYPE: _DATA_SET,
+            AFFECTED_SOP_INSTANCE_UID: sop_instance_uid,
+        }
+    )
+
+
 def cancel(message_id: int) -> bytes:
     """Encode a C-CANCEL-RQ for the request with this Message ID (PS3.7 9.3.2.3)."""
     return encode_command(

@@ -21,6 +21,8 @@ ABORT_UNEXPECTED_PDU = (2, 2)
 header = struct.Struct(">BxI")
 pdv_header = struct.Struct(">IBB")
 _p_data_header = struct.Struct(">BxIIBB")
+P_DATA_HEADER_SIZE = _p_data_header.size
+"""Bytes before the fragment, in a P-DATA-TF PDU with one PDV."""
 
 RELEASE_RQ = header.pack(A_RELEASE_RQ, 4) + bytes(4)
 RELEASE_RP = header.pack(A_RELEASE_RP, 4) + bytes(4)
@@ -41,11 +43,25 @@ def message(context_id: int, command: bytes, data: bytes | None, *, maximum: int
 
     Fragments are even, since DCMTK takes no others; a maximum too small for two bytes cannot be obeyed.
     """
-    limit = max(min(maximum or _FRAGMENT_LIMIT, _FRAGMENT_LIMIT) - 6 & ~1, 2)
+    limit = fragment_limit(maximum)
     pdus = list(_p_data(context_id, command, limit, control=1))
     if data is not None:
         pdus.extend(_p_data(context_id, data, limit, control=0))
     return b"".join(pdus)
+
+
+def fragment_limit(maximum: int) -> int:
+    """Return how many bytes of a message fit into one P-DATA-TF PDU of at most `maximum`, where 0 is no limit.
+
+    >>> fragment_limit(16_384), fragment_limit(7), fragment_limit(0) > 100_000
+    (16378, 2, True)
+    """
+    return max(min(maximum or _FRAGMENT_LIMIT, _FRAGMENT_LIMIT) - 6 & ~1, 2)
+
+
+def write_p_data_header(pdu: memoryview, context_id: int, size: int, *, is_last: bool) -> None:
+    """Write the header of a P-DATA-TF PDU before the `size` bytes of a data set that follow it there."""
+    _p_data_header.pack_into(pdu, 0, P_DATA_TF, size + 6, size + 2, context_id, 2 if is_last else 0)
 
 
 def aborted(peer: str, source: int, reason: int) -> AssociationAborted:

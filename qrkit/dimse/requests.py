@@ -21,6 +21,7 @@ _RESPONSES = {
     Service.FIND: dimse.C_FIND_RSP,
     Service.GET: dimse.C_GET_RSP,
     Service.MOVE: dimse.C_MOVE_RSP,
+    Service.STORE: dimse.C_STORE_RSP,
 }
 
 CANCEL_GRACE = 2.0
