@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from qrkit.errors import InputError
 from qrkit.node import check_ae_title
 
 FILE_NAME = "qrkit.toml"
+
+TABLE_NAMES = ("after", "plan")
+"""Tables that the file may have besides its flat settings; each is read and checked by its owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class Settings:
         Bytes that stay free on the disk of `files`; below, objects are refused with 0xA700.
     worker_idle_exit
         Seconds without anything to do after which a worker that was started in the background leaves.
+    tables
+        The tables of the file as TOML gives them, by name: ``after`` for `qrkit.after`, ``plan`` for `qrkit.plan`.
     """
 
     workspace: Path
@@ -48,6 +53,7 @@ class Settings:
     unsolicited: str = "refuse"
     free_space_floor: int = 1_000_000_000
     worker_idle_exit: int = 60
+    tables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)
@@ -82,6 +88,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         If the file or a variable is not valid; the message names it.
     """
     values = _from_file(folder / FILE_NAME)
+    tables = {name: values.pop(name) for name in TABLE_NAMES if name in values}
     for name in SETTING_NAMES:
         variable = f"QRKIT_{name.upper()}"
         if environment.get(variable, "") != "":
@@ -90,7 +97,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         if name in values:
             values[name] = _whole_number(name, values[name])
     files = Path(values.pop("files", "files")).expanduser()
-    return Settings(workspace=folder, files=files if files.is_absolute() else folder / files, **values)
+    return Settings(workspace=folder, files=files if files.is_absolute() else folder / files, tables=tables, **values)
 
 
 def current_user(environment: Mapping[str, str]) -> str:
@@ -104,7 +111,7 @@ def current_user(environment: Mapping[str, str]) -> str:
         return "unknown"
 
 
-SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name != "workspace")
+SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name not in ("workspace", "tables"))
 _NUMBERS = ("port", "free_space_floor", "worker_idle_exit")
 _TEXTS = tuple(name for name in SETTING_NAMES if name not in _NUMBERS)
 
@@ -122,9 +129,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}.") from error
-    unknown = sorted(set(values) - set(SETTING_NAMES))
+    unknown = sorted(set(values) - {*SETTING_NAMES, *TABLE_NAMES})
     if unknown:
-        raise InputError(f"{path} has no setting {', '.join(unknown)}; it may have {', '.join(SETTING_NAMES)}.")
+        known = ", ".join((*SETTING_NAMES, *(f"[{name}]" for name in TABLE_NAMES)))
+        raise InputError(f"{path} has no setting {', '.join(unknown)}; it may have {known}.")
     no_text = next((name for name, value in values.items() if name in _TEXTS and not isinstance(value, str)), None)
     if no_text is not None:
         raise InputError(f"{path}: {no_text} is a text, not {values[no_text]!r}.", advice="Put it in quotes.")

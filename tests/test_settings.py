@@ -51,6 +51,15 @@ def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, text: str, said: str
         load_settings(tmp_path, {})
 
 
+def test_tables_of_the_file_are_kept_for_their_owners(tmp_path: Path) -> None:
+    text = 'port = 104\n[[after]]\nname = "dose"\ncopy_to = "/srv/dose"\n[plan]\ntoshiba = true\n'
+    (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+    settings = load_settings(tmp_path, {})
+    assert settings.port == 104
+    assert settings.tables == {"after": [{"name": "dose", "copy_to": "/srv/dose"}], "plan": {"toshiba": True}}
+    assert load_settings(tmp_path.parent, {}).tables == {}
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is no UTF-8 text"):
