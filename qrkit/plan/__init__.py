@@ -1,0 +1,62 @@
+"""The dose plan: of each study the least that carries dose, and a reason for everything else. Pure, no I/O.
+
+`DoseQuery` says what is asked for, `Policy` by which rules, `Judge` judges studies and says what it needs to know,
+`Ways` says how that is asked of a node, `Plan` is what comes of it.
+"""
+
+from __future__ import annotations
+
+from qrkit.plan.asked import DoseQuery, build_dose_query
+from qrkit.plan.codes import Matching, ask_codes
+from qrkit.plan.columns import PlanTables, plan_tables
+from qrkit.plan.cost import Budget, Cost, History
+from qrkit.plan.facts import (
+    Answer,
+    Ask,
+    Need,
+    ObjectRow,
+    ObjectsAnswer,
+    SeriesAnswer,
+    SeriesRow,
+    StudyRow,
+    Unanswered,
+)
+from qrkit.plan.funnel import Step, count_steps
+from qrkit.plan.judge import Judge, together
+from qrkit.plan.outcome import Held, Item
+from qrkit.plan.policy import Policy
+from qrkit.plan.read import study_rows
+from qrkit.plan.value import Plan
+from qrkit.plan.ways import Abilities, Ways
+
+__all__ = [
+    "Abilities",
+    "Answer",
+    "Ask",
+    "Budget",
+    "Cost",
+    "DoseQuery",
+    "Held",
+    "History",
+    "Item",
+    "Judge",
+    "Matching",
+    "Need",
+    "ObjectRow",
+    "ObjectsAnswer",
+    "Plan",
+    "PlanTables",
+    "Policy",
+    "SeriesAnswer",
+    "SeriesRow",
+    "Step",
+    "StudyRow",
+    "Unanswered",
+    "Ways",
+    "ask_codes",
+    "build_dose_query",
+    "count_steps",
+    "plan_tables",
+    "study_rows",
+    "together",
+]

@@ -1,0 +1,160 @@
+"""The rows of a plan as tables: one row per work item, per series of it, per object that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.plan.fate import Fate
+from qrkit.plan.outcome import Item, SeriesOutcome
+from qrkit.tables import arrow_type
+
+_FATE = (("keep", pa.bool_()), ("rule", pa.string()), ("reason", pa.string()), ("trail", pa.list_(pa.string())))
+
+OF_STUDY = (
+    "StudyInstanceUID",
+    "PatientID",
+    "AccessionNumber",
+    "StudyDate",
+    "StudyTime",
+    "StudyDescription",
+    "StationName",
+    "ModalitiesInStudy",
+    "NumberOfStudyRelatedInstances",
+)
+OF_SERIES = (
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "Modality",
+    "SeriesDescription",
+    "StationName",
+    "NumberOfSeriesRelatedInstances",
+)
+OF_OBJECT = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
+
+
+def _schema(*names: str, more: Sequence[tuple[str, pa.DataType]] = ()) -> pa.Schema:
+    columns = [(name, pa.string() if name == "group" else arrow_type(name)) for name in names]
+    return pa.schema([*columns, *_FATE, *more])
+
+
+STUDIES = _schema(*OF_STUDY, "group", more=[("series", pa.int64()), ("objects", pa.int64())])
+SERIES = _schema(
+    "StudyInstanceUID",
+    "group",
+    *OF_SERIES,
+    more=[
+        ("level", pa.string()),
+        ("expected", pa.list_(pa.string())),
+        ("objects", pa.int64()),
+        ("bytes", pa.int64()),
+    ],
+)
+INSTANCES = _schema("StudyInstanceUID", "group", "SeriesInstanceUID", *OF_OBJECT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTables:
+    """The rows of a plan.
+
+    Attributes
+    ----------
+    studies
+        One row per work item: a PET/CT has two. `series` and `objects` are how many are to be fetched.
+    series
+        `level` is SERIES or IMAGE for what is to be fetched; `expected` has its SOP Instance UIDs where they are
+        known, `objects` how many they are, `bytes` an estimate.
+    instances
+        The objects that were looked at; most of an archive never is.
+    """
+
+    studies: pa.Table
+    series: pa.Table
+    instances: pa.Table
+
+
+def plan_tables(items: Sequence[Item], found: pa.Table) -> PlanTables:
+    """Return the rows of work items.
+
+    Parameters
+    ----------
+    found
+        The studies that the items are of, as the node answered.
+    """
+    return PlanTables(
+        studies=_studies(items, found),
+        series=_filled(SERIES, (_series_row(item, one) for item in items for one in item.series)),
+        instances=_filled(
+            INSTANCES,
+            (
+                (
+                    item.study.StudyInstanceUID,
+                    item.group,
+                    one.row.SeriesInstanceUID,
+                    known.row.SOPInstanceUID,
+                    known.row.SOPClassUID or None,
+                    known.row.InstanceNumber,
+                    *_fate_values(known.fate),
+                )
+                for item in items
+                for one in item.series
+                for known in one.objects
+            ),
+        ),
+    )
+
+
+def _studies(items: Sequence[Item], found: pa.Table) -> pa.Table:
+    place = {uid: row for row, uid in reversed(list(enumerate(found["StudyInstanceUID"].to_pylist())))}
+    rows = found.take(pa.array([place[item.study.StudyInstanceUID] for item in items], pa.int64()))
+    columns = {
+        name: rows[name].cast(arrow_type(name))
+        if name in rows.column_names
+        else pa.nulls(len(items), arrow_type(name))
+        for name in OF_STUDY
+    }
+    judged = _filled(
+        pa.schema([field for field in STUDIES if field.name not in OF_STUDY]), (_study_row(item) for item in items)
+    )
+    return pa.table(columns | {name: judged[name] for name in judged.column_names}, schema=STUDIES)
+
+
+def _study_row(item: Item) -> tuple[Any, ...]:
+    kept = [one for one in item.series if one.fate.keep]
+    counts = [one.count for one in kept]
+    objects = None if None in counts else sum(count for count in counts if count)
+    return (item.group or None, *_fate_values(item.fate), len(kept), objects)
+
+
+def _series_row(item: Item, one: SeriesOutcome) -> tuple[Any, ...]:
+    row = one.row
+    return (
+        item.study.StudyInstanceUID,
+        item.group or None,
+        row.SeriesInstanceUID,
+        row.SeriesNumber,
+        row.Modality or None,
+        row.SeriesDescription or None,
+        row.StationName or None,
+        row.instance_count,
+        *_fate_values(one.fate),
+        one.level or None,
+        one.expected,
+        one.count,
+        None,
+    )
+
+
+def _fate_values(fate: Fate) -> tuple[Any, ...]:
+    return fate.keep, fate.rule, fate.reason, fate.trail
+
+
+def _filled(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    """Return rows as a table; built by columns, which is quick for a million rows."""
+    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table(
+        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )

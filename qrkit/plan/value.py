@@ -1,0 +1,167 @@
+"""A plan as a value: what is to be fetched of each study and why, saved, shown, compared, retrieved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from qrkit.job import RetrieveRequest
+from qrkit.plan.asked import DoseQuery
+from qrkit.plan.columns import PlanTables
+from qrkit.plan.cost import Cost
+from qrkit.plan.funnel import Step
+from qrkit.tables import to_plain_frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """What is to be fetched of each study, and why; and why the rest is not.
+
+    Attributes
+    ----------
+    coverage
+        Whether all studies were found, and why not.
+    funnel
+        How many studies were left after each step.
+    notes
+        What people should know besides, such as an option that may help.
+    cost
+        What a retrieve of it costs.
+    tables
+        Every study, series and object with `keep`, `rule`, `reason` and `trail`.
+    """
+
+    plan_id: str
+    node: str
+    user: str = ""
+    created: str = ""
+    asked: DoseQuery
+    coverage: Mapping[str, Any]
+    funnel: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    tables: PlanTables
+
+    @property
+    def studies(self) -> pd.DataFrame:
+        """One row per work item, a PET/CT has two: `group`, `keep`, `rule`, `reason`, `trail`."""
+        return to_plain_frame(self.tables.studies)
+
+    @property
+    def series(self) -> pd.DataFrame:
+        """One row per series that was looked at; `level` is SERIES or IMAGE for what is to be fetched."""
+        return to_plain_frame(self.tables.series)
+
+    @property
+    def instances(self) -> pd.DataFrame:
+        """One row per object that was looked at."""
+        return to_plain_frame(self.tables.instances)
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """The funnel: `studies` left after each `step`, and `dropped` by it."""
+        return pd.DataFrame(
+            {
+                "step": [one.step for one in self.funnel],
+                "studies": [one.studies for one in self.funnel],
+                "dropped": [one.dropped for one in self.funnel],
+            }
+        )
+
+    def requests(self) -> tuple[RetrieveRequest, ...]:
+        """Return what is to be fetched: requests at SERIES or IMAGE level, each series once."""
+        patients = dict(
+            zip(*(_list(self.tables.studies, name) for name in ("StudyInstanceUID", "PatientID")), strict=True)
+        )
+        chosen: dict[str, RetrieveRequest] = {}
+        for row in _kept(self.tables.series):
+            uid, level, expected = row["SeriesInstanceUID"], row["level"], tuple(row["expected"])
+            known = chosen.get(uid)
+            if known is not None:
+                whole = "SERIES" in (known.level, level)
+                level = "SERIES" if whole else "IMAGE"
+                expected = _both(known, row) if not whole or (known.expected and expected) else ()
+            chosen[uid] = RetrieveRequest(
+                level=level,
+                StudyInstanceUID=row["StudyInstanceUID"],
+                SeriesInstanceUID=uid,
+                sop_instance_uids=expected if level == "IMAGE" else (),
+                patient_id=patients.get(row["StudyInstanceUID"]) or "",
+                expected=expected,
+            )
+        return tuple(chosen.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the command line prints it with ``--format json``."""
+        series: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+        for row in _rows(self.tables.series, _JSON_SERIES):
+            place = (row.pop("StudyInstanceUID"), row.pop("group"))
+            expected = row.pop("expected")
+            row["instances"] = expected if row["level"] == "IMAGE" else []
+            series.setdefault(place, []).append(row)
+        coverage = {name: self.coverage.get(name) for name in ("complete", "why", "windows", "requests")}
+        return {
+            "plan_id": self.plan_id,
+            "node": self.node,
+            "coverage": coverage,
+            "funnel": [{"step": one.step, "studies": one.studies} for one in self.funnel],
+            "studies": [
+                {**row, "series": series.get((row["StudyInstanceUID"], row["group"]), [])}
+                for row in _rows(self.tables.studies, _JSON_STUDY)
+            ],
+        }
+
+    def __repr__(self) -> str:
+        found, to_fetch = self.funnel[0].studies, self.funnel[-1].studies
+        return f"<Plan {self.plan_id}: {to_fetch} of {found} studies from {self.node}, {self.cost}>"
+
+    def _repr_html_(self) -> str:
+        what = ", ".join(self.asked.groups) or "SR only"
+        complete = "complete" if self.coverage.get("complete") else "not proven complete"
+        notes = "".join(f"<li>{escape(note)}</li>" for note in (*self.coverage.get("why", ()), *self.notes))
+        return (
+            f"<p>Plan <code>{escape(self.plan_id)}</code> for {escape(what)} from {escape(self.node)}: "
+            f"{escape(str(self.cost))}; {complete}.</p>"
+            f"{self.steps.to_html(index=False, escape=True)}<ul>{notes}</ul>"
+        )
+
+
+_PATIENTS = ("StudyInstanceUID", "PatientID")
+_JSON_STUDY = ("StudyInstanceUID", "group", "keep", "rule", "reason")
+_JSON_SERIES = ("StudyInstanceUID", "group", "SeriesInstanceUID", "keep", "rule", "reason", "level", "expected")
+
+
+def _list(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = table[name].to_pylist()
+    return values
+
+
+def _rows(table: pa.Table, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for values in zip(*(_list(table, name) for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
+    expected = tuple(row["expected"])
+    return RetrieveRequest(
+        level=row["level"],
+        StudyInstanceUID=row["StudyInstanceUID"],
+        SeriesInstanceUID=row["SeriesInstanceUID"],
+        sop_instance_uids=expected if row["level"] == "IMAGE" else (),
+        patient_id=patient_id,
+        expected=expected,
+    )
+
+
+def _both(one: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
+    """Return what two work items want of one series, such as its dose reports of two kinds."""
+    whole = next((request for request in (one, other) if request.level == "SERIES"), None)
+    if whole is not None:
+        return whole
+    wanted = tuple(dict.fromkeys((*one.expected, *other.expected)))
+    return replace(one, sop_instance_uids=wanted, expected=wanted)
