@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from qrkit import __version__
-from qrkit.cli import asking, demo, history, jobs, nodes, retrieving, serving, tables
+from qrkit.cli import asking, demo, history, jobs, nodes, planning, plans, retrieving, serving, tables
 from qrkit.errors import InputError, QrkitError
 
 app = typer.Typer(
@@ -44,9 +44,11 @@ def common(
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(history.app, name="queries")
+app.add_typer(plans.app, name="plans")
 app.add_typer(tables.app, name="instances")
 app.command("echo")(asking.echo)
 app.command("find")(asking.find)
+app.command("plan")(planning.plan)
 app.command("retrieve")(retrieving.retrieve)
 app.command("sql")(tables.sql)
 app.command("serve")(serving.serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -27,13 +28,15 @@ def retrieve(
     study: Uids = None,
     series: Uids = None,
     from_query: Annotated[str, typer.Option(help="Id of a query: fetch all its rows.")] = "",
+    plan: Annotated[str, typer.Option(help="Id of a plan: fetch what it keeps and is not here yet.")] = "",
     method: Annotated[str, typer.Option(help="auto, get or move.")] = "auto",
     to: Annotated[str, typer.Option(help="A store node that shall receive by C-MOVE instead.")] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
 ) -> None:
-    """Fetch studies, series, or all rows of a query; exit status 3 if objects are missing."""
-    job = _queued(workspace, node, study=study, series=series, from_query=from_query, method=method, to=to)
+    """Fetch a plan, studies, series, or all rows of a query; exit status 3 if objects are missing."""
+    what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
+    job = _queued(workspace, node, what, method=method, to=to)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:
@@ -52,22 +55,17 @@ def _told(job: Job) -> dict[str, Any]:
     return {name: told[name] for name in _OF_JOB} | {"items": items}
 
 
-def _queued(
-    workspace: Workspace,
-    node: str,
-    *,
-    study: list[str] | None,
-    series: list[str] | None,
-    from_query: str,
-    **options: str,
-) -> Job:
-    studies, all_series = _uids(study), _uids(series)
-    if bool(from_query) == bool(studies or all_series):
-        raise InputError("Say what to retrieve: --study, --series or --from-query.")
-    if from_query:
-        return workspace.retrieve(workspace.queries.read(from_query), node=node, **options)
+def _queued(workspace: Workspace, node: str, what: Mapping[str, Any], **options: str) -> Job:
+    studies, all_series = _uids(what["study"]), _uids(what["series"])
+    query, plan = what["from_query"], what["plan"]
+    if sum(map(bool, (query, plan, studies or all_series))) != 1:
+        raise InputError("Say what to retrieve: --plan, --study, --series or --from-query.")
+    if plan:
+        return workspace.retrieve(workspace.plans[plan], node=node, **options)
+    if query:
+        return workspace.retrieve(workspace.queries.read(query), node=node, **options)
     return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
 
 
-def _uids(given: list[str] | None) -> list[str]:
-    return [uid.strip() for text in given or [] for uid in text.split(",") if uid.strip()]
+def _uids(given: list[str]) -> list[str]:
+    return [uid.strip() for text in given for uid in text.split(",") if uid.strip()]

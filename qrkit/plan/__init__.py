@@ -9,7 +9,7 @@ from __future__ import annotations
 from qrkit.plan.asked import DoseQuery, build_dose_query
 from qrkit.plan.codes import Matching, ask_codes
 from qrkit.plan.columns import PlanTables, plan_tables
-from qrkit.plan.cost import Budget, Cost, History
+from qrkit.plan.cost import Budget, as_text, cost_of, with_bytes
 from qrkit.plan.facts import (
     Answer,
     Ask,
@@ -34,10 +34,8 @@ __all__ = [
     "Answer",
     "Ask",
     "Budget",
-    "Cost",
     "DoseQuery",
     "Held",
-    "History",
     "Item",
     "Judge",
     "Matching",
@@ -53,10 +51,13 @@ __all__ = [
     "StudyRow",
     "Unanswered",
     "Ways",
+    "as_text",
     "ask_codes",
     "build_dose_query",
+    "cost_of",
     "count_steps",
     "plan_tables",
     "study_rows",
     "together",
+    "with_bytes",
 ]

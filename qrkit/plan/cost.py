@@ -1,69 +1,51 @@
-"""What a plan costs: objects, bytes and minutes, by what objects of these kinds and this node took before."""
+"""What a plan costs: objects, bytes and minutes, and the budget that it may not pass unasked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
 
 from qrkit.errors import InputError
+from qrkit.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What earlier retrieves tell.
+def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
+    """Return the series of a plan with the estimated `bytes` of what is to be fetched; null where nobody knows."""
+    means: dict[str | None, float | None] = {}
+    sizes: list[int | None] = []
+    for keep, modality, objects in _columns(series, "keep", "Modality", "objects"):
+        if modality not in means:
+            means[modality] = mean_size(Selection(objects=1, modalities=(modality or "",)), history)[0]
+        mean = means[modality]
+        sizes.append(None if not keep or mean is None or objects is None else round(mean * objects))
+    return series.set_column(series.column_names.index("bytes"), "bytes", pa.array(sizes, pa.int64()))
 
-    Attributes
-    ----------
-    bytes_of
-        Mean size of the objects of a Modality.
-    seconds_per_request, bytes_per_second
-        Of the node, over its finished jobs; None where there were none.
+
+def cost_of(series: pa.Table, history: NodeHistory) -> Estimate:
+    """Return what the series of a plan that are to be fetched will cost together."""
+    rows = _columns(series, "keep", "Modality", "objects")
+    kept = [Selection(objects=objects, modalities=(modality or "",)) for keep, modality, objects in rows if keep]
+    if not kept:
+        return Estimate(objects=0, bytes=0, seconds=None)
+    return estimate(kept, history)
+
+
+def as_text(cost: Estimate) -> str:
+    """Return a cost in words.
+
+    >>> as_text(Estimate(objects=250, bytes=2_500_000, seconds=200.0, uncounted=1))
+    '250 objects and 1 series of unknown size, about 2.5 MB, about 3 min'
     """
-
-    bytes_of: Mapping[str, float] = field(default_factory=dict)
-    seconds_per_request: float | None = None
-    bytes_per_second: float | None = None
-
-    def size(self, modality: str | None, objects: int | None) -> int | None:
-        """Return the estimated bytes of some objects; None where nothing of their kind is here yet."""
-        mean = self.bytes_of.get(modality or "")
-        return None if mean is None or objects is None else round(mean * objects)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a plan costs.
-
-    Attributes
-    ----------
-    requests
-        C-GET or C-MOVE requests.
-    objects
-        Those of which the number is known.
-    uncounted
-        Series of which nobody knows how many objects they have.
-    bytes
-        Of the series that can be estimated.
-    unsized
-        Series that cannot.
-    seconds
-        None where the node has no history.
-    """
-
-    requests: int = 0
-    objects: int = 0
-    uncounted: int = 0
-    bytes: int = 0
-    unsized: int = 0
-    seconds: float | None = None
-
-    def __str__(self) -> str:
-        parts = [f"{self.objects} objects" + (f" and {self.uncounted} series of unknown size" * bool(self.uncounted))]
-        if self.bytes:
-            parts.append(f"about {self.bytes / 1e6:.1f} MB" + (" or more" * bool(self.unsized)))
-        if self.seconds is not None:
-            parts.append(f"about {max(1, round(self.seconds / 60))} min")
-        return f"{', '.join(parts)} in {self.requests} requests"
+    parts = [f"{cost.objects or 0} objects"]
+    if cost.uncounted:
+        parts[0] += f" and {cost.uncounted} series of unknown size"
+    if cost.bytes:
+        parts.append(f"about {cost.bytes / 1e6:.1f} MB")
+    if cost.seconds:
+        parts.append(f"about {max(1, round(cost.seconds / 60))} min")
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +55,7 @@ class Budget:
     objects: int = 0
     bytes: int = 0
 
-    def check(self, cost: Cost) -> None:
+    def check(self, cost: Estimate) -> None:
         """Refuse what costs more.
 
         Raises
@@ -81,18 +63,22 @@ class Budget:
         InputError
             With the numbers.
 
-        >>> Budget(objects=100).check(Cost(objects=250, requests=2))
+        >>> Budget(objects=100).check(Estimate(objects=250, bytes=None, seconds=None))
         Traceback (most recent call last):
-        qrkit.errors.InputError: The plan is for 250 objects in 2 requests, more than the 100 objects allowed. \
+        qrkit.errors.InputError: The plan is for 250 objects, which passes the budget of 100 objects. \
 Allow more, or say that it is meant.
         """
-        limits = []
-        if self.objects and cost.objects > self.objects:
-            limits.append(f"the {self.objects} objects")
-        if self.bytes and cost.bytes > self.bytes:
-            limits.append(f"the {self.bytes / 1e6:.1f} MB")
-        if limits:
+        passed = []
+        if self.objects and (cost.objects or 0) > self.objects:
+            passed.append(f"{self.objects} objects")
+        if self.bytes and (cost.bytes or 0) > self.bytes:
+            passed.append(f"{self.bytes / 1e6:.1f} MB")
+        if passed:
             raise InputError(
-                f"The plan is for {cost}, more than {' and '.join(limits)} allowed.",
+                f"The plan is for {as_text(cost)}, which passes the budget of {' and '.join(passed)}.",
                 advice="Allow more, or say that it is meant.",
             )
+
+
+def _columns(table: pa.Table, *names: str) -> Iterator[tuple[bool, str | None, int | None]]:
+    return zip(*(table[name].to_pylist() for name in names), strict=True)

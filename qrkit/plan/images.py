@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from qrkit.plan.case import Case, Rule, Ruling, Verdict
 from qrkit.plan.facts import Ask, Need, ObjectRow, SeriesRow
@@ -89,13 +90,15 @@ def judge_nuclear_images(rule: Rule, case: Case) -> Verdict | None:
 
     def rule_on(row: SeriesRow) -> Ruling:
         if row.SeriesInstanceUID in of_report:
-            return of_report[row.SeriesInstanceUID]
+            return replace(
+                of_report[row.SeriesInstanceUID], rule=RRDSR, reason="a Radiopharmaceutical Radiation Dose SR"
+            )
         if row.SeriesInstanceUID in images:
-            reason = "a PET series, of which the first image has the radiopharmaceutical"
-            return Ruling(row, True, "PET", reason, (images[row.SeriesInstanceUID],))
+            reason = "a PET series, whose first image tells the radiopharmaceutical"
+            return Ruling(row, True, PET, reason, (images[row.SeriesInstanceUID],))
         return Ruling(row, False, rule.name, "neither a Radiopharmaceutical Radiation Dose SR nor a PET series")
 
-    name = " and ".join([RRDSR] * bool(of_report) + ["PET"] * bool(images))
+    name = " and ".join([RRDSR] * bool(of_report) + [PET] * bool(images))
     return Verdict(name, rule.reason, tuple(map(rule_on, case.series)))
 
 

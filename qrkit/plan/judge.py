@@ -183,7 +183,8 @@ class Judge:
         if rows and not passed and not answer.only_sr:
             last = _last_filter(dropped, self._series_filters)
             return Item(case.study, case.group, fate.dropped(last.rule, last.reason), dropped)
-        case = replace(case, series=passed, only_sr=answer.only_sr)
+        study = case.study if _agrees(case.study, answer) else replace(case.study, SOPClassesInStudy=frozenset())
+        case = replace(case, study=study, series=passed, only_sr=answer.only_sr)
         return (yield from self._ruled(case, fate, dropped))
 
     def _ruled(self, case: Case, fate: Fate, dropped: tuple[SeriesOutcome, ...]) -> Judging[Item | None]:
@@ -246,6 +247,13 @@ class Judge:
 def passes(one: Filter, value: str) -> bool:
     """Whether a value passes a filter."""
     return one.keeps(value) if value else one.keeps_blank
+
+
+def _agrees(study: StudyRow, answer: SeriesAnswer) -> bool:
+    """Whether a study row tells of all series that there are; if not, its SOP Classes are not all either."""
+    modalities = {row.Modality for row in answer.rows if row.Modality}
+    too_many = study.series_count is not None and len(answer.rows) > study.series_count
+    return not too_many and (not study.ModalitiesInStudy or modalities <= study.ModalitiesInStudy)
 
 
 def _filter_reason(one: Filter) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,10 @@ from qrkit.plan.facts import ObjectRow, SeriesRow, StudyRow
 
 
 def study_rows(table: pa.Table) -> dict[str, StudyRow]:
-    """Return the studies of an answer by StudyInstanceUID, the first row of each; those without one are left out."""
+    """Return the studies of an answer by StudyInstanceUID; those without one are left out.
+
+    There are archives in which two patients share a study: each of its rows tells a part of it.
+    """
     names = (
         "StudyInstanceUID",
         "PatientID",
@@ -25,9 +29,11 @@ def study_rows(table: pa.Table) -> dict[str, StudyRow]:
         "NumberOfStudyRelatedInstances",
     )
     rows: dict[str, StudyRow] = {}
+    seen: set[tuple[str, str]] = set()
     for uid, patient, day, description, station, modalities, classes, series_count, count in _columns(table, names):
-        if uid and uid not in rows:
-            rows[uid] = StudyRow(
+        if uid and (uid, patient) not in seen:
+            seen.add((uid, patient))
+            row = StudyRow(
                 StudyInstanceUID=uid,
                 PatientID=patient or "",
                 StudyDate=f"{day:%Y%m%d}".rjust(8, "0") if day else "",
@@ -38,7 +44,22 @@ def study_rows(table: pa.Table) -> dict[str, StudyRow]:
                 series_count=series_count,
                 instance_count=count,
             )
+            rows[uid] = _merged(rows[uid], row) if uid in rows else row
     return rows
+
+
+def _merged(one: StudyRow, other: StudyRow) -> StudyRow:
+    return replace(
+        one,
+        ModalitiesInStudy=one.ModalitiesInStudy | other.ModalitiesInStudy,
+        SOPClassesInStudy=one.SOPClassesInStudy | other.SOPClassesInStudy,
+        series_count=_sum(one.series_count, other.series_count),
+        instance_count=_sum(one.instance_count, other.instance_count),
+    )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def series_by_study(table: pa.Table, *, study_instance_uid: str = "") -> dict[str, tuple[SeriesRow, ...]]:

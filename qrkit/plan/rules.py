@@ -63,9 +63,9 @@ RULES: tuple[Rule, ...] = (
         option="toshiba",
     ),
     Rule(
-        name="RRDSR",
+        name="RRDSR and PET",
         groups=("NM",),
-        reason="a Radiopharmaceutical Radiation Dose SR",
+        reason="Radiopharmaceutical Radiation Dose SR, and of each PET series the first image",
         judge=images.judge_nuclear_images,
         needs=images.nuclear_needs,
     ),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from qrkit.estimate import Estimate
 from qrkit.job import RetrieveRequest
 from qrkit.plan.asked import DoseQuery
 from qrkit.plan.columns import PlanTables
-from qrkit.plan.cost import Cost
+from qrkit.plan.cost import as_text
 from qrkit.plan.funnel import Step
 from qrkit.tables import to_plain_frame
 
@@ -31,7 +32,7 @@ class Plan:
     notes
         What people should know besides, such as an option that may help.
     cost
-        What a retrieve of it costs.
+        What a retrieve of it costs, by what came from the node before.
     tables
         Every study, series and object with `keep`, `rule`, `reason` and `trail`.
     """
@@ -44,7 +45,7 @@ class Plan:
     coverage: Mapping[str, Any]
     funnel: tuple[Step, ...]
     notes: tuple[str, ...] = ()
-    cost: Cost = field(default_factory=Cost)
+    cost: Estimate
     tables: PlanTables
 
     @property
@@ -75,25 +76,13 @@ class Plan:
 
     def requests(self) -> tuple[RetrieveRequest, ...]:
         """Return what is to be fetched: requests at SERIES or IMAGE level, each series once."""
-        patients = dict(
-            zip(*(_list(self.tables.studies, name) for name in ("StudyInstanceUID", "PatientID")), strict=True)
-        )
+        patients = {row["StudyInstanceUID"]: row["PatientID"] for row in _rows(self.tables.studies, _PATIENTS)}
         chosen: dict[str, RetrieveRequest] = {}
-        for row in _kept(self.tables.series):
-            uid, level, expected = row["SeriesInstanceUID"], row["level"], tuple(row["expected"])
-            known = chosen.get(uid)
-            if known is not None:
-                whole = "SERIES" in (known.level, level)
-                level = "SERIES" if whole else "IMAGE"
-                expected = _both(known, row) if not whole or (known.expected and expected) else ()
-            chosen[uid] = RetrieveRequest(
-                level=level,
-                StudyInstanceUID=row["StudyInstanceUID"],
-                SeriesInstanceUID=uid,
-                sop_instance_uids=expected if level == "IMAGE" else (),
-                patient_id=patients.get(row["StudyInstanceUID"]) or "",
-                expected=expected,
-            )
+        for row in _rows(self.tables.series, _JSON_SERIES):
+            if row["keep"]:
+                request = _request(row, patients[row["StudyInstanceUID"]] or "")
+                known = chosen.get(request.SeriesInstanceUID)
+                chosen[request.SeriesInstanceUID] = request if known is None else _both(known, request)
         return tuple(chosen.values())
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +107,7 @@ class Plan:
 
     def __repr__(self) -> str:
         found, to_fetch = self.funnel[0].studies, self.funnel[-1].studies
-        return f"<Plan {self.plan_id}: {to_fetch} of {found} studies from {self.node}, {self.cost}>"
+        return f"<Plan {self.plan_id}: {to_fetch} of {found} studies from {self.node}, {as_text(self.cost)}>"
 
     def _repr_html_(self) -> str:
         what = ", ".join(self.asked.groups) or "SR only"
@@ -126,7 +115,7 @@ class Plan:
         notes = "".join(f"<li>{escape(note)}</li>" for note in (*self.coverage.get("why", ()), *self.notes))
         return (
             f"<p>Plan <code>{escape(self.plan_id)}</code> for {escape(what)} from {escape(self.node)}: "
-            f"{escape(str(self.cost))}; {complete}.</p>"
+            f"{escape(as_text(self.cost))}; {complete}.</p>"
             f"{self.steps.to_html(index=False, escape=True)}<ul>{notes}</ul>"
         )
 

@@ -94,6 +94,17 @@ class InstanceTable:
                 found.update(connection.scalars(sa.select(instances.c.SOPInstanceUID).where(condition)))
         return frozenset(found)
 
+    def by_series(self, study_uids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return the SOP Instance UIDs that are here of some studies, by SeriesInstanceUID."""
+        found: dict[str, set[str]] = {}
+        wanted = sa.select(instances.c.SeriesInstanceUID, instances.c.SOPInstanceUID)
+        with self._state.reading() as connection:
+            for start in range(0, len(study_uids), _AT_ONCE):
+                some = study_uids[start : start + _AT_ONCE]
+                for series, uid in connection.execute(wanted.where(instances.c.StudyInstanceUID.in_(some))):
+                    found.setdefault(series, set()).add(uid)
+        return {series: frozenset(uids) for series, uids in found.items()}
+
     def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """Return SOP Instance UID and path of each file of some SOP Instances."""
         found: list[tuple[str, str]] = []

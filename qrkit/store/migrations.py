@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
-from qrkit.store.schema import metadata, schema_version
+from qrkit.store.schema import known_answers, metadata, plans, schema_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,14 @@ class Migration:
     apply: Callable[[sa.Connection], None] | None = None
 
 
-MIGRATIONS = (Migration(number=1, name="the first tables"),)
+def _add_plans(connection: sa.Connection) -> None:
+    metadata.create_all(connection, tables=[plans, known_answers])
+
+
+MIGRATIONS = (
+    Migration(number=1, name="the first tables"),
+    Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
+)
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.
 _ADVISORY_LOCK = 7_305_411_926

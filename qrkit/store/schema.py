@@ -195,3 +195,29 @@ workers = sa.Table(
     _text("heartbeat"),
     _text("state"),
 )
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    sa.Column("plan_id", sa.Text, primary_key=True),
+    _text("node"),
+    _text("user"),
+    _text("created"),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("coverage", sa.JSON, nullable=False),
+    sa.Column("funnel", sa.JSON, nullable=False),
+    sa.Column("notes", sa.JSON, nullable=False),
+    sa.Column("cost", sa.JSON, nullable=False),
+    _text("folder"),
+    sa.Index("plans_created", "created"),
+)
+
+known_answers = sa.Table(
+    "known_answers",
+    metadata,
+    sa.Column("answers_id", sa.Text, primary_key=True),
+    _text("node"),
+    _text("file"),
+    _text("created"),
+    sa.Index("known_answers_node", "node"),
+)

@@ -15,12 +15,14 @@ from qrkit.errors import InputError
 from qrkit.estimate import Estimate, estimate
 from qrkit.job import NewJob, RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
+from qrkit.plan import Abilities, Matching, Plan, Policy, build_dose_query
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store import duck
 from qrkit.store.instances import InstanceTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
+from qrkit.store.plans import PlanTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.settle import settle
@@ -29,12 +31,15 @@ from qrkit.store.state import State
 from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
+from qrkit.workspace.answering import Answering
 from qrkit.workspace.echoing import echo_nodes
 from qrkit.workspace.estimating import selections
 from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.job import Job, Jobs
 from qrkit.workspace.nodes import Nodes
+from qrkit.workspace.planning import Planner, Sources
+from qrkit.workspace.plans import Plans
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.requests import requests_from_frame, requests_from_uids
 
@@ -48,8 +53,8 @@ class Workspace:
     ----------
     settings, user
         Its settings, and who works with it.
-    nodes, queries, jobs, files
-        What it knows, asked, fetched and holds.
+    nodes, queries, plans, jobs, files
+        What it knows, asked, means to fetch, fetched and holds.
     """
 
     def __init__(self, settings: Settings, state: State, *, user: str) -> None:
@@ -65,6 +70,8 @@ class Workspace:
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
         self.jobs = Jobs(self._jobs, self._ensure_worker)
         self.files = Files(InstanceTable(state), settings.files)
+        self._plans = PlanTable(state, settings.workspace / "plans")
+        self.plans = Plans(self._plans)
 
     @classmethod
     def open(cls, folder: str | Path | None = None, **settings: str | int) -> Self:
@@ -147,6 +154,49 @@ class Workspace:
         settle(self._state, self._results.folder)
         return answer
 
+    def plan(self, node: str, dose: object = (), *, whole_archive: bool = False, **what: object) -> Plan:
+        """Plan to fetch the least that carries dose; nothing is fetched yet.
+
+        Parameters
+        ----------
+        node
+            Its name.
+        dose
+            Groups: any of CT, MG, FL, DX, NM.
+        whole_archive
+            That no date is given on purpose.
+        **what
+            ``sr_only`` (studies of nothing but SR, instead of groups), ``toshiba``, ``empty_sr``, ``refetch``, and
+            what `find` takes of studies: dates, matching keys, filters; ``station_level`` is series by default.
+
+        Returns
+        -------
+        Plan
+            Kept: `plans` has it from now on. `retrieve` fetches it, again and again what is still missing.
+
+        Raises
+        ------
+        InputError
+            If the question is not valid; nothing was sent.
+        NodeError
+            If the node cannot be reached, or refuses.
+        """
+        asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
+        plan = self._planner().plan(self._nodes.get(node), asked, created=self._state.now())
+        self._plans.add(plan)
+        return plan
+
+    def _planner(self) -> Planner:
+        sources = Sources(
+            find=self._finder.find,
+            answering=lambda node, ways: Answering(node, ways, calling_ae_title=self.settings.ae_title),
+            held=InstanceTable(self._state).by_series,
+            history=lambda node: node_history(self._state, node),
+            abilities=lambda _: Abilities(),
+            matching=lambda _: Matching.UNKNOWN,
+        )
+        return Planner(sources, policy=Policy(), user=self.user)
+
     def estimate(self, frame: pd.DataFrame, *, node: str = "") -> Estimate:
         """Return how many objects the rows of a `find` have, and what they would cost to fetch.
 
@@ -167,7 +217,7 @@ class Workspace:
 
     def retrieve(
         self,
-        what: pd.DataFrame | Sequence[RetrieveRequest],
+        what: pd.DataFrame | Plan | Sequence[RetrieveRequest],
         *,
         node: str = "",
         method: str = "auto",
@@ -179,9 +229,9 @@ class Workspace:
         Parameters
         ----------
         what
-            Rows of a `find`: their studies, series or images; or requests.
+            Rows of a `find`: their studies, series or images; a plan; or requests.
         node
-            Whom to ask; rows of a `find` know it.
+            Whom to ask; rows of a `find`, and a plan, know it.
         method
             ``auto``, ``get`` or ``move``.
         to
@@ -196,6 +246,9 @@ class Workspace:
             known = what.attrs.get("qrkit", {})
             source = source or str(known.get("query_id", ""))
             node = node or self._node_of_query(source)
+        if isinstance(what, Plan):
+            source, node = source or what.plan_id, node or what.node
+            what = what.requests()
         if not node:
             raise InputError('Say which node to retrieve from: node="…".')
         asked = self._nodes.get(node)

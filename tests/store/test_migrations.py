@@ -74,3 +74,13 @@ def test_sqlite_is_in_wal_mode_afterwards(sqlite_state: State) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     finally:
         connection.close()
+
+
+def test_a_state_of_the_first_version_gets_plans(where: str) -> None:
+    with State.open(where) as state, state.transaction() as connection:
+        for table in (schema.plans, schema.known_answers):
+            table.drop(connection)
+        connection.execute(schema.schema_version.delete().where(schema.schema_version.c.number > 1))
+    with State.open(where) as state, state.reading() as connection:
+        assert set(sa.inspect(connection).get_table_names()) == set(schema.metadata.tables)
+        assert is_current(connection)

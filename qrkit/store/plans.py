@@ -1,0 +1,169 @@
+"""The plans of a workspace: a row in the state for each, and its tables as three Parquet files.
+
+``<folder>/<yyyy>/<plan_id>/`` is written under a temporary name, renamed, and becomes visible by its row.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from qrkit.errors import DiskFull, NotFound, StoreError
+from qrkit.estimate import Estimate
+from qrkit.plan import DoseQuery, Plan, PlanTables, Step
+from qrkit.store.placing import NO_SPACE
+from qrkit.store.schema import plans
+from qrkit.store.state import State
+
+_FILES = tuple(item.name for item in fields(PlanTables))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """One plan without its tables."""
+
+    plan_id: str
+    node: str
+    user: str
+    created: str
+    request: dict[str, Any]
+    coverage: dict[str, Any]
+    funnel: list[list[Any]]
+    notes: list[str]
+    cost: dict[str, Any]
+    folder: str
+
+
+class PlanTable:
+    """The plans of a workspace.
+
+    Parameters
+    ----------
+    folder
+        Of their files.
+    """
+
+    def __init__(self, state: State, folder: Path) -> None:
+        self._state = state
+        self.folder = folder
+
+    def add(self, plan: Plan) -> None:
+        """Keep a plan.
+
+        Raises
+        ------
+        DiskFull
+            If the disk is full.
+        StoreError
+            If it cannot be written.
+        """
+        name = f"{plan.created[:4]}/{plan.plan_id}"
+        self._write(plan.tables, name)
+        row = PlanRow(
+            plan_id=plan.plan_id,
+            node=plan.node,
+            user=plan.user,
+            created=plan.created,
+            request=plan.asked.to_json(),
+            coverage=dict(plan.coverage),
+            funnel=[[one.step, one.studies, one.dropped] for one in plan.funnel],
+            notes=list(plan.notes),
+            cost=asdict(plan.cost),
+            folder=name,
+        )
+        with self._state.transaction() as connection:
+            connection.execute(plans.insert().values(asdict(row)))
+
+    def get(self, plan_id: str) -> Plan:
+        """Return a plan.
+
+        Raises
+        ------
+        NotFound
+            If there is none of that id.
+        StoreError
+            If its files cannot be read.
+        """
+        row = self._row(plan_id)
+        return Plan(
+            plan_id=row.plan_id,
+            node=row.node,
+            user=row.user,
+            created=row.created,
+            asked=DoseQuery.from_json(row.request),
+            coverage=row.coverage,
+            funnel=tuple(Step(*one) for one in row.funnel),
+            notes=tuple(row.notes),
+            cost=Estimate(**row.cost),
+            tables=PlanTables(**{name: self.read(row, name) for name in _FILES}),
+        )
+
+    def list(self, limit: int = 100) -> tuple[PlanRow, ...]:
+        """Return the newest plans first, without their tables."""
+        wanted = sa.select(plans).order_by(plans.c.created.desc(), plans.c.plan_id).limit(limit)
+        with self._state.reading() as connection:
+            return tuple(_plan_row(row) for row in connection.execute(wanted))
+
+    def read(self, row: PlanRow, table: str, *, filters: Any = None) -> pa.Table:  # noqa: ANN401 - as pyarrow takes them
+        """Return one table of a plan, or some rows of it.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read.
+        """
+        path = self.folder / row.folder / f"{table}.parquet"
+        try:
+            return pq.read_table(path, filters=filters, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"The plan {row.plan_id} cannot be read from {path}: {error}.",
+                advice="Restore the folder of the plans, or plan again.",
+            ) from error
+
+    def _row(self, plan_id: str) -> PlanRow:
+        with self._state.reading() as connection:
+            row = connection.execute(sa.select(plans).where(plans.c.plan_id == plan_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no plan {plan_id!r}.", advice="qrkit plans list shows those there are.")
+        return _plan_row(row)
+
+    def _write(self, tables: PlanTables, name: str) -> None:
+        place = self.folder / name
+        part = place.with_name(f"{place.name}.part")
+        with writing(f"The plan {place.name}"):
+            try:
+                part.mkdir(parents=True)
+                for table in _FILES:
+                    pq.write_table(getattr(tables, table), part / f"{table}.parquet", compression="zstd")
+                part.rename(place)
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                raise
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Translate what goes wrong while something is written."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        kind = DiskFull if isinstance(error, OSError) and error.errno in NO_SPACE else StoreError
+        raise kind(
+            f"{what} cannot be written: {error}.", advice="Check the free space and permissions of the workspace."
+        ) from error
+
+
+_COLUMNS = tuple(item.name for item in fields(PlanRow))
+
+
+def _plan_row(row: sa.Row[Any]) -> PlanRow:
+    return PlanRow(**{name: getattr(row, name) for name in _COLUMNS})

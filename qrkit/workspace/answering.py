@@ -1,0 +1,106 @@
+"""Answers what a plan needs to know: over several associations of a node, and without failing for one odd study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.node import Node
+from qrkit.plan import Answer, Need, Unanswered, Ways
+from qrkit.query import Request
+from qrkit.workspace.asking import Asker
+
+AT_ONCE = 256
+"""Requests that are handed over together, so that one failure costs few of them a second try."""
+
+_PATIENCE = 3
+"""Requests in a row that may break the association; after them the node is taken for gone."""
+
+
+class Answering:
+    """Answers needs by C-FIND.
+
+    Parameters
+    ----------
+    ways
+        How needs become requests.
+    should_stop
+        True cancels what is under way.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        ways: Ways,
+        *,
+        calling_ae_title: str,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self._ways = ways
+        self._asker = Asker(node, calling_ae_title=calling_ae_title, should_stop=should_stop)
+
+    def __enter__(self) -> Self:
+        self._asker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._asker.__exit__(kind, error, trace)
+
+    @property
+    def requests(self) -> int:
+        """C-FIND requests sent so far."""
+        return self._asker.requests
+
+    def answer(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
+        """Return the answers to needs.
+
+        Raises
+        ------
+        NodeError
+            If the node cannot be reached any more.
+        Cancelled
+            If `should_stop` said so.
+        """
+        asking = self._ways.ask(needs)
+        try:
+            requests = next(asking)
+            while True:
+                replies: list[Any] = []
+                for start in range(0, len(requests), AT_ONCE):
+                    replies += self._ask(requests[start : start + AT_ONCE])
+                requests = asking.send(replies)
+        except StopIteration as end:
+            answers: Mapping[Need, Answer] = end.value
+            return answers
+
+    def _ask(self, requests: Sequence[Request]) -> list[Any]:
+        """Return a table for each request, or why there is none; one by one if not all of them work at once."""
+        try:
+            return list(self._asker.ask(requests))
+        except _FAILED:
+            return self._one_by_one(requests)
+
+    def _one_by_one(self, requests: Sequence[Request]) -> list[Any]:
+        replies: list[Any] = []
+        broken = 0
+        for request in requests:
+            try:
+                replies += self._asker.ask([request])
+                broken = 0
+            except StatusError as error:
+                replies.append(Unanswered(error.message))
+                broken = 0
+            except _BROKEN as error:
+                broken += 1
+                if broken == _PATIENCE:
+                    raise
+                replies.append(Unanswered(error.message))
+        return replies
+
+
+_BROKEN: tuple[type[NodeError], ...] = (AssociationAborted, ConnectionLost, NodeTimeout)
+_FAILED: tuple[type[NodeError], ...] = (StatusError, *_BROKEN)

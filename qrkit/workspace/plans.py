@@ -1,0 +1,86 @@
+"""The plans of a workspace: listed, read again, compared, and asked why something was not fetched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from qrkit.plan import Plan
+from qrkit.store.plans import PlanRow, PlanTable
+
+_COLUMNS = ["plan_id", "created", "user", "node", "dose", "dates", "studies", "to_fetch", "objects", "complete"]
+
+
+class Plans:
+    """The plans of a workspace, newest first."""
+
+    def __init__(self, table: PlanTable) -> None:
+        self._table = table
+
+    def __getitem__(self, plan_id: str) -> Plan:
+        return self._table.get(plan_id)
+
+    def list(self, limit: int = 100) -> pd.DataFrame:
+        """Return the newest plans: one row each, with how many `studies` were found and are `to_fetch`."""
+        return pd.DataFrame([_row(row) for row in self._table.list(limit)], columns=_COLUMNS)
+
+    def diff(self, before: str, after: str) -> pd.DataFrame:
+        """Return how two plans differ: one row per series that one of them fetches and the other does not.
+
+        Returns
+        -------
+        DataFrame
+            StudyInstanceUID, SeriesInstanceUID, `change` (``added``, ``removed`` or ``changed``), and of both plans
+            `before` and `after`: why it is fetched or not; blank where the plan does not know the series.
+        """
+        old, new = (_fates(self[plan_id]) for plan_id in (before, after))
+        rows = [_difference(key, old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new))]
+        columns = ["StudyInstanceUID", "SeriesInstanceUID", "change", "before", "after"]
+        return pd.DataFrame([row for row in rows if row[2]], columns=columns)
+
+    def _repr_html_(self) -> str:
+        return str(self.list(20).to_html(index=False, escape=True))
+
+
+_Fate = tuple[bool, str, tuple[str, ...]]
+
+
+def _fates(plan: Plan) -> dict[tuple[str, str], _Fate]:
+    """Return what becomes of each series; of one with two work items, that it is fetched."""
+    fates: dict[tuple[str, str], _Fate] = {}
+    names = ("StudyInstanceUID", "SeriesInstanceUID", "keep", "rule", "reason", "expected")
+    columns = (plan.tables.series[name].to_pylist() for name in names)
+    for study, series, keep, rule, reason, expected in zip(*columns, strict=True):
+        if keep or (study, series) not in fates:
+            fates[study, series] = (keep, f"{rule}: {reason}", tuple(sorted(expected)))
+    return fates
+
+
+def _difference(
+    key: tuple[str, str], old: _Fate | None, new: _Fate | None
+) -> tuple[str, str, str, str | None, str | None]:
+    before, after = (fate is not None and fate[0] for fate in (old, new))
+    change = ""
+    if before != after:
+        change = "added" if after else "removed"
+    elif before and old is not None and new is not None and old[1:] != new[1:]:
+        change = "changed"
+    return (*key, change, old[1] if old else None, new[1] if new else None)
+
+
+def _row(row: PlanRow) -> dict[str, Any]:
+    asked = row.request
+    dates = asked["query"].get("dates", [])
+    return {
+        "plan_id": row.plan_id,
+        "created": row.created,
+        "user": row.user,
+        "node": row.node,
+        "dose": ",".join(asked["groups"]) or "SR only",
+        "dates": " to ".join(dict.fromkeys(dates)),
+        "studies": row.funnel[0][1],
+        "to_fetch": row.funnel[-1][1],
+        "objects": row.cost["objects"],
+        "complete": row.coverage["complete"],
+    }

@@ -1,0 +1,66 @@
+"""``qrkit plan``, ``qrkit plans`` and ``qrkit retrieve --plan``."""
+
+from qrkit.simulator import Quirks
+from tests.cli.commands import Here
+from tests.workspace.opened import Linked, files_of, worker_in_thread
+
+DAY = ("--date", "2026-06-30")
+SHAPE = ["plan_id", "node", "coverage", "funnel", "studies"]
+STUDY = ["StudyInstanceUID", "group", "keep", "rule", "reason", "series"]
+SERIES = ["SeriesInstanceUID", "keep", "rule", "reason", "level", "instances"]
+
+
+def test_a_plan_has_the_documented_json_and_is_fetched_by_its_id(hospital_here: Here, linked: Linked) -> None:
+    ran = hospital_here("plan", "pacs", "--dose", "CT,NM", *DAY, "--format", "json")
+    assert ran.status == 0, ran.err
+    assert list(ran.json) == SHAPE
+    assert list(ran.json["coverage"]) == ["complete", "why", "windows", "requests"]
+    assert ran.json["funnel"][0]["step"] == "found"
+    assert all(list(study) == STUDY for study in ran.json["studies"])
+    series = [one for study in ran.json["studies"] for one in study["series"]]
+    assert all(list(one) == SERIES for one in series)
+    assert {one["level"] for one in series if one["keep"]} == {"SERIES", "IMAGE"}
+    assert all(bool(one["instances"]) == (one["level"] == "IMAGE") for one in series)
+    with worker_in_thread(linked.workspace):
+        done = hospital_here("retrieve", "pacs", "--plan", ran.json["plan_id"], "--format", "json")
+    assert (done.status, done.json["state"]) == (0, "complete")
+    assert len(files_of(linked.workspace)) == done.json["stored"]
+    shown = hospital_here("plans", "show", ran.json["plan_id"], "--format", "json")
+    assert shown.json == ran.json
+    assert [one["plan_id"] for one in hospital_here("plans", "list", "--format", "json").json] == [
+        ran.json["plan_id"]
+    ]
+
+
+def test_a_plan_as_a_table_says_what_it_costs_and_how_to_fetch_it(hospital_here: Here) -> None:
+    ran = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
+    assert ran.status == 0
+    assert "to fetch" in ran.out
+    assert "objects" in ran.err
+    assert "qrkit retrieve pacs --plan" in ran.err
+    rows = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "csv").out.splitlines()
+    assert rows[0].startswith("StudyInstanceUID,")
+    assert len(rows) > 10
+
+
+def test_a_plan_that_may_lack_studies_is_status_3(hospital_here: Here, linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(ignore_keys=("StudyDate", "ModalitiesInStudy"), cap=100)
+    capped = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
+    assert capped.status == 3
+    assert "Not proven complete" in capped.err
+
+
+def test_sr_series_without_objects_are_told_once(hospital_here: Here, linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(no_instances_of=("SR",), omit_keys=("SOPClassesInStudy",))
+    ran = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
+    assert (ran.status, " ".join(ran.err.split()).count("empty_sr may help")) == (0, 1)
+    more = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--empty-sr", "--format", "json")
+    assert "unknown-SR" in {study["rule"] for study in more.json["studies"]}
+    assert "empty_sr" not in more.err
+
+
+def test_a_wrong_plan_is_status_2_in_one_line(hospital_here: Here) -> None:
+    for wrong in (("--dose", "CT"), ("--dose", "CT", "--sr-only", *DAY), ("--dose", "OCT", *DAY), DAY):
+        ran = hospital_here("plan", "pacs", *wrong)
+        assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert hospital_here("retrieve", "pacs", "--plan", "nonsense").status == 1

@@ -1,0 +1,164 @@
+"""`Workspace.plan` against the simulator, whose hospital tells what the right plan is."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from qrkit.errors import InputError, NodeError
+from qrkit.job import JobState
+from qrkit.plan import Plan
+from qrkit.simulator import Quirks
+from qrkit.simulator.facts import Series, Study
+from tests.plan.world import ESR, RDSR
+from tests.workspace.opened import Linked, all_studies, files_of, worker_in_thread
+
+FIRST, LAST = "2026-06-19", "2026-06-30"
+ALL: dict[str, Any] = {"date": (FIRST, LAST)}
+
+
+def ct_studies(linked: Linked) -> list[Study]:
+    return [study for study in all_studies(linked.hospital) if "CT" in study.ModalitiesInStudy]
+
+
+def dose_series(study: Study) -> set[str]:
+    """The series that a CT study is fetched by, as the hospital knows it."""
+    reports = {
+        sop_class: {one.SeriesInstanceUID for one in study.series if sop_class in one.sop_classes}
+        for sop_class in (RDSR, ESR)
+    }
+    if reports[RDSR] or reports[ESR]:
+        return reports[RDSR] or reports[ESR]
+    sheets = {one.SeriesInstanceUID for one in study.series if one.SeriesDescription.lower() == "dose info"}
+    if any(one.SeriesDescription for one in study.series):
+        return sheets
+    return {one.SeriesInstanceUID for one in study.series if len(one.instances) <= 5}
+
+
+def planned(plan: Plan) -> set[str]:
+    return {request.SeriesInstanceUID for request in plan.requests()}
+
+
+def right(linked: Linked) -> set[str]:
+    """What a plan for CT has to fetch, of a hospital that has every kind of study."""
+    found = set().union(*(dose_series(study) for study in ct_studies(linked)))
+    assert found
+    return found
+
+
+def series_of(linked: Linked) -> dict[str, Series]:
+    return {one.SeriesInstanceUID: one for study in all_studies(linked.hospital) for one in study.series}
+
+
+def test_the_plan_for_ct_is_what_the_hospital_says(linked: Linked) -> None:
+    plan = linked.workspace.plan("pacs", "CT", **ALL)
+    assert planned(plan) == right(linked)
+    assert plan.coverage["complete"]
+    assert plan.funnel[0].studies == len(ct_studies(linked))
+    assert plan.funnel[-1].studies == len({request.StudyInstanceUID for request in plan.requests()})
+    assert sum(one.dropped for one in plan.funnel) == plan.funnel[0].studies - plan.funnel[-1].studies
+    assert plan.studies["reason"].ne("").all()
+    assert {request.level for request in plan.requests()} == {"SERIES", "IMAGE"}
+    assert plan.cost.objects == sum(
+        len(request.sop_instance_uids) or len(series_of(linked)[request.SeriesInstanceUID].instances)
+        for request in plan.requests()
+    )
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(no_modalities_in_study=True),
+        Quirks(ignore_keys=("ModalitiesInStudy",)),
+        Quirks(no_sop_class=False, omit_keys=("SOPClassesInStudy",)),
+        Quirks(omit_keys=("SOPClassesInStudy", "NumberOfSeriesRelatedInstances"), relational=False),
+        Quirks(refuse_uid_lists=True, relational=False, ignore_keys=("Modality",)),
+        Quirks(duplicate_answers=True, decimal_integers=True),
+    ],
+    ids=["nothing of modalities", "key ignored", "no classes", "strict", "stricter", "odd"],
+)
+def test_a_pacs_that_misbehaves_gets_the_same_plan(linked: Linked, quirks: Quirks) -> None:
+    linked.pacs.quirks = quirks
+    without_counts = "NumberOfSeriesRelatedInstances" in quirks.omit_keys
+    plan = linked.workspace.plan("pacs", "CT", date=LAST, description_exclude="a study without descriptions")
+    wanted = [study for study in ct_studies(linked) if study.StudyDate == "20260630"]
+    described = [one for one in wanted if any(series.SeriesDescription for series in one.series)]
+    chosen = described if without_counts else wanted
+    known = {one.StudyInstanceUID for one in chosen}
+    assert {
+        request.SeriesInstanceUID for request in plan.requests() if request.StudyInstanceUID in known
+    } == set().union(*(dose_series(study) for study in chosen))
+
+
+def test_a_plan_is_kept_and_read_again_as_it_was(linked: Linked) -> None:
+    plan = linked.workspace.plan("pacs", ["CT", "NM"], **ALL)
+    again = linked.workspace.plans[plan.plan_id]
+    assert again.to_json() == plan.to_json()
+    assert again.requests() == plan.requests()
+    assert (again.asked, again.cost, again.funnel) == (plan.asked, plan.cost, plan.funnel)
+    listed = linked.workspace.plans.list()
+    assert listed[["plan_id", "dose", "studies"]].values.tolist() == [[plan.plan_id, "CT,NM", plan.funnel[0].studies]]
+    assert json.dumps(plan.to_json())
+    assert plan.plan_id in plan._repr_html_()
+
+
+def test_a_plan_is_retrieved_and_then_there_is_nothing_left_to_fetch(linked: Linked) -> None:
+    workspace = linked.workspace
+    plan = workspace.plan("pacs", "CT", date=LAST)
+    with worker_in_thread(workspace):
+        job = workspace.retrieve(plan)
+        done = job.wait(timeout=60)
+    assert (done.state, done.source) == (JobState.COMPLETE, plan.plan_id)
+    assert {item.request.level for item in done.items} <= {"SERIES", "IMAGE"}
+    assert len(files_of(workspace)) == done.stored == plan.cost.objects
+    second = workspace.plan("pacs", "CT", date=LAST)
+    assert (second.requests(), second.funnel[-1].studies) == ((), 0)
+    assert set(second.studies[second.studies["rule"] == "held"]["StudyInstanceUID"]) == set(
+        plan.studies[plan.studies["keep"]]["StudyInstanceUID"]
+    )
+    changes = workspace.plans.diff(plan.plan_id, second.plan_id)
+    assert set(changes["change"]) == {"removed"}
+    assert planned(workspace.plan("pacs", "CT", date=LAST, refetch=True)) == planned(plan)
+
+
+def test_filters_drop_studies_and_series_with_their_reason(linked: Linked) -> None:
+    workspace = linked.workspace
+    plan = workspace.plan("pacs", "CT", description_exclude="IMPORTED, brain", **ALL)
+    gone = plan.studies[plan.studies["rule"] == "description exclude"]
+    assert set(gone["StudyInstanceUID"]) == {
+        study.StudyInstanceUID
+        for study in ct_studies(linked)
+        if any(term in study.StudyDescription.lower() for term in ("imported", "brain"))
+    }
+    assert [one.step for one in plan.funnel][:2] == ["found", "description exclude"]
+    at_station = workspace.plan("pacs", "CT", station_include="ctawp", blank="drop", **ALL)
+    stations = {one.station.StationName for uid, one in series_of(linked).items() if uid in planned(at_station)}
+    assert {name[:5] for name in stations} == {"CTAWP"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"dose": "CT"}, "whole archive"),
+        ({"date": LAST}, "Say what the plan is for"),
+        ({"dose": "CT", "sr_only": True, "date": LAST}, "not for both"),
+        ({"dose": "XX", "date": LAST}, "There is no group XX"),
+        ({"dose": "CT", "date": LAST, "modalities": "MR"}, "takes no modalities"),
+        ({"dose": "CT", "date": LAST, "colour": "red"}, "has no 'colour'"),
+    ],
+)
+def test_what_is_not_a_plan_is_refused_before_anything_is_sent(
+    linked: Linked, given: dict[str, object], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        linked.workspace.plan("pacs", **given)  # type: ignore[arg-type]  # wrong on purpose
+    assert linked.pacs.requests == []
+    assert len(linked.workspace.plans.list()) == 0
+
+
+def test_a_node_that_does_not_find_studies_is_an_error_and_leaves_no_plan(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(find_status=0xC001)
+    with pytest.raises(NodeError, match="0xC001"):
+        linked.workspace.plan("pacs", "CT", date=date(2026, 6, 30))
+    assert len(linked.workspace.plans.list()) == 0
