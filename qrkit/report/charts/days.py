@@ -1,0 +1,76 @@
+"""Studies per day, and what a study is called by its modalities."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from qrkit.report.charts.style import COLOURS, INK, PATTERNS, UNKNOWN, counted, days_of, laid_out, need, plain
+
+_ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
+
+
+def studies_per_day(studies: pd.DataFrame) -> go.Figure:
+    """Return a bar chart of studies per day, a colour and pattern for each of the most frequent modalities.
+
+    Parameters
+    ----------
+    studies
+        One row per study, with StudyDate and ModalitiesInStudy. SR, PR, KO and the like go without saying, unless a
+        study has nothing else; a PET/CT is ``CT+PT``.
+
+    Raises
+    ------
+    InputError
+        If one of the two columns is missing.
+    """
+    need(studies, "StudyDate", "ModalitiesInStudy", give="the answer of a STUDY query")
+    days = days_of(studies["StudyDate"])
+    counts = _rare_together(pd.crosstab(days, studies["ModalitiesInStudy"].map(modality_label)))
+    bars = [
+        go.Bar(
+            x=counts.index,
+            y=counts[kind],
+            name=plain(kind),
+            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": INK, "fgopacity": 0.45}},
+            hovertemplate="%{x|%a %d %b %Y}: %{y} %{fullData.name}<extra></extra>",
+        )
+        for kind, colour, pattern in zip(counts.columns, COLOURS, PATTERNS, strict=False)
+    ]
+    return laid_out(
+        go.Figure(bars),
+        _title(int(counts.to_numpy().sum()), int(days.isna().sum())),
+        barmode="stack",
+        bargap=0.15,
+        xaxis={"title": "Day of the study"},
+        yaxis={"title": "Studies", "rangemode": "tozero"},
+        legend={"title": "Modality"},
+        showlegend=True,
+    )
+
+
+def _rare_together(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of counts, most frequent first; those that no colour is left for are one column."""
+    order = list(counts.sum().sort_values(ascending=False, kind="stable").index)
+    if len(order) <= len(COLOURS):
+        return counts[order]
+    frequent, rare = order[: len(COLOURS) - 1], order[len(COLOURS) - 1 :]
+    return counts[frequent].assign(**{f"{len(rare)} others": counts[rare].sum(axis="columns")})
+
+
+def _title(shown: int, undated: int) -> str:
+    return f"{counted(shown, 'study', plural='studies')} per day and modality" + (
+        f"; {undated} without StudyDate" if undated else ""
+    )
+
+
+def modality_label(modalities_in_study: object) -> str:
+    r"""Return what a study is called by its modalities.
+
+    >>> modality_label("SR\\CT"), modality_label("PT\\CT\\SR"), modality_label("SR"), modality_label(None)
+    ('CT', 'CT+PT', 'SR', 'unknown')
+    """
+    if not isinstance(modalities_in_study, str) or not modalities_in_study.strip():
+        return UNKNOWN
+    codes = {code.strip() for code in modalities_in_study.split("\\") if code.strip()}
+    return "+".join(sorted(codes - _ACCOMPANYING or codes))

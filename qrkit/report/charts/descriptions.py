@@ -1,0 +1,74 @@
+"""A treemap of study descriptions: what a department does, and how many ways it has to write one thing."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from qrkit.report.charts.days import modality_label
+from qrkit.report.charts.style import COLOURS, INK, UNKNOWN, counted, laid_out, names_of, need, plain
+
+_DESCRIPTIONS = 30
+"""Boxes in a modality; a thousand of one study each tell nothing."""
+
+_WHITE_ON = {"#0072B2", "#777777"}
+"""Colours dark enough for white words; on the others black has more contrast."""
+
+
+def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
+    """Return boxes within boxes: modalities, and in each its StudyDescriptions, as large as they are frequent.
+
+    Parameters
+    ----------
+    studies
+        One row per study, with ModalitiesInStudy and StudyDescription. Descriptions that differ only in capitals and
+        blanks are one, in the most frequent spelling; those beyond the 30 most frequent of a modality share a box.
+
+    Raises
+    ------
+    InputError
+        If one of the two columns is missing.
+    """
+    need(studies, "ModalitiesInStudy", "StudyDescription", give="the answer of a STUDY query")
+    boxes = _boxes(studies)
+    kinds = list(boxes[boxes["parent"] == ""]["id"])
+    colours = {kind: COLOURS[place % len(COLOURS)] for place, kind in enumerate(kinds)}
+    fills = [colours[row.parent or row.id] for row in boxes.itertuples()]
+    tree = go.Treemap(
+        ids=boxes["id"],
+        labels=[plain(name) for name in boxes["name"]],
+        parents=boxes["parent"],
+        values=boxes["studies"],
+        branchvalues="total",
+        marker={"colors": fills, "line": {"color": "#ffffff", "width": 1}},
+        textfont={"color": ["#ffffff" if fill in _WHITE_ON else INK for fill in fills]},
+        texttemplate="%{label}<br>%{value}",
+        hovertemplate="%{label}: %{value} studies, %{percentParent} of %{parent}<extra></extra>",
+        pathbar={"visible": True},
+        tiling={"pad": 1},
+    )
+    kind_count = counted(len(kinds), "modality", plural="modalities")
+    title = f"{counted(len(studies), 'study', plural='studies')} by description, {kind_count}"
+    words = {"minsize": 10, "mode": "hide"}  # the small ones are read by pointing at them
+    return laid_out(go.Figure(tree if len(boxes) else []), title, height=520, uniformtext=words)
+
+
+def _boxes(studies: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per box: id, name, parent, studies; modalities first, the most frequent on top."""
+    written = names_of(studies["StudyDescription"])
+    rows = pd.DataFrame(
+        {"kind": studies["ModalitiesInStudy"].map(modality_label), "key": written.str.casefold(), "name": written}
+    )
+    names = rows.groupby("key")["name"].agg(lambda spellings: spellings.value_counts().index[0])
+    names = names.replace(UNKNOWN, "no description")
+    found: list[tuple[str, str, str, int]] = []
+    for kind, count in rows["kind"].value_counts().to_dict().items():
+        found.append((str(kind), str(kind), "", int(count)))
+        each = rows[rows["kind"] == kind]["key"].value_counts()
+        shown = each if len(each) <= _DESCRIPTIONS else each.head(_DESCRIPTIONS - 1)
+        found += [(f"{kind}/{key}", str(names[str(key)]), str(kind), int(number)) for key, number in shown.items()]
+        if len(shown) < len(each):
+            rest = int(each.sum() - shown.sum())
+            found.append((f"{kind}//others", f"{len(each) - len(shown)} others", str(kind), rest))
+    boxes = pd.DataFrame(found, columns=["id", "name", "parent", "studies"])
+    return boxes.sort_values("parent", key=lambda parents: parents != "", kind="stable")

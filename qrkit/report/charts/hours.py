@@ -1,0 +1,86 @@
+"""Hours of the day per station: when a department works, and which room is idle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from qrkit.report.charts.style import counted, laid_out, names_of, need, plain, texts_of
+
+_STATIONS = 24
+_ROW = 26
+"""Pixels of one station."""
+
+_HOURS = range(24)
+
+
+def hours_of_day(studies: pd.DataFrame) -> go.Figure:
+    """Return a table of tiles: a row per station, a column per hour of the day, the number of studies in each.
+
+    Parameters
+    ----------
+    studies
+        One row per study, with StudyTime and StationName. Many PACS know the station of a series only: then give the
+        answer of a SERIES query, in which a study counts once for each of its stations, at its earliest SeriesTime
+        there, or StudyTime where there is none. Stations beyond the 24 with most studies share the last row.
+
+    Raises
+    ------
+    InputError
+        If one of the two columns is missing.
+    """
+    need(studies, "StudyTime", "StationName", give="the answer of a STUDY or SERIES query")
+    rows = _studies_by_station(studies)
+    dated = rows.dropna(subset="hour")
+    counts = pd.crosstab(dated["station"], dated["hour"]).reindex(columns=list(_HOURS), fill_value=0)
+    shown = _busiest(counts)
+    untimed = len(rows) - len(dated)
+    title = f"{counted(len(dated), 'study', plural='studies')} by hour of the day and station"
+    tiles = go.Heatmap(
+        x=[f"{hour:02d}" for hour in _HOURS],
+        y=[plain(station) for station in shown.index],
+        z=shown.to_numpy(),
+        text=shown.map(lambda count: str(count) if count else "").to_numpy(),
+        texttemplate="%{text}",
+        colorscale=[[0, "#ffffff"], [1e-9, "#e6f1f9"], [1, "#0072B2"]],
+        xgap=1,
+        ygap=1,
+        colorbar={"title": "Studies"},
+        hovertemplate="%{y}, %{x}:00 to %{x}:59: %{z}<extra></extra>",
+    )
+    return laid_out(
+        go.Figure(tiles if len(shown) else []),
+        title + (f"; {untimed} without a time" if untimed else ""),
+        height=150 + _ROW * max(4, len(shown)),
+        xaxis={"title": "Hour of the day", "type": "category", "showgrid": False},
+        yaxis={"title": "Station", "type": "category", "autorange": "reversed", "showgrid": False},
+    )
+
+
+def _studies_by_station(studies: pd.DataFrame) -> pd.DataFrame:
+    """Return station and hour, a row for each study at a station."""
+    hours = _hours(studies["StudyTime"])
+    if "SeriesTime" in studies.columns:
+        own = _hours(studies["SeriesTime"])
+        hours = own.where(own.notna(), hours)
+    rows = pd.DataFrame({"station": names_of(studies["StationName"]), "hour": hours})
+    if "SeriesInstanceUID" not in studies.columns or "StudyInstanceUID" not in studies.columns:
+        return rows
+    rows["study"] = studies["StudyInstanceUID"]
+    return rows.sort_values("hour").drop_duplicates(["study", "station"])
+
+
+def _hours(times: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the hour of times of day, or of texts as DICOM or ISO writes them; NA where it is none."""
+    numbers = pd.to_numeric(texts_of(times).str.strip().str.slice(0, 2), errors="coerce").astype("Int64")
+    return numbers.where(numbers.between(0, 23))
+
+
+def _busiest(counts: pd.DataFrame) -> pd.DataFrame:
+    order = counts.sum(axis="columns").sort_values(ascending=False, kind="stable").index
+    if len(order) <= _STATIONS:
+        return counts.loc[order]
+    rest = counts.loc[order[_STATIONS - 1 :]]
+    return pd.concat([counts.loc[order[: _STATIONS - 1]], rest.sum().to_frame(f"{len(rest)} others").T])

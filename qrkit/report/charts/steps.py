@@ -1,0 +1,77 @@
+"""A funnel: how many are left after each step of choosing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from qrkit.report.charts.style import COLOURS, laid_out, need, plain
+
+
+def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
+    """Return a funnel: a bar for each step from the top, with its number and its share of the first.
+
+    Parameters
+    ----------
+    steps
+        One row per step in their order, with `step` and `studies`: the funnel of a dose plan, or `filter_steps` of
+        an answer.
+    what
+        What is counted, for the title.
+
+    Raises
+    ------
+    InputError
+        If one of the two columns is missing.
+    """
+    need(steps, "step", "studies", give="the funnel of a plan, or filter_steps(coverage)")
+    numbers = pd.to_numeric(steps["studies"], errors="coerce").fillna(0).astype(int).tolist()
+    # Plotly puts bars of one name on one place; a filter may well be applied at two levels.
+    places = list(range(len(numbers)))
+    bars = go.Bar(
+        x=numbers,
+        y=places,
+        orientation="h",
+        marker={"color": COLOURS[0]},
+        text=[_told(number, before, numbers[0]) for number, before in zip(numbers, [0, *numbers], strict=False)],
+        textposition="auto",
+        insidetextanchor="start",
+        textfont={"size": 13},
+        hoverinfo="none",
+    )
+    return laid_out(
+        go.Figure(bars if numbers else []),
+        f"{numbers[-1]:,} of {numbers[0]:,} {what} are left" if numbers else "No steps of choosing",
+        height=130 + 36 * max(2, len(numbers)),
+        xaxis={"title": "Left after each step", "rangemode": "tozero"},
+        yaxis={
+            "tickvals": places,
+            "ticktext": [plain(step) for step in steps["step"]],
+            "autorange": "reversed",
+            "title": "",
+        },
+    )
+
+
+def filter_steps(coverage: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the steps of the local filters that an answer tells of, as `funnel` takes them.
+
+    >>> told = {"filters": [{"filter": "description exclude", "level": "STUDY", "before": 9, "after": 7}]}
+    >>> filter_steps(told).to_dict("list")
+    {'step': ['found', 'description exclude'], 'studies': [9, 7]}
+    """
+    rows: list[tuple[str, int]] = []
+    for told in coverage.get("filters", ()):
+        if not rows:
+            rows.append(("found", told["before"]))
+        rows.append((told["filter"], told["after"]))
+    return pd.DataFrame(rows, columns=["step", "studies"])
+
+
+def _told(number: int, before: int, first: int) -> str:
+    lost = before - number
+    share = f"{number / first:.0%}" if first else "0%"
+    return f"{number:,} ({share}" + (f", {lost:,} fewer)" if lost > 0 else ")")
