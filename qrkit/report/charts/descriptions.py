@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -10,6 +12,9 @@ from qrkit.report.charts.style import COLOURS, INK, UNKNOWN, counted, laid_out, 
 
 _DESCRIPTIONS = 30
 """Boxes in a modality; a thousand of one study each tell nothing."""
+
+_LINE = 16
+"""Letters in a line of a box."""
 
 _WHITE_ON = {"#0072B2", "#777777"}
 """Colours dark enough for white words; on the others black has more contrast."""
@@ -42,15 +47,20 @@ def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
         branchvalues="total",
         marker={"colors": fills, "line": {"color": "#ffffff", "width": 1}},
         textfont={"color": ["#ffffff" if fill in _WHITE_ON else INK for fill in fills]},
-        texttemplate="%{label}<br>%{value}",
+        text=[_in_lines(name) for name in boxes["name"]],
+        texttemplate="%{text}<br>%{value}",
         hovertemplate="%{label}: %{value} studies, %{percentParent} of %{parent}<extra></extra>",
         pathbar={"visible": True},
         tiling={"pad": 1},
     )
     kind_count = counted(len(kinds), "modality", plural="modalities")
     title = f"{counted(len(studies), 'study', plural='studies')} by description, {kind_count}"
-    words = {"minsize": 10, "mode": "hide"}  # the small ones are read by pointing at them
-    return laid_out(go.Figure(tree if len(boxes) else []), title, height=520, uniformtext=words)
+    return laid_out(go.Figure(tree if len(boxes) else []), title, height=520)
+
+
+def _in_lines(name: str) -> str:
+    """Return a description broken between its words, so that it stays readable in a narrow box."""
+    return "<br>".join(map(plain, textwrap.wrap(name, _LINE, break_long_words=False)))
 
 
 def _boxes(studies: pd.DataFrame) -> pd.DataFrame:
