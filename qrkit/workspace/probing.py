@@ -1,0 +1,106 @@
+"""A probe of a node: the questions of `qrkit.profile.probing`, really asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from types import TracebackType
+from typing import Self
+
+from qrkit.dimse.association import Association, associate
+from qrkit.dimse.find import find_proposals
+from qrkit.dimse.probing import make_offer, put_question
+from qrkit.errors import NodeError
+from qrkit.node import Node
+from qrkit.profile import Profile
+from qrkit.profile.probing import probe
+from qrkit.profile.questions import Ended, Heard, Offer, Question
+
+Watch = Callable[[int, str], None]
+"""Told of each question before it is asked: its number, and what it asks for."""
+
+_BROKEN = (Ended.LOST, Ended.SILENT, Ended.DEAF)
+
+
+class Prober:
+    """Asks one node, over one association at a time; what breaks off is opened anew.
+
+    Parameters
+    ----------
+    should_stop
+        True cancels what is under way.
+    watch
+        Told of each question.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        calling_ae_title: str,
+        should_stop: Callable[[], bool] | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._node = node
+        self._calling_ae_title = calling_ae_title
+        self._should_stop = should_stop
+        self._watch = watch
+        self._association: Association | None = None
+        self._questions = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._association is not None:
+            self._association.__exit__(kind, error, trace)
+
+    def run(self, *, today: date, now: str) -> Profile:
+        """Probe the node; its profile.
+
+        Raises
+        ------
+        NodeError
+            If the node cannot be reached, or does not associate with us.
+        Cancelled
+            If `should_stop` said so.
+        """
+        steps = probe(self._node, today=today, probed=now)
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, Offer):
+                    step = steps.send(make_offer(self._node, step, calling_ae_title=self._calling_ae_title))
+                else:
+                    step = steps.send(self._put(step))
+            except StopIteration as end:
+                profile: Profile = end.value
+                return profile
+
+    def _put(self, question: Question) -> Heard:
+        if self._questions and self._node.pause:
+            time.sleep(self._node.pause)
+        self._questions += 1
+        if self._watch is not None:
+            self._watch(self._questions, question.what)
+        try:
+            association = self._association or self._open(question)
+        except NodeError as error:
+            if self._questions == 1:
+                raise
+            return Heard(ended=Ended.LOST, failure=error.message)
+        self._association = association
+        heard = put_question(association, question, self._node, should_stop=self._should_stop)
+        if heard.ended in _BROKEN:
+            association.abort()
+            self._association = None
+        return heard
+
+    def _open(self, question: Question) -> Association:
+        asked = replace(self._node, information_model=question.model)
+        proposals = find_proposals(asked, relational=question.relational)
+        return associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
