@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
-from qrkit.store.schema import known_answers, metadata, plans, schema_version
+from qrkit.store.schema import known_answers, metadata, plans, profiles, schema_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,14 @@ def _add_plans(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[plans, known_answers])
 
 
+def _add_profiles(connection: sa.Connection) -> None:
+    metadata.create_all(connection, tables=[profiles])
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
+    Migration(number=3, name="profiles of nodes", apply=_add_profiles),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

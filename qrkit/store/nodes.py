@@ -10,8 +10,12 @@ import sqlalchemy as sa
 from qrkit.errors import InputError, NotFound
 from qrkit.node import Node, node_from_mapping, node_to_mapping
 from qrkit.store.audit import write_audit
+from qrkit.store.profiles import write_stale
 from qrkit.store.schema import nodes
 from qrkit.store.state import State
+
+_OF_A_PROFILE = ("host", "port", "ae_title", "calling_ae_title", "information_model")
+"""Settings without which what a probe found out about a node need not hold."""
 
 
 class NodeTable:
@@ -54,6 +58,9 @@ class NodeTable:
                 nodes.update().where(nodes.c.name == node.name, nodes.c.removed.is_(None)).values(settings=after)
             )
             changes = {key: [before.get(key), value] for key, value in after.items() if before.get(key) != value}
+            moved = [key for key in _OF_A_PROFILE if key in changes]
+            if moved:
+                write_stale(connection, node.name, f"the node's {', '.join(moved)} changed")
             write_audit(
                 connection, self._state.now(), who=user, action="node changed", subject=node.name, details=changes
             )
@@ -91,6 +98,7 @@ class NodeTable:
             connection.execute(
                 nodes.update().where(nodes.c.name == name, nodes.c.removed.is_(None)).values(removed=now)
             )
+            write_stale(connection, name, "the node was removed")
             write_audit(connection, now, who=user, action="node removed", subject=name)
 
 

@@ -51,6 +51,18 @@ sa.Index(
     postgresql_where=nodes.c.removed.is_(None),
 )
 
+profiles = sa.Table(
+    "profiles",
+    metadata,
+    sa.Column("profile_id", _Number, primary_key=True),
+    _text("node"),
+    _text("probed"),
+    _text("user"),
+    _text("stale"),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Index("profiles_node", "node"),
+)
+
 queries = sa.Table(
     "queries",
     metadata,

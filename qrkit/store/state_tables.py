@@ -21,6 +21,7 @@ _TABLES = {
         schema.jobs,
         schema.job_items,
         schema.nodes,
+        schema.profiles,
         schema.audit,
         schema.workers,
     )
@@ -29,7 +30,7 @@ _TABLES = {
 STATE_TABLES = tuple(_TABLES)
 """Names of the tables that people can query."""
 
-TIMES = frozenset({"created", "removed", "started", "finished", "received", "at", "heartbeat"})
+TIMES = frozenset({"created", "removed", "started", "finished", "received", "at", "heartbeat", "probed"})
 """Columns that hold a time, where they are text."""
 
 _LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing"})
