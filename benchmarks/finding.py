@@ -17,9 +17,9 @@ from benchmarks.servers import process, workspace
 from benchmarks.timing import Measured, in_turn, seconds_of
 from qrkit.dimse import command as dimse
 from qrkit.dimse import pdus
-from qrkit.dimse.association import request_pdu
 from qrkit.dimse.contexts import find_model
 from qrkit.dimse.find import find_proposals
+from qrkit.dimse.negotiation import request_pdu
 from qrkit.dimse.requests import encode_identifier
 from qrkit.node import InformationModel, Node
 from qrkit.query import Request, identifier

@@ -10,6 +10,7 @@
     │   ├── ConnectionRefused         nobody listens on that port
     │   ├── ConnectTimeout            no answer to the TCP connection
     │   ├── NetworkUnreachable        no route, or the network is down
+    │   ├── TlsFailed                 connected, but not encrypted as the node's settings ask
     │   ├── AssociationRejected       A-ASSOCIATE-RJ
     │   │   ├── CallingTitleRejected  the node does not know us
     │   │   ├── CalledTitleRejected   the node goes by another AE title
@@ -56,6 +57,7 @@ __all__ = [
     "StateUnavailable",
     "StatusError",
     "StoreError",
+    "TlsFailed",
     "WorkerError",
 ]
 
@@ -115,6 +117,10 @@ class NetworkUnreachable(NodeError):
     """No route to the host, or the network is down."""
 
     transient = True
+
+
+class TlsFailed(NodeError):
+    """No encrypted connection: a certificate is not accepted, or one side speaks no TLS."""
 
 
 class AssociationRejected(NodeError):

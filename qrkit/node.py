@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
 from qrkit.errors import InputError
+from qrkit.tls import Tls
 
 
 class InformationModel(Enum):
@@ -75,6 +76,8 @@ class Node:
         For C-FIND, C-GET and C-MOVE.
     method
         Preferred way to fetch.
+    tls
+        Whether and how connections to it are encrypted.
     move_destination
         AE title to which it sends by C-MOVE; empty: the workspace's own AE title.
     associations
@@ -99,6 +102,7 @@ class Node:
     method: Method = Method.AUTO
     move_destination: str = ""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    tls: Tls = field(default_factory=Tls)
     associations: int = 2
     pause: float = 0.0
     character_set: str = "ISO_IR 100"
@@ -153,7 +157,8 @@ def check_ae_title(title: str, *, what: str = "AE title") -> str:
 def node_from_mapping(values: Mapping[str, Any]) -> Node:
     """Make a node from plain values, as TOML, JSON, the command line and the state hold them.
 
-    Timeouts are a nested mapping under ``timeouts``. Keys that no node has are an error, not ignored.
+    Timeouts and TLS settings are nested mappings under ``timeouts`` and ``tls``. Keys that no node has are an
+    error, not ignored.
 
     Raises
     ------
@@ -172,35 +177,34 @@ def changed(node: Node | None, values: Mapping[str, Any]) -> Node:
         If a value is missing, unknown or not valid.
     """
     given = dict(values)
-    timeouts = given.pop("timeouts", {})
     name = given.get("name", node.name if node else "")
-    known = {item.name for item in fields(Node)} - {"timeouts"}
-    _refuse_unknown(given, known, of=f"node {name!r}")
-    if not isinstance(timeouts, Mapping):
-        raise InputError(f"The timeouts of node {name!r} are a table of numbers, not {timeouts!r}.")
-    _refuse_unknown(timeouts, {item.name for item in fields(Timeouts)}, of=f"timeouts of node {name!r}")
+    nested = {key: _typed_table(key, given.pop(key, {}), name) for key in _TABLES}
+    _refuse_unknown(given, {item.name for item in fields(Node)} - set(_TABLES), of=f"node {name!r}")
     typed = {key: _typed(key, value, name) for key, value in given.items()}
-    numbers = {key: _number(key, value, name) for key, value in timeouts.items()}
     if node is not None:
-        return replace(node, **typed, timeouts=replace(node.timeouts, **numbers))
+        return replace(node, **typed, **{key: replace(getattr(node, key), **told) for key, told in nested.items()})
     missing = [key for key in ("name", "host", "ae_title") if key not in typed]
     if missing:
         raise InputError(f"Node {name!r} needs {', '.join(missing)}.")
-    return Node(**typed, timeouts=Timeouts(**numbers))
+    return Node(**typed, **{key: _TABLES[key](**told) for key, told in nested.items()})
 
 
 def node_to_mapping(node: Node) -> dict[str, Any]:
     """Return a node as plain values, which `node_from_mapping` turns back into it."""
-    values: dict[str, Any] = {}
-    for item in fields(Node):
-        value = getattr(node, item.name)
-        values[item.name] = value.value if isinstance(value, Enum) else value
-    values["timeouts"] = {item.name: getattr(node.timeouts, item.name) for item in fields(Timeouts)}
-    return values
+    return {key: value.value if isinstance(value, Enum) else value for key, value in asdict(node).items()}
 
 
 _ENUMS: dict[str, type[Enum]] = {"information_model": InformationModel, "method": Method}
-_BOOLS = {"can_find", "can_get", "can_move", "can_store", "enabled"}
+_BOOLS = {"can_find", "can_get", "can_move", "can_store", "enabled", "verify", "check_host_name"}
+_NUMBERS = {"pause", *(item.name for item in fields(Timeouts))}
+_TABLES: dict[str, type[Any]] = {"timeouts": Timeouts, "tls": Tls}
+
+
+def _typed_table(table: str, values: object, name: str) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise InputError(f"The {table} of node {name!r} are a table of settings, not {values!r}.")
+    _refuse_unknown(values, {item.name for item in fields(_TABLES[table])}, of=f"{table} of node {name!r}")
+    return {key: _typed(key, value, name) for key, value in values.items()}
 
 
 def _typed(key: str, value: object, name: str) -> Any:  # noqa: ANN401 - as the field is typed
@@ -211,7 +215,7 @@ def _typed(key: str, value: object, name: str) -> Any:  # noqa: ANN401 - as the 
         if number != int(number):
             raise InputError(f"The {key} of node {name!r} must be a whole number, not {value!r}.")
         return int(number)
-    if key == "pause":
+    if key in _NUMBERS:
         return _number(key, value, name)
     if key in _BOOLS:
         if not isinstance(value, bool):

@@ -36,6 +36,9 @@ class Settings:
         Folder of received objects.
     unsolicited
         ``refuse`` or ``keep`` what a known node sends without a job.
+    tls_certificate, tls_key, tls_ca
+        PEM files that make our Storage SCP listen by TLS only: its certificate, the key unless that is in the same
+        file, and the CA whose certificates callers must show; relative ones are in the workspace.
     free_space_floor
         Bytes that stay free on the disk of `files`; below, objects are refused with 0xA700.
     worker_idle_exit
@@ -51,6 +54,9 @@ class Settings:
     database_url: str = ""
     files: Path
     unsolicited: str = "refuse"
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
     free_space_floor: int = 1_000_000_000
     worker_idle_exit: int = 60
     tables: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +72,8 @@ class Settings:
                 f"QRKIT_DATABASE_URL is no SQLAlchemy URL: {self.database_url!r}.",
                 advice="Give postgresql://user:password@host/database, or nothing for SQLite in the workspace.",
             )
+        if (self.tls_key or self.tls_ca) and not self.tls_certificate:
+            raise InputError("QRKIT_TLS_KEY and QRKIT_TLS_CA need QRKIT_TLS_CERTIFICATE.")
         for name in ("free_space_floor", "worker_idle_exit"):
             if getattr(self, name) < 0:
                 raise InputError(f"QRKIT_{name.upper()} cannot be negative: {getattr(self, name)}.")
@@ -97,6 +105,9 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         if name in values:
             values[name] = _whole_number(name, values[name])
     files = Path(values.pop("files", "files")).expanduser()
+    for name in _FILES:
+        if values.get(name):
+            values[name] = str(folder / Path(values[name]).expanduser())
     return Settings(workspace=folder, files=files if files.is_absolute() else folder / files, tables=tables, **values)
 
 
@@ -113,6 +124,7 @@ def current_user(environment: Mapping[str, str]) -> str:
 
 SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name not in ("workspace", "tables"))
 _NUMBERS = ("port", "free_space_floor", "worker_idle_exit")
+_FILES = ("tls_certificate", "tls_key", "tls_ca")
 _TEXTS = tuple(name for name in SETTING_NAMES if name not in _NUMBERS)
 
 

@@ -17,6 +17,7 @@ from qrkit.node import (
     node_from_mapping,
     node_to_mapping,
 )
+from qrkit.tls import Tls
 
 PACS = {"name": "pacs", "host": "10.1.2.3", "ae_title": "MAINPACS"}
 
@@ -132,3 +133,26 @@ def test_a_title_is_valid_or_an_input_error(title: str) -> None:
     assert 1 <= len(checked) <= 16
     assert checked.isascii()
     assert checked.isprintable()
+
+
+def test_tls_is_a_table_of_settings_that_are_kept_and_changed_one_by_one() -> None:
+    node = node_from_mapping(PACS | {"tls": {"enabled": True, "ca_file": "/etc/ca.pem"}})
+    assert node.tls == Tls(enabled=True, ca_file="/etc/ca.pem")
+    assert node_from_mapping(node_to_mapping(node)) == node
+    other = changed(node, {"tls": {"verify": False}})
+    assert other.tls == Tls(enabled=True, ca_file="/etc/ca.pem", verify=False)
+    assert not node_from_mapping(PACS).tls.enabled
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [
+        (True, "tls of node 'pacs'"),
+        ({"cafile": "x"}, "tls of node 'pacs' has no cafile; it has ca_file, "),
+        ({"enabled": "yes"}, "enabled of node 'pacs' is true or false, not 'yes'"),
+        ({"ca_file": 5}, "ca_file of node 'pacs' is a text, not 5"),
+        ({"key_file": "key.pem"}, "key without its certificate"),
+    ],
+)
+def test_tls_settings_that_make_no_sense_are_told(tls: object, said: str) -> None:
+    assert said in refused(PACS | {"tls": tls})

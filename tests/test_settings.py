@@ -85,3 +85,11 @@ def test_the_user_is_the_one_named_then_jupyterhubs_then_the_systems() -> None:
     assert current_user({"QRKIT_USER": "anna", "JUPYTERHUB_USER": "ben"}) == "anna"
     assert current_user({"JUPYTERHUB_USER": "ben"}) == "ben"
     assert current_user({})
+
+
+def test_certificates_of_the_storage_scp_may_lie_in_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text('tls_certificate = "own.pem"\n', encoding="utf-8")
+    settings = load_settings(tmp_path, {"QRKIT_TLS_KEY": "/etc/own.key"})
+    assert (settings.tls_certificate, settings.tls_key) == (str(tmp_path / "own.pem"), "/etc/own.key")
+    with pytest.raises(InputError, match="need QRKIT_TLS_CERTIFICATE"):
+        load_settings(tmp_path / "other", {"QRKIT_TLS_CA": "ca.pem"})

@@ -33,6 +33,16 @@ _SWITCHES = {
     "can_store": "It takes objects, as a C-MOVE destination.",
     "enabled": "It is in use.",
 }
+_TLS_FILES = {
+    "ca_file": "PEM file of the certificates that we trust for it; without: those that this machine trusts.",
+    "certificate_file": "PEM file of our own certificate, if it wants one.",
+    "key_file": "PEM file of the key, unless it is in the certificate's file.",
+}
+_TLS_SWITCHES = {
+    "tls": "Connections are encrypted by TLS.",
+    "tls_verify": "Its certificate must be one that we trust.",
+    "tls_check_host_name": "Its certificate must be for its host.",
+}
 
 Name = Annotated[str, typer.Argument(help="Name of the node.")]
 
@@ -42,17 +52,30 @@ def _with_settings(command: Command) -> Command:
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the command's own
-        names = [name for name in _OPTIONS if name in options]
-        given = {name: value for name in names if (value := options.pop(name)) is not None}
-        seconds = {name: given.pop(f"{name}_timeout") for name in _TIMEOUTS if f"{name}_timeout" in given}
-        command(*arguments, settings=given | ({"timeouts": seconds} if seconds else {}), **options)
+        given = {name: value for name in _OPTIONS if (value := options.pop(name, None)) is not None}
+        command(*arguments, settings=_nested(given), **options)
 
     return signed(run, command, replaced="settings", added={name: (kind, None) for name, kind in _OPTIONS.items()})
 
 
+def _nested(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options as a node has them: timeouts and TLS in tables of their own."""
+    tables: dict[str, dict[str, Any]] = {"timeouts": {}, "tls": {}}
+    settings: dict[str, Any] = {}
+    for name, value in given.items():
+        if name.endswith("_timeout"):
+            tables["timeouts"][name.removesuffix("_timeout")] = value
+        elif name.startswith("tls"):
+            tables["tls"][name[4:] or "enabled"] = value
+        else:
+            settings[name] = value
+    return settings | {name: table for name, table in tables.items() if table}
+
+
 _OPTIONS: dict[str, Any] = {
     **{name: Annotated[str | None, typer.Option(help=text)] for name, text in _TEXTS.items()},
-    **{name: Annotated[bool | None, typer.Option(help=text)] for name, text in _SWITCHES.items()},
+    **{name: Annotated[bool | None, typer.Option(help=text)] for name, text in (_SWITCHES | _TLS_SWITCHES).items()},
+    **{f"tls_{name}": Annotated[str | None, typer.Option(help=text)] for name, text in _TLS_FILES.items()},
     "port": Annotated[int | None, typer.Option(help="Its DICOM port.")],
     "associations": Annotated[int | None, typer.Option(help="Most associations at once.")],
     "pause": Annotated[float | None, typer.Option(help="Seconds between two requests.")],

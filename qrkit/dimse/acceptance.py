@@ -8,7 +8,7 @@ from typing import Any
 
 from qrkit import errors, uids
 from qrkit.dimse import pdus
-from qrkit.dimse.association import AcceptedContext, decoding_negotiation, user_information
+from qrkit.dimse.negotiation import AcceptedContext, decoding_negotiation, user_information
 from qrkit.dimse.stream import Stream
 
 _ACCEPTED, _ABSTRACT_SYNTAX_UNKNOWN, _TRANSFER_SYNTAXES_UNKNOWN = 0, 3, 4

@@ -11,8 +11,9 @@ from pydicom.filewriter import write_dataset
 
 from qrkit import errors, uids
 from qrkit.dimse import command as dimse
-from qrkit.dimse.association import AcceptedContext, Association
+from qrkit.dimse.association import Association
 from qrkit.dimse.command import Command, decode_command
+from qrkit.dimse.negotiation import AcceptedContext
 from qrkit.dimse.status import Category, Service, classify, failure
 from qrkit.dimse.stream import PeerReleased
 

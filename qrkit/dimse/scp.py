@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +21,17 @@ from qrkit.dimse.command import Command, decode_command
 from qrkit.dimse.receive import store
 from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import PeerReleased, Stream
+from qrkit.dimse.tls import accepted, server_context
 from qrkit.receipt import Receiver
+from qrkit.tls import Tls
 
 logger = logging.getLogger(__name__)
 
 IDLE_TIMEOUT = 300.0
 """Seconds of silence after which we abort an association: PACS keep theirs open between two moves."""
+
+NEGOTIATION_TIMEOUT = 30.0
+"""Seconds for TLS, and for the association request."""
 
 STOP_LIMIT = 10.0
 """Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
@@ -33,12 +39,13 @@ STOP_LIMIT = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Where the Storage SCP listens; port 0 takes a free one."""
+    """Where the Storage SCP listens; port 0 takes a free one. With TLS, it takes no plain connections."""
 
     ae_title: str
     host: str = "0.0.0.0"
     port: int = 11112
     most_associations: int = 32
+    tls: Tls = field(default_factory=Tls)
 
 
 class StorageScp:
@@ -56,6 +63,7 @@ class StorageScp:
         self._listener = listener
         self._receiver_for = receiver_for
         self._server: socket.socket | None = None
+        self._tls: ssl.SSLContext | None = None
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -81,7 +89,11 @@ class StorageScp:
         ------
         PortInUse
             If another program has the port, or we may not take it.
+        InputError
+            If its TLS certificate cannot be used.
         """
+        if self._listener.tls.enabled:
+            self._tls = server_context(self._listener.tls)
         self._server = listen(self._listener.host, self._listener.port)
         self._server.settimeout(0.5)
         self._start_thread(self._accept_connections, self._server)
@@ -127,8 +139,22 @@ class StorageScp:
                 continue
             self._start_thread(self._serve, connection)
 
-    def _serve(self, connection: socket.socket) -> None:
-        stream = Stream(connection, peer=_address(connection), patience=30.0)
+    def _secured(self, connection: socket.socket) -> socket.socket | None:
+        """Return the connection as it is used from now on; None if the caller's TLS does not fit."""
+        if self._tls is None:
+            return connection
+        try:
+            return accepted(connection, self._tls, patience=NEGOTIATION_TIMEOUT)
+        except errors.TlsFailed as error:
+            logger.info("%s: %s", _address(connection), error)
+            connection.close()
+            return None
+
+    def _serve(self, plain: socket.socket) -> None:
+        connection = self._secured(plain)
+        if connection is None:
+            return
+        stream = Stream(connection, peer=_address(connection), patience=NEGOTIATION_TIMEOUT)
         stream.on_wait = self._check_stopping
         try:
             busy = len(self._threads) - 1 > self._listener.most_associations

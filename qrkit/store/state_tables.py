@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from qrkit.node import Node, Timeouts
 from qrkit.store import schema
+from qrkit.tls import Tls
 
 _TABLES = {
     table.name: table
@@ -90,16 +91,17 @@ _TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], pa.DataType], ...] = (
 
 
 def _unpacked(settings: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
-    """Return the settings of nodes as columns; the name comes first, timeouts as ``timeout_connect`` and so on."""
+    """Return the settings of nodes as columns; the name comes first, nested ones as ``timeout_connect``."""
     columns: dict[str, pa.Array] = {}
     for item in fields(Node):
-        if item.name == "timeouts":
+        if item.name in ("timeouts", "tls"):
             continue
         values = [node.get(item.name) for node in settings]
         columns[item.name] = pa.array(values, _node_type(item.type))
-    for item in fields(Timeouts):
-        values = [node.get("timeouts", {}).get(item.name) for node in settings]
-        columns[f"timeout_{item.name}"] = pa.array(values, pa.float64())
+    for prefix, table, kind in (("timeout", "timeouts", Timeouts), ("tls", "tls", Tls)):
+        for item in fields(kind):
+            values = [node.get(table, {}).get(item.name) for node in settings]
+            columns[f"{prefix}_{item.name}"] = pa.array(values, _node_type(item.type))
     return columns
 
 

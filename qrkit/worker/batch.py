@@ -303,6 +303,7 @@ def _is_out_of_reach(error: errors.NodeError) -> bool:
             errors.ConnectionRefused,
             errors.ConnectTimeout,
             errors.NetworkUnreachable,
+            errors.TlsFailed,
             errors.AssociationRejected,
         ),
     )

@@ -27,6 +27,7 @@ from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
+from qrkit.tls import Tls
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.batch import Batch, Watch
@@ -75,7 +76,7 @@ class Worker:
             node_name=self._node_name,
             keep_unsolicited=settings.unsolicited == "keep",
         )
-        self._scp_error: errors.PortInUse | None = None
+        self._scp_error: errors.QrkitError | None = None
         self._stopping = threading.Event()
         self._ending = threading.Event()
         self._running: dict[Future[None], str] = {}
@@ -138,11 +139,11 @@ class Worker:
             ) from error
 
     def _start_scp(self, stack: ExitStack) -> int:
-        listener = Listener(ae_title=self._settings.ae_title, host=self._settings.host, port=self._settings.port)
+        listener = listener_of(self._settings)
         scp = StorageScp(listener, self._arrivals.receiver_for_caller)
         try:
             stack.enter_context(scp)
-        except errors.PortInUse as error:
+        except (errors.PortInUse, errors.InputError) as error:
             if self._needs_scp:
                 raise
             logger.warning("%s", error)
@@ -261,6 +262,17 @@ class Worker:
     def _node_name(self, calling_ae_title: str) -> str:
         names = (node.name for node in self._nodes.list() if node.ae_title == calling_ae_title)
         return next(names, "")
+
+
+def listener_of(settings: Settings) -> Listener:
+    """Return where the Storage SCP of a workspace listens."""
+    tls = Tls(
+        enabled=bool(settings.tls_certificate),
+        ca_file=settings.tls_ca,
+        certificate_file=settings.tls_certificate,
+        key_file=settings.tls_key,
+    )
+    return Listener(ae_title=settings.ae_title, host=settings.host, port=settings.port, tls=tls)
 
 
 class _Watcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,14 @@ class Nodes:
         Parameters
         ----------
         **settings
-            The attributes of `qrkit.node.Node`: `host`, `port`, `ae_title` and so on; `timeouts` as a dict.
+            The attributes of `qrkit.node.Node`: `host`, `port`, `ae_title` and so on; `timeouts` and `tls` as dicts.
 
         Raises
         ------
         InputError
             If a setting is not valid, or there is a node of that name.
         """
-        node = node_from_mapping({"name": name, **settings})
+        node = node_from_mapping({"name": name, **_with_whole_paths(settings)})
         self._table.add(node, self._user)
         return node
 
@@ -73,7 +74,7 @@ class Nodes:
                 "A node keeps its name, since the history knows it by that.",
                 advice="Add a node of the new name, and remove the old one.",
             )
-        node = changed(self._table.get(name), settings)
+        node = changed(self._table.get(name), _with_whole_paths(settings))
         self._table.change(node, self._user)
         return node
 
@@ -88,13 +89,12 @@ class Nodes:
         self._table.remove(name, self._user)
 
     def list(self) -> pd.DataFrame:
-        """Return the nodes as a table: one row per node, one column per setting, timeouts in seconds."""
-        rows = []
-        for node in self._table.list():
-            row = node_to_mapping(node)
-            timeouts = row.pop("timeouts")
-            rows.append(row | {f"{name}_timeout": seconds for name, seconds in timeouts.items()})
-        return pd.DataFrame(rows, columns=_COLUMNS)
+        """Return the nodes as a table: one row per node, one column per setting, timeouts in seconds.
+
+        TLS is one column for each of its settings, too.
+        """
+        rows = [_flat(node) for node in self._table.list()]
+        return pd.DataFrame(rows, columns=list(_flat(Node(name="-", host="-", ae_title="-"))))
 
     def export(self, path: str | Path | None = None) -> str:
         """Return all nodes as TOML, and write it to a file if one is named."""
@@ -128,10 +128,24 @@ class Nodes:
         return str(self.list()[shown].to_html(index=False, escape=True))
 
 
-_COLUMNS = [
-    *(name for name in node_to_mapping(Node(name="-", host="-", ae_title="-")) if name != "timeouts"),
-    *(f"{name}_timeout" for name in ("connect", "association", "response", "inactivity")),
-]
+def _flat(node: Node) -> dict[str, Any]:
+    """Return the settings of a node side by side; those of TLS begin with tls."""
+    row = node_to_mapping(node)
+    timeouts, tls = row.pop("timeouts"), row.pop("tls")
+    row |= {f"{name}_timeout": seconds for name, seconds in timeouts.items()}
+    return row | {"tls" if name == "enabled" else f"tls_{name}": value for name, value in tls.items()}
+
+
+def _with_whole_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings whose TLS files have absolute paths: the worker runs in another folder."""
+    tls = settings.get("tls")
+    if not isinstance(tls, Mapping):
+        return dict(settings)
+    whole = {
+        name: str(Path(value).expanduser().absolute()) if name.endswith("_file") and value else value
+        for name, value in tls.items()
+    }
+    return {**settings, "tls": whole}
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

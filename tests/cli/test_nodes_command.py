@@ -100,3 +100,18 @@ def test_the_workspace_may_stand_before_and_after_the_command(here: Here, tmp_pa
         "before",
         "after",
     }
+
+
+def test_tls_is_set_option_by_option_and_files_become_whole_paths(here: Here, tmp_path: Path) -> None:
+    assert here("nodes", "add", "pacs", *ADD, "--tls", "--tls-ca-file", "ca.pem").status == 0
+    assert here("nodes", "edit", "pacs", "--no-tls-check-host-name").status == 0
+    tls = here("nodes", "show", "pacs").json["tls"]
+    assert (tls["enabled"], tls["verify"], tls["check_host_name"]) == (True, True, False)
+    assert Path(tls["ca_file"]).is_absolute()
+    (listed,) = here("nodes", "list", "--format", "json").json
+    assert (listed["tls"], listed["tls_ca_file"]) == (True, tls["ca_file"])
+    carried = tmp_path / "nodes.toml"
+    assert here("nodes", "export", str(carried)).status == 0
+    assert here("nodes", "remove", "pacs").status == 0
+    assert here("nodes", "import", str(carried)).status == 0
+    assert here("nodes", "show", "pacs").json["tls"] == tls

@@ -3,9 +3,7 @@
 import random
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,28 +11,17 @@ from qrkit.dimse.stream import Stream
 from qrkit.errors import ConnectionLost, NodeTimeout
 from tests.dimse.connected import beside, tcp_pair
 from tests.dimse.scripted import RELEASE_RP
-from tests.peers.programs import program
+from tests.peers.certificates import Authority
 
 
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """For the client and the server, with a certificate made here."""
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        [
-            program("openssl", package="openssl"),
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"),
-            *("-keyout", key, "-out", certificate),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    client = ssl.create_default_context(cafile=str(certificate))
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    shown = authority.sign("server", host="DNS:localhost")
+    client = ssl.create_default_context(cafile=str(authority.certificate))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate, key)
+    server.load_cert_chain(shown.certificate, shown.key)
     return client, server
 
 

@@ -1,0 +1,173 @@
+"""TLS over a connection, for both roles; what goes wrong with it says which certificate and what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+
+from qrkit import errors
+from qrkit.node import Node
+from qrkit.tls import Tls
+
+# X509_V_ERR numbers of OpenSSL.
+_NOT_YET_VALID, _EXPIRED, _REVOKED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 23, 62, 64
+
+_CHECK_PORT = (
+    "Check whether this is its TLS port, and whether it wants another certificate of ours; if the node speaks no "
+    "TLS, disable it in the node's settings."
+)
+_SAID = (
+    (
+        ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE"),
+        "wants a TLS certificate of ours, or offers no cipher that is safe",
+        "Give the node the certificate_file and key_file that the PACS team made for this machine.",
+    ),
+    (
+        (
+            *("UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED"),
+            *("UNSUPPORTED_CERTIFICATE", "ACCESS_DENIED", "DECRYPT_ERROR"),
+        ),
+        "does not accept our TLS certificate",
+        "Ask the PACS team to trust the node's certificate_file, or to make another.",
+    ),
+    (
+        ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW"),
+        "speaks only a TLS older than 1.2, which is not safe any more",
+        "Ask the PACS team to enable TLS 1.2 or 1.3.",
+    ),
+    (
+        ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH"),
+        "answered something that is not TLS",
+        _CHECK_PORT,
+    ),
+)
+"""How OpenSSL's name for what went wrong ends, what that means, and what to do: alerts of the peer, odd bytes."""
+
+
+def secured(connection: socket.socket, node: Node, peer: str) -> ssl.SSLSocket:
+    """Return a connection to a node that is encrypted, and whose other end is who it should be.
+
+    Raises
+    ------
+    InputError
+        If one of our own files cannot be used.
+    TlsFailed
+        If the node's certificate is not trusted, it speaks no TLS, or wants a certificate of ours.
+    """
+    context = client_context(node.tls)
+    connection.settimeout(node.timeouts.association)
+    try:
+        return context.wrap_socket(connection, server_hostname=node.host)
+    except TimeoutError as error:
+        raise _no_tls(peer, f"did not answer TLS within {node.timeouts.association:g} seconds") from error
+    except ssl.SSLError as error:
+        raise failed(error, node, peer) from error
+    except OSError as error:
+        raise _no_tls(peer, "closed the connection instead of answering TLS") from error
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """Return what a requestor needs; the other side is verified unless the settings say not to."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = tls.verify and tls.check_host_name
+    context.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the node's own certificate may be what we trust
+    if tls.verify and not tls.ca_file:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    _load_files(context, tls)
+    return context
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """Return what our Storage SCP needs; with a CA, only callers with a certificate signed by it are let in.
+
+    Raises
+    ------
+    InputError
+        If one of the files cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_files(context, tls)
+    if tls.ca_file and tls.verify:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def accepted(connection: socket.socket, context: ssl.SSLContext, *, patience: float) -> ssl.SSLSocket:
+    """Return a caller's connection, encrypted.
+
+    Raises
+    ------
+    TlsFailed
+        If the caller speaks no TLS, or one does not trust the other.
+    """
+    connection.settimeout(patience)
+    try:
+        return context.wrap_socket(connection, server_side=True)
+    except OSError as error:
+        said = (error.reason if isinstance(error, ssl.SSLError) else "") or error.strerror or str(error)
+        raise errors.TlsFailed(f"A caller and our Storage SCP agreed on no TLS connection: {said}.") from error
+
+
+def failed(error: ssl.SSLError, node: Node, peer: str) -> errors.TlsFailed:
+    """Return the error for what OpenSSL says of a connection to a node."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _not_trusted(error, node, peer)
+    reason = error.reason or ""
+    for endings, what, advice in _SAID:
+        if reason.endswith(endings):
+            return errors.TlsFailed(f"{peer} {what} ({reason}).", advice=advice)
+    if isinstance(error, ssl.SSLEOFError):
+        return _no_tls(peer, "closed the connection instead of answering TLS")
+    return errors.TlsFailed(
+        f"{peer} and qrkit agreed on no TLS connection ({reason or error.strerror}).",
+        advice="Ask the PACS team for the TLS settings of this port, and for its log of this moment.",
+    )
+
+
+def _not_trusted(error: ssl.SSLCertVerificationError, node: Node, peer: str) -> errors.TlsFailed:
+    if error.verify_code in (_EXPIRED, _NOT_YET_VALID):
+        today = time.strftime("%Y-%m-%d")
+        what = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
+        advice = f"Check this machine's clock, which says {today}; else ask the PACS team for a new certificate."
+    elif error.verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
+        what = f"is not for the host {node.host}"
+        advice = "Enter the host as the certificate names it; or set check_host_name to false for this node."
+    elif error.verify_code == _REVOKED:
+        what, advice = "has been revoked", "Ask the PACS team for a new certificate."
+    else:
+        what = f"is not trusted: {error.verify_message}"
+        advice = (
+            f"Give the node a ca_file with the certificate that signed it; {node.tls.ca_file} does not have it."
+            if node.tls.ca_file
+            else "Give the node a ca_file with the certificate that signed it, which the PACS team has."
+        )
+    return errors.TlsFailed(f"The TLS certificate of {peer} {what}.", advice=advice)
+
+
+def _no_tls(peer: str, what: str) -> errors.TlsFailed:
+    return errors.TlsFailed(f"{peer} {what}.", advice=_CHECK_PORT)
+
+
+def _load_files(context: ssl.SSLContext, tls: Tls) -> None:
+    for path in filter(None, (tls.ca_file, tls.certificate_file, tls.key_file)):
+        if not os.access(path, os.R_OK):
+            raise errors.InputError(f"The TLS file {path} is not there, or cannot be read.")
+    try:
+        if tls.ca_file and tls.verify:
+            context.load_verify_locations(cafile=tls.ca_file)
+        if tls.certificate_file:
+            # an empty password: to ask for one at a terminal would hang the worker
+            context.load_cert_chain(tls.certificate_file, tls.key_file or None, password=lambda: b"")
+    except (OSError, ValueError) as error:
+        files = ", ".join(filter(None, (tls.ca_file, tls.certificate_file, tls.key_file)))
+        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else str(error)
+        raise errors.InputError(
+            f"The TLS files {files} cannot be used: {reason}.",
+            advice="They must be PEM, the key that of the certificate, and without a passphrase.",
+        ) from error
