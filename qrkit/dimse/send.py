@@ -14,9 +14,10 @@ from typing import BinaryIO
 from qrkit import errors
 from qrkit.dimse import command as dimse
 from qrkit.dimse import pdus
-from qrkit.dimse.association import AcceptedContext, Association, associate
+from qrkit.dimse.association import Association, associate
 from qrkit.dimse.command import store_request
 from qrkit.dimse.contexts import MOST_CONTEXTS, Proposal
+from qrkit.dimse.negotiation import AcceptedContext
 from qrkit.dimse.requests import check_response, read_command
 from qrkit.dimse.status import Category, Service, classify, failure
 from qrkit.node import Node
