@@ -5,6 +5,7 @@
     QrkitError
     ├── InputError                    the request itself is wrong; nothing was sent
     ├── NotFound                      no such node, query, job or plan in this workspace
+    ├── NotAllowed                    the role of whoever asks does not cover it; nothing was done
     ├── NodeError                     something went wrong between us and a node
     │   ├── HostNotFound              the host name does not resolve
     │   ├── ConnectionRefused         nobody listens on that port
@@ -49,6 +50,7 @@ __all__ = [
     "NoContextAccepted",
     "NodeError",
     "NodeTimeout",
+    "NotAllowed",
     "NotFound",
     "ObjectUnreadable",
     "PortInUse",
@@ -91,6 +93,10 @@ class InputError(QrkitError):
 
 class NotFound(QrkitError):
     """No such node, query, job or plan in this workspace."""
+
+
+class NotAllowed(QrkitError):
+    """The role of whoever asks does not cover it; nothing was done."""
 
 
 class NodeError(QrkitError):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from qrkit import __version__
-from qrkit.cli import asking, demo, history, jobs, nodes, planning, plans, retrieving, serving, tables
+from qrkit.cli import asking, demo, history, jobs, nodes, planning, plans, retrieving, serving, tables, users
 from qrkit.errors import InputError, QrkitError
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(history.app, name="queries")
 app.add_typer(plans.app, name="plans")
 app.add_typer(tables.app, name="instances")
+app.add_typer(users.app, name="users")
 app.command("echo")(asking.echo)
 app.command("find")(asking.find)
 app.command("plan")(planning.plan)

@@ -40,10 +40,20 @@ def _add_profiles(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[profiles])
 
 
+def _add_accounts(connection: sa.Connection) -> None:
+    connection.execute(
+        sa.text(
+            "CREATE TABLE accounts (name TEXT NOT NULL PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL, "
+            "created TEXT NOT NULL, changed TEXT NOT NULL)"
+        )
+    )
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
     Migration(number=3, name="profiles of nodes", apply=_add_profiles),
+    Migration(number=4, name="accounts of the dashboard", apply=_add_accounts),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

@@ -232,4 +232,12 @@ known_answers = sa.Table(
     _text("file"),
     _text("created"),
     sa.Index("known_answers_node", "node"),
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _text("role"),
+    _text("password"),
+    _text("created"),
+    _text("changed"),
 )

@@ -83,7 +83,9 @@ def ensure_worker(settings: Settings) -> bool:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    return os.environ | {
+    # The role is of whoever asked for the worker, and the worker is everybody's.
+    inherited = {name: value for name, value in os.environ.items() if name != "QRKIT_ROLE"}
+    return inherited | {
         "QRKIT_WORKSPACE": str(settings.workspace),
         "QRKIT_AE_TITLE": settings.ae_title,
         "QRKIT_HOST": settings.host,

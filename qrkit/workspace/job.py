@@ -11,6 +11,7 @@ import pandas as pd
 from qrkit.errors import WorkerError
 from qrkit.job import ItemRow, JobRow, JobState, job_to_json
 from qrkit.store.jobs import JobTable
+from qrkit.workspace.acting import ANYBODY, Acts
 
 _POLL = 0.2
 _WORKER_CHECK = 2.0
@@ -42,12 +43,17 @@ class Job:
     ----------
     ensure_worker
         Starts a worker if none runs.
+    acts
+        Of whoever holds the handle: only operators may change a job.
     """
 
-    def __init__(self, job_id: str, table: JobTable, ensure_worker: Callable[[], object]) -> None:
+    def __init__(
+        self, job_id: str, table: JobTable, ensure_worker: Callable[[], object], *, acts: Acts = ANYBODY
+    ) -> None:
         self.job_id = job_id
         self._table = table
         self._ensure_worker = ensure_worker
+        self._acts = acts
 
     @property
     def status(self) -> JobRow:
@@ -99,20 +105,24 @@ class Job:
 
     def cancel(self) -> None:
         """Ask for the job to end; what is under way ends within seconds, what has come stays."""
-        self._table.request_cancel(self.job_id)
+        with self._acts.operating("cancel a job", "job cancelled", self.job_id):
+            self._table.request_cancel(self.job_id)
 
     def pause(self) -> None:
         """Let no more items start."""
-        self._table.pause(self.job_id)
+        with self._acts.operating("pause a job", "job paused", self.job_id):
+            self._table.pause(self.job_id)
 
     def resume(self) -> None:
         """Let a paused job go on."""
-        self._table.resume(self.job_id)
+        with self._acts.operating("resume a job", "job resumed", self.job_id):
+            self._table.resume(self.job_id)
         self._ensure_worker()
 
     def retry(self) -> int:
         """Queue again what failed, is incomplete or was cancelled; return how many items that are."""
-        count = self._table.retry(self.job_id)
+        with self._acts.operating("retry a job", "job retried", self.job_id):
+            count = self._table.retry(self.job_id)
         if count:
             self._ensure_worker()
         return count
@@ -135,13 +145,14 @@ class Job:
 class Jobs:
     """The retrieve jobs of a workspace."""
 
-    def __init__(self, table: JobTable, ensure_worker: Callable[[], object]) -> None:
+    def __init__(self, table: JobTable, ensure_worker: Callable[[], object], *, acts: Acts = ANYBODY) -> None:
         self._table = table
         self._ensure_worker = ensure_worker
+        self._acts = acts
 
     def __getitem__(self, job_id: str) -> Job:
         self._table.get(job_id)
-        return Job(job_id, self._table, self._ensure_worker)
+        return Job(job_id, self._table, self._ensure_worker, acts=self._acts)
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""

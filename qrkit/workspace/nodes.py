@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import tomli_w
 
+from qrkit.access import Access, Role
 from qrkit.errors import InputError
 from qrkit.node import Node, changed, node_from_mapping, node_to_mapping
 from qrkit.store.nodes import NodeTable
@@ -22,13 +23,13 @@ class Nodes:
     ----------
     table
         Where they are kept.
-    user
-        Who changes them, for the audit.
+    access
+        Of whoever works with them: only administrators may change them.
     """
 
-    def __init__(self, table: NodeTable, *, user: str) -> None:
+    def __init__(self, table: NodeTable, *, access: Access) -> None:
         self._table = table
-        self._user = user
+        self._access = access
 
     def __getitem__(self, name: str) -> Node:
         return self._table.get(name)
@@ -52,9 +53,13 @@ class Nodes:
 
         Raises
         ------
+        NotAllowed
+            If whoever asks is no administrator.
         InputError
             If a setting is not valid, or there is a node of that name.
         """
+        self._require_administrator()
+        self._table.add(node, self._access.user)
         node = node_from_mapping({"name": name, **_with_whole_paths(settings)})
         self._table.add(node, self._user)
         return node
@@ -64,16 +69,21 @@ class Nodes:
 
         Raises
         ------
+        NotAllowed
+            If whoever asks is no administrator.
         NotFound
             If there is no such node.
         InputError
             If a setting is not valid.
         """
+        self._require_administrator()
         if "name" in settings:
             raise InputError(
                 "A node keeps its name, since the history knows it by that.",
                 advice="Add a node of the new name, and remove the old one.",
             )
+        node = changed(self._table.get(name), settings)
+        self._table.change(node, self._access.user)
         node = changed(self._table.get(name), _with_whole_paths(settings))
         self._table.change(node, self._user)
         return node
@@ -83,10 +93,13 @@ class Nodes:
 
         Raises
         ------
+        NotAllowed
+            If whoever asks is no administrator.
         NotFound
             If there is no such node.
         """
-        self._table.remove(name, self._user)
+        self._require_administrator()
+        self._table.remove(name, self._access.user)
 
     def list(self) -> pd.DataFrame:
         """Return the nodes as a table: one row per node, one column per setting, timeouts in seconds.
@@ -113,15 +126,21 @@ class Nodes:
 
         Raises
         ------
+        NotAllowed
+            If whoever asks is no administrator.
         InputError
             If the file cannot be read or a node is not valid.
         """
+        self._require_administrator()
         nodes = [node_from_mapping(values) for values in _read(Path(path))]
         known = {node.name for node in self._table.list()}
         for node in nodes:
-            (self._table.change if node.name in known else self._table.add)(node, self._user)
+            (self._table.change if node.name in known else self._table.add)(node, self._access.user)
             known.add(node.name)
         return tuple(nodes)
+
+    def _require_administrator(self) -> None:
+        self._access.require(Role.ADMINISTRATOR, "change nodes")
 
     def _repr_html_(self) -> str:
         shown = ["name", "ae_title", "host", "port", "can_find", "can_get", "can_move", "can_store", "description"]

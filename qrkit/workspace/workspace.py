@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from qrkit.access import Access, Role
 from qrkit.errors import InputError
 from qrkit.estimate import Estimate, estimate
 from qrkit.job import NewJob, RetrieveRequest
@@ -19,6 +20,8 @@ from qrkit.plan import Abilities, Matching, Plan, Policy, build_dose_query
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store import duck
+from qrkit.store.accounts import AccountTable
+from qrkit.store.audit import AuditTable
 from qrkit.store.instances import InstanceTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
@@ -31,6 +34,7 @@ from qrkit.store.state import State
 from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
+from qrkit.workspace.acting import Acts
 from qrkit.workspace.answering import Answering
 from qrkit.workspace.echoing import echo_nodes
 from qrkit.workspace.estimating import selections
@@ -42,6 +46,7 @@ from qrkit.workspace.planning import Planner, Sources
 from qrkit.workspace.plans import Plans
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.requests import requests_from_frame, requests_from_uids
+from qrkit.workspace.users import Users
 
 
 class Workspace:
@@ -53,22 +58,30 @@ class Workspace:
     ----------
     settings, user
         Its settings, and who works with it.
+    access
+        What they may do; everything, unless the dashboard serves them.
     nodes, queries, plans, jobs, files
         What it knows, asked, means to fetch, fetched and holds.
+    users
+        Who may log in to its dashboard.
     """
 
-    def __init__(self, settings: Settings, state: State, *, user: str) -> None:
+    def __init__(self, settings: Settings, state: State, *, access: Access) -> None:
+        user = access.user
         self.settings = settings
         self.user = user
+        self.access = access
         self._state = state
         self._results = Results(state, settings.workspace / "results")
         self._nodes = NodeTable(state)
         queries = QueryTable(state)
         self._finder = Finder(queries, self._results, user=user, calling_ae_title=settings.ae_title)
         self._jobs = JobTable(state)
-        self.nodes = Nodes(self._nodes, user=user)
+        self._acts = Acts(access, AuditTable(state))
+        self.nodes = Nodes(self._nodes, access=access)
+        self.users = Users(AccountTable(state), access=access)
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
-        self.jobs = Jobs(self._jobs, self._ensure_worker)
+        self.jobs = Jobs(self._jobs, self._ensure_worker, acts=self._acts)
         self.files = Files(InstanceTable(state), settings.files)
         self._plans = PlanTable(state, settings.workspace / "plans")
         self.plans = Plans(self._plans)
@@ -89,7 +102,8 @@ class Workspace:
                 f"The workspace {where} cannot be made: {error.strerror}.", advice="Choose another folder."
             ) from error
         loaded = load_settings(where, environment)
-        return cls(loaded, State.open(loaded.database_url or where), user=current_user(environment))
+        state = State.open(loaded.database_url or where)
+        return cls(loaded, state, access=_access(current_user(environment), environment.get("QRKIT_ROLE", ""), state))
 
     def close(self) -> None:
         """Close the workspace; jobs go on."""
@@ -239,9 +253,12 @@ class Workspace:
 
         Raises
         ------
+        NotAllowed
+            If whoever asks is no operator.
         InputError
             If there is nothing to fetch, or the nodes cannot do it.
         """
+        self.access.require(Role.OPERATOR, "retrieve")
         if isinstance(what, pd.DataFrame):
             known = what.attrs.get("qrkit", {})
             source = source or str(known.get("query_id", ""))
@@ -259,6 +276,7 @@ class Workspace:
         job_id = self._jobs.create(
             NewJob(node=node, requests=tuple(what), method=chosen, destination=to, user=self.user, source=source)
         )
+        self._acts.write("job queued", job_id, {"node": node, "requests": len(what), "to": to})
         self._ensure_worker()
         return self.jobs[job_id]
 
@@ -316,6 +334,22 @@ class Workspace:
 
     def _repr_html_(self) -> str:
         return f"<p>Workspace <code>{self.settings.workspace}</code></p>{self.nodes._repr_html_()}"
+
+
+def _access(user: str, role: str, state: State) -> Access:
+    """Return what a user may do: everything, unless a server that has let them in says their role.
+
+    What their account says now goes before what the server said then.
+    """
+    if not role:
+        return Access.unlimited(user)
+    granted, table = Role.parse(role), AccountTable(state)
+
+    def role_now() -> Role:
+        account = table.get(user)
+        return account.role if account is not None else granted
+
+    return Access(user=user, role_now=role_now)
 
 
 def _method(method: str, node: Node, destination: Node | None) -> Method:

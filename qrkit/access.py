@@ -1,0 +1,90 @@
+"""Who may do what: roles, and whoever works with a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from qrkit.errors import InputError, NotAllowed
+
+
+class Role(Enum):
+    """What somebody may do; each role may do what those before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+
+    @classmethod
+    def parse(cls, text: str | Role) -> Role:
+        """Return the role of that name.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+
+        >>> Role.parse("Operator")
+        <Role.OPERATOR: 'operator'>
+        """
+        if isinstance(text, Role):
+            return text
+        try:
+            return cls(text.strip().lower())
+        except ValueError as error:
+            raise InputError(f"A role is viewer, operator or administrator, not {text!r}.") from error
+
+    def covers(self, other: Role) -> bool:
+        """Whether this role may do what another one may.
+
+        >>> Role.OPERATOR.covers(Role.VIEWER), Role.VIEWER.covers(Role.OPERATOR)
+        (True, False)
+        """
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Somebody at work, and what they may do.
+
+    Attributes
+    ----------
+    user
+        The name that the history and the audit know them by.
+    role_now
+        Gives their role at this moment: an administrator may change it while they work.
+    """
+
+    user: str
+    role_now: Callable[[], Role]
+
+    @classmethod
+    def unlimited(cls, user: str) -> Access:
+        """Return the access of whoever has the workspace's files anyway: everything.
+
+        >>> Access.unlimited("me").role_now().value
+        'administrator'
+        """
+        return cls(user=user, role_now=lambda: Role.ADMINISTRATOR)
+
+    def require(self, needed: Role, what: str) -> None:
+        """Go on only if their role may do it.
+
+        Parameters
+        ----------
+        what
+            What is to be done, such as ``retrieve``; it completes the sentence.
+
+        Raises
+        ------
+        NotAllowed
+            If it may not.
+        """
+        role = self.role_now()
+        if not role.covers(needed):
+            raise NotAllowed(
+                f"{self.user} may not {what}: that needs the role {needed.value}, and theirs is {role.value}.",
+                advice="Ask an administrator of this workspace.",
+            )

@@ -1,0 +1,89 @@
+"""Who may log in to the dashboard of a workspace, and as what."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from qrkit.access import Access, Role
+from qrkit.store.accounts import AccountTable
+
+
+class Users:
+    """The accounts of a workspace; only administrators may see or change them.
+
+    Parameters
+    ----------
+    access
+        Of whoever changes them.
+    """
+
+    def __init__(self, table: AccountTable, *, access: Access) -> None:
+        self._table = table
+        self._access = access
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._table.get(name) is not None
+
+    def __len__(self) -> int:
+        return len(self._table.list())
+
+    def add(self, name: str, password: str, *, role: str | Role = Role.VIEWER) -> None:
+        """Add a user: viewer (may query and see), operator (may retrieve too), administrator (may do everything).
+
+        Raises
+        ------
+        NotAllowed
+            If whoever asks is no administrator.
+        InputError
+            If the name, the password (at least 8 characters) or the role is not fit.
+        """
+        self._require("add users")
+        self._table.add(name, password, Role.parse(role), by=self._access.user)
+
+    def list(self) -> pd.DataFrame:
+        """Return the users as a table: `name`, `role`, `created` and `changed` (UTC)."""
+        self._require("see the users")
+        rows = [
+            {"name": one.name, "role": one.role.value, "created": one.created, "changed": one.changed}
+            for one in self._table.list()
+        ]
+        return pd.DataFrame(rows, columns=["name", "role", "created", "changed"])
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give a user another password; their sessions in the dashboard end.
+
+        Raises
+        ------
+        NotAllowed, NotFound, InputError
+            If whoever asks is no administrator, there is no such user, or the password is too short.
+        """
+        self._require("change passwords")
+        self._table.set_password(name, password, by=self._access.user)
+
+    def set_role(self, name: str, role: str | Role) -> None:
+        """Give a user another role, from now on.
+
+        Raises
+        ------
+        NotAllowed, NotFound, InputError
+            If whoever asks is no administrator, or there is no such user or role.
+        """
+        self._require("change roles")
+        self._table.set_role(name, Role.parse(role), by=self._access.user)
+
+    def remove(self, name: str) -> None:
+        """Remove a user; what they did stays in the history.
+
+        Raises
+        ------
+        NotAllowed, NotFound
+            If whoever asks is no administrator, or there is no such user.
+        """
+        self._require("remove users")
+        self._table.remove(name, by=self._access.user)
+
+    def _require(self, what: str) -> None:
+        self._access.require(Role.ADMINISTRATOR, what)
+
+    def _repr_html_(self) -> str:
+        return str(self.list().to_html(index=False, escape=True))
