@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
-from qrkit.store.schema import known_answers, metadata, plans, profiles, schema_version
+from qrkit.store.schema import accounts, known_answers, metadata, plans, profiles, schema_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,7 @@ def _add_profiles(connection: sa.Connection) -> None:
 
 
 def _add_accounts(connection: sa.Connection) -> None:
-    connection.execute(
-        sa.text(
-            "CREATE TABLE accounts (name TEXT NOT NULL PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL, "
-            "created TEXT NOT NULL, changed TEXT NOT NULL)"
-        )
-    )
+    metadata.create_all(connection, tables=[accounts])
 
 
 MIGRATIONS = (

@@ -232,6 +232,8 @@ known_answers = sa.Table(
     _text("file"),
     _text("created"),
     sa.Index("known_answers_node", "node"),
+)
+
 accounts = sa.Table(
     "accounts",
     metadata,
