@@ -59,9 +59,8 @@ class Nodes:
             If a setting is not valid, or there is a node of that name.
         """
         self._require_administrator()
-        self._table.add(node, self._access.user)
         node = node_from_mapping({"name": name, **_with_whole_paths(settings)})
-        self._table.add(node, self._user)
+        self._table.add(node, self._access.user)
         return node
 
     def edit(self, name: str, /, **settings: object) -> Node:
@@ -82,10 +81,8 @@ class Nodes:
                 "A node keeps its name, since the history knows it by that.",
                 advice="Add a node of the new name, and remove the old one.",
             )
-        node = changed(self._table.get(name), settings)
-        self._table.change(node, self._access.user)
         node = changed(self._table.get(name), _with_whole_paths(settings))
-        self._table.change(node, self._user)
+        self._table.change(node, self._access.user)
         return node
 
     def remove(self, name: str) -> None:
