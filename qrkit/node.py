@@ -12,7 +12,9 @@ from enum import Enum
 from typing import Any
 
 from qrkit.errors import InputError
+from qrkit.markup import code, facts, strong
 from qrkit.tls import Tls
+from qrkit.words import counted, listed
 
 
 class InformationModel(Enum):
@@ -123,6 +125,44 @@ class Node:
             raise InputError(f"Node {self.name!r} needs at least 1 association, not {self.associations}.")
         if not 0 <= self.pause < math.inf:
             raise InputError(f"The pause of node {self.name!r} cannot be negative or endless: {self.pause} seconds.")
+
+    @property
+    def services(self) -> str:
+        """What it may be asked, in words, such as ``find, get and move``."""
+        return listed([what for what in ("find", "get", "move", "store") if getattr(self, f"can_{what}")])
+
+    def __repr__(self) -> str:
+        state = "" if self.enabled else ", disabled"
+        return f"<Node {self.name}: {self.ae_title} at {self.host}:{self.port}, {self.services or 'nothing'}{state}>"
+
+    def _repr_html_(self) -> str:
+        usual = Node(name=self.name, host=self.host, ae_title=self.ae_title)
+        shown: dict[str, object] = {
+            "Node": strong(self.name),
+            "AE title": code(self.ae_title),
+            "Address": f"{self.host}:{self.port}",
+        }
+        shown |= {"May be asked": self.services or "nothing", "Description": self.description or None}
+        shown |= {
+            label: getattr(self, name) if getattr(self, name) != getattr(usual, name) else None
+            for name, label in _SHOWN_IF_UNUSUAL.items()
+        }
+        waits = ", ".join(f"{item.name} {getattr(self.timeouts, item.name):g} s" for item in fields(Timeouts))
+        shown |= {
+            "Fetched by": _METHODS[self.method],
+            "At once": f"{counted(self.associations, 'association')}, {self.pause:g} s between requests",
+            "We wait": waits,
+        }
+        return facts(shown)
+
+
+_METHODS = {Method.AUTO: "C-GET where it can, else C-MOVE", Method.GET: "C-GET", Method.MOVE: "C-MOVE"}
+_SHOWN_IF_UNUSUAL = {
+    "calling_ae_title": "It knows us as",
+    "move_destination": "It sends to",
+    "character_set": "Character set",
+    "enabled": "Enabled",
+}
 
 
 def check_ae_title(title: str, *, what: str = "AE title") -> str:

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rich.table import Table
 from qrkit.cli.columns import columns_that_fit, least_width
 from qrkit.cli.options import Format
 from qrkit.errors import InputError
+from qrkit.words import local_time
 
 SHOWN_ROWS = 100
 """Rows of a table on the terminal; the other formats always have all."""
@@ -151,8 +151,4 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - a cell
         return str(len(value)) if value else ""
     if pd.isna(value):
         return ""
-    return _local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else str(value)
-
-
-def _local_time(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else str(value)

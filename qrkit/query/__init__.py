@@ -9,6 +9,7 @@ from qrkit.query.request import Request, answer_keywords, identifier
 from qrkit.query.union import conform, union
 from qrkit.query.value import Filters, Query
 from qrkit.query.when import Dates, Times, parse_date, parse_time
+from qrkit.query.words import as_call, as_command, in_words
 
 __all__ = [
     "ARGUMENTS",
@@ -23,10 +24,13 @@ __all__ = [
     "Selected",
     "Times",
     "answer_keywords",
+    "as_call",
+    "as_command",
     "build_query",
     "conform",
     "drill",
     "identifier",
+    "in_words",
     "is_single_value",
     "matching_value",
     "modality_codes",

@@ -123,6 +123,12 @@ class InstanceTable:
         with self._state.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(instances)) or 0
 
+    def volume(self) -> tuple[int, int]:
+        """Return how many rows there are, and the bytes of their files."""
+        with self._state.reading() as connection:
+            count, size = connection.execute(sa.select(sa.func.count(), sa.func.sum(instances.c.size))).one()
+        return int(count), int(size or 0)
+
     def list(self, filters: Mapping[str, object] | None = None, limit: int | None = None) -> tuple[InstanceRow, ...]:
         """Return the rows that have these values, by column; series by series, images in their order.
 

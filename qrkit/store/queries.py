@@ -13,9 +13,13 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from qrkit.errors import NotFound, StoreError
+from qrkit.coverage import Coverage
+from qrkit.errors import InputError, NotFound, StoreError
+from qrkit.markup import code, facts
+from qrkit.query import Query, in_words
 from qrkit.store.schema import queries
 from qrkit.store.state import State
+from qrkit.words import counted, local_time
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
 
@@ -51,6 +55,47 @@ class QueryRow:
     error_status: int | None = None
     result_file: str | None = None
     settled_in: int | None = None
+
+    @property
+    def query(self) -> Query:
+        """What was asked, as a value.
+
+        Raises
+        ------
+        InputError
+            If another version of qrkit wrote it.
+        """
+        return Query.from_json(self.request)
+
+    @property
+    def question(self) -> str:
+        """What was asked, in words."""
+        try:
+            return in_words(self.query)
+        except InputError:
+            return f"{self.level} query of another version of qrkit"
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a word or a sentence."""
+        if self.state == FAILED:
+            return f"failed: {self.error}"
+        if self.state != DONE:
+            return self.state
+        proven = "complete" if (self.coverage or {}).get("complete") else "not proven complete"
+        return f"{counted(self.row_count or 0, 'row')}, {proven}"
+
+    def _repr_html_(self) -> str:
+        told = {
+            "Query": code(self.query_id),
+            "Asked": self.question,
+            "Node": self.node,
+            "By": self.user,
+            "When": local_time(self.started),
+            "Took": None if self.seconds is None else f"{self.seconds:.1f} s",
+            "Outcome": self.outcome,
+        }
+        return facts(told) + (Coverage(self.coverage)._repr_html_() if self.coverage else "")
 
 
 class QueryTable:

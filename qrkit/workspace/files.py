@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from qrkit.store.instances import InstanceRow, InstanceTable
+from qrkit.words import counted, volume
 
 
 class Files:
@@ -23,6 +24,10 @@ class Files:
     def __init__(self, table: InstanceTable, folder: Path) -> None:
         self._table = table
         self.folder = folder
+
+    def __repr__(self) -> str:
+        count, size = self._table.volume()
+        return f"<Files: {counted(count, 'object')}, {volume(size)}, in {self.folder}>"
 
     def __len__(self) -> int:
         return self._table.count()

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from qrkit.coverage import Coverage
 from qrkit.errors import InputError, QrkitError, StatusError
 from qrkit.node import Node
 from qrkit.query import Drilled, Query, Request, drill
@@ -31,7 +32,7 @@ class Answer:
     def frame(self) -> pd.DataFrame:
         """Return the table as a DataFrame; ``attrs["qrkit"]`` has query_id, coverage and warnings."""
         frame = to_frame(self.table)
-        frame.attrs["qrkit"] |= {"query_id": self.query_id, "coverage": self.coverage}
+        frame.attrs["qrkit"] |= {"query_id": self.query_id, "coverage": Coverage(self.coverage)}
         return frame
 
 

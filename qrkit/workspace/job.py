@@ -10,12 +10,17 @@ import pandas as pd
 
 from qrkit.errors import WorkerError
 from qrkit.job import ItemRow, JobRow, JobState, job_to_json
+from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
+from qrkit.words import local_time, volume
 from qrkit.workspace.acting import ANYBODY, Acts
 
 _POLL = 0.2
 _WORKER_CHECK = 2.0
 _REST = 9.0  # a job of thousands of items takes long to read: at most a tenth of the time goes into looking
+
+_SHOWN = 20
+_NEWEST = "The newest retrieve jobs"
 
 _COLUMNS = ["job_id", "created", "user", "node", "destination", "state", "expected", "stored", "bytes", "error"]
 _ITEM_COLUMNS = [
@@ -158,8 +163,31 @@ class Jobs:
         """Return the newest jobs: one row each, with counts of objects and bytes."""
         return pd.DataFrame([_row(job) for job in self._table.list(limit)], columns=_COLUMNS)
 
+    def _ipython_key_completions_(self) -> tuple[str, ...]:
+        return tuple(job.job_id for job in self._table.list())
+
+    def __repr__(self) -> str:
+        jobs = self._table.list(_SHOWN)
+        newest = f", the newest {jobs[0].state.value} from {jobs[0].node}" if jobs else ""
+        return f"<Jobs: {'at least ' if len(jobs) == _SHOWN else ''}{len(jobs)}{newest}>"
+
     def _repr_html_(self) -> str:
-        return str(self.list(20).to_html(index=False, escape=True))
+        shown = [
+            [
+                local_time(job.created),
+                job.user,
+                f"{job.node} to {job.destination}" if job.destination else job.node,
+                job.state.value,
+                f"{job.stored:,} of {job.expected:,}" if job.expected else f"{job.stored:,}",
+                volume(job.bytes),
+                job.error,
+                code(job.job_id),
+            ]
+            for job in self._table.list(_SHOWN)
+        ]
+        return grid(
+            ["queued at", "by", "from", "state", "objects", "fetched", "error", "job_id"], shown, caption=_NEWEST
+        )
 
 
 def _row(job: JobRow) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from qrkit.access import Access, Role
 from qrkit.errors import InputError
 from qrkit.node import Node, changed, node_from_mapping, node_to_mapping
 from qrkit.store.nodes import NodeTable
+from qrkit.workspace.glance import nodes_html
 
 
 class Nodes:
@@ -139,9 +140,14 @@ class Nodes:
     def _require_administrator(self) -> None:
         self._access.require(Role.ADMINISTRATOR, "change nodes")
 
+    def _ipython_key_completions_(self) -> tuple[str, ...]:
+        return tuple(node.name for node in self._table.list())
+
+    def __repr__(self) -> str:
+        return f"<Nodes: {', '.join(node.name for node in self._table.list()) or 'none yet'}>"
+
     def _repr_html_(self) -> str:
-        shown = ["name", "ae_title", "host", "port", "can_find", "can_get", "can_move", "can_store", "description"]
-        return str(self.list()[shown].to_html(index=False, escape=True))
+        return nodes_html(self._table.list())
 
 
 def _flat(node: Node) -> dict[str, Any]:

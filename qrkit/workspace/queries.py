@@ -7,12 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from qrkit.coverage import Coverage
+from qrkit.markup import code, grid
 from qrkit.node import Node
 from qrkit.query import Query
 from qrkit.store.queries import QueryRow, QueryTable
 from qrkit.store.results import Results
 from qrkit.tables import to_frame
+from qrkit.words import local_time
 from qrkit.workspace.finding import Finder
+
+_SHOWN = 20
 
 _COLUMNS = [
     "query_id",
@@ -108,11 +113,24 @@ class Queries:
 
     def _frame(self, query_id: str, table: Any) -> pd.DataFrame:  # noqa: ANN401 - a pyarrow.Table, untyped
         frame = to_frame(table)
-        frame.attrs["qrkit"] |= {"query_id": query_id, "coverage": dict(self._table.get(query_id).coverage or {})}
+        coverage = Coverage(self._table.get(query_id).coverage or {})
+        frame.attrs["qrkit"] |= {"query_id": query_id, "coverage": coverage}
         return frame
 
+    def _ipython_key_completions_(self) -> tuple[str, ...]:
+        return tuple(row.query_id for row in self._table.list())
+
+    def __repr__(self) -> str:
+        rows = self._table.list(_SHOWN)
+        newest = f", the newest {local_time(rows[0].started)}: {rows[0].question} from {rows[0].node}" if rows else ""
+        return f"<Queries: {'at least ' if len(rows) == _SHOWN else ''}{len(rows)}{newest}>"
+
     def _repr_html_(self) -> str:
-        return str(self.list(20).to_html(index=False, escape=True))
+        shown = [
+            [local_time(row.started), row.user, row.node, row.question, row.outcome, code(row.query_id)]
+            for row in self._table.list(_SHOWN)
+        ]
+        return grid(["asked at", "by", "node", "what", "outcome", "query_id"], shown, caption="The newest queries")
 
 
 def _row(row: QueryRow) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from qrkit.workspace.echoing import echo_nodes
 from qrkit.workspace.estimating import selections
 from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
+from qrkit.workspace.glance import glance
 from qrkit.workspace.job import Job, Jobs
 from qrkit.workspace.nodes import Nodes
 from qrkit.workspace.planning import Planner, Sources
@@ -332,8 +333,11 @@ class Workspace:
             {"uids": list(study_uids)},
         )
 
+    def __repr__(self) -> str:
+        return glance(self._state, self.settings, self.user).text()
+
     def _repr_html_(self) -> str:
-        return f"<p>Workspace <code>{self.settings.workspace}</code></p>{self.nodes._repr_html_()}"
+        return glance(self._state, self.settings, self.user).html()
 
 
 def _access(user: str, role: str, state: State) -> Access:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from qrkit.report.charts.style import COLOURS, INK, PATTERNS, UNKNOWN, counted, days_of, laid_out, need, plain
+from qrkit.report.charts.style import COLOURS, INK, PATTERNS, UNKNOWN, days_of, laid_out, need, plain
+from qrkit.words import counted
 
 _ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
 

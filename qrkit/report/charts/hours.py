@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from qrkit.report.charts.style import counted, laid_out, names_of, need, plain, texts_of
+from qrkit.report.charts.style import laid_out, names_of, need, plain, texts_of
+from qrkit.words import counted
 
 _STATIONS = 24
 _ROW = 26

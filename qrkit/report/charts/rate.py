@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from qrkit.report.charts.style import COLOURS, counted, laid_out, need
+from qrkit.report.charts.style import COLOURS, laid_out, need
+from qrkit.words import counted
 
 _BINS = 120
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 21_600, 86_400)
@@ -48,7 +49,7 @@ def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figu
         marker={"color": COLOURS[0], "line": {"width": 0}},
         hovertemplate="%{x|%H:%M:%S}: %{y:.2f} MB/s<extra></extra>",
     )
-    mean = sizes.sum() / max(seconds.max(), 1.0) / 1e6
+    mean = sizes.sum() / max(seconds.max(), step) / 1e6
     title = f"{counted(len(arrived), 'file')}, {sizes.sum() / 1e6:,.1f} MB; {mean:.2f} MB/s on average"
     return _drawn(go.Figure(bars), title, step)
 

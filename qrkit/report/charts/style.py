@@ -87,15 +87,6 @@ def texts_of(column: pd.Series[Any]) -> pd.Series[str]:
     return column.astype("object").where(column.notna(), "").astype("str")
 
 
-def counted(number: int, what: str, *, plural: str = "") -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "study", plural="studies"), counted(1200, "file")
-    ('1 study', '1,200 files')
-    """
-    return f"{number:,} {what if number == 1 else plural or what + 's'}"
-
-
 def write_chart(figure: go.Figure, path: Path) -> Path:
     """Write a chart as one HTML file that needs no network, and return its path."""
     figure.write_html(path, include_plotlyjs=True, full_html=True, config=CONFIG)

@@ -1,0 +1,86 @@
+"""How far an answer can be trusted to be all: the plain values of the history, which a notebook shows in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from qrkit.markup import Markup, bullets, grid, paragraph, strong
+from qrkit.words import counted
+
+if TYPE_CHECKING:
+    from IPython.lib.pretty import PrettyPrinter
+
+
+class Coverage(dict[str, Any]):
+    """The coverage of an answer: a plain dict, as JSON and `attrs` hold it, that can tell about itself.
+
+    `complete` and `why`, the reasons against it; how many `windows` and `requests` it took; and the local `filters`,
+    with how many rows were there before and after each.
+
+    >>> print(Coverage(complete=False, why=["500 answers look like a limit"], requests=1))
+    Not proven complete: 500 answers look like a limit. 1 C-FIND request.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there was an answer; one that failed has no coverage."""
+        return "complete" in self
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what it says, a sentence each; what it says of filters comes last."""
+        return (*self._sentences(), *self._filter_lines())
+
+    def __str__(self) -> str:
+        return " ".join(self.lines())
+
+    def _sentences(self) -> Iterator[str]:
+        if not self.is_known:
+            yield "There was no answer."
+            return
+        yield "Complete." if self["complete"] else f"Not proven complete: {'; '.join(self.get('why', ()))}."
+        if "requests" in self:
+            yield f"{self._effort()}."
+
+    def _effort(self) -> str:
+        windows = int(self.get("windows", 1) or 1)
+        over = f" over {counted(windows, 'window')}" if windows > 1 else ""
+        return counted(int(self["requests"]), "C-FIND request") + over
+
+    def _filter_lines(self) -> Iterator[str]:
+        for told in self.get("filters", ()):
+            blank = f", {told['blank_kept']:,} of them because blank" if told.get("blank_kept") else ""
+            yield f"Local filter, {told['filter']}: {told['after']:,} of {told['before']:,} kept{blank}."
+
+    def _repr_pretty_(self, printer: PrettyPrinter, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
+        printer.text("\n".join(self.lines()))  # type: ignore[no-untyped-call] # IPython's own
+
+    def _repr_html_(self) -> str:
+        if not self.is_known or self["complete"]:
+            shown = paragraph(strong(next(self._sentences())), " ", f"{self._effort()}." if self.is_known else "")
+        else:
+            shown = Markup(
+                paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(self._effort())
+            )
+        return shown + filters_table(self)
+
+
+def filters_table(coverage: Coverage) -> Markup:
+    """Return what the local filters left, a row each; nothing where there were none."""
+    told = coverage.get("filters", ())
+    if not told:
+        return Markup("")
+    rows = [
+        [
+            one["filter"],
+            str(one.get("level", "")).lower(),
+            ", ".join(one.get("terms", ())),
+            one["before"],
+            one["after"],
+            one.get("blank_kept", 0),
+        ]
+        for one in told
+    ]
+    return grid(["local filter", "level", "terms", "before", "after", "kept because blank"], rows)

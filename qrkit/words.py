@@ -1,0 +1,42 @@
+"""Numbers, sizes and times in words, for every place where people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+
+def counted(number: int, what: str, *, plural: str = "") -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "study", plural="studies"), counted(1200, "file")
+    ('1 study', '1,200 files')
+    """
+    return f"{number:,} {what if number == 1 else plural or what + 's'}"
+
+
+def volume(size: float) -> str:
+    """Return bytes as people read them.
+
+    >>> volume(0), volume(31_200), volume(12_340_000), volume(3.1e9)
+    ('0 bytes', '31 kB', '12.3 MB', '3.10 GB')
+    """
+    if size < 1e3:
+        return counted(round(size), "byte")
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def local_time(text: str | None) -> str:
+    """Return a time of the state, UTC in ISO 8601, by the user's own clock; empty where there is none."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S") if text else ""
+
+
+def listed(names: Sequence[str], *, last: str = "and") -> str:
+    """Return names as a sentence has them.
+
+    >>> listed(["find", "get", "move"]), listed(["CT", "PT"], last="or"), listed([])
+    ('find, get and move', 'CT or PT', '')
+    """
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
