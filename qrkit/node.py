@@ -152,6 +152,7 @@ class Node:
             "Fetched by": _METHODS[self.method],
             "At once": f"{counted(self.associations, 'association')}, {self.pause:g} s between requests",
             "We wait": waits,
+            "TLS": ("certificate checked" if self.tls.verify else "any certificate") if self.tls.enabled else None,
         }
         return facts(shown)
 
