@@ -27,6 +27,7 @@
     │   ├── StateUnavailable          the database cannot be reached or read
     │   ├── DiskFull                  under the floor of free space
     │   └── ObjectUnreadable          a received object cannot be kept under its UIDs
+    ├── HandlerFailed                 something done with what has arrived did not work
     ├── WorkerError                   the background worker does not start or does not answer
     └── Cancelled                     somebody asked for it
 """
@@ -44,6 +45,7 @@ __all__ = [
     "ConnectionLost",
     "ConnectionRefused",
     "DiskFull",
+    "HandlerFailed",
     "HostNotFound",
     "InputError",
     "NetworkUnreachable",
@@ -226,6 +228,20 @@ class DiskFull(StoreError):
 
 class ObjectUnreadable(StoreError):
     """A received object has no valid UIDs to keep it under."""
+
+
+class HandlerFailed(QrkitError):
+    """Something that a site does with what has arrived did not work.
+
+    Parameters
+    ----------
+    transient
+        Whether it may work later without anybody changing anything.
+    """
+
+    def __init__(self, message: str, *, advice: str = "", transient: bool = True) -> None:
+        super().__init__(message, advice=advice)
+        self.transient = transient
 
 
 class WorkerError(QrkitError):

@@ -78,6 +78,8 @@ class NewJob:
         Who asked.
     source
         Where the requests come from, such as a query's or plan's id.
+    after
+        Names of the handlers that are to run after arrival; None: the automatic ones of the site.
     """
 
     node: str
@@ -86,6 +88,7 @@ class NewJob:
     destination: str = ""
     user: str = ""
     source: str = ""
+    after: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

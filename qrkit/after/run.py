@@ -30,6 +30,8 @@ class AfterRun:
         Of the rows of the series in `instances`, those up to this one are its content.
     objects
         How many files that are.
+    levels
+        Levels of the requests that brought it.
     job_id
         The job within which the series became complete first.
     due
@@ -47,7 +49,7 @@ class AfterRun:
     content: str
     last_instance_id: int
     objects: int
-    level: tuple[str, ...]
+    levels: tuple[str, ...]
     job_id: str
     state: RunState
     attempts: int

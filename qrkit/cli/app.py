@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from qrkit import __version__
-from qrkit.cli import asking, demo, history, jobs, nodes, planning, plans, retrieving, serving, tables, users
+from qrkit.cli import after, asking, demo, history, jobs, nodes, planning, plans, retrieving, serving, tables, users
 from qrkit.errors import InputError, QrkitError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def common(
 
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(after.app, name="after")
 app.add_typer(history.app, name="queries")
 app.add_typer(plans.app, name="plans")
 app.add_typer(tables.app, name="instances")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from qrkit.cli.after import say_after
 from qrkit.cli.exits import exit_for
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, print_json, say
@@ -46,6 +47,7 @@ def show(
         print_json(job.to_json())
     else:
         print_frame(job.items, form, output)
+    say_after(job)
     if wait:
         exit_for(status)
     else:

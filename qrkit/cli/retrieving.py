@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from qrkit.cli.after import handlers, say_after
 from qrkit.cli.exits import exit_for
 from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
@@ -31,12 +32,17 @@ def retrieve(
     plan: Annotated[str, typer.Option(help="Id of a plan: fetch what it keeps and is not here yet.")] = "",
     method: Annotated[str, typer.Option(help="auto, get or move.")] = "auto",
     to: Annotated[str, typer.Option(help="A store node that shall receive by C-MOVE instead.")] = "",
+    after: Annotated[
+        str | None,
+        typer.Option(help="Handlers to run after arrival, parted by commas; none for none. Else the automatic ones."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
 ) -> None:
     """Fetch a plan, studies, series, or all rows of a query; exit status 3 if objects are missing."""
     what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
-    job = _queued(workspace, node, what, method=method, to=to)
+    options = {"method": method, "to": to, "after": handlers(after)}
+    job = _queued(workspace, node, what, **options)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:
@@ -45,6 +51,7 @@ def retrieve(
     status = follow(job)
     if form is Format.JSON:
         print_json(_told(job))
+    say_after(job)
     exit_for(status)
 
 
@@ -55,7 +62,12 @@ def _told(job: Job) -> dict[str, Any]:
     return {name: told[name] for name in _OF_JOB} | {"items": items}
 
 
-def _queued(workspace: Workspace, node: str, what: Mapping[str, Any], **options: str) -> Job:
+def _queued(
+    workspace: Workspace,
+    node: str,
+    what: Mapping[str, Any],
+    **options: Any,  # noqa: ANN401 - as `Workspace.retrieve` takes them
+) -> Job:
     studies, all_series = _uids(what["study"]), _uids(what["series"])
     query, plan = what["from_query"], what["plan"]
     if sum(map(bool, (query, plan, studies or all_series))) != 1:

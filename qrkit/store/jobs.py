@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from qrkit.errors import InputError, NotFound
 from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob
+from qrkit.store.after_due import choose, note_complete
 from qrkit.store.job_changes import (
     NOT_WHOLE,
     QUEUED,
@@ -67,6 +68,7 @@ class JobTable:
                 )
             )
             connection.execute(job_items.insert(), items)
+            choose(connection, job_id, job.after)
         return job_id
 
     def get_summary(self, job_id: str) -> JobRow:
@@ -284,6 +286,8 @@ class JobTable:
                 raise NotFound(f"There is no item {item_id} of any job.")
             if values and item.state not in _FINAL:
                 connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
+                if values.get("state") == JobState.COMPLETE.value:
+                    note_complete(connection, item_id)
                 follow(connection, item.job_id, now)
 
     def _change_job(self, job_id: str, **values: object) -> None:

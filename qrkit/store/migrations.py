@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
+from qrkit.store import schema
 from qrkit.store.schema import accounts, known_answers, metadata, plans, profiles, schema_version
 
 
@@ -44,11 +45,18 @@ def _add_accounts(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[accounts])
 
 
+def _add_after(connection: sa.Connection) -> None:
+    """Keep what is done with series after they have arrived."""
+    tables = [schema.after_chosen, schema.after_due, schema.after_runs]
+    metadata.create_all(connection, tables=tables, checkfirst=False)
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
     Migration(number=3, name="profiles of nodes", apply=_add_profiles),
     Migration(number=4, name="accounts of the dashboard", apply=_add_accounts),
+    Migration(number=5, name="after arrival", apply=_add_after),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

@@ -243,3 +243,45 @@ accounts = sa.Table(
     _text("created"),
     _text("changed"),
 )
+
+after_chosen = sa.Table(
+    "after_chosen",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id"), primary_key=True),
+    # Names of handlers; a job without a row has the automatic ones.
+    sa.Column("handlers", sa.JSON, nullable=False),
+)
+
+after_due = sa.Table(
+    "after_due",
+    metadata,
+    # An item that became complete, and for whose series nobody has yet asked what is to be done.
+    sa.Column("item_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    _text("job_id"),
+)
+
+after_runs = sa.Table(
+    "after_runs",
+    metadata,
+    sa.Column("run_id", _Number, primary_key=True),
+    _text("handler"),
+    _text("StudyInstanceUID"),
+    _text("SeriesInstanceUID"),
+    _text("content"),
+    sa.Column("last_instance_id", sa.BigInteger, nullable=False),
+    _count("objects"),
+    sa.Column("levels", sa.JSON, nullable=False),
+    _text("job_id"),
+    _text("state"),
+    _count("attempts"),
+    _text("due"),
+    _maybe("worker_id"),
+    _text("created"),
+    _maybe("started"),
+    _maybe("finished"),
+    _text("error"),
+    _text("note"),
+    sa.UniqueConstraint("handler", "StudyInstanceUID", "SeriesInstanceUID", "content", name="after_runs_once"),
+    sa.Index("after_runs_next", "state", "due"),
+    sa.Index("after_runs_series", "StudyInstanceUID", "SeriesInstanceUID"),
+)

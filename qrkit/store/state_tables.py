@@ -25,13 +25,14 @@ _TABLES = {
         schema.profiles,
         schema.audit,
         schema.workers,
+        schema.after_runs,
     )
 }
 
 STATE_TABLES = tuple(_TABLES)
 """Names of the tables that people can query."""
 
-TIMES = frozenset({"created", "removed", "started", "finished", "received", "at", "heartbeat", "probed"})
+TIMES = frozenset({"created", "removed", "started", "finished", "received", "at", "heartbeat", "probed", "due"})
 """Columns that hold a time, where they are text."""
 
 _LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing"})

@@ -31,6 +31,7 @@ from qrkit.tls import Tls
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.batch import Batch, Watch
+from qrkit.worker.beside import Companion
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.worker.held import Held
 from qrkit.worker.starting import lock_path
@@ -57,9 +58,13 @@ class Worker:
     ----------
     needs_scp
         Whether a Storage SCP that cannot listen is an error; else jobs go on by C-GET alone.
+    beside
+        What it runs beside its retrieves.
     """
 
-    def __init__(self, settings: Settings, state: State, *, needs_scp: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, state: State, *, needs_scp: bool = True, beside: Sequence[Companion] = ()
+    ) -> None:
         self._settings = settings
         self._jobs = JobTable(state)
         self._nodes = NodeTable(state)
@@ -67,6 +72,7 @@ class Worker:
         self._instances = InstanceTable(state)
         self._worker_id = uuid4().hex
         self._needs_scp = needs_scp
+        self._beside = tuple(beside)
         self._active = ActiveItems()
         self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
         self._arrivals = Arrivals(
@@ -122,6 +128,9 @@ class Worker:
             pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="retrieve"))
             stack.callback(self._halt)
             self._files.sweep()
+            for companion in self._beside:
+                companion.start(self._worker_id)
+                stack.callback(companion.stop)
             self._serve(pool, idle_exit)
 
     def _halt(self) -> None:
@@ -163,7 +172,7 @@ class Worker:
             except errors.StoreError:  # the database may come back; jobs wait meanwhile
                 logger.exception("The state cannot be used")
                 self._stopping.wait(HEARTBEAT)
-            if self._running:
+            if self._running or any(companion.is_busy for companion in self._beside):
                 busy_until = now
             elif idle_exit is not None and now - busy_until > idle_exit:
                 return
@@ -171,7 +180,10 @@ class Worker:
 
     def _beat(self) -> None:
         self._workers.heartbeat(self._worker_id)
-        self._jobs.requeue_orphans([*self._others(), self._worker_id])
+        alive = [*self._others(), self._worker_id]
+        self._jobs.requeue_orphans(alive)
+        for companion in self._beside:
+            companion.tend(alive)
 
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from qrkit.after import AfterRun
 from qrkit.errors import WorkerError
 from qrkit.job import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
 from qrkit.words import local_time, volume
 from qrkit.workspace.acting import ANYBODY, Acts
+from qrkit.workspace.after import After, runs_frame
 
 _POLL = 0.2
 _WORKER_CHECK = 2.0
@@ -50,12 +52,21 @@ class Job:
         Starts a worker if none runs.
     acts
         Of whoever holds the handle: only operators may change a job.
+    after
+        What is done with series after they have arrived.
     """
 
     def __init__(
-        self, job_id: str, table: JobTable, ensure_worker: Callable[[], object], *, acts: Acts = ANYBODY
+        self,
+        job_id: str,
+        table: JobTable,
+        ensure_worker: Callable[[], object],
+        *,
+        acts: Acts = ANYBODY,
+        after: After | None = None,
     ) -> None:
         self.job_id = job_id
+        self._after = after
         self._table = table
         self._ensure_worker = ensure_worker
         self._acts = acts
@@ -133,13 +144,23 @@ class Job:
         return count
 
     @property
+    def after_runs(self) -> tuple[AfterRun, ...]:
+        """The same as `after`, as values."""
+        return () if self._after is None else self._after.of_job(self.job_id)
+
+    @property
+    def after(self) -> pd.DataFrame:
+        """What is done with its series after arrival: one row per handler and series."""
+        return runs_frame(reversed(self.after_runs))
+
+    @property
     def items(self) -> pd.DataFrame:
         """The items: one row per request, with counts, bytes, missing SOP Instance UIDs and the error."""
         return pd.DataFrame([_item(item) for item in self.status.items], columns=_ITEM_COLUMNS)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the job as the command line prints it."""
-        return job_to_json(self.status)
+        """Return the job as the command line prints it; `after` has the runs of handlers for its series."""
+        return job_to_json(self.status) | {"after": [run.to_json() for run in self.after_runs]}
 
     def __repr__(self) -> str:
         job = self._table.get_summary(self.job_id)
@@ -150,14 +171,17 @@ class Job:
 class Jobs:
     """The retrieve jobs of a workspace."""
 
-    def __init__(self, table: JobTable, ensure_worker: Callable[[], object], *, acts: Acts = ANYBODY) -> None:
+    def __init__(
+        self, table: JobTable, ensure_worker: Callable[[], object], after: After, *, acts: Acts = ANYBODY
+    ) -> None:
         self._table = table
         self._ensure_worker = ensure_worker
+        self._after = after
         self._acts = acts
 
     def __getitem__(self, job_id: str) -> Job:
         self._table.get(job_id)
-        return Job(job_id, self._table, self._ensure_worker, acts=self._acts)
+        return Job(job_id, self._table, self._ensure_worker, acts=self._acts, after=self._after)
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 import pandas as pd
 
 from qrkit.access import Access, Role
+from qrkit.after import chosen, handlers_from
 from qrkit.errors import InputError
 from qrkit.estimate import Estimate, estimate
 from qrkit.job import NewJob, RetrieveRequest
@@ -21,6 +22,7 @@ from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store import duck
 from qrkit.store.accounts import AccountTable
+from qrkit.store.after import AfterTable
 from qrkit.store.audit import AuditTable
 from qrkit.store.instances import InstanceTable
 from qrkit.store.jobs import JobTable
@@ -32,9 +34,11 @@ from qrkit.store.settle import settle
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.tables import schemas, to_plain_frame
+from qrkit.worker.after.runner import AfterRunner
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
+from qrkit.workspace.after import After
 from qrkit.workspace.answering import Answering
 from qrkit.workspace.echoing import echo_nodes
 from qrkit.workspace.estimating import selections
@@ -65,6 +69,8 @@ class Workspace:
         What it knows, asked, means to fetch, fetched and holds.
     users
         Who may log in to its dashboard.
+    after
+        What is done with series after they have arrived.
     """
 
     def __init__(self, settings: Settings, state: State, *, access: Access) -> None:
@@ -82,7 +88,9 @@ class Workspace:
         self.nodes = Nodes(self._nodes, access=access)
         self.users = Users(AccountTable(state), access=access)
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
-        self.jobs = Jobs(self._jobs, self._ensure_worker, acts=self._acts)
+        self._handlers = handlers_from(settings.tables.get("after", []))
+        self.after = After(AfterTable(state), self._handlers, self._ensure_worker, acts=self._acts)
+        self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, acts=self._acts)
         self.files = Files(InstanceTable(state), settings.files)
         self._plans = PlanTable(state, settings.workspace / "plans")
         self.plans = Plans(self._plans)
@@ -238,6 +246,7 @@ class Workspace:
         method: str = "auto",
         to: str = "",
         source: str = "",
+        after: Sequence[str] | None = None,
     ) -> Job:
         """Queue a retrieve; the worker runs it, and is started if none runs.
 
@@ -251,6 +260,8 @@ class Workspace:
             ``auto``, ``get`` or ``move``.
         to
             A store node that shall receive by C-MOVE, instead of this workspace.
+        after
+            Names of the handlers that run after arrival; without it, the automatic ones of `qrkit.toml`.
 
         Raises
         ------
@@ -273,16 +284,29 @@ class Workspace:
         if isinstance(what, pd.DataFrame):
             with_patients = asked.information_model is not InformationModel.STUDY_ROOT
             what = requests_from_frame(what, with_patients=with_patients)
-        chosen = _method(method, asked, self._nodes.get(to) if to else None)
+        wanted = _method(method, asked, self._nodes.get(to) if to else None)
         job_id = self._jobs.create(
-            NewJob(node=node, requests=tuple(what), method=chosen, destination=to, user=self.user, source=source)
+            NewJob(
+                node=node,
+                requests=tuple(what),
+                method=wanted,
+                destination=to,
+                user=self.user,
+                source=source,
+                after=self._after(after, to),
+            )
         )
         self._acts.write("job queued", job_id, {"node": node, "requests": len(what), "to": to})
         self._ensure_worker()
         return self.jobs[job_id]
 
     def retrieve_uids(
-        self, node: str, *, study_uids: Sequence[str] = (), series_uids: Sequence[str] = (), **options: str
+        self,
+        node: str,
+        *,
+        study_uids: Sequence[str] = (),
+        series_uids: Sequence[str] = (),
+        **options: Any,  # noqa: ANN401 - as `retrieve` takes them
     ) -> Job:
         """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`."""
         requests = requests_from_uids(study_uids, series_uids, self._known(study_uids, series_uids))
@@ -293,7 +317,7 @@ class Workspace:
 
         Tables: `patients`, `studies`, `series`, `images` (the newest row of each), `patient_answers`,
         `study_answers`, `series_answers`, `image_answers` (every row of every answer), `instances` (what is here),
-        `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`.
+        `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`, `after_runs`.
 
         Raises
         ------
@@ -308,11 +332,19 @@ class Workspace:
 
     def worker(self, *, needs_scp: bool = True) -> Worker:
         """Return the worker of this workspace, to be run in the foreground; see `qrkit.worker.service.Worker`."""
-        return Worker(self.settings, self._state, needs_scp=needs_scp)
+        beside = [AfterRunner(self.settings, self._state, self._handlers)]
+        return Worker(self.settings, self._state, needs_scp=needs_scp, beside=beside)
 
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker to do."""
         return self._jobs.waiting() > 0
+
+    def _after(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
+        if names is None:
+            return None
+        if to and names:
+            raise InputError("What goes to a store node does not arrive here, so nothing can be done with it after.")
+        return tuple(handler.name for handler in chosen(self._handlers, names))
 
     def _ensure_worker(self) -> bool:
         return ensure_worker(self.settings)

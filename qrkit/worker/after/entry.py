@@ -1,0 +1,31 @@
+"""The process in which a Python handler is called: ``python -m qrkit.worker.after.entry package.module:function``.
+
+The series comes as JSON on stdin. The folder of the workspace is on the path, so a module may lie there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from qrkit.after import Series
+
+
+def main(entry_point: str, given: str) -> None:
+    """Call a function with the series that `given` describes."""
+    values: dict[str, Any] = json.loads(given)
+    files = tuple(Path(path) for path in values.pop("files"))
+    given_as_lists: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    module, _, name = entry_point.partition(":")
+    function: Any = reduce(getattr, name.split("."), import_module(module))
+    function(Series(**given_as_lists, files=files))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.stdin.read())
