@@ -48,7 +48,7 @@ def _add_accounts(connection: sa.Connection) -> None:
 def _add_after(connection: sa.Connection) -> None:
     """Keep what is done with series after they have arrived."""
     tables = [schema.after_chosen, schema.after_due, schema.after_runs]
-    metadata.create_all(connection, tables=tables, checkfirst=False)
+    metadata.create_all(connection, tables=tables)
 
 
 MIGRATIONS = (
