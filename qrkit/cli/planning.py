@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -28,22 +28,16 @@ def plan(
     empty_sr: Annotated[bool, typer.Option("--empty-sr", help="Take SR series without listed objects.")] = False,
     refetch: Annotated[bool, typer.Option("--refetch", help="Fetch also what is here already.")] = False,
     whole_archive: Annotated[bool, typer.Option("--whole-archive", help="No date is meant.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask also what earlier plans have learnt.")] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     filters: dict[str, object],
 ) -> None:
     """Plan to fetch the least that carries dose; exit status 3 if studies may be missing."""
     with stderr.status(f"Planning with {node} …"):
-        made = workspace.plan(
-            node,
-            dose,
-            sr_only=sr_only,
-            toshiba=toshiba,
-            empty_sr=empty_sr,
-            refetch=refetch,
-            whole_archive=whole_archive,
-            **filters,
-        )
+        options = {"sr_only": sr_only, "toshiba": toshiba, "empty_sr": empty_sr, "refetch": refetch}
+        what: dict[str, Any] = {**options, **filters}
+        made = workspace.plan(node, dose, whole_archive=whole_archive, refresh=refresh, **what)
     show(made, form, output)
 
 

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from qrkit.plan.asked import DoseQuery, build_dose_query
-from qrkit.plan.codes import Matching, ask_codes
-from qrkit.plan.columns import PlanTables, plan_tables
+from qrkit.plan.codes import Matching, ask_codes, matching_of
+from qrkit.plan.columns import PlanTables, joined, plan_tables
 from qrkit.plan.cost import Budget, as_text, cost_of, with_bytes
 from qrkit.plan.facts import (
     Answer,
@@ -23,9 +23,12 @@ from qrkit.plan.facts import (
 )
 from qrkit.plan.funnel import Step, count_steps
 from qrkit.plan.judge import Judge, together
+from qrkit.plan.memory import Memory, from_table, newest, to_table
+from qrkit.plan.notes import Tally, tally
 from qrkit.plan.outcome import Held, Item
 from qrkit.plan.policy import Policy
 from qrkit.plan.read import study_rows
+from qrkit.plan.site import site_budget, site_policy
 from qrkit.plan.value import Plan
 from qrkit.plan.ways import Abilities, Ways
 
@@ -39,6 +42,7 @@ __all__ = [
     "Item",
     "Judge",
     "Matching",
+    "Memory",
     "Need",
     "ObjectRow",
     "ObjectsAnswer",
@@ -49,6 +53,7 @@ __all__ = [
     "SeriesRow",
     "Step",
     "StudyRow",
+    "Tally",
     "Unanswered",
     "Ways",
     "as_text",
@@ -56,8 +61,16 @@ __all__ = [
     "build_dose_query",
     "cost_of",
     "count_steps",
+    "from_table",
+    "joined",
+    "matching_of",
+    "newest",
     "plan_tables",
+    "site_budget",
+    "site_policy",
     "study_rows",
+    "tally",
+    "to_table",
     "together",
     "with_bytes",
 ]

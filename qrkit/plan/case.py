@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from qrkit.plan.facts import Answer, Ask, Need, ObjectRow, ObjectsAnswer, SeriesRow, StudyRow, Unanswered
 from qrkit.plan.groups import DOSE_CLASSES, NO_IMAGES, SR
@@ -25,8 +25,8 @@ class Case:
         Rules that must be asked for, and were: ``toshiba``, ``empty_sr``.
     classes
         The SOP Classes of each kind of dose object.
-    answers
-        What the node has said of its series.
+    answers, listed
+        What the node has said of its series, and the objects of those that were listed; see `learnt`.
     """
 
     study: StudyRow
@@ -37,6 +37,7 @@ class Case:
     options: frozenset[str] = frozenset()
     classes: Mapping[str, frozenset[str]] = field(default_factory=lambda: DOSE_CLASSES)
     answers: Mapping[Need, Answer] = field(default_factory=dict)
+    listed: Mapping[str, ObjectsAnswer] = field(default_factory=dict)
 
     @property
     def sr_series(self) -> tuple[SeriesRow, ...]:
@@ -48,17 +49,26 @@ class Case:
         """The series that may hold images: not SR, KO or PR."""
         return tuple(row for row in self.series if row.Modality not in NO_IMAGES)
 
+    def learnt(self, needs: Sequence[Need], answers: Sequence[Answer]) -> Case:
+        """Return the case with what the node has answered; of a series that was listed twice, the last counts."""
+        listed = {
+            need.SeriesInstanceUID: answer
+            for need, answer in zip(needs, answers, strict=True)
+            if need.ask is not Ask.FIRST_IMAGE and isinstance(answer, ObjectsAnswer)
+        }
+        return replace(
+            self,
+            answers={**self.answers, **dict(zip(needs, answers, strict=True))},
+            listed={**self.listed, **listed} if listed else self.listed,
+        )
+
     def need(self, ask: Ask, row: SeriesRow) -> Need:
         """Return the need to know something of a series."""
         return Need(ask, self.study.StudyInstanceUID, row.SeriesInstanceUID)
 
     def objects(self, row: SeriesRow) -> ObjectsAnswer | None:
         """Return what is known of the objects of a series; None if nobody has asked, or the node failed to answer."""
-        for ask in (Ask.OBJECTS, Ask.DOSE_OBJECTS):
-            answer = self.answers.get(self.need(ask, row))
-            if isinstance(answer, ObjectsAnswer):
-                return answer
-        return None
+        return self.listed.get(row.SeriesInstanceUID)
 
     def first_image(self, row: SeriesRow) -> ObjectRow | None:
         """Return the first image of a series; None where there is none, or nobody has asked."""

@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from enum import Enum
 
 from qrkit.plan.groups import GROUPS, SR
+from qrkit.profile import Profile, Subject, Verdict
 
 Found = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty where it is not returned."""
@@ -20,6 +21,16 @@ class Matching(Enum):
     HONOURED = "honoured"
     IGNORED = "ignored"
     UNKNOWN = "unknown"
+
+
+def matching_of(profile: Profile) -> Matching:
+    """Return what a profile says of ModalitiesInStudy.
+
+    >>> matching_of(Profile.unknown("pacs"))
+    <Matching.UNKNOWN: 'unknown'>
+    """
+    said = {Verdict.HONOURED: Matching.HONOURED, Verdict.IGNORED: Matching.IGNORED}
+    return said.get(profile.verdict(Subject.MODALITIES_IN_STUDY), Matching.UNKNOWN)
 
 
 def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:

@@ -107,6 +107,15 @@ def plan_tables(items: Sequence[Item], found: pa.Table) -> PlanTables:
     )
 
 
+def joined(parts: Sequence[PlanTables]) -> PlanTables:
+    """Return the rows of several parts of a plan as one."""
+    return PlanTables(
+        studies=pa.concat_tables(part.studies for part in parts),
+        series=pa.concat_tables(part.series for part in parts),
+        instances=pa.concat_tables(part.instances for part in parts),
+    )
+
+
 def _studies(items: Sequence[Item], found: pa.Table) -> pa.Table:
     place = {uid: row for row, uid in reversed(list(enumerate(found["StudyInstanceUID"].to_pylist())))}
     rows = found.take(pa.array([place[item.study.StudyInstanceUID] for item in items], pa.int64()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from qrkit import uids
@@ -74,12 +75,13 @@ def group_of(modalities: Collection[str], requested: Collection[str]) -> str:
     return next(fitting, "")
 
 
-def groups_of(modalities: Collection[str], requested: Collection[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=10_000)
+def groups_of(modalities: frozenset[str], requested: tuple[str, ...]) -> tuple[str, ...]:
     """Return the groups that a study is judged under: one, or CT and NM for a PET/CT or SPECT/CT.
 
-    >>> groups_of({"CT", "PT", "SR"}, ("CT", "NM")), groups_of({"CT", "PT"}, ("CT", "MG"))
+    >>> groups_of(frozenset({"CT", "PT", "SR"}), ("CT", "NM")), groups_of(frozenset({"CT", "PT"}), ("CT", "MG"))
     (('CT', 'NM'), ('CT',))
-    >>> groups_of({"MR"}, ("CT", "NM"))
+    >>> groups_of(frozenset({"MR"}), ("CT", "NM"))
     ()
     """
     first = group_of(modalities, requested)

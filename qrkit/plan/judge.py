@@ -72,9 +72,10 @@ class Judge:
     """
 
     def __init__(self, policy: Policy, held: Held | None = None) -> None:
-        self._policy = policy
+        self.policy = policy
         self._held = held or Held()
         self._rules = {group: policy.rules_of(group) for group in policy.judged_groups}
+        self._may_split = {"CT", "NM"} <= set(policy.groups)
         self._study_filters = policy.study_filters()
         self._series_filters = policy.series_filters()
 
@@ -82,17 +83,17 @@ class Judge:
         """Judge one study; the result is one item, or two of a study that is judged as CT and as NM."""
         fate = self._filtered(study)
         if not fate.keep:
-            group = SR_GROUP if self._policy.sr_only else group_of(study.ModalitiesInStudy, self._policy.groups)
+            group = SR_GROUP if self.policy.sr_only else group_of(study.ModalitiesInStudy, self.policy.groups)
             return (Item(study, group, self._also_without_code(study, fate)),)
         modalities, answer = study.ModalitiesInStudy, None
-        if not modalities or self._policy.sr_only:
+        if not modalities or self.policy.sr_only:
             (answer,) = yield (Need(Ask.SERIES, study.StudyInstanceUID),)
             if isinstance(answer, Unanswered):
                 return (_unanswered(study, "", fate, answer.why),)
             modalities = _modalities(answer, study)
-        if self._policy.sr_only:
+        if self.policy.sr_only:
             return ((yield from self._only_sr(study, fate, modalities, answer)),)
-        groups = groups_of(modalities, self._policy.groups)
+        groups = groups_of(modalities, self.policy.groups)
         return (yield from self._items(study, fate, groups, answer))
 
     def _filtered(self, study: StudyRow) -> Fate:
@@ -105,7 +106,7 @@ class Judge:
 
     def _also_without_code(self, study: StudyRow, fate: Fate) -> Fate:
         modalities = study.ModalitiesInStudy
-        if self._policy.sr_only or not modalities or groups_of(modalities, self._policy.groups):
+        if self.policy.sr_only or not modalities or groups_of(modalities, self.policy.groups):
             return fate
         return fate.dropped(MODALITY, _NO_CODE)
 
@@ -129,8 +130,10 @@ class Judge:
         for group in groups:
             case = self._case(study, group, is_split=len(groups) > 1)
             items.append((yield from self._item(case, fate, answer)))
+        if len(groups) > 1 or not self._may_split:
+            return tuple(items)
         seen = {outcome.row.Modality for item in items for outcome in item.series}
-        by_series = groups_of(study.ModalitiesInStudy | seen, self._policy.groups)
+        by_series = groups_of(study.ModalitiesInStudy | seen, self.policy.groups)
         if len(by_series) > len(groups):  # ModalitiesInStudy did not tell that it is a PET/CT, its series do
             return (yield from self._items(study, fate, by_series, answer))
         return tuple(items)
@@ -140,8 +143,8 @@ class Judge:
             study=study,
             group=group,
             is_split=is_split,
-            options=self._policy.options,
-            classes=self._policy.classes,
+            options=self.policy.options,
+            classes=self.policy.classes,
         )
 
     def _item(self, case: Case, fate: Fate, answer: Answer | None) -> Judging[Item]:
@@ -167,7 +170,7 @@ class Judge:
         """Whether the SR series are asked for first: where that is cheap, or is sure to settle the study."""
         if not rules or not rules[0].by_sr:
             return False
-        if self._policy.sr_first:
+        if self.policy.sr_first:
             modalities = case.study.ModalitiesInStudy
             return not modalities or SR in modalities or all(rule.by_sr for rule in rules)
         return bool(kinds_by_study(case)) and not self._series_filters
@@ -192,8 +195,7 @@ class Judge:
             if case.only_sr and not rule.by_sr:
                 return None
             while needs := rule.needs(case):
-                answers = yield needs
-                case = replace(case, answers={**case.answers, **dict(zip(needs, answers, strict=True))})
+                case = case.learnt(needs, (yield needs))
             verdict = rule.judge(rule, case)
             if verdict is not None:
                 return (yield from self._fetched(case, fate, verdict, dropped))
@@ -216,8 +218,7 @@ class Judge:
             ),
         )
         if needs:
-            answers = yield needs
-            case = replace(case, answers={**case.answers, **dict(zip(needs, answers, strict=True))})
+            case = case.learnt(needs, (yield needs))
         series = tuple(
             outcome_of(ruling, case.objects(ruling.row), self._held.of(ruling.row)) for ruling in verdict.rulings
         )

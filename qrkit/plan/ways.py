@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ from qrkit.node import InformationModel
 from qrkit.plan.facts import Answer, Ask, Need, ObjectsAnswer, SeriesAnswer, StudyRow, Unanswered
 from qrkit.plan.groups import DOSE_CLASSES, SR, SR_KINDS
 from qrkit.plan.read import objects_by_series, series_by_study
+from qrkit.profile import Profile, Subject
 from qrkit.query import Request
 from qrkit.tables import Level
 from qrkit.windows import looks_capped
@@ -63,6 +64,16 @@ class Abilities:
     modality: bool = False
     series_by_date: bool = False
     images_by_date: bool = False
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self:
+        """Return the abilities for which a profile has evidence."""
+        return cls(
+            lists=profile.honours(Subject.SERIES_OF_STUDIES),
+            modality=profile.honours(Subject.MODALITY),
+            series_by_date=profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY),
+            images_by_date=profile.honours(Subject.IMAGES_BY_DATE_AND_CLASS),
+        )
 
     @property
     def sr_first(self) -> bool:

@@ -1,4 +1,7 @@
-"""Answers what a plan needs to know: over several associations of a node, and without failing for one odd study."""
+"""Answers what a plan needs to know: from what the node has answered before, else over several associations.
+
+One odd study does not fail it, and what was answered is kept even if the node fails later.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, Self
 
 from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
 from qrkit.node import Node
-from qrkit.plan import Answer, Need, Unanswered, Ways
+from qrkit.plan import Answer, Memory, Need, Unanswered, Ways
 from qrkit.query import Request
 from qrkit.workspace.asking import Asker
 
@@ -26,6 +29,10 @@ class Answering:
     ----------
     ways
         How needs become requests.
+    memory
+        What need not be asked again.
+    keep
+        Keeps what was asked, at the end.
     should_stop
         True cancels what is under way.
     """
@@ -34,11 +41,16 @@ class Answering:
         self,
         node: Node,
         ways: Ways,
+        memory: Memory,
         *,
+        keep: Callable[[Mapping[Need, Answer]], None],
         calling_ae_title: str,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
         self._ways = ways
+        self._memory = memory
+        self._keep = keep
+        self._asked: dict[Need, Answer] = {}
         self._asker = Asker(node, calling_ae_title=calling_ae_title, should_stop=should_stop)
 
     def __enter__(self) -> Self:
@@ -49,6 +61,8 @@ class Answering:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._asker.__exit__(kind, error, trace)
+        if self._asked:
+            self._keep(self._asked)
 
     @property
     def requests(self) -> int:
@@ -65,6 +79,15 @@ class Answering:
         Cancelled
             If `should_stop` said so.
         """
+        answers = self._memory.recall(needs)
+        rest = [need for need in needs if need not in answers]
+        if rest:
+            asked = self._ask_for(rest)
+            self._asked |= asked
+            answers |= asked
+        return answers
+
+    def _ask_for(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
         asking = self._ways.ask(needs)
         try:
             requests = next(asking)

@@ -1,16 +1,16 @@
-"""Plans: the studies are found, judged by what the node tells of them, and what comes of it is kept."""
+"""Plans: the studies are found, judged by what the node tells of them, and what comes of it is a plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from itertools import islice
 from uuid import uuid4
 
 import pyarrow as pa
 
 from qrkit.errors import InputError
-from qrkit.estimate import NodeHistory
 from qrkit.node import InformationModel, Node
 from qrkit.plan import (
     Abilities,
@@ -18,52 +18,40 @@ from qrkit.plan import (
     Held,
     Item,
     Judge,
-    Matching,
+    Memory,
     Plan,
     PlanTables,
-    Policy,
     StudyRow,
+    Tally,
     Ways,
     ask_codes,
     cost_of,
     count_steps,
+    from_table,
+    joined,
+    matching_of,
+    newest,
     plan_tables,
+    site_policy,
     study_rows,
+    tally,
+    to_table,
     together,
     with_bytes,
 )
+from qrkit.profile import Profile
 from qrkit.query import Query, union
+from qrkit.settings import Settings
+from qrkit.store.instances import InstanceTable
+from qrkit.store.known import KnownAnswers
+from qrkit.store.sizes import node_history
+from qrkit.store.state import State
 from qrkit.tables import Level
 from qrkit.workspace.answering import Answering
+from qrkit.workspace.finding import Finder
 
-Find = Callable[[Node, Query], Any]
-"""Asks a node a query, and gives its kept answer: `table` and `coverage`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where a planner gets what it needs to know.
-
-    Attributes
-    ----------
-    find
-        Asks for studies.
-    answering
-        Answers what the judge needs to know of a node's studies.
-    held
-        Gives the SOP Instance UIDs that are here, by SeriesInstanceUID, of some studies.
-    history
-        Gives what came from a node before.
-    abilities, matching
-        Give what a node was seen to do.
-    """
-
-    find: Find
-    answering: Callable[[Node, Ways], Answering]
-    held: Callable[[Sequence[str]], Mapping[str, frozenset[str]]]
-    history: Callable[[str], NodeHistory]
-    abilities: Callable[[str], Abilities]
-    matching: Callable[[str], Matching]
+AT_ONCE = 25_000
+"""Studies that are judged side by side; with more, it is memory that grows and not speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +64,48 @@ class _Found:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some studies that were judged side by side."""
+
+    tables: PlanTables
+    counted: Tally
+    requests: int
+
+
 class Planner:
     """Makes plans.
 
     Parameters
     ----------
-    policy
-        The site's rules and classes, without what is asked for.
+    settings
+        Of the workspace; its table ``plan`` has the site's rules.
+    profile
+        Gives what a node was seen to do.
     """
 
-    def __init__(self, sources: Sources, *, policy: Policy, user: str) -> None:
-        self._sources = sources
-        self._policy = policy
+    def __init__(
+        self, state: State, finder: Finder, settings: Settings, *, profile: Callable[[str], Profile], user: str
+    ) -> None:
+        self._state = state
+        self._finder = finder
+        self._settings = settings
+        self._profile = profile
         self._user = user
+        self._known = KnownAnswers(state, settings.workspace / "known")
 
-    def plan(self, node: Node, asked: DoseQuery, *, created: str) -> Plan:
+    def plan(self, node: Node, asked: DoseQuery, *, refresh: bool = False) -> Plan:
         """Find the studies, judge them, and return the plan; nothing is fetched.
+
+        Parameters
+        ----------
+        refresh
+            Ask even what the node has told before.
 
         Raises
         ------
         InputError
-            If the node cannot be asked for series.
+            If the node cannot be asked for series, or the site's rules are not valid.
         NodeError
             If the node fails to answer for studies.
         """
@@ -105,35 +114,39 @@ class Planner:
                 f"Node {node.name} has no SERIES level under its information model, and a plan needs it.",
                 advice=f"If it has another: qrkit nodes edit {node.name} --information-model study-root.",
             )
-        found = self._find(node, asked)
-        abilities = self._sources.abilities(node.name)
         policy = replace(
-            self._policy,
+            site_policy(self._settings.tables.get("plan", {})),
             groups=asked.groups,
             sr_only=asked.sr_only,
             options=asked.options,
             filters=asked.query.filters,
-            sr_first=abilities.sr_first,
+            sr_first=Abilities.of(self._profile(node.name)).sr_first,
         )
-        studies = study_rows(found.table)
-        items, requests = self._judge(node, studies, policy, abilities, refetch=asked.refetch)
-        tables = self._tables(items, found.table, node)
-        why = (*found.why, *_unanswered(items))
+        found = self._find(node, asked)
+        parts = [
+            self._part(node, Judge(policy, self._held(asked, studies)), studies, found.table, refresh=refresh)
+            for studies in _in_parts(study_rows(found.table))
+        ]
+        counted = sum((part.counted for part in parts), Tally())
+        tables = joined([part.tables for part in parts])
+        history = node_history(self._state, node.name)
+        tables = replace(tables, series=with_bytes(tables.series, history))
+        why = (*found.why, *counted.doubts())
         return Plan(
             plan_id=uuid4().hex,
             node=node.name,
             user=self._user,
-            created=created,
+            created=self._state.now(),
             asked=asked,
             coverage={
                 "complete": not why,
                 "why": list(why),
                 "windows": found.windows,
-                "requests": found.requests + requests,
+                "requests": found.requests + sum(part.requests for part in parts),
             },
             funnel=count_steps(tables.studies, policy.steps()),
-            notes=tuple(_notes(items, policy)),
-            cost=cost_of(tables.series, self._sources.history(node.name)),
+            notes=tuple(counted.notes(policy)),
+            cost=cost_of(tables.series, history),
             tables=tables,
         )
 
@@ -142,7 +155,7 @@ class Planner:
         tables: list[pa.Table] = []
         why: list[str] = []
         windows = requests = 0
-        codes = ask_codes(asked.codes, self._sources.matching(node.name))
+        codes = ask_codes(asked.codes, matching_of(self._profile(node.name)))
         code = next(codes)
         while True:
             query = Query(
@@ -151,7 +164,7 @@ class Planner:
                 dates=asked.query.dates,
                 times=asked.query.times,
             )
-            answer = self._sources.find(node, query)
+            answer = self._finder.find(node, query)
             tables.append(answer.table)
             why += answer.coverage["why"]
             windows += answer.coverage["windows"]
@@ -160,52 +173,52 @@ class Planner:
                 code = codes.send({uid: row.ModalitiesInStudy for uid, row in study_rows(answer.table).items()})
             except StopIteration:
                 break
-        return _Found(union(tables, Level.STUDY), tuple(dict.fromkeys(why)), windows, requests)
+        table = union(tables, Level.STUDY)
+        nameless = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
+        if nameless:
+            why.append(f"{nameless} studies have no StudyInstanceUID, so nothing can be asked or fetched of them")
+        return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
 
-    def _judge(
-        self, node: Node, studies: Mapping[str, StudyRow], policy: Policy, abilities: Abilities, *, refetch: bool
-    ) -> tuple[list[Item], int]:
-        held = Held() if refetch else Held(self._sources.held(list(studies)))
-        judge = Judge(policy, held)
-        ways = Ways(studies, abilities, model=node.information_model, classes=policy.classes)
-        steps = together(judge.study(study) for study in studies.values())
-        with self._sources.answering(node, ways) as answering:
-            try:
-                needs = next(steps)
-                while True:
-                    needs = steps.send(answering.answer(needs))
-            except StopIteration as end:
-                judged: list[tuple[Item, ...]] = end.value
-        return [item for items in judged for item in items], answering.requests
+    def _part(
+        self, node: Node, judge: Judge, studies: Mapping[str, StudyRow], found: pa.Table, *, refresh: bool
+    ) -> _Part:
+        """Judge some studies: those of the whole plan, unless they are very many."""
+        abilities = Abilities.of(self._profile(node.name))
+        ways = Ways(studies, abilities, model=node.information_model, classes=judge.policy.classes)
+        with self._answering(node, ways, studies, refresh=refresh) as answering:
+            items = _judged(judge, studies, answering)
+        return _Part(plan_tables(items, found), tally(items, judge.policy), answering.requests)
 
-    def _tables(self, items: Sequence[Item], found: pa.Table, node: Node) -> PlanTables:
-        tables = plan_tables(items, found)
-        return replace(tables, series=with_bytes(tables.series, self._sources.history(node.name)))
+    def _held(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> Held:
+        return Held() if asked.refetch else Held(InstanceTable(self._state).by_series(list(studies)))
 
-
-def _unanswered(items: Sequence[Item]) -> Iterator[str]:
-    reasons = dict.fromkeys(item.fate.reason for item in items if item.fate.rule == "unanswered")
-    count = sum(1 for item in items if item.fate.rule == "unanswered")
-    if count:
-        yield f"{count} studies could not be judged: {next(iter(reasons))}"
+    def _answering(self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], *, refresh: bool) -> Answering:
+        now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
+        known = None if refresh else self._known.read(node.name, studies)
+        return Answering(
+            node,
+            ways,
+            Memory({} if known is None else from_table(known), studies, now=now),
+            keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now), newest),
+            calling_ae_title=self._settings.ae_title,
+        )
 
 
-def _notes(items: Sequence[Item], policy: Policy) -> Iterator[str]:
-    empty = sum(item.empty_sr for item in items)
-    if empty and "empty_sr" not in policy.options:
-        yield f"The node lists no objects in {empty} SR series, which may be dose reports; empty_sr may help."
-    for one in policy.study_filters():
-        if one.keeps_blank:
-            blank = len({item.study.StudyInstanceUID for item in items if not getattr(item.study, one.column)})
-            if blank and one.name.endswith("include"):
-                yield f"Filter {one.name}: {blank} studies are kept because their {one.column} is blank."
-    for one in policy.series_filters():
-        if one.name.endswith("include") and one.keeps_blank:
-            series = {
-                outcome.row.SeriesInstanceUID
-                for item in items
-                for outcome in item.series
-                if not outcome.row.StationName
-            }
-            if series:
-                yield f"Filter {one.name}: {len(series)} series are kept because their StationName is blank."
+def _judged(judge: Judge, studies: Mapping[str, StudyRow], answering: Answering) -> list[Item]:
+    """Judge studies side by side; what they need next is answered for all of them at once."""
+    steps = together(judge.study(study) for study in studies.values())
+    try:
+        needs = next(steps)
+        while True:
+            needs = steps.send(answering.answer(needs))
+    except StopIteration as end:
+        judged: list[tuple[Item, ...]] = end.value
+    return [item for items in judged for item in items]
+
+
+def _in_parts(studies: Mapping[str, StudyRow]) -> Iterator[dict[str, StudyRow]]:
+    """Give the studies in parts; one without any, if there are none."""
+    waiting = iter(studies.items())
+    yield dict(islice(waiting, AT_ONCE))
+    while some := dict(islice(waiting, AT_ONCE)):
+        yield some

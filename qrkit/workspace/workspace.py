@@ -17,7 +17,8 @@ from qrkit.errors import InputError
 from qrkit.estimate import Estimate, estimate
 from qrkit.job import NewJob, RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
-from qrkit.plan import Abilities, Matching, Plan, Policy, build_dose_query
+from qrkit.plan import Plan, build_dose_query
+from qrkit.profile import Profile
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store import duck
@@ -28,6 +29,7 @@ from qrkit.store.instances import InstanceTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.plans import PlanTable
+from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.settle import settle
@@ -39,7 +41,6 @@ from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
 from qrkit.workspace.after import After
-from qrkit.workspace.answering import Answering
 from qrkit.workspace.echoing import echo_nodes
 from qrkit.workspace.estimating import selections
 from qrkit.workspace.files import Files
@@ -47,7 +48,7 @@ from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.glance import glance
 from qrkit.workspace.job import Job, Jobs
 from qrkit.workspace.nodes import Nodes
-from qrkit.workspace.planning import Planner, Sources
+from qrkit.workspace.planning import Planner
 from qrkit.workspace.plans import Plans
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.requests import requests_from_frame, requests_from_uids
@@ -92,6 +93,8 @@ class Workspace:
         self.after = After(AfterTable(state), self._handlers, self._ensure_worker, acts=self._acts)
         self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, acts=self._acts)
         self.files = Files(InstanceTable(state), settings.files)
+        self._profiles = ProfileTable(state)
+        self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
         self._plans = PlanTable(state, settings.workspace / "plans")
         self.plans = Plans(self._plans)
 
@@ -177,7 +180,9 @@ class Workspace:
         settle(self._state, self._results.folder)
         return answer
 
-    def plan(self, node: str, dose: object = (), *, whole_archive: bool = False, **what: object) -> Plan:
+    def plan(
+        self, node: str, dose: object = (), *, whole_archive: bool = False, refresh: bool = False, **what: object
+    ) -> Plan:
         """Plan to fetch the least that carries dose; nothing is fetched yet.
 
         Parameters
@@ -188,6 +193,8 @@ class Workspace:
             Groups: any of CT, MG, FL, DX, NM.
         whole_archive
             That no date is given on purpose.
+        refresh
+            Ask also what the node has told earlier plans, and what has not changed by its counts or for its age.
         **what
             ``sr_only`` (studies of nothing but SR, instead of groups), ``toshiba``, ``empty_sr``, ``refetch``, and
             what `find` takes of studies: dates, matching keys, filters; ``station_level`` is series by default.
@@ -205,20 +212,12 @@ class Workspace:
             If the node cannot be reached, or refuses.
         """
         asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
-        plan = self._planner().plan(self._nodes.get(node), asked, created=self._state.now())
+        plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh)
         self._plans.add(plan)
         return plan
 
-    def _planner(self) -> Planner:
-        sources = Sources(
-            find=self._finder.find,
-            answering=lambda node, ways: Answering(node, ways, calling_ae_title=self.settings.ae_title),
-            held=InstanceTable(self._state).by_series,
-            history=lambda node: node_history(self._state, node),
-            abilities=lambda _: Abilities(),
-            matching=lambda _: Matching.UNKNOWN,
-        )
-        return Planner(sources, policy=Policy(), user=self.user)
+    def _profile(self, node: str) -> Profile:
+        return self._profiles.get(node) or Profile.unknown(node)
 
     def estimate(self, frame: pd.DataFrame, *, node: str = "") -> Estimate:
         """Return how many objects the rows of a `find` have, and what they would cost to fetch.
