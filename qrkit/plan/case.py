@@ -68,7 +68,10 @@ class Case:
 
     def objects(self, row: SeriesRow) -> ObjectsAnswer | None:
         """Return what is known of the objects of a series; None if nobody has asked, or the node failed to answer."""
-        return self.listed.get(row.SeriesInstanceUID)
+        answer = self.listed.get(row.SeriesInstanceUID)
+        if answer is not None and not answer.is_whole and row.instance_count == len(answer.rows):
+            return replace(answer, is_whole=True)
+        return answer
 
     def first_image(self, row: SeriesRow) -> ObjectRow | None:
         """Return the first image of a series; None where there is none, or nobody has asked."""

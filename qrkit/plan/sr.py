@@ -84,8 +84,7 @@ def _only(kind: str, case: Case, row: SeriesRow) -> tuple[ObjectRow, ...] | None
     if answer is None or kind == UNKNOWN_SR:
         return None
     winning = tuple(one for one in answer.rows if one.SOPClassUID in case.classes[kind])
-    is_whole = answer.is_whole or row.instance_count == len(answer.rows)
-    return None if is_whole and len(winning) == len(answer.rows) else winning
+    return None if answer.is_whole and len(winning) == len(answer.rows) else winning
 
 
 def empty_sr_series(case: Case) -> int:

@@ -10,7 +10,7 @@ with what else is known; the others are asked for again, the careful way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Self
@@ -36,10 +36,10 @@ SERIES_KEYS = (
 )
 IMAGE_KEYS = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
 
-LISTED = 100
-"""UIDs in one list: about 6 kB of Identifier."""
+LISTED = 90
+"""UIDs in one list: about 6 kB of Identifier, and one answer each is no number that PACS stop at."""
 
-IN_WINDOW = 250
+IN_WINDOW = 240
 """Studies that are asked for by one range of days, so that its answer stays below what PACS cut off."""
 
 Asking = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
@@ -186,7 +186,7 @@ class Ways:
     def _reader_of_series(self, needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
         def read(table: pa.Table) -> dict[Need, Answer]:
             found = series_by_study(table)
-            capped = looks_capped(table.num_rows)
+            capped = _looks_cut_off(table, found, [need.StudyInstanceUID for need in needs])
             answers: dict[Need, Answer] = {}
             for need in needs:
                 rows = found.get(need.StudyInstanceUID, ())
@@ -230,7 +230,9 @@ def _reader_of_dose_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[
     """Read objects of dose classes; whether a series without any is empty or of another class, this does not tell."""
 
     def read(table: pa.Table) -> dict[Need, Answer]:
-        found = {} if looks_capped(table.num_rows) else objects_by_series(table)
+        found = objects_by_series(table)
+        if _looks_cut_off(table, found, [need.SeriesInstanceUID for need in needs]):
+            return {}
         return {
             need: ObjectsAnswer(found[need.SeriesInstanceUID], is_whole=False)
             for need in needs
@@ -242,12 +244,19 @@ def _reader_of_dose_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[
 
 def _reader_of_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
     def read(table: pa.Table) -> dict[Need, Answer]:
-        found = {} if looks_capped(table.num_rows) else objects_by_series(table)
+        found = objects_by_series(table)
+        if _looks_cut_off(table, found, [need.SeriesInstanceUID for need in needs]):
+            return {}
         return {
             need: ObjectsAnswer(found[need.SeriesInstanceUID]) for need in needs if need.SeriesInstanceUID in found
         }
 
     return read
+
+
+def _looks_cut_off(table: pa.Table, found: Collection[str], wanted: Iterable[str]) -> bool:
+    """Whether a number of answers is one that PACS stop at, and something that was asked for is not among them."""
+    return looks_capped(table.num_rows) and not all(uid in found for uid in wanted)
 
 
 def _told(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, untyped, or Unanswered

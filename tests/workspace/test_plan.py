@@ -9,8 +9,10 @@ import pytest
 from qrkit.errors import InputError, NodeError
 from qrkit.job import JobState
 from qrkit.plan import Plan
+from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Series, Study
+from qrkit.store.profiles import ProfileTable
 from tests.plan.world import ESR, RDSR
 from tests.workspace.opened import Linked, all_studies, files_of, worker_in_thread
 
@@ -162,3 +164,38 @@ def test_a_node_that_does_not_find_studies_is_an_error_and_leaves_no_plan(linked
     with pytest.raises(NodeError, match="0xC001"):
         linked.workspace.plan("pacs", "CT", date=date(2026, 6, 30))
     assert len(linked.workspace.plans.list()) == 0
+
+
+def test_planning_again_asks_for_the_studies_only_and_finds_the_same(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(omit_keys=("SOPClassesInStudy",))
+    first = linked.workspace.plan("pacs", "CT,NM", **ALL)
+    sent = len(linked.pacs.requests)
+    again = linked.workspace.plan("pacs", "CT,NM", **ALL)
+    assert {request.level for request in linked.pacs.requests[sent:]} == {"STUDY"}
+    assert again.coverage["requests"] == len(linked.pacs.requests) - sent < first.coverage["requests"] / 10
+    assert again.to_json()["studies"] == first.to_json()["studies"]
+    fresh = linked.workspace.plan("pacs", "CT,NM", refresh=True, **ALL)
+    assert fresh.coverage["requests"] == first.coverage["requests"]
+
+
+@pytest.mark.parametrize("omitted", [(), ("SOPClassesInStudy",), ("SOPClassesInStudy", "ModalitiesInStudy")])
+def test_what_the_profile_has_seen_is_used_and_finds_the_same_in_few_requests(
+    linked: Linked, omitted: tuple[str, ...]
+) -> None:
+    linked.pacs.quirks = Quirks(omit_keys=omitted)
+    careful = linked.workspace.plan("pacs", "CT,FL,MG", **ALL)
+    seen = (
+        Subject.SERIES_OF_STUDIES,
+        Subject.MODALITY,
+        Subject.SERIES_BY_DATE_AND_MODALITY,
+        Subject.IMAGES_BY_DATE_AND_CLASS,
+    )
+    statements = tuple(Statement(subject=subject, verdict=Verdict.HONOURED, evidence="seen") for subject in seen)
+    ProfileTable(linked.workspace._state).add(
+        Profile(node="pacs", probed="2026-07-01T08:00:00+00:00", statements=statements), "test"
+    )
+    quick = linked.workspace.plan("pacs", "CT,FL,MG", refresh=True, **ALL)
+    assert quick.requests() == careful.requests()
+    assert quick.coverage["requests"] < careful.coverage["requests"] / 3
+    if not omitted:
+        assert quick.coverage["requests"] < 12
