@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import finding, memory, retrieving, storage
+from benchmarks import finding, memory, planning, retrieving, storage
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -20,6 +20,7 @@ WORKS: dict[str, Callable[..., Iterator[Measured]]] = {
     "storage": storage.measure,
     "retrieve": retrieving.measure,
     "find": finding.measure,
+    "plan": planning.measure,
 }
 
 
@@ -38,6 +39,13 @@ def main() -> None:
         for name in [one for one in WORKS if one in chosen]:
             for measured in WORKS[name](folder / name, rounds=options.rounds):
                 _print(measured)
+        if "plan" in chosen:
+            planned = planning.measure_many(folder / "many")
+            print(
+                f"| plan {planned.studies:,} CT, all answers known | {planned.seconds:.2f} s | memory "
+                f"| +{planned.bytes / 1e6:.0f} MB | | | |",
+                flush=True,
+            )
         if "memory" in chosen:
             grown = memory.measure(folder / "memory")
             met = "met" if grown.bytes < memory.LIMIT else "missed"

@@ -37,6 +37,11 @@ def say(text: str) -> None:
     stderr.print(text, markup=False, soft_wrap=True)
 
 
+def print_text(text: str) -> None:
+    """Print words on stdout, where they are what was asked for."""
+    sys.stdout.write(text + "\n")
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")

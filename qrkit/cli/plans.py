@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from qrkit.cli import planning
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
-from qrkit.cli.output import print_frame, say
+from qrkit.cli.output import print_frame, print_text, say
+from qrkit.errors import NotFound
 
 app = typer.Typer(help="The plans, and what they say of each study.", no_args_is_help=True)
 
@@ -37,6 +38,26 @@ def show(
     planning.show(workspace.plans[plan_id], form, output)
 
 
+@app.command("why")
+@with_workspace
+def why(
+    workspace: Workspace,
+    what: Annotated[str, typer.Argument(help="Accession number, or UID of a study, series or object.")],
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Say why something was or was not fetched, by the newest plan that knows it."""
+    frame = workspace.why(what)
+    if not len(frame):
+        raise NotFound(f"No plan has seen {what}.", advice="Ask the node for it: qrkit find.")
+    if form is not Format.TABLE or output is not None:
+        print_frame(frame, form, output)
+        return
+    for row in frame.to_dict("records"):
+        print_text(_sentence({str(name): value for name, value in row.items()}))
+
+
 @app.command("diff")
 @with_workspace
 def diff(
@@ -51,3 +72,12 @@ def diff(
     frame = workspace.plans.diff(before, after)
     print_frame(frame, form, output)
     say(f"{len(frame)} differences.")
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    what = row["SOPInstanceUID"] or row["SeriesInstanceUID"] or row["StudyInstanceUID"]
+    judged = f" as {row['group']}" if row["group"] else ""
+    kept = "to be fetched" if row["keep"] else "not fetched"
+    here = "; it is here" if row["here"] else ""
+    trail = "".join(f"\n  {said}" for said in row["trail"])
+    return f"{row['level']} {what}{judged}: {kept}{here}. By plan {row['plan_id']}:{trail}"

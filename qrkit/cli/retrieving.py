@@ -13,6 +13,7 @@ from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.cli.progress import follow
 from qrkit.errors import InputError
+from qrkit.plan import Budget, Plan
 from qrkit.workspace import Job
 
 _OF_JOB = ("job_id", "state", "expected", "stored", "bytes")
@@ -36,13 +37,17 @@ def retrieve(
         str | None,
         typer.Option(help="Handlers to run after arrival, parted by commas; none for none. Else the automatic ones."),
     ] = None,
+    most_objects: Annotated[int, typer.Option(help="With --plan: refuse one of more objects.", min=0)] = 0,
+    most_bytes: Annotated[int, typer.Option(help="With --plan: refuse one of more bytes.", min=0)] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="With --plan: fetch it whatever it costs.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
 ) -> None:
     """Fetch a plan, studies, series, or all rows of a query; exit status 3 if objects are missing."""
     what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
     options = {"method": method, "to": to, "after": handlers(after)}
-    job = _queued(workspace, node, what, **options)
+    budget = Budget(objects=most_objects, bytes=most_bytes)
+    job = _queued(workspace, node, what, None if yes else budget, **options)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:
@@ -66,6 +71,7 @@ def _queued(
     workspace: Workspace,
     node: str,
     what: Mapping[str, Any],
+    budget: Budget | None,
     **options: Any,  # noqa: ANN401 - as `Workspace.retrieve` takes them
 ) -> Job:
     studies, all_series = _uids(what["study"]), _uids(what["series"])
@@ -73,10 +79,18 @@ def _queued(
     if sum(map(bool, (query, plan, studies or all_series))) != 1:
         raise InputError("Say what to retrieve: --plan, --study, --series or --from-query.")
     if plan:
-        return workspace.retrieve(workspace.plans[plan], node=node, **options)
+        return workspace.retrieve(_within(budget, workspace.plans[plan]), node=node, **options)
     if query:
         return workspace.retrieve(workspace.queries.read(query), node=node, **options)
     return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
+
+
+def _within(budget: Budget | None, plan: Plan) -> Plan:
+    """Return a plan that may be fetched: one within the budget, or any where there is none."""
+    if budget is None:
+        return plan.meant()
+    budget.check(plan.cost)
+    return plan
 
 
 def _uids(given: list[str]) -> list[str]:

@@ -66,7 +66,7 @@ class Budget:
         >>> Budget(objects=100).check(Estimate(objects=250, bytes=None, seconds=None))
         Traceback (most recent call last):
         qrkit.errors.InputError: The plan is for 250 objects, which passes the budget of 100 objects. \
-Allow more, or say that it is meant.
+Say that it is meant: --yes, or plan.meant().
         """
         passed = []
         if self.objects and (cost.objects or 0) > self.objects:
@@ -76,7 +76,7 @@ Allow more, or say that it is meant.
         if passed:
             raise InputError(
                 f"The plan is for {as_text(cost)}, which passes the budget of {' and '.join(passed)}.",
-                advice="Allow more, or say that it is meant.",
+                advice="Say that it is meant: --yes, or plan.meant().",
             )
 
 

@@ -35,6 +35,8 @@ class Plan:
         What a retrieve of it costs, by what came from the node before.
     tables
         Every study, series and object with `keep`, `rule`, `reason` and `trail`.
+    is_meant
+        That it may be fetched even if it passes the site's budget; see `meant`.
     """
 
     plan_id: str
@@ -47,6 +49,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     cost: Estimate
     tables: PlanTables
+    is_meant: bool = False
 
     @property
     def studies(self) -> pd.DataFrame:
@@ -73,6 +76,10 @@ class Plan:
                 "dropped": [one.dropped for one in self.funnel],
             }
         )
+
+    def meant(self) -> Plan:
+        """Return the plan as one that may cost more than the site's budget."""
+        return replace(self, is_meant=True)
 
     def requests(self) -> tuple[RetrieveRequest, ...]:
         """Return what is to be fetched: requests at SERIES or IMAGE level, each series once."""

@@ -40,6 +40,8 @@ class Aim:
         Unique Keys that the hierarchical way gave for it: all, and those that match.
     having, lacking
         Known studies of any day that hold what is asked for, and that do not.
+    likely
+        Those that probably hold it, by their modalities, where the node does not return their SOP Classes.
     """
 
     level: Level
@@ -50,6 +52,7 @@ class Aim:
     truth: AbstractSet[str]
     having: AbstractSet[str]
     lacking: AbstractSet[str]
+    likely: AbstractSet[str] = frozenset()
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -114,6 +117,7 @@ def ask_relational_images(
         truth={uid for uid, row in images.items() if row.get("SOPClassUID") == sop_class},
         having=having | {study},
         lacking=set(told) - having - {study},
+        likely=frozenset() if told else known.with_code(known.studies, _modality(known, study, series))[0],
     )
     heard = yield from inquiry.ask(Level.IMAGE, aim.keys, IMAGE_KEYS, "images of one day and one SOP Class", _LIMIT)
     inquiry.say(Subject.IMAGES_WITHOUT_SERIES, judge_truth(aim, heard))
@@ -159,23 +163,35 @@ def judge_keys(aim: Aim, heard: Heard, known: Known) -> Judged:
             verdict=Verdict.REFUSED,
             evidence=f"{aim.what}: those of {len(expected - studies)} of {len(expected)} studies were left out",
         )
-    return _by_what_stayed_away(aim, heard, studies, (same_day, other_days))
+    return _by_what_stayed_away(aim, heard, known, studies)
 
 
-def _by_what_stayed_away(
-    aim: Aim, heard: Heard, studies: AbstractSet[str], days: tuple[AbstractSet[str], AbstractSet[str]]
-) -> Judged:
+def _by_what_stayed_away(aim: Aim, heard: Heard, known: Known, studies: AbstractSet[str]) -> Judged:
     """Return the verdict where nothing is wrong: both keys must have kept something away."""
-    same_day, other_days = days
+    same_day, other_days = known.on(known.studies, aim.day, aim.day)
     unique = unique_key(aim.level)
     beside = aim.everything - aim.truth - {str(row.get(unique)) for row in heard.rows}
-    by_key = len((aim.lacking & same_day) - studies) + len(beside)
-    by_day = len((aim.having & other_days) - studies)
+    by_key = len((aim.lacking & same_day) - studies) + len(beside) + _counted_away(aim, heard, known, studies)
+    by_day = len(((aim.having | aim.likely) & other_days) - studies)
     evidence = (
         f"{aim.what}: {heard.count} came, of {len(studies)} studies; {by_key} of that day were kept away by "
         f"{aim.key[0]}, {by_day} studies of other days by StudyDate"
     )
     return Judged(verdict=Verdict.HONOURED if by_key and by_day else Verdict.UNKNOWN, evidence=evidence)
+
+
+def _counted_away(aim: Aim, heard: Heard, known: Known, studies: AbstractSet[str]) -> int:
+    """Return how many images of the studies that came did not, by the counts of those studies."""
+    if aim.level is not Level.IMAGE or not heard.is_whole:
+        return 0
+    rows = (known.studies[uid] for uid in studies if uid in known.studies)
+    counts = [row.get("NumberOfStudyRelatedInstances") or 0 for row in rows]
+    return max(0, sum(counts) - heard.count)
+
+
+def _modality(known: Known, study: str, series: str) -> str:
+    """Return the modality of a series that was looked into."""
+    return str(known.series.get(study, {}).get(series, {}).get("Modality") or "")
 
 
 def _is_elsewhere(known: Known, code: str, day: date) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from qrkit.plan import Plan
 from qrkit.store.plans import PlanRow, PlanTable
+from qrkit.workspace.why import Reasons
 
 _COLUMNS = ["plan_id", "created", "user", "node", "dose", "dates", "studies", "to_fetch", "objects", "complete"]
 
@@ -15,8 +17,9 @@ _COLUMNS = ["plan_id", "created", "user", "node", "dose", "dates", "studies", "t
 class Plans:
     """The plans of a workspace, newest first."""
 
-    def __init__(self, table: PlanTable) -> None:
+    def __init__(self, table: PlanTable, reasons: Reasons) -> None:
         self._table = table
+        self._reasons = reasons
 
     def __getitem__(self, plan_id: str) -> Plan:
         return self._table.get(plan_id)
@@ -24,6 +27,10 @@ class Plans:
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest plans: one row each, with how many `studies` were found and are `to_fetch`."""
         return pd.DataFrame([_row(row) for row in self._table.list(limit)], columns=_COLUMNS)
+
+    def why(self, what: str, above: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
+        """Return why something was or was not fetched; see `Workspace.why`."""
+        return self._reasons.of(what, above)
 
     def diff(self, before: str, after: str) -> pd.DataFrame:
         """Return how two plans differ: one row per series that one of them fetches and the other does not.

@@ -17,7 +17,7 @@ from qrkit.errors import InputError
 from qrkit.estimate import Estimate, estimate
 from qrkit.job import NewJob, RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
-from qrkit.plan import Plan, build_dose_query
+from qrkit.plan import Plan, build_dose_query, site_budget
 from qrkit.profile import Profile
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
@@ -53,6 +53,7 @@ from qrkit.workspace.plans import Plans
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.requests import requests_from_frame, requests_from_uids
 from qrkit.workspace.users import Users
+from qrkit.workspace.why import Reasons
 
 
 class Workspace:
@@ -96,7 +97,7 @@ class Workspace:
         self._profiles = ProfileTable(state)
         self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
         self._plans = PlanTable(state, settings.workspace / "plans")
-        self.plans = Plans(self._plans)
+        self.plans = Plans(self._plans, Reasons(self._plans, InstanceTable(state)))
 
     @classmethod
     def open(cls, folder: str | Path | None = None, **settings: str | int) -> Self:
@@ -216,6 +217,30 @@ class Workspace:
         self._plans.add(plan)
         return plan
 
+    def why(self, what: str) -> pd.DataFrame:
+        """Return why something was or was not fetched, by the newest plan that knows it.
+
+        Parameters
+        ----------
+        what
+            An AccessionNumber, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
+
+        Returns
+        -------
+        DataFrame
+            One row per work item: `level` of what the plan says it, `keep`, `rule`, `reason` and `trail`; `here`:
+            whether it, or something of it, is in the workspace; `plan_id` and `created`. Without rows, no plan has
+            seen it. Of an image that no plan has looked at, the row is that of its series or study.
+        """
+        above = self.sql(
+            "SELECT SeriesInstanceUID, StudyInstanceUID FROM images WHERE SOPInstanceUID = $uid UNION ALL "
+            "SELECT SeriesInstanceUID, StudyInstanceUID FROM instances WHERE SOPInstanceUID = $uid UNION ALL "
+            "SELECT SeriesInstanceUID, StudyInstanceUID FROM series WHERE SeriesInstanceUID = $uid LIMIT 1",
+            {"uid": what},
+        )
+        known = [(name, str(uid)) for name in above.columns for uid in above[name].dropna()]
+        return self.plans.why(what, known)
+
     def _profile(self, node: str) -> Profile:
         return self._profiles.get(node) or Profile.unknown(node)
 
@@ -267,7 +292,8 @@ class Workspace:
         NotAllowed
             If whoever asks is no operator.
         InputError
-            If there is nothing to fetch, or the nodes cannot do it.
+            If there is nothing to fetch, the nodes cannot do it, or a plan passes the budget of ``[plan]`` in
+            `qrkit.toml` and is not `Plan.meant`.
         """
         self.access.require(Role.OPERATOR, "retrieve")
         if isinstance(what, pd.DataFrame):
@@ -275,6 +301,8 @@ class Workspace:
             source = source or str(known.get("query_id", ""))
             node = node or self._node_of_query(source)
         if isinstance(what, Plan):
+            if not what.is_meant:
+                site_budget(self.settings.tables.get("plan", {})).check(what.cost)
             source, node = source or what.plan_id, node or what.node
             what = what.requests()
         if not node:

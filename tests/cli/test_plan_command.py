@@ -64,3 +64,35 @@ def test_a_wrong_plan_is_status_2_in_one_line(hospital_here: Here) -> None:
         ran = hospital_here("plan", "pacs", *wrong)
         assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
     assert hospital_here("retrieve", "pacs", "--plan", "nonsense").status == 1
+
+
+def test_why_is_told_in_words_and_as_json(hospital_here: Here) -> None:
+    made = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json").json
+    study = next(one for one in made["studies"] if one["keep"])
+    ran = hospital_here("plans", "why", study["StudyInstanceUID"])
+    assert (ran.status, study["reason"] in ran.out, "to be fetched" in ran.out) == (0, True, True)
+    told = hospital_here("plans", "why", study["StudyInstanceUID"], "--format", "json").json
+    assert (told[0]["plan_id"], told[0]["rule"]) == (made["plan_id"], study["rule"])
+    unknown = hospital_here("plans", "why", "A1")
+    assert (unknown.status, len(unknown.err.splitlines())) == (1, 1)
+
+
+def test_a_plan_that_passes_the_budget_is_refused_in_one_line_unless_it_is_meant(
+    hospital_here: Here, linked: Linked
+) -> None:
+    plan = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json").json["plan_id"]
+    refused = hospital_here("retrieve", "pacs", "--plan", plan, "--most-objects", "1")
+    assert (refused.status, refused.out, len(refused.err.splitlines())) == (2, "", 1)
+    assert "budget of 1 objects" in refused.err
+    with worker_in_thread(linked.workspace):
+        assert hospital_here("retrieve", "pacs", "--plan", plan, "--most-objects", "1", "--yes").status == 0
+
+
+def test_two_plans_are_compared(hospital_here: Here) -> None:
+    ids = [
+        hospital_here("plan", "pacs", "--dose", "CT", *DAY, *more, "--format", "json").json["plan_id"]
+        for more in ((), ("--description-exclude", "ct"))
+    ]
+    differences = hospital_here("plans", "diff", *ids, "--format", "json").json
+    assert {one["change"] for one in differences} == {"removed"}
+    assert hospital_here("plans", "diff", ids[0], ids[0], "--format", "json").json == []

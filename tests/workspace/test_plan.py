@@ -10,9 +10,11 @@ from qrkit.errors import InputError, NodeError
 from qrkit.job import JobState
 from qrkit.plan import Plan
 from qrkit.profile import Profile, Statement, Subject, Verdict
+from qrkit.settings import load_settings
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Series, Study
 from qrkit.store.profiles import ProfileTable
+from qrkit.workspace import Workspace
 from tests.plan.world import ESR, RDSR
 from tests.workspace.opened import Linked, all_studies, files_of, worker_in_thread
 
@@ -199,3 +201,66 @@ def test_what_the_profile_has_seen_is_used_and_finds_the_same_in_few_requests(
     assert quick.coverage["requests"] < careful.coverage["requests"] / 3
     if not omitted:
         assert quick.coverage["requests"] < 12
+
+
+def test_why_something_was_not_fetched_is_told_by_accession_and_every_uid(linked: Linked) -> None:
+    workspace = linked.workspace
+    workspace.plan("pacs", "CT", description_exclude="imported", **ALL)
+    plan = workspace.plan("pacs", "CT", **ALL)
+    study = next(one for one in ct_studies(linked) if one.AccessionNumber and "SR" in one.ModalitiesInStudy)
+    (told,) = workspace.why(study.AccessionNumber).to_dict("records")
+    assert (told["level"], told["StudyInstanceUID"]) == ("STUDY", study.StudyInstanceUID)
+    assert (told["plan_id"], told["here"]) == (plan.plan_id, False)
+    assert told["trail"][-1] == f"{told['rule']}: {told['reason']}"
+    assert workspace.why(study.StudyInstanceUID)["keep"].tolist() == [told["keep"]]
+    uid = next(iter(planned(plan)))
+    assert workspace.why(uid)[["level", "keep"]].values.tolist() == [["SERIES", True]]
+    assert len(workspace.why("1.2.3")) == 0
+    (dropped,) = plan.series[plan.series["rule"] == "Philips dose info"].query("not keep").head(1).to_dict("records")
+    image = series_of(linked)[dropped["SeriesInstanceUID"]].instances[0].SOPInstanceUID
+    assert len(workspace.why(image)) == 0
+    workspace.find("pacs", level="IMAGE", study_uid=dropped["StudyInstanceUID"])
+    (of_image,) = workspace.why(image).to_dict("records")
+    assert (of_image["level"], of_image["reason"]) == ("SERIES", dropped["reason"])
+
+
+def test_a_plan_that_passes_the_budget_is_refused_until_it_is_meant(linked: Linked) -> None:
+    workspace = linked.workspace
+    (workspace.settings.workspace / "qrkit.toml").write_text("[plan]\nmost_objects = 2\n", encoding="utf-8")
+    settings = load_settings(workspace.settings.workspace, {"QRKIT_PORT": str(workspace.settings.port)})
+    with Workspace(settings, workspace._state, access=workspace.access) as limited:
+        plan = limited.plan("pacs", "CT", date=LAST)
+        with pytest.raises(InputError, match=rf"for {plan.cost.objects} objects.*budget of 2 objects.*meant"):
+            limited.retrieve(plan)
+        assert len(limited.jobs.list()) == 0
+        assert limited.plans[plan.plan_id].meant().is_meant
+        job = limited.retrieve(plan.meant())
+        job.cancel()
+
+
+def test_a_sites_own_rule_decides_and_a_wrong_one_is_named_before_anything_is_sent(linked: Linked) -> None:
+    workspace = linked.workspace
+    file = workspace.settings.workspace / "qrkit.toml"
+    file.write_text(SITE_RULE, encoding="utf-8")
+    with Workspace(load_settings(file.parent, {}), workspace._state, access=workspace.access) as own:
+        plan = own.plan("pacs", "CT", **ALL)
+    assert set(plan.series[plan.series["keep"] & (plan.series["rule"] == "scouts")]["SeriesDescription"]) == {
+        "Topogram"
+    }
+    file.write_text("[plan]\nrule = 5\n", encoding="utf-8")
+    sent = len(linked.pacs.requests)
+    with (
+        Workspace(load_settings(file.parent, {}), workspace._state, access=workspace.access) as wrong,
+        pytest.raises(InputError, match="has no rule"),
+    ):
+        wrong.plan("pacs", "CT", **ALL)
+    assert len(linked.pacs.requests) == sent
+
+
+SITE_RULE = """
+[[plan.rules]]
+name = "scouts"
+groups = ["CT"]
+before = "RDSR"
+description = ["topogram"]
+"""

@@ -1,0 +1,103 @@
+"""``python -m benchmarks.pacs PORT STUDIES CASE``: a PACS of CT studies of five series, that answers after 20 ms."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import date
+
+from qrkit.simulator import Quirks, Simulator
+from qrkit.simulator.days import Calendar
+from qrkit.simulator.facts import Kind, Series, Study
+from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.people import patient
+from qrkit.simulator.stations import CT_FORCE
+from qrkit.simulator.studies import Instances, make_study
+
+DELAY = 0.02
+UNTIL = date(2026, 6, 30)
+DAYS = 30
+
+CASES: dict[str, Quirks] = {
+    "nothing helpful": Quirks(
+        no_modalities_in_study=True,
+        omit_keys=("SOPClassesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"),
+        relational=False,
+        refuse_uid_lists=True,
+        delay_first_response=DELAY,
+    ),
+    "SOPClassesInStudy": Quirks(relational=False, delay_first_response=DELAY),
+    "relational queries": Quirks(omit_keys=("SOPClassesInStudy",), refuse_uid_lists=True, delay_first_response=DELAY),
+}
+
+_SERIES = (
+    ("CT", "Topogram", Kind.CT_LOCALIZER, 2),
+    ("CT", "Thorax 1.0 Br40", Kind.CT_IMAGE, 300),
+    ("CT", "Thorax 3.0 Br64", Kind.CT_IMAGE, 100),
+    ("CT", "MPR cor", Kind.CT_IMAGE, 80),
+    ("SR", "Dose Report", Kind.RDSR, 1),
+)
+
+
+class CTHospital(GeneratedHospital):
+    """CT studies of five series, one of them a Radiation Dose SR."""
+
+    def _make_study(self, number: int) -> Study:
+        who = patient(self.seed, number)
+        made = make_study(self.uids, number, self.calendar.day_of(number), who)
+        series = tuple(self._series(number, place, made) for place in range(1, len(_SERIES) + 1))
+        return Study(
+            patient=who,
+            StudyInstanceUID=made.StudyInstanceUID,
+            StudyDate=made.StudyDate,
+            StudyTime=made.StudyTime,
+            AccessionNumber=made.AccessionNumber,
+            StudyID=made.StudyID,
+            StudyDescription="CT THORAX",
+            ReferringPhysicianName=made.ReferringPhysicianName,
+            PatientAge=made.PatientAge,
+            series=series,
+            procedure=made.procedure,
+        )
+
+    def _series(self, number: int, place: int, study: Study) -> Series:
+        modality, description, kind, count = _SERIES[place - 1]
+        instances = Instances(
+            uids=self.uids,
+            study=number,
+            series=place,
+            contents=((kind, count),),
+            transfer_syntax="1.2.840.10008.1.2.1",
+        )
+        return Series(
+            SeriesInstanceUID=self.uids.uid(number, place),
+            Modality=modality,
+            SeriesNumber=place,
+            SeriesDescription=description,
+            SeriesDate=study.StudyDate,
+            SeriesTime=study.StudyTime,
+            BodyPartExamined="CHEST",
+            ProtocolName="Thorax Routine",
+            station=CT_FORCE,
+            sop_classes=(instances[0].SOPClassUID,),
+            instances=instances,
+        )
+
+
+def hospital(studies: int) -> CTHospital:
+    """Return a month of CT studies."""
+    return CTHospital(seed=1, studies=studies, calendar=Calendar.spread(studies, UNTIL, DAYS))
+
+
+def main() -> None:
+    """Serve until the process ends."""
+    port, studies, case = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    archive = hospital(studies)
+    for number in range(studies):
+        archive.study(number)
+    with Simulator(archive, port=port, quirks=CASES[case]):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Plans of real objects of several vendors, in Orthanc: what is kept of each file, as read from the file by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pydicom import Dataset, dcmread
+
+from qrkit.job import JobState
+from qrkit.plan import Plan
+from qrkit.workspace import Workspace
+from tests.peers.orthanc import Orthanc
+from tests.peers.peer import PeerAddress
+from tests.workspace.opened import OpenWorkspace, files_of, worker_in_thread
+
+PET_CT = ("NM-CT-RDSR-Siemens", "NM-PetIm-Siemens", "NM-RRDSR-Siemens")
+"""Three files of one study: PT and two SR, of which ModalitiesInStudy tells in two rows, for two patients."""
+
+EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
+    "CT": {"CT-SC-Philips_Brilliance16P": ("SERIES", "Philips dose info")},
+    "MG": {"MG-Im-GE_Seno_1_ForPresentation": ("SERIES", "images")},
+    "FL": {},
+    "DX": {
+        "DX-Im-Carestream_DRX": ("SERIES", "images"),
+        "DX-Im-GE_XR220-1": ("SERIES", "images"),
+        "PX-Im-NewTom_Go": ("SERIES", "images"),
+    },
+    "NM": {
+        "NM-NmIm-Siemens": ("SERIES", "NM"),
+        "NM-PetIm-Siemens": ("IMAGE", "PET"),
+        "NM-RRDSR-Siemens": ("SERIES", "RRDSR"),
+    },
+    "SR only": {
+        "CT-ESR-GE_VCT": ("SERIES", "ESR"),
+        "CT-RDSR-GEPixelMed": ("SERIES", "RDSR"),
+        "CT-RDSR-Philips_BigBore4DCT": ("SERIES", "RDSR"),
+        "CT-RDSR-Siemens_Flash-TAP-SS": ("SERIES", "RDSR"),
+        "CT-RDSR-Toshiba_DoseCheck": ("SERIES", "RDSR"),
+        "DX-RDSR-Canon_CXDI": ("SERIES", "RDSR"),
+        "Dual-RDSR-RF": ("SERIES", "RDSR"),
+        "ESR_non-dose": ("SERIES", "ESR"),
+        "MG-RDSR-Hologic_2D": ("SERIES", "RDSR"),
+        "RF-ESR-Siemens-Varic": ("SERIES", "ESR"),
+        "RF-RDSR-GE": ("SERIES", "RDSR"),
+        "RF-RDSR-Siemens-Zee": ("SERIES", "RDSR"),
+    },
+}
+"""By group, each file that is kept, its level and its rule.
+
+The SR of other studies lie there without their images, so that no group finds them.
+"""
+
+GROUPS = [name for name in EXPECTED if name != "SR only"]
+
+
+@pytest.fixture(scope="module")
+def files(samples: list[Path]) -> dict[str, Dataset]:
+    return {path.stem: dcmread(path, stop_before_pixels=True) for path in samples}
+
+
+@pytest.fixture
+def with_samples(open_workspace: OpenWorkspace, orthanc: Orthanc) -> Workspace:
+    workspace = open_workspace()
+    workspace.nodes.add("orthanc", host=orthanc.host, port=orthanc.port, ae_title=orthanc.ae_title)
+    return workspace
+
+
+def kept(plan: Plan, files: dict[str, Dataset]) -> dict[str, tuple[str, str]]:
+    """The files behind the series that are kept, with level and rule."""
+    of_series = {str(one.SeriesInstanceUID): name for name, one in files.items()}
+    rows: pd.DataFrame = plan.series[plan.series["keep"]]
+    columns = (rows[name].tolist() for name in ("SeriesInstanceUID", "level", "rule"))
+    return {of_series[uid]: (level, rule) for uid, level, rule in zip(*columns, strict=True)}
+
+
+@pytest.mark.parametrize("name", list(EXPECTED))
+def test_each_group_keeps_the_files_that_carry_its_dose(
+    with_samples: Workspace, files: dict[str, Dataset], name: str
+) -> None:
+    options: dict[str, Any] = {"sr_only": True} if name == "SR only" else {"dose": name}
+    plan = with_samples.plan("orthanc", whole_archive=True, **options)
+    assert kept(plan, files) == EXPECTED[name]
+    assert plan.coverage["complete"]
+    assert plan.studies["reason"].ne("").all()
+    images = {uid for request in plan.requests() for uid in request.sop_instance_uids}
+    assert images == {
+        str(files[one].SOPInstanceUID) for one, (level, _) in EXPECTED[name].items() if level == "IMAGE"
+    }
+
+
+def test_all_groups_together_are_the_union_and_a_pet_ct_is_seen_as_nm(
+    with_samples: Workspace, files: dict[str, Dataset]
+) -> None:
+    plan = with_samples.plan("orthanc", GROUPS, whole_archive=True)
+    union = {file: told for group in GROUPS for file, told in EXPECTED[group].items()}
+    assert kept(plan, files) == union
+    assert set(plan.studies["group"]) == {"CT", "MG", "DX", "NM"}
+    study = str(files[PET_CT[0]].StudyInstanceUID)
+    assert {str(files[name].StudyInstanceUID) for name in PET_CT} == {study}
+    (dropped,) = plan.series[(plan.series["StudyInstanceUID"] == study) & ~plan.series["keep"]].itertuples()
+    assert dropped.SeriesInstanceUID == str(files["NM-CT-RDSR-Siemens"].SeriesInstanceUID)
+
+
+def test_philips_comes_before_toshiba_and_without_a_name_toshiba_takes_the_capture(
+    with_samples: Workspace, files: dict[str, Dataset], tmp_path: Path, samples: list[Path]
+) -> None:
+    with_toshiba = with_samples.plan("orthanc", "CT", toshiba=True, whole_archive=True)
+    assert kept(with_toshiba, files) == EXPECTED["CT"]
+    sheet = dcmread(next(path for path in samples if path.stem == "CT-SC-Philips_Brilliance16P"))
+    sheet.SeriesDescription = "Summary"
+    sheet.save_as(tmp_path / "sheet.dcm")
+    with Orthanc(tmp_path / "other", PeerAddress.free("OTHER")) as other:
+        other.load([tmp_path / "sheet.dcm"])
+        with_samples.nodes.add("other", host=other.host, port=other.port, ae_title=other.ae_title)
+        without = with_samples.plan("other", "CT", whole_archive=True)
+        assert (without.requests(), without.studies["rule"].tolist()) == ((), ["CT rules"])
+        plan = with_samples.plan("other", "CT", toshiba=True, whole_archive=True)
+    assert kept(plan, files) == {"CT-SC-Philips_Brilliance16P": ("SERIES", "Toshiba")}
+
+
+def test_a_plan_of_everything_is_fetched_whole_and_then_nothing_is_left(
+    with_samples: Workspace, files: dict[str, Dataset]
+) -> None:
+    plan = with_samples.plan("orthanc", GROUPS, whole_archive=True)
+    with worker_in_thread(with_samples):
+        done = with_samples.retrieve(plan).wait(timeout=60)
+    assert done.state is JobState.COMPLETE
+    wanted = {str(files[name].SOPInstanceUID) for group in GROUPS for name in EXPECTED[group]}
+    assert files_of(with_samples) == wanted
+    assert with_samples.plan("orthanc", GROUPS, whole_archive=True).requests() == ()
