@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from qrkit import __version__
-from qrkit.cli import after, asking, demo, history, jobs, nodes, planning, plans, retrieving, serving, tables, users
+from qrkit.cli import (
+    after,
+    asking,
+    demo,
+    history,
+    jobs,
+    nodes,
+    planning,
+    plans,
+    probing,
+    retrieving,
+    serving,
+    tables,
+    users,
+)
 from qrkit.errors import InputError, QrkitError
 
 app = typer.Typer(
@@ -50,6 +64,7 @@ app.add_typer(tables.app, name="instances")
 app.add_typer(users.app, name="users")
 app.command("echo")(asking.echo)
 app.command("find")(asking.find)
+app.command("probe")(probing.probe)
 app.command("plan")(planning.plan)
 app.command("retrieve")(retrieving.retrieve)
 app.command("sql")(tables.sql)

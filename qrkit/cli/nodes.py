@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from qrkit.cli.options import Command, Format, FormatOption, OutputOption, Workspace, signed, with_workspace
-from qrkit.cli.output import print_frame, print_json, say
+from qrkit.cli.output import print_frame, print_json, say, stderr
+from qrkit.cli.probing import print_card
 from qrkit.errors import InputError
 from qrkit.node import node_to_mapping
 
@@ -129,8 +130,11 @@ def list_nodes(workspace: Workspace, *, form: FormatOption = Format.TABLE, outpu
 @app.command("show")
 @with_workspace
 def show(workspace: Workspace, name: Name) -> None:
-    """Show all settings of a node, as JSON."""
-    print_json(node_to_mapping(workspace.nodes[name]))
+    """Show all settings of a node, and what a probe found out of it, as JSON; on a terminal as a card too."""
+    profile = workspace.profile(name)
+    print_json(node_to_mapping(workspace.nodes[name]) | {"profile": profile.to_json() if profile else None})
+    if profile and stderr.is_terminal:
+        print_card(profile, stderr)
 
 
 @app.command("remove")

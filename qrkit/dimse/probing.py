@@ -187,14 +187,13 @@ def _proposals(offer: Offer) -> Sequence[Proposal]:
 
 def _agreed(association: Association) -> Agreed:
     accepted = {context.abstract_syntax for context in association.contexts.values()}
+    find = tuple(model for model in InformationModel if find_model(model) in accepted)
     return Agreed(
         echo=uids.VERIFICATION in accepted,
-        find=tuple(model for model in InformationModel if find_model(model) in accepted),
+        find=find,
         get=tuple(model for model in InformationModel if get_model(model) in accepted),
         move=tuple(model for model in InformationModel if move_model(model) in accepted),
-        extensions={
-            model: _extensions(association.extended.get(find_model(model), b"")) for model in InformationModel
-        },
+        extensions={model: _extensions(association.extended.get(find_model(model), b"")) for model in find},
     )
 
 

@@ -5,7 +5,8 @@ A node that was never probed has `Profile.unknown`, which honours nothing.
 
 from __future__ import annotations
 
+from qrkit.profile.cards import Card, card, card_html
 from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
 from qrkit.profile.value import Profile, Returned, Statement
 
-__all__ = ["Extension", "Fill", "Profile", "Returned", "Statement", "Subject", "Verdict"]
+__all__ = ["Card", "Extension", "Fill", "Profile", "Returned", "Statement", "Subject", "Verdict", "card", "card_html"]

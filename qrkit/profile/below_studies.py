@@ -12,13 +12,16 @@ from qrkit.profile.inquiry import SMALL, Inquiry
 from qrkit.profile.judging import Judged, Trial, judge
 from qrkit.profile.known import CONTRAST, Sample
 from qrkit.profile.questions import Asking, Heard, Question
-from qrkit.profile.study_keys import both
+from qrkit.profile.study_keys import Trying, both
 from qrkit.profile.subjects import Subject, Verdict
 from qrkit.tables import Level
 
 SERIES_KEYS = ("SeriesNumber", "Modality", "SeriesDescription", "StationName", "NumberOfSeriesRelatedInstances")
 IMAGE_KEYS = ("SOPClassUID", "InstanceNumber")
 _UNKNOWN_COUNT = 10
+
+Images = Mapping[str, Mapping[str, Any]]
+"""Images by their SOPInstanceUID."""
 
 
 def ask_series(inquiry: Inquiry, study: str) -> Generator[Question, Heard, bool]:
@@ -36,22 +39,32 @@ def ask_modality(inquiry: Inquiry, study: str) -> Asking:
     """Ask for the series of one modality in one study, unless a relational query has told."""
     if inquiry.verdict(Subject.MODALITY) is not Verdict.UNKNOWN:
         return
-    series = inquiry.known.series[study]
-    codes = sorted({str(row["Modality"]) for row in series.values() if row.get("Modality")})
+    codes = sorted({str(row["Modality"]) for row in inquiry.known.series[study].values() if row.get("Modality")})
     if not codes:
         return
-    code = codes[0] if len(codes) > 1 else next(code for code in CONTRAST if code not in codes)
+    if len(codes) > 1:
+        trial = yield from _try_modality(inquiry, study, codes[0])
+        inquiry.say(Subject.MODALITY, judge(trial))
+        return
+    away = yield from _try_modality(inquiry, study, next(code for code in CONTRAST if code not in codes))
+    inquiry.say(Subject.MODALITY, judge(away))
+    if inquiry.verdict(Subject.MODALITY) is Verdict.UNKNOWN:
+        there = yield from _try_modality(inquiry, study, codes[0])
+        inquiry.say(Subject.MODALITY, both(away, there))
+
+
+def _try_modality(inquiry: Inquiry, study: str, code: str) -> Trying:
     keys = (*inquiry.above(Level.SERIES, study), ("Modality", code))
     heard = yield from inquiry.ask(Level.SERIES, keys, SERIES_KEYS, f"series of one study by Modality {code}")
-    trial = Trial(
+    codes = {uid: row.get("Modality") for uid, row in inquiry.known.series[study].items()}
+    return Trial(
         what=f"Modality {code} within a study",
         things="series",
         heard=heard,
-        fits={uid for uid, row in series.items() if row.get("Modality") == code},
-        others={uid for uid, row in series.items() if row.get("Modality") not in (None, code)},
+        fits={uid for uid, one in codes.items() if one == code},
+        others={uid for uid, one in codes.items() if one not in (None, code)},
         present=inquiry.present(heard, Level.SERIES),
     )
-    inquiry.say(Subject.MODALITY, judge(trial) if trial.fits else both(trial, _without_key(trial, frozenset(series))))
 
 
 def ask_series_of_studies(inquiry: Inquiry, sample: Sample, study: str) -> Asking:
@@ -71,30 +84,55 @@ def choose_series(series: Mapping[str, Mapping[str, Any]]) -> str:
     return min(series, key=lambda uid: (_size(series[uid]) > SMALL, series[uid].get("Modality") != "SR", uid))
 
 
-def ask_images(inquiry: Inquiry, study: str, series: str) -> Generator[Question, Heard, dict[str, Mapping[str, Any]]]:
-    """Ask for the images of one series; return them by SOPInstanceUID, none if they are not known."""
+def ask_images(inquiry: Inquiry, study: str, series: str) -> Generator[Question, Heard, Images]:
+    """Ask for the images of one series; return them by SOPInstanceUID, none if they are not known.
+
+    Of a series with one image it is asked for by the InstanceNumber 1 that it should have: one question less.
+    """
+    if inquiry.known.series[study][series].get("NumberOfSeriesRelatedInstances") == 1:
+        heard = yield from _ask_number(inquiry, study, series, 1)
+        if heard.count == 1:
+            return _by_uid(heard)
     keys = inquiry.above(Level.IMAGE, study, series)
     heard = yield from inquiry.ask(Level.IMAGE, keys, IMAGE_KEYS, "images of one series")
-    if not heard.is_whole:
-        return {}
-    return {str(row["SOPInstanceUID"]): row for row in heard.rows if row.get("SOPInstanceUID")}
+    return _by_uid(heard) if heard.is_whole else {}
 
 
-def ask_instance_number(inquiry: Inquiry, study: str, series: str, images: Mapping[str, Mapping[str, Any]]) -> Asking:
+def ask_instance_number(inquiry: Inquiry, study: str, series: str, images: Images) -> Asking:
     """Ask for one InstanceNumber in the series that was looked into, or in one of several images."""
     others = inquiry.known.series[study]
     larger = [uid for uid, row in others.items() if uid != series and _size(row, unknown=1) > 1]
     numbers = {uid: row["InstanceNumber"] for uid, row in images.items() if row.get("InstanceNumber") is not None}
-    if len(set(numbers.values())) < 2 and larger:
+    if len(set(numbers.values())) > 1:
+        trial = yield from _try_number(inquiry, study, series, numbers, min(numbers.values()))
+        inquiry.say(Subject.INSTANCE_NUMBER, judge(trial))
+    elif larger:
         yield from _ask_first(inquiry, study, min(larger, key=lambda uid: (_size(others[uid]), uid)))
+    elif numbers:
+        yield from _ask_other_number(inquiry, study, series, numbers)
+
+
+def _ask_other_number(inquiry: Inquiry, study: str, series: str, numbers: Mapping[str, int]) -> Asking:
+    """Ask for a number that none of the images has, and unless that was done already, for the one that they have."""
+    number = max(numbers.values())
+    away = yield from _try_number(inquiry, study, series, numbers, number + 1_000)
+    inquiry.say(Subject.INSTANCE_NUMBER, judge(away))
+    if inquiry.verdict(Subject.INSTANCE_NUMBER) is not Verdict.UNKNOWN:
         return
-    if not numbers:
-        return
-    several = len(set(numbers.values())) > 1
-    number = min(numbers.values()) if several else max(numbers.values()) + 1_000
-    keys = (*inquiry.above(Level.IMAGE, study, series), ("InstanceNumber", str(number)))
-    heard = yield from inquiry.ask(Level.IMAGE, keys, IMAGE_KEYS, "images of one series by InstanceNumber")
-    trial = Trial(
+    earlier = [heard for question, heard in inquiry.asked if question.request.value("InstanceNumber") == str(number)]
+    there = _trial_of_number(inquiry, earlier[0], numbers, number) if earlier else None
+    if there is None:
+        there = yield from _try_number(inquiry, study, series, numbers, number)
+    inquiry.say(Subject.INSTANCE_NUMBER, both(away, there))
+
+
+def _try_number(inquiry: Inquiry, study: str, series: str, numbers: Mapping[str, int], number: int) -> Trying:
+    heard = yield from _ask_number(inquiry, study, series, number)
+    return _trial_of_number(inquiry, heard, numbers, number)
+
+
+def _trial_of_number(inquiry: Inquiry, heard: Heard, numbers: Mapping[str, int], number: int) -> Trial:
+    return Trial(
         what=f"InstanceNumber {number} within a series",
         things="images",
         heard=heard,
@@ -102,16 +140,21 @@ def ask_instance_number(inquiry: Inquiry, study: str, series: str, images: Mappi
         others={uid for uid, one in numbers.items() if one != number},
         present=inquiry.present(heard, Level.IMAGE),
     )
-    inquiry.say(
-        Subject.INSTANCE_NUMBER, judge(trial) if several else both(trial, _without_key(trial, frozenset(numbers)))
-    )
+
+
+def _ask_number(inquiry: Inquiry, study: str, series: str, number: int) -> Generator[Question, Heard, Heard]:
+    keys = (*inquiry.above(Level.IMAGE, study, series), ("InstanceNumber", str(number)))
+    return (yield from inquiry.ask(Level.IMAGE, keys, IMAGE_KEYS, "images of one series by InstanceNumber"))
+
+
+def _by_uid(heard: Heard) -> Images:
+    return {str(uid): row for row in heard.rows if (uid := row.get("SOPInstanceUID"))}
 
 
 def _ask_first(inquiry: Inquiry, study: str, series: str) -> Asking:
     """Ask for the image of InstanceNumber 1 in a series of several images that were not looked at."""
     expected = _size(inquiry.known.series[study][series])
-    keys = (*inquiry.above(Level.IMAGE, study, series), ("InstanceNumber", "1"))
-    heard = yield from inquiry.ask(Level.IMAGE, keys, IMAGE_KEYS, "images of one series by InstanceNumber")
+    heard = yield from _ask_number(inquiry, study, series, 1)
     evidence = f"InstanceNumber 1 within a series of {expected} images: {heard.count} came"
     wrong = [row for row in heard.rows if row.get("InstanceNumber") not in (None, 1)]
     verdict = Verdict.UNKNOWN
@@ -121,7 +164,7 @@ def _ask_first(inquiry: Inquiry, study: str, series: str) -> Asking:
         verdict = Verdict.IGNORED
     elif heard.is_whole and heard.count:
         verdict = Verdict.HONOURED
-    inquiry.say(Subject.INSTANCE_NUMBER, Judged(verdict=verdict, evidence=evidence))
+    inquiry.say(Subject.INSTANCE_NUMBER, Judged(verdict=verdict, evidence=evidence, answers=heard.count))
 
 
 def _judge_two(inquiry: Inquiry, heard: Heard, study: str, other: str) -> Judged:
@@ -140,19 +183,8 @@ def _judge_two(inquiry: Inquiry, heard: Heard, study: str, other: str) -> Judged
     if not heard.is_whole:
         return Judged(evidence=evidence)
     is_all = first <= present and (second == expected if isinstance(expected, int) and expected else second > 0)
-    return Judged(verdict=Verdict.HONOURED if is_all else Verdict.REFUSED, evidence=evidence)
-
-
-def _without_key(trial: Trial, everything: frozenset[str]) -> Trial:
-    """Return the question before, which asked for all of it and got it."""
-    return Trial(
-        what="without it",
-        things=trial.things,
-        heard=Heard(count=len(everything), rows=({},) * len(everything)),
-        fits=everything,
-        others=frozenset(),
-        present=everything,
-    )
+    verdict = Verdict.HONOURED if is_all else Verdict.REFUSED
+    return Judged(verdict=verdict, evidence=evidence, answers=None if is_all else heard.count)
 
 
 def _size(series: Mapping[str, Any], *, unknown: int = _UNKNOWN_COUNT) -> int:

@@ -31,7 +31,7 @@ _LOOKED_AT = {
     ),
     Level.IMAGE: ("SOPClassUID", "InstanceNumber"),
 }
-_NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"})
+_NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber"})
 
 Asked = Sequence[tuple[Question, Heard]]
 
@@ -49,7 +49,7 @@ def _tells(question: Question, level: Level, keyword: str) -> bool:
     request = question.request
     return (
         request.level is level
-        and keyword in request.return_keys
+        and keyword in (*request.return_keys, *dict(request.keys))
         and _NARROWING.issuperset(keyword for keyword, _ in request.keys)
     )
 

@@ -47,7 +47,7 @@ def _say_at_once(inquiry: Inquiry, judged: Judged) -> None:
 
 def _ask_whole_text(inquiry: Inquiry, sample: Sample, text: str, with_wildcard: Trial) -> Asking:
     """Ask for a whole StudyDescription, after its beginning with a wildcard found nothing."""
-    trial = yield from _try(inquiry, sample, text, "a whole StudyDescription", lambda one: one == text)
+    trial = yield from _try(inquiry, sample, text, "a whole StudyDescription", lambda one: _is_same(one, text))
     judged = judge(trial, cut_at=inquiry.cut_at)
     inquiry.say(Subject.STUDY_DESCRIPTION, judged)
     if judged.verdict is not Verdict.HONOURED:
@@ -70,11 +70,13 @@ def _case(swapped: Trial, own: Trial) -> Judged:
     evidence = f"{swapped.what}: {len(came)} of the {len(found)} studies came that its own case found"
     if not found or swapped.heard.is_refusal:
         return Judged(evidence=evidence)
-    return Judged(verdict=Verdict.IGNORED if came else Verdict.HONOURED, evidence=evidence)
+    return Judged(
+        verdict=Verdict.IGNORED if came else Verdict.HONOURED, evidence=evidence, answers=swapped.heard.count
+    )
 
 
-def _try(inquiry: Inquiry, sample: Sample, value: str, what: str, fits: Callable[[str], bool]) -> Trying:
-    def study_fits(uid: str) -> bool:
+def _try(inquiry: Inquiry, sample: Sample, value: str, what: str, fits: Callable[[str], bool | None]) -> Trying:
+    def study_fits(uid: str) -> bool | None:
         return fits(_text_of(inquiry, uid))
 
     return (yield from try_studies(inquiry, sample, (("StudyDescription", value),), what, study_fits))
@@ -103,6 +105,11 @@ def _telling_text(texts: list[str]) -> str:
         if _is_plain(text) and len(sharing) < len(texts) and all(one.startswith(prefix) for one in sharing):
             shared[text] = len(sharing)
     return min(shared, key=lambda text: (shared[text] < 2, shared[text], text), default="")
+
+
+def _is_same(one: str, text: str) -> bool | None:
+    """Whether two texts are the same; None if they differ only in case, of which nobody knows yet."""
+    return None if one != text and one.casefold() == text.casefold() else one == text
 
 
 def _begins(text: str, prefix: str) -> bool:

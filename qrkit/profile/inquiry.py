@@ -42,15 +42,13 @@ class Inquiry:
         What it learnt of the studies.
     asked
         Each question with what was heard.
-    statements
-        Verdicts so far.
     """
 
     def __init__(self, model: InformationModel, *, relational: bool) -> None:
         self.model = model
         self.known = Known()
         self.asked: list[tuple[Question, Heard]] = []
-        self.statements: dict[Subject, Statement] = {}
+        self._judged: dict[Subject, Judged] = {}
         self._relational = relational
 
     @property
@@ -115,11 +113,21 @@ class Inquiry:
 
     def say(self, subject: Subject, judged: Judged) -> None:
         """Keep a verdict; what is known is not replaced by the unknown."""
-        before = self.statements.get(subject)
+        before = self._judged.get(subject)
         if before is None or judged.verdict is not Verdict.UNKNOWN:
-            self.statements[subject] = Statement(subject=subject, verdict=judged.verdict, evidence=judged.evidence)
+            self._judged[subject] = judged
+
+    def statements(self, cap: int | None) -> tuple[Statement, ...]:
+        """Return the verdicts, without those that rest on answers at whose number the node stops."""
+        return tuple(_statement(subject, judged, cap) for subject, judged in self._judged.items())
 
     def verdict(self, subject: Subject) -> Verdict:
         """Return the verdict so far."""
-        said = self.statements.get(subject)
+        said = self._judged.get(subject)
         return said.verdict if said else Verdict.UNKNOWN
+
+
+def _statement(subject: Subject, judged: Judged, cap: int | None) -> Statement:
+    if cap is not None and judged.answers == cap:
+        return Statement(subject=subject, evidence=f"{judged.evidence}; but the node stops at {cap} answers")
+    return Statement(subject=subject, verdict=judged.verdict, evidence=judged.evidence)

@@ -12,10 +12,18 @@ from qrkit.profile.subjects import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A verdict and its evidence."""
+    """A verdict and its evidence.
+
+    Attributes
+    ----------
+    answers
+        How many answers came, where the verdict rests on what did not come; a node that stops at so many proves
+        nothing.
+    """
 
     verdict: Verdict = Verdict.UNKNOWN
     evidence: str
+    answers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,7 @@ def judge(trial: Trial, *, cut_at: Collection[int] = ()) -> Judged:
         verdict=Verdict.HONOURED,
         evidence=f"{trial.what}: {len(came)} of the {len(trial.fits)} {trial.things} known to match came, none of "
         f"the {len(trial.others)} known not to match",
+        answers=trial.heard.count,
     )
 
 
@@ -88,4 +97,5 @@ def _left_out(trial: Trial, came: int, cut_at: Collection[int]) -> Judged:
     return Judged(
         verdict=Verdict.REFUSED,
         evidence=f"{trial.what}: {came} of the {len(trial.fits)} {trial.things} known to match came",
+        answers=trial.heard.count,
     )

@@ -94,7 +94,8 @@ class Known:
         count = _count(self.studies[study], "NumberOfStudyRelatedSeries")
         day = self.studies[study].get("StudyDate")
         is_alone = not codes or day is None or len(self.on(self.studies, day, day)[0]) < 2
-        return count > 50, -min(len(codes), 2) - ("SR" in codes and len(codes) > 1), is_alone, count, study
+        kinds = len(codes) or len(str(self.studies[study].get("SOPClassesInStudy") or "").split("\\"))
+        return count > 50, -min(kinds, 2) - ("SR" in codes and len(codes) > 1), is_alone, count, study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ MANY = 1_050
 """Answers after which the one large question is cancelled: beyond the caps of 100 to 1,000 that are common."""
 
 _LONGEST = 366
-_MARGIN = 1.3
+_MARGIN = 1.6
 _TOO_LATE = 1.0
 """Seconds after C-CANCEL from which on a node that ends with success has not obeyed."""
 
@@ -57,14 +57,24 @@ def ask_many(inquiry: Inquiry, today: date) -> Asking:
     keys = (("StudyDate", days.matching),)
     heard = yield from inquiry.ask(Level.STUDY, keys, _FEW_KEYS, "studies of many days, for a cap", MANY)
     suspicious = heard.is_whole and bool(cap_reason(heard.count))
-    if suspicious and likely_cap(by_date_alone(inquiry)).likely is None and not days.is_one_day:
-        later = Dates(first=days.first + (days.last - days.first + timedelta(days=1)) // 2, last=today)
+    windows = by_date_alone(inquiry)
+    later = _later_half(inquiry, inquiry.present(heard, Level.STUDY), today)
+    if suspicious and later and not any(_cut_off(window) or _same_twice(window, windows) for window in windows):
         yield from inquiry.ask(
             Level.STUDY, (("StudyDate", later.matching),), _FEW_KEYS, "studies of the later half of these days", MANY
         )
 
 
 _FEW_KEYS = ("StudyDate", "ModalitiesInStudy")
+
+
+def _later_half(inquiry: Inquiry, studies: Iterable[str], today: date) -> Dates | None:
+    """Return the days that about half of some studies are of; None if they are all of one day."""
+    dated = sorted(day for uid in studies if (day := inquiry.known.studies[uid].get("StudyDate")))
+    if not dated or dated[0] == dated[-1]:
+        return None
+    middle = dated[len(dated) // 2]
+    return Dates(first=middle if middle > dated[0] else middle + timedelta(days=1), last=today)
 
 
 def by_date_alone(inquiry: Inquiry) -> list[Window]:
@@ -79,18 +89,21 @@ def by_date_alone(inquiry: Inquiry) -> list[Window]:
     return windows
 
 
-def judge_dates(windows: Sequence[Window], everything: Iterable[str]) -> Judged:
+def judge_dates(windows: Sequence[Window], everything: Iterable[str], cap: int | None = None) -> Judged:
     """Return whether StudyDate is matched, by all questions that it alone narrowed down.
 
     Parameters
     ----------
     everything
         All known studies that have a StudyDate.
+    cap
+        The number of answers at which the node stops: what stays away from so many stays away for that.
     """
     dated = frozenset(everything)
     wrong = sum(len((window.present & dated) - window.owed) for window in windows)
     came = sum(len(window.present & window.owed) for window in windows)
-    away = max((len(dated - window.present - window.owed) for window in windows), default=0)
+    telling = [window for window in windows if window.heard.is_whole and window.heard.count != cap]
+    away = max((len(dated - window.present - window.owed) for window in telling), default=0)
     if wrong:
         evidence = f"StudyDate: {wrong} of the {wrong + came} studies that came are of other days"
         return Judged(verdict=Verdict.IGNORED, evidence=evidence)
@@ -174,8 +187,8 @@ def _same_twice(window: Window, windows: Sequence[Window]) -> str:
     count = window.heard.count
     for other in windows:
         within = window.days.first <= other.days.first and other.days.last <= window.days.last
-        wider = within and window.days != other.days
-        if wider and window.heard.is_whole and count == other.heard.count and window.present != other.present:
+        wider = within and window.days != other.days and window.heard.is_whole and other.heard.is_whole
+        if wider and count == other.heard.count and window.present != other.present:
             return f"{count} answers to some days, and the same number to a part of them, of other studies"
     return ""
 

@@ -11,6 +11,7 @@ from datetime import date
 
 from qrkit.node import Node
 from qrkit.profile.below_studies import (
+    Images,
     ask_images,
     ask_instance_number,
     ask_modality,
@@ -72,7 +73,8 @@ def _inquire(inquiry: Inquiry, today: date) -> Asking:
     if study and inquiry.has_series:
         is_known = yield from ask_series(inquiry, study)
     yield from ask_modalities(inquiry, sample)
-    series, images = "", {}
+    series = ""
+    images: Images = {}
     if is_known:
         yield from ask_relational_series(inquiry, study)
         yield from ask_series_of_studies(inquiry, sample, study)
@@ -103,13 +105,13 @@ def _conclude(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tu
     """Return the profile: verdicts given on the way, and those that all answers together allow."""
     windows = by_date_alone(inquiry)
     heard = [one for _, one in inquiry.asked]
-    inquiry.say(Subject.STUDY_DATE, judge_dates(windows, dated_studies(inquiry)))
+    dated = dated_studies(inquiry)
+    cap = likely_cap(windows)
+    if judge_dates(windows, dated).verdict is Verdict.IGNORED:
+        cap = Cap(most_answers=cap.most_answers, evidence="without StudyDate nothing tells of a cap")
+    inquiry.say(Subject.STUDY_DATE, judge_dates(windows, dated, cap.likely))
     inquiry.say(Subject.CANCEL, judge_cancel(heard))
     inquiry.say(Subject.CHARACTER_SET, judge_character_set(inquiry.asked))
-    if inquiry.verdict(Subject.STUDY_DATE) is Verdict.IGNORED:
-        cap = Cap(most_answers=max(one.count for one in heard), evidence="without StudyDate nothing tells of a cap")
-    else:
-        cap = likely_cap(windows)
     doubled = twice(inquiry.asked)
     return Profile(
         node=node.name,
@@ -120,7 +122,7 @@ def _conclude(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tu
         services=terms.services,
         extensions=terms.extensions,
         negotiation=terms.evidence,
-        statements=tuple(inquiry.statements.values()),
+        statements=inquiry.statements(cap.likely),
         returned=returned_keys(inquiry.asked),
         cap=cap.likely,
         most_answers=cap.most_answers,

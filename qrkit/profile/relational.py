@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from qrkit.profile.below_studies import IMAGE_KEYS, SERIES_KEYS
+from qrkit.profile.below_studies import IMAGE_KEYS, SERIES_KEYS, Images
 from qrkit.profile.inquiry import SMALL, Inquiry
 from qrkit.profile.judging import Judged
 from qrkit.profile.known import Known
@@ -21,7 +21,7 @@ from qrkit.profile.subjects import Subject, Verdict
 from qrkit.query.when import Dates
 from qrkit.tables import Level, unique_key
 
-_LIMIT = 2 * SMALL
+_LIMIT = 5 * SMALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +97,7 @@ def ask_relational_series(inquiry: Inquiry, study: str) -> Asking:
         inquiry.say(Subject.MODALITY, by_keys)
 
 
-def ask_relational_images(
-    inquiry: Inquiry, study: str, series: str, images: Mapping[str, Mapping[str, Any]]
-) -> Asking:
+def ask_relational_images(inquiry: Inquiry, study: str, series: str, images: Images) -> Asking:
     """Ask for the images of one day and one SOP Class."""
     known, day = inquiry.known, inquiry.known.studies[study].get("StudyDate")
     classes = {str(row["SOPClassUID"]) for row in images.values() if row.get("SOPClassUID")}
@@ -141,7 +139,8 @@ def judge_truth(aim: Aim, heard: Heard) -> Judged:
         return Judged(verdict=Verdict.IGNORED, evidence=f"{evidence}, and {strange} that it does not give")
     if came == len(aim.truth):
         return Judged(verdict=Verdict.HONOURED, evidence=evidence)
-    return Judged(verdict=Verdict.REFUSED if heard.is_whole else Verdict.UNKNOWN, evidence=evidence)
+    verdict = Verdict.REFUSED if heard.is_whole else Verdict.UNKNOWN
+    return Judged(verdict=verdict, evidence=evidence, answers=heard.count)
 
 
 def judge_keys(aim: Aim, heard: Heard, known: Known) -> Judged:
@@ -162,6 +161,7 @@ def judge_keys(aim: Aim, heard: Heard, known: Known) -> Judged:
         return Judged(
             verdict=Verdict.REFUSED,
             evidence=f"{aim.what}: those of {len(expected - studies)} of {len(expected)} studies were left out",
+            answers=heard.count,
         )
     return _by_what_stayed_away(aim, heard, known, studies)
 
@@ -177,7 +177,8 @@ def _by_what_stayed_away(aim: Aim, heard: Heard, known: Known, studies: Abstract
         f"{aim.what}: {heard.count} came, of {len(studies)} studies; {by_key} of that day were kept away by "
         f"{aim.key[0]}, {by_day} studies of other days by StudyDate"
     )
-    return Judged(verdict=Verdict.HONOURED if by_key and by_day else Verdict.UNKNOWN, evidence=evidence)
+    verdict = Verdict.HONOURED if heard.is_whole and by_key and by_day else Verdict.UNKNOWN
+    return Judged(verdict=verdict, evidence=evidence, answers=heard.count)
 
 
 def _counted_away(aim: Aim, heard: Heard, known: Known, studies: AbstractSet[str]) -> int:

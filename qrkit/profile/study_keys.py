@@ -50,6 +50,7 @@ def both(away: Trial, there: Trial) -> Judged:
         verdict=Verdict.HONOURED,
         evidence=f"{there.what}: {len(came)} of {len(there.fits)} {there.things} came; {away.what}: none of the "
         f"{len(absent)} known not to match",
+        answers=there.heard.count,
     )
 
 

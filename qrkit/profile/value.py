@@ -11,6 +11,7 @@ from typing import Any
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
+from qrkit.profile.cards import card_html
 from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
 from qrkit.tables import Level, belongs_to
 
@@ -193,6 +194,9 @@ class Profile:
             "character_sets": list(self.character_sets),
             "notes": list(self.notes),
         }
+
+    def _repr_html_(self) -> str:
+        return card_html(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Profile:

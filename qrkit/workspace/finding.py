@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from qrkit.coverage import Coverage
-from qrkit.errors import InputError, QrkitError, StatusError
+from qrkit.errors import QrkitError, StatusError
 from qrkit.node import Node
 from qrkit.query import Drilled, Query, Request, drill
 from qrkit.selection import select
@@ -19,6 +19,7 @@ from qrkit.store.results import Results
 from qrkit.tables import Level, to_frame
 from qrkit.windows import cap_reason
 from qrkit.workspace.asking import Asker
+from qrkit.workspace.nodes import check_can_find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +56,7 @@ class Finder:
         NodeError
             If the node fails; the history tells the same.
         """
-        if not (node.enabled and node.can_find):
-            raise InputError(
-                f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
-                advice=f"Change it by: qrkit nodes edit {node.name} {'--can-find' if node.enabled else '--enabled'}.",
-            )
+        check_can_find(node)
         steps = drill(query, node.information_model, select)
         first = next(steps)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)

@@ -170,6 +170,21 @@ def _with_whole_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "tls": whole}
 
 
+def check_can_find(node: Node) -> None:
+    """Refuse to query a node that is disabled, or not one to query.
+
+    Raises
+    ------
+    InputError
+        If it is either; the advice says how to change that.
+    """
+    if not (node.enabled and node.can_find):
+        raise InputError(
+            f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
+            advice=f"Change it by: qrkit nodes edit {node.name} {'--can-find' if node.enabled else '--enabled'}.",
+        )
+
+
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -47,9 +47,10 @@ from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.glance import glance
 from qrkit.workspace.job import Job, Jobs
-from qrkit.workspace.nodes import Nodes
+from qrkit.workspace.nodes import Nodes, check_can_find
 from qrkit.workspace.planning import Planner
 from qrkit.workspace.plans import Plans
+from qrkit.workspace.probing import Prober, Watch
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.requests import requests_from_frame, requests_from_uids
 from qrkit.workspace.users import Users
@@ -146,6 +147,55 @@ class Workspace:
         """
         asked = [self._nodes.get(name) for name in nodes] or [node for node in self._nodes.list() if node.enabled]
         return echo_nodes(asked, calling_ae_title=self.settings.ae_title)
+
+    def probe(
+        self, node: str, *, should_stop: Callable[[], bool] | None = None, watch: Watch | None = None
+    ) -> Profile:
+        """Find out what a node can do, by at most twelve small C-FIND requests, and keep it.
+
+        Parameters
+        ----------
+        should_stop
+            True cancels what is under way; then nothing is kept.
+        watch
+            Told of each request before it is sent: its number, and what it asks for.
+
+        Raises
+        ------
+        InputError
+            If the node is disabled, or not one to query.
+        NotAllowed
+            If the user's role is below that of an operator.
+        NodeError
+            If it cannot be reached, or does not associate with us; that it refuses a query is part of the profile.
+        """
+        self.access.require(Role.OPERATOR, "probe nodes")
+        asked = self._nodes.get(node)
+        check_can_find(asked)
+        with Prober(asked, calling_ae_title=self.settings.ae_title, should_stop=should_stop, watch=watch) as prober:
+            profile = prober.run(today=date.today(), now=self._state.now())
+        self._profiles.add(profile, self.user)
+        return profile
+
+    def profile(self, node: str) -> Profile | None:
+        """Return what the newest probe of a node found out, stale or not; None if it was never probed.
+
+        Raises
+        ------
+        NotFound
+            If there is no such node.
+        """
+        return self._profiles.get(self._nodes.get(node).name)
+
+    def doubt_profile(self, node: str, why: str) -> bool:
+        """Say that an answer contradicts the profile of a node, which is stale from then on; whether it held so far.
+
+        Parameters
+        ----------
+        why
+            The rest of a sentence that begins with "stale, since".
+        """
+        return self._profiles.mark_stale(node, why)
 
     def find(self, node: str, **what: object) -> pd.DataFrame:
         """Ask a node by C-FIND, and keep the answer.
