@@ -14,6 +14,8 @@ from qrkit.errors import QrkitError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from IPython.core.interactiveshell import InteractiveShell
+
     from qrkit.workspace import Workspace
 
 __all__ = ["QrkitError", "Workspace", "__version__", "open"]
@@ -41,10 +43,19 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
     from qrkit.workspace import Workspace as Opened
 
     if "IPython" in sys.modules:
+        from qrkit.notebook.frames import register_answers
         from qrkit.widgets.display import register_in_notebook
 
         register_in_notebook()
+        register_answers()
     return Opened.open(folder, **settings)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add to IPython what ``%load_ext qrkit`` promises: SQL cells, more from Tab, coverage below tables."""
+    from qrkit.notebook import load
+
+    load(shell)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for

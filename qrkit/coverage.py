@@ -31,12 +31,13 @@ class Coverage(dict[str, Any]):
 
     def lines(self) -> tuple[str, ...]:
         """Return what it says, a sentence each; what it says of filters comes last."""
-        return (*self._sentences(), *self._filter_lines())
+        return (*self.sentences(), *self._filter_lines())
 
     def __str__(self) -> str:
         return " ".join(self.lines())
 
-    def _sentences(self) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
+        """Yield whether the answer is complete, and what it took."""
         if not self.is_known:
             yield "There was no answer."
             return
@@ -59,7 +60,7 @@ class Coverage(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         if not self.is_known or self["complete"]:
-            shown = paragraph(strong(next(self._sentences())), " ", f"{self._effort()}." if self.is_known else "")
+            shown = paragraph(strong(next(self.sentences())), " ", f"{self._effort()}." if self.is_known else "")
         else:
             shown = Markup(
                 paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(self._effort())

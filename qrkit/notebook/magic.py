@@ -1,0 +1,113 @@
+"""``%qrsql`` and ``%%qrsql``: SQL on the tables of the workspace, in a cell of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+
+from qrkit.errors import InputError, QrkitError
+from qrkit.notebook.found import workspace_in
+
+_PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
+# Texts, quoted names, comments and DuckDB's $$text$$: a dollar in them is no parameter.
+_NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", re.DOTALL)
+_USAGE = "%%qrsql [NAME] [--in WORKSPACE], and a SELECT below; or %qrsql SELECT … on one line."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What stands behind ``%%qrsql``: the variable for the result, and which workspace is asked."""
+
+    name: str = ""
+    workspace: str = ""
+
+
+def parse_line(line: str) -> Line:
+    """Return what the first line of a cell says.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+
+    >>> parse_line("busy --in ws")
+    Line(name='busy', workspace='ws')
+    """
+    found = re.fullmatch(r"\s*([^\W\d]\w*)?\s*(?:--in[ =]([^\W\d]\w*))?\s*", line)
+    if found is None:
+        raise InputError(f"%%qrsql does not understand {line.strip()!r}.", advice=_USAGE)
+    return Line(name=found[1] or "", workspace=found[2] or "")
+
+
+def parameters(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the variables that stand in a SELECT as ``$name``.
+
+    Columns of a table are lists, numbers of NumPy are Python's: what DuckDB takes.
+
+    Raises
+    ------
+    InputError
+        If there is no variable of that name.
+
+    >>> parameters("SELECT '$no' WHERE day > $first AND list_contains($uids, x)", {"first": 3, "uids": ("1.2",)})
+    {'first': 3, 'uids': ['1.2']}
+    """
+    wanted = dict.fromkeys(_PARAMETER.findall(_NOT_SQL.sub(" ", text)))
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise InputError(f"There is no variable {unknown[0]} for ${unknown[0]}.", advice="Assign it in a cell above.")
+    return {name: _plain(names[name]) for name in wanted}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever the variable holds
+    if isinstance(value, pd.Series | pd.Index):
+        return value.dropna().tolist()
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    return value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
+
+
+@magics_class
+class SqlMagics(Magics):
+    """The magics that ask the workspace's tables."""
+
+    @no_var_expand  # or IPython pastes values into the SQL as text
+    @line_cell_magic
+    def qrsql(self, line: str, cell: str | None = None) -> pd.DataFrame:
+        """Ask the tables of the workspace by one SELECT; the result is a DataFrame.
+
+        Tables: patients, studies, series, images (the newest row of each), patient_answers … (every row of every
+        answer), instances (what is here), queries, jobs, job_items, nodes, audit, workers. Tab completes them and
+        their columns. ``$name`` stands for a variable of the notebook.
+
+        ``%qrsql SELECT count(*) FROM studies``
+            on one line, also as ``n = %qrsql SELECT …``
+        ``%%qrsql``
+            the cell below is the SELECT
+        ``%%qrsql busy``
+            the result also goes to the variable ``busy``
+        ``%%qrsql --in other``
+            asks the workspace of the variable ``other``; without it the one called ``ws``, or the only one there is
+        """
+        names: dict[str, Any] = {} if self.shell is None else self.shell.user_ns
+        try:
+            asked = parse_line(line) if cell is not None else Line()
+            text = line if cell is None else cell
+            if not text.strip():
+                raise InputError("There is no SELECT.", advice=_USAGE)
+            workspace = workspace_in(names, named=asked.workspace)
+            result = workspace.sql(text, parameters(text, names) or None)
+        except QrkitError as error:
+            # IPython prints it as one line, without a traceback, and ends the run of the cells below.
+            raise UsageError(str(error)) from None
+        if asked.name:
+            names[asked.name] = result
+        return result
