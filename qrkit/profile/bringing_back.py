@@ -100,7 +100,7 @@ def twice(asked: Asked) -> str:
     for question, heard in asked:
         keys = [row[unique] for row in heard.rows if row.get(unique := unique_key(question.request.level))]
         doubled += len(keys) - len(set(keys))
-    return f"{doubled} answers came more than once; they are taken once." if doubled else ""
+    return f"Answers that came more than once, and are taken once: {doubled}." if doubled else ""
 
 
 def _rows(asked: Asked) -> Iterable[dict[str, Any]]:

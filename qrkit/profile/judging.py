@@ -70,10 +70,8 @@ def judge(trial: Trial, *, cut_at: Collection[int] = ()) -> Judged:
         return Judged(verdict=Verdict.REFUSED, evidence=f"{trial.what}: {trial.heard.failure}")
     wrong = trial.present & trial.others
     if wrong:
-        return Judged(
-            verdict=Verdict.IGNORED,
-            evidence=f"{trial.what}: {len(wrong)} of the {len(trial.present)} {trial.things} that came do not match",
-        )
+        seen = f"{len(wrong)} of the {len(trial.present)} {trial.things} that came are known not to match"
+        return Judged(verdict=Verdict.IGNORED, evidence=f"{trial.what}: {seen}")
     came = trial.fits & trial.present
     if trial.heard.is_whole and came != trial.fits:
         return _left_out(trial, len(came), cut_at)
