@@ -20,6 +20,7 @@ from qrkit.cli.options import Format
 from qrkit.cli.output import print_frame
 from qrkit.cli.progress import follow
 from qrkit.errors import InputError
+from qrkit.plan import as_text
 from qrkit.report.charts import modality_label, studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
 from qrkit.simulator import Quirks, Simulator, small_hospital
@@ -114,12 +115,19 @@ def _query(opened: Workspace) -> pd.DataFrame:
 
 
 def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
-    """Fetch the dose reports of the last days by C-GET, then one whole study by C-MOVE."""
+    """Plan for the dose of the last days and fetch it by C-GET, then one whole study by C-MOVE."""
     first = date.today() - timedelta(days=_RECENT_DAYS)
-    _step(f"qrkit find {NODE} --level series --modality SR --from {first}")
-    reports = opened.find(NODE, level="SERIES", modalities="SR", date_from=first)
-    console.print(f"[bold]{len(reports)} structured report series[/] in {_RECENT_DAYS} days.\n")
-    _fetch(opened, reports, "get")
+    _step(f"qrkit plan {NODE} --dose CT,MG,FL --from {first} --description-exclude imported")
+    plan = opened.plan(NODE, "CT,MG,FL", date_from=first, description_exclude="imported")
+    print_frame(plan.steps, Format.TABLE)
+    told = (
+        plan.studies[plan.studies["keep"]].groupby(["group", "rule"], as_index=False).agg(objects=("objects", "sum"))
+    )
+    print_frame(told, Format.TABLE)
+    console.print(f"[bold]{as_text(plan.cost)}[/] carry the dose of {plan.funnel[-1].studies} studies.\n")
+    _step(f"qrkit retrieve {NODE} --plan {plan.plan_id[:8]}… --method get")
+    exit_for(follow(opened.retrieve(plan, method="get")))
+    console.print()
     is_ct = studies["ModalitiesInStudy"].map(modality_label) == "CT"
     _fetch(opened, studies[is_ct].tail(1), "move")
 

@@ -26,13 +26,14 @@ from qrkit.plan.judge import Judge, together
 from qrkit.plan.memory import Memory, from_table, newest, to_table
 from qrkit.plan.notes import Tally, tally
 from qrkit.plan.outcome import Held, Item
-from qrkit.plan.policy import Policy
+from qrkit.plan.policy import UNANSWERED, Policy
 from qrkit.plan.read import study_rows
 from qrkit.plan.site import site_budget, site_policy
 from qrkit.plan.value import Plan
 from qrkit.plan.ways import Abilities, Ways
 
 __all__ = [
+    "UNANSWERED",
     "Abilities",
     "Answer",
     "Ask",

@@ -26,7 +26,7 @@ class Step:
     dropped: int = 0
 
 
-def count_steps(studies: pa.Table, steps: Sequence[str]) -> tuple[Step, ...]:
+def count_steps(studies: pa.Table, steps: Sequence[str], *, quiet: str = "") -> tuple[Step, ...]:
     """Return what is left after each step: found first, to fetch last.
 
     A study with two work items is left as long as one of them is.
@@ -37,6 +37,8 @@ def count_steps(studies: pa.Table, steps: Sequence[str]) -> tuple[Step, ...]:
         One row per work item, with StudyInstanceUID, keep and rule; the rule of what is dropped is a step.
     steps
         In their order.
+    quiet
+        A step that is told only if it drops something.
 
     Raises
     ------
@@ -61,5 +63,6 @@ def count_steps(studies: pa.Table, steps: Sequence[str]) -> tuple[Step, ...]:
     counted = [Step(FOUND, left)]
     for number, step in enumerate(steps):
         left -= dropped[number]
-        counted.append(Step(step, left, dropped[number]))
+        if dropped[number] or step != quiet:
+            counted.append(Step(step, left, dropped[number]))
     return (*counted, Step(TO_FETCH, left))

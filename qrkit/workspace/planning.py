@@ -15,6 +15,7 @@ import pyarrow as pa
 from qrkit.errors import InputError
 from qrkit.node import InformationModel, Node
 from qrkit.plan import (
+    UNANSWERED,
     Abilities,
     DoseQuery,
     Held,
@@ -146,7 +147,7 @@ class Planner:
                 "windows": found.windows,
                 "requests": found.requests + sum(part.requests for part in parts),
             },
-            funnel=count_steps(tables.studies, policy.steps()),
+            funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
             notes=tuple(counted.notes(policy)),
             cost=cost_of(tables.series, history),
             tables=tables,
