@@ -21,7 +21,7 @@ from qrkit.node import InformationModel
 from qrkit.plan.facts import Answer, Ask, Need, ObjectsAnswer, SeriesAnswer, StudyRow, Unanswered
 from qrkit.plan.groups import DOSE_CLASSES, SR, SR_KINDS
 from qrkit.plan.read import objects_by_series, series_by_study
-from qrkit.profile import Profile, Subject
+from qrkit.profile import Extension, Profile, Subject
 from qrkit.query import Request
 from qrkit.tables import Level
 from qrkit.windows import looks_capped
@@ -58,12 +58,15 @@ class Abilities:
         It matches Modality at SERIES level.
     series_by_date, images_by_date
         It answers SERIES by StudyDate and Modality, and IMAGE by StudyDate and SOPClassUID, without the keys above.
+    negotiated
+        It accepted the offer of relational queries, so that it is made again.
     """
 
     lists: bool = False
     modality: bool = False
     series_by_date: bool = False
     images_by_date: bool = False
+    negotiated: bool = False
 
     @classmethod
     def of(cls, profile: Profile) -> Self:
@@ -73,6 +76,7 @@ class Abilities:
             modality=profile.honours(Subject.MODALITY),
             series_by_date=profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY),
             images_by_date=profile.honours(Subject.IMAGES_BY_DATE_AND_CLASS),
+            negotiated=profile.accepts(Extension.RELATIONAL),
         )
 
     @property
@@ -114,6 +118,11 @@ class Ways:
         self._model = model
         kinds = dict.fromkeys(kind for kinds in SR_KINDS.values() for kind in kinds)
         self._dose_classes = sorted(uid for kind in kinds for uid in classes[kind])
+
+    @property
+    def offers_relational(self) -> bool:
+        """Whether associations offer relational queries (PS3.4 C.5.1.1.1)."""
+        return self._abilities.negotiated
 
     def ask(self, needs: Sequence[Need]) -> Asking:
         """Ask for everything that is needed, in as few steps and requests as possible."""

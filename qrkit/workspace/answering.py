@@ -51,7 +51,9 @@ class Answering:
         self._memory = memory
         self._keep = keep
         self._asked: dict[Need, Answer] = {}
-        self._asker = Asker(node, calling_ae_title=calling_ae_title, should_stop=should_stop)
+        self._asker = Asker(
+            node, calling_ae_title=calling_ae_title, should_stop=should_stop, relational=ways.offers_relational
+        )
 
     def __enter__(self) -> Self:
         self._asker.__enter__()

@@ -25,6 +25,8 @@ class Asker:
     ----------
     should_stop
         True cancels what is under way.
+    relational
+        Offer relational queries, to a node that is known to accept them.
 
     Attributes
     ----------
@@ -34,10 +36,18 @@ class Asker:
         Whether the node said of a request that it does not support some optional key (0xFF01).
     """
 
-    def __init__(self, node: Node, *, calling_ae_title: str, should_stop: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        calling_ae_title: str,
+        should_stop: Callable[[], bool] | None = None,
+        relational: bool = False,
+    ) -> None:
         self._node = node
         self._calling_ae_title = calling_ae_title
         self._should_stop = should_stop
+        self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._stack = ExitStack()
         self.requests = 0
@@ -86,5 +96,6 @@ class Asker:
     def _association(self) -> Association:
         if not self._idle.empty():
             return self._idle.get()
-        opened = associate(self._node, find_proposals(self._node), calling_ae_title=self._calling_ae_title)
+        proposals = find_proposals(self._node, relational=self._relational)
+        opened = associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
         return self._stack.enter_context(opened)

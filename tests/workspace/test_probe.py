@@ -8,6 +8,7 @@ import pytest
 
 from qrkit.errors import CallingTitleRejected, Cancelled, ConnectionRefused, InputError, NotFound
 from qrkit.node import InformationModel, Node, Timeouts
+from qrkit.plan import Abilities
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
 from qrkit.simulator import Quirks, Simulator, large_hospital
 from qrkit.simulator.hospital import GeneratedHospital
@@ -159,6 +160,13 @@ def test_a_probe_is_kept_and_renews_what_was_doubted(linked: Linked) -> None:
     assert renewed is not None
     assert renewed.is_known
     assert len(workspace.sql("SELECT * FROM profiles")) == 2
+
+
+def test_a_plan_offers_relational_queries_where_the_probe_saw_them_accepted(linked: Linked) -> None:
+    assert not Abilities.of(Profile.unknown("pacs")).negotiated
+    assert Abilities.of(linked.workspace.probe("pacs")).negotiated
+    linked.pacs.quirks = Quirks(relational=False)
+    assert not Abilities.of(linked.workspace.probe("pacs")).negotiated
 
 
 def test_another_address_makes_the_profile_stale(linked: Linked) -> None:
