@@ -169,3 +169,10 @@ def decoding_negotiation(peer: str) -> Iterator[None]:
             f"{peer} sent an association PDU that cannot be read (PS3.8 9.3): {type(error).__name__}.",
             advice="Check that this is its DICOM port.",
         ) from error
+
+
+def load_negotiation() -> None:
+    """Import now what the first negotiation would: it takes half a second."""
+    import pynetdicom.pdu
+    import pynetdicom.pdu_primitives
+    import pynetdicom.presentation  # noqa: F401

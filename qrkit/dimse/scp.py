@@ -1,51 +1,35 @@
-"""Our Storage SCP: takes objects that C-MOVE, or a modality, sends us (PS3.4 annex B), and answers C-ECHO."""
+"""Our Storage SCP: listens for what C-MOVE, or a modality, sends us, many associations at once (PS3.4 annex B)."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from qrkit import errors, uids
-from qrkit.dimse import command as dimse
-from qrkit.dimse.acceptance import AcceptedAssociation, accept
-from qrkit.dimse.command import Command, decode_command
-from qrkit.dimse.receive import store
-from qrkit.dimse.status import SUCCESS
-from qrkit.dimse.stream import PeerReleased, Stream
-from qrkit.dimse.tls import accepted, server_context
+from qrkit import errors
+from qrkit.dimse.serving import STOP_LIMIT, Listener, StorageService
 from qrkit.receipt import Receiver
-from qrkit.tls import Tls
+
+__all__ = ["Aside", "Listener", "StorageScp", "listen"]
 
 logger = logging.getLogger(__name__)
 
-IDLE_TIMEOUT = 300.0
-"""Seconds of silence after which we abort an association: PACS keep theirs open between two moves."""
 
-NEGOTIATION_TIMEOUT = 30.0
-"""Seconds for TLS, and for the association request."""
+class Aside(Protocol):
+    """Takes connections off our hands, into another process."""
 
-STOP_LIMIT = 10.0
-"""Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
+    @property
+    def load(self) -> int:
+        """Associations that it serves now."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Where the Storage SCP listens; port 0 takes a free one. With TLS, it takes no plain connections."""
-
-    ae_title: str
-    host: str = "0.0.0.0"
-    port: int = 11112
-    most_associations: int = 32
-    tls: Tls = field(default_factory=Tls)
+    def take(self, connection: socket.socket, *, busy: int) -> bool:
+        """Serve a connection, while we serve `busy` others; False to leave it to us."""
 
 
 class StorageScp:
@@ -57,13 +41,18 @@ class StorageScp:
         AE title, address and port.
     receiver_for
         Gives the receiver for the objects of one association, from the calling AE title.
+    aside
+        May take some of the connections.
     """
 
-    def __init__(self, listener: Listener, receiver_for: Callable[[str], Receiver]) -> None:
+    def __init__(
+        self, listener: Listener, receiver_for: Callable[[str], Receiver], *, aside: Aside | None = None
+    ) -> None:
         self._listener = listener
         self._receiver_for = receiver_for
+        self._aside = aside
         self._server: socket.socket | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._service: StorageService | None = None
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -92,15 +81,16 @@ class StorageScp:
         InputError
             If its TLS certificate cannot be used.
         """
-        if self._listener.tls.enabled:
-            self._tls = server_context(self._listener.tls)
-        self._server = listen(self._listener.host, self._listener.port)
-        self._server.settimeout(0.5)
-        self._start_thread(self._accept_connections, self._server)
+        self._service = service = StorageService(self._listener)
+        self._server = server = listen(self._listener.host, self._listener.port)
+        server.settimeout(0.5)
+        self._start_thread(lambda: self._accept_connections(server, service))
 
     def stop(self) -> None:
         """Stop listening, abort what is under way, and wait for its threads."""
         self._stopping.set()
+        if self._service is not None:
+            self._service.stop()
         server, self._server = self._server, None
         if server is not None:
             with suppress(OSError):  # wakes accept(); not every platform allows it on a listening socket
@@ -114,10 +104,10 @@ class StorageScp:
         with self._lock:
             return next(iter(self._threads), None)
 
-    def _start_thread(self, target: Callable[[socket.socket], None], connection: socket.socket) -> None:
+    def _start_thread(self, target: Callable[[], None]) -> None:
         def run() -> None:
             try:
-                target(connection)
+                target()
             finally:
                 with self._lock:
                     self._threads.discard(threading.current_thread())
@@ -127,7 +117,7 @@ class StorageScp:
             self._threads.add(thread)
         thread.start()
 
-    def _accept_connections(self, server: socket.socket) -> None:
+    def _accept_connections(self, server: socket.socket, service: StorageService) -> None:
         while not self._stopping.is_set():
             try:
                 connection, _ = server.accept()
@@ -137,76 +127,13 @@ class StorageScp:
                 if not self._stopping.wait(0.5):
                     logger.warning("A connection could not be accepted: %s", error)
                 continue
-            self._start_thread(self._serve, connection)
+            self._take(connection, service)
 
-    def _secured(self, connection: socket.socket) -> socket.socket | None:
-        """Return the connection as it is used from now on; None if the caller's TLS does not fit."""
-        if self._tls is None:
-            return connection
-        try:
-            return accepted(connection, self._tls, patience=NEGOTIATION_TIMEOUT)
-        except errors.TlsFailed as error:
-            logger.info("%s: %s", _address(connection), error)
-            connection.close()
-            return None
-
-    def _serve(self, plain: socket.socket) -> None:
-        connection = self._secured(plain)
-        if connection is None:
-            return
-        stream = Stream(connection, peer=_address(connection), patience=NEGOTIATION_TIMEOUT)
-        stream.on_wait = self._check_stopping
-        try:
-            busy = len(self._threads) - 1 > self._listener.most_associations
-            association = accept(stream, ae_title=self._listener.ae_title, busy=busy)
-            if association is not None:
-                stream.patience = IDLE_TIMEOUT
-                self._exchange(stream, association)
-        except errors.Cancelled:
-            stream.send_abort()
-        except errors.QrkitError as error:
-            stream.send_abort()
-            logger.info("Association ended: %s", error)
-        except Exception:  # one association must not take the others down
-            stream.send_abort()
-            logger.exception("Association ended by an error of ours")
-        finally:
-            stream.close()
-
-    def _exchange(self, stream: Stream, association: AcceptedAssociation) -> None:
-        receiver = self._receiver_for(association.calling_ae_title)
-        while True:
-            try:
-                context_id, data = stream.read_command()
-            except PeerReleased:
-                stream.send_release_response()
-                return
-            if context_id not in association.contexts:
-                raise errors.ProtocolError(f"{association.peer} used a presentation context that was not accepted.")
-            command = decode_command(data, peer=association.peer)
-            self._answer(stream, context_id, command, receiver, association)
-
-    def _answer(
-        self, stream: Stream, context_id: int, command: Command, receiver: Receiver, association: AcceptedAssociation
-    ) -> None:
-        context = association.contexts[context_id]
-        if command.field == dimse.C_ECHO_RQ and context.abstract_syntax == uids.VERIFICATION:
-            stream.send(stream.message(context_id, dimse.response(command, SUCCESS)))
-        elif command.field == dimse.C_STORE_RQ and context.abstract_syntax != uids.VERIFICATION:
-            store(
-                stream,
-                context_id,
-                command,
-                receiver,
-                transfer_syntax_uid=context.transfer_syntax,
-                sender=association.calling_ae_title,
-            )
-        elif command.field != dimse.C_CANCEL_RQ:
-            raise errors.ProtocolError(f"{association.peer} asked for a service that was not negotiated.")
-
-    def _check_stopping(self) -> None:
-        if self._stopping.is_set():
-            raise errors.Cancelled("The Storage SCP is stopping.")
+    def _take(self, connection: socket.socket, service: StorageService) -> None:
+        own = len(self._threads) - 1  # without the one that accepts
+        busy = own + (self._aside.load if self._aside else 0) >= self._listener.most_associations
+        if busy or self._aside is None or not self._aside.take(connection, busy=own):
+            self._start_thread(lambda: service.serve(connection, self._receiver_for, busy=busy))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -225,10 +152,3 @@ def listen(host: str, port: int) -> socket.socket:
             f"The Storage SCP cannot listen on {host}:{port}: {why}.",
             advice="Choose another port by QRKIT_PORT, and tell the PACS team; ports below 1024 need privileges.",
         ) from error
-
-
-def _address(connection: socket.socket) -> str:
-    try:
-        return "{}:{}".format(*connection.getpeername()[:2])
-    except OSError:
-        return "a peer that has gone"

@@ -60,6 +60,15 @@ class Stored:
     arrival: Arrival
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A whole object in its part file, which is closed; `size` is the file's, in bytes."""
+
+    part: Path
+    size: int
+    header: Header
+
+
 class FileStore:
     """Takes arriving objects, for any number of threads and processes; a `qrkit.receipt.Receiver` stands before it.
 
@@ -135,13 +144,26 @@ class FileStore:
         """
         return self.parts.sweep(older_than=older_than)
 
-    def keep(self, part: Path, size: int, header: Header, arrival: Arrival) -> Stored:
-        """Put a whole file in its place, tell of it, and return it."""
+    def keep(self, written: Written, arrival: Arrival) -> Stored:
+        """Put a whole file in its place, tell of it, and return it; of one that cannot be, nothing is left.
+
+        Raises
+        ------
+        Refused
+            If it cannot be put there.
+        """
+        header = written.header
         folder = self.folder / header.StudyInstanceUID / header.SeriesInstanceUID
-        path = place(part, folder, arrival.sop_instance_uid)
-        relative = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{path.name}"
-        stored = Stored(path=path, relative=relative, size=size, header=header, arrival=arrival)
-        self._indexed(stored)
+        try:
+            path = place(written.part, folder, arrival.sop_instance_uid)
+            relative = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{path.name}"
+            stored = Stored(path=path, relative=relative, size=written.size, header=header, arrival=arrival)
+            self._indexed(stored)
+        except BaseException as error:
+            written.part.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _refusal(error) from error
+            raise
         return stored
 
 
@@ -199,8 +221,19 @@ class IncomingFile:
         Refused
             If its UIDs are missing or wrong, or it cannot be written. Nothing is left of it.
         """
+        return self._store.keep(self.finish(), self._arrival)
+
+    def finish(self) -> Written:
+        """Close the file of a whole object and leave it to the caller; raises as `commit`."""
         try:
-            return self._commit()
+            header = self.header
+            if self._file is None:
+                self._open()
+            self._close()
+            part, self._part = self._part, None
+            if part is None:  # `_open` has named it; for the type checker
+                raise Refused(_PROCESSING_FAILURE, "The object cannot be written")
+            return Written(part=part, size=self._size, header=header)
         except OSError as error:
             raise _refusal(error) from error
         finally:
@@ -220,23 +253,6 @@ class IncomingFile:
         if header.SOPInstanceUID != self._arrival.sop_instance_uid:
             raise Refused(_DOES_NOT_MATCH, "SOPInstanceUID is not the Affected SOP Instance UID")
         return header
-
-    def _commit(self) -> Stored:
-        header = self.header
-        if self._file is None:
-            self._open()
-        self._close()
-        part, self._part = self._part, None
-        if part is None:  # `_open` has named it; for the type checker
-            raise Refused(_PROCESSING_FAILURE, "The object cannot be written")
-        return self._keep(part, header)
-
-    def _keep(self, part: Path, header: Header) -> Stored:
-        try:
-            return self._store.keep(part, self._size, header, self._arrival)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
 
     def _open(self) -> None:
         """Open the file and write what has been held in memory up to now."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused
-from qrkit.store.files import FileStore, IncomingFile, Stored
+from qrkit.store.files import FileStore, IncomingFile, Stored, Written
 from qrkit.store.header import Header
 from qrkit.store.index import index_row
 from qrkit.store.instances import InstanceRow
@@ -30,6 +31,25 @@ class Origin:
     source: str
     job_id: str | None = None
     item_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admissible:
+    """For whom an object may be.
+
+    Attributes
+    ----------
+    candidates
+        Items that it may belong to; its header decides.
+    source
+        Where it came from, if it belongs to none.
+    keep
+        Whether it is kept even then.
+    """
+
+    candidates: Sequence[ActiveItem]
+    source: str
+    keep: bool = False
 
 
 class Arrivals:
@@ -82,9 +102,32 @@ class Arrivals:
         """Return the receiver of a C-GET, whose objects are all meant for one item."""
         return _ItemReceiver(self, active, source)
 
-    def receiver_for_caller(self, calling_ae_title: str) -> Receiver:
+    def receiver_for_caller(self, calling_ae_title: str) -> CallerReceiver:
         """Return the receiver of an association with our Storage SCP."""
-        return _CallerReceiver(self, self._node_name(calling_ae_title), keep_unsolicited=self._keep_unsolicited)
+        return CallerReceiver(self, self._node_name(calling_ae_title), keep_unsolicited=self._keep_unsolicited)
+
+    def admit(self, arrival: Arrival, admissible: Admissible, header: Header, keep: Callable[[], Stored]) -> None:
+        """Put a whole object in its place by `keep`, for the item it belongs to.
+
+        Raises
+        ------
+        Refused
+            If it belongs to none, or cannot be put there.
+        """
+        uid = arrival.sop_instance_uid
+        active = next((one for one in admissible.candidates if one.admits(uid, header)), None)
+        if active is None and not admissible.keep:
+            for candidate in admissible.candidates:
+                candidate.refused += 1
+            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+        stored = keep()
+        if active is None:
+            self.filed(stored, Origin(source=admissible.source))
+            return
+        row = active.item
+        # the source of a job's object is the node that was asked, whoever delivered it
+        self.filed(stored, Origin(source=active.node, job_id=row.job_id, item_id=row.item_id))
+        active.took(uid, stored.size)
 
     def filed(self, stored: Stored, origin: Origin) -> None:
         """Have the row of a filed object written."""
@@ -109,68 +152,69 @@ class _ItemReceiver:
     def begin(self, arrival: Arrival) -> Incoming:
         self._active.touch()
         file = self._arrivals.files.begin(arrival)
-        return _Admission(self._arrivals, (self._active,), file, arrival, self._source)
+        return _Admission(self._arrivals, Admissible(candidates=(self._active,), source=self._source), file, arrival)
 
     def ready(self) -> None:
         self._arrivals.files.ready()
 
 
-class _CallerReceiver:
+class CallerReceiver:
+    """Takes the objects of one association with our Storage SCP, from this process or another."""
+
     def __init__(self, arrivals: Arrivals, source: str, *, keep_unsolicited: bool) -> None:
         self._arrivals = arrivals
         self._source = source
         self._keep = keep_unsolicited and bool(source)
 
     def begin(self, arrival: Arrival) -> Incoming:
+        """Start to take an object."""
+        admissible = self._admissible(arrival)
+        file = self._arrivals.files.begin(arrival)
+        return _Admission(self._arrivals, admissible, file, arrival)
+
+    def ready(self) -> None:
+        """Get ready for the next object."""
+        self._arrivals.files.ready()
+
+    def touch(self, arrival: Arrival) -> None:
+        """Note that an object is arriving in another process."""
+        with suppress(Refused):
+            self._admissible(arrival)
+
+    def adopt(self, arrival: Arrival, written: Written) -> None:
+        """Take an object that another process has received whole.
+
+        Raises
+        ------
+        Refused
+            With the status for the peer; then nothing is left of it.
+        """
+        try:
+            admissible, files = self._admissible(arrival), self._arrivals.files
+            self._arrivals.admit(arrival, admissible, written.header, lambda: files.keep(written, arrival))
+        except Refused:
+            written.part.unlink(missing_ok=True)
+            raise
+
+    def _admissible(self, arrival: Arrival) -> Admissible:
         candidates = self._arrivals.active.candidates(arrival.sop_instance_uid, arrival.move_message_id)
         if not candidates and not self._keep:
             raise Refused(NOT_AUTHORISED, "nobody asked for this object")
         for active in candidates:
             active.touch()
-        file = self._arrivals.files.begin(arrival)
-        return _Admission(self._arrivals, candidates, file, arrival, self._source or arrival.sender, keep=self._keep)
-
-    def ready(self) -> None:
-        self._arrivals.files.ready()
+        return Admissible(candidates=candidates, source=self._source or arrival.sender, keep=self._keep)
 
 
 class _Admission:
     """An object under way whose item is known for sure only when its header is."""
 
-    def __init__(
-        self,
-        arrivals: Arrivals,
-        candidates: Sequence[ActiveItem],
-        file: IncomingFile,
-        arrival: Arrival,
-        source: str,
-        *,
-        keep: bool = False,
-    ) -> None:
+    def __init__(self, arrivals: Arrivals, admissible: Admissible, file: IncomingFile, arrival: Arrival) -> None:
         self._arrivals = arrivals
-        self._candidates = candidates
+        self._admissible = admissible
         self._arrival = arrival
-        self._source = source
-        self._keep = keep
         self._file = file
         self.write = file.write
         self.discard = file.discard
 
     def commit(self) -> None:
-        uid = self._arrival.sop_instance_uid
-        active = self._item(uid, self._file.header)
-        if active is None and not self._keep:
-            for candidate in self._candidates:
-                candidate.refused += 1
-            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
-        stored = self._file.commit()
-        if active is None:
-            self._arrivals.filed(stored, Origin(source=self._source))
-            return
-        row = active.item
-        # the source of a job's object is the node that was asked, whoever delivered it
-        self._arrivals.filed(stored, Origin(source=active.node, job_id=row.job_id, item_id=row.item_id))
-        active.took(uid, stored.size)
-
-    def _item(self, uid: str, header: Header) -> ActiveItem | None:
-        return next((active for active in self._candidates if active.admits(uid, header)), None)
+        self._arrivals.admit(self._arrival, self._admissible, self._file.header, self._file.commit)

@@ -34,6 +34,8 @@ from qrkit.worker.batch import Batch, Watch
 from qrkit.worker.beside import Companion
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.worker.held import Held
+from qrkit.worker.receiving import Assignment
+from qrkit.worker.reception import Reception
 from qrkit.worker.starting import lock_path
 
 logger = logging.getLogger(__name__)
@@ -149,8 +151,13 @@ class Worker:
 
     def _start_scp(self, stack: ExitStack) -> int:
         listener = listener_of(self._settings)
-        scp = StorageScp(listener, self._arrivals.receiver_for_caller)
+        assignment = Assignment(
+            listener=listener, files=self._settings.files, free_space_floor=self._settings.free_space_floor
+        )
+        reception = Reception(assignment, self._arrivals.receiver_for_caller, self._files.sweep)
+        scp = StorageScp(listener, self._arrivals.receiver_for_caller, aside=reception)
         try:
+            stack.enter_context(reception)
             stack.enter_context(scp)
         except (errors.PortInUse, errors.InputError) as error:
             if self._needs_scp:
