@@ -43,6 +43,10 @@ class Settings:
         Bytes that stay free on the disk of `files`; below, objects are refused with 0xA700.
     worker_idle_exit
         Seconds without anything to do after which a worker that was started in the background leaves.
+    retries
+        How often what failed for now is tried again.
+    retry_pause
+        Seconds before the second try; each further pause is three times as long, at most half an hour.
     tables
         The tables of the file as TOML gives them, by name: ``after`` for `qrkit.after`, ``plan`` for `qrkit.plan`.
     """
@@ -59,6 +63,8 @@ class Settings:
     tls_ca: str = ""
     free_space_floor: int = 1_000_000_000
     worker_idle_exit: int = 60
+    retries: int = 3
+    retry_pause: int = 2
     tables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,7 +80,7 @@ class Settings:
             )
         if (self.tls_key or self.tls_ca) and not self.tls_certificate:
             raise InputError("QRKIT_TLS_KEY and QRKIT_TLS_CA need QRKIT_TLS_CERTIFICATE.")
-        for name in ("free_space_floor", "worker_idle_exit"):
+        for name in ("free_space_floor", "worker_idle_exit", "retries", "retry_pause"):
             if getattr(self, name) < 0:
                 raise InputError(f"QRKIT_{name.upper()} cannot be negative: {getattr(self, name)}.")
 
@@ -123,7 +129,7 @@ def current_user(environment: Mapping[str, str]) -> str:
 
 
 SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name not in ("workspace", "tables"))
-_NUMBERS = ("port", "free_space_floor", "worker_idle_exit")
+_NUMBERS = ("port", "free_space_floor", "worker_idle_exit", "retries", "retry_pause")
 _FILES = ("tls_certificate", "tls_key", "tls_ca")
 _TEXTS = tuple(name for name in SETTING_NAMES if name not in _NUMBERS)
 

@@ -18,11 +18,11 @@ def exit_for(job: JobRow) -> None:
         request = item.request
         what = request.SeriesInstanceUID or request.StudyInstanceUID
         missing = f", {len(item.outcome.missing)} missing" if item.outcome.missing else ""
-        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.error}")
+        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.said}")
     if len(failed) > 10:
         say(f"… and {len(failed) - 10} more: qrkit jobs show {job.job_id}")
     if job.state is JobState.COMPLETE:
         return
     if failed and not any(item.outcome.error for item in failed) and job.error:
-        say(job.error)
+        say(job.said)
     raise typer.Exit(1 if job.state is JobState.FAILED else _NOT_COMPLETE)

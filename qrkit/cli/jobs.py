@@ -51,7 +51,7 @@ def show(
     if wait:
         exit_for(status)
     else:
-        say(f"{status.state.value}: {status.stored} of {status.expected} objects stored.")
+        say(" ".join([f"{status.state.value}: {status.stored} of {status.expected} objects stored.", status.reason]))
 
 
 @app.command("cancel")
@@ -65,15 +65,15 @@ def cancel(workspace: Workspace, job_id: JobId) -> None:
 @app.command("pause")
 @with_workspace
 def pause(workspace: Workspace, job_id: JobId) -> None:
-    """Let no more items of a job start."""
+    """Let a job rest; what has come stays."""
     workspace.jobs[job_id].pause()
-    say(f"Job {job_id} pauses after the items under way.")
+    say(f"Job {job_id} rests within seconds; qrkit jobs resume {job_id} lets it go on.")
 
 
 @app.command("resume")
 @with_workspace
 def resume(workspace: Workspace, job_id: JobId) -> None:
-    """Let a paused job go on."""
+    """Let a paused job go on, and one that waits for another try have it now."""
     workspace.jobs[job_id].resume()
     say(f"Job {job_id} goes on.")
 
@@ -84,3 +84,15 @@ def retry(workspace: Workspace, job_id: JobId) -> None:
     """Queue again what failed, is incomplete or was cancelled."""
     count = workspace.jobs[job_id].retry()
     say(f"{count} items of job {job_id} are queued again.")
+
+
+@app.command("prioritise")
+@with_workspace
+def prioritise(
+    workspace: Workspace,
+    job_id: JobId,
+    priority: Annotated[int, typer.Argument(help="-100 to 100; jobs have 0 unless told otherwise.")],
+) -> None:
+    """Let a job go before those of a lower priority."""
+    workspace.jobs[job_id].prioritise(priority)
+    say(f"Job {job_id} has priority {priority}.")

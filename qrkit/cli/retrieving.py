@@ -40,6 +40,7 @@ def retrieve(
     most_objects: Annotated[int, typer.Option(help="With --plan: refuse one of more objects.", min=0)] = 0,
     most_bytes: Annotated[int, typer.Option(help="With --plan: refuse one of more bytes.", min=0)] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="With --plan: fetch it whatever it costs.")] = False,
+    priority: Annotated[int, typer.Option(help="Goes before jobs of a lower one, -100 to 100.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
 ) -> None:
@@ -48,6 +49,8 @@ def retrieve(
     options = {"method": method, "to": to, "after": handlers(after)}
     budget = Budget(objects=most_objects, bytes=most_bytes)
     job = _queued(workspace, node, what, None if yes else budget, **options)
+    if priority:
+        job.prioritise(priority)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:

@@ -1,37 +1,55 @@
 """What the changes of jobs and items have in common, within a transaction.
 
-A job's state and sums always follow from its items. All transactions lock items before jobs, and items in the order
-of their ids, so that on PostgreSQL none waits for another in a circle.
+A state changes only by `move_items`, which follows `qrkit.job.moves`; a job's state and sums always follow from its
+items. All transactions lock items before jobs, and items in the order of their ids, so that on PostgreSQL none waits
+for another in a circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from qrkit.errors import NotFound
-from qrkit.job import ItemOutcome, JobState, job_state
+from qrkit.job import Change, ItemOutcome, JobState, job_state, sources
+from qrkit.job.retries import LONGEST_PAUSE
 from qrkit.store.schema import job_items, jobs
+from qrkit.store.state import as_text
 
 QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
 NOT_WHOLE = (JobState.FAILED.value, JobState.PARTIAL.value, JobState.CANCELLED.value)
 """Final states after which there may be something left to fetch."""
 
+Conditions = Sequence[sa.ColumnElement[bool]]
 
-def open_jobs() -> sa.Select[str]:
-    """Select the jobs of which items may start."""
-    return sa.select(jobs.c.job_id).where(
-        jobs.c.state.in_((QUEUED, RUNNING)), sa.not_(jobs.c.cancel_requested), sa.not_(jobs.c.paused)
-    )
+
+def going_on() -> Conditions:
+    """Return the conditions for jobs that nobody has paused or asked to end, and that have not ended."""
+    return jobs.c.state.in_((QUEUED, RUNNING)), sa.not_(jobs.c.cancel_requested), sa.not_(jobs.c.paused)
+
+
+def due(not_before: sa.Column[str], now: str) -> sa.ColumnElement[bool]:
+    """Return the condition for what need not wait for another try.
+
+    A time further off than any pause is from a clock that was wrong, since put right; it counts as past.
+    """
+    far = as_text(datetime.fromisoformat(now) + timedelta(seconds=LONGEST_PAUSE))
+    return sa.or_(not_before.is_(None), not_before <= now, not_before > far)
+
+
+def claimable(job_id: str, now: str) -> Conditions:
+    """Return the conditions for items of a job that may start now."""
+    return job_items.c.job_id == job_id, job_items.c.state == QUEUED, due(job_items.c.not_before, now)
 
 
 def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *, most: int) -> Sequence[sa.Row[Any]]:
     """Claim the next items of a job that nobody else is claiming just now, in their order."""
     following = (
         sa.select(job_items.c.item_id)
-        .where(*of_job(job_id, QUEUED))
+        .where(*claimable(job_id, now))
         .order_by(job_items.c.position)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -39,31 +57,57 @@ def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *
     claimed = connection.execute(
         job_items.update()
         .where(job_items.c.item_id.in_(connection.scalars(following).all()))
-        .values(state=RUNNING, worker_id=worker_id, started=now, attempts=job_items.c.attempts + 1)
+        .values(
+            state=RUNNING,
+            worker_id=worker_id,
+            started=now,
+            not_before=None,
+            attempts=job_items.c.attempts + 1,
+        )
         .returning(job_items)
     ).all()
     return sorted(claimed, key=lambda item: int(item.position))
 
 
-def of_job(job_id: str, *states: str) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions for items of a job that are in one of some states."""
-    return job_items.c.job_id == job_id, job_items.c.state.in_(states)
+def move_items(
+    connection: sa.Connection, change: Change, after: JobState, which: Conditions, **values: object
+) -> list[sa.Row[Any]]:
+    """Change the state of those of some items to which the change may happen, locked in the order of their ids.
 
-
-def move_items(connection: sa.Connection, which: Sequence[sa.ColumnElement[bool]], **values: object) -> list[str]:
-    """Change some items, locked in the order of their ids, and return the job of each."""
-    locked = connection.execute(
-        sa.select(job_items.c.item_id, job_items.c.job_id)
-        .where(*which)
-        .order_by(job_items.c.item_id)
-        .with_for_update()
-    ).all()
+    Returns
+    -------
+    list
+        `item_id` and `job_id` of each that has changed.
+    """
+    before = [state.value for state in sources(change, after)]
+    locked: list[sa.Row[Any]] = list(
+        connection.execute(
+            sa.select(job_items.c.item_id, job_items.c.job_id)
+            .where(job_items.c.state.in_(before), *which)
+            .order_by(job_items.c.item_id)
+            .with_for_update()
+        )
+    )
     if locked:
         connection.execute(
-            job_items.update().where(job_items.c.item_id == sa.bindparam("which")).values(**values),
+            job_items.update()
+            .where(job_items.c.item_id == sa.bindparam("which"))
+            .values(state=after.value, **values),
             [{"which": item.item_id} for item in locked],
         )
-    return [item.job_id for item in locked]
+    return locked
+
+
+def give_back(connection: sa.Connection, which: Conditions, now: str, **values: object) -> list[sa.Row[Any]]:
+    """Queue again some running items; those of a job that somebody has asked to end become cancelled instead."""
+    ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
+    is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")  # literally, as the index has it
+    which = (is_running, *which)
+    cancelled = move_items(connection, Change.CANCEL, JobState.CANCELLED, (*which, ending), finished=now)
+    queued = move_items(connection, Change.GIVE_BACK, JobState.QUEUED, which, worker_id=None, **values)
+    for job_id in sorted({item.job_id for item in (*cancelled, *queued)}):
+        follow(connection, job_id, now)
+    return queued
 
 
 def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -> None:
@@ -78,22 +122,21 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
     """
     job = get_job(connection, job_id, lock=True)
     by_state = connection.execute(_SUMS.where(job_items.c.job_id == job_id)).all()
-    state = job_state([ItemOutcome(state=JobState(row.state), stored=row.stored) for row in by_state])
+    outcomes = [ItemOutcome(state=JobState(row.state), stored=row.stored) for row in by_state]
+    state = job_state(outcomes, paused=bool(values.get("paused", job.paused)))
     running = any(row.state == RUNNING for row in by_state)
-    if values.get("paused", job.paused) and not state.is_final and not running:
-        state = JobState.PAUSED
-    connection.execute(
-        jobs.update()
-        .where(jobs.c.job_id == job_id)
-        .values(
-            state=state.value,
-            started=job.started or (now if running else None),
-            finished=(job.finished or now) if state.is_final else None,
-            error=_first_error(connection, job_id) if any(row.state in NOT_WHOLE for row in by_state) else "",
-            **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
-            **values,
-        )
-    )
+    derived: dict[str, object] = {
+        "state": state.value,
+        "started": job.started or (now if running else None),
+        "finished": (job.finished or now) if state.is_final else None,
+        **_first_error(connection, job_id, {row.state for row in by_state}),
+        **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
+    }
+    if running:
+        derived["reason"] = ""
+    if state.is_final:
+        derived |= {"reason": "", "not_before": None}
+    connection.execute(jobs.update().where(jobs.c.job_id == job_id).values(derived | values))
 
 
 _SUMMED = ("expected", "stored", "received", "bytes")
@@ -104,9 +147,14 @@ _SUMS = sa.select(
 """One row for each state that items of a job have: `job_state` asks for no more of them."""
 
 
-def _first_error(connection: sa.Connection, job_id: str) -> str:
-    wanted = sa.select(job_items.c.error).where(job_items.c.job_id == job_id, job_items.c.error != "")
-    return connection.scalar(wanted.order_by(job_items.c.position).limit(1)) or ""
+def _first_error(connection: sa.Connection, job_id: str, states: set[str]) -> dict[str, str]:
+    row = None
+    if not states.isdisjoint(NOT_WHOLE):
+        wanted = sa.select(job_items.c.error, job_items.c.advice).where(
+            job_items.c.job_id == job_id, job_items.c.state.in_(NOT_WHOLE), job_items.c.error != ""
+        )
+        row = connection.execute(wanted.order_by(job_items.c.position).limit(1)).one_or_none()
+    return {"error": row.error, "advice": row.advice} if row is not None else {"error": "", "advice": ""}
 
 
 def get_job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa.Row[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, RetrieveRequest
+from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
 from qrkit.node import Method
 
 
@@ -30,8 +30,25 @@ def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[st
     }
 
 
-def item_row(row: sa.Row[Any]) -> ItemRow:
-    """Return an item from its row."""
+OUTCOME = tuple(item.name for item in fields(ItemOutcome) if item.name not in ("state", "missing", "transient"))
+"""Columns that hold what became of an item as it is."""
+
+
+def outcome_values(outcome: ItemOutcome) -> dict[str, Any]:
+    """Return the columns of an outcome, but for the state."""
+    return {name: getattr(outcome, name) for name in OUTCOME} | {"missing": list(outcome.missing)}
+
+
+def item_outcome(row: sa.Row[Any], *, paused: bool = False) -> ItemOutcome:
+    """Return the outcome in an item's row; what waits in a paused job is paused."""
+    state = JobState(row.state)
+    if paused and state is JobState.QUEUED:
+        state = JobState.PAUSED
+    return ItemOutcome(state=state, missing=tuple(row.missing), **{name: getattr(row, name) for name in OUTCOME})
+
+
+def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
+    """Return an item from its row; what waits in a paused job is paused."""
     request = RetrieveRequest(
         level=row.level,
         StudyInstanceUID=row.StudyInstanceUID,
@@ -45,21 +62,18 @@ def item_row(row: sa.Row[Any]) -> ItemRow:
         job_id=row.job_id,
         position=row.position,
         request=request,
-        outcome=ItemOutcome(
-            state=JobState(row.state),
-            expected=row.expected,
-            stored=row.stored,
-            missing=tuple(row.missing),
-            received=row.received,
-            bytes=row.bytes,
-            error=row.error,
-        ),
+        outcome=item_outcome(row, paused=paused),
         attempts=row.attempts,
+        failures=row.failures,
+        not_before=row.not_before,
+        started=row.started,
+        finished=row.finished,
     )
 
 
 def job_row(row: sa.Row[Any], items: tuple[ItemRow, ...] = ()) -> JobRow:
     """Return a job from its row."""
     values = {item.name: getattr(row, item.name) for item in fields(JobRow) if item.name != "items"}
-    values |= {"method": Method(row.method), "state": JobState(row.state), "items": items}
+    paused_by = PausedBy(row.paused_by) if row.paused_by else None
+    values |= {"method": Method(row.method), "state": JobState(row.state), "paused_by": paused_by, "items": items}
     return JobRow(**values)

@@ -51,12 +51,29 @@ def _add_after(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=tables)
 
 
+def _add_waiting(connection: sa.Connection) -> None:
+    """Let items and jobs wait for another try, and say why; let jobs have priorities."""
+    texts = {"jobs": ("advice", "reason", "paused_by"), "job_items": ("advice", "note")}
+    numbers = {"jobs": ("priority", "failures"), "job_items": ("failures",)}
+    times = {"jobs": ("not_before", "served"), "job_items": ("not_before",)}
+    for columns, kind in (
+        (texts, "TEXT NOT NULL DEFAULT ''"),
+        (numbers, "BIGINT NOT NULL DEFAULT 0"),
+        (times, "TEXT"),
+    ):
+        for table, names in columns.items():
+            for name in names:
+                connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {name} {kind}"))
+    connection.execute(sa.text("UPDATE jobs SET paused_by = 'user' WHERE paused"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
     Migration(number=3, name="profiles of nodes", apply=_add_profiles),
     Migration(number=4, name="accounts of the dashboard", apply=_add_accounts),
     Migration(number=5, name="after arrival", apply=_add_after),
+    Migration(number=6, name="waiting for another try, priorities", apply=_add_waiting),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

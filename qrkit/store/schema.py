@@ -114,6 +114,13 @@ jobs = sa.Table(
     _text("error"),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    _text("advice"),
+    _text("reason"),
+    _text("paused_by"),
+    _count("priority"),
+    _count("failures"),
+    _maybe("not_before"),
+    _maybe("served"),
     sa.Index("jobs_created", "created"),
 )
 
@@ -140,6 +147,10 @@ job_items = sa.Table(
     _maybe("worker_id"),
     _maybe("started"),
     _maybe("finished"),
+    _text("advice"),
+    _text("note"),
+    _count("failures"),
+    _maybe("not_before"),
     sa.Index("job_items_job", "job_id", "position"),
     sa.Index("job_items_next", "job_id", "state", "position"),
     # All that a job's sums are made of, so that they are read from the index alone.

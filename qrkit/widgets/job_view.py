@@ -119,7 +119,7 @@ def _failure(item: ItemRow) -> str:
     what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Images of series"
     expected = "" if result.expected is None else f" of {result.expected:,}"
     told = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
-    return f"{told}, {result.stored:,}{expected} objects. {result.error}".strip()
+    return f"{told}, {result.stored:,}{expected} objects. {result.said}".strip()
 
 
 def _duration(job: JobRow) -> Sequence[str]:

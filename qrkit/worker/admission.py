@@ -39,8 +39,8 @@ class ActiveItem:
         self.node = node
         self.expected = expected
         self.stored: set[str] = set()
-        self.received = 0
-        self.bytes = 0
+        self.received = item.outcome.received  # by earlier tries
+        self.bytes = item.outcome.bytes
         self.refused = 0
         self.move_message_id = 0
         self.untold = 0

@@ -48,11 +48,14 @@ class Watch:
         Called once per item with its outcome, as soon as that is known.
     should_stop
         Asked often; True ends the batch by `Cancelled`.
+    should_yield
+        Asked when an item has ended; True ends the batch there.
     """
 
     on_progress: Callable[[ActiveItem], None]
     on_done: Callable[[ItemRow, ItemOutcome], None]
     should_stop: Callable[[], bool]
+    should_yield: Callable[[], bool] = lambda: False
 
 
 class Batch:
@@ -76,6 +79,12 @@ class Batch:
         self._calling_ae_title = calling_ae_title
         self._undone: list[Work] = []
         self._storage = StorageAnswers()
+        self._has_yielded = False
+
+    @property
+    def undone(self) -> tuple[ItemRow, ...]:
+        """The items of which nothing was told, such as after it has yielded or was stopped."""
+        return tuple(work.active.item for work in self._undone)
 
     def run(self, items: Sequence[ItemRow]) -> None:
         """Fetch the items.
@@ -97,7 +106,7 @@ class Batch:
                 self._fetch(wanting, method)
                 if method is Method.GET:
                     self._fetch_otherwise(works)
-            for work in list(self._undone):
+            for work in () if self._has_yielded else tuple(self._undone):
                 self._name_refused(work)
                 self._done(work)
 
@@ -117,7 +126,7 @@ class Batch:
         except errors.Cancelled:
             raise
         except errors.NodeError as error:
-            if _is_out_of_reach(error):
+            if is_out_of_reach(error):
                 raise
             for work in works:
                 if not work.objects:
@@ -175,15 +184,16 @@ class Batch:
         """Fetch what is missing of each; an association that breaks is replaced, unless nothing comes any more."""
         waiting = list(works)
         breaks = 0
-        while waiting:
+        while waiting and not self._has_yielded:
             arrived = sum(work.active.received for work in works)
             try:
                 self._fetch_in_turn(waiting, method, storage)
             except errors.NodeError as error:
                 waiting[0].error = error
                 breaks = 0 if sum(work.active.received for work in works) > arrived else breaks + 1
-                no_use = _is_out_of_reach(error) or isinstance(error, errors.NoContextAccepted)
-                if no_use or breaks == _MOST_BREAKS:
+                if is_out_of_reach(error):
+                    raise
+                if isinstance(error, errors.NoContextAccepted) or breaks == _MOST_BREAKS:
                     for work in waiting:
                         work.error = error
                     return
@@ -202,6 +212,9 @@ class Batch:
                     time.sleep(self._node.pause)
                 if not work.is_open:
                     self._done(work)
+                if waiting and self._watch.should_yield():
+                    self._has_yielded = True
+                    waiting.clear()
 
     def _fetch_one(self, association: Association, work: Work, method: Method) -> None:
         retrieval = Retrieval(
@@ -294,7 +307,7 @@ def _folder(study_instance_uid: str, series_instance_uid: str) -> str:
     return f"{study_instance_uid}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""
 
 
-def _is_out_of_reach(error: errors.NodeError) -> bool:
+def is_out_of_reach(error: errors.NodeError) -> bool:
     """Whether the node cannot be associated with at all, so that asking for the next item is no use."""
     return isinstance(
         error,

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
 import psutil
@@ -18,25 +20,28 @@ from filelock import FileLock, Timeout
 
 from qrkit import errors
 from qrkit.dimse.scp import Listener, StorageScp
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState
+from qrkit.job import ItemRow, JobRow, RetryPolicy
 from qrkit.node import Node
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
+from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
 from qrkit.tls import Tls
-from qrkit.worker.admission import ActiveItem, ActiveItems
+from qrkit.worker.admission import ActiveItems
 from qrkit.worker.arrivals import Arrivals
-from qrkit.worker.batch import Batch, Watch
+from qrkit.worker.batch import Batch, Watch, is_out_of_reach
 from qrkit.worker.beside import Companion
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.worker.held import Held
 from qrkit.worker.receiving import Assignment
 from qrkit.worker.reception import Reception
 from qrkit.worker.starting import lock_path
+from qrkit.worker.verdicts import Verdicts
+from qrkit.worker.watching import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +55,15 @@ _AT_ONCE = 8
 _ITEMS_IN_BATCH = 50
 _POLL = 0.1
 _LOCK_PATIENCE = 1.0  # who only looks whether there is a worker holds the lock for a moment
-_PROGRESS_EVERY = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UnderWay:
+    """A batch under way."""
+
+    node: str
+    job_id: str
+    item_ids: tuple[int, ...]
 
 
 class Worker:
@@ -69,6 +82,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._jobs = JobTable(state)
+        self._queue = JobQueue(state)
         self._nodes = NodeTable(state)
         self._workers = WorkerTable(state)
         self._instances = InstanceTable(state)
@@ -87,7 +101,9 @@ class Worker:
         self._scp_error: errors.QrkitError | None = None
         self._stopping = threading.Event()
         self._ending = threading.Event()
-        self._running: dict[Future[None], str] = {}
+        self._running: dict[Future[None], _UnderWay] = {}
+        policy = RetryPolicy(most=settings.retries, first=settings.retry_pause)
+        self._verdicts = Verdicts(self._queue, self._worker_id, policy, lambda: datetime.fromisoformat(state.now()))
 
     def stop(self) -> None:
         """Have `run` return soon: what is under way goes back to the queue."""
@@ -182,19 +198,31 @@ class Worker:
             if self._running or any(companion.is_busy for companion in self._beside):
                 busy_until = now
             elif idle_exit is not None and now - busy_until > idle_exit:
-                return
+                if not self._has_work_to_come():
+                    return
+                busy_until = now
             self._stopping.wait(_POLL)
 
     def _beat(self) -> None:
         self._workers.heartbeat(self._worker_id)
+        # first what has ended: of the rest, what the state has as ours and we have not is lost
+        self._forget_ended()
+        in_hand = [item_id for under_way in self._running.values() for item_id in under_way.item_ids]
+        self._queue.requeue_orphans(self._others(), worker_id=self._worker_id, under_way=in_hand)
         alive = [*self._others(), self._worker_id]
-        self._jobs.requeue_orphans(alive)
         for companion in self._beside:
             companion.tend(alive)
 
+    def _has_work_to_come(self) -> bool:
+        """Whether something waits for its time; an unknown state is none to stay for."""
+        try:
+            return self._queue.has_work_to_come()
+        except errors.StoreError:
+            return False
+
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
-            self._jobs.requeue_orphans(self._others())
+            self._queue.requeue_orphans(self._others())
             self._workers.leave(self._worker_id)
 
     def _others(self) -> list[str]:
@@ -209,48 +237,72 @@ class Worker:
 
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
         """Start batches for as many associations as the nodes allow."""
-        for future in [one for one in self._running if one.done()]:
-            del self._running[future]
+        self._forget_ended()
         # looking first: a claim takes the write lock, ten times a second for nothing while the worker is idle
-        while len(self._running) < _AT_ONCE and self._jobs.waiting():
-            items = self._jobs.claim_share(self._worker_id, self._spare_associations(), most=_ITEMS_IN_BATCH)
+        while len(self._running) < _AT_ONCE and self._queue.waiting():
+            spare = self._spare_associations()
+            items = (
+                self._queue.claim_share(self._worker_id, spare, most=_ITEMS_IN_BATCH) if any(spare.values()) else ()
+            )
             if not items:
                 return
             job = self._jobs.get_summary(items[0].job_id)
-            self._running[pool.submit(self._run_batch, job, items)] = job.node
+            watcher = Watcher(self._queue, job.job_id, self._ending)
+            under_way = _UnderWay(node=job.node, job_id=job.job_id, item_ids=tuple(item.item_id for item in items))
+            self._running[pool.submit(self._run_batch, job, items, watcher)] = under_way
+
+    def _forget_ended(self) -> None:
+        """Forget the batches that have ended, having given back what they have not done."""
+        for future in [one for one in self._running if one.done()]:
+            under_way = self._running.pop(future)
+            self._queue.give_back(under_way.item_ids, worker_id=self._worker_id)
 
     def _spare_associations(self) -> dict[str, int]:
         """Return how many more associations each node allows, removed ones too: their jobs fail and say so."""
-        in_use = Counter(self._running.values())
+        in_use = Counter(under_way.node for under_way in self._running.values())
         allowed = {node.name: node.associations for node in self._nodes.list(include_removed=True)}
         return {name: most - in_use[name] for name, most in allowed.items()}
 
-    def _run_batch(self, job: JobRow, items: Sequence[ItemRow]) -> None:
+    def _run_batch(self, job: JobRow, items: Sequence[ItemRow], watcher: Watcher) -> None:
         batch: Batch | None = None
         try:
-            batch = self._batch(job)
+            batch = self._batch(job, watcher)
             batch.run(items)
         except errors.Cancelled:
-            if batch is not None and not self._ending.is_set():
+            if batch is not None and watcher.is_cancelled:
                 self._arrivals.drain()
                 batch.end(cancelled=True)
+        except errors.StoreError:  # what is not told by then is queued again once the state can be used
+            logger.exception("A batch of job %s ended early", job.job_id)
         except errors.QrkitError as error:
-            self._fail(items, str(error))
+            self._failed(job, batch.undone if batch is not None else items, error)
         except Exception as error:  # the worker must survive whatever one batch does
             logger.exception("Job %s failed by an error of ours", job.job_id)
-            self._fail(items, f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
+            ours = errors.QrkitError(f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
+            self._failed(job, batch.undone if batch is not None else items, ours)
 
-    def _batch(self, job: JobRow) -> Batch:
+    def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
+        if isinstance(error, errors.NodeError) and is_out_of_reach(error):
+            others = sum(under_way.job_id == job.job_id for under_way in tuple(self._running.values())) > 1
+            self._verdicts.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
+        else:
+            self._verdicts.failed(items, error)
+
+    def _batch(self, job: JobRow, watcher: Watcher) -> Batch:
         node = self._nodes.get(job.node)
         if not node.enabled:
             raise errors.InputError(f"Node {node.name} is disabled.", advice="Enable it, then retry the job.")
-        watcher = _Watcher(self._jobs, job.job_id, self._ending)
-        watch = Watch(on_progress=watcher.progress, on_done=self._finished, should_stop=watcher.should_stop)
+        watch = Watch(
+            on_progress=watcher.progress,
+            on_done=self._verdicts.ended,
+            should_stop=watcher.should_stop,
+            should_yield=watcher.should_yield,
+        )
         calling = self._settings.ae_title
         destination = self._destination(job, node, watcher)
         return Batch(node, job.method, destination, self._active, watch, calling_ae_title=calling)
 
-    def _destination(self, job: JobRow, node: Node, watcher: _Watcher) -> Destination:
+    def _destination(self, job: JobRow, node: Node, watcher: Watcher) -> Destination:
         if job.destination:
             target = self._nodes.get(job.destination)
             return StoreNodeDestination(target, calling_ae_title=self._settings.ae_title)
@@ -262,21 +314,6 @@ class Worker:
             scp_error=lambda: self._scp_error,
             should_stop=watcher.should_stop,
         )
-
-    def _finished(self, item: ItemRow, outcome: ItemOutcome) -> None:
-        self._jobs.finish_item(item.item_id, outcome)
-        logger.info(
-            "Item %d of job %s: %s, %d of %s stored",
-            item.position + 1,
-            item.job_id,
-            outcome.state.value,
-            outcome.stored,
-            "unknown" if outcome.expected is None else outcome.expected,
-        )
-
-    def _fail(self, items: Sequence[ItemRow], error: str) -> None:
-        for item in items:  # those that have an outcome keep it
-            self._jobs.finish_item(item.item_id, ItemOutcome(state=JobState.FAILED, error=error))
 
     def _node_name(self, calling_ae_title: str) -> str:
         names = (node.name for node in self._nodes.list() if node.ae_title == calling_ae_title)
@@ -292,34 +329,3 @@ def listener_of(settings: Settings) -> Listener:
         key_file=settings.tls_key,
     )
     return Listener(ae_title=settings.ae_title, host=settings.host, port=settings.port, tls=tls)
-
-
-class _Watcher:
-    """Writes progress and reads the wish to cancel, at most a few times a second."""
-
-    def __init__(self, jobs: JobTable, job_id: str, stopping: threading.Event) -> None:
-        self._jobs = jobs
-        self._job_id = job_id
-        self._stopping = stopping
-        self._written = 0.0
-        self._asked = 0.0
-        self._cancelled = False
-
-    def progress(self, active: ActiveItem) -> None:
-        now = time.monotonic()
-        if now - self._written >= _PROGRESS_EVERY:
-            self._written = now
-            self._jobs.progress(
-                active.item.item_id,
-                stored=len(active.stored),
-                received=active.received,
-                bytes=active.bytes,
-                expected=None if active.expected is None else len(active.expected),
-            )
-
-    def should_stop(self) -> bool:
-        now = time.monotonic()
-        if not self._cancelled and now - self._asked >= _PROGRESS_EVERY:
-            self._asked = now
-            self._cancelled = self._jobs.is_cancel_requested(self._job_id)
-        return self._cancelled or self._stopping.is_set()

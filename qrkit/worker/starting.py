@@ -97,4 +97,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "QRKIT_TLS_CERTIFICATE": settings.tls_certificate,
         "QRKIT_TLS_KEY": settings.tls_key,
         "QRKIT_TLS_CA": settings.tls_ca,
+        "QRKIT_RETRIES": str(settings.retries),
+        "QRKIT_RETRY_PAUSE": str(settings.retry_pause),
     }

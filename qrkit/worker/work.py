@@ -9,7 +9,7 @@ from dataclasses import replace
 from qrkit import errors
 from qrkit.dimse.contexts import COMMON_STORAGE
 from qrkit.dimse.retrieve import Suboperations
-from qrkit.dimse.status import PENDING
+from qrkit.dimse.status import PENDING, Service, classify
 from qrkit.job import ItemOutcome, ItemRow, JobState, outcome
 from qrkit.worker.admission import ActiveItem
 from qrkit.worker.expected import ExpectedObject
@@ -66,7 +66,7 @@ class Work:
     def outcome(self, *, cancelled: bool) -> ItemOutcome:
         """Return what became of the item."""
         active = self.active
-        error = self._explanation(cancelled=cancelled)
+        error, advice = self._explanation(cancelled=cancelled)
         return ItemOutcome(
             state=self._state(error, cancelled=cancelled),
             expected=len(self._expected) if self._expected is not None else None,
@@ -75,7 +75,17 @@ class Work:
             received=active.received,
             bytes=active.bytes,
             error=error,
+            advice=advice,
+            note=self._note(),
+            transient=self._may_come_later,
         )
+
+    @property
+    def _may_come_later(self) -> bool:
+        """Whether the node failed for now, or failed at some sub-operations; not if it says that this was all."""
+        if self.error is not None:
+            return self.error.transient
+        return bool(self.counted.failed) or classify(Service.MOVE, self.counted.status).transient
 
     def _state(self, error: str, *, cancelled: bool) -> JobState:
         active = self.active
@@ -89,17 +99,24 @@ class Work:
         known = self.active.expected
         return sorted(known | self.active.stored) if known is not None and self.is_told else None
 
-    def _explanation(self, *, cancelled: bool) -> str:
+    def _explanation(self, *, cancelled: bool) -> tuple[str, str]:
+        """Return what is wrong, and what to do about it."""
         said = list(self.notes)
+        advice = ""
         if self.silent_series:
             said.append(f"The node lists no objects in {self.silent_series} series, so what came proves nothing.")
         if self.error is not None and self.is_open:
-            said.append(str(self.error))
+            said.append(self.error.message)
+            advice = self.error.advice
         elif self.is_open and not cancelled:
             said.append(self._what_the_node_said())
-        if self.active.refused:
-            said.append(f"{self.active.refused} objects that were not asked for came along and were refused.")
-        return " ".join(dict.fromkeys(said))
+            advice = "Retrieve again, or ask the PACS team for its log."
+        return " ".join(dict.fromkeys(said)), advice
+
+    def _note(self) -> str:
+        if not self.active.refused:
+            return ""
+        return f"{self.active.refused} objects that were not asked for came along and were refused."
 
     def _what_the_node_said(self) -> str:
         missing = str(len(self.active.missing) or ("Some" if self.active.stored else "All"))
@@ -108,7 +125,7 @@ class Work:
             counters = "no counters"
         return (
             f"{missing} objects are missing although the node ended with status "
-            f"0x{self.counted.status:04X} ({counters}). Retrieve again, or ask the PACS team for its log."
+            f"0x{self.counted.status:04X} ({counters})."
         )
 
 

@@ -24,7 +24,20 @@ _REST = 9.0  # a job of thousands of items takes long to read: at most a tenth o
 _SHOWN = 20
 _NEWEST = "The newest retrieve jobs"
 
-_COLUMNS = ["job_id", "created", "user", "node", "destination", "state", "expected", "stored", "bytes", "error"]
+_COLUMNS = [
+    "job_id",
+    "created",
+    "user",
+    "node",
+    "destination",
+    "priority",
+    "state",
+    "expected",
+    "stored",
+    "bytes",
+    "error",
+    "reason",
+]
 _ITEM_COLUMNS = [
     "position",
     "level",
@@ -37,6 +50,10 @@ _ITEM_COLUMNS = [
     "bytes",
     "missing",
     "error",
+    "advice",
+    "note",
+    "attempts",
+    "not_before",
 ]
 
 watchers: list[Callable[[Job, JobRow], None]] = []
@@ -125,12 +142,12 @@ class Job:
             self._table.request_cancel(self.job_id)
 
     def pause(self) -> None:
-        """Let no more items start."""
+        """Let the job rest within seconds; what has come stays, and only the rest is fetched when it goes on."""
         with self._acts.operating("pause a job", "job paused", self.job_id):
             self._table.pause(self.job_id)
 
     def resume(self) -> None:
-        """Let a paused job go on."""
+        """Let a paused job go on, and one that waits for another try have it now."""
         with self._acts.operating("resume a job", "job resumed", self.job_id):
             self._table.resume(self.job_id)
         self._ensure_worker()
@@ -142,6 +159,11 @@ class Job:
         if count:
             self._ensure_worker()
         return count
+
+    def prioritise(self, priority: int) -> None:
+        """Let the job go before those of a lower priority, -100 to 100; 0 is what jobs have."""
+        with self._acts.operating("prioritise a job", "job prioritised", self.job_id):
+            self._table.set_priority(self.job_id, priority)
 
     @property
     def after_runs(self) -> tuple[AfterRun, ...]:
@@ -155,7 +177,7 @@ class Job:
 
     @property
     def items(self) -> pd.DataFrame:
-        """The items: one row per request, with counts, bytes, missing SOP Instance UIDs and the error."""
+        """The items: one row per request, with counts, bytes, missing SOP Instance UIDs, error and next try."""
         return pd.DataFrame([_item(item) for item in self.status.items], columns=_ITEM_COLUMNS)
 
     def to_json(self) -> dict[str, Any]:
@@ -232,4 +254,8 @@ def _item(item: ItemRow) -> dict[str, Any]:
         "bytes": outcome.bytes,
         "missing": list(outcome.missing),
         "error": outcome.error,
+        "advice": outcome.advice,
+        "note": outcome.note,
+        "attempts": item.attempts,
+        "not_before": item.not_before,
     }

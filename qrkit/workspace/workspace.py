@@ -26,6 +26,7 @@ from qrkit.store.accounts import AccountTable
 from qrkit.store.after import AfterTable
 from qrkit.store.audit import AuditTable
 from qrkit.store.instances import InstanceTable
+from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.plans import PlanTable
@@ -414,7 +415,7 @@ class Workspace:
 
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker to do."""
-        return self._jobs.waiting() > 0
+        return JobQueue(self._state).waiting() > 0
 
     def _after(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
         if names is None:

@@ -22,6 +22,7 @@ from qrkit.store.files import FileStore, Stored
 from qrkit.store.generations import snapshot
 from qrkit.store.index import index_row
 from qrkit.store.instances import InstanceTable
+from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
@@ -53,11 +54,12 @@ def claim_all(where: str, me: int, **_: object) -> list[int]:
     """Claim and finish items until none is left, and give their ids."""
     claimed = []
     with State.open(where) as state:
-        jobs = JobTable(state)
-        while (item := jobs.claim(f"worker {me}")) is not None:
-            claimed.append(item.item_id)
-            jobs.progress(item.item_id, stored=1)
-            jobs.finish_item(item.item_id, ItemOutcome(state=JobState.COMPLETE, expected=1, stored=1, bytes=10))
+        queue = JobQueue(state)
+        while items := queue.claim_share(f"worker {me}", {"pacs": 1}, most=1):
+            item_id = items[0].item_id
+            claimed.append(item_id)
+            queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=1))
+            queue.finish_item(item_id, ItemOutcome(state=JobState.COMPLETE, expected=1, stored=1, bytes=10))
     return claimed
 
 
@@ -128,7 +130,7 @@ def die_in_a_transaction(where: str, **_: object) -> None:
 def die_while_fetching(where: str, me: int, **_: object) -> None:
     """End without a word while an item is running."""
     with State.open(where) as state:
-        if JobTable(state).claim(f"worker {me}") is None:
+        if not JobQueue(state).claim_share(f"worker {me}", {"pacs": 1}, most=1):
             raise NotFound("Nothing waits.")
         os._exit(_EXIT_DEAD)
 

@@ -1,10 +1,15 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from qrkit.errors import InputError, NotFound
-from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
+from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
+from qrkit.store.job_queue import JobQueue, PutOff
 from qrkit.store.jobs import JobTable
-from qrkit.store.state import State
+from qrkit.store.state import State, as_text
+from tests.store.conftest import Clock
 
 _SERIES = RetrieveRequest(
     level="SERIES", StudyInstanceUID="1", SeriesInstanceUID="1.1", patient_id="P", expected=("1.1.1", "1.1.2")
@@ -22,12 +27,22 @@ def table(state: State) -> JobTable:
     return JobTable(state)
 
 
+@pytest.fixture
+def queue(state: State) -> JobQueue:
+    return JobQueue(state)
+
+
 def _create(table: JobTable, *requests: RetrieveRequest) -> str:
     return table.create(NewJob(node="pacs", requests=requests or (_SERIES, _IMAGES), user="ann"))
 
 
-def _claim(table: JobTable, worker_id: str = "w") -> int:
-    item = table.claim(worker_id)
+def _next(queue: JobQueue, worker_id: str = "w", node: str = "pacs") -> ItemRow | None:
+    items = queue.claim_share(worker_id, {node: 1}, most=1)
+    return items[0] if items else None
+
+
+def _claim(queue: JobQueue, worker_id: str = "w") -> int:
+    item = _next(queue, worker_id)
     assert item is not None
     return item.item_id
 
@@ -61,38 +76,65 @@ def test_a_job_without_requests_is_refused(table: JobTable) -> None:
         table.create(NewJob(node="pacs", requests=()))
 
 
-def test_a_job_that_is_not_there_is_not_found(table: JobTable) -> None:
-    for ask in (table.get, table.request_cancel, table.is_cancel_requested, table.retry, table.pause, table.resume):
+def test_a_job_that_is_not_there_is_not_found(table: JobTable, queue: JobQueue) -> None:
+    for ask in (table.get, table.request_cancel, queue.wish, table.retry, table.pause, table.resume):
         with pytest.raises(NotFound, match="no job 'x'"):
             ask("x")
     with pytest.raises(NotFound, match="no item 7"):
-        table.finish_item(7, _DONE)
+        queue.finish_item(7, _DONE)
 
 
-def test_items_are_claimed_in_their_order_and_the_oldest_job_first(table: JobTable) -> None:
+def test_items_are_claimed_in_their_order_and_jobs_in_turn(table: JobTable, queue: JobQueue) -> None:
     first, second = _create(table), _create(table, _STUDY)
-    assert table.waiting() == 3
-    claimed = [table.claim("w") for _ in range(4)]
-    assert [(item.job_id, item.position) for item in claimed if item] == [(first, 0), (first, 1), (second, 0)]
+    assert queue.waiting() == 3
+    claimed = [_next(queue) for _ in range(4)]
+    assert [(item.job_id, item.position) for item in claimed if item] == [(first, 0), (second, 0), (first, 1)]
     assert claimed[3] is None
-    assert table.waiting() == 0
+    assert queue.waiting() == 0
 
 
-def test_a_claim_can_be_for_one_job_or_pass_over_nodes(table: JobTable) -> None:
-    first = _create(table, _SERIES)
-    second = table.create(NewJob(node="archive", requests=(_STUDY, _SERIES)))
-    passed_over = table.claim("w", except_nodes={"pacs"})
-    of_second = table.claim("w", job_id=second)
-    assert passed_over is not None
-    assert of_second is not None
-    assert (passed_over.job_id, of_second.job_id) == (second, second)
-    assert table.claim("w", job_id=second) is None
-    assert table.claim("w", job_id=first, except_nodes={"pacs"}) is None
+def test_a_job_of_a_higher_priority_goes_first(table: JobTable, queue: JobQueue) -> None:
+    first = _create(table)
+    urgent = table.create(NewJob(node="pacs", requests=(_STUDY, _SERIES), priority=5))
+    assert [item.job_id for item in (_next(queue), _next(queue)) if item] == [urgent, urgent]
+    table.set_priority(first, 6)
+    table.retry(urgent)
+    assert table.get_summary(first).priority == 6
+    item = _next(queue)
+    assert item is not None
+    assert item.job_id == first
+    with pytest.raises(InputError, match="-100 to 100, not 101"):
+        table.set_priority(first, 101)
 
 
-def test_a_claimed_item_and_its_job_are_running(table: JobTable) -> None:
+def test_a_claim_is_a_share_of_one_job_of_a_node_with_an_association_to_spare(
+    table: JobTable, queue: JobQueue
+) -> None:
+    _create(table, *[_SERIES] * 5)
+    archive = table.create(NewJob(node="archive", requests=(_STUDY,)))
+    assert queue.claim_share("w", {"pacs": 0}, most=9) == ()
+    assert [item.job_id for item in queue.claim_share("w", {"pacs": 0, "archive": 1}, most=9)] == [archive]
+    assert [item.position for item in queue.claim_share("w", {"pacs": 2}, most=9)] == [0, 1, 2]
+    assert [item.position for item in queue.claim_share("w", {"pacs": 1}, most=1)] == [3]
+
+
+def test_a_rival_is_another_job_of_the_same_node_that_waits_for_its_turn(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table)
-    item = table.claim("w")
+    table.create(NewJob(node="archive", requests=(_STUDY,)))
+    assert not queue.has_rival(job_id)
+    rival = _create(table, _STUDY)
+    assert queue.has_rival(job_id)
+    table.set_priority(job_id, 1)
+    assert not queue.has_rival(job_id)
+    assert queue.has_rival(rival)
+    table.set_priority(rival, 1)
+    table.pause(rival)
+    assert not queue.has_rival(job_id)
+
+
+def test_a_claimed_item_and_its_job_are_running(table: JobTable, queue: JobQueue) -> None:
+    job_id = _create(table)
+    item = _next(queue)
     assert item is not None
     assert (item.outcome.state, item.attempts, item.request) == (JobState.RUNNING, 1, _SERIES)
     job = table.get(job_id)
@@ -101,22 +143,22 @@ def test_a_claimed_item_and_its_job_are_running(table: JobTable) -> None:
     assert job.finished is None
 
 
-def test_progress_shows_in_the_item_and_in_the_job(table: JobTable) -> None:
+def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _STUDY, _SERIES)
-    item_id = _claim(table)
-    table.progress(item_id, stored=4, received=3, bytes=900, expected=10)
-    table.progress(item_id, stored=5)
+    item_id = _claim(queue)
+    queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=4, received=3, bytes=800, expected=10))
+    queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=5, received=3, bytes=900))
     job = table.get(job_id)
     assert job.items[0].outcome == ItemOutcome(state=JobState.RUNNING, expected=10, stored=5, received=3, bytes=900)
     assert (job.expected, job.stored, job.received, job.bytes) == (12, 5, 3, 900)
 
 
-def test_a_job_ends_with_its_last_item(table: JobTable) -> None:
+def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table)
-    first, second = _claim(table), _claim(table)
-    table.finish_item(first, _DONE)
+    first, second = _claim(queue), _claim(queue)
+    queue.finish_item(first, _DONE)
     assert table.get(job_id).state is JobState.RUNNING
-    table.finish_item(second, _LOST)
+    queue.finish_item(second, _LOST)
     job = table.get(job_id)
     assert job.state is JobState.PARTIAL
     assert job.finished is not None
@@ -125,57 +167,57 @@ def test_a_job_ends_with_its_last_item(table: JobTable) -> None:
     assert [item.outcome for item in job.items] == [_DONE, _LOST]
 
 
-def test_an_outcome_is_final_and_written_once(table: JobTable) -> None:
+def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _SERIES)
-    item_id = _claim(table)
+    item_id = _claim(queue)
     with pytest.raises(InputError, match="cannot end as running"):
-        table.finish_item(item_id, ItemOutcome(state=JobState.RUNNING))
-    table.finish_item(item_id, _DONE)
-    table.finish_item(item_id, _LOST)
-    table.progress(item_id, stored=0)
+        queue.finish_item(item_id, ItemOutcome(state=JobState.RUNNING))
+    queue.finish_item(item_id, _DONE)
+    queue.finish_item(item_id, _LOST)
+    queue.progress(item_id, ItemOutcome(state=JobState.RUNNING))
     assert table.get(job_id).items[0].outcome == _DONE
 
 
-def test_cancelling_ends_what_is_queued_and_asks_what_is_running(table: JobTable) -> None:
+def test_cancelling_ends_what_is_queued_and_asks_what_is_running(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table)
-    item_id = _claim(table)
-    assert not table.is_cancel_requested(job_id)
+    item_id = _claim(queue)
+    assert not queue.wish(job_id).cancel
     table.request_cancel(job_id)
-    assert table.is_cancel_requested(job_id)
+    assert queue.wish(job_id).cancel
     job = table.get(job_id)
     assert [item.outcome.state for item in job.items] == [JobState.RUNNING, JobState.CANCELLED]
     assert job.state is JobState.RUNNING
-    table.finish_item(item_id, ItemOutcome(state=JobState.CANCELLED, expected=2, stored=1, missing=("1.1.2",)))
+    queue.finish_item(item_id, ItemOutcome(state=JobState.CANCELLED, expected=2, stored=1, missing=("1.1.2",)))
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_cancelling_a_job_that_has_ended_changes_nothing(table: JobTable) -> None:
+def test_cancelling_a_job_that_has_ended_changes_nothing(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _SERIES)
-    table.finish_item(_claim(table), _DONE)
+    queue.finish_item(_claim(queue), _DONE)
     before = table.get(job_id)
     table.request_cancel(job_id)
     assert table.get(job_id) == before
 
 
-def test_a_queued_job_is_cancelled_at_once(table: JobTable) -> None:
+def test_a_queued_job_is_cancelled_at_once(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table)
     table.request_cancel(job_id)
     assert table.get(job_id).state is JobState.CANCELLED
-    assert table.claim("w") is None
+    assert _next(queue) is None
 
 
-def test_a_paused_job_is_not_claimed_until_it_is_resumed(table: JobTable) -> None:
+def test_a_paused_job_is_not_claimed_until_it_is_resumed(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table)
-    item_id = _claim(table)
+    item_id = _claim(queue)
     table.pause(job_id)
     assert table.get(job_id).state is JobState.RUNNING
-    assert table.claim("w") is None
-    assert table.waiting() == 0
-    table.finish_item(item_id, _DONE)
+    assert _next(queue) is None
+    assert queue.waiting() == 0
+    queue.finish_item(item_id, _DONE)
     assert table.get(job_id).state is JobState.PAUSED
     table.resume(job_id)
-    assert table.waiting() == 1
-    table.finish_item(_claim(table), _DONE)
+    assert queue.waiting() == 1
+    queue.finish_item(_claim(queue), _DONE)
     assert table.get(job_id).state is JobState.COMPLETE
 
 
@@ -186,10 +228,10 @@ def test_a_paused_job_can_be_cancelled(table: JobTable) -> None:
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_retry_queues_what_is_not_complete(table: JobTable) -> None:
+def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY)
-    table.finish_item(_claim(table), _DONE)
-    table.finish_item(_claim(table), _LOST)
+    queue.finish_item(_claim(queue), _DONE)
+    queue.finish_item(_claim(queue), _LOST)
     table.request_cancel(job_id)
     assert table.retry(job_id) == 2
     job = table.get(job_id)
@@ -197,53 +239,183 @@ def test_retry_queues_what_is_not_complete(table: JobTable) -> None:
     assert not job.cancel_requested
     assert job.finished is None
     assert job.error == ""
-    item = table.claim("w")
+    item = _next(queue)
     assert item is not None
     assert item.attempts == 2
 
 
-def test_items_of_dead_workers_are_queued_again(table: JobTable) -> None:
+def test_items_of_dead_workers_are_queued_again(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY)
     for worker_id in ("dead", "alive", "dead"):
-        _claim(table, worker_id)
-    assert table.requeue_orphans({"alive"}) == 2
+        _claim(queue, worker_id)
+    assert queue.requeue_orphans({"alive"}) == 2
     states = [item.outcome.state for item in table.get(job_id).items]
     assert states == [JobState.QUEUED, JobState.RUNNING, JobState.QUEUED]
-    assert table.requeue_orphans([]) == 1
+    assert queue.requeue_orphans([]) == 1
     assert table.get(job_id).state is JobState.QUEUED
 
 
-def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: JobTable) -> None:
+def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _SERIES)
-    _claim(table, "dead")
+    _claim(queue, "dead")
     table.request_cancel(job_id)
-    assert table.requeue_orphans([]) == 0
+    assert queue.requeue_orphans([]) == 0
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_a_worker_thought_dead_may_still_say_what_came(table: JobTable) -> None:
+def test_a_worker_thought_dead_may_still_say_what_came(table: JobTable, queue: JobQueue) -> None:
     job_id = _create(table, _SERIES)
-    item_id = _claim(table, "slow")
-    table.requeue_orphans([])
-    table.finish_item(item_id, _DONE)
+    item_id = _claim(queue, "slow")
+    queue.requeue_orphans([])
+    queue.finish_item(item_id, _DONE)
     assert table.get(job_id).state is JobState.COMPLETE
-    assert table.claim("other") is None
+    assert _next(queue, "other") is None
 
 
-def test_jobs_are_listed_newest_first_and_can_be_filtered(table: JobTable) -> None:
+def test_of_a_worker_whose_item_was_taken_over_only_success_counts(table: JobTable, queue: JobQueue) -> None:
+    job_id = _create(table, _SERIES)
+    item_id = _claim(queue, "slow")
+    queue.requeue_orphans([])
+    assert _claim(queue, "other") == item_id
+    queue.finish_item(item_id, _LOST, worker_id="slow")
+    assert table.get(job_id).state is JobState.RUNNING
+    queue.put_off(item_id, _LOST, PutOff(not_before="2026-01-31", failures=1), worker_id="slow")
+    assert queue.give_back([item_id], worker_id="slow") == 0
+    assert table.get(job_id).state is JobState.RUNNING
+    queue.finish_item(item_id, _DONE, worker_id="slow")
+    queue.finish_item(item_id, _LOST, worker_id="other")
+    assert table.get(job_id).state is JobState.COMPLETE
+
+
+def test_what_a_worker_has_lost_sight_of_is_queued_again(table: JobTable, queue: JobQueue) -> None:
+    _create(table)
+    first, _ = _claim(queue), _claim(queue)
+    assert queue.requeue_orphans(["other"], worker_id="w", under_way=[first]) == 1
+    assert queue.waiting() == 1
+
+
+def _later(clock: Clock, seconds: float) -> str:
+    return as_text(clock.moment + timedelta(seconds=seconds))
+
+
+def test_an_item_that_is_put_off_waits_and_keeps_what_came(table: JobTable, queue: JobQueue, clock: Clock) -> None:
+    job_id = _create(table, _SERIES)
+    item_id = _claim(queue)
+    some = ItemOutcome(
+        state=JobState.PARTIAL, expected=2, stored=1, missing=("1.1.2",), error="Gone.", advice="Wait."
+    )
+    queue.put_off(item_id, some, PutOff(not_before=_later(clock, 60), failures=2), worker_id="w")
+    job = table.get(job_id)
+    (item,) = job.items
+    assert (job.state, job.stored, job.error) == (JobState.QUEUED, 1, "")
+    assert (item.failures, item.outcome) == (2, replace(some, state=JobState.QUEUED))
+    assert _next(queue) is None
+    assert queue.waiting() == 0
+    assert queue.has_work_to_come()
+    clock.turn_on(60)
+    assert _claim(queue) == item_id
+
+
+def test_a_clock_that_was_wrong_keeps_nothing_waiting(table: JobTable, queue: JobQueue, clock: Clock) -> None:
+    _create(table, _SERIES)
+    clock.turn_on(100_000)
+    queue.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    clock.turn_on(-100_000)
+    assert _next(queue) is not None
+
+
+def test_a_waiting_item_is_tried_at_once_when_somebody_resumes_its_job(
+    table: JobTable, queue: JobQueue, clock: Clock
+) -> None:
+    job_id = _create(table, _SERIES)
+    queue.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    table.resume(job_id)
+    assert _next(queue) is not None
+
+
+def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_given_back(
+    table: JobTable, queue: JobQueue, clock: Clock
+) -> None:
+    job_id = _create(table)
+    first, second = _claim(queue), _claim(queue)
+    table.request_cancel(job_id)
+    queue.put_off(first, _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    assert queue.give_back([second], worker_id="w") == 0
+    job = table.get(job_id)
+    assert job.state is JobState.CANCELLED
+    assert {item.outcome.state for item in job.items} == {JobState.CANCELLED}
+    assert not queue.has_work_to_come()
+
+
+def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(table: JobTable, queue: JobQueue, clock: Clock) -> None:
+    job_id = _create(table)
+    later = PutOff(not_before=_later(clock, 60), failures=1)
+    queue.put_off_job(job_id, [_claim(queue)], later, reason="pacs is out of reach.")
+    job = table.get(job_id)
+    assert (job.state, job.reason, job.failures) == (JobState.QUEUED, "pacs is out of reach.", 1)
+    assert job.not_before == later.not_before
+    assert {item.failures for item in job.items} == {0}
+    assert _next(queue) is None
+    clock.turn_on(60)
+    item_id = _claim(queue)
+    assert table.get_summary(job_id).reason == ""
+    queue.finish_item(item_id, _DONE, worker_id="w")
+    assert table.get_summary(job_id).failures == 0
+
+
+def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue) -> None:
+    job_id = _create(table, _SERIES, _IMAGES, _STUDY, _STUDY)
+    queue.finish_item(_claim(queue), _DONE)
+    queue.progress(_claim(queue), ItemOutcome(state=JobState.RUNNING, stored=1))
+    queue.give_up(job_id, error="pacs is out of reach.", advice="Ask for it.")
+    job = table.get(job_id)
+    assert [item.outcome.state.value for item in job.items] == ["complete", "partial", "failed", "failed"]
+    assert (job.state, job.said) == (JobState.PARTIAL, "pacs is out of reach. Ask for it.")
+
+
+def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_not(
+    table: JobTable, queue: JobQueue
+) -> None:
+    job_id, other = _create(table), _create(table)
+    table.pause(other)
+    queue.pause_for_disk(other, "No room.")
+    queue.pause_for_disk(job_id, "No room.")
+    job = table.get(job_id)
+    assert (job.state, job.reason, job.paused_by) == (JobState.PAUSED, "No room.", PausedBy.DISK)
+    assert {item.outcome.state for item in job.items} == {JobState.PAUSED}
+    assert queue.paused_for_disk() == [job_id]
+    assert queue.waiting() == 0
+    assert queue.has_work_to_come()
+    queue.resume_from_disk(job_id)
+    queue.resume_from_disk(other)
+    assert (table.get_summary(job_id).state, table.get_summary(job_id).reason) == (JobState.QUEUED, "")
+    assert (table.get_summary(other).state, table.get_summary(other).paused_by) == (JobState.PAUSED, PausedBy.USER)
+
+
+def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQueue) -> None:
+    running, waiting = _create(table), _create(table)
+    _claim(queue)
+    queue.explain("pacs", "pacs is fetched from at 22:00-06:00 only.")
+    assert table.get_summary(running).reason == ""
+    assert table.get_summary(waiting).reason == "pacs is fetched from at 22:00-06:00 only."
+    queue.explain("pacs", "")
+    assert table.get_summary(waiting).reason == ""
+
+
+def test_jobs_are_listed_newest_first_and_can_be_filtered(table: JobTable, queue: JobQueue) -> None:
     first, second = _create(table, _SERIES), _create(table)
-    table.finish_item(_claim(table), _DONE)
+    queue.finish_item(_claim(queue), _DONE)
     assert [job.job_id for job in table.list()] == [second, first]
     assert [job.job_id for job in table.list(state=JobState.COMPLETE)] == [first]
     assert table.list(node="other") == ()
     assert table.list(limit=1)[0].items == ()
 
 
-def test_a_job_of_many_items_stays_quick(table: JobTable) -> None:
+def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue) -> None:
     requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(5000))
     job_id = _create(table, *requests)
     for _ in range(20):
-        table.finish_item(_claim(table), _DONE)
+        queue.finish_item(_claim(queue), _DONE)
     table.request_cancel(job_id)
     job = table.get(job_id)
     assert job.stored == 40

@@ -1,12 +1,15 @@
 import sqlite3
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
+from qrkit.job import PausedBy
 from qrkit.store import schema
+from qrkit.store.jobs import JobTable
 from qrkit.store.migrations import MIGRATIONS, Migration, is_current, migrate
-from qrkit.store.state import State
+from qrkit.store.state import FILE_NAME, State
 
 
 def _add_a_column(connection: sa.Connection) -> None:
@@ -76,11 +79,49 @@ def test_sqlite_is_in_wal_mode_afterwards(sqlite_state: State) -> None:
         connection.close()
 
 
-def test_a_state_of_the_first_version_gets_plans(where: str) -> None:
-    with State.open(where) as state, state.transaction() as connection:
-        for table in (schema.plans, schema.known_answers):
-            table.drop(connection)
-        connection.execute(schema.schema_version.delete().where(schema.schema_version.c.number > 1))
+_FIRST = Path(__file__).parent / "schemas"
+
+
+def _columns(connection: sa.Connection) -> dict[str, set[tuple[str, str, bool]]]:
+    """Name, type and whether it may be empty, of the columns of each table."""
+    inspector = sa.inspect(connection)
+    return {
+        table: {(one["name"], str(one["type"]), one["nullable"]) for one in inspector.get_columns(table)}
+        for table in inspector.get_table_names()
+    }
+
+
+@pytest.fixture
+def first(where: str) -> sa.Engine:
+    """A database with the tables of the first version, and a job in it."""
+    if "://" not in where:
+        Path(where).mkdir()
+    url = where if "://" in where else f"sqlite:///{where}/{FILE_NAME}"
+    engine = sa.create_engine(url)
+    text = (_FIRST / f"version_1.{engine.dialect.name}.sql").read_text()
+    with engine.begin() as connection:
+        for statement in filter(None, map(str.strip, text.split(";"))):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("INSERT INTO schema_version VALUES (1, 'the first tables', '')")
+        old = sa.table("jobs", *(sa.column(name) for name in (*_TEXTS, *_COUNTS, "cancel_requested", "paused")))
+        texts = dict.fromkeys(_TEXTS, "") | {"job_id": "old", "state": "paused", "method": "auto"}
+        numbers = dict.fromkeys(_COUNTS, 0)
+        connection.execute(old.insert().values(**texts, **numbers, cancel_requested=False, paused=True))
+    return engine
+
+
+_TEXTS = ("job_id", "node", "method", "destination", "user", "source", "state", "created", "error")
+_COUNTS = ("expected", "stored", "received", "bytes")
+
+
+def test_a_state_of_the_first_version_becomes_as_a_fresh_one(where: str, first: sa.Engine) -> None:
     with State.open(where) as state, state.reading() as connection:
-        assert set(sa.inspect(connection).get_table_names()) == set(schema.metadata.tables)
-        assert is_current(connection)
+        migrated = _columns(connection)
+        numbers = connection.scalars(sa.select(schema.schema_version.c.number)).all()
+        assert JobTable(state).get_summary("old").paused_by is PausedBy.USER
+    assert sorted(numbers) == [migration.number for migration in MIGRATIONS]
+    with first.begin() as connection:
+        schema.metadata.drop_all(connection)
+        schema.metadata.create_all(connection)
+        assert migrated == _columns(connection)
+    first.dispose()

@@ -12,6 +12,7 @@ from qrkit.store import duck
 from qrkit.store.audit import AuditTable
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
+from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
@@ -87,7 +88,7 @@ def test_six_processes_write_everything_at_once_and_nothing_is_lost(where: str, 
         assert len(AuditTable(state).list(limit=1000)) == 90
         assert {query.state for query in QueryTable(state).list(limit=1000)} == {"done"}
         assert len(JobTable(state).list(limit=1000)) == 90
-        assert JobTable(state).waiting() == 180
+        assert JobQueue(state).waiting() == 180
         rows = duck.sql(state, folder, {}, "select count(distinct StudyInstanceUID) n from studies").to_pylist()
     assert rows == [{"n": 90}]
 
@@ -152,7 +153,7 @@ def test_a_process_that_ends_in_a_transaction_has_changed_nothing(where: str) ->
         job_id = JobTable(state).create(NewJob(node="pacs", requests=(request,)))
         _at_once([("die_in_a_transaction", {"where": where})], status=_DEAD)
         assert JobTable(state).get(job_id).state is JobState.QUEUED
-        assert JobTable(state).claim("w") is not None
+        assert JobQueue(state).claim_share("w", {"pacs": 1}, most=1)
 
 
 def test_what_a_dead_worker_was_fetching_is_fetched_by_another(where: str) -> None:
@@ -161,10 +162,10 @@ def test_what_a_dead_worker_was_fetching_is_fetched_by_another(where: str) -> No
         request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
         job_id = jobs.create(NewJob(node="pacs", requests=(request,)))
         _at_once([("die_while_fetching", {"where": where, "me": 1})], status=_DEAD)
-        assert jobs.claim("worker 2") is None
-        assert jobs.requeue_orphans(["worker 2"]) == 1
-        item = jobs.claim("worker 2")
-        assert item is not None
+        queue = JobQueue(state)
+        assert queue.claim_share("worker 2", {"pacs": 1}, most=1) == ()
+        assert queue.requeue_orphans(["worker 2"]) == 1
+        (item,) = queue.claim_share("worker 2", {"pacs": 1}, most=1)
         assert (item.job_id, item.attempts) == (job_id, 2)
 
 

@@ -1,6 +1,7 @@
 """The worker's part, played by a test: the rows are real, and nothing is sent."""
 
 from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
+from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.workspace.job import Job
@@ -14,14 +15,19 @@ class PlayedJob:
 
     def __init__(self, state: State) -> None:
         self.table = JobTable(state)
+        self.queue = JobQueue(state)
         self.job = Job(self.table.create(NewJob(node="pacs", requests=STUDIES)), self.table, lambda: None)
 
     def claim(self) -> ItemRow:
         """Have the next item run."""
-        item = self.table.claim("worker", job_id=self.job.job_id)
-        assert item is not None
+        (item,) = self.queue.claim_share("worker", {"pacs": 1}, most=1)
         return item
+
+    def get_on(self, item: ItemRow, *, stored: int) -> None:
+        """Have so many objects of twenty come, of 200 kB each."""
+        told = ItemOutcome(state=JobState.RUNNING, expected=20, stored=stored, bytes=stored * 200_000)
+        self.queue.progress(item.item_id, told)
 
     def finish(self, outcome: ItemOutcome = DONE) -> None:
         """Have the next item run, and end."""
-        self.table.finish_item(self.claim().item_id, outcome)
+        self.queue.finish_item(self.claim().item_id, outcome)

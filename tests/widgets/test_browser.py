@@ -15,6 +15,7 @@ import pytest
 import qrkit
 from qrkit.job import ItemOutcome, JobState, NewJob
 from qrkit.simulator import Quirks, Simulator, small_hospital
+from qrkit.store.job_queue import JobQueue
 from qrkit.workspace import Job, Workspace
 from tests.peers.programs import in_ci
 from tests.peers.waiting import LOOPBACK
@@ -110,12 +111,11 @@ def _paused(ws: Workspace) -> Job:
 
 def _failed(ws: Workspace) -> Job:
     """A job whose node said something nasty."""
-    table = ws.jobs._table
+    table, queue = ws.jobs._table, JobQueue(ws._state)
     job_id = table.create(NewJob(node="pacs", requests=STUDIES))
     for _ in STUDIES:
-        item = table.claim("test", job_id=job_id)
-        assert item is not None
-        table.finish_item(item.item_id, ItemOutcome(state=JobState.FAILED, expected=3, error=_HTML))
+        (item,) = queue.claim_share("test", {"pacs": 1}, most=1)
+        queue.finish_item(item.item_id, ItemOutcome(state=JobState.FAILED, expected=3, error=_HTML))
     return ws.jobs[job_id]
 
 

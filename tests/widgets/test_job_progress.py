@@ -43,7 +43,7 @@ def test_it_shows_at_once_where_the_job_is(widget: JobProgress) -> None:
 def test_a_tick_brings_it_up_to_date(widget: JobProgress, played: PlayedJob) -> None:
     played.finish()
     item = played.claim()
-    played.table.progress(item.item_id, expected=20, stored=5, bytes=1_000_000)
+    played.get_on(item, stored=5)
     assert widget.tick()
     assert widget.headline == "Running"
     assert widget.fraction == pytest.approx((1 + 0.25) / 2)
@@ -52,9 +52,9 @@ def test_a_tick_brings_it_up_to_date(widget: JobProgress, played: PlayedJob) -> 
 
 def test_rate_and_time_left_come_with_the_second_look(widget: JobProgress, played: PlayedJob) -> None:
     item = played.claim()
-    played.table.progress(item.item_id, expected=20, stored=5, bytes=1_000_000)
+    played.get_on(item, stored=5)
     widget.tick()
-    played.table.progress(item.item_id, stored=10, bytes=2_000_000)
+    played.get_on(item, stored=10)
     widget.tick()
     assert "MB/s" in widget.numbers
     assert "left" in widget.numbers

@@ -78,7 +78,14 @@ def open_workspace(tmp_path: Path) -> Iterator[OpenWorkspace]:
     opened: list[Workspace] = []
 
     def open_one(folder: Path | None = None, **settings: str | int) -> Workspace:
-        given = {"ae_title": "QRKIT", "host": LOOPBACK, "port": free_port(), "worker_idle_exit": 1, **settings}
+        given: dict[str, str | int] = {
+            "ae_title": "QRKIT",
+            "host": LOOPBACK,
+            "port": free_port(),
+            "worker_idle_exit": 1,
+            "retries": 0,
+        }
+        given |= settings
         opened.append(qrkit.open(folder or tmp_path / "workspace", **given))
         return opened[-1]
 
@@ -214,4 +221,5 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "QRKIT_PORT": str(settings.port),
         "QRKIT_DATABASE_URL": settings.database_url,
         "QRKIT_WORKER_IDLE_EXIT": str(settings.worker_idle_exit),
+        "QRKIT_RETRIES": str(settings.retries),
     }

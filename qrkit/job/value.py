@@ -1,4 +1,4 @@
-"""Retrieve jobs as values: what is to be fetched, and what became of it.
+"""The values of retrieve jobs: requests, outcomes, and rows of the state.
 
 A job has items; an item is one C-GET or C-MOVE request at STUDY, SERIES or IMAGE level. The outcome of an item
 compares the SOP Instances that were expected with those that are stored, never the peer's word alone.
@@ -6,10 +6,8 @@ compares the SOP Instances that were expected with those that are stored, never 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from qrkit.errors import InputError
 from qrkit.node import Method
@@ -31,6 +29,13 @@ class JobState(Enum):
     def is_final(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self in (JobState.COMPLETE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED)
+
+
+class PausedBy(Enum):
+    """Who paused a job: a user, who alone lets it go on, or the worker, because of the disk, until there is room."""
+
+    USER = "user"
+    DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,8 @@ class NewJob:
         Where the requests come from, such as a query's or plan's id.
     after
         Names of the handlers that are to run after arrival; None: the automatic ones of the site.
+    priority
+        Jobs of a higher one go first; the same for most.
     """
 
     node: str
@@ -89,6 +96,7 @@ class NewJob:
     user: str = ""
     source: str = ""
     after: tuple[str, ...] | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +113,12 @@ class ItemOutcome:
         SOP Instance UIDs expected and not there.
     received
         Objects and bytes that came over the wire for this item (already held ones did not).
+    error, advice
+        The last error, and what to do about it.
+    note
+        What came along that is no error, such as objects that nobody asked for.
+    transient
+        Whether another try may succeed without anybody changing anything; not kept.
     """
 
     state: JobState
@@ -114,11 +128,31 @@ class ItemOutcome:
     received: int = 0
     bytes: int = 0
     error: str = ""
+    advice: str = ""
+    note: str = ""
+    transient: bool = False
+
+    @property
+    def said(self) -> str:
+        """The error with its advice, for people."""
+        return f"{self.error} {self.advice}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRow:
-    """One item of a job, as the state holds it."""
+    """One item of a job, as the state holds it. Times are UTC, ISO 8601.
+
+    Attributes
+    ----------
+    attempts
+        How often a worker took it.
+    failures
+        Failed tries in a row.
+    not_before
+        When it is tried again.
+    started, finished
+        When a worker took it last, and when it ended.
+    """
 
     item_id: int
     job_id: str
@@ -126,11 +160,29 @@ class ItemRow:
     request: RetrieveRequest
     outcome: ItemOutcome
     attempts: int = 0
+    failures: int = 0
+    not_before: str | None = None
+    started: str | None = None
+    finished: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """One job, as the state holds it. Times are UTC, ISO 8601."""
+    """One job, as the state holds it. Times are UTC, ISO 8601.
+
+    Attributes
+    ----------
+    error, advice
+        Of the first item that has one.
+    reason
+        Why nothing of it is under way, while that is so: the hours of its node, the disk, a node out of reach.
+    not_before
+        When a node that was out of reach is tried again.
+    failures
+        How often in a row it was out of reach.
+    paused_by
+        Who paused it.
+    """
 
     job_id: str
     node: str
@@ -147,91 +199,16 @@ class JobRow:
     received: int = 0
     bytes: int = 0
     error: str = ""
+    advice: str = ""
+    reason: str = ""
+    priority: int = 0
+    not_before: str | None = None
+    failures: int = 0
+    paused_by: PausedBy | None = None
     cancel_requested: bool = False
     items: tuple[ItemRow, ...] = field(default=())
 
-
-def job_state(items: Sequence[ItemOutcome]) -> JobState:
-    """Return the state of a job from those of its items.
-
-    Any running: running. All alike: that. Complete beside anything final that is not complete: partial.
-
-    >>> done, lost = ItemOutcome(state=JobState.COMPLETE), ItemOutcome(state=JobState.FAILED)
-    >>> job_state([done, done]).value, job_state([done, lost]).value, job_state([lost]).value
-    ('complete', 'partial', 'failed')
-    """
-    states = {item.state for item in items}
-    if not states:
-        return JobState.COMPLETE
-    if not all(state.is_final for state in states):
-        started = JobState.RUNNING in states or any(state.is_final for state in states)
-        return JobState.RUNNING if started else JobState.QUEUED
-    if len(states) == 1:
-        return states.pop()
-    if JobState.CANCELLED in states:
-        return JobState.CANCELLED
-    if any(item.stored for item in items) or states & {JobState.COMPLETE, JobState.PARTIAL}:
-        return JobState.PARTIAL
-    return JobState.FAILED
-
-
-def outcome(
-    *,
-    expected: Sequence[str] | None,
-    stored: frozenset[str] | set[str],
-    error: str = "",
-    cancelled: bool = False,
-) -> JobState:
-    """Return the state of an item from what was expected and what is stored.
-
-    Parameters
-    ----------
-    expected
-        SOP Instance UIDs, or None where neither the plan nor the node could say; then the item is complete
-        only if something is stored and no error was told.
-    stored
-        SOP Instance UIDs at the destination.
-
-    >>> outcome(expected=["1", "2"], stored={"1", "2"}).value
-    'complete'
-    >>> outcome(expected=["1", "2"], stored={"1"}).value, outcome(expected=["1"], stored=set()).value
-    ('partial', 'failed')
-    """
-    whole = bool(stored) and not error if expected is None else stored.issuperset(expected)
-    if whole and (expected or stored):
-        return JobState.COMPLETE
-    if cancelled:
-        return JobState.CANCELLED
-    return JobState.PARTIAL if stored else JobState.FAILED
-
-
-def job_to_json(job: JobRow) -> dict[str, Any]:
-    """Return a job as the command line prints it with ``--format json``."""
-    return {
-        "job_id": job.job_id,
-        "state": job.state.value,
-        "node": job.node,
-        "method": job.method.value,
-        "destination": job.destination,
-        "expected": job.expected,
-        "stored": job.stored,
-        "bytes": job.bytes,
-        "error": job.error,
-        "items": [_item_to_json(item) for item in job.items],
-    }
-
-
-def _item_to_json(item: ItemRow) -> Mapping[str, Any]:
-    request, result = item.request, item.outcome
-    return {
-        "level": request.level,
-        "StudyInstanceUID": request.StudyInstanceUID,
-        "SeriesInstanceUID": request.SeriesInstanceUID or None,
-        "state": result.state.value,
-        "expected": result.expected,
-        "stored": result.stored,
-        "received": result.received,
-        "bytes": result.bytes,
-        "missing": list(result.missing),
-        "error": result.error,
-    }
+    @property
+    def said(self) -> str:
+        """The error with its advice, for people."""
+        return f"{self.error} {self.advice}".strip()

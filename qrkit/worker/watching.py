@@ -1,0 +1,99 @@
+"""What a batch tells the state while it is under way, and what it is told from there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from qrkit.errors import StoreError
+from qrkit.job import ItemOutcome, JobState
+from qrkit.store.job_queue import JobQueue, Wish
+from qrkit.worker.admission import ActiveItem
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 0.25
+"""Seconds between two looks at the state, and between two rows of progress."""
+
+SLICE = 5.0
+"""Seconds after which a batch makes room for another job of its node, as soon as an item has ended."""
+
+
+class Watcher:
+    """Watches over one batch: writes its progress, knows whether it must end.
+
+    A state that cannot be used for a while does not end a retrieve: what comes is in the folder of the files, and its
+    rows are written later.
+
+    Parameters
+    ----------
+    ending
+        Set when the worker ends.
+    node_is_closed
+        Whether the hours of the node are over.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        job_id: str,
+        ending: threading.Event,
+        *,
+        node_is_closed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._queue = queue
+        self._job_id = job_id
+        self._ending = ending
+        self._node_is_closed = node_is_closed
+        self._began = time.monotonic()
+        self._written = 0.0
+        self._asked = 0.0
+        self._wish = Wish()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody wants the job to end."""
+        return self._wish.cancel
+
+    def progress(self, active: ActiveItem) -> None:
+        """Write down how far an item is, at most a few times a second."""
+        now = time.monotonic()
+        if now - self._written < _EVERY:
+            return
+        self._written = now
+        told = ItemOutcome(
+            state=JobState.RUNNING,
+            stored=len(active.stored),
+            received=active.received,
+            bytes=active.bytes,
+            expected=None if active.expected is None else len(active.expected),
+        )
+        try:
+            self._queue.progress(active.item.item_id, told)
+        except StoreError as error:
+            logger.warning("Progress cannot be written: %s", error)
+
+    def should_stop(self) -> bool:
+        """Whether to end at once: cancelled, paused, or the worker ends."""
+        now = time.monotonic()
+        if now - self._asked >= _EVERY:
+            self._asked = now
+            try:
+                self._wish = self._queue.wish(self._job_id)
+            except StoreError as error:
+                logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
+        return self._wish.cancel or self._wish.pause or self._ending.is_set()
+
+    def should_yield(self) -> bool:
+        """Whether to end with the item that has just ended: another job's turn, or the node's hours are over."""
+        if self._node_is_closed():
+            return True
+        if time.monotonic() - self._began < SLICE:
+            return False
+        self._began = time.monotonic()  # the next look is a slice later
+        try:
+            return self._queue.has_rival(self._job_id)
+        except StoreError:
+            return False
