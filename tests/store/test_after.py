@@ -4,18 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 
 from qrkit.after import RunState
 from qrkit.errors import InputError, NotFound
 from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
-from qrkit.store import schema
 from qrkit.store.after import AfterTable
 from qrkit.store.after_due import AfterDue, Held
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
-from qrkit.store.migrations import is_current
 from qrkit.store.state import State
 from tests.store.conftest import Clock
 
@@ -214,13 +211,3 @@ def test_runs_are_listed_by_what_they_have(runs: AfterTable) -> None:
         runs.list({"mood": "good"})
     with pytest.raises(NotFound):
         runs.get(999)
-
-
-def test_a_state_of_before_gets_these_tables(where: str) -> None:
-    tables = [schema.after_runs, schema.after_due, schema.after_chosen]
-    with State.open(where) as state, state.transaction() as connection:
-        schema.metadata.drop_all(connection, tables=tables)
-        connection.execute(schema.schema_version.delete().where(schema.schema_version.c.number > 1))
-    with State.open(where) as state, state.reading() as connection:
-        assert {table.name for table in tables} <= set(sa.inspect(connection).get_table_names())
-        assert is_current(connection)
