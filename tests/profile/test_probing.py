@@ -240,6 +240,7 @@ _studies = st.lists(
     max_size=150,
     unique_by=lambda study: study["StudyInstanceUID"],
 )
+_archives = _studies | st.builds(hospital, st.integers(10, 200), st.integers(1, 40))
 _TRUTH = {
     Subject.STUDY_DATE: "StudyDate",
     Subject.STUDY_TIME: "StudyTime",
@@ -250,7 +251,7 @@ _TRUTH = {
 
 
 @settings(deadline=None, max_examples=150)
-@given(_studies, _habits)
+@given(_archives, _habits)
 def test_no_verdict_is_ever_wrong_whatever_the_pacs(studies: list[Row], habits: Habits) -> None:
     pacs = Pacs(studies=studies, habits=habits)
     profile = pacs.probed()
