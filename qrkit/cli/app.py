@@ -19,6 +19,7 @@ from qrkit.cli import (
     planning,
     plans,
     probing,
+    reporting,
     retrieving,
     serving,
     tables,
@@ -68,6 +69,7 @@ app.command("probe")(probing.probe)
 app.command("plan")(planning.plan)
 app.command("retrieve")(retrieving.retrieve)
 app.command("sql")(tables.sql)
+app.command("report")(reporting.report)
 app.command("serve")(serving.serve)
 app.command("demo")(demo.demo)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from qrkit.errors import InputError, QrkitError
@@ -18,6 +17,13 @@ _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 # Texts, quoted names, comments and DuckDB's $$text$$: a dollar in them is no parameter.
 _NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", re.DOTALL)
 _USAGE = "%%qrsql [NAME] [--in WORKSPACE], and a SELECT below; or %qrsql SELECT … on one line."
+
+
+class CellError(QrkitError):
+    """What IPython shows as one sentence: an error all the same, which ends a run of all cells and fails a test."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +112,7 @@ class SqlMagics(Magics):
             workspace = workspace_in(names, named=asked.workspace)
             result = workspace.sql(text, parameters(text, names) or None)
         except QrkitError as error:
-            # IPython prints it as one line, without a traceback, and ends the run of the cells below.
-            raise UsageError(str(error)) from None
+            raise CellError(str(error)) from error
         if asked.name:
             names[asked.name] = result
         return result

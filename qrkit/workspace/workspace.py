@@ -390,6 +390,36 @@ class Workspace:
         requests = requests_from_uids(study_uids, series_uids, self._known(study_uids, series_uids))
         return self.retrieve(requests, node=node, **options)
 
+    def report(self, name: str, *ids: str, path: str | Path, with_patients: bool = False) -> Path:
+        """Write a report as one HTML file that needs no network, and return its path.
+
+        Parameters
+        ----------
+        name
+            ``query``, ``plan``, ``job``, or ``compare`` for two queries.
+        *ids
+            Of what it is about.
+        with_patients
+            Whether it has the columns that tell who somebody is.
+
+        Raises
+        ------
+        InputError
+            If there is no such report, or the file cannot be written.
+        NotFound
+            If there is nothing of that id.
+        """
+        from qrkit.report.page import render
+        from qrkit.workspace.reporting import gather
+
+        made = gather(self, name, ids, with_patients=with_patients, made=self._state.now())
+        target = Path(path)
+        try:
+            target.write_text(render(made), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{target} cannot be written: {error.strerror}.") from error
+        return target
+
     def sql(self, text: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pd.DataFrame:
         """Return what one SELECT gives.
 

@@ -10,7 +10,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from qrkit.errors import InputError
-from qrkit.notebook.magic import parse_line
+from qrkit.notebook.magic import CellError, parse_line
 from qrkit.workspace import Workspace
 from tests.workspace.opened import OpenWorkspace
 
@@ -68,8 +68,9 @@ def test_an_error_is_said_without_a_traceback(
     result = shell.run_cell(cell)
     assert not result.success  # so that "run all cells" ends here
     shown = capsys.readouterr()
-    assert told in shown.err
+    assert told in shown.out + shown.err
     assert "Traceback" not in shown.out + shown.err
+    assert isinstance(result.error_in_exec, CellError)
 
 
 def test_the_only_workspace_is_meant_and_of_several_the_one_named(
@@ -79,7 +80,7 @@ def test_the_only_workspace_is_meant_and_of_several_the_one_named(
     assert len(shell.run_cell("%%qrsql\nSELECT * FROM nodes").result) == 1
     shell.user_ns["other"] = open_workspace(workspace.settings.workspace.parent / "other")
     assert not shell.run_cell("%%qrsql\nSELECT * FROM nodes").success
-    assert "There are several workspaces: mine, other." in capsys.readouterr().err
+    assert "There are several workspaces: mine, other." in "".join(capsys.readouterr())
     assert len(shell.run_cell("%%qrsql --in other\nSELECT * FROM nodes").result) == 0
     shell.user_ns["ws"] = shell.user_ns["other"]
     assert len(shell.run_cell("%%qrsql\nSELECT * FROM nodes").result) == 0
@@ -90,7 +91,7 @@ def test_without_a_workspace_it_says_how_to_get_one(
 ) -> None:
     del shell.user_ns["ws"]
     assert not shell.run_cell("%qrsql SELECT 1").success
-    assert "ws = qrkit.open()" in capsys.readouterr().err
+    assert "ws = qrkit.open()" in "".join(capsys.readouterr())
 
 
 def test_a_line_that_is_no_name_is_refused() -> None:

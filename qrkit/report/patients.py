@@ -1,0 +1,51 @@
+"""Which columns tell who a patient is, or who treated them: left out of a report unless they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from qrkit.query import Query
+
+_PEOPLE = frozenset(
+    {
+        "AccessionNumber",
+        "AdditionalPatientHistory",
+        "AdmittingDiagnosesDescription",
+        "EthnicGroup",
+        "IssuerOfPatientID",
+        "NameOfPhysiciansReadingStudy",
+        "Occupation",
+        "OperatorsName",
+        "OtherPatientIDs",
+        "OtherPatientIDsSequence",
+        "OtherPatientNames",
+        "PerformingPhysicianName",
+        "PhysiciansOfRecord",
+        "ReferringPhysicianName",
+        "StudyID",
+    }
+)
+LEFT_OUT = "(left out)"
+
+
+def is_about_people(keyword: str) -> bool:
+    """Whether a column tells who somebody is; the rest of PatientName and its like is by their first word.
+
+    >>> is_about_people("PatientBirthDate"), is_about_people("StudyDate"), is_about_people("0010,0010")
+    (True, False, True)
+    """
+    # A key that PS3.6 has no name for may hold anything.
+    return keyword.startswith("Patient") or keyword in _PEOPLE or not keyword[:1].isalpha()
+
+
+def without_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the columns that tell who somebody is."""
+    return frame.drop(columns=[name for name in frame.columns if is_about_people(str(name))])
+
+
+def question_without_people(query: Query) -> Query:
+    """Return a query with the matching values that tell who somebody is replaced; only to be shown."""
+    keys = tuple((key, LEFT_OUT if is_about_people(key) else value) for key, value in query.keys)
+    return replace(query, keys=keys)
