@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,6 @@ from qrkit.plan import (
 from qrkit.profile import Profile
 from qrkit.query import Query, Request, answer_keywords, identifier
 from qrkit.store.known import KnownAnswers
-from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.state import State
@@ -45,7 +44,6 @@ from qrkit.workspace import Workspace
 from qrkit.workspace.finding import Answer as Found
 from qrkit.workspace.finding import Finder
 from qrkit.workspace.planning import Planner
-from qrkit.workspace.probing import Prober
 from tests.peers.waiting import free_port
 
 STUDIES = 2_000
@@ -64,7 +62,7 @@ def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
     for case in CASES:
         with _pacs(folder / case.replace(" ", "-"), case) as (opened, node):
             if GOALS[case] > 8:
-                _probe(opened, node)
+                opened.probe(node.name)
             started = time.perf_counter()
             plan = opened.plan(node.name, "CT", date=(date(2026, 6, 1), UNTIL), refresh=True)
             seconds = time.perf_counter() - started
@@ -127,13 +125,6 @@ def _pacs(folder: Path, case: str) -> Iterator[tuple[Workspace, Node]]:
     with process(command, port), workspace(folder) as opened:
         node = opened.nodes.add("pacs", host="127.0.0.1", port=port, ae_title="SIMPACS", associations=ASSOCIATIONS)
         yield opened, node
-
-
-def _probe(opened: Workspace, node: Node) -> None:
-    now = datetime.now(UTC).isoformat()
-    with Prober(node, calling_ae_title="QRKIT") as prober:
-        profile = prober.run(today=UNTIL, now=now)
-    ProfileTable(opened._state).add(profile, "bench")  # noqa: SLF001 - as above
 
 
 def _one_by_one(node: Node) -> tuple[float, int]:

@@ -39,6 +39,8 @@ NUCLEAR_MEDICINE_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
 PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
 STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
 """What the UIDs of the Storage SOP Classes of PS3.4 B.5 begin with."""
+PRESENTATION_STATE_STORAGE = "1.2.840.10008.5.1.4.1.1.11."
+"""What those of the presentation state classes begin with."""
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
 """What those of the structured report classes begin with, Key Object Selection among them."""
 

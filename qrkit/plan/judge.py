@@ -15,6 +15,7 @@ from qrkit.plan.facts import Answer, Ask, Need, SeriesAnswer, SeriesRow, StudyRo
 from qrkit.plan.fate import FOUND, Fate
 from qrkit.plan.groups import BESIDE_SR, SR, SR_GROUP, group_of, groups_of
 from qrkit.plan.held import must_be_listed, outcome_of
+from qrkit.plan.nameless import named, needs_of
 from qrkit.plan.outcome import HELD, Held, Item, SeriesOutcome
 from qrkit.plan.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
 from qrkit.plan.sr import empty_sr_series, kinds_by_study
@@ -90,6 +91,7 @@ class Judge:
             (answer,) = yield (Need(Ask.SERIES, study.StudyInstanceUID),)
             if isinstance(answer, Unanswered):
                 return (_unanswered(study, "", fate, answer.why),)
+            answer = yield from _named_series(study, answer)
             modalities = _modalities(answer, study)
         if self.policy.sr_only:
             return ((yield from self._only_sr(study, fate, modalities, answer)),)
@@ -159,6 +161,7 @@ class Judge:
                 return item
         if answer is None:
             (answer,) = yield (Need(Ask.SERIES, study.StudyInstanceUID),)
+            answer = yield from _named_series(study, answer)
         item = yield from self._by_series(case, fate, answer)
         return item if item is not None else Item(study, case.group, fate.dropped(*_no_rule(case.group)))
 
@@ -243,6 +246,15 @@ class Judge:
             else:
                 dropped.append(SeriesOutcome(row, fate))
         return tuple(passed), tuple(dropped)
+
+
+def _named_series(study: StudyRow, answer: Answer) -> Judging[Answer]:
+    """Return the series of a study, with the modalities that the node left out."""
+    if not isinstance(answer, SeriesAnswer) or all(row.Modality for row in answer.rows):
+        return answer
+    needs = needs_of(study.StudyInstanceUID, answer)
+    told = yield needs
+    return named(study.StudyInstanceUID, answer, dict(zip(needs, told, strict=True)))
 
 
 def passes(one: Filter, value: str) -> bool:

@@ -276,8 +276,9 @@ def _told(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, 
         rows = series_by_study(reply, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
         if need.ask is Ask.SERIES:
             return SeriesAnswer(rows)
-        others = any(row.Modality != SR for row in rows)  # it ignores Modality, and so tells all
-        return SeriesAnswer(rows, only_sr=not others)
+        if any(row.Modality not in ("", SR) for row in rows):  # it ignores Modality, and so tells all
+            return SeriesAnswer(rows)
+        return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True)
     found = objects_by_series(reply, series_instance_uid=need.SeriesInstanceUID)
     objects = found.get(need.SeriesInstanceUID, ())
     if need.ask is not Ask.FIRST_IMAGE:

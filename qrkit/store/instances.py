@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,15 +95,22 @@ class InstanceTable:
                 found.update(connection.scalars(sa.select(instances.c.SOPInstanceUID).where(condition)))
         return frozenset(found)
 
-    def by_series(self, study_uids: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Return the SOP Instance UIDs that are here of some studies, by SeriesInstanceUID."""
+    def by_series(self, study_uids: Sequence[str], files: Path | None = None) -> dict[str, frozenset[str]]:
+        """Return the SOP Instance UIDs that are here of some studies, by SeriesInstanceUID.
+
+        Parameters
+        ----------
+        files
+            The folder of the files: what somebody has deleted there is not here.
+        """
         found: dict[str, set[str]] = {}
-        wanted = sa.select(instances.c.SeriesInstanceUID, instances.c.SOPInstanceUID)
+        wanted = sa.select(instances.c.SeriesInstanceUID, instances.c.SOPInstanceUID, instances.c.path)
         with self._state.reading() as connection:
             for start in range(0, len(study_uids), _AT_ONCE):
                 some = study_uids[start : start + _AT_ONCE]
-                for series, uid in connection.execute(wanted.where(instances.c.StudyInstanceUID.in_(some))):
-                    found.setdefault(series, set()).add(uid)
+                for series, uid, path in connection.execute(wanted.where(instances.c.StudyInstanceUID.in_(some))):
+                    if files is None or (files / path).is_file():
+                        found.setdefault(series, set()).add(uid)
         return {series: frozenset(uids) for series, uids in found.items()}
 
     def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str], ...]:

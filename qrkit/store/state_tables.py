@@ -23,6 +23,7 @@ _TABLES = {
         schema.job_items,
         schema.nodes,
         schema.profiles,
+        schema.plans,
         schema.audit,
         schema.workers,
         schema.after_runs,

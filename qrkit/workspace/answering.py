@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.errors import AssociationAborted, Cancelled, ConnectionLost, NodeError, NodeTimeout, StatusError
 from qrkit.node import Node
 from qrkit.plan import Answer, Memory, Need, Unanswered, Ways
 from qrkit.query import Request
 from qrkit.workspace.asking import Asker
 
-AT_ONCE = 256
-"""Requests that are handed over together, so that one failure costs few of them a second try."""
+AT_ONCE = 64
+"""Requests that are handed over together: one failure costs few of them a second try, and a stop is soon heard."""
 
 _PATIENCE = 3
 """Requests in a row that may break the association; after them the node is taken for gone."""
@@ -50,6 +50,7 @@ class Answering:
         self._ways = ways
         self._memory = memory
         self._keep = keep
+        self._should_stop = should_stop
         self._asked: dict[Need, Answer] = {}
         self._asker = Asker(
             node, calling_ae_title=calling_ae_title, should_stop=should_stop, relational=ways.offers_relational
@@ -104,6 +105,8 @@ class Answering:
 
     def _ask(self, requests: Sequence[Request]) -> list[Any]:
         """Return a table for each request, or why there is none; one by one if not all of them work at once."""
+        if self._should_stop is not None and self._should_stop():
+            raise Cancelled("The plan was cancelled.")
         try:
             return list(self._asker.ask(requests))
         except _FAILED:

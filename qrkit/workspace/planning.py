@@ -67,6 +67,15 @@ class _Found:
     requests: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """What one plan is asked for, and how."""
+
+    asked: DoseQuery
+    refresh: bool
+    should_stop: Callable[[], bool] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Some studies that were judged side by side."""
@@ -97,13 +106,22 @@ class Planner:
         self._user = user
         self._known = KnownAnswers(state, settings.workspace / "known")
 
-    def plan(self, node: Node, asked: DoseQuery, *, refresh: bool = False) -> Plan:
+    def plan(
+        self,
+        node: Node,
+        asked: DoseQuery,
+        *,
+        refresh: bool = False,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Plan:
         """Find the studies, judge them, and return the plan; nothing is fetched.
 
         Parameters
         ----------
         refresh
             Ask even what the node has told before.
+        should_stop
+            True cancels what is under way; what the node has told by then is kept.
 
         Raises
         ------
@@ -111,7 +129,10 @@ class Planner:
             If the node cannot be asked for series, or the site's rules are not valid.
         NodeError
             If the node fails to answer for studies.
+        Cancelled
+            If `should_stop` said so.
         """
+        asking = _Asking(asked=asked, refresh=refresh, should_stop=should_stop)
         if node.information_model is InformationModel.PATIENT_STUDY_ONLY:
             raise InputError(
                 f"Node {node.name} has no SERIES level under its information model, and a plan needs it.",
@@ -125,9 +146,9 @@ class Planner:
             filters=asked.query.filters,
             sr_first=Abilities.of(self._profile(node.name)).sr_first,
         )
-        found = self._find(node, asked)
+        found = self._find(node, asking)
         parts = [
-            self._part(node, Judge(policy, self._held(asked, studies)), studies, found.table, refresh=refresh)
+            self._part(node, Judge(policy, self._held(asked, studies)), studies, found.table, asking)
             for studies in _in_parts(study_rows(found.table))
         ]
         counted = sum((part.counted for part in parts), Tally())
@@ -153,8 +174,9 @@ class Planner:
             tables=tables,
         )
 
-    def _find(self, node: Node, asked: DoseQuery) -> _Found:
+    def _find(self, node: Node, asking: _Asking) -> _Found:
         """Ask for the studies of each code, with no filter but the node's own: what is dropped is dropped here."""
+        asked = asking.asked
         tables: list[pa.Table] = []
         why: list[str] = []
         windows = requests = 0
@@ -167,7 +189,7 @@ class Planner:
                 dates=asked.query.dates,
                 times=asked.query.times,
             )
-            answer = self._finder.find(node, query)
+            answer = self._finder.find(node, query, should_stop=asking.should_stop)
             tables.append(answer.table)
             why += answer.coverage["why"]
             windows += answer.coverage["windows"]
@@ -183,28 +205,33 @@ class Planner:
         return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
 
     def _part(
-        self, node: Node, judge: Judge, studies: Mapping[str, StudyRow], found: pa.Table, *, refresh: bool
+        self, node: Node, judge: Judge, studies: Mapping[str, StudyRow], found: pa.Table, asking: _Asking
     ) -> _Part:
         """Judge some studies: those of the whole plan, unless they are very many."""
         abilities = Abilities.of(self._profile(node.name))
         ways = Ways(studies, abilities, model=node.information_model, classes=judge.policy.classes)
         with _without_collector():
-            with self._answering(node, ways, studies, refresh=refresh) as answering:
+            with self._answering(node, ways, studies, asking) as answering:
                 items = _judged(judge, studies, answering)
             return _Part(plan_tables(items, found), tally(items, judge.policy), answering.requests)
 
     def _held(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> Held:
-        return Held() if asked.refetch else Held(InstanceTable(self._state).by_series(list(studies)))
+        return (
+            Held()
+            if asked.refetch
+            else Held(InstanceTable(self._state).by_series(list(studies), self._settings.files))
+        )
 
-    def _answering(self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], *, refresh: bool) -> Answering:
+    def _answering(self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], asking: _Asking) -> Answering:
         now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
-        known = None if refresh else self._known.read(node.name, studies)
+        known = None if asking.refresh else self._known.read(node.name, studies)
         return Answering(
             node,
             ways,
             Memory({} if known is None else from_table(known), studies, now=now),
             keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now), newest),
             calling_ae_title=self._settings.ae_title,
+            should_stop=asking.should_stop,
         )
 
 

@@ -233,7 +233,14 @@ class Workspace:
         return answer
 
     def plan(
-        self, node: str, dose: object = (), *, whole_archive: bool = False, refresh: bool = False, **what: object
+        self,
+        node: str,
+        dose: object = (),
+        *,
+        whole_archive: bool = False,
+        refresh: bool = False,
+        should_stop: Callable[[], bool] | None = None,
+        **what: object,
     ) -> Plan:
         """Plan to fetch the least that carries dose; nothing is fetched yet.
 
@@ -247,6 +254,8 @@ class Workspace:
             That no date is given on purpose.
         refresh
             Ask also what the node has told earlier plans, and what has not changed by its counts or for its age.
+        should_stop
+            Asked often; True cancels, and what the node has told by then is kept.
         **what
             ``sr_only`` (studies of nothing but SR, instead of groups), ``toshiba``, ``empty_sr``, ``refetch``, and
             what `find` takes of studies: dates, matching keys, filters; ``station_level`` is series by default.
@@ -264,7 +273,7 @@ class Workspace:
             If the node cannot be reached, or refuses.
         """
         asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
-        plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh)
+        plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh, should_stop=should_stop)
         self._plans.add(plan)
         return plan
 

@@ -1,5 +1,7 @@
 """The rules of each group, on studies of a few rows."""
 
+from dataclasses import replace
+
 import pytest
 
 from qrkit.plan import Ask, Policy
@@ -268,6 +270,32 @@ def test_a_node_that_does_not_answer_leaves_the_study_unanswered_and_nothing_is_
         item = one(world.judge(policy_of("MG")))
         assert (item.fate.keep, item.fate.rule, kept([item])) == (False, "unanswered", {})
         assert "0xC001" in item.fate.reason
+
+
+# Series without a Modality
+
+
+def unnamed(one: Series) -> Series:
+    return replace(one, modality="")
+
+
+@pytest.mark.parametrize("modalities", [("CT", "SR"), ()])
+def test_a_series_without_modality_is_what_its_objects_are(modalities: tuple[str, ...]) -> None:
+    report = unnamed(sr(RDSR, first=990))
+    world = world_of(
+        unnamed(IMAGES), report, unnamed(Series(modality="KO", classes=(KEY_OBJECTS,))), modalities=modalities
+    )
+    item = one(world.judge(policy_of("CT")))
+    assert (item.group, item.fate.rule, kept([item])) == ("CT", "RDSR", {"2": WHOLE})
+    assert [outcome.row.Modality for outcome in item.series] == ["CT", "SR", "KO"]
+    assert [need.ask for need in world.asked if need.SeriesInstanceUID == f"{UID}.1"] == [Ask.FIRST_IMAGE]
+
+
+def test_a_series_of_which_nobody_knows_the_modality_stays_without_one() -> None:
+    world = world_of(Series(modality="", classes=("",)), IMAGES, modalities=["CT"])
+    item = one(world.judge(policy_of("CT")))
+    assert [outcome.row.Modality for outcome in item.series] == ["", "CT"]
+    assert item.fate.rule == "CT rules"
 
 
 # Studies of nothing but SR

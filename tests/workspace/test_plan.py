@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qrkit.errors import InputError, NodeError
+from qrkit.errors import Cancelled, InputError, NodeError
 from qrkit.job import JobState
 from qrkit.plan import Plan
 from qrkit.profile import Profile, Statement, Subject, Verdict
@@ -79,8 +79,19 @@ def test_the_plan_for_ct_is_what_the_hospital_says(linked: Linked) -> None:
         Quirks(omit_keys=("SOPClassesInStudy", "NumberOfSeriesRelatedInstances"), relational=False),
         Quirks(refuse_uid_lists=True, relational=False, ignore_keys=("Modality",)),
         Quirks(duplicate_answers=True, decimal_integers=True),
+        Quirks(missing_modality=True, omit_keys=("SOPClassesInStudy",)),
+        Quirks(missing_modality=True),
     ],
-    ids=["nothing of modalities", "key ignored", "no classes", "strict", "stricter", "odd"],
+    ids=[
+        "nothing of modalities",
+        "key ignored",
+        "no classes",
+        "strict",
+        "stricter",
+        "odd",
+        "nameless",
+        "nameless too",
+    ],
 )
 def test_a_pacs_that_misbehaves_gets_the_same_plan(linked: Linked, quirks: Quirks) -> None:
     linked.pacs.quirks = quirks
@@ -264,3 +275,27 @@ groups = ["CT"]
 before = "RDSR"
 description = ["topogram"]
 """
+
+
+def test_a_file_that_was_deleted_is_not_here(linked: Linked) -> None:
+    workspace = linked.workspace
+    plan = workspace.plan("pacs", "MG", **ALL)
+    with worker_in_thread(workspace):
+        workspace.retrieve(plan).wait(timeout=60)
+    assert workspace.plan("pacs", "MG", **ALL).requests() == ()
+    file = next(iter(sorted(workspace.settings.files.rglob("*.dcm"))))
+    file.unlink()
+    again = workspace.plan("pacs", "MG", **ALL)
+    assert planned(again) == {file.parent.name}
+
+
+def test_a_plan_can_be_cancelled_and_leaves_nothing(linked: Linked) -> None:
+    with pytest.raises(Cancelled):
+        linked.workspace.plan("pacs", "CT", should_stop=lambda: True, **ALL)
+    assert len(linked.workspace.plans.list()) == 0
+
+
+def test_plans_can_be_asked_by_sql(linked: Linked) -> None:
+    plan = linked.workspace.plan("pacs", "CT", date=LAST)
+    found = linked.workspace.sql("SELECT plan_id, node FROM plans")
+    assert found.values.tolist() == [[plan.plan_id, "pacs"]]
