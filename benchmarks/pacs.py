@@ -32,11 +32,12 @@ CASES: dict[str, Quirks] = {
 
 _SERIES = (
     ("CT", "Topogram", Kind.CT_LOCALIZER, 2),
-    ("CT", "Thorax 1.0 Br40", Kind.CT_IMAGE, 300),
-    ("CT", "Thorax 3.0 Br64", Kind.CT_IMAGE, 100),
-    ("CT", "MPR cor", Kind.CT_IMAGE, 80),
+    ("CT", "Thorax 3.0 Br40", Kind.CT_IMAGE, 40),
+    ("CT", "Thorax 5.0 Br64", Kind.CT_IMAGE, 20),
+    ("CT", "MPR cor", Kind.CT_IMAGE, 10),
     ("SR", "Dose Report", Kind.RDSR, 1),
 )
+"""Few images: the simulator looks at each of them to find those of a SOP Class, where a PACS has an index."""
 
 
 class CTHospital(GeneratedHospital):
