@@ -88,6 +88,8 @@ class Node:
         Seconds between two requests.
     character_set
         SpecificCharacterSet (a defined term of PS3.3 C.12.1.1.2) taken for answers that name none.
+    sites
+        Names of the sites from which it can be reached, parted by commas; empty: from all.
     """
 
     name: str
@@ -108,7 +110,17 @@ class Node:
     associations: int = 2
     pause: float = 0.0
     character_set: str = "ISO_IR 100"
+    sites: str = ""
     enabled: bool = True
+
+    def is_reached_from(self, site: str) -> bool:
+        """Whether a worker of that site can reach it.
+
+        >>> node = Node(name="a", host="h", ae_title="A", sites="north, east")
+        >>> node.is_reached_from("east"), node.is_reached_from("south")
+        (True, False)
+        """
+        return not self.sites.strip() or site in {name.strip() for name in self.sites.split(",")}
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64:
@@ -162,6 +174,7 @@ _SHOWN_IF_UNUSUAL = {
     "calling_ae_title": "It knows us as",
     "move_destination": "It sends to",
     "character_set": "Character set",
+    "sites": "Reached from",
     "enabled": "Enabled",
 }
 

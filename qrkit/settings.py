@@ -47,6 +47,8 @@ class Settings:
         How often what failed for now is tried again.
     retry_pause
         Seconds before the second try; each further pause is three times as long, at most half an hour.
+    site
+        Where this machine is, in a name of your own: a node may be reached only from some sites.
     tables
         The tables of the file as TOML gives them, by name: ``after`` for `qrkit.after`, ``plan`` for `qrkit.plan`.
     """
@@ -65,6 +67,7 @@ class Settings:
     worker_idle_exit: int = 60
     retries: int = 3
     retry_pause: int = 2
+    site: str = ""
     tables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from qrkit.cli import (
     probing,
     reporting,
     retrieving,
+    schedules,
     serving,
     tables,
     users,
@@ -59,6 +60,7 @@ def common(
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(after.app, name="after")
+app.add_typer(schedules.app, name="schedule")
 app.add_typer(history.app, name="queries")
 app.add_typer(plans.app, name="plans")
 app.add_typer(tables.app, name="instances")

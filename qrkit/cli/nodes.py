@@ -26,6 +26,7 @@ _TEXTS = {
     "method": "Preferred retrieve method: auto, get or move.",
     "move_destination": "AE title to which it sends, if not the workspace's own.",
     "character_set": "SpecificCharacterSet of answers that name none.",
+    "sites": "Sites from which it can be reached, parted by commas; else from all.",
 }
 _SWITCHES = {
     "can_find": "It may be queried.",

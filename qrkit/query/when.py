@@ -11,6 +11,7 @@ from qrkit.errors import InputError
 
 _DATE = re.compile(r"(\d{4})([-.]?)(\d{2})\2(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
+_LAST_DAYS = re.compile(r"last (\d{1,4}) (day|week)s?", re.ASCII)
 _FIRST = date(1900, 1, 1)
 _LAST = time(23, 59, 59, 999999)
 
@@ -58,25 +59,35 @@ class Times:
 def dates(single: object, first: object, last: object, *, today: date) -> Dates | None:
     """Return the days meant by a single date or a pair, or by one or both ends; None if nothing is given.
 
-    From-only ends today, until-only starts 1900-01-01, a reversed pair is swapped.
+    From-only ends today, until-only starts 1900-01-01, a reversed pair is swapped. ``last 7 days`` is today and the
+    seven days before, ``last 2 weeks`` likewise.
 
     Raises
     ------
     InputError
         If one is no date, or both ways are used.
 
+    >>> dates("last 7 days", None, None, today=date(2026, 1, 9)).matching
+    '20260102-20260109'
     >>> dates(None, "2026-01-05", None, today=date(2026, 1, 9)).matching
     '20260105-20260109'
     """
     if single is not None:
         if first is not None or last is not None:
             raise InputError("Give either a date (one, or a pair) or its ends, not both.")
-        first, last = _pair(single, "date") if _is_pair(single) else (single, single)
+        first, last = _ends(single, today=today)
     if first is None and last is None:
         return None
     start = _FIRST if first is None else parse_date(first, today=today)
     end = today if last is None else parse_date(last, today=today)
     return Dates(first=min(start, end), last=max(start, end))
+
+
+def _ends(single: object, *, today: date) -> tuple[object, object]:
+    found = _LAST_DAYS.fullmatch(" ".join(single.lower().split())) if isinstance(single, str) else None
+    if found:
+        return today - timedelta(days=int(found[1]) * (7 if found[2] == "week" else 1)), today
+    return _pair(single, "date") if _is_pair(single) else (single, single)
 
 
 def times(pair: object, first: object, last: object) -> Times | None:

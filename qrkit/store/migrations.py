@@ -67,6 +67,13 @@ def _add_waiting(connection: sa.Connection) -> None:
     connection.execute(sa.text("UPDATE jobs SET paused_by = 'user' WHERE paused"))
 
 
+def _add_schedules(connection: sa.Connection) -> None:
+    """Keep what recurs, and say of workers where they are and whether they stay."""
+    metadata.create_all(connection, tables=[schema.schedules, schema.schedule_runs])
+    connection.execute(sa.text("ALTER TABLE workers ADD COLUMN site TEXT NOT NULL DEFAULT ''"))
+    connection.execute(sa.text("ALTER TABLE workers ADD COLUMN service BOOLEAN NOT NULL DEFAULT FALSE"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -74,6 +81,7 @@ MIGRATIONS = (
     Migration(number=4, name="accounts of the dashboard", apply=_add_accounts),
     Migration(number=5, name="after arrival", apply=_add_after),
     Migration(number=6, name="waiting for another try, priorities", apply=_add_waiting),
+    Migration(number=7, name="schedules, sites of workers", apply=_add_schedules),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

@@ -217,6 +217,8 @@ workers = sa.Table(
     _text("started"),
     _text("heartbeat"),
     _text("state"),
+    _text("site"),
+    sa.Column("service", sa.Boolean, nullable=False, default=False),
 )
 
 plans = sa.Table(
@@ -295,4 +297,43 @@ after_runs = sa.Table(
     sa.UniqueConstraint("handler", "StudyInstanceUID", "SeriesInstanceUID", "content", name="after_runs_once"),
     sa.Index("after_runs_next", "state", "due"),
     sa.Index("after_runs_series", "StudyInstanceUID", "SeriesInstanceUID"),
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("schedule_id", _Number, primary_key=True),
+    _text("name"),
+    _text("node"),
+    _text("kind"),
+    sa.Column("what", sa.JSON, nullable=False),
+    _text("every"),
+    _text("zone"),
+    sa.Column("retrieve", sa.JSON, nullable=False),
+    _text("user"),
+    _text("created"),
+    _text("next_due"),
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    _maybe("removed"),
+    sa.Index("schedules_due", "next_due"),
+)
+
+schedule_runs = sa.Table(
+    "schedule_runs",
+    metadata,
+    sa.Column("run_id", _Number, primary_key=True),
+    sa.Column("schedule_id", sa.BigInteger, sa.ForeignKey("schedules.schedule_id"), nullable=False),
+    _text("due"),
+    _text("started"),
+    _maybe("finished"),
+    _text("state"),
+    sa.Column("missed", sa.Integer, nullable=False, default=0),
+    _maybe("worker_id"),
+    _maybe("query_id"),
+    _maybe("plan_id"),
+    _maybe("job_id"),
+    sa.Column("found", sa.BigInteger),
+    _text("error"),
+    sa.Index("schedule_runs_of", "schedule_id", "run_id"),
+    sa.Index("schedule_runs_open", "state"),
 )

@@ -27,13 +27,17 @@ _TABLES = {
         schema.audit,
         schema.workers,
         schema.after_runs,
+        schema.schedules,
+        schema.schedule_runs,
     )
 }
 
 STATE_TABLES = tuple(_TABLES)
 """Names of the tables that people can query."""
 
-TIMES = frozenset({"created", "removed", "started", "finished", "received", "at", "heartbeat", "probed", "due"})
+TIMES = frozenset(
+    {"created", "removed", "started", "finished", "received", "at", "heartbeat", "probed", "due", "next_due"}
+)
 """Columns that hold a time, where they are text."""
 
 _LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -28,6 +28,10 @@ class WorkerRow:
         UTC, ISO 8601.
     state
         ``running`` or ``left``.
+    site
+        Where it is, as its settings call it; decides which nodes it can reach.
+    service
+        Whether it stays, so that what recurs finds it; else it leaves when idle.
     """
 
     worker_id: str
@@ -38,6 +42,20 @@ class WorkerRow:
     started: str
     heartbeat: str
     state: str
+    site: str = ""
+    service: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """What a worker tells of itself when it starts; see `WorkerRow`."""
+
+    host: str
+    pid: int
+    ae_title: str
+    port: int
+    site: str = ""
+    service: bool = False
 
 
 _FIELDS = tuple(item.name for item in fields(WorkerRow))
@@ -49,22 +67,12 @@ class WorkerTable:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def register(self, worker_id: str, *, host: str, pid: int, ae_title: str, port: int) -> None:
+    def register(self, worker_id: str, station: Station) -> None:
         """Write down that a worker has started; its id is its own, such as a UUID."""
         now = self._state.now()
+        values = asdict(station) | {"worker_id": worker_id, "started": now, "heartbeat": now, "state": RUNNING}
         with self._state.transaction() as connection:
-            connection.execute(
-                workers.insert().values(
-                    worker_id=worker_id,
-                    host=host,
-                    pid=pid,
-                    ae_title=ae_title,
-                    port=port,
-                    started=now,
-                    heartbeat=now,
-                    state=RUNNING,
-                )
-            )
+            connection.execute(workers.insert().values(values))
 
     def heartbeat(self, worker_id: str) -> None:
         """Write down that a worker is alive.

@@ -29,7 +29,7 @@ from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
-from qrkit.store.workers import WorkerTable
+from qrkit.store.workers import Station, WorkerTable
 from qrkit.tls import Tls
 from qrkit.worker.admission import ActiveItems
 from qrkit.worker.arrivals import Arrivals
@@ -134,13 +134,7 @@ class Worker:
             self._arrivals.start()
             stack.callback(self._arrivals.stop)
             port = self._start_scp(stack)
-            self._workers.register(
-                self._worker_id,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                ae_title=self._settings.ae_title,
-                port=port,
-            )
+            self._workers.register(self._worker_id, self._station(port, stays=idle_exit is None))
             stack.callback(self._leave)
             logger.info("Worker %s runs; Storage SCP %s on port %d", self._worker_id, self._settings.ae_title, port)
             pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="retrieve"))
@@ -150,6 +144,16 @@ class Worker:
                 companion.start(self._worker_id)
                 stack.callback(companion.stop)
             self._serve(pool, idle_exit)
+
+    def _station(self, port: int, *, stays: bool) -> Station:
+        return Station(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            ae_title=self._settings.ae_title,
+            port=port,
+            site=self._settings.site,
+            service=stays,
+        )
 
     def _halt(self) -> None:
         """Have the batches under way end, and give back what they have not done."""

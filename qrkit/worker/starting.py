@@ -93,6 +93,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "QRKIT_DATABASE_URL": settings.database_url,
         "QRKIT_FILES": str(settings.files),
         "QRKIT_UNSOLICITED": settings.unsolicited,
+        "QRKIT_SITE": settings.site,
         "QRKIT_FREE_SPACE_FLOOR": str(settings.free_space_floor),
         "QRKIT_TLS_CERTIFICATE": settings.tls_certificate,
         "QRKIT_TLS_KEY": settings.tls_key,

@@ -33,11 +33,14 @@ from qrkit.store.plans import PlanTable
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
+from qrkit.store.schedules import ScheduleTable
 from qrkit.store.settle import settle
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
+from qrkit.store.workers import WorkerTable
 from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.after.runner import AfterRunner
+from qrkit.worker.beside import Companion
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
@@ -53,7 +56,9 @@ from qrkit.workspace.planning import Planner
 from qrkit.workspace.plans import Plans
 from qrkit.workspace.probing import Prober, Watch
 from qrkit.workspace.queries import Queries
+from qrkit.workspace.recurring import Doing, ScheduleRunner
 from qrkit.workspace.requests import requests_from_frame, requests_from_uids
+from qrkit.workspace.schedules import Schedules
 from qrkit.workspace.users import Users
 from qrkit.workspace.why import Reasons
 
@@ -73,8 +78,8 @@ class Workspace:
         What it knows, asked, means to fetch, fetched and holds.
     users
         Who may log in to its dashboard.
-    after
-        What is done with series after they have arrived.
+    after, schedules
+        What is done with series after they have arrived, and what is asked again and again.
     """
 
     def __init__(self, settings: Settings, state: State, *, access: Access) -> None:
@@ -100,6 +105,15 @@ class Workspace:
         self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
         self._plans = PlanTable(state, settings.workspace / "plans")
         self.plans = Plans(self._plans, Reasons(self._plans, InstanceTable(state)))
+        self._schedules = ScheduleTable(state)
+        self.schedules = Schedules(
+            self._schedules,
+            WorkerTable(state),
+            node=self._nodes.get,
+            query=lambda query_id: queries.get(query_id).request,
+            ensure_worker=self._ensure_worker,
+            acts=self._acts,
+        )
 
     @classmethod
     def open(cls, folder: str | Path | None = None, **settings: str | int) -> Self:
@@ -434,7 +448,8 @@ class Workspace:
 
         Tables: `patients`, `studies`, `series`, `images` (the newest row of each), `patient_answers`,
         `study_answers`, `series_answers`, `image_answers` (every row of every answer), `instances` (what is here),
-        `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`, `after_runs`.
+        `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`, `after_runs`,
+        `schedules`, `schedule_runs`.
 
         Raises
         ------
@@ -449,7 +464,17 @@ class Workspace:
 
     def worker(self, *, needs_scp: bool = True) -> Worker:
         """Return the worker of this workspace, to be run in the foreground; see `qrkit.worker.service.Worker`."""
-        beside = [AfterRunner(self.settings, self._state, self._handlers)]
+        doing = Doing(
+            find=self.find,
+            ask=self.ask,
+            plan=self.plan,
+            retrieve=self.retrieve,
+            nodes=lambda: [node.name for node in self._nodes.list() if node.is_reached_from(self.settings.site)],
+        )
+        beside: list[Companion] = [
+            AfterRunner(self.settings, self._state, self._handlers),
+            ScheduleRunner(self._schedules, self._jobs, doing),
+        ]
         return Worker(self.settings, self._state, needs_scp=needs_scp, beside=beside)
 
     def has_waiting_jobs(self) -> bool:

@@ -1,0 +1,303 @@
+"""What recurs, and how each of its runs went."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from qrkit.errors import InputError, NotFound
+from qrkit.recurrence import Recurrence, parse_recurrence
+from qrkit.store.schema import schedule_runs, schedules
+from qrkit.store.state import State, as_text
+
+RUNNING, REFUSED, INTERRUPTED = "running", "refused", "interrupted"
+"""States of a run, besides those of a job: complete, partial, failed, cancelled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSchedule:
+    """Something that is to recur.
+
+    Attributes
+    ----------
+    kind
+        ``query`` or ``plan``.
+    what
+        What `Workspace.find` or `Workspace.plan` is given, as plain values; dates may be relative.
+    retrieve
+        How what it finds is fetched, as `Workspace.retrieve` takes it; None: it is only asked.
+    """
+
+    name: str
+    node: str
+    kind: str
+    what: Mapping[str, Any]
+    recurrence: Recurrence
+    retrieve: Mapping[str, Any] | None
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Something that recurs, as the state holds it. Times are UTC, ISO 8601."""
+
+    schedule_id: int
+    name: str
+    node: str
+    kind: str
+    what: Mapping[str, Any]
+    every: str
+    zone: str
+    retrieve: Mapping[str, Any] | None
+    user: str
+    created: str
+    next_due: str
+    paused: bool
+
+    @property
+    def recurrence(self) -> Recurrence:
+        """When it is due."""
+        return parse_recurrence(self.every, self.zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRun:
+    """One run of a schedule.
+
+    Attributes
+    ----------
+    missed
+        How many further times it was due before this run, while no worker ran.
+    found
+        How many rows or studies were found.
+    """
+
+    run_id: int
+    schedule_id: int
+    due: str
+    started: str
+    finished: str | None
+    state: str
+    missed: int
+    query_id: str | None
+    plan_id: str | None
+    job_id: str | None
+    found: int | None
+    error: str
+
+
+class ScheduleTable:
+    """The schedules of a workspace and their runs."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def add(self, new: NewSchedule) -> Schedule:
+        """Add a schedule; it is due for the first time after now.
+
+        Raises
+        ------
+        InputError
+            If there is one of that name.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            if connection.execute(_named(new.name)).first() is not None:
+                raise InputError(
+                    f"There is a schedule {new.name!r} already.", advice="Remove it, or give another name."
+                )
+            connection.execute(
+                schedules.insert().values(
+                    name=new.name,
+                    node=new.node,
+                    kind=new.kind,
+                    what=dict(new.what),
+                    every=str(new.recurrence),
+                    zone=new.recurrence.zone,
+                    retrieve=None if new.retrieve is None else dict(new.retrieve),
+                    user=new.user,
+                    created=now,
+                    next_due=as_text(new.recurrence.following(datetime.fromisoformat(now))),
+                )
+            )
+        return self.get(new.name)
+
+    def get(self, name: str) -> Schedule:
+        """Return the schedule of that name.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        with self._state.reading() as connection:
+            row = connection.execute(_named(name)).first()
+        if row is None:
+            raise NotFound(f"There is no schedule {name!r}.", advice="qrkit schedule list shows those there are.")
+        return _schedule(row)
+
+    def list(self) -> tuple[Schedule, ...]:
+        """Return all schedules by name."""
+        with self._state.reading() as connection:
+            rows = connection.execute(
+                sa.select(schedules).where(schedules.c.removed.is_(None)).order_by(schedules.c.name)
+            )
+            return tuple(_schedule(row) for row in rows)
+
+    def remove(self, name: str) -> None:
+        """Remove a schedule; its runs stay. NotFound if there is none."""
+        self._change(name, removed=self._state.now())
+
+    def pause(self, name: str) -> None:
+        """Let a schedule not be due any more. NotFound if there is none."""
+        self._change(name, paused=True)
+
+    def resume(self, name: str) -> None:
+        """Let a schedule be due again, from its next time on. NotFound if there is none."""
+        now = datetime.fromisoformat(self._state.now())
+        self._change(name, paused=False, next_due=as_text(self.get(name).recurrence.following(now)))
+
+    def run_now(self, name: str) -> None:
+        """Let a schedule be due now, even while it is paused. NotFound if there is none."""
+        self._change(name, next_due=self._state.now(), paused=False)
+
+    def is_due(self, nodes: Collection[str]) -> bool:
+        """Whether a schedule that asks one of some nodes is due."""
+        with self._state.reading() as connection:
+            return connection.execute(self._next(nodes)).first() is not None
+
+    def claim(self, worker_id: str, nodes: Collection[str]) -> tuple[Schedule, ScheduleRun] | None:
+        """Begin the run of a schedule that is due; no two workers begin the same. None if none is due.
+
+        Of several times that have passed, one run is made. Where the run before is still under way, this one is
+        refused, which its state says.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            row = connection.execute(self._next(nodes).with_for_update(skip_locked=True)).first()
+            if row is None:
+                return None
+            schedule = _schedule(row)
+            due, moment = datetime.fromisoformat(schedule.next_due), datetime.fromisoformat(now)
+            following = as_text(schedule.recurrence.following(moment))
+            connection.execute(_of(schedule.schedule_id).values(next_due=following))
+            open_run = sa.select(schedule_runs.c.run_id).where(
+                schedule_runs.c.schedule_id == schedule.schedule_id, schedule_runs.c.state == RUNNING
+            )
+            overlapped = connection.scalar(open_run)
+            values: dict[str, Any] = {"state": RUNNING, "worker_id": worker_id}
+            if overlapped is not None:
+                values = {"state": REFUSED, "finished": now, "error": f"Run {overlapped} was still under way."}
+            run = connection.execute(
+                schedule_runs.insert()
+                .values(
+                    schedule_id=schedule.schedule_id,
+                    due=schedule.next_due,
+                    started=now,
+                    missed=schedule.recurrence.missed(due, moment),
+                    **values,
+                )
+                .returning(schedule_runs)
+            ).one()
+            return schedule, _run(run)
+
+    def note(self, run_id: int, **ids: object) -> None:
+        """Write down what a run has led to: query_id, plan_id, job_id, found."""
+        self._change_run(run_id, ids)
+
+    def finish(self, run_id: int, state: str, error: str = "") -> None:
+        """Write down how a run ended."""
+        self._change_run(run_id, {"state": state, "error": error, "finished": self._state.now(), "worker_id": None})
+
+    def open_runs(self) -> tuple[ScheduleRun, ...]:
+        """Return the runs that are under way."""
+        with self._state.reading() as connection:
+            rows = connection.execute(sa.select(schedule_runs).where(schedule_runs.c.state == RUNNING))
+            return tuple(_run(row) for row in rows)
+
+    def runs(self, name: str, limit: int = 20) -> tuple[ScheduleRun, ...]:
+        """Return the newest runs of a schedule first. NotFound if there is no such schedule."""
+        schedule = self.get(name)
+        with self._state.reading() as connection:
+            rows = connection.execute(
+                sa.select(schedule_runs)
+                .where(schedule_runs.c.schedule_id == schedule.schedule_id)
+                .order_by(schedule_runs.c.run_id.desc())
+                .limit(limit)
+            )
+            return tuple(_run(row) for row in rows)
+
+    def interrupt_orphans(self, alive_worker_ids: Collection[str]) -> int:
+        """End the runs whose workers died before they had queued a job, and let their schedules be due at once.
+
+        Not twice in a row: what kills a worker each time has to wait for its next time.
+        """
+        is_orphan = (
+            schedule_runs.c.state == RUNNING,
+            schedule_runs.c.job_id.is_(None),
+            schedule_runs.c.worker_id.not_in(list(alive_worker_ids)),
+        )
+        with self._state.reading() as connection:  # a change takes the write lock, and mostly there is none
+            if connection.execute(sa.select(schedule_runs.c.run_id).where(*is_orphan).limit(1)).first() is None:
+                return 0
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            orphans = connection.execute(sa.select(schedule_runs).where(*is_orphan).with_for_update()).all()
+            for run in orphans:
+                before = connection.scalar(
+                    sa.select(schedule_runs.c.state)
+                    .where(schedule_runs.c.schedule_id == run.schedule_id, schedule_runs.c.run_id < run.run_id)
+                    .order_by(schedule_runs.c.run_id.desc())
+                    .limit(1)
+                )
+                if before != INTERRUPTED:
+                    connection.execute(_of(run.schedule_id).values(next_due=now))
+                said = {"state": INTERRUPTED, "error": "Its worker ended in the middle of it.", "finished": now}
+                connection.execute(schedule_runs.update().where(schedule_runs.c.run_id == run.run_id).values(said))
+            return len(orphans)
+
+    def _next(self, nodes: Collection[str]) -> sa.Select[Any]:
+        return (
+            sa.select(schedules)
+            .where(
+                schedules.c.removed.is_(None),
+                sa.not_(schedules.c.paused),
+                schedules.c.next_due <= self._state.now(),
+                schedules.c.node.in_(list(nodes)),
+            )
+            .order_by(schedules.c.next_due, schedules.c.schedule_id)
+            .limit(1)
+        )
+
+    def _change(self, name: str, **values: object) -> None:
+        schedule = self.get(name)
+        with self._state.transaction() as connection:
+            connection.execute(_of(schedule.schedule_id).values(**values))
+
+    def _change_run(self, run_id: int, values: Mapping[str, object]) -> None:
+        with self._state.transaction() as connection:
+            connection.execute(
+                schedule_runs.update()
+                .where(schedule_runs.c.run_id == run_id, schedule_runs.c.state == RUNNING)
+                .values(dict(values))
+            )
+
+
+def _of(schedule_id: int) -> sa.Update:
+    return schedules.update().where(schedules.c.schedule_id == schedule_id)
+
+
+def _named(name: str) -> sa.Select[Any]:
+    return sa.select(schedules).where(schedules.c.name == name, schedules.c.removed.is_(None))
+
+
+def _schedule(row: sa.Row[Any]) -> Schedule:
+    return Schedule(**{item.name: getattr(row, item.name) for item in fields(Schedule)})
+
+
+def _run(row: sa.Row[Any]) -> ScheduleRun:
+    return ScheduleRun(**{item.name: getattr(row, item.name) for item in fields(ScheduleRun)})

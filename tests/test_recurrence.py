@@ -1,0 +1,120 @@
+"""When something recurs: on each day once, whatever the clock does."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qrkit.errors import InputError
+from qrkit.query.when import dates
+from qrkit.recurrence import Recurrence, parse_recurrence
+
+# New York and Berlin at different weeks, Lord Howe by half an hour, Kathmandu and St John's off the full hour, Cairo
+# and Santiago at midnight, Apia a whole day, which nobody has to survive again.
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "America/St_Johns",
+    "Africa/Cairo",
+    "America/Santiago",
+)
+MOMENTS = st.datetimes(
+    datetime(2024, 1, 1),  # noqa: DTZ001 - Hypothesis adds the zone
+    datetime(2032, 12, 31),  # noqa: DTZ001 - the same
+    timezones=st.just(UTC),
+)
+TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0, fold=0))
+
+
+@given(MOMENTS, TIMES, st.sampled_from(ZONES))
+def test_every_day_has_one_run(moment: datetime, at: time, zone: str) -> None:
+    daily = Recurrence(at=at, zone=zone)
+    due = daily.following(moment)
+    days = []
+    for _ in range(400):  # a year, so over both changes
+        days.append(due.astimezone(ZoneInfo(zone)).date())
+        following = daily.following(due)
+        assert timedelta(hours=22) <= following - due <= timedelta(hours=26)
+        due = following
+    # a time skipped at midnight is due an hour later, which is the same day
+    assert days == [days[0] + timedelta(days=number) for number in range(400)]
+
+
+@given(MOMENTS, TIMES, st.sampled_from(ZONES))
+def test_it_is_due_at_its_time_unless_that_is_skipped(moment: datetime, at: time, zone: str) -> None:
+    due = Recurrence(at=at, zone=zone).following(moment)
+    local = due.astimezone(ZoneInfo(zone))
+    exists = datetime.combine(local.date(), at, ZoneInfo(zone)).astimezone(UTC).astimezone(ZoneInfo(zone))
+    assert due > moment
+    assert local.fold == 0
+    assert (local.hour, local.minute) == (exists.hour, exists.minute)
+
+
+@given(MOMENTS, st.integers(0, 59), st.sampled_from(ZONES))
+def test_hours_are_real_hours(moment: datetime, minute: int, zone: str) -> None:
+    hourly = Recurrence(minute=minute, zone=zone)
+    due = hourly.following(moment)
+    assert timedelta(0) < due - moment <= timedelta(minutes=90)
+    assert due.astimezone(ZoneInfo(zone)).minute == minute
+    step = hourly.following(due) - due
+    assert step == timedelta(hours=1) or (zone == "Australia/Lord_Howe" and step.seconds in (1800, 5400))
+
+
+@given(MOMENTS, st.sets(st.integers(0, 6), min_size=1), TIMES, st.sampled_from(ZONES))
+def test_what_is_written_is_read_again_the_same(moment: datetime, days: set[int], at: time, zone: str) -> None:
+    recurrence = Recurrence(at=at, weekdays=frozenset(days), zone=zone)
+    assert parse_recurrence(str(recurrence), zone) == recurrence
+    assert recurrence.following(moment).astimezone(ZoneInfo(zone)).weekday() in days
+    hourly = Recurrence(minute=at.minute, zone=zone)
+    assert parse_recurrence(str(hourly), zone) == hourly
+
+
+@given(MOMENTS, st.integers(0, 60), st.sampled_from(ZONES))
+def test_missed_runs_are_counted(moment: datetime, count: int, zone: str) -> None:
+    daily = Recurrence(at=time(2, 30), zone=zone)
+    first = due = daily.following(moment)
+    for _ in range(count):
+        due = daily.following(due)
+    assert daily.missed(first, due) == count
+    assert daily.missed(first, due + timedelta(seconds=1)) == count
+
+
+def test_summer_time_in_berlin() -> None:
+    nightly = parse_recurrence("daily at 02:30", "Europe/Berlin")
+    before_spring = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    skipped = nightly.following(before_spring)
+    assert skipped == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)  # 3:30, since 2:30 does not exist
+    assert nightly.following(skipped) == datetime(2026, 3, 30, 0, 30, tzinfo=UTC)
+    twice = nightly.following(datetime(2026, 10, 24, 12, tzinfo=UTC))
+    assert twice == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # the first 2:30
+    assert nightly.following(twice) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "sometimes", "daily at 25:00", "daily at 2", "mon,someday at 3:00", "hourly at :75", "monkey at 1:00"],
+)
+def test_a_text_that_says_nothing_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(InputError, match="weekdays at 22:30"):
+        parse_recurrence(text)
+
+
+def test_a_time_zone_that_does_not_exist_is_refused() -> None:
+    for zone in ("Europe/Bielefeld", "", "../etc/passwd"):
+        with pytest.raises(InputError, match="no time zone"):
+            parse_recurrence("daily", zone)
+
+
+def test_relative_dates_are_of_the_day_on_which_they_are_read() -> None:
+    today = date(2026, 3, 1)
+    assert dates("last 7 days", None, None, today=today) == dates(
+        ("2026-02-22", "2026-03-01"), None, None, today=today
+    )
+    assert dates("Last 2  weeks", None, None, today=today) == dates("last 14 days", None, None, today=today)
+    with pytest.raises(InputError):
+        dates("last days", None, None, today=today)
