@@ -70,10 +70,8 @@ def _add_waiting(connection: sa.Connection) -> None:
 def _add_schedules(connection: sa.Connection) -> None:
     """Keep what recurs, and say of workers where they are and whether they stay."""
     metadata.create_all(connection, tables=[schema.schedules, schema.schedule_runs])
-    known = {column["name"] for column in sa.inspect(connection).get_columns("workers")}
-    for name, kind in (("site", "TEXT NOT NULL DEFAULT ''"), ("service", "BOOLEAN NOT NULL DEFAULT FALSE")):
-        if name not in known:
-            connection.execute(sa.text(f"ALTER TABLE workers ADD COLUMN {name} {kind}"))
+    connection.execute(sa.text("ALTER TABLE workers ADD COLUMN site TEXT NOT NULL DEFAULT ''"))
+    connection.execute(sa.text("ALTER TABLE workers ADD COLUMN service BOOLEAN NOT NULL DEFAULT FALSE"))
 
 
 MIGRATIONS = (

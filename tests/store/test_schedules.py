@@ -3,14 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
-import sqlalchemy as sa
 
 from qrkit.errors import InputError, NotFound
 from qrkit.recurrence import parse_recurrence
-from qrkit.store import schema
 from qrkit.store.schedules import NewSchedule, ScheduleTable
 from qrkit.store.state import State
-from qrkit.store.workers import Station, WorkerTable
 from tests.store.conftest import Clock
 
 NODES = ("pacs",)
@@ -105,17 +102,3 @@ def test_a_run_of_a_dead_worker_is_made_again_but_not_for_ever(table: ScheduleTa
     assert claimed is not None
     table.note(claimed[1].run_id, job_id="a job goes on without its worker")
     assert table.interrupt_orphans(["alive"]) == 0
-
-
-def test_a_state_of_before_gets_these_tables_and_where_workers_are(where: str) -> None:
-    tables = [schema.schedule_runs, schema.schedules]
-    with State.open(where) as state, state.transaction() as connection:
-        schema.metadata.drop_all(connection, tables=tables)
-        for name in ("site", "service"):
-            connection.execute(sa.text(f"ALTER TABLE workers DROP COLUMN {name}"))
-        connection.execute(schema.schema_version.delete().where(schema.schema_version.c.number > 5))
-    with State.open(where) as state:
-        WorkerTable(state).register("w", Station(host="pc", pid=1, ae_title="A", port=1, site="north", service=True))
-        (row,) = WorkerTable(state).alive(60)
-        assert (row.site, row.service) == ("north", True)
-        ScheduleTable(state).add(nightly())
