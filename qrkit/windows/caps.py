@@ -1,0 +1,145 @@
+"""When a number of answers looks as if the node had cut it off.
+
+Many PACS answer a large C-FIND with the first 200, 500 or 1,000 matches and then report success. Nothing in the
+protocol tells that apart from a complete answer but the number itself, and what other requests bring.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+_LEAST_TWICE = 10
+"""Smaller numbers are the same in two windows by chance."""
+
+_LEAST_ONE_SIDED = 20
+_LEAST_DAYS_MISSING = 7
+_LEAST_ROWS_MISSING = 40
+
+
+def cap_reason(count: int) -> str:
+    """Return why a number of answers is suspicious, or an empty text.
+
+    Suspicious are round numbers, from 100, and powers of two, from 128. The larger the number, the rounder it has to
+    be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 beyond.
+
+    >>> cap_reason(200)
+    '200 answers are a multiple of 100, as if the node had stopped there'
+    >>> cap_reason(4096)
+    '4096 answers are a power of two, as if the node had stopped there'
+    >>> cap_reason(1100), cap_reason(99), cap_reason(0)
+    ('', '', '')
+    """
+    if count >= 128 and count & (count - 1) == 0:
+        return f"{count} answers are a power of two, as if the node had stopped there"
+    step = 100 if count <= 1_000 else 500 if count <= 10_000 else 1_000
+    if count >= 100 and count % step == 0:
+        return f"{count} answers are a multiple of {step}, as if the node had stopped there"
+    return ""
+
+
+def looks_capped(count: int) -> bool:
+    """Whether a number of answers looks as if the node had stopped there.
+
+    >>> [count for count in (99, 100, 128, 499, 500, 1100, 1500, 12_000, 12_500) if looks_capped(count)]
+    [100, 128, 500, 1500, 12000]
+    """
+    return bool(cap_reason(count))
+
+
+class Caps:
+    """What is known of the cap of a node, from its profile and from the answers of one query.
+
+    A cap is one number, so whatever is below the largest answer is no cap.
+
+    Parameters
+    ----------
+    likely
+        The cap by the node's profile; None if there is none, or nobody has looked.
+    most
+        The most answers that one request is known to have got uncut.
+
+    Attributes
+    ----------
+    known
+        The cap, by the profile or as it was proved since; None: unknown.
+    largest
+        The most answers that one request has got.
+    """
+
+    def __init__(self, *, likely: int | None = None, most: int = 0) -> None:
+        self.known = likely
+        self.largest = most
+        self.contradiction = ""
+        self._proved = False
+        self._whole: set[int] = set()
+        self._seen: Counter[int] = Counter()
+
+    def observe(self, count: int) -> None:
+        """Take note of an answer that ended with success."""
+        self._seen[count] += 1
+        self.largest = max(self.largest, count)
+        if self.known is not None and count > self.known:
+            self.contradiction = f"one request got {count} answers, beyond the cap of {self.known}"
+            self.known = None
+
+    def suspicion(self, count: int) -> str:
+        """Return why an answer that was observed may be cut off, or an empty text.
+
+        >>> caps = Caps(likely=60)
+        >>> caps.observe(60)
+        >>> caps.suspicion(60), caps.suspicion(59)
+        ('60 answers are as many as this node gives at most', '')
+        """
+        if self.known is not None:
+            return f"{count} answers are as many as this node gives at most" if count >= self.known else ""
+        if count < self.largest or count in self._whole:
+            return ""
+        if count >= _LEAST_TWICE and self._seen[count] > 1:
+            return f"{count} answers came more than once, as if the node had stopped there"
+        return cap_reason(count)
+
+    def confirm(self, count: int) -> None:
+        """Take note that an answer of this size was cut off."""
+        if self.known is None or count > self.known:
+            self.known = count
+        self._proved = True
+        self._whole.discard(count)
+
+    def clear(self, count: int) -> None:
+        """Take note that an answer of this size was whole, though it looked otherwise."""
+        self._whole.add(count)
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether an answer of this query was cut off, so that the cap is no mere guess."""
+        return self._proved
+
+
+def missing_side(days: Sequence[int], first: int | None, last: int | None) -> tuple[int, int] | None:
+    """Return the days of a range in which an answer has nothing, if that is as if it were cut off; else None.
+
+    A PACS that gives the oldest or the newest first, and stops, leaves one side of the range empty.
+
+    Parameters
+    ----------
+    days
+        StudyDates of the answers, as ordinals.
+    first, last
+        Of the range; None is open, and an open side proves nothing.
+
+    >>> missing_side([1] * 30 + [2] * 20, 1, 30), missing_side([1, 8, 15, 22, 29] * 10, 1, 30)
+    ((3, 30), None)
+    """
+    if len(days) < _LEAST_ONE_SIDED:
+        return None
+    least, most = min(days), max(days)
+    covered = most - least + 1
+    for start, end in ((most + 1, last), (first, least - 1)):
+        if start is None or end is None:
+            continue
+        missing = end - start + 1
+        rows = missing * len(days) / covered
+        if missing >= max(covered, _LEAST_DAYS_MISSING) and rows >= _LEAST_ROWS_MISSING:
+            return start, end
+    return None

@@ -1,0 +1,128 @@
+"""How many answers a window will get, by those that came: so that few requests are too large or too small."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from qrkit.windows.facts import Row
+from qrkit.windows.spans import BIRTH, LAST_MINUTE, TIME, Span
+
+_NEAR = 35
+"""Days to each side from which a day's number is guessed."""
+
+_SAMPLE = 5_000
+"""Values of a key that are kept: its distribution changes little."""
+
+_ENOUGH = 30
+"""Values from which a distribution can be told."""
+
+
+class Density:
+    """Answers per day, and how they spread over the other range keys.
+
+    Attributes
+    ----------
+    guess
+        Answers per day as far as nothing better is known; None before anything is.
+    """
+
+    def __init__(self) -> None:
+        self.guess: float | None = None
+        self._days: dict[int, float] = {}
+        self._values: dict[str, list[int]] = {TIME: [], BIRTH: []}
+        self._seen: set[str] = set()
+
+    def learn(self, span: Span, days: Sequence[int], count: int) -> None:
+        """Take note of all answers of a range of days; without StudyDates they are spread evenly."""
+        if span.first is None or span.last is None:
+            return
+        size = span.last - span.first + 1
+        if size > 20 * _NEAR:  # such long windows are nearly empty; their middle matters to nobody
+            self._days |= dict.fromkeys((*range(span.first, span.first + _NEAR), *_tail(span.last)), count / size)
+            return
+        counts = Counter(days)
+        for day in range(span.first, span.last + 1):
+            self._days[day] = counts[day] if days else count / size
+
+    def add_values(self, rows: Iterable[Row]) -> None:
+        """Take note of the times and birth dates of answers that came whole."""
+        if all(len(values) >= _SAMPLE for values in self._values.values()):
+            return
+        for row in rows:
+            if row.uid in self._seen:
+                continue
+            self._seen.add(row.uid)
+            for keyword, values in self._values.items():
+                value = row.value(keyword)
+                if value is not None:
+                    values.append(value)
+
+    def expect(self, day: int) -> float | None:
+        """Return how many answers a day will get: as the same day of the weeks around it, else as the days around.
+
+        >>> density = Density()
+        >>> density.learn(Span(1, 14), [7] * 3 + [14] * 5, 8)
+        >>> density.expect(21), density.expect(200)
+        (4.0, None)
+        """
+        if day in self._days:
+            return self._days[day]
+        weeks = [self._days[near] for step in range(7, _NEAR + 1, 7) for near in _around(day, step, self._days)]
+        if weeks:
+            return fmean(weeks)
+        days = [self._days[near] for step in range(1, _NEAR + 1) for near in _around(day, step, self._days)]
+        return fmean(days[:7]) if days else self.guess
+
+    def parts(self, keyword: str, span: Span, count: int, own: Iterable[Row] = ()) -> list[Span]:
+        """Return a range of a key cut into about so many parts of equal numbers of answers; always two or more.
+
+        Parameters
+        ----------
+        own
+            Answers of the range itself, if there are any; the distribution is taken from all others where they are
+            few.
+        """
+        values = [value for row in own if (value := row.value(keyword)) is not None and span.holds(value)]
+        everybody = [value for value in self._values[keyword] if span.holds(value)]
+        values = sorted(everybody if len(everybody) >= _ENOUGH or len(values) < _ENOUGH else values)
+        cuts = {values[len(values) * part // count] for part in range(1, count)} if values else set()
+        lowest, highest = _limits(keyword, span)
+        cuts = {cut for cut in cuts if lowest < cut <= highest}
+        if not cuts:
+            cuts = {(lowest + highest + 1) // 2}
+        starts = [span.first, *sorted(cuts)]
+        ends = [*(cut - 1 for cut in sorted(cuts)), span.last]
+        return [Span(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def parts_needed(expected: float, room: float) -> int:
+    """Return into how many parts something must be cut, so that none will be larger than `room`.
+
+    >>> parts_needed(700, 499), parts_needed(200, 499), parts_needed(10, 1)
+    (2, 2, 11)
+    """
+    least = expected / room if room >= 1 else expected
+    for parts in range(max(2, math.floor(least)), 10_000):
+        part = expected / parts
+        if part + 2.5 * math.sqrt(part) <= room or part < 1:
+            return parts
+    return 10_000
+
+
+def _limits(keyword: str, span: Span) -> tuple[int, int]:
+    """Return the ends of a range; an open one ends where people's dates of birth do."""
+    least, most = (0, LAST_MINUTE) if keyword == TIME else (693_596, 740_000)  # 1900-01-01 to 2027
+    first = least if span.first is None else span.first
+    last = max(most, first + 1) if span.last is None else span.last
+    return min(first, last), last
+
+
+def _around(day: int, step: int, known: dict[int, float]) -> list[int]:
+    return [near for near in (day - step, day + step) if near in known]
+
+
+def _tail(last: int) -> range:
+    return range(last - _NEAR + 1, last + 1)

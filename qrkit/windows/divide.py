@@ -1,0 +1,108 @@
+"""A window that days can split no further: times of day, dates of birth, and at last how PatientIDs begin.
+
+Studies without StudyTime are in no range of times, so a day is asked by ranges of PatientBirthDate too; what is left
+unproven then are studies that have neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from qrkit.query import Request
+from qrkit.windows.density import parts_needed
+from qrkit.windows.facts import Answered
+from qrkit.windows.outcome import Assumption, Doubt
+from qrkit.windows.prefixes import beginnings
+from qrkit.windows.progress import Progress, Settle, Step
+from qrkit.windows.spans import BIRTH, DATE, LAST_MINUTE, TIME, Span, Window
+
+_FULL = {TIME: Span(0, LAST_MINUTE), BIRTH: Span(None, None)}
+
+_EXCESS = 1.3
+"""By how much a cut-off window is taken to be larger than what came, where nothing is known."""
+
+_Covering = Generator[tuple[Request, ...], Sequence[Answered], list[str]]
+
+
+def divide(progress: Progress, window: Window, settle: Settle, reason: str) -> Step:
+    """Ask a window in parts by the keys that are left; return whether all of it is found."""
+    progress.mark_split(window)
+    covered: list[str] = []
+    if not window.keys:
+        for keyword in (TIME, BIRTH):
+            if window.span(keyword) is not None and progress.can_split_by(keyword, window):
+                return bool((yield from _by_ranges(progress, window, settle, [keyword])))
+        free = [key for key in (TIME, BIRTH) if window.span(key) is None and progress.can_split_by(key, window)]
+        covered = yield from _by_ranges(progress, window, settle, free)
+        if _is_proven(progress, window, covered):
+            return True
+    if progress.stopped is None:
+        yield from _by_beginnings(progress, window, settle, covered)
+        _doubt(progress, window, covered, reason)
+    return False
+
+
+def _by_ranges(progress: Progress, window: Window, settle: Settle, keywords: list[str]) -> _Covering:
+    """Ask a window by ranges of each key; return the keys by which all was found that has a value of them."""
+    count = parts_needed(_expected(progress, window), progress.room())
+    own = progress.found.within(window)
+    parts = [
+        (keyword, window.narrowed(keyword, span))
+        for keyword in keywords
+        for span in progress.density.parts(keyword, window.span(keyword) or _FULL[keyword], count, own)
+    ]
+    answers = yield from progress.ask([part for _, part in parts])
+    complete = dict.fromkeys(keywords, True)
+    for (keyword, part), answer in zip(parts, answers, strict=True):
+        complete[keyword] &= yield from settle(progress, part, answer)
+    unsound = progress.leaky.union(progress.unusable)
+    return [keyword for keyword in keywords if complete[keyword] and keyword not in unsound]
+
+
+def _expected(progress: Progress, window: Window) -> float:
+    known = len(progress.found.within(window))
+    day = window.span(DATE)
+    usual = None
+    if day is not None and day.first is not None and len(window.spans) == 1:
+        usual = progress.density.expect(day.first)
+    return max(usual or 0.0, known if usual and usual > known else known * _EXCESS)
+
+
+def _is_proven(progress: Progress, window: Window, covered: list[str]) -> bool:
+    """Whether what was found by ranges is all; what it rests on is written down."""
+    found = progress.found
+    if TIME in covered and BIRTH in covered and not found.blank_in_both:
+        progress.note(Assumption.NEITHER, window)
+        return True
+    if BIRTH in covered and BIRTH not in found.blank:
+        progress.note(Assumption.NO_BIRTH, window)
+        return True
+    return False
+
+
+def _doubt(progress: Progress, window: Window, covered: list[str], reason: str) -> None:
+    if TIME in covered:
+        progress.note(Doubt.NEITHER if BIRTH in covered else Doubt.UNTIMED, window)
+    elif BIRTH in covered:
+        progress.note(Doubt.NO_BIRTH, window)
+    else:
+        progress.note(Doubt.CUT_OFF, window, reason)
+
+
+def _by_beginnings(progress: Progress, window: Window, settle: Settle, covered: list[str]) -> Step:
+    """Look for what ranges cannot find by how PatientIDs begin; it proves nothing."""
+    if progress.base.value("PatientID") or "PatientID" in progress.unusable or not progress.is_bulk:
+        return False
+    if not progress.was_asked(window):
+        (answer,) = yield from progress.ask((window,))
+        if answer.failure is None and not progress.suspicion(answer.count):
+            return False
+    known = progress.found.within(window)
+    if TIME in covered and all(row.minute is not None for row in known):
+        return False
+    values = beginnings((row.patient for row in known), dict(window.keys).get("PatientID", ""))
+    parts = [window.with_key("PatientID", value) for value in values]
+    answers = yield from progress.ask(parts)
+    for part, answer in zip(parts, answers, strict=True):
+        yield from settle(progress, part, answer)
+    return False

@@ -1,0 +1,141 @@
+"""What the window driver looks at in an answer, and what went wrong with a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import pyarrow as pa
+
+from qrkit import errors
+from qrkit.tables import Level, unique_key
+from qrkit.windows.spans import BIRTH, DATE, TIME
+
+_EPOCH = 719_163
+"""The ordinal of 1970-01-01, from which Arrow counts days."""
+
+_OUT_OF_RESOURCES = frozenset({0xA700, 0xA701, 0xA702, 0x0213})
+"""Statuses by which a node says that it was asked for too much (PS3.4 C.4.1.1.4, PS3.7 C.4.3)."""
+
+
+class Trouble(Enum):
+    """How a request fails, as far as it matters for what is asked next.
+
+    TOO_MUCH
+        The node says so (0xA700): less may get through.
+    BROKEN
+        The association ended, or nothing came in time: less, on a new association, may get through.
+    AWAY
+        There is no association to be had.
+    REFUSED
+        The node does not answer such a request.
+    """
+
+    TOO_MUCH = "too much at once"
+    BROKEN = "broke off"
+    AWAY = "not reached"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A request that failed.
+
+    Attributes
+    ----------
+    count
+        Answers that came before.
+    """
+
+    trouble: Trouble
+    error: errors.NodeError
+    count: int = 0
+
+
+def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
+    """Return what an error means for the requests to come.
+
+    >>> failure_of(errors.StatusError("", status=0xA700)).trouble, failure_of(errors.NodeTimeout("")).trouble
+    (<Trouble.TOO_MUCH: 'too much at once'>, <Trouble.BROKEN: 'broke off'>)
+    """
+    if isinstance(error, errors.StatusError):
+        trouble = Trouble.TOO_MUCH if error.status in _OUT_OF_RESOURCES else Trouble.REFUSED
+    elif isinstance(error, (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)):
+        trouble = Trouble.BROKEN
+    elif isinstance(error, errors.ProtocolError):
+        trouble = Trouble.REFUSED
+    else:
+        trouble = Trouble.AWAY
+    return Failure(trouble=trouble, error=error, count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One answer: StudyDate and PatientBirthDate as ordinals, StudyTime as minute of the day; None is blank."""
+
+    uid: str
+    day: int | None = None
+    minute: int | None = None
+    birth: int | None = None
+    patient: str = ""
+
+    def value(self, keyword: str) -> int | None:
+        """Return what a range key is matched against."""
+        return {DATE: self.day, TIME: self.minute, BIRTH: self.birth}[keyword]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of one request.
+
+    Attributes
+    ----------
+    count
+        Answers, those that came twice and those without a Unique Key included.
+    rows
+        Each Unique Key once.
+    failure
+        Why there is no answer; the other fields are empty then.
+    """
+
+    count: int = 0
+    rows: tuple[Row, ...] = ()
+    failure: Failure | None = None
+    returned: frozenset[str] = field(default=frozenset({DATE, TIME, BIRTH}))
+    """Range keys that have a value in any of the rows."""
+
+
+def answered(table: pa.Table, level: Level) -> Answered:
+    """Return what the driver looks at in a table of answers.
+
+    >>> found = answered(pa.table({"StudyInstanceUID": ["1.2", "1.2", None]}), Level.STUDY)
+    >>> found.count, found.rows
+    (3, (Row(uid='1.2', day=None, minute=None, birth=None, patient=''),))
+    """
+    unique = unique_key(level)
+    size = table.num_rows
+    uids = table[unique].to_pylist() if unique in table.column_names else [None] * size
+    days, births = (_numbers(table, name, pa.int32(), size) for name in (DATE, BIRTH))
+    moments = _numbers(table, TIME, pa.int64(), size)
+    patients = table["PatientID"].to_pylist() if "PatientID" in table.column_names else [None] * size
+    rows = {
+        uid: Row(
+            uid,
+            None if day is None else day + _EPOCH,
+            None if moment is None else moment // 60_000_000,
+            None if birth is None else birth + _EPOCH,
+            patient or "",
+        )
+        for uid, day, moment, birth, patient in zip(uids, days, moments, births, patients, strict=True)
+        if uid
+    }
+    filled = {DATE: days, TIME: moments, BIRTH: births}
+    returned = frozenset(name for name, values in filled.items() if any(value is not None for value in values))
+    return Answered(count=size, rows=tuple(rows.values()), returned=returned)
+
+
+def _numbers(table: pa.Table, name: str, kind: pa.DataType, size: int) -> list[int | None]:
+    if name not in table.column_names:
+        return [None] * size
+    values: list[int | None] = table[name].cast(kind).to_pylist()
+    return values
