@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from qrkit.windows.facts import Row
-from qrkit.windows.spans import BIRTH, LAST_MINUTE, TIME, Span
+from qrkit.windows.spans import BIRTH, TIME, Span, bounds
 
 _NEAR = 35
 """Days to each side from which a day's number is guessed."""
@@ -89,7 +89,7 @@ class Density:
         everybody = [value for value in self._values[keyword] if span.holds(value)]
         values = sorted(everybody if len(everybody) >= _ENOUGH or len(values) < _ENOUGH else values)
         cuts = {values[len(values) * part // count] for part in range(1, count)} if values else set()
-        lowest, highest = _limits(keyword, span)
+        lowest, highest = bounds(keyword, span)
         cuts = {cut for cut in cuts if lowest < cut <= highest}
         if not cuts:
             cuts = {(lowest + highest + 1) // 2}
@@ -110,14 +110,6 @@ def parts_needed(expected: float, room: float) -> int:
         if part + 2.5 * math.sqrt(part) <= room or part < 1:
             return parts
     return 10_000
-
-
-def _limits(keyword: str, span: Span) -> tuple[int, int]:
-    """Return the ends of a range; an open one ends where people's dates of birth do."""
-    least, most = (0, LAST_MINUTE) if keyword == TIME else (693_596, 740_000)  # 1900-01-01 to 2027
-    first = least if span.first is None else span.first
-    last = max(most, first + 1) if span.last is None else span.last
-    return min(first, last), last
 
 
 def _around(day: int, step: int, known: dict[int, float]) -> list[int]:

@@ -13,7 +13,7 @@ from qrkit.windows.density import Density
 from qrkit.windows.facts import Answered, Failure, Trouble
 from qrkit.windows.known import Found, beyond, lacking
 from qrkit.windows.outcome import Asked, Assumption, Doubt, Driven, Note, sentences
-from qrkit.windows.spans import BIRTH, DATE, TIME, Span, Window, parse_days, parse_minutes
+from qrkit.windows.spans import BIRTH, DATE, TIME, Span, Window, bounds, parse_days, parse_minutes
 
 Step = Generator[tuple[Request, ...], Sequence[Answered], bool]
 """Asks something, and returns whether all of it is found."""
@@ -176,7 +176,8 @@ class Progress:
             return False
         span = window.span(keyword)
         if span is not None:
-            return not span.is_single
+            low, high = bounds(keyword, span) if keyword != DATE else (0, 0 if span.is_single else 1)
+            return low < high
         if self.base.value(keyword) or (self.has_answer and keyword not in self.returned):
             return False
         date = window.span(DATE)

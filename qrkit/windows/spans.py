@@ -10,6 +10,7 @@ from qrkit.query import Request
 
 _DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 LAST_MINUTE = 24 * 60 - 1
+_BIRTHS = (693_596, 740_000)  # 1900-01-01 to 2027
 _MIDNIGHT, _DAY_END = "000000.000000", "235959.999999"
 
 
@@ -45,6 +46,18 @@ DATE, TIME, BIRTH = "StudyDate", "StudyTime", "PatientBirthDate"
 
 SLACK = {DATE: 0, TIME: 2, BIRTH: 0}
 """By how many units answers may lie beside a window, since seams overlap."""
+
+
+def bounds(keyword: str, span: Span) -> tuple[int, int]:
+    """Return the ends of a range of times or dates of birth; an open one ends where people's dates of birth do.
+
+    >>> bounds(TIME, Span(None, 10)), bounds(BIRTH, Span(740_000, None))
+    ((0, 10), (740000, 740000))
+    """
+    least, most = (0, LAST_MINUTE) if keyword == TIME else _BIRTHS
+    first = least if span.first is None else span.first
+    last = max(most, first) if span.last is None else span.last
+    return min(first, last), last
 
 
 def parse_days(text: str) -> Span | None:
