@@ -36,9 +36,9 @@ def divide(progress: Progress, window: Window, settle: Settle, reason: str) -> S
         covered = yield from _by_ranges(progress, window, settle, free)
         if _is_proven(progress, window, covered):
             return True
-    if progress.stopped is None:
+    if not progress.stopped:
         yield from _by_beginnings(progress, window, settle, covered)
-        _doubt(progress, window, covered, reason)
+    _doubt(progress, window, covered, progress.stopped or reason)
     return False
 
 
@@ -55,8 +55,8 @@ def _by_ranges(progress: Progress, window: Window, settle: Settle, keywords: lis
     complete = dict.fromkeys(keywords, True)
     for (keyword, part), answer in zip(parts, answers, strict=True):
         complete[keyword] &= yield from settle(progress, part, answer)
-    unsound = progress.leaky.union(progress.unusable)
-    return [keyword for keyword in keywords if complete[keyword] and keyword not in unsound]
+    sound = progress.matched.difference(progress.leaky, progress.unusable)
+    return [keyword for keyword in keywords if complete[keyword] and (keyword in sound or progress.base.value(keyword))]
 
 
 def _expected(progress: Progress, window: Window) -> float:

@@ -37,7 +37,7 @@ def settle(progress: Progress, window: Window, answer: Answered) -> Step:
     """Do whatever the answer of a window makes necessary."""
     if answer.failure is not None:
         return (yield from _after_failure(progress, window, answer.failure))
-    if any(keyword in progress.unusable for keyword in progress.added(window)):
+    if any(keyword in progress.unusable for keyword in progress.added(window)) or progress.stopped:
         return False
     reason = progress.suspicion(answer.count)
     if not reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,12 @@ _TIMED = (Level.STUDY, Level.SERIES, Level.IMAGE)
 
 _PATIENCE = {Trouble.TOO_MUCH: (12, 40), Trouble.BROKEN: (3, 8), Trouble.AWAY: (0, 0), Trouble.REFUSED: (0, 0)}
 """Failures in a row that are borne, each followed by a smaller window: before anything was answered, and after."""
+
+_MOST_WINDOWS = 300
+"""Windows beyond one for each row found: a node that needs more does not heed what is asked."""
+
+_MOST_VAIN = 12
+"""Windows of a key that fail, before any succeeds, until the node is taken to ignore it."""
 
 _MOST_FAILED = 3
 """Windows that may fail for good before the rest is not asked any more."""
@@ -70,7 +77,9 @@ class Progress:
     in_a_row
         Windows that have failed since the last one that succeeded.
     stopped
-        Why nothing is asked any more.
+        Why nothing is asked any more; empty: it goes on.
+    matched
+        Added keys by which something was found, so that the node seems to know them.
     returned
         Range keys that answers have values of.
     single_days
@@ -90,10 +99,12 @@ class Progress:
         self.leaky: set[str] = set()
         self.has_answer = False
         self.in_a_row = 0
-        self.stopped: Failure | None = None
+        self.stopped = ""
+        self.matched: set[str] = set()
         self.returned: set[str] = set()
         self.single_days = False
         self.suspect: tuple[int, int] | None = None
+        self._vain: Counter[str] = Counter()
         self._asked: dict[Window, Asked] = {}
         self._notes: dict[Note, None] = {}
         self._failed: list[Failure] = []
@@ -108,15 +119,23 @@ class Progress:
         self, windows: Sequence[Window]
     ) -> Generator[tuple[Request, ...], Sequence[Answered], Sequence[Answered]]:
         """Ask windows at once; return what came of each."""
+        if not windows:
+            return ()
         answers = yield tuple(window.request(self.base) for window in windows)
         for window, answer in zip(windows, answers, strict=True):
             self._observe(window, answer)
+        if len(self._asked) > _MOST_WINDOWS + len(self.found):
+            self.stopped = f"{len(self._asked)} windows brought no more than {len(self.found)} rows"
         return answers
 
     def _observe(self, window: Window, answer: Answered) -> None:
         failure = answer.failure
         if failure is not None:
             self._asked[window] = Asked(window=window, count=None, failure=str(failure.error))
+            for keyword in self.added(window):
+                self._vain[keyword] += keyword not in self.matched
+                if self._vain[keyword] >= _MOST_VAIN:
+                    self.unusable.setdefault(keyword, "the node fails as without it")
             if failure.trouble is not Trouble.REFUSED and failure.count >= self.caps.largest:
                 self.limit = min(self.limit, failure.count)
                 self.caps.largest = max(self.caps.largest, failure.count)
@@ -134,6 +153,8 @@ class Progress:
 
     def _verify(self, window: Window, answer: Answered) -> None:
         """Look whether the node has heeded the keys that were added, and brings again what is known."""
+        if answer.rows:
+            self.matched.update(self.added(window))
         for keyword in (DATE, *self.added(window)):
             if window.span(keyword) != Span(None, None) and beyond(answer, window, keyword):
                 self.unusable.setdefault(keyword, "the node ignores it")
@@ -205,12 +226,12 @@ class Progress:
             self.in_a_row > _PATIENCE[failure.trouble][self.has_answer] and failure.trouble is not Trouble.REFUSED
         )
         if hopeless or len(self._failed) >= _MOST_FAILED:
-            self.stopped = failure
+            self.stopped = str(failure.error.message).rstrip(".")
 
     def skip(self, window: Window) -> None:
         """Write down that a window is not asked any more."""
-        if self.stopped is not None:
-            self.note(Doubt.NOT_ASKED, window, str(self.stopped.error.message).rstrip("."))
+        if self.stopped:
+            self.note(Doubt.NOT_ASKED, window, self.stopped)
 
     def unsplit(self, count: int) -> list[Window]:
         """Return the windows with at least so many answers that were taken for whole."""

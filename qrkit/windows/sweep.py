@@ -69,7 +69,7 @@ class _Sweep:
         if is_open:
             progress.note(Doubt.UNDATED, self.window)
         complete = not is_open
-        while self.pending and progress.stopped is None and DATE not in progress.unusable:
+        while self.pending and not progress.stopped and DATE not in progress.unusable:
             heavy = self._take_heavy()
             if heavy is not None:
                 complete &= yield from self._day(heavy, None)
