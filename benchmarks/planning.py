@@ -109,7 +109,9 @@ class _Finds(Finder):
     """Finds what it was given."""
 
     def __init__(self, state: State, table: pa.Table) -> None:
-        super().__init__(QueryTable(state), Results(state, Path()), user="bench", calling_ae_title="QRKIT")
+        super().__init__(
+            QueryTable(state), Results(state, Path()), ProfileTable(state), user="bench", calling_ae_title="QRKIT"
+        )
         self._table = table
 
     def find(self, node: Node, query: Query, *, should_stop: Callable[[], bool] | None = None) -> Found:

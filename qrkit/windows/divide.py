@@ -56,7 +56,9 @@ def _by_ranges(progress: Progress, window: Window, settle: Settle, keywords: lis
     for (keyword, part), answer in zip(parts, answers, strict=True):
         complete[keyword] &= yield from settle(progress, part, answer)
     sound = progress.matched.difference(progress.leaky, progress.unusable)
-    return [keyword for keyword in keywords if complete[keyword] and (keyword in sound or progress.base.value(keyword))]
+    return [
+        keyword for keyword in keywords if complete[keyword] and (keyword in sound or progress.base.value(keyword))
+    ]
 
 
 def _expected(progress: Progress, window: Window) -> float:

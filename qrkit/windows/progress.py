@@ -199,7 +199,7 @@ class Progress:
         if span is not None:
             low, high = bounds(keyword, span) if keyword != DATE else (0, 0 if span.is_single else 1)
             return low < high
-        if self.base.value(keyword) or (self.has_answer and keyword not in self.returned):
+        if self.base.value(keyword) or (len(self.found) and keyword not in self.returned):
             return False
         date = window.span(DATE)
         return keyword == BIRTH or (keyword == TIME and date is not None and date.is_single)

@@ -181,7 +181,11 @@ def days_said(span: Span) -> str:
 
 
 def _births_said(span: Span) -> str:
-    return f"born {days_said(span)}" if days_said(span) else ""
+    """Return dates of birth by their years: the day is nobody's business."""
+    first, last = (str(date.fromordinal(one).year) if one is not None else "" for one in (span.first, span.last))
+    return (
+        " ".join(filter(None, ("born", first and f"from {first}", last and f"until {last}"))) if first or last else ""
+    )
 
 
 def _minutes_said(span: Span) -> str:

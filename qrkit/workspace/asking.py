@@ -8,14 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import pyarrow as pa
 
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find, find_proposals
+from qrkit.errors import NodeError, StatusError
 from qrkit.node import Node
 from qrkit.query import Request, answer_keywords, identifier
+from qrkit.windows import Failure, failure_of
+
+_Answer = TypeVar("_Answer")
 
 
 class Asker:
@@ -32,6 +36,8 @@ class Asker:
     ----------
     requests
         C-FIND requests sent so far.
+    answers
+        That came.
     keys_unsupported
         Whether the node said of a request that it does not support some optional key (0xFF01).
     """
@@ -51,6 +57,7 @@ class Asker:
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._stack = ExitStack()
         self.requests = 0
+        self.answers = 0
         self.keys_unsupported = False
 
     def __enter__(self) -> Self:
@@ -62,6 +69,13 @@ class Asker:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
+        """Return the answers to requests, or why there is none: each fails for itself.
+
+        An association on which a request has failed is aborted; the next request opens a new one.
+        """
+        return self._all(self._try_ask, requests)
+
     def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
         """Return the answers to requests that do not depend on one another, in their order.
 
@@ -70,26 +84,50 @@ class Asker:
         NodeError
             Of the first request that fails; the others are given up.
         """
+        return self._all(self._ask, requests)
+
+    def _all(self, ask: Callable[[Request], _Answer], requests: Sequence[Request]) -> list[_Answer]:
         if len(requests) < 2 or self._node.associations < 2:
-            return [self._ask(request) for request in requests]
+            return [ask(request) for request in requests]
         with ThreadPoolExecutor(min(self._node.associations, len(requests)), thread_name_prefix="find") as pool:
             try:
-                return list(pool.map(self._ask, requests))
+                return list(pool.map(ask, requests))
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
     def _ask(self, request: Request) -> pa.Table:
-        association = self._association()
+        answer = self._try_ask(request)
+        if isinstance(answer, Failure):
+            raise answer.error
+        return answer
+
+    def _try_ask(self, request: Request) -> pa.Table | Failure:
+        try:
+            association = self._association()
+        except NodeError as error:
+            return failure_of(error)
         model = self._node.information_model
         keywords = answer_keywords(request, model)
         asked = identifier(request, model, character_set=self._node.character_set)
         if self._node.pause and self.requests:
             time.sleep(self._node.pause)
         self.requests += 1
-        finding = find(association, asked, keywords, node=self._node, should_stop=self._should_stop)
-        answers = pa.Table.from_batches(list(finding))
-        self.keys_unsupported |= finding.keys_unsupported
+        count = 0
+        try:
+            finding = find(association, asked, keywords, node=self._node, should_stop=self._should_stop)
+            try:
+                answers = pa.Table.from_batches(list(finding))
+            finally:
+                count = finding.count
+                self.answers += count
+                self.keys_unsupported |= finding.keys_unsupported
+        except StatusError as error:  # the operation has ended, and the association goes on
+            self._idle.put(association)
+            return failure_of(error, count)
+        except NodeError as error:
+            association.abort()
+            return failure_of(error, count)
         self._idle.put(association)
         return answers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -12,13 +13,15 @@ import pyarrow as pa
 from qrkit.coverage import Coverage
 from qrkit.errors import QrkitError, StatusError
 from qrkit.node import Node
+from qrkit.profile import Profile
 from qrkit.query import Drilled, Query, Request, drill
 from qrkit.selection import select
+from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
-from qrkit.tables import Level, to_frame
-from qrkit.windows import cap_reason
+from qrkit.tables import to_frame
 from qrkit.workspace.asking import Asker
+from qrkit.workspace.covering import Covering
 from qrkit.workspace.nodes import check_can_find
 
 
@@ -40,9 +43,18 @@ class Answer:
 class Finder:
     """Runs queries and keeps their answers."""
 
-    def __init__(self, queries: QueryTable, results: Results, *, user: str, calling_ae_title: str) -> None:
+    def __init__(
+        self,
+        queries: QueryTable,
+        results: Results,
+        profiles: ProfileTable,
+        *,
+        user: str,
+        calling_ae_title: str,
+    ) -> None:
         self._queries = queries
         self._results = results
+        self._profiles = profiles
         self._user = user
         self._calling_ae_title = calling_ae_title
 
@@ -79,42 +91,32 @@ class Finder:
         requests: tuple[Request, ...],
         should_stop: Callable[[], bool] | None,
     ) -> tuple[Drilled, dict[str, Any]]:
-        why: list[str] = []
-        windows = 0
+        profile = self._profiles.get(node.name) or Profile.unknown(node.name)
         with Asker(node, calling_ae_title=self._calling_ae_title, should_stop=should_stop) as asker:
+            covering = Covering(asker, node, profile, today=date.today())
             while True:
-                answers = asker.ask(requests)
-                windows += len(requests)
-                why += _doubts(requests, answers)
+                answers = covering.ask(requests)
                 try:
                     requests = steps.send(answers)
                 except StopIteration as end:
                     drilled: Drilled = end.value
                     break
-        if drilled.unasked:
-            why.append(f"{drilled.unasked} rows above have no unique key, so nothing could be asked below them")
-        return drilled, {
-            "complete": not why,
-            "why": why,
-            "windows": windows,
-            "requests": asker.requests,
-            "keys_unsupported": asker.keys_unsupported,
-            "filters": [_report(report) for report in drilled.reports],
-        }
+        if covering.contradiction and profile.is_known:
+            self._profiles.mark_stale(node.name, covering.contradiction)
+        return drilled, _coverage(covering, asker, drilled)
 
 
-def _doubts(requests: tuple[Request, ...], answers: list[pa.Table]) -> list[str]:
-    """Return why some answers may be cut off by the node, of patients and studies asked for in bulk.
-
-    The images of one series, and the series of one study, come in any number.
-    """
-    doubts = []
-    for request, answer in zip(requests, answers, strict=True):
-        if request.level in (Level.PATIENT, Level.STUDY):
-            reason = cap_reason(answer.num_rows)
-            if reason:
-                doubts.append(f"a {request.level.value} request got {answer.num_rows} answers: {reason}")
-    return doubts
+def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, Any]:
+    told = covering.coverage()
+    if drilled.unasked:
+        told["why"].append(f"{drilled.unasked} rows above have no unique key, so nothing could be asked below them")
+    return {
+        "complete": not told["why"],
+        **told,
+        "requests": asker.requests,
+        "keys_unsupported": asker.keys_unsupported,
+        "filters": [_report(report) for report in drilled.reports],
+    }
 
 
 def _report(report: Any) -> dict[str, Any]:  # noqa: ANN401 - qrkit.query.FilterReport

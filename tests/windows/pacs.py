@@ -73,7 +73,9 @@ class Pacs:
             for one in found
         )
         filled = {"StudyDate": "day", "StudyTime": "minute", "PatientBirthDate": "birth"}
-        returned = frozenset(key for key, name in filled.items() if any(getattr(row, name) is not None for row in rows))
+        returned = frozenset(
+            key for key, name in filled.items() if any(getattr(row, name) is not None for row in rows)
+        )
         return Answered(count=len(found), rows=rows, returned=returned)
 
     def _ordered(self, found: list[Study]) -> list[Study]:

@@ -183,7 +183,12 @@ def test_coverage_says_whether_the_answer_is_complete(linked: Linked) -> None:
     assert frame.attrs["qrkit"]["coverage"] | {"filters": []} == {
         "complete": True,
         "why": [],
+        "assumptions": [],
         "windows": 1,
+        "splits": 0,
+        "failures": 0,
+        "asked": [],
+        "ignored": [],
         "requests": 1,
         "keys_unsupported": False,
         "filters": [],
@@ -208,12 +213,12 @@ def test_a_failure_status_is_an_error_with_code_and_comment_and_in_the_history(l
 @pytest.mark.parametrize(
     ("quirks", "kind"),
     [
-        (Quirks(find_abort_after=3), AssociationAborted),
+        (Quirks(find_abort_after=0), AssociationAborted),
         (Quirks(find_hang=True), NodeTimeout),
-        (Quirks(cap=5, cap_mode="status"), StatusError),
+        (Quirks(find_status=0xA700), StatusError),
     ],
 )
-def test_an_answer_that_breaks_off_is_an_error_and_never_a_short_table(
+def test_a_node_that_answers_nothing_is_an_error_and_never_a_short_table(
     linked: Linked, quirks: Quirks, kind: type[Exception]
 ) -> None:
     linked.workspace.nodes.edit("pacs", timeouts={"response": 0.5, "inactivity": 0.5})
@@ -222,6 +227,39 @@ def test_an_answer_that_breaks_off_is_an_error_and_never_a_short_table(
         linked.workspace.find("pacs", date_until=DAY)
     assert linked.workspace.queries.list()["state"].tolist() == ["failed"]
     assert linked.workspace.sql("SELECT count(*) AS n FROM studies")["n"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(cap=100),
+        Quirks(cap=33),
+        Quirks(cap=100, duplicate_answers=True),
+        Quirks(cap=5, cap_mode="status"),
+        Quirks(cap=5, cap_mode="status", no_study_time_share=0.3),
+        Quirks(find_abort_after=9),
+    ],
+    ids=str,
+)
+def test_what_a_node_cuts_off_is_asked_for_in_windows_until_all_is_there(linked: Linked, quirks: Quirks) -> None:
+    linked.pacs.quirks = quirks
+    frame = linked.workspace.find("pacs", date=("2026-06-01", DAY))
+    assert keys(frame) == sorted(study.StudyInstanceUID for study in all_studies(linked.hospital))
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["complete"], coverage["why"]
+    assert coverage["windows"] == len(coverage["asked"]) > 1
+    assert coverage["splits"] > 0
+    assert coverage["requests"] == len(linked.pacs.requests)
+
+
+def test_a_window_that_cannot_be_asked_is_named_and_the_others_are_kept(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(cap=100, ignore_keys=("StudyDate",))
+    frame = linked.workspace.find("pacs", date=("2026-06-01", DAY))
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert len(frame) == 100
+    assert not coverage["complete"]
+    assert "ignores StudyDate" in coverage["why"][0]
+    assert coverage["requests"] < 10
 
 
 def test_a_node_that_is_not_there_is_an_error_in_the_history_too(linked: Linked) -> None:

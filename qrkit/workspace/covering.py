@@ -1,0 +1,156 @@
+"""Asks the requests of a query in windows, and keeps account of what is proven: the coverage of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.errors import NodeError
+from qrkit.node import Node
+from qrkit.profile import Profile, Verdict
+from qrkit.query import Request, answer_keywords
+from qrkit.tables import Level, schema, unique_key
+from qrkit.windows import Answered, Asked, Caps, Drive, Driven, Failure, Knowledge, answered, drive
+from qrkit.workspace.asking import Asker
+
+_LISTED = 500
+"""Windows that a coverage lists; their number is always told."""
+
+
+class Covering:
+    """The requests of one query, each asked in as many windows as it takes.
+
+    Parameters
+    ----------
+    today
+        With which an open range of dates ends.
+    """
+
+    def __init__(self, asker: Asker, node: Node, profile: Profile, *, today: date) -> None:
+        self._asker = asker
+        self._node = node
+        self._profile = profile
+        self._today = today.toordinal()
+        self._caps: dict[Level, Caps] = {}
+        self._driven: list[Driven] = []
+
+    @property
+    def contradiction(self) -> str:
+        """What the answers say against the node's profile; empty: nothing."""
+        return next((caps.contradiction for caps in self._caps.values() if caps.contradiction), "")
+
+    def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
+        """Return the answers to requests that do not depend on one another, in their order.
+
+        Raises
+        ------
+        NodeError
+            The first one, if windows failed and no other brought anything.
+        """
+        running = {place: drive(request, self._knowledge(request.level)) for place, request in enumerate(requests)}
+        tables: list[list[pa.Table]] = [[] for _ in requests]
+        first_error: NodeError | None = None
+        wanted = {place: next(driver) for place, driver in running.items()}
+        done: dict[int, Driven] = {}
+        while wanted:
+            came = self._asker.try_ask([request for batch in wanted.values() for request in batch])
+            following: dict[int, tuple[Request, ...]] = {}
+            for place, batch in wanted.items():
+                answers, came = came[: len(batch)], came[len(batch) :]
+                for answer in answers:
+                    if isinstance(answer, Failure):
+                        first_error = first_error or answer.error
+                    else:
+                        tables[place].append(answer)
+                after = _advanced(running[place], [_facts(answer, requests[place].level) for answer in answers])
+                if isinstance(after, Driven):
+                    done[place] = after
+                else:
+                    following[place] = after
+            wanted = following
+        self._driven += [done[place] for place in sorted(done)]
+        is_empty = not any(table.num_rows for found in tables for table in found)
+        if first_error is not None and is_empty and any(one.errors or not one.has_answer for one in done.values()):
+            raise first_error
+        return [self._joined(request, found) for request, found in zip(requests, tables, strict=True)]
+
+    def coverage(self) -> dict[str, Any]:
+        """Return what is to be told of the windows so far, as plain values."""
+        asked = [window for driven in self._driven for window in driven.asked]
+        return {
+            "why": _once(text for driven in self._driven for text in driven.doubts),
+            "assumptions": _once(text for driven in self._driven for text in driven.assumptions),
+            "windows": len(asked),
+            "splits": sum(driven.splits for driven in self._driven),
+            "failures": sum(bool(window.failure) for window in asked),
+            "asked": [_told(window) for window in asked[:_LISTED]] if len(asked) > len(self._driven) else [],
+            "ignored": _once(f"{key}: {why}" for driven in self._driven for key, why in driven.unusable),
+        }
+
+    def _knowledge(self, level: Level) -> Knowledge:
+        profile = self._profile
+        known = profile.is_known
+        if level not in self._caps:
+            self._caps[level] = Caps(likely=profile.cap if known else None, most=profile.most_answers if known else 0)
+        bad = [
+            key for key in ("StudyDate", "StudyTime") if profile.verdict(key) in (Verdict.IGNORED, Verdict.REFUSED)
+        ]
+        return Knowledge(
+            caps=self._caps[level],
+            today=self._today,
+            width=self._node.associations,
+            unusable=tuple((key, "by its profile the node cannot be asked by it") for key in bad),
+        )
+
+    def _joined(self, request: Request, found: Sequence[pa.Table]) -> pa.Table:
+        """Return the answers of all windows; rows without a Unique Key that came twice are taken once."""
+        if not found:
+            names = answer_keywords(request, self._node.information_model)
+            return schema(request.level, names).empty_table()
+        if len(found) == 1:
+            return found[0]
+        return _without_repeated_blanks(pa.concat_tables(found, promote_options="permissive"), request.level)
+
+
+def _advanced(driver: Drive, answers: Sequence[Answered]) -> tuple[Request, ...] | Driven:
+    try:
+        return driver.send(answers)
+    except StopIteration as end:
+        driven: Driven = end.value
+        return driven
+
+
+def _facts(answer: pa.Table | Failure, level: Level) -> Answered:
+    return Answered(failure=answer) if isinstance(answer, Failure) else answered(answer, level)
+
+
+def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:
+    """Return the rows, those without a Unique Key only once each, since windows overlap."""
+    uids = table[unique_key(level)].to_pylist()
+    blank = [row for row, uid in enumerate(uids) if not uid]
+    if not blank:
+        return table
+    seen: set[str] = set()
+    dropped: set[int] = set()
+    for row, values in zip(blank, table.take(blank).to_pylist(), strict=True):
+        text = repr(sorted(values.items()))
+        if text in seen:
+            dropped.add(row)
+        seen.add(text)
+    return table.take([row for row in range(table.num_rows) if row not in dropped]) if dropped else table
+
+
+def _told(asked: Asked) -> dict[str, Any]:
+    told: dict[str, Any] = {"window": asked.window.label(), "count": asked.count}
+    if asked.failure:
+        told["failure"] = asked.failure
+    if asked.is_split:
+        told["split"] = True
+    return told
+
+
+def _once(texts: Any) -> list[str]:  # noqa: ANN401 - any iterable of texts
+    return list(dict.fromkeys(texts))
