@@ -36,6 +36,7 @@ from qrkit.plan import (
 from qrkit.profile import Profile
 from qrkit.query import Query, Request, answer_keywords, identifier
 from qrkit.store.known import KnownAnswers
+from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.state import State
