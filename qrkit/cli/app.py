@@ -12,6 +12,7 @@ from qrkit import __version__
 from qrkit.cli import (
     after,
     asking,
+    dashboard,
     demo,
     history,
     jobs,
@@ -73,6 +74,7 @@ app.command("retrieve")(retrieving.retrieve)
 app.command("sql")(tables.sql)
 app.command("report")(reporting.report)
 app.command("serve")(serving.serve)
+app.command("dashboard")(dashboard.dashboard)
 app.command("demo")(demo.demo)
 
 

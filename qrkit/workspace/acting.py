@@ -37,10 +37,10 @@ class Acts:
         yield
         self.write(action, subject)
 
-    def write(self, action: str, subject: str, details: Mapping[str, object] | None = None) -> None:
-        """Write down what was done."""
+    def write(self, action: str, subject: str, details: Mapping[str, object] | None = None, *, who: str = "") -> None:
+        """Write down what was done; by somebody else, if `who` names them."""
         if self._audit is not None:
-            self._audit.write(self.access.user, action, subject, details)
+            self._audit.write(who or self.access.user, action, subject, details)
 
 
 ANYBODY = Acts(Access.unlimited("unknown"))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from qrkit.access import Access, Role
+from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
+from qrkit.workspace.acting import Acts
+
+_NAME_SHOWN = 64
 
 
 class Users:
@@ -13,13 +16,14 @@ class Users:
 
     Parameters
     ----------
-    access
+    acts
         Of whoever changes them.
     """
 
-    def __init__(self, table: AccountTable, *, access: Access) -> None:
+    def __init__(self, table: AccountTable, *, acts: Acts) -> None:
         self._table = table
-        self._access = access
+        self._acts = acts
+        self._access = acts.access
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._table.get(name) is not None
@@ -81,6 +85,22 @@ class Users:
         """
         self._require("remove users")
         self._table.remove(name, by=self._access.user)
+
+    def check(self, name: str, password: str) -> Role | None:
+        """Return the role of whoever knows this password; None if name or password is wrong. The audit tells."""
+        account = self._table.check(name, password)
+        self._acts.write("logged in" if account else "login refused", "dashboard", who=name[:_NAME_SHOWN] or "nobody")
+        return account.role if account else None
+
+    def role_of(self, name: str) -> Role | None:
+        """Return what a user is now; None if there is no such user."""
+        account = self._table.get(name)
+        return account.role if account else None
+
+    def stamp(self, name: str) -> str:
+        """Return what changes when the account of a user does; empty if there is none."""
+        account = self._table.get(name)
+        return account.changed if account else ""
 
     def _require(self, what: str) -> None:
         self._access.require(Role.ADMINISTRATOR, what)

@@ -96,7 +96,7 @@ class Workspace:
         self._jobs = JobTable(state)
         self._acts = Acts(access, AuditTable(state))
         self.nodes = Nodes(self._nodes, access=access)
-        self.users = Users(AccountTable(state), access=access)
+        self.users = Users(AccountTable(state), acts=self._acts)
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
         self._handlers = handlers_from(settings.tables.get("after", []))
         self.after = After(AfterTable(state), self._handlers, self._ensure_worker, acts=self._acts)

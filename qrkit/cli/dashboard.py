@@ -1,0 +1,72 @@
+"""``qrkit dashboard``."""
+
+from __future__ import annotations
+
+import webbrowser
+from threading import Thread
+from typing import Annotated
+
+import typer
+
+from qrkit.cli.options import Workspace, with_workspace
+from qrkit.cli.output import say
+from qrkit.dashboard.options import ServeOptions
+
+
+@with_workspace
+def dashboard(
+    workspace: Workspace,
+    *,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine need accounts.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any that is free.")] = 8866,
+    certificate: Annotated[str, typer.Option(help="Certificate for TLS, a PEM file.")] = "",
+    key: Annotated[str, typer.Option(help="Key of the certificate, a PEM file.")] = "",
+    proxy_header: Annotated[
+        str, typer.Option(help="Header in which a trusted proxy names the user, such as X-Forwarded-User.")
+    ] = "",
+    proxy_secret: Annotated[
+        str,
+        typer.Option(envvar="QRKIT_PROXY_SECRET", help="What that proxy sends as X-Qrkit-Secret.", show_envvar=True),
+    ] = "",
+    proxy_role: Annotated[str, typer.Option(help="Role of the proxy's users who have no account here.")] = "viewer",
+    seats: Annotated[int, typer.Option(help="Most visitors at once.")] = 20,
+    preheated: Annotated[int, typer.Option(help="Kernels that wait for visitors; 110 MB each.")] = 1,
+    session_hours: Annotated[float, typer.Option(help="Hours after which somebody has to log in again.")] = 10.0,
+    idle_minutes: Annotated[float, typer.Option(help="Minutes after which an unused page is closed.")] = 60.0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+) -> None:
+    """Serve the dashboards with login, by accounts (qrkit users add) or a proxy; on this machine unless told."""
+    options = ServeOptions(
+        host=host,
+        port=port,
+        certificate=certificate,
+        key=key,
+        proxy_header=proxy_header,
+        proxy_secret=proxy_secret,
+        proxy_role=proxy_role,
+        seats=seats,
+        preheated=preheated,
+        session_hours=session_hours,
+        idle_minutes=idle_minutes,
+        open_browser=browser,
+    )
+    run(workspace, options)
+
+
+def run(workspace: Workspace, options: ServeOptions) -> None:
+    """Serve until stopped, and show whoever started it the way in."""
+    from qrkit.dashboard.server import serve
+
+    if options.warning:
+        say(f"Warning: {options.warning}")
+
+    def started(link: str) -> None:
+        say(
+            f"The dashboard of {workspace.settings.workspace} runs until Ctrl-C. This link lets you in, once:\n{link}"
+        )
+        if options.open_browser:
+            Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+
+    serve(workspace, options, started=started)

@@ -1,0 +1,3 @@
+"""The dashboard server: Voilà with a login, one kernel per visitor, and nothing from other machines."""
+
+from __future__ import annotations

@@ -1,0 +1,274 @@
+"""The application: Voilà's, with our handlers, headers and housekeeping in place of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import tornado.httpserver
+import tornado.ioloop
+import tornado.netutil
+import tornado.web
+from jupyter_core.utils import ensure_async
+from jupyter_server import DEFAULT_STATIC_FILES_PATH
+from tornado.ioloop import PeriodicCallback
+from traitlets.config import Config
+from voila.app import Voila, _kernel_id_regex
+from voila.request_info_handler import RequestInfoSocketHandler
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+from voila.tornado.contentshandler import VoilaContentsHandler
+from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.treehandler import TornadoVoilaTreeHandler
+
+from qrkit.access import Role
+from qrkit.dashboard import handlers
+from qrkit.dashboard.identity import Identity, OwnKernelsOnly
+from qrkit.dashboard.options import ServeOptions
+from qrkit.dashboard.seats import Seats
+from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
+from qrkit.errors import InputError, PortInUse
+from qrkit.settings import SETTING_NAMES
+from qrkit.workspace import Users, Workspace
+
+_HERE = Path(__file__).parent
+_HOUSEKEEPING = 10_000
+"""Milliseconds between two looks at sessions and kernels."""
+
+_PREHEATED = "start.ipynb"
+"""Whose kernels wait for visitors, of whatever page."""
+
+_UNCONNECTED = 120
+"""Seconds after which a kernel ends whose page is gone without saying so."""
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' blob:; style-src 'self' 'unsafe-inline' blob:; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+    "object-src 'none'; frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def dashboards_folder() -> Path:
+    """Return where the dashboards are: in the installed package, or beside it in a clone."""
+    installed = _HERE / "pages"
+    return installed if installed.is_dir() else _HERE.parents[1] / "dashboards"
+
+
+class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyped
+    """Serves the dashboards of one workspace; use `serve`."""
+
+    def prepare(self, workspace: Workspace, options: ServeOptions, started: Callable[[str], None]) -> None:
+        """Take what it serves and how.
+
+        Parameters
+        ----------
+        started
+            Called with the link that lets its holder in, once the server listens.
+        """
+        self.workspace = workspace
+        self.users: Users = workspace.users
+        self.serve_options = options
+        self.started = started
+        self.sessions = Sessions(longest=options.session_hours * 3600)
+        self.attempts = Attempts()
+        self.seats = Seats(options.seats)
+        self.pages = frozenset(path.name for path in dashboards_folder().glob("*.ipynb"))
+        self.preheated_page = _PREHEATED if options.preheated else ""
+        self._accounts: dict[str, str] = {}
+
+    def load_config_file(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - as Voilà calls it
+        """Read no configuration: what a file says could open what the options close."""
+
+    def init_settings(self) -> dict[str, Any]:
+        """Return the settings of the tornado application, ours among them."""
+        self._answer_kernels()  # before there are any
+        settings: dict[str, Any] = super().init_settings()
+        self.identity_provider.sessions = self.sessions
+        self.identity_provider.options = self.serve_options
+        self.identity_provider.users = self.users
+        self.authorizer.seats = self.seats
+        return settings | {"headers": _HEADERS, "xsrf_cookies": True, "login_url": f"{self.base_url}login"}
+
+    def init_handlers(self) -> list[Any]:
+        """Return Voilà's handlers, with ours in place of those that let anybody in or show the server's files."""
+        self.app.settings["static_path"] = DEFAULT_STATIC_FILES_PATH  # what jupyter_server's error pages ask for
+        ours = {"server": self}
+        dropped = (
+            TornadoVoilaHandler,
+            TornadoVoilaTreeHandler,
+            VoilaContentsHandler,
+            VoilaShutdownKernelHandler,
+            RequestInfoSocketHandler,
+        )
+        kept = [one for one in super().init_handlers() if one[1] not in dropped and "/voila/files/" not in one[0]]
+        page = {
+            **ours,
+            "template_paths": self.template_paths,
+            "config": self.config,
+            "voila_configuration": self.voila_configuration,
+        }
+        return [
+            (self.base_url, handlers.HomePage, ours),
+            (f"{self.base_url}login", handlers.LoginPage, ours),
+            (f"{self.base_url}logout", handlers.LogoutPage, ours),
+            (rf"{self.base_url}enter/([\w-]+)", handlers.EnterPage, ours),
+            (f"{self.base_url}voila/render/(.*)", handlers.DashboardPage, page),
+            (f"{self.base_url}voila/api/shutdown/(.*)", handlers.EndKernel, ours),
+            *kept,
+        ]
+
+    def listen(self) -> None:
+        """Listen, and run until stopped."""
+        options = self.serve_options
+        try:
+            (listener,) = tornado.netutil.bind_sockets(options.port, options.host)[:1]
+        except OSError as error:
+            raise PortInUse(
+                f"The dashboard cannot listen on {options.host}:{options.port}: {error.strerror}.",
+                advice="Give another --port, or end what uses it.",
+            ) from error
+        self.port = listener.getsockname()[1]
+        server = tornado.httpserver.HTTPServer(
+            self.app, xheaders=bool(options.proxy_header), ssl_options=_tls(options)
+        )
+        server.add_sockets([listener])
+        PeriodicCallback(self._keep_house, _HOUSEKEEPING).start()
+        scheme = "https" if options.certificate else "http"
+        link = self.sessions.link_for(Visitor(name=self.workspace.user, role=self._own_role()))
+        self.note_account(self.workspace.user)
+        self.started(f"{scheme}://{options.host}:{self.port}{self.base_url}enter/{link}")
+        self.ioloop = tornado.ioloop.IOLoop.current()
+        try:
+            self.ioloop.start()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.stop()
+
+    def note_account(self, name: str) -> None:
+        """Note what the account of somebody is like when they come in."""
+        self._accounts[name] = self.users.stamp(name)
+
+    def forget_ended(self) -> None:
+        """Give back the seats of kernels that have ended."""
+        self.seats.keep(set(self.kernel_manager.list_kernel_ids()))
+
+    async def end_kernel(self, kernel_id: str) -> None:
+        """End a kernel; what it asked the worker for goes on."""
+        if kernel_id in self.kernel_manager:
+            with contextlib.suppress(KeyError, tornado.web.HTTPError):  # it has ended meanwhile
+                await ensure_async(self.kernel_manager.shutdown_kernel(kernel_id))
+        self.forget_ended()
+
+    async def end_kernels_of(self, name: str) -> None:
+        """End all kernels of somebody."""
+        for kernel_id in self.seats.of(name):
+            await self.end_kernel(kernel_id)
+
+    def _own_role(self) -> Role:
+        return self.users.role_of(self.workspace.user) or Role.ADMINISTRATOR
+
+    def _answer_kernels(self) -> None:
+        """Tell kernels that were ready which request they serve, on a port that only this machine can reach."""
+        sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
+        inside = tornado.web.Application([(rf"/query/{_kernel_id_regex}", RequestInfoSocketHandler)])
+        tornado.httpserver.HTTPServer(inside).add_sockets(sockets)
+        os.environ["QRKIT_REQUESTS"] = f"ws://127.0.0.1:{sockets[0].getsockname()[1]}/query"
+
+    async def _keep_house(self) -> None:
+        """End the sessions of changed accounts, and the kernels of those without a session or without use."""
+        for name, stamp in tuple(self._accounts.items()):
+            if self.users.stamp(name) != stamp:
+                self.sessions.end_of(name)
+                del self._accounts[name]
+        self.forget_ended()
+        over = set() if self.serve_options.proxy_header else set(self.seats.without(self.sessions.names()))
+        limit = datetime.now(UTC) - timedelta(minutes=self.serve_options.idle_minutes)
+        for kernel_id in self.kernel_manager.list_kernel_ids():
+            kernel = self.kernel_manager.get_kernel(kernel_id)
+            idle = self.seats.owner(kernel_id) is not None and kernel.last_activity < limit
+            if idle or kernel_id in over:
+                await self.end_kernel(kernel_id)
+
+
+def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str], None]) -> None:
+    """Serve the dashboards of a workspace until stopped by SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    started
+        Called once with a link that lets its holder in, once, as whoever has started the server.
+
+    Raises
+    ------
+    InputError
+        If other machines could reach it and nobody has an account.
+    PortInUse
+        If it cannot listen.
+    """
+    if not options.is_loopback and not options.proxy_header and not len(workspace.users):
+        raise InputError(
+            "Nobody has an account, so nobody could log in from another machine.",
+            advice="Add somebody first: qrkit users add NAME --role administrator.",
+        )
+    for name in ("workspace", *SETTING_NAMES):  # kernels open the same workspace, whatever it was opened with here
+        os.environ[f"QRKIT_{name.upper()}"] = str(getattr(workspace.settings, name))
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        filter(None, [str(_HERE / "share"), os.environ.get("JUPYTER_PATH", "")])
+    )
+    with tempfile.TemporaryDirectory(prefix="qrkit-") as scratch:
+        os.environ.update(JUPYTER_RUNTIME_DIR=scratch, JUPYTER_NO_CONFIG="1")
+        server = DashboardServer(config=_config(options, Path(scratch)))
+        server.prepare(workspace, options, started)
+        server.initialize([])
+        server.start()
+
+
+def _config(options: ServeOptions, scratch: Path) -> Config:
+    config = Config()
+    config.Voila.root_dir = str(dashboards_folder())
+    config.Voila.open_browser = False
+    config.Voila.log_level = logging.WARNING
+    config.Voila.connection_dir_root = str(scratch)
+    config.Voila.identity_provider_class = Identity
+    config.Voila.authorizer_class = OwnKernelsOnly
+    config.VoilaConfiguration.template = "qrkit"
+    config.VoilaConfiguration.allow_template_override = "NO"
+    config.VoilaConfiguration.allow_theme_override = "NO"
+    config.VoilaConfiguration.show_tracebacks = False
+    config.VoilaConfiguration.http_header_envs = [handlers.USER_HEADER, handlers.ROLE_HEADER]
+    config.VoilaConfiguration.preheat_kernel = bool(options.preheated)
+    config.VoilaConfiguration.default_pool_size = options.preheated
+    config.VoilaKernelManager.preheat_denylist = sorted(
+        path.name for path in dashboards_folder().glob("*.ipynb") if path.name != _PREHEATED
+    )
+    config.MappingKernelManager.cull_idle_timeout = _UNCONNECTED
+    config.MappingKernelManager.cull_interval = _UNCONNECTED // 2
+    config.MappingKernelManager.cull_connected = False
+    config.MappingKernelManager.buffer_offline_messages = False
+    if os.name == "posix":
+        config.KernelManager.transport = "ipc"  # no ports that others on this machine could reach
+    return config
+
+
+def _tls(options: ServeOptions) -> ssl.SSLContext | None:
+    if not options.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(options.certificate, options.key)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(f"The certificate {options.certificate} cannot be used with its key: {error}.") from error
+    return context

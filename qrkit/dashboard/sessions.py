@@ -1,0 +1,117 @@
+"""Who is logged in: sessions, links that open one once, and the patience with wrong passwords. No I/O."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qrkit.access import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Somebody whom the server has let in."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    visitor: Visitor
+    began: float
+
+
+class Sessions:
+    """The sessions of a server; they end with it.
+
+    Parameters
+    ----------
+    longest
+        Seconds after which somebody has to log in again.
+    clock
+        Gives seconds.
+    """
+
+    def __init__(self, *, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._longest = longest
+        self._clock = clock
+        self._open: dict[str, _Session] = {}
+        self._links: dict[str, Visitor] = {}
+
+    def begin(self, visitor: Visitor) -> str:
+        """Return the secret of a new session, which the visitor's cookie holds."""
+        secret = secrets.token_urlsafe(32)
+        self._open[secret] = _Session(visitor=visitor, began=self._clock())
+        return secret
+
+    def visitor(self, secret: str) -> Visitor | None:
+        """Return whose session it is; None if it has ended, or never was."""
+        session = self._open.get(secret)
+        if session is not None and self._clock() - session.began > self._longest:
+            self.end(secret)
+            return None
+        return session.visitor if session is not None else None
+
+    def end(self, secret: str) -> None:
+        """End a session, as by logging out."""
+        self._open.pop(secret, None)
+
+    def end_of(self, name: str) -> None:
+        """End all sessions of somebody."""
+        for secret in [one for one, session in self._open.items() if session.visitor.name == name]:
+            self.end(secret)
+
+    def names(self) -> frozenset[str]:
+        """Return who has a session now."""
+        return frozenset(
+            visitor.name for secret in tuple(self._open) if (visitor := self.visitor(secret)) is not None
+        )
+
+    def link_for(self, visitor: Visitor) -> str:
+        """Return a secret that opens one session, once: for whoever starts the server."""
+        secret = secrets.token_urlsafe(32)
+        self._links[secret] = visitor
+        return secret
+
+    def follow(self, link: str) -> Visitor | None:
+        """Return whom a link is for, and let it be of no more use."""
+        return self._links.pop(link, None)
+
+
+class Attempts:
+    """How many wrong passwords came lately, by name and by address.
+
+    Parameters
+    ----------
+    most
+        Wrong ones, after which nothing is tried for a while.
+    within
+        Seconds that are looked back.
+    """
+
+    def __init__(self, *, most: int = 8, within: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._within = within
+        self._clock = clock
+        self._failed: dict[str, list[float]] = {}
+
+    def may_try(self, *keys: str) -> bool:
+        """Whether another try is allowed."""
+        return all(len(self._lately(key)) < self._most for key in keys)
+
+    def failed(self, *keys: str) -> None:
+        """Note a wrong password."""
+        for key in keys:
+            self._failed[key] = [*self._lately(key), self._clock()]
+
+    def succeeded(self, *keys: str) -> None:
+        """Forget what went wrong before."""
+        for key in keys:
+            self._failed.pop(key, None)
+
+    def _lately(self, key: str) -> list[float]:
+        since = self._clock() - self._within
+        return [moment for moment in self._failed.get(key, []) if moment > since]

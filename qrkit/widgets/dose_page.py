@@ -1,0 +1,77 @@
+"""`DosePage`: plan the least that carries dose, see why each study is kept or not and what it costs, retrieve it."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets
+
+from qrkit.plan import Plan
+from qrkit.widgets.background import Background
+from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.query_form import QueryForm
+from qrkit.widgets.query_page import running_jobs
+from qrkit.widgets.telling import Notice
+from qrkit.workspace import Workspace
+
+
+class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Form, funnel, studies with reasons, retrieve; what was planned is what is retrieved."""
+
+    def __init__(self, *, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._plan: Plan | None = None
+        self.background = Background()
+        self.notice = Notice()
+        names = [node.name for node in workspace.nodes if node.enabled and node.can_find]
+        self.form = QueryForm(nodes=names, dose=True)
+        self.make = self.notice.button(
+            "Plan", self._make, primary=True, tip="Find out what carries dose; fetch nothing"
+        )
+        self.told = ipywidgets.HTML()
+        self.studies = ChoiceTable(first=("group", "keep", "rule", "reason", "StudyDate", "StudyDescription"))
+        self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
+        self.retrieve.disabled = True
+        self.jobs = ipywidgets.VBox(running_jobs(workspace))
+        super().__init__(
+            [
+                ipywidgets.HTML("<h2>Dose objects</h2>"),
+                self.form,
+                ipywidgets.HBox([self.make, self.notice]),
+                self.told,
+                self.retrieve,
+                self.jobs,
+                self.studies,
+            ]
+        )
+
+    def close(self) -> None:
+        """Stop planning; retrieves go on."""
+        self.background.close()
+        super().close()
+
+    def _make(self) -> None:
+        node, given = self.form.node.value, self.form.given
+        self.make.disabled = self.retrieve.disabled = True
+        self.notice.say(f"Asking {node} …")
+        self.background.run(lambda _: self._workspace.plan(node, **given), self._planned, self._failed)
+
+    def _planned(self, plan: Plan) -> None:
+        self._plan = plan
+        self.make.disabled = False
+        self.retrieve.disabled = not plan.requests()
+        self.notice.say("Planned; nothing is fetched yet.")
+        self.told.value = plan._repr_html_()
+        self.studies.show(plan.studies.drop(columns="trail", errors="ignore"))
+
+    def _failed(self, error: BaseException) -> None:
+        self.make.disabled = False
+        self.notice.failed(error)
+
+    def _retrieve(self) -> None:
+        if self._plan is None:
+            self.notice.alert(html.unescape("Plan first, then retrieve."))
+            return
+        job = self._workspace.retrieve(self._plan)
+        self.jobs.children = (JobProgress(job), *self.jobs.children)

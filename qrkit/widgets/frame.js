@@ -1,0 +1,63 @@
+// The head of a dashboard: navigation without a new kernel, who is logged in, and the log out button.
+function render({ model, el }) {
+  const nav = document.createElement("nav");
+  nav.className = "qrkit-nav";
+  nav.setAttribute("aria-label", "Pages");
+  const served = document.getElementById("jupyter-config-data") && document.body.dataset.voila;
+  const base = served ? JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl : "";
+  const links = new Map();
+  for (const [name, title] of model.get("pages")) {
+    const link = document.createElement("a");
+    link.textContent = title;
+    link.href = served ? `${base}voila/render/${name}.ipynb` : "#";
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      if (served) history.pushState({ page: name }, "", link.href);
+      model.set("page", name);
+      model.save_changes();
+    });
+    links.set(name, link);
+    nav.append(link);
+  }
+  const who = document.createElement("span");
+  who.className = "qrkit-who";
+  who.textContent = model.get("who");
+  nav.append(who);
+  if (served && model.get("can_log_out")) {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = `${base}logout`;
+    const token = document.createElement("input");
+    token.type = "hidden";
+    token.name = "_xsrf";
+    token.value = (document.cookie.match(/(?:^|; )_xsrf=([^;]*)/) || ["", ""])[1];
+    const button = document.createElement("button");
+    button.textContent = "Log out";
+    form.append(token, button);
+    nav.append(form);
+  }
+  el.append(nav);
+  function draw() {
+    for (const [name, link] of links) {
+      if (name === model.get("page")) {
+        link.setAttribute("aria-current", "page");
+        if (served) document.title = `${link.textContent} · qrkit`;
+      } else link.removeAttribute("aria-current");
+    }
+  }
+  const back = () => {
+    const name = (location.pathname.match(/(\w+)\.ipynb$/) || [])[1];
+    if (links.has(name)) { model.set("page", name); model.save_changes(); }
+  };
+  if (served) addEventListener("popstate", back);
+  // JupyterLab's command keys (d d deletes the cell) look at the focused element itself.
+  const guard = (event) => {
+    if (event.target.closest && event.target.closest(".qrkit-page")) event.target.setAttribute("data-lm-suppress-shortcuts", "true");
+  };
+  document.addEventListener("focusin", guard);
+  model.on("change:page", draw);
+  draw();
+  return () => { model.off("change:page", draw); removeEventListener("popstate", back); document.removeEventListener("focusin", guard); };
+}
+export default { render };

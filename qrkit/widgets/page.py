@@ -1,0 +1,96 @@
+"""`page`: a dashboard, in Voilà or a notebook: one navigation, and every page made when it is first looked at."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+import ipywidgets
+
+from qrkit.errors import QrkitError
+from qrkit.widgets.dose_page import DosePage
+from qrkit.widgets.frame import Frame
+from qrkit.widgets.history_page import HistoryPage
+from qrkit.widgets.jobs_page import JobsPage
+from qrkit.widgets.nodes_page import NodesPage
+from qrkit.widgets.query_page import QueryPage
+from qrkit.widgets.start_page import StartPage
+from qrkit.widgets.telling import Notice
+from qrkit.workspace import Workspace
+
+PAGES: dict[str, tuple[str, Callable[..., ipywidgets.Widget]]] = {
+    "start": ("Start", StartPage),
+    "query": ("Query and retrieve", QueryPage),
+    "dose": ("Dose objects", DosePage),
+    "jobs": ("Jobs", JobsPage),
+    "history": ("History", HistoryPage),
+    "nodes": ("Nodes", NodesPage),
+}
+
+
+class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """All pages of a workspace, of which one is shown.
+
+    Parameters
+    ----------
+    name
+        Of the page that is shown first.
+    """
+
+    def __init__(self, *, workspace: Workspace, name: str = "start", served: bool = False) -> None:
+        self._workspace = workspace
+        self._made: dict[str, ipywidgets.Widget] = {}
+        self.notice = Notice()
+        who = f"{workspace.user}, {workspace.access.role_now().value}"
+        titles = [(key, title) for key, (title, _) in PAGES.items()]
+        self.frame = Frame(pages=titles, page=name, who=who, can_log_out=served)
+        self.shown = ipywidgets.VBox()
+        super().__init__([self.frame, self.notice, self.shown])
+        self.add_class("qrkit-page")
+        self.frame.observe(lambda change: self._show(change["new"]), "page")
+        self._show(name)
+
+    def close(self) -> None:
+        """End what the pages have started; retrieves go on."""
+        for made in self._made.values():
+            made.close()
+        super().close()
+
+    def _show(self, name: str) -> None:
+        self.notice.say("")
+        with self.notice.telling():
+            made = self._made.get(name) or PAGES[name][1](workspace=self._workspace)
+            if name in ("query", "dose", "nodes"):  # they hold what somebody is about; the others are as of now
+                self._made[name] = made
+            self.shown.children = (made,)
+
+
+def page(name: str = "start") -> ipywidgets.Widget:
+    """Return a dashboard of the workspace, for whoever the server says has opened it.
+
+    Parameters
+    ----------
+    name
+        Of the page, where the address says none.
+    """
+    served = bool(os.environ.get("QRKIT_REQUESTS"))
+    if served:
+        _wait_for_visitor()
+        named = re.search(r"(\w+)\.ipynb$", os.environ.get("SCRIPT_NAME", ""))
+        name = named[1] if named and named[1] in PAGES else name
+    try:
+        return Dashboard(workspace=Workspace.open(), name=name, served=served)
+    except QrkitError as error:
+        notice = Notice()
+        notice.alert(str(error))
+        return notice
+
+
+def _wait_for_visitor() -> None:
+    """Wait for the visitor, and be theirs: a kernel that is ready belongs to nobody, and may do next to nothing."""
+    from voila.utils import wait_for_request
+
+    wait_for_request(os.environ["QRKIT_REQUESTS"])
+    os.environ["QRKIT_USER"] = os.environ.get("HTTP_X_QRKIT_USER") or "nobody"
+    os.environ["QRKIT_ROLE"] = os.environ.get("HTTP_X_QRKIT_ROLE") or "viewer"

@@ -1,0 +1,115 @@
+"""`QueryPage`: ask a node, look through the answer, choose, retrieve, watch it come."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import ipywidgets
+import pandas as pd
+
+from qrkit.query import build_query
+from qrkit.widgets.background import Background
+from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.node_tiles import NodeTiles
+from qrkit.widgets.query_form import QueryForm
+from qrkit.widgets.telling import Notice
+from qrkit.workspace import Job, Workspace
+
+
+class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """The whole way from a question to files; a retrieve goes on without it."""
+
+    def __init__(self, *, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.background = Background()
+        self.notice = Notice()
+        self.tiles = NodeTiles(workspace=workspace)
+        self.form = QueryForm(nodes=_askable(workspace))
+        self.ask = self.notice.button("Query", self._ask, primary=True, tip="Ask the node")
+        self.cancel = self.notice.button("Stop", self.background.cancel, tip="Stop the query")
+        self.cancel.disabled = True
+        self.answer = ChoiceTable()
+        self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Fetch the chosen rows")
+        self.retrieve.disabled = True
+        self.cost = ipywidgets.HTML()
+        self.jobs = ipywidgets.VBox(running_jobs(workspace))
+        buttons = ipywidgets.HBox(
+            [self.ask, self.cancel, self.notice], layout=ipywidgets.Layout(flex_flow="row wrap")
+        )
+        fetch = ipywidgets.HBox([self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        super().__init__(
+            [
+                ipywidgets.HTML("<h2>Nodes</h2>"),
+                self.tiles,
+                ipywidgets.HTML("<h2>Query</h2>"),
+                self.form,
+                buttons,
+                self.answer,
+                fetch,
+                self.jobs,
+            ]
+        )
+        self.answer.observe(self._chosen, "chosen")
+
+    def show(self, frame: pd.DataFrame) -> None:
+        """Show an answer, such as one of the history."""
+        self.answer.show(frame)
+        told = frame.attrs.get("qrkit", {})
+        coverage = told.get("coverage", {})
+        proven = (
+            "complete" if coverage.get("complete") else "not proven complete: " + "; ".join(coverage.get("why", []))
+        )
+        self.notice.say(f"{len(frame):,} rows; {proven}. Choose rows, then retrieve them.")
+
+    def close(self) -> None:
+        """Stop asking; retrieves go on."""
+        self.background.close()
+        self.tiles.close()
+        super().close()
+
+    def _ask(self) -> None:
+        # The question is a value from here on: what the form says later does not change it.
+        node, query = self.form.node.value, build_query(today=date.today(), **self.form.given)
+        self.ask.disabled, self.cancel.disabled = True, False
+        self.notice.say(f"Asking {node} …")
+        self.background.run(
+            lambda stop: self._workspace.ask(node, query, should_stop=stop).frame(), self._answered, self._failed
+        )
+
+    def _answered(self, frame: pd.DataFrame) -> None:
+        self.ask.disabled, self.cancel.disabled = False, True
+        self.show(frame)
+
+    def _failed(self, error: BaseException) -> None:
+        self.ask.disabled, self.cancel.disabled = False, True
+        self.notice.failed(error)
+
+    def _chosen(self, change: dict[str, Any]) -> None:
+        number = len(change["new"])
+        self.retrieve.disabled = not number
+        self.retrieve.description = f"Retrieve {number:,} rows" if number else "Retrieve"
+        self.cost.value = ""
+        if number:
+            with self.notice.telling():
+                objects = self._workspace.estimate(self.answer.rows()).objects
+                self.cost.value = "" if objects is None else f"about {objects:,} objects"
+
+    def _retrieve(self) -> None:
+        job = self._workspace.retrieve(self.answer.rows())
+        self.jobs.children = (JobProgress(job), *self.jobs.children)
+
+
+def running_jobs(workspace: Workspace) -> list[JobProgress]:
+    """Return the progress of every job that has not ended: a page that is opened again finds them."""
+    listed = workspace.jobs.list(50)
+    active = listed[listed["state"].isin(["queued", "running", "paused"])]
+    return [JobProgress(workspace.jobs[job_id]) for job_id in active["job_id"]]
+
+
+def _askable(workspace: Workspace) -> list[str]:
+    return [node.name for node in workspace.nodes if node.enabled and node.can_find]
+
+
+__all__ = ["Job", "QueryPage", "running_jobs"]

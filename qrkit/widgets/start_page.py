@@ -1,0 +1,33 @@
+"""`StartPage`: how the nodes are, what runs, and how much is stored."""
+
+from __future__ import annotations
+
+import shutil
+
+import ipywidgets
+
+from qrkit.widgets.node_tiles import NodeTiles
+from qrkit.widgets.query_page import running_jobs
+from qrkit.workspace import Workspace
+
+
+class StartPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """The entry page."""
+
+    def __init__(self, *, workspace: Workspace) -> None:
+        self.tiles = NodeTiles(workspace=workspace)
+        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Nodes", "Running retrieves", "Storage")]
+        jobs = running_jobs(workspace) or [ipywidgets.HTML("None.")]
+        super().__init__([heads[0], self.tiles, heads[1], *jobs, heads[2], ipywidgets.HTML(storage_use(workspace))])
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.tiles.close()
+        super().close()
+
+
+def storage_use(workspace: Workspace) -> str:
+    """Return how many objects are stored, and how much room is left, as a sentence."""
+    used = workspace.sql("SELECT count(*) AS files, coalesce(sum(size), 0)::DOUBLE AS bytes FROM instances").iloc[0]
+    free = shutil.disk_usage(workspace.settings.workspace).free
+    return f"{int(used['files']):,} objects, {used['bytes'] / 1e9:.2f} GB; {free / 1e9:.0f} GB are free."
