@@ -26,7 +26,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
             "Refresh": self.notice.button("Refresh", self.refresh),
             "Open": self.notice.button("Open", self._open, primary=True, tip="Show the kept answer"),
             "Run again": self.notice.button("Run again", self._rerun, tip="Ask the same node the same thing"),
-            "Compare": self.notice.button("Compare", self._compare, tip="Show what differs between two answers"),
+            "Compare": self.notice.button("Compare", self._difference, tip="Show what differs between two answers"),
         }
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         super().__init__([ipywidgets.HTML("<h2>History</h2>"), self.table, row, self.notice, self.answer])
@@ -64,7 +64,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self.refresh()
         self.notice.say("Asked again; the newest query is first.")
 
-    def _compare(self) -> None:
+    def _difference(self) -> None:
         after, before = self._chosen(2)  # newest first
         self.answer.show(self._workspace.queries.diff(before, after))
         self.notice.say(f"{len(self.answer.frame):,} rows came, went or changed.")

@@ -1,0 +1,211 @@
+"""The pages as plain objects: what a browser would send is set, what it would show is read."""
+
+from collections.abc import Iterator
+from concurrent.futures import wait
+from datetime import date
+from typing import Any
+
+import pytest
+
+from qrkit.errors import NotAllowed
+from qrkit.widgets.background import Background
+from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.dose_page import DosePage
+from qrkit.widgets.history_page import HistoryPage
+from qrkit.widgets.jobs_page import JobsPage
+from qrkit.widgets.nodes_page import NodesPage
+from qrkit.widgets.page import PAGES, Dashboard
+from qrkit.widgets.query_form import QueryForm, dates_of
+from qrkit.widgets.query_page import QueryPage
+from qrkit.widgets.telling import Notice
+from qrkit.workspace import Workspace
+from tests.workspace.opened import (
+    Linked,
+    _temporary_files_stay_here,
+    hospital,
+    linked,
+    open_workspace,
+    start_simulator,
+    workspace,
+)
+
+__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
+
+
+@pytest.fixture
+def query(linked: Linked) -> Iterator[QueryPage]:
+    made = QueryPage(workspace=linked.workspace)
+    finish(made.tiles.background)
+    yield made
+    made.close()
+
+
+def finish(background: Background) -> None:
+    """Let what runs end, and hand it over, as the kernel's loop would."""
+    wait([future for future, _, _ in background._waiting], timeout=60)
+    assert not background.tick()
+
+
+def choose(table: ChoiceTable, *rows: int) -> None:
+    """Choose rows, as a browser does."""
+    table.children[0].selected_rows = list(rows)
+
+
+def ask_everything(page: QueryPage) -> None:
+    page.form.dates.value = "Any date"
+    page.ask.click()
+    assert page.ask.disabled
+    assert not page.cancel.disabled
+    finish(page.background)
+
+
+def test_a_query_fills_the_table_and_the_chosen_rows_are_fetched(query: QueryPage, linked: Linked) -> None:
+    assert "answers in" in query.tiles.tiles.value
+    ask_everything(query)
+    assert len(query.answer.frame) == linked.hospital.size
+    assert "complete" in query.notice.value
+    choose(query.answer, 4, 2)
+    assert query.retrieve.description == "Retrieve 2 rows"
+    assert "objects" in query.cost.value
+    # What the form says meanwhile does not matter.
+    query.form.node.index = None
+    query.retrieve.click()
+    (job_id,) = linked.workspace.jobs.list()["job_id"]
+    asked = {item.request.StudyInstanceUID for item in linked.workspace.jobs[job_id].status.items}
+    assert asked == set(query.answer.frame["StudyInstanceUID"].iloc[[2, 4]])
+    assert len(query.jobs.children) == 1
+    again = QueryPage(workspace=linked.workspace)
+    assert [shown.job_id for shown in again.jobs.children] == [job_id]
+    again.close()
+    linked.workspace.jobs[job_id].cancel()
+
+
+def test_an_error_is_one_escaped_sentence_that_is_read_out(query: QueryPage, linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", port=1)
+    ask_everything(query)
+    assert 'role="alert"' in query.notice.value
+    assert "refused the connection" in query.notice.value
+    assert not query.ask.disabled
+    query.notice.alert("<img src=x>")
+    assert "<img" not in query.notice.value
+
+
+def test_what_nobody_foresaw_is_told_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    notice = Notice()
+    notice.button("Divide", lambda: 1 // 0).click()
+    assert "An error inside qrkit, ZeroDivisionError" in notice.value
+    assert "A callback of the page has failed" in caplog.text
+    notice.failed(NotAllowed("vic may not retrieve."))
+    assert "vic may not retrieve." in notice.value
+
+
+def test_rows_that_are_not_there_cannot_be_chosen(query: QueryPage) -> None:
+    ask_everything(query)
+    choose(query.answer, -1, 3, 10**9)
+    assert query.answer.chosen == (3,)
+
+
+def test_presets_tick_what_they_mean(linked: Linked) -> None:  # noqa: ARG001 - widgets clean up after themselves
+    form = QueryForm(nodes=["pacs"])
+    form._tick(("RF", "XA"))
+    form.dates.value = "Today"
+    form.texts["patient_id"].value = " Q1* "
+    today = date.today().isoformat()
+    assert form.given == {
+        "patient_id": "Q1*",
+        "date_from": today,
+        "date_until": today,
+        "modalities": ["RF", "XA"],
+        "level": "STUDY",
+    }
+    assert dates_of("Yesterday", date(2026, 3, 1)) == {"date_from": "2026-02-28", "date_until": "2026-02-28"}
+
+
+def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None:
+    page = DosePage(workspace=linked.workspace)
+    page.form.dates.value = "Any date"
+    page.form.boxes["CT"].value = True
+    page.make.click()
+    finish(page.background)
+    assert "whole archive" in page.notice.value
+    page.form.dates.value = "From … until …"
+    page.form.first.value, page.form.last.value = date(2026, 6, 1), date(2026, 6, 30)
+    page.make.click()
+    finish(page.background)
+    assert "found" in page.told.value
+    assert not page.retrieve.disabled
+    page.form.boxes["CT"].value = False
+    page.retrieve.click()
+    (plan_id,) = linked.workspace.plans.list()["plan_id"]
+    planned = {one.SeriesInstanceUID for one in linked.workspace.plans[plan_id].requests()}
+    (job_id,) = linked.workspace.jobs.list()["job_id"]
+    fetched = {item.request.SeriesInstanceUID for item in linked.workspace.jobs[job_id].status.items}
+    assert fetched == planned
+    linked.workspace.jobs[job_id].cancel()
+    page.close()
+
+
+def test_answers_are_opened_asked_again_and_compared(linked: Linked) -> None:
+    linked.workspace.find("pacs", modalities=["CT"])
+    page = HistoryPage(workspace=linked.workspace)
+    page.buttons["Open"].click()
+    assert "Choose one query" in page.notice.value
+    choose(page.table, 0)
+    page.buttons["Open"].click()
+    assert len(page.answer.frame)
+    page.buttons["Run again"].click()
+    finish(page.background)
+    assert len(page.table.frame) == 2
+    choose(page.table, 0, 1)
+    page.buttons["Compare"].click()
+    assert "0 rows came, went or changed." in page.notice.value
+    page.close()
+
+
+def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
+    studies = linked.workspace.find("pacs", modalities=["CT"])
+    job = linked.workspace.retrieve(studies.head(1))
+    job.pause()
+    page = JobsPage(workspace=linked.workspace)
+    page.buttons["Cancel"].click()
+    assert "Choose a job" in page.notice.value
+    choose(page.table, 0)
+    page.buttons["Open"].click()
+    assert page.opened.children[0].job_id == job.job_id
+    choose(page.table, 0)
+    page.buttons["Cancel"].click()
+    assert job.status.cancel_requested
+    page.close()
+
+
+def test_a_node_is_added_tested_edited_and_removed(linked: Linked) -> None:
+    page = NodesPage(workspace=linked.workspace)
+    for key, value in {"name": "other", "host": "127.0.0.1", "ae_title": linked.pacs.ae_title}.items():
+        page.texts[key].value = value
+    page.port.value = linked.pacs.port
+    page.buttons["Save"].click()
+    assert "other" in linked.workspace.nodes
+    page.buttons["Test"].click()
+    finish(page.background)
+    assert "other answers in" in page.notice.value
+    choose(page.table, 0)
+    page.buttons["Edit"].click()
+    page.texts["description"].value = "the second"
+    page.buttons["Save"].click()
+    assert linked.workspace.nodes["other"].description == "the second"
+    choose(page.table, 0)
+    page.buttons["Remove"].click()
+    assert "other" not in linked.workspace.nodes
+    page.close()
+
+
+def test_every_page_is_made_when_it_is_first_looked_at(workspace: Workspace) -> None:
+    dashboard = Dashboard(workspace=workspace)
+    for name in PAGES:
+        dashboard.frame.page = name
+        assert dashboard.notice.value == ""
+        assert isinstance(dashboard.shown.children[0], PAGES[name][1])  # type: ignore[arg-type] # they are classes
+    first: Any = dashboard._made["query"]
+    dashboard.frame.page = "query"
+    assert dashboard.shown.children == (first,)
+    dashboard.close()
