@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from qrkit.errors import InputError
+from qrkit.hours import parse_hours, time_zone
 from qrkit.markup import code, facts, strong
 from qrkit.tls import Tls
 from qrkit.words import counted, listed
@@ -86,6 +88,11 @@ class Node:
         Most associations at once.
     pause
         Seconds between two requests.
+    retrieve_hours
+        When it may be fetched from, its quiet hours: ``22:00-06:00`` or ``Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00``;
+        empty: always. Outside them jobs wait; queries are not held back.
+    time_zone
+        Of those hours, such as ``Europe/Berlin``; empty: this machine's.
     character_set
         SpecificCharacterSet (a defined term of PS3.3 C.12.1.1.2) taken for answers that name none.
     sites
@@ -109,6 +116,8 @@ class Node:
     tls: Tls = field(default_factory=Tls)
     associations: int = 2
     pause: float = 0.0
+    retrieve_hours: str = ""
+    time_zone: str = ""
     character_set: str = "ISO_IR 100"
     sites: str = ""
     enabled: bool = True
@@ -137,6 +146,16 @@ class Node:
             raise InputError(f"Node {self.name!r} needs at least 1 association, not {self.associations}.")
         if not 0 <= self.pause < math.inf:
             raise InputError(f"The pause of node {self.name!r} cannot be negative or endless: {self.pause} seconds.")
+        parse_hours(self.retrieve_hours)
+        time_zone(self.time_zone)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it may be fetched from at a moment, which has a time zone."""
+        return parse_hours(self.retrieve_hours).is_open(now.astimezone(time_zone(self.time_zone)))
+
+    def next_opening(self, now: datetime) -> datetime:
+        """Return when it may be fetched from next, by its own clock."""
+        return parse_hours(self.retrieve_hours).next_opening(now.astimezone(time_zone(self.time_zone)))
 
     @property
     def services(self) -> str:

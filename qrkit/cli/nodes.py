@@ -25,6 +25,8 @@ _TEXTS = {
     "information_model": "patient-root, study-root or patient-study-only.",
     "method": "Preferred retrieve method: auto, get or move.",
     "move_destination": "AE title to which it sends, if not the workspace's own.",
+    "retrieve_hours": "When it may be fetched from: 22:00-06:00, or Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00.",
+    "time_zone": "Of those hours, such as Europe/Berlin, if not this machine's.",
     "character_set": "SpecificCharacterSet of answers that name none.",
     "sites": "Sites from which it can be reached, parted by commas; else from all.",
 }

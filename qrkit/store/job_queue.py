@@ -311,12 +311,18 @@ class JobQueue:
     def explain(self, node: str, reason: str) -> None:
         """Say of the waiting jobs of a node why they wait; empty: for no reason of the node's."""
         busy = sa.select(job_items.c.job_id).where(job_items.c.state == sa.literal_column(f"'{RUNNING}'"))
+        which = (
+            *going_on(),
+            jobs.c.node == node,
+            jobs.c.reason != reason,
+            jobs.c.job_id.not_in(busy),
+            jobs.c.not_before.is_(None),
+        )
+        with self._state.reading() as connection:  # a worker looks often, and seldom has news
+            if connection.execute(sa.select(jobs.c.job_id).where(*which).limit(1)).first() is None:
+                return
         with self._state.transaction() as connection:
-            connection.execute(
-                jobs.update()
-                .where(*going_on(), jobs.c.node == node, jobs.c.job_id.not_in(busy), jobs.c.not_before.is_(None))
-                .values(reason=reason)
-            )
+            connection.execute(jobs.update().where(*which).values(reason=reason))
 
     def _count(self, *which: sa.ColumnElement[bool]) -> int:
         wanted = sa.select(sa.func.count(job_items.c.item_id)).where(job_items.c.state == QUEUED, *which)

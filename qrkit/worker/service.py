@@ -39,6 +39,7 @@ from qrkit.worker.destinations import Destination, StoreNodeDestination, Workspa
 from qrkit.worker.held import Held
 from qrkit.worker.receiving import Assignment
 from qrkit.worker.reception import Reception
+from qrkit.worker.room import Room
 from qrkit.worker.starting import lock_path
 from qrkit.worker.verdicts import Verdicts
 from qrkit.worker.watching import Watcher
@@ -103,7 +104,10 @@ class Worker:
         self._ending = threading.Event()
         self._running: dict[Future[None], _UnderWay] = {}
         policy = RetryPolicy(most=settings.retries, first=settings.retry_pause)
-        self._verdicts = Verdicts(self._queue, self._worker_id, policy, lambda: datetime.fromisoformat(state.now()))
+        self._state = state
+        self._verdicts = Verdicts(self._queue, self._worker_id, policy, self._now)
+        self._room = Room(self._files, self._queue, floor=settings.free_space_floor)
+        self._closed: set[str] = set()
 
     def stop(self) -> None:
         """Have `run` return soon: what is under way goes back to the queue."""
@@ -213,6 +217,7 @@ class Worker:
         self._forget_ended()
         in_hand = [item_id for under_way in self._running.values() for item_id in under_way.item_ids]
         self._queue.requeue_orphans(self._others(), worker_id=self._worker_id, under_way=in_hand)
+        self._room.resume_jobs()
         alive = [*self._others(), self._worker_id]
         for companion in self._beside:
             companion.tend(alive)
@@ -251,9 +256,21 @@ class Worker:
             if not items:
                 return
             job = self._jobs.get_summary(items[0].job_id)
-            watcher = Watcher(self._queue, job.job_id, self._ending)
+            watcher = self._watcher(job)
             under_way = _UnderWay(node=job.node, job_id=job.job_id, item_ids=tuple(item.item_id for item in items))
             self._running[pool.submit(self._run_batch, job, items, watcher)] = under_way
+
+    def _watcher(self, job: JobRow) -> Watcher:
+        return Watcher(
+            self._queue,
+            job.job_id,
+            self._ending,
+            node_is_closed=lambda: job.node in self._closed,
+            has_no_room=self._room.is_gone if not job.destination else lambda: False,
+        )
+
+    def _now(self) -> datetime:
+        return datetime.fromisoformat(self._state.now())
 
     def _forget_ended(self) -> None:
         """Forget the batches that have ended, having given back what they have not done."""
@@ -264,8 +281,24 @@ class Worker:
     def _spare_associations(self) -> dict[str, int]:
         """Return how many more associations each node allows, removed ones too: their jobs fail and say so."""
         in_use = Counter(under_way.node for under_way in self._running.values())
-        allowed = {node.name: node.associations for node in self._nodes.list(include_removed=True)}
-        return {name: most - in_use[name] for name, most in allowed.items()}
+        nodes = self._nodes.list(include_removed=True)
+        self._keep_hours(nodes)
+        return {
+            node.name: 0 if node.name in self._closed else node.associations - in_use[node.name] for node in nodes
+        }
+
+    def _keep_hours(self, nodes: Sequence[Node]) -> None:
+        """Note which nodes may not be fetched from now, and say so of the jobs that wait for them."""
+        now = self._now()
+        closed = {node.name: node for node in nodes if not node.is_open(now)}
+        for node in closed.values():
+            opening = node.next_opening(now)
+            self._queue.explain(
+                node.name, f"{node.name} is fetched from at {node.retrieve_hours} only: from {opening:%a %H:%M} on."
+            )
+        for name in self._closed - set(closed):
+            self._queue.explain(name, "")
+        self._closed = set(closed)
 
     def _run_batch(self, job: JobRow, items: Sequence[ItemRow], watcher: Watcher) -> None:
         batch: Batch | None = None
@@ -276,6 +309,8 @@ class Worker:
             if batch is not None and watcher.is_cancelled:
                 self._arrivals.drain()
                 batch.end(cancelled=True)
+            elif watcher.has_no_room:
+                self._room.pause(job.job_id)
         except errors.StoreError:  # what is not told by then is queued again once the state can be used
             logger.exception("A batch of job %s ended early", job.job_id)
         except errors.QrkitError as error:

@@ -33,6 +33,8 @@ class Watcher:
         Set when the worker ends.
     node_is_closed
         Whether the hours of the node are over.
+    has_no_room
+        Whether there is less free space than is kept in reserve where the objects go.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class Watcher:
         ending: threading.Event,
         *,
         node_is_closed: Callable[[], bool] = lambda: False,
+        has_no_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self._queue = queue
         self._job_id = job_id
         self._ending = ending
         self._node_is_closed = node_is_closed
+        self._has_no_room = has_no_room
         self._began = time.monotonic()
         self._written = 0.0
         self._asked = 0.0
@@ -56,6 +60,11 @@ class Watcher:
     def is_cancelled(self) -> bool:
         """Whether somebody wants the job to end."""
         return self._wish.cancel
+
+    @property
+    def has_no_room(self) -> bool:
+        """Whether the disk is what ends it."""
+        return not self._wish.cancel and self._has_no_room()
 
     def progress(self, active: ActiveItem) -> None:
         """Write down how far an item is, at most a few times a second."""
@@ -76,7 +85,7 @@ class Watcher:
             logger.warning("Progress cannot be written: %s", error)
 
     def should_stop(self) -> bool:
-        """Whether to end at once: cancelled, paused, or the worker ends."""
+        """Whether to end at once: cancelled, paused, no room for more, or the worker ends."""
         now = time.monotonic()
         if now - self._asked >= _EVERY:
             self._asked = now
@@ -84,7 +93,7 @@ class Watcher:
                 self._wish = self._queue.wish(self._job_id)
             except StoreError as error:
                 logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
-        return self._wish.cancel or self._wish.pause or self._ending.is_set()
+        return self._wish.cancel or self._wish.pause or self._ending.is_set() or self._has_no_room()
 
     def should_yield(self) -> bool:
         """Whether to end with the item that has just ended: another job's turn, or the node's hours are over."""
