@@ -7,8 +7,9 @@ import ssl
 import sys
 
 from pydicom import dcmread
-from pynetdicom import AE, Association, _config
+from pynetdicom import AE, _config
 
+from tests.peers.pynetdicom_scu import keep_responses
 from tests.peers.waiting import LOOPBACK
 
 
@@ -22,22 +23,10 @@ def main(port: int, tls_files: list[str], paths: list[str]) -> int:
     association = sender.associate(LOOPBACK, port, tls_args=_tls(*tls_files))
     if not association.is_established:
         return 1
-    _keep_responses(association)
+    keep_responses(association)
     statuses = [association.send_c_store(path).get("Status") for path in paths if association.is_established]
     association.release()
     return int(len(statuses) < len(paths) or any(status != 0 for status in statuses))
-
-
-def _keep_responses(association: Association) -> None:
-    """Have the thread of the association take no message off the queue.
-
-    pynetdicom pauses that thread before it sends, but asks a flag that is still set when the thread has just gone on
-    (`_run_reactor` in association.py). On a loaded machine the thread then takes the response, and `send_c_store`
-    waits for it in vain: 22 of 424 associations lost one so, each sent by the Storage SCP within milliseconds and
-    found in `_serve_request`; none of 625 did with this.
-    """
-    take = association.dimse.get_msg
-    association.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)
 
 
 def _tls(*files: str) -> tuple[ssl.SSLContext, str] | None:

@@ -21,6 +21,7 @@ from tests.peers.fixtures import StartPeer
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import Archive, PeerAddress
 
+IMPLICIT = "1.2.840.10008.1.2"
 RRDSR = "1.2.840.10008.5.1.4.1.1.88.68"
 
 
@@ -114,6 +115,24 @@ def test_every_object_comes_by_c_move(archive: Archive, objects: list[Path], rec
     assert {arrival.move_originator for arrival, _ in receiver.kept} == {originator}
     assert all(arrival.move_message_id for arrival, _ in receiver.kept)
     assert all(arrival.sender == archive.ae_title for arrival, _ in receiver.kept)
+
+
+def test_an_archive_that_speaks_implicit_vr_only_gives_all_by_get_and_by_move(
+    tmp_path: Path, start_peer: StartPeer, samples: list[Path], station: PeerAddress, receiver: MemoryReceiver
+) -> None:
+    speaks = ("--implicit", "--propose-implicit")
+    archive = Dcmqrscp(tmp_path / "archive", PeerAddress.free("OLD"), known=[station], options=speaks)
+    start_peer(archive).load(samples[:6])
+    node, fetched = node_at(archive.address), MemoryReceiver()
+    move = Proposal(abstract_syntax=move_model(node.information_model))
+    with associate(node, (*for_get(node, samples[:6]), move), calling_ae_title="QRKIT") as association:
+        assert {context.transfer_syntax for context in association.contexts.values()} == {IMPLICIT}
+        assert association.refused
+        get_all(association, node, samples[:6], fetched)
+        for study in studies(samples[:6]):
+            Retrieval(association, node=node).move(identifier(study), "QRKIT")
+    assert_equal_elements(fetched, samples[:6])
+    assert_equal_elements(receiver, samples[:6])
 
 
 def test_a_move_destination_that_the_archive_does_not_know(archive: Archive, samples: list[Path]) -> None:

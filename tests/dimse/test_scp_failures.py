@@ -22,6 +22,7 @@ from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.receipt import Arrival, Incoming
 from tests.dimse.received import MemoryReceiver
 from tests.dimse.scripted import RELEASE_RP, RELEASE_RQ, Conversation, p_data
+from tests.peers.pynetdicom_scu import keep_responses
 from tests.peers.waiting import LOOPBACK, wait_until
 
 REQUEST = dimse.request(dimse.C_ECHO_RQ, sop_class_uid=Verification, message_id=3)
@@ -85,6 +86,7 @@ def is_serving(scp: StorageScp) -> bool:
     association = sender.associate(LOOPBACK, scp.port)
     if not association.is_established:
         return False
+    keep_responses(association)
     status = association.send_c_echo().Status
     association.release()
     return bool(status == 0)

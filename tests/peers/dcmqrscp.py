@@ -2,11 +2,11 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tests.peers.peer import Archive
+from tests.peers.peer import Archive, PeerAddress
 from tests.peers.programs import dcmtk_program
 
 
@@ -15,9 +15,27 @@ class Dcmqrscp(Archive):
 
     It answers C-FIND with the few keys of its index only, starts one process per association, and holds at
     most 500 studies (its own limit; it deletes the oldest beyond it).
+
+    Parameters
+    ----------
+    folder, address, known
+        As of each archive.
+    options
+        Further options of dcmqrscp, as `("--implicit",)`.
     """
 
     name: ClassVar[str] = "dcmqrscp"
+
+    def __init__(
+        self,
+        folder: Path,
+        address: PeerAddress,
+        *,
+        known: Iterable[tuple[str, str, int]] = (),
+        options: Sequence[str | Path] = (),
+    ) -> None:
+        super().__init__(folder, address, known=known)
+        self.options = tuple(options)
 
     @property
     def storage(self) -> Path:
@@ -51,7 +69,8 @@ class Dcmqrscp(Archive):
 
     def command(self) -> list[str | Path]:
         """Give the program and its arguments."""
-        return [dcmtk_program("dcmqrscp"), "--config", self.folder / "dcmqrscp.cfg", "--disable-host-lookup"]
+        configured = ("--config", self.folder / "dcmqrscp.cfg")
+        return [dcmtk_program("dcmqrscp"), *configured, "--disable-host-lookup", *self.options]
 
     def load(self, paths: Iterable[Path]) -> None:
         """Copy files into the storage area, byte for byte, and add them to its index."""

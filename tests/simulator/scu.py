@@ -17,6 +17,7 @@ from pynetdicom.sop_class import (
 
 from qrkit.simulator import Simulator
 from qrkit.simulator.facts import SOP_CLASS
+from tests.peers.pynetdicom_scu import keep_responses
 
 FIND = StudyRootQueryRetrieveInformationModelFind
 PATIENT_FIND = PatientRootQueryRetrieveInformationModelFind
@@ -83,6 +84,7 @@ def association(
         ext_neg=roles,
         evt_handlers=[(evt.EVT_C_STORE, keep)],
     )
+    keep_responses(opened)
     try:
         yield opened
     finally:

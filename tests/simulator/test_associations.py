@@ -9,6 +9,7 @@ from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital import GeneratedHospital
+from tests.peers.pynetdicom_scu import keep_responses
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.scu import FIND, GET, MOVE, PATIENT_FIND, association, echo, find, identifier
 
@@ -107,6 +108,7 @@ def test_combined_date_and_time_matching_is_negotiated(pacs: Simulator) -> None:
     ae = AE()
     ae.add_requested_context(FIND)
     opened = ae.associate(pacs.host, pacs.port, ext_neg=[asked])
+    keep_responses(opened)
     assert opened.acceptor.sop_class_extended == {FIND: b"\x01\x01"}
     keys = identifier("STUDY", StudyDate="20260601-20260605", StudyTime="120000-080000", StudyInstanceUID="")
     answers = [answer for _, answer in opened.send_c_find(keys, FIND) if answer]

@@ -2,14 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from qrkit.job import JobRow, JobState
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.worker.service import Worker
+from tests.peers.dcmqrscp import Dcmqrscp
+from tests.peers.fixtures import StartPeer
+from tests.peers.peer import PeerAddress
+from tests.peers.waiting import LOOPBACK
 from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
+
+COMING = ("Enhanced SR Storage", "X-Ray Radiation Dose SR Storage", "Nuclear Medicine Image Storage")
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +75,52 @@ def test_a_class_that_does_not_come_at_all_is_named(linked: Linked, study: Study
     assert (status.state, len(item.outcome.missing)) == (JobState.PARTIAL, objects)
     assert "pacs accepted no presentation context for" in item.outcome.error
     assert "Storage by C-GET" in item.outcome.error
+
+
+PROFILES = """
+[[TransferSyntaxes]]
+[Plain]
+TransferSyntax1 = LittleEndianExplicit
+[[PresentationContexts]]
+[Few]
+PresentationContext1 = FINDStudyRootQueryRetrieveInformationModel\\Plain
+PresentationContext2 = GETStudyRootQueryRetrieveInformationModel\\Plain
+PresentationContext3 = MOVEStudyRootQueryRetrieveInformationModel\\Plain
+PresentationContext4 = EnhancedSRStorage\\Plain
+PresentationContext5 = XRayRadiationDoseSRStorage\\Plain
+[Sent]
+PresentationContext1 = XRayRadiationDoseSRStorage\\Plain
+PresentationContext2 = NuclearMedicineImageStorage\\Plain
+[[SCPSCURoleSelection]]
+[Roles]
+Role1 = EnhancedSRStorage\\Both
+[[Profiles]]
+[In]
+PresentationContexts = Few
+SCPSCURoleSelection = Roles
+[Out]
+PresentationContexts = Sent
+"""
+"""DCMTK's association negotiation profiles: what dcmqrscp accepts, and what it proposes when it sends."""
+
+
+def test_an_archive_that_gives_some_classes_by_get_and_others_by_move(
+    linked: Linked, start_peer: StartPeer, samples: list[Path], tmp_path: Path
+) -> None:
+    """X-Ray Radiation Dose SR is accepted for C-GET, but not the role in which it would come."""
+    profiles = tmp_path / "profiles.cfg"
+    profiles.write_text(PROFILES)
+    settings = linked.workspace.settings
+    station = PeerAddress(settings.ae_title, LOOPBACK, settings.port)
+    options = ("--assoc-config-file", profiles, "In", "Out")
+    archive = Dcmqrscp(tmp_path / "archive", PeerAddress.free("FEW"), known=[station], options=options)
+    start_peer(archive).load(samples)
+    linked.workspace.nodes.add("few", host=archive.host, port=archive.port, ae_title=archive.ae_title)
+    loaded = [dcmread(path, stop_before_pixels=True) for path in samples]
+    come = {one.SOPInstanceUID for one in loaded if one.SOPClassUID.name in COMING}
+    assert 0 < len(come) < len(loaded)
+    frame = linked.workspace.find("few", date=("1990-01-01", "2030-12-31"))
+    status = linked.workspace.retrieve(frame, method="auto").wait(timeout=90)
+    assert files_of(linked.workspace) == come
+    missing = {uid for item in status.items for uid in item.outcome.missing}
+    assert (status.state, missing) == (JobState.PARTIAL, {one.SOPInstanceUID for one in loaded} - come)
