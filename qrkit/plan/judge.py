@@ -163,7 +163,9 @@ class Judge:
             (answer,) = yield (Need(Ask.SERIES, study.StudyInstanceUID),)
             answer = yield from _named_series(study, answer)
         item = yield from self._by_series(case, fate, answer)
-        return item if item is not None else Item(study, case.group, fate.dropped(*_no_rule(case.group)))
+        if item is None:
+            item = Item(study, case.group, fate.dropped(*_no_rule(case.group)))
+        return replace(item, unlisted=_unlisted(study, answer))
 
     def _is_told(self, case: Case, rules: Sequence[Rule]) -> bool:
         """Whether the study row says already that no rule fits."""
@@ -267,6 +269,13 @@ def _agrees(study: StudyRow, answer: SeriesAnswer) -> bool:
     modalities = {row.Modality for row in answer.rows if row.Modality}
     too_many = study.series_count is not None and len(answer.rows) > study.series_count
     return not too_many and (not study.ModalitiesInStudy or modalities <= study.ModalitiesInStudy)
+
+
+def _unlisted(study: StudyRow, answer: Answer) -> int:
+    """Return how many series the node counts in a study and does not list."""
+    if not isinstance(answer, SeriesAnswer) or study.series_count is None:
+        return 0
+    return max(0, study.series_count - len(answer.rows))
 
 
 def _filter_reason(one: Filter) -> str:

@@ -19,6 +19,8 @@ class Tally:
     ----------
     empty_sr
         SR series without objects that anybody could tell the class of, and that are not kept.
+    unlisted
+        Studies that no rule fits, and in which the node counts more series than it lists.
     unanswered
         Studies that could not be judged, by the reason.
     blank_studies, blank_series
@@ -26,6 +28,7 @@ class Tally:
     """
 
     empty_sr: int = 0
+    unlisted: int = 0
     unanswered: Counter[str] = field(default_factory=Counter)
     blank_studies: Counter[str] = field(default_factory=Counter)
     blank_series: Counter[str] = field(default_factory=Counter)
@@ -33,6 +36,7 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(
             empty_sr=self.empty_sr + other.empty_sr,
+            unlisted=self.unlisted + other.unlisted,
             unanswered=self.unanswered + other.unanswered,
             blank_studies=self.blank_studies + other.blank_studies,
             blank_series=self.blank_series + other.blank_series,
@@ -43,6 +47,8 @@ class Tally:
         count = self.unanswered.total()
         if count:
             yield f"{count} studies could not be judged: {next(iter(self.unanswered))}"
+        if self.unlisted:
+            yield f"in {self.unlisted} studies that no rule fits, the node counts more series than it lists"
 
     def notes(self, policy: Policy) -> Iterator[str]:
         """Give what people should know besides."""
@@ -68,6 +74,7 @@ def tally(items: Sequence[Item], policy: Policy) -> Tally:
         blank_series += Counter({one.name: len(blank)})
     return Tally(
         empty_sr=sum(item.empty_sr for item in items),
+        unlisted=sum(1 for item in items if item.unlisted and item.fate.rule == f"{item.group} rules"),
         unanswered=unanswered,
         blank_studies=blank_studies,
         blank_series=blank_series,

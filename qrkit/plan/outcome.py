@@ -57,6 +57,8 @@ class Item:
         Empty for a study that was dropped before it had one.
     empty_sr
         SR series in which the node lists no objects that anybody could tell the class of, and that are not kept.
+    unlisted
+        Series that the node counts in the study and does not list.
     """
 
     study: StudyRow
@@ -64,6 +66,7 @@ class Item:
     fate: Fate
     series: tuple[SeriesOutcome, ...] = ()
     empty_sr: int = 0
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ COMMANDS = (
     *("nodes add", "nodes edit", "nodes list", "nodes show", "nodes remove", "nodes import", "nodes export"),
     *("jobs list", "jobs show", "jobs cancel", "jobs pause", "jobs resume", "jobs retry"),
     *("queries list", "queries show", "queries rerun", "queries diff", "instances list"),
+    *("plan", "plans list", "plans show", "plans diff", "plans why"),
 )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from qrkit.plan import Ask, Policy
+from qrkit.plan import Ask, Policy, tally
 from tests.plan.world import (
     CAPTURE,
     CT,
@@ -270,6 +270,15 @@ def test_a_node_that_does_not_answer_leaves_the_study_unanswered_and_nothing_is_
         item = one(world.judge(policy_of("MG")))
         assert (item.fate.keep, item.fate.rule, kept([item])) == (False, "unanswered", {})
         assert "0xC001" in item.fate.reason
+
+
+def test_a_study_that_counts_more_series_than_are_listed_makes_the_plan_doubtful_if_no_rule_fits() -> None:
+    for world, doubts in ((world_of(IMAGES), 1), (world_of(IMAGES, sr(RDSR)), 0)):
+        row, series = world.studies[UID]
+        world.studies[UID] = (replace(row, series_count=4), series)
+        items = world.judge(policy_of("CT"))
+        assert len(list(tally(items, policy_of("CT")).doubts())) == doubts
+    assert list(tally(world_of(IMAGES).judge(policy_of("CT")), policy_of("CT")).doubts()) == []
 
 
 # Series without a Modality

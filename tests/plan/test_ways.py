@@ -134,16 +134,16 @@ def test_the_careful_way_is_one_request_per_study_or_series_with_the_keys_above(
 
 
 def test_lists_and_ranges_of_days_take_few_requests_and_tell_the_same() -> None:
-    archive = Archive(300)
+    archive = Archive(180)
     for ask, series in ((Ask.SERIES, ""), (Ask.SR_SERIES, ""), (Ask.OBJECTS, "2"), (Ask.FIRST_IMAGE, "1")):
         wanted = needs(archive, ask, series)
         archive.steps.clear()
         careful = archive.ask(wanted, Abilities())
-        assert len(archive.requests) == 300
+        assert len(archive.requests) == 180
         for abilities in (LISTS, ALL):
             archive.steps.clear()
             assert archive.ask(wanted, abilities) == careful
-            assert len(archive.requests) <= 300 / LISTED + 1 or ask is Ask.FIRST_IMAGE
+            assert len(archive.requests) <= 180 / LISTED + 1 or ask is Ask.FIRST_IMAGE
 
 
 def test_sr_series_and_dose_objects_come_by_days() -> None:
