@@ -299,3 +299,13 @@ def test_plans_can_be_asked_by_sql(linked: Linked) -> None:
     plan = linked.workspace.plan("pacs", "CT", date=LAST)
     found = linked.workspace.sql("SELECT plan_id, node FROM plans")
     assert found.values.tolist() == [[plan.plan_id, "pacs"]]
+
+
+def test_a_pacs_that_cuts_its_answers_off_is_asked_in_windows_and_the_plan_is_whole(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(cap=20)
+    ProfileTable(linked.workspace._state).add(
+        Profile(node="pacs", probed="2026-07-01T08:00:00+00:00", cap=20, most_answers=20), "test"
+    )
+    plan = linked.workspace.plan("pacs", "CT", **ALL)
+    assert planned(plan) == right(linked)
+    assert plan.coverage["windows"] > 1
