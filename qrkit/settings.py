@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -74,6 +75,8 @@ class Settings:
         check_ae_title(self.ae_title)
         if not 0 <= self.port <= 65535:
             raise InputError(f"QRKIT_PORT must be 0 to 65535, not {self.port}.")
+        if re.fullmatch(r"[A-Za-z0-9_-]{0,32}", self.site, re.ASCII) is None:
+            raise InputError(f"QRKIT_SITE has up to 32 letters, digits, - and _: {self.site!r} does not.")
         if self.unsolicited not in ("refuse", "keep"):
             raise InputError(f"QRKIT_UNSOLICITED is refuse or keep, not {self.unsolicited!r}.")
         if self.database_url and "://" not in self.database_url:

@@ -58,17 +58,21 @@ class JobQueue:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def waiting(self) -> int:
-        """Return how many items could be claimed now."""
+    def waiting(self, *, except_nodes: Collection[str] = ()) -> int:
+        """Return how many items could be claimed now, leaving out those of some nodes."""
         now = self._state.now()
-        open_jobs = sa.select(jobs.c.job_id).where(*going_on(), due(jobs.c.not_before, now))
+        open_jobs = sa.select(jobs.c.job_id).where(
+            *going_on(), due(jobs.c.not_before, now), jobs.c.node.not_in(list(except_nodes))
+        )
         return self._count(due(job_items.c.not_before, now), job_items.c.job_id.in_(open_jobs))
 
-    def has_work_to_come(self) -> bool:
-        """Whether anything waits that a worker will start by itself, now or later."""
+    def has_work_to_come(self, *, except_nodes: Collection[str] = ()) -> bool:
+        """Whether anything waits that a worker will start by itself, now or later, leaving out some nodes."""
         goes_on_by_itself = sa.or_(sa.not_(jobs.c.paused), jobs.c.paused_by == PausedBy.DISK.value)
         to_come = sa.select(jobs.c.job_id).where(
-            jobs.c.state.in_((QUEUED, RUNNING, JobState.PAUSED.value)), goes_on_by_itself
+            jobs.c.state.in_((QUEUED, RUNNING, JobState.PAUSED.value)),
+            goes_on_by_itself,
+            jobs.c.node.not_in(list(except_nodes)),
         )
         return self._count(job_items.c.job_id.in_(to_come)) > 0
 

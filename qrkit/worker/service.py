@@ -90,6 +90,7 @@ class Worker:
         self._worker_id = uuid4().hex
         self._needs_scp = needs_scp
         self._beside = tuple(beside)
+        self._out_of_reach: list[str] = []
         self._active = ActiveItems()
         self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
         self._arrivals = Arrivals(
@@ -164,7 +165,7 @@ class Worker:
         self._ending.set()
 
     def _lock(self, stack: ExitStack) -> None:
-        lock = FileLock(lock_path(self._settings.workspace))
+        lock = FileLock(lock_path(self._settings.workspace, self._settings.site))
         try:
             stack.enter_context(lock.acquire(timeout=_LOCK_PATIENCE))
         except Timeout as error:
@@ -212,6 +213,8 @@ class Worker:
             self._stopping.wait(_POLL)
 
     def _beat(self) -> None:
+        site = self._settings.site
+        self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(site)]
         self._workers.heartbeat(self._worker_id)
         # first what has ended: of the rest, what the state has as ours and we have not is lost
         self._forget_ended()
@@ -225,7 +228,7 @@ class Worker:
     def _has_work_to_come(self) -> bool:
         """Whether something waits for its time; an unknown state is none to stay for."""
         try:
-            return self._queue.has_work_to_come()
+            return self._queue.has_work_to_come(except_nodes=self._out_of_reach)
         except errors.StoreError:
             return False
 
@@ -248,7 +251,7 @@ class Worker:
         """Start batches for as many associations as the nodes allow."""
         self._forget_ended()
         # looking first: a claim takes the write lock, ten times a second for nothing while the worker is idle
-        while len(self._running) < _AT_ONCE and self._queue.waiting():
+        while len(self._running) < _AT_ONCE and self._queue.waiting(except_nodes=self._out_of_reach):
             spare = self._spare_associations()
             items = (
                 self._queue.claim_share(self._worker_id, spare, most=_ITEMS_IN_BATCH) if any(spare.values()) else ()
@@ -281,7 +284,8 @@ class Worker:
     def _spare_associations(self) -> dict[str, int]:
         """Return how many more associations each node allows, removed ones too: their jobs fail and say so."""
         in_use = Counter(under_way.node for under_way in self._running.values())
-        nodes = self._nodes.list(include_removed=True)
+        known = self._nodes.list(include_removed=True)
+        nodes = [node for node in known if node.is_reached_from(self._settings.site)]
         self._keep_hours(nodes)
         return {
             node.name: 0 if node.name in self._closed else node.associations - in_use[node.name] for node in nodes

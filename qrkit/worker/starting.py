@@ -21,14 +21,14 @@ _BOOT = 10.0
 """Seconds that a worker we have started may take until it holds the lock, before another one is started."""
 
 
-def lock_path(workspace: Path) -> Path:
-    """Return the file whose lock the worker of this station holds."""
-    return workspace / f"worker-{socket.gethostname()}.lock"
+def lock_path(workspace: Path, site: str = "") -> Path:
+    """Return the file whose lock the worker of this station holds; of one machine, each site is a station."""
+    return workspace / f"worker-{socket.gethostname()}{f'-{site}' if site else ''}.lock"
 
 
-def is_running(workspace: Path) -> bool:
+def is_running(workspace: Path, site: str = "") -> bool:
     """Whether a worker of this station runs the workspace: it holds the lock as long as it lives."""
-    lock = FileLock(lock_path(workspace))
+    lock = FileLock(lock_path(workspace, site))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -50,7 +50,7 @@ def ensure_worker(settings: Settings) -> bool:
     for workspace in [one for one, (process, _) in _started.items() if process.poll() is not None]:
         del _started[workspace]
     _, since = _started.get(settings.workspace, (None, float("-inf")))
-    if time.monotonic() - since < _BOOT or is_running(settings.workspace):
+    if time.monotonic() - since < _BOOT or is_running(settings.workspace, settings.site):
         return False
     command = [
         sys.executable,

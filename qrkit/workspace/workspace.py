@@ -478,8 +478,9 @@ class Workspace:
         return Worker(self.settings, self._state, needs_scp=needs_scp, beside=beside)
 
     def has_waiting_jobs(self) -> bool:
-        """Whether there is something for a worker to do."""
-        return JobQueue(self._state).waiting() > 0
+        """Whether there is something for a worker of this site to do."""
+        away = [node.name for node in self._nodes.list() if not node.is_reached_from(self.settings.site)]
+        return JobQueue(self._state).waiting(except_nodes=away) > 0
 
     def _after(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
         if names is None:

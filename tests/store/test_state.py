@@ -1,4 +1,6 @@
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
+from qrkit.store.audit import AuditTable
 from qrkit.store.schema import audit, job_items, nodes
 from qrkit.store.state import FILE_NAME, State
 
@@ -118,3 +121,15 @@ def test_other_databases_are_refused_with_advice(url: str) -> None:
 def test_an_sqlite_url_names_the_file(tmp_path: Path) -> None:
     State.open(f"sqlite:///{tmp_path / 'other.sqlite'}").close()
     assert (tmp_path / "other.sqlite").exists()
+
+
+def test_a_backup_made_while_it_is_used_is_whole(sqlite_state: State, tmp_path: Path) -> None:
+    AuditTable(sqlite_state).write("me", "before", "the backup")
+    with (
+        closing(sqlite3.connect(str(sqlite_state.engine.url.database))) as source,
+        closing(sqlite3.connect(tmp_path / "backup.sqlite")) as copy,
+    ):
+        source.backup(copy)  # what sqlite3's .backup does
+    AuditTable(sqlite_state).write("me", "after", "the backup")
+    with State.open(f"sqlite:///{tmp_path / 'backup.sqlite'}") as restored:
+        assert [row.action for row in AuditTable(restored).list()] == ["before"]

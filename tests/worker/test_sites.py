@@ -1,0 +1,95 @@
+"""Several workers on one PostgreSQL, each with its site, AE title and port: a job goes where its node is reached."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from qrkit.job import JobState
+from qrkit.simulator import Simulator
+from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.workspace import Workspace
+from tests.peers.postgres import Postgres
+from tests.peers.waiting import LOOPBACK, wait_until
+from tests.workspace.opened import (
+    QUICK,
+    OpenWorkspace,
+    StartSimulator,
+    all_studies,
+    files_of,
+    uids_of,
+    worker_in_thread,
+    worker_rows,
+)
+
+LIMIT = 60.0
+SITES = ("north", "south", "east")
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres) -> Iterator[str]:
+    """An empty database; the server was started before a test moved the temporary folder."""
+    with postgres.new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def stations(database: str, tmp_path: Path, open_workspace: OpenWorkspace) -> dict[str, Workspace]:
+    """The same workspace as each of three stations opens it."""
+    return {
+        site: open_workspace(tmp_path / "shared", database_url=database, site=site, ae_title=site.upper())
+        for site in SITES
+    }
+
+
+@pytest.fixture
+def archives(
+    stations: dict[str, Workspace], hospital: GeneratedHospital, start_simulator: StartSimulator
+) -> dict[str, Simulator]:
+    """An archive at each site, which knows only the station of its own site."""
+    found = {}
+    for site, station in stations.items():
+        pacs = found[site] = start_simulator(hospital, ae_title=f"PACS_{site.upper()}")
+        pacs.add_destination(station.settings.ae_title, LOOPBACK, station.settings.port)
+        stations["north"].nodes.add(
+            site,
+            host=LOOPBACK,
+            port=pacs.port,
+            ae_title=pacs.ae_title,
+            can_get=False,
+            sites=site,
+            timeouts=QUICK,
+        )
+    return found
+
+
+def test_each_job_goes_to_the_station_that_reaches_its_node(
+    stations: dict[str, Workspace], archives: dict[str, Simulator], hospital: GeneratedHospital
+) -> None:
+    asking = stations["north"]
+    studies = dict(zip(SITES, all_studies(hospital)[:3], strict=True))
+    with ExitStack() as running:
+        running.enter_context(worker_in_thread(asking))
+        jobs = {
+            site: asking.retrieve_uids(site, study_uids=[study.StudyInstanceUID]) for site, study in studies.items()
+        }
+        assert jobs["north"].wait(timeout=LIMIT).state is JobState.COMPLETE
+        assert jobs["south"].state is JobState.QUEUED  # nobody there can reach it yet
+        for site in ("south", "east"):
+            running.enter_context(worker_in_thread(stations[site]))
+        for job in jobs.values():
+            assert job.wait(timeout=LIMIT).state is JobState.COMPLETE, job.status.error
+        wait_until(lambda: len(worker_rows(asking)) == 3, what="three workers")
+        rows = asking.sql("SELECT site, ae_title, port, service FROM workers WHERE state = 'running' ORDER BY site")
+    assert rows["site"].tolist() == sorted(SITES)
+    assert rows["ae_title"].tolist() == [site.upper() for site in sorted(SITES)]
+    assert rows["port"].tolist() == [stations[site].settings.port for site in sorted(SITES)]
+    assert rows["service"].all()
+    assert files_of(asking) == set().union(*map(uids_of, studies.values()))
+    for site, pacs in archives.items():
+        assert {one.service for one in pacs.requests} >= {"C-MOVE"}, site
+        callers = asking.sql("SELECT DISTINCT source FROM instances WHERE StudyInstanceUID = ?", [
+            studies[site].StudyInstanceUID
+        ])  # fmt: skip
+        assert callers["source"].tolist() == [site]
