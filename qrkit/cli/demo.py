@@ -15,10 +15,12 @@ import typer
 from rich.console import Console
 
 import qrkit
+from qrkit.cli.dashboard import run
 from qrkit.cli.exits import exit_for
 from qrkit.cli.options import Format
 from qrkit.cli.output import print_frame
 from qrkit.cli.progress import follow
+from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError
 from qrkit.plan import as_text
 from qrkit.report.charts import modality_label, studies_per_day, write_chart
@@ -43,13 +45,16 @@ QuirkOption = Annotated[list[str] | None, typer.Option("--quirk", help="Have the
 def demo(
     *,
     workspace: Folder = Path("qrkit-demo"),
-    headless: Annotated[bool, typer.Option("--headless", help="End after the retrieve.")] = False,
-    serve: Annotated[bool, typer.Option("--serve", help="Keep the demo PACS running until Ctrl-C.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="End after the retrieve, no dashboard.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep the demo PACS running until Ctrl-C, without the dashboard.")
+    ] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
     seed: Annotated[int, typer.Option(help="Which hospital.")] = 1,
     quirk: QuirkOption = None,
 ) -> None:
-    """Ask and fetch from a simulated hospital: no network, no root, no PACS needed."""
-    del headless  # there is nothing after the retrieve that it would leave out
+    """Ask and fetch from a simulated hospital, then open its dashboard: no network, no root, no PACS needed."""
+    stays = serve or not headless
     folder = workspace.absolute()
     _settle_in(folder)
     with ExitStack() as stack:
@@ -61,9 +66,12 @@ def demo(
         studies = _query(opened)
         _retrieve(opened, studies)
         _tables(opened, studies)
-        _what_next(folder, pacs if serve else None)
+        _what_next(folder, pacs if stays else None)
         if serve:
             _wait()
+        elif not headless:
+            run(opened, ServeOptions(port=0, open_browser=browser))
+            console.print("Stopped.")
 
 
 def _settle_in(folder: Path) -> None:

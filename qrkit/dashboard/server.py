@@ -30,6 +30,7 @@ from voila.tornado.treehandler import TornadoVoilaTreeHandler
 from qrkit.access import Role
 from qrkit.dashboard import handlers
 from qrkit.dashboard.identity import Identity, OwnKernelsOnly
+from qrkit.dashboard.kernels import LOG_FILE, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
 from qrkit.dashboard.seats import Seats
 from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
@@ -230,13 +231,13 @@ def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str
     )
     with tempfile.TemporaryDirectory(prefix="qrkit-") as scratch:
         os.environ.update(JUPYTER_RUNTIME_DIR=scratch, JUPYTER_NO_CONFIG="1")
-        server = DashboardServer(config=_config(options, Path(scratch)))
+        server = DashboardServer(config=_config(options, workspace.settings.workspace, Path(scratch)))
         server.prepare(workspace, options, started)
         server.initialize([])
         server.start()
 
 
-def _config(options: ServeOptions, scratch: Path) -> Config:
+def _config(options: ServeOptions, workspace: Path, scratch: Path) -> Config:
     config = Config()
     config.Voila.root_dir = str(dashboards_folder())
     config.Voila.open_browser = False
@@ -254,6 +255,8 @@ def _config(options: ServeOptions, scratch: Path) -> Config:
     config.VoilaKernelManager.preheat_denylist = sorted(
         path.name for path in dashboards_folder().glob("*.ipynb") if path.name != _PREHEATED
     )
+    config.VoilaConfiguration.multi_kernel_manager_class = LoggedKernels
+    config.LoggedKernels.log_file = str(workspace / LOG_FILE)
     config.MappingKernelManager.cull_idle_timeout = _UNCONNECTED
     config.MappingKernelManager.cull_interval = _UNCONNECTED // 2
     config.MappingKernelManager.cull_connected = False
