@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from qrkit.cli.options import Workspace, with_workspace
-from qrkit.cli.output import say
+from qrkit.cli.options import Format, Workspace, with_workspace
+from qrkit.cli.output import print_json, say
 from qrkit.errors import WorkerError
 from qrkit.worker.logs import log_to_file
 from qrkit.worker.starting import LOG_FILE
@@ -21,14 +21,32 @@ def serve(
     *,
     idle_exit: Annotated[float | None, typer.Option(help="Seconds without anything to do, then leave.")] = None,
     background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say how the worker is; exit 1 if it is not well.")
+    ] = False,
+    form: Annotated[Format, typer.Option("--format", help="Of --check: table or json.")] = Format.TABLE,
 ) -> None:
     """Run the worker and its Storage SCP, until stopped."""
+    if check:
+        _check(workspace, form)
+        return
     handler = log_to_file(workspace.settings.workspace / LOG_FILE)
     try:
         _run(workspace, idle_exit=idle_exit, background=background)
     finally:
         logging.getLogger("qrkit").removeHandler(handler)
         handler.close()
+
+
+def _check(workspace: Workspace, form: Format) -> None:
+    health = workspace.health()
+    if form is Format.JSON:
+        print_json(health.to_json())
+    else:
+        for problem in health.problems or ("The worker is well.",):
+            say(problem)
+    if not health.is_well:
+        raise typer.Exit(1)
 
 
 def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> None:

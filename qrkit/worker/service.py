@@ -36,6 +36,7 @@ from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.batch import Batch, Watch, is_out_of_reach
 from qrkit.worker.beside import Companion
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
+from qrkit.worker.health import DEAD_AFTER
 from qrkit.worker.held import Held
 from qrkit.worker.receiving import Assignment
 from qrkit.worker.reception import Reception
@@ -48,9 +49,6 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life."""
-
-DEAD_AFTER = 30.0
-"""Seconds without one after which a worker's items are taken over."""
 
 _AT_ONCE = 8
 _ITEMS_IN_BATCH = 50

@@ -41,6 +41,7 @@ from qrkit.store.workers import WorkerTable
 from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.after.runner import AfterRunner
 from qrkit.worker.beside import Companion
+from qrkit.worker.health import Health, health_of
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
@@ -476,6 +477,10 @@ class Workspace:
             ScheduleRunner(self._schedules, self._jobs, doing),
         ]
         return Worker(self.settings, self._state, needs_scp=needs_scp, beside=beside)
+
+    def health(self) -> Health:
+        """Return how the worker of this machine is; see `qrkit.worker.health.Health`."""
+        return health_of(self.settings, self._state)
 
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker of this site to do."""

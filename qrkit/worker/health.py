@@ -1,0 +1,129 @@
+"""Whether a workspace's worker is well: alive, listening, with work it can do and room for what comes."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from qrkit.dimse.echo import echo
+from qrkit.errors import NodeError
+from qrkit.node import Node, Timeouts
+from qrkit.settings import Settings
+from qrkit.store.job_queue import JobQueue
+from qrkit.store.state import State
+from qrkit.store.workers import WorkerRow, WorkerTable
+
+DEAD_AFTER = 30.0
+"""Seconds without a heartbeat after which a worker counts as dead."""
+
+_QUICK = Timeouts(connect=3.0, association=3.0, response=3.0, inactivity=3.0)
+_ANY = ("0.0.0.0", "::", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a worker is.
+
+    Attributes
+    ----------
+    worker_id, heartbeat_age
+        Of the worker of this machine that gave the last sign of life, and seconds since then; None: there is none.
+    port
+        Of its Storage SCP; 0: it has none.
+    waiting
+        Items that could start now.
+    free
+        Free bytes on the disk of the files; None: that folder is not there yet.
+    problems
+        One sentence for each thing that is wrong.
+    """
+
+    worker_id: str | None
+    heartbeat_age: float | None
+    port: int
+    waiting: int
+    free: int | None
+    problems: tuple[str, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the command line prints it."""
+        return {
+            "well": self.is_well,
+            "worker_id": self.worker_id,
+            "heartbeat_age": self.heartbeat_age,
+            "port": self.port,
+            "waiting": self.waiting,
+            "free": self.free,
+            "problems": list(self.problems),
+        }
+
+
+def health_of(settings: Settings, state: State) -> Health:
+    """Look at the worker of a workspace on this machine; its Storage SCP is asked by C-ECHO.
+
+    Raises
+    ------
+    StoreError
+        If the state cannot be read: then nothing is well.
+    """
+    here = [row for row in WorkerTable(state).alive(DEAD_AFTER) if row.host == socket.gethostname()]
+    worker = here[0] if here else None
+    free = _free(settings.files)
+    problems = [_of_worker(settings, worker), _of_disk(settings, free)]
+    return Health(
+        worker_id=worker.worker_id if worker else None,
+        heartbeat_age=_age(state, worker) if worker else None,
+        port=worker.port if worker else 0,
+        waiting=JobQueue(state).waiting(),
+        free=free,
+        problems=tuple(filter(None, problems)),
+    )
+
+
+def _of_worker(settings: Settings, worker: WorkerRow | None) -> str:
+    if worker is None:
+        return "No worker runs on this machine; one starts with the next retrieve, or by qrkit serve."
+    if not worker.port:
+        return "The worker has no Storage SCP, so only C-GET works; its log says why."
+    return _of_scp(settings, worker)
+
+
+def _of_scp(settings: Settings, worker: WorkerRow) -> str:
+    """Ask the Storage SCP; one with TLS must only listen, since it may want a certificate that we have not."""
+    host = "127.0.0.1" if settings.host in _ANY else settings.host
+    try:
+        if settings.tls_certificate:
+            socket.create_connection((host, worker.port), timeout=_QUICK.connect).close()
+        else:
+            node = Node(name="worker", host=host, port=worker.port, ae_title=worker.ae_title, timeouts=_QUICK)
+            echo(node, calling_ae_title=worker.ae_title)
+    except (NodeError, OSError) as error:
+        return f"The Storage SCP {worker.ae_title} on port {worker.port} does not answer: {error}"
+    return ""
+
+
+def _of_disk(settings: Settings, free: int | None) -> str:
+    if free is None or free >= settings.free_space_floor:
+        return ""
+    return f"Only {free / 1e6:,.0f} MB are free on the disk of {settings.files}; nothing is fetched below the floor."
+
+
+def _free(files: Path) -> int | None:
+    try:
+        return shutil.disk_usage(files).free
+    except OSError:
+        return None
+
+
+def _age(state: State, worker: WorkerRow) -> float:
+    seconds = (datetime.fromisoformat(state.now()) - datetime.fromisoformat(worker.heartbeat)).total_seconds()
+    return round(max(seconds, 0.0), 1)
