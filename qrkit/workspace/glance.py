@@ -16,7 +16,7 @@ from qrkit.store.queries import QueryRow, QueryTable
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerRow, WorkerTable
 from qrkit.words import counted, local_time, volume
-from qrkit.worker.service import DEAD_AFTER
+from qrkit.worker.health import DEAD_AFTER
 
 NODE_COLUMNS = ("node", "AE title", "address", "services", "description")
 
