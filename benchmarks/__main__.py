@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import finding, memory, planning, retrieving, storage
+from benchmarks import finding, memory, planning, retrieving, storage, windows
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -27,7 +27,7 @@ WORKS: dict[str, Callable[..., Iterator[Measured]]] = {
 def main() -> None:
     """Run the benchmarks that are asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("works", nargs="*", choices=[*WORKS, "memory", []], help="which; all without")
+    parser.add_argument("works", nargs="*", choices=[*WORKS, "memory", "windows", []], help="which; all without")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
     parser.add_argument("--folder", type=Path, default=None, help="where objects are written meanwhile")
     options = parser.parse_args()
@@ -46,6 +46,10 @@ def main() -> None:
                 f"| +{planned.bytes / 1e6:.0f} MB | | | |",
                 flush=True,
             )
+        if "windows" in chosen:
+            print("\n| a year from a PACS with | found | requests | | | |\n|---|--:|--:|--:|---|---|")
+            for found in windows.measure(folder / "windows"):
+                print(found.row(), flush=True)
         if "memory" in chosen:
             grown = memory.measure(folder / "memory")
             met = "met" if grown.bytes < memory.LIMIT else "missed"

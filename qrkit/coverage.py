@@ -11,12 +11,16 @@ from qrkit.words import counted
 if TYPE_CHECKING:
     from IPython.lib.pretty import PrettyPrinter
 
+_HAPPENED = ("splits", "failures")
+"""What is told of the windows, if there were any."""
+
 
 class Coverage(dict[str, Any]):
     """The coverage of an answer: a plain dict, as JSON and `attrs` hold it, that can tell about itself.
 
-    `complete` and `why`, the reasons against it; how many `windows` and `requests` it took; and the local `filters`,
-    with how many rows were there before and after each.
+    `complete` and `why`, the reasons against it; the `assumptions` that it rests on; how many `windows` and
+    `requests` it took, with `splits` and `failures`; the windows `asked`, where a request took more than one; the
+    keys that the node `ignored`; and the local `filters`, with how many rows were there before and after each.
 
     >>> print(Coverage(complete=False, why=["500 answers look like a limit"], requests=1))
     Not proven complete: 500 answers look like a limit. 1 C-FIND request.
@@ -42,13 +46,17 @@ class Coverage(dict[str, Any]):
             yield "There was no answer."
             return
         yield "Complete." if self["complete"] else f"Not proven complete: {'; '.join(self.get('why', ()))}."
+        for assumption in self.get("assumptions", ()):
+            yield f"Assumed: {assumption}."
         if "requests" in self:
             yield f"{self._effort()}."
 
     def _effort(self) -> str:
         windows = int(self.get("windows", 1) or 1)
         over = f" over {counted(windows, 'window')}" if windows > 1 else ""
-        return counted(int(self["requests"]), "C-FIND request") + over
+        parts = [f"{self[name]:,} {name[:-1] if self[name] == 1 else name}" for name in _HAPPENED if self.get(name)]
+        happened = f" ({', '.join(parts)})" if parts else ""
+        return counted(int(self["requests"]), "C-FIND request") + over + happened
 
     def _filter_lines(self) -> Iterator[str]:
         for told in self.get("filters", ()):

@@ -57,6 +57,8 @@ def find(
         say(f"Local filter, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")
     if told["warnings"]:
         say(f"{len(told['warnings'])} values could not be read; see frame.attrs in Python.")
+    for assumption in coverage.get("assumptions", ()):
+        say(f"Assumed: {assumption}.")
     if not coverage["complete"]:
         for why in coverage["why"]:
             say(f"Not proven complete: {why}.")

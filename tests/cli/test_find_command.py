@@ -175,3 +175,25 @@ def test_nothing_found_is_an_empty_table_and_no_error(hospital_here: Here) -> No
     ran = hospital_here("find", "pacs", "--patient-id", "NOBODY", "--format", "json")
     assert (ran.status, ran.json) == (0, [])
     assert hospital_here("find", "pacs", "--patient-id", "NOBODY").status == 0
+
+
+def test_what_breaks_off_or_says_too_much_comes_out_whole_and_what_hangs_is_one_line(
+    hospital_here: Here, linked: Linked
+) -> None:
+    month = ("find", "pacs", "--from", "2026-06-01", "--until", DAY, "--format", "json")
+    for quirks in (Quirks(find_abort_after=9), Quirks(cap=50, cap_mode="status")):
+        linked.pacs.quirks = quirks
+        ran = hospital_here(*month)
+        assert (ran.status, len(ran.json)) == (0, 120), ran.err
+    linked.workspace.nodes.edit("pacs", timeouts={"response": 0.3, "inactivity": 0.3})
+    linked.pacs.quirks = Quirks(find_hang=True)
+    hung = hospital_here(*month)
+    assert (hung.status, hung.out, len(hung.err.splitlines())) == (1, "", 1)
+
+
+def test_assumptions_are_told_apart_from_doubts(hospital_here: Here, linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(cap=5, cap_mode="status")
+    ran = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    assert ran.status == 0
+    assert "Assumed: no study of 2026-06-30 lacks both StudyTime and PatientBirthDate" in ran.err
+    assert "Not proven" not in ran.err
