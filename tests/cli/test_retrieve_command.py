@@ -138,14 +138,15 @@ def test_a_detached_job_is_followed_paused_cancelled_and_retried(hospital_here: 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(linked: Linked) -> None:
     study = of_size(linked.hospital, 8)[0]
-    linked.pacs.quirks = Quirks(delay_object=0.3)
+    linked.pacs.quirks = Quirks(delay_object=4.0)
     command = [sys.executable, "-m", "qrkit.cli", "retrieve", "pacs", "--study", study.StudyInstanceUID]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(linked.workspace)
     ) as waiting:
         wait_until(lambda: files_of(linked.workspace), 30, what="the first object")
         waiting.send_signal(signal.SIGINT)
-        out, err = waiting.communicate(timeout=10)
+        out, err = waiting.communicate(timeout=20)
+    linked.pacs.quirks = Quirks()
     assert (waiting.returncode, out) == (130, "")
     job_id = str(linked.workspace.jobs.list()["job_id"].iloc[0])
     assert f"qrkit jobs cancel {job_id}" in err
