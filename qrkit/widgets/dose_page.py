@@ -40,7 +40,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
                 self.form,
                 ipywidgets.HBox([self.make, self.notice]),
                 self.told,
-                self.retrieve,
+                ipywidgets.HBox([self.retrieve]),
                 self.jobs,
                 self.studies,
             ]

@@ -1,0 +1,103 @@
+"""Takes the pictures of every dashboard, at 1280 and 800 pixels, light and dark, from a hospital in a box.
+
+``python -m docs.screenshots FOLDER`` needs Chromium and the ``test`` extra; it asks nothing of other machines.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+_LIMIT = 120.0
+_PAGES = {
+    "start": "Running retrieves",
+    "query": "Query",
+    "dose": "Dose objects",
+    "jobs": "Jobs",
+    "history": "History",
+    "nodes": "Add or change a node",
+}
+"""Name of each page, and a heading that no other has."""
+
+
+def main() -> int:
+    """Take them all, and say where they are."""
+    target = Path(sys.argv[1])
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        print("There is no Chromium.", file=sys.stderr)  # noqa: T201 - a script
+        return 1
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "demo.log"
+        command = [sys.executable, "-m", "qrkit.cli", "demo", "--no-browser", "--workspace", f"{scratch}/demo"]
+        with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as demo:  # noqa: S603 - our own
+            try:
+                _photograph(_link(log), chromium, target)
+            finally:
+                demo.terminate()
+                demo.wait(30)
+    return 0
+
+
+def _link(log: Path) -> str:
+    """Return the link that lets in whoever has started the demo.
+
+    Raises
+    ------
+    RuntimeError
+        If it does not come in time.
+    """
+    deadline = time.monotonic() + _LIMIT
+    while time.monotonic() < deadline:
+        found = re.search(r"http://\S+/enter/\S+", log.read_text())
+        if found:
+            return found[0]
+        time.sleep(0.2)
+    raise RuntimeError(f"The demo does not serve: {log.read_text()[-2000:]}")
+
+
+def _photograph(link: str, chromium: str, target: Path) -> None:
+    base = link.partition("/enter/")[0]
+    expect.set_options(timeout=_LIMIT * 1e3)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(_LIMIT * 1e3)
+        page.goto(link)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.goto(f"{base}/voila/render/start.ipynb")
+            for name in _PAGES:
+                _open(page, name)
+                for width in (1280, 800):
+                    page.set_viewport_size({"width": width, "height": 900})
+                    page.screenshot(path=target / f"{name}-{width}-{scheme}.png", full_page=True)
+        browser.close()
+
+
+def _open(page: Page, name: str) -> None:
+    """Open a page, and have it show something worth looking at."""
+    page.locator(f"nav a[href$='/{name}.ipynb']").click()
+    expect(page.get_by_role("heading", name=_PAGES[name], exact=True)).to_be_visible()
+    if name == "query":
+        page.get_by_label("Study date").select_option("Last 30 days")
+        page.get_by_role("button", name=re.compile("^Query$")).click()
+        expect(page.get_by_text("Choose rows, then retrieve them.")).to_be_visible()
+    if name == "dose":
+        page.get_by_label("CT", exact=True).check()
+        page.get_by_role("button", name=re.compile("^Plan$")).click()
+        expect(page.get_by_text("Planned; nothing is fetched yet.")).to_be_visible()
+    page.wait_for_timeout(1_000)  # itables draws after the trait is there
+
+
+if __name__ == "__main__":
+    sys.exit(main())
