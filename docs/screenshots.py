@@ -1,6 +1,7 @@
+# ruff: noqa: INP001 - a script beside the documents, no package
 """Takes the pictures of every dashboard, at 1280 and 800 pixels, light and dark, from a hospital in a box.
 
-``python -m docs.screenshots FOLDER`` needs Chromium and the ``test`` extra; it asks nothing of other machines.
+``python docs/screenshots.py FOLDER`` needs Chromium and the ``test`` extra; it asks nothing of other machines.
 """
 
 from __future__ import annotations
