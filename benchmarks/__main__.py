@@ -66,12 +66,12 @@ def _print(measured: Measured) -> None:
     ours, *_ = measured.seconds.values()
     for peer, goal in measured.goals.items():
         ratio = measured.ratio(peer)
-        met = "met" if ratio >= goal else "missed"
-        print(
-            f"| {measured.work} | {ours:.2f} s | {peer} | {measured.seconds[peer]:.2f} s | {ratio:.2f} | {goal:.2f} "
-            f"| {met} |",
-            flush=True,
-        )
+        if goal is None:
+            aim, verdict = "", measured.notes.get(peer, "")
+        else:
+            aim, verdict = f"{goal:.2f}", "met" if ratio >= goal else "missed"
+        seconds = f"{ours:.2f} s | {peer} | {measured.seconds[peer]:.2f} s"
+        print(f"| {measured.work} | {seconds} | {ratio:.2f} | {aim} | {verdict} |", flush=True)
 
 
 def _versions() -> str:

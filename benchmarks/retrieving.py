@@ -22,6 +22,7 @@ from qrkit.store.files import FileStore
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import NO_DELAY, PeerAddress
 from tests.peers.programs import dcmtk_program
+from tests.peers.pynetdicom_scu import keep_responses
 
 AE_TITLE = "QRKIT"
 
@@ -95,6 +96,7 @@ class Fetching:
             ext_neg=[build_role(sop_class, scp_role=True) for sop_class in self._classes],
             evt_handlers=[(evt.EVT_C_STORE, on_store)],
         )
+        keep_responses(association)
         for study in self._studies:
             for _ in association.send_c_get(_identifier(study), get_model(self._node.information_model)):
                 pass

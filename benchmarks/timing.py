@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 
@@ -15,12 +15,15 @@ class Measured:
     Attributes
     ----------
     goals
-        By candidate: how many times its speed ours must reach.
+        By candidate: how many times its speed ours must reach; None where that is shown but not judged.
+    notes
+        By candidate that is not judged: why not.
     """
 
     work: str
     seconds: Mapping[str, float]
-    goals: Mapping[str, float]
+    goals: Mapping[str, float | None]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def ratio(self, peer: str) -> float:
         """How many times as fast as a peer we are."""

@@ -30,12 +30,8 @@ class Stream(Transport):
 
     Parameters
     ----------
-    connection
-        A connected socket, plain or TLS.
-    peer
-        How messages name the other side.
-    patience
-        Seconds of silence after which `NodeTimeout` is raised; may be set anew at any time.
+    connection, peer, patience
+        As of `Transport`.
 
     Attributes
     ----------
