@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qrkit.markup import Markup, bullets, grid, paragraph, strong
@@ -61,7 +61,7 @@ class Coverage(dict[str, Any]):
     def _filter_lines(self) -> Iterator[str]:
         for told in self.get("filters", ()):
             blank = f", {told['blank_kept']:,} of them because blank" if told.get("blank_kept") else ""
-            yield f"Local filter, {told['filter']}: {told['after']:,} of {told['before']:,} kept{blank}."
+            yield f"{filter_words(told)}, {told['filter']}: {told['after']:,} of {told['before']:,} kept{blank}."
 
     def _repr_pretty_(self, printer: PrettyPrinter, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
         printer.text("\n".join(self.lines()))  # type: ignore[no-untyped-call] # IPython's own
@@ -76,6 +76,13 @@ class Coverage(dict[str, Any]):
         return shown + filters_table(self)
 
 
+def filter_words(told: Mapping[str, Any]) -> str:
+    """Return where a filter of a coverage ran, as a sentence begins with it; filters of old answers were local."""
+    return {"node": "Filter at the node only", "both": "Filter at the node and here"}.get(
+        told.get("where", ""), "Local filter"
+    )
+
+
 def filters_table(coverage: Coverage) -> Markup:
     """Return what the local filters left, a row each; nothing where there were none."""
     told = coverage.get("filters", ())
@@ -84,6 +91,7 @@ def filters_table(coverage: Coverage) -> Markup:
     rows = [
         [
             one["filter"],
+            one.get("where", "local"),
             str(one.get("level", "")).lower(),
             ", ".join(one.get("terms", ())),
             one["before"],
@@ -92,4 +100,4 @@ def filters_table(coverage: Coverage) -> Markup:
         ]
         for one in told
     ]
-    return grid(["local filter", "level", "terms", "before", "after", "kept because blank"], rows)
+    return grid(["filter", "where", "level", "terms", "before", "after", "kept because blank"], rows)

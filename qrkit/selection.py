@@ -6,15 +6,13 @@ how many rows it left and how many it kept for want of a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from qrkit.query import FilterReport, Query, Selected
-from qrkit.tables import Level
-
-Judge = Callable[[str], bool]
+from qrkit.query import FilterReport, Judge, Query, Selected, Where, local_judge
+from qrkit.tables import Level, belongs_to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +27,9 @@ class Filter:
         Whether a row with this value stays.
     keeps_blank
         Whether a row without a value stays.
-    is_precaution
-        Whether it only repeats what the node was asked for; it is reported if it drops rows or cannot judge them.
+    where
+        BOTH: a precaution, that repeats what the node was asked for. It is reported if it drops rows or cannot judge
+        them.
     """
 
     name: str
@@ -38,16 +37,21 @@ class Filter:
     terms: tuple[str, ...]
     keeps: Judge
     keeps_blank: bool = True
-    is_precaution: bool = False
+    where: Where = Where.LOCAL
 
 
-def select(query: Query, level: Level, table: pa.Table) -> Selected:
+def select(query: Query, level: Level, table: pa.Table, *, local: Collection[str] = ()) -> Selected:
     """Apply the local filters of a query that belong to a level.
 
-    Station filters at study level look at the study's own StationName. A study without ModalitiesInStudy, and a
-    series without Modality, stays: nobody knows what it is.
+    Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
+    as a study without ModalitiesInStudy, stays: nobody knows what it is.
+
+    Parameters
+    ----------
+    local
+        Matching keys that the node is known not to match, so that they are matched here alone.
     """
-    return apply(filters_at(query, level), level, table)
+    return apply(filters_at(query, level, local=local), level, table)
 
 
 def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
@@ -62,7 +66,8 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
     for one in filters:
         before = table.num_rows
         table, blank_kept = _apply_one(one, table)
-        if not one.is_precaution or table.num_rows != before or blank_kept:
+        if one.where is Where.LOCAL or table.num_rows != before or blank_kept:
+            judged_none = one.where is Where.BOTH and blank_kept == before
             reports.append(
                 FilterReport(
                     name=one.name,
@@ -71,14 +76,21 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
                     before=before,
                     after=table.num_rows,
                     blank_kept=blank_kept,
+                    where=Where.NODE if judged_none else one.where,
                 )
             )
     return Selected(table=table, reports=tuple(reports))
 
 
-def filters_at(query: Query, level: Level) -> tuple[Filter, ...]:
-    """Return the local filters of a query that belong to a level, in the order in which they are applied."""
-    return (*_precautions(query, level), *_wanted(query, level))
+def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tuple[Filter, ...]:
+    """Return the local filters of a query that belong to a level, in the order in which they are applied.
+
+    Parameters
+    ----------
+    local
+        As of `select`.
+    """
+    return (*_matching(query, level, local), *_wanted(query, level))
 
 
 def include(name: str, column: str, terms: tuple[str, ...], *, keep_blank: bool) -> Filter:
@@ -120,30 +132,53 @@ def _include_exclude(
         yield exclude(f"{what} exclude", column, excluded)
 
 
-def _precautions(query: Query, level: Level) -> Iterator[Filter]:
+def _matching(query: Query, level: Level, local: Collection[str]) -> Iterator[Filter]:
     """Repeat what the node was asked for: there are PACS that ignore ModalitiesInStudy, dates or lists of UIDs."""
     codes = frozenset(query.modalities)
     column = {Level.STUDY: "ModalitiesInStudy", Level.SERIES: "Modality"}.get(level)
     if codes and column is not None:
-        yield _precaution(column, query.modalities, lambda value: not codes.isdisjoint(value.split("\\")))
-    if query.dates is not None and level is Level.STUDY:
-        first, last = query.dates.first.isoformat(), query.dates.last.isoformat()
-        yield _precaution("StudyDate", (query.dates.matching,), lambda value: first <= value <= last)
+        yield Filter(
+            name=column,
+            column=column,
+            terms=query.modalities,
+            keeps=lambda value: not codes.isdisjoint(value.split("\\")),
+            where=_where(column, local),
+        )
+    for keyword, asked in _keys_at(query, level):
+        judge = local_judge(keyword, asked)
+        if judge is not None:
+            terms = tuple(sorted(set(asked.split("\\"))))
+            yield Filter(name=keyword, column=keyword, terms=terms, keeps=judge, where=_where(keyword, local))
+
+
+def _keys_at(query: Query, level: Level) -> Iterator[tuple[str, str]]:
+    """Yield the matching keys that can be judged by the rows of a level."""
+    if level is Level.STUDY:
+        if query.dates is not None:
+            yield "StudyDate", query.dates.matching
+        if query.times is not None:
+            yield "StudyTime", query.times.matching
     for keyword, asked in query.keys:
-        if keyword == _UNIQUE_UIDS.get(level):
-            uids = frozenset(asked.split("\\"))
-            yield _precaution(keyword, tuple(sorted(uids)), uids.__contains__)
+        if level in _homes(keyword, query.level):
+            yield keyword, asked
 
 
-def _precaution(column: str, terms: tuple[str, ...], keeps: Judge) -> Filter:
-    return Filter(name=column, column=column, terms=terms, keeps=keeps, is_precaution=True)
+def _homes(keyword: str, lowest: Level) -> tuple[Level, ...]:
+    """Return the levels at which a key is judged: the lowest that has it, down to the query's own.
+
+    What is said of patients is the same at STUDY level, where Study Root has it. StationName is not: that of a study
+    says nothing on its series.
+    """
+    order = list(Level)
+    limit = max(lowest, Level.STUDY, key=order.index)
+    levels = [level for level in belongs_to(keyword) if order.index(level) <= order.index(limit)]
+    if not levels:
+        return (limit,)
+    return (Level.PATIENT, Level.STUDY) if levels[0] is Level.PATIENT else (levels[-1],)
 
 
-_UNIQUE_UIDS = {
-    Level.STUDY: "StudyInstanceUID",
-    Level.SERIES: "SeriesInstanceUID",
-    Level.IMAGE: "SOPInstanceUID",
-}
+def _where(keyword: str, local: Collection[str]) -> Where:
+    return Where.LOCAL if keyword in local else Where.BOTH
 
 
 def _has_any(terms: Sequence[str]) -> Judge:

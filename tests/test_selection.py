@@ -7,7 +7,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from qrkit.query import Query, build_query
+from qrkit.query import Query, Where, build_query
 from qrkit.selection import select
 from qrkit.tables import Level
 
@@ -104,3 +104,39 @@ def test_the_table_that_is_filtered_stays_as_it_was() -> None:
     before = STUDIES.to_pydict()
     select(build_query(today=TODAY, description_include="thorax", blank="drop"), Level.STUDY, STUDIES)
     assert STUDIES.to_pydict() == before
+
+
+def test_every_matching_key_is_matched_again_after_the_node() -> None:
+    query = build_query(today=TODAY, StudyDescription="*CT*")
+    selected = select(query, Level.STUDY, STUDIES)
+    assert selected.table["StudyInstanceUID"].to_pylist() == ["1.1", "1.3", "1.4", "1.5"]
+    (report,) = selected.reports
+    assert (report.name, report.terms, report.blank_kept, report.where) == (
+        "StudyDescription",
+        ("*CT*",),
+        2,
+        Where.BOTH,
+    )
+
+
+def test_a_filter_says_where_it_ran() -> None:
+    query = build_query(today=TODAY, modalities="CT", PatientID="Q1", StationName="CT*", description_exclude="import")
+
+    def where(*local: str) -> dict[str, str]:
+        return {one.name: one.where.value for one in select(query, Level.STUDY, STUDIES, local=local).reports}
+
+    assert where() == {
+        "ModalitiesInStudy": "both",
+        "PatientID": "node",  # no row has any
+        "StationName": "both",
+        "description exclude": "local",
+    }
+    assert where("ModalitiesInStudy", "PatientID") == where() | dict.fromkeys(
+        ("ModalitiesInStudy", "PatientID"), "local"
+    )
+
+
+def test_the_station_of_a_study_says_nothing_on_its_series() -> None:
+    query = build_query(today=TODAY, level="series", date_from="2026-01-01", StationName="CT2")
+    assert len(kept(query)) == 6
+    assert kept(query, Level.SERIES) == ["2", "3"]

@@ -52,16 +52,12 @@ def print_card(profile: Profile, console: Console) -> None:
     for warning in said.warnings:
         console.print(Text(warning, style="yellow"))
     for section in said.sections:
-        evident = any(line.evidence for line in section.lines)
-        table = Table(box=None, padding=(0, 1), show_header=False, expand=True)
-        # widths, not least widths: rich cuts the last column off where those and the padding exceed the terminal
-        table.add_column(width=_ABOUT_WIDTH, overflow="fold")
-        table.add_column(overflow="fold", width=_SAID_WIDTH if evident else None, ratio=None if evident else 1)
-        if evident:
-            table.add_column(style="dim", ratio=1, overflow="fold")
+        table = Table(box=None, padding=(0, 2), show_header=False)
+        table.add_column(min_width=_ABOUT_WIDTH)
+        table.add_column(min_width=_SAID_WIDTH)
+        table.add_column(style="dim")
         for line in section.lines:
-            said_of = [Text(line.about), Text(line.said, style=_STYLES.get(line.said, "")), Text(line.evidence)]
-            table.add_row(*said_of[: len(table.columns)])
+            table.add_row(Text(line.about), Text(line.said, style=_STYLES.get(line.said, "")), Text(line.evidence))
         console.print(Text(f"\n{section.heading}", style="bold"))
         console.print(table)
 

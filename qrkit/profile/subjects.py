@@ -87,3 +87,14 @@ class Subject(Enum):
     IMAGES_BY_DATE_AND_CLASS = "images_by_date_and_class"
     CANCEL = "cancel"
     CHARACTER_SET = "SpecificCharacterSet"
+
+
+MATCHING_KEYS = (
+    Subject.STUDY_DATE,
+    Subject.STUDY_TIME,
+    Subject.MODALITIES_IN_STUDY,
+    Subject.STUDY_DESCRIPTION,
+    Subject.MODALITY,
+    Subject.INSTANCE_NUMBER,
+)
+"""Subjects that are matching keys; their values are keywords."""

@@ -12,7 +12,7 @@ from typing import Any
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
 from qrkit.profile.cards import card_html
-from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
+from qrkit.profile.subjects import MATCHING_KEYS, Extension, Fill, Subject, Verdict
 from qrkit.tables import Level, belongs_to
 
 NO_EVIDENCE = "nothing was seen that tells"
@@ -141,6 +141,16 @@ class Profile:
         (True, False)
         """
         return self.verdict(subject) is Verdict.HONOURED
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Keywords that the node is known not to match, so that its answers have to be matched here.
+
+        >>> seen = Statement(subject=Subject.STUDY_TIME, verdict=Verdict.IGNORED, evidence="04-05 found 9 of 9")
+        >>> sorted(Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=(seen,)).ignored)
+        ['StudyTime']
+        """
+        return frozenset(one.value for one in MATCHING_KEYS if self.verdict(one) is Verdict.IGNORED)
 
     def returns(self, keyword: str, level: Level | None = None) -> Returned:
         """Return what comes back for a key, even if the profile is stale.

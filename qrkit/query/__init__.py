@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from qrkit.query.build import ARGUMENTS, build_query, modality_codes, terms
-from qrkit.query.drill import Drill, Drilled, FilterReport, Select, Selected, drill
+from qrkit.query.drill import Drill, Drilled, drill
+from qrkit.query.filtered import FilterReport, Select, Selected, Where
+from qrkit.query.locally import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
 from qrkit.query.request import Request, answer_keywords, identifier
 from qrkit.query.union import conform, union
@@ -18,11 +20,13 @@ __all__ = [
     "Drilled",
     "FilterReport",
     "Filters",
+    "Judge",
     "Query",
     "Request",
     "Select",
     "Selected",
     "Times",
+    "Where",
     "answer_keywords",
     "as_call",
     "as_command",
@@ -32,6 +36,7 @@ __all__ = [
     "identifier",
     "in_words",
     "is_single_value",
+    "local_judge",
     "matching_value",
     "modality_codes",
     "parse_date",

@@ -6,7 +6,7 @@ order or at once, and is sent their answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
+from qrkit.query.filtered import FilterReport, Select
 from qrkit.query.matching import is_single_value
 from qrkit.query.request import Request
 from qrkit.query.union import ROW, conform, first_rows, union
@@ -33,43 +34,6 @@ from qrkit.tables import (
 
 _ORDER = list(Level)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilterReport:
-    """What a local filter did.
-
-    Attributes
-    ----------
-    name
-        Such as ``description include``.
-    level
-        Of the rows it was applied to.
-    terms
-        What was sought.
-    before, after
-        Number of rows.
-    blank_kept
-        Rows kept because they have no value to judge by.
-    """
-
-    name: str
-    level: Level
-    terms: tuple[str, ...]
-    before: int
-    after: int
-    blank_kept: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selected:
-    """Rows that local filters left over, and what each filter did."""
-
-    table: pa.Table
-    reports: tuple[FilterReport, ...] = ()
-
-
-Select = Callable[[Query, Level, pa.Table], Selected]
-"""Applies the local filters that belong to a level; `qrkit.selection.select` is one."""
 
 Drill = Generator[tuple[Request, ...], Sequence[pa.Table], "Drilled"]
 """Yields the requests of a step, is sent one table for each in the same order, returns what was found."""

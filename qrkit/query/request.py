@@ -6,9 +6,8 @@ import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
 from pydicom.charset import python_encoding
-from pydicom.config import IGNORE
 
 from qrkit.node import InformationModel
 from qrkit.tables import Level, keyword_tag, keyword_vr, unique_key, unique_keys_above
@@ -110,9 +109,7 @@ def _add(asked: Dataset, keyword: str, text: str) -> None:
     vr = keyword_vr(keyword)
     if vr == "UN" and text:
         vr = "LO"  # of a private key nobody knows more; a matching value is text
-    # Not validated again: people's values were, and a PACS is asked below its own UIDs, valid or not. pydicom would
-    # print a Python warning for each.
-    asked.add(DataElement(keyword_tag(keyword), vr, _typed(vr, text), validation_mode=IGNORE))
+    asked.add_new(keyword_tag(keyword), vr, _typed(vr, text))
 
 
 def _typed(vr: str, text: str) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from qrkit.coverage import Coverage
 from qrkit.errors import QrkitError, StatusError
 from qrkit.node import Node
 from qrkit.profile import Profile
-from qrkit.query import Drilled, Query, Request, drill
+from qrkit.query import Drill, Drilled, FilterReport, Query, Request, drill
 from qrkit.selection import select
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
@@ -69,11 +70,12 @@ class Finder:
             If the node fails; the history tells the same.
         """
         check_can_find(node)
-        steps = drill(query, node.information_model, select)
+        profile = self._profiles.get(node.name) or Profile.unknown(node.name)
+        steps = drill(query, node.information_model, partial(select, local=profile.ignored))
         first = next(steps)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
-            drilled, coverage = self._ask(node, steps, first, should_stop)
+            drilled, coverage = self._ask(node, profile, (steps, first), should_stop)
             with self._results.writer(query_id, schema=drilled.table.schema) as writer:
                 writer.write(drilled.table)
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
@@ -87,11 +89,11 @@ class Finder:
     def _ask(
         self,
         node: Node,
-        steps: Any,  # noqa: ANN401 - qrkit.query.Drill, whose first step was taken already
-        requests: tuple[Request, ...],
+        profile: Profile,
+        begun: tuple[Drill, tuple[Request, ...]],
         should_stop: Callable[[], bool] | None,
     ) -> tuple[Drilled, dict[str, Any]]:
-        profile = self._profiles.get(node.name) or Profile.unknown(node.name)
+        steps, requests = begun
         with Asker(node, calling_ae_title=self._calling_ae_title, should_stop=should_stop) as asker:
             covering = Covering(asker, node, profile, today=date.today())
             while True:
@@ -119,9 +121,10 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
     }
 
 
-def _report(report: Any) -> dict[str, Any]:  # noqa: ANN401 - qrkit.query.FilterReport
+def _report(report: FilterReport) -> dict[str, Any]:
     return {
         "filter": report.name,
+        "where": report.where.value,
         "level": report.level.value,
         "terms": list(report.terms),
         "before": report.before,

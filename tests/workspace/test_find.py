@@ -1,6 +1,5 @@
 """C-FIND against the simulator, whose hospital tells what the right answer is."""
 
-import warnings
 from collections.abc import Callable
 from datetime import date, time
 
@@ -278,27 +277,40 @@ def test_a_node_that_ignores_its_keys_is_filtered_here(linked: Linked) -> None:
     )
 
 
+def test_any_key_that_a_node_ignores_is_matched_here_and_the_coverage_says_so(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(ignore_keys=("StudyDescription", "PatientName", "StudyTime"))
+    patient = all_studies(linked.hospital)[-1].patient
+    family = patient.PatientName.partition("^")[0]
+    frame = linked.workspace.find("pacs", patient_name=f"{family.lower()}^*")
+    assert patient.PatientID in set(frame["PatientID"])
+    assert keys(frame) == expected(linked, lambda study: study.patient.PatientName.startswith(f"{family}^"))
+    (told,) = frame.attrs["qrkit"]["coverage"]["filters"]
+    assert (told["filter"], told["where"], told["before"], told["after"]) == ("PatientName", "both", 120, len(frame))
+    hours = linked.workspace.find("pacs", date=DAY, time=("0800", "1200"), StudyDescription="CT*")
+    assert keys(hours) == expected(
+        linked,
+        lambda study: (
+            study.StudyDate == DAY.replace("-", "")
+            and "080000" <= study.StudyTime <= "120000"
+            and study.StudyDescription.startswith("CT")
+        ),
+    )
+
+
+def test_rows_in_another_case_are_kept_for_names_only(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(case_sensitive=False)
+    some = next(one for one in all_studies(linked.hospital) if one.StudyDescription[:2].isupper())
+    frame = linked.workspace.find("pacs", StudyDescription=some.StudyDescription.swapcase())
+    assert len(frame) == 0
+    (told,) = frame.attrs["qrkit"]["coverage"]["filters"]
+    assert (told["filter"], told["where"], told["after"]) == ("StudyDescription", "both", 0)
+    assert told["before"] > 0
+    assert len(linked.workspace.find("pacs", patient_name=some.patient.PatientName.swapcase())) > 0
+
+
 def test_broken_values_are_warnings_and_never_lost_rows(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(decimal_integers=True, wrong_charset=True, missing_modality=True)
     frame = linked.workspace.find("pacs", level="SERIES", date=DAY)
     studies = [one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"]
     assert len(frame) == sum(len(study.series) for study in studies)
     assert frame["Modality"].isna().all() or (frame["Modality"] == "").all()
-
-
-def test_uids_against_the_standard_are_kept_asked_below_and_warned_of(linked: Linked) -> None:
-    linked.pacs.quirks = Quirks(invalid_uid=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        series = linked.workspace.find("pacs", level="SERIES", date=DAY)
-        images = linked.workspace.find("pacs", level="IMAGE", date=DAY)
-    studies = [one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"]
-    assert len(series) == sum(len(study.series) for study in studies)
-    assert len(images) == sum(study.NumberOfStudyRelatedInstances for study in studies)
-    assert set(images["SeriesInstanceUID"]) == set(series["SeriesInstanceUID"])
-    for frame in (series, images):
-        told = frame.attrs["qrkit"]["warnings"]
-        assert {one["row"] for one in told} == set(range(len(frame)))
-        assert {one["raw"].removesuffix("\\x00") for one in told} == set(frame["SeriesInstanceUID"])
-        assert {one["keyword"] for one in told} == {"SeriesInstanceUID"}
-    assert images.attrs["qrkit"]["coverage"]["complete"]

@@ -1,0 +1,69 @@
+"""What local filters left over of the rows of one level, and what is told of each filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import pyarrow as pa
+
+from qrkit.query.value import Query
+from qrkit.tables import Level
+
+
+class Where(Enum):
+    """Where a filter ran.
+
+    NODE
+        At the node alone: no row has a value to judge by here.
+    LOCAL
+        Here alone: no PACS offers it, or this node does not match the key.
+    BOTH
+        At the node, and again here, since nodes ignore keys and say success.
+    """
+
+    NODE = "node"
+    LOCAL = "local"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterReport:
+    """What a filter did.
+
+    Attributes
+    ----------
+    name
+        Such as ``description include``, or the keyword of a matching key.
+    level
+        Of the rows it was applied to.
+    terms
+        What was sought.
+    before, after
+        Number of rows.
+    blank_kept
+        Rows kept because they have no value to judge by.
+    where
+        Where it ran.
+    """
+
+    name: str
+    level: Level
+    terms: tuple[str, ...]
+    before: int
+    after: int
+    blank_kept: int = 0
+    where: Where = Where.LOCAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """Rows that local filters left over, and what each filter did."""
+
+    table: pa.Table
+    reports: tuple[FilterReport, ...] = ()
+
+
+Select = Callable[[Query, Level, pa.Table], Selected]
+"""Applies the local filters that belong to a level; `qrkit.selection.select` is one."""
