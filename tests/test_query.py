@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,8 @@ from pydicom.filewriter import write_dataset
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.query import Drilled, Query, Request, answer_keywords, build_query, drill, identifier, union
+from qrkit.query import Drilled, Query, Reliance, Request, answer_keywords, build_query, drill, identifier, union
+from qrkit.query.modalities import MOST_STUDIES
 from qrkit.selection import select
 from qrkit.tables import Level, schema, unique_key, unique_keys_above
 
@@ -354,9 +355,15 @@ def archive(request: Request, model: InformationModel) -> pa.Table:
     return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in found], schema=wanted)
 
 
-def ask(query: Query, model: InformationModel = STUDY_ROOT) -> tuple[Drilled, list[tuple[Request, ...]]]:
-    """Drill with the strict archive; the answer and the steps."""
-    flow = drill(query, model, select)
+def ask(
+    query: Query,
+    model: InformationModel = STUDY_ROOT,
+    *,
+    reliance: Reliance | None = None,
+    archive: Callable[[Request, InformationModel], pa.Table] = archive,
+) -> tuple[Drilled, list[tuple[Request, ...]]]:
+    """Drill, with the strict archive; the answer and the steps."""
+    flow = drill(query, model, select, reliance)
     steps: list[tuple[Request, ...]] = []
     answers: Sequence[pa.Table] | None = None
     while True:
@@ -388,8 +395,85 @@ def test_a_study_query_under_study_root_is_one_request() -> None:
 
 def test_studies_are_asked_once_per_modality_and_come_once() -> None:
     drilled, steps = ask(built(modalities=["CT", "MR"]))
-    assert [one.value("ModalitiesInStudy") for one in steps[0]] == ["CT", "MR"]
+    assert [one.value("ModalitiesInStudy") for step in steps for one in step] == ["CT", "MR"]
     assert uids(drilled, Level.STUDY) == ["1.1", "1.3", "1.2"]
+
+
+def ignoring(*ignored: str, omitted: Sequence[str] = ()) -> Callable[[Request, InformationModel], pa.Table]:
+    """The archive, which ignores keys, and leaves keys out of its answers."""
+
+    def answer(request: Request, model: InformationModel) -> pa.Table:
+        for keyword in ignored:
+            request = request.with_key(keyword, "")
+        table = archive(request, model)
+        return table.drop_columns([name for name in omitted if name in table.column_names])
+
+    return answer
+
+
+def test_a_node_seen_to_ignore_modalities_is_asked_once_for_all_others() -> None:
+    query = built(modalities=["MR", "SR", "PT", "MG"])
+    drilled, steps = ask(query, archive=ignoring("ModalitiesInStudy"))
+    assert [one.value("ModalitiesInStudy") for step in steps for one in step] == ["MR", ""]
+    assert sorted(uids(drilled, Level.STUDY)) == ["1.1", "1.2", "1.3"]
+    assert drilled.contradiction == "1 studies came for ModalitiesInStudy MR that have no MR"
+
+
+def test_a_node_that_tells_one_modality_of_each_study_still_answers_all() -> None:
+    def first_only(request: Request, model: InformationModel) -> pa.Table:
+        table = archive(request, model)
+        told = pa.array([(value or "").split("\\")[0] for value in table["ModalitiesInStudy"].to_pylist()])
+        return table.set_column(table.column_names.index("ModalitiesInStudy"), "ModalitiesInStudy", told)
+
+    drilled, steps = ask(built(modalities=["SR", "CT", "MR"]), archive=first_only)
+    assert [one.value("ModalitiesInStudy") for step in steps for one in step] == ["SR", ""]
+    assert sorted(uids(drilled, Level.STUDY)) == ["1.1", "1.2", "1.3"]
+
+
+@pytest.mark.parametrize("level", ["study", "series"])
+def test_a_node_known_to_ignore_modalities_is_asked_once(level: str) -> None:
+    reliance = Reliance(unmatched=frozenset({"ModalitiesInStudy", "Modality"}))
+    query = built(level=level, modalities=["SR", "PT"], date_from="2026-01-01")
+    drilled, steps = ask(query, reliance=reliance, archive=ignoring("ModalitiesInStudy", "Modality"))
+    assert shape(steps)[0] == ("STUDY", 1)
+    assert all(one.value(key) == "" for step in steps for one in step for key in ("ModalitiesInStudy", "Modality"))
+    assert drilled.contradiction == ""
+    assert uids(drilled, query.level) == (["1.1"] if level == "study" else ["2.2"])
+
+
+def test_a_key_that_is_not_matched_is_not_asked_unless_nothing_else_narrows_it_down() -> None:
+    reliance = Reliance(unmatched=frozenset({"StudyDescription"}))
+    _, steps = ask(built(date_from="2026-01-01", StudyDescription="A"), reliance=reliance)
+    assert "StudyDescription" not in dict(steps[0][0].keys)
+    assert "StudyDescription" in steps[0][0].return_keys
+    _, steps = ask(built(StudyDescription="A"), reliance=reliance)
+    assert dict(steps[0][0].keys) == {"StudyDescription": "A"}
+
+
+@pytest.mark.parametrize("model", [STUDY_ROOT, PATIENT_ROOT])
+def test_modalities_that_no_study_tells_are_taken_from_the_series(model: InformationModel) -> None:
+    silent = ignoring("ModalitiesInStudy", omitted=["ModalitiesInStudy"])
+    drilled, steps = ask(built(modalities="CT"), model, archive=silent)
+    assert sum((kind == "SERIES" and count) or 0 for kind, count in shape(steps)) == 3
+    assert drilled.table.select(["StudyInstanceUID", "ModalitiesInStudy"]).to_pylist() == [
+        {"StudyInstanceUID": "1.1", "ModalitiesInStudy": "CT\\SR"},
+        {"StudyInstanceUID": "1.3", "ModalitiesInStudy": "CT\\MR"},
+    ]
+
+
+def test_modalities_are_not_taken_from_the_series_unless_the_query_needs_them() -> None:
+    silent = ignoring(omitted=["ModalitiesInStudy"])
+    assert shape(ask(built(date_from="2026-01-01"), archive=silent)[1]) == [("STUDY", 1)]
+    trusted = Reliance(honoured=frozenset({"ModalitiesInStudy"}))
+    assert shape(ask(built(modalities="CT"), reliance=trusted, archive=silent)[1]) == [("STUDY", 1)]
+    assert shape(ask(built(modalities="CT"))[1]) == [("STUDY", 1)]
+
+
+def test_too_many_studies_without_modalities_are_a_doubt_and_no_flood() -> None:
+    crowd = pa.table({"StudyInstanceUID": [f"1.{number}" for number in range(MOST_STUDIES + 1)]})
+    drilled, steps = ask(built(modalities="CT"), archive=lambda *_: crowd)
+    assert shape(steps) == [("STUDY", 1)]
+    assert f"{MOST_STUDIES + 1} studies came without ModalitiesInStudy" in drilled.doubts[0]
 
 
 def test_a_series_query_without_study_first_asks_for_the_studies() -> None:
@@ -408,7 +492,7 @@ def test_a_series_query_without_study_first_asks_for_the_studies() -> None:
 
 def test_series_of_several_modalities_are_asked_once_per_study_and_filtered_here() -> None:
     drilled, steps = ask(built(level="series", modalities=["CT", "MR"]))
-    assert shape(steps) == [("STUDY", 2), ("SERIES", 3)]
+    assert shape(steps) == [("STUDY", 1), ("STUDY", 1), ("SERIES", 3)]
     assert sorted(uids(drilled, Level.SERIES)) == ["2.1", "2.3", "2.4", "2.5"]
     assert [(one.name, one.level, one.before, one.after) for one in drilled.reports] == [
         ("Modality", Level.SERIES, 5, 4)

@@ -13,6 +13,7 @@ from qrkit.errors import InputError
 from qrkit.node import InformationModel
 from qrkit.profile.cards import card_html
 from qrkit.profile.subjects import MATCHING_KEYS, Extension, Fill, Subject, Verdict
+from qrkit.query import Reliance
 from qrkit.tables import Level, belongs_to
 
 NO_EVIDENCE = "nothing was seen that tells"
@@ -143,14 +144,19 @@ class Profile:
         return self.verdict(subject) is Verdict.HONOURED
 
     @property
-    def ignored(self) -> frozenset[str]:
-        """Keywords that the node is known not to match, so that its answers have to be matched here.
+    def reliance(self) -> Reliance:
+        """How far the node may be relied on to match keys.
 
         >>> seen = Statement(subject=Subject.STUDY_TIME, verdict=Verdict.IGNORED, evidence="04-05 found 9 of 9")
-        >>> sorted(Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=(seen,)).ignored)
+        >>> profile = Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=(seen,))
+        >>> sorted(profile.reliance.unmatched)
         ['StudyTime']
         """
-        return frozenset(one.value for one in MATCHING_KEYS if self.verdict(one) is Verdict.IGNORED)
+        verdicts = {one.value: self.verdict(one) for one in MATCHING_KEYS}
+        return Reliance(
+            honoured=frozenset(key for key, said in verdicts.items() if said is Verdict.HONOURED),
+            unmatched=frozenset(key for key, said in verdicts.items() if said in (Verdict.IGNORED, Verdict.REFUSED)),
+        )
 
     def returns(self, keyword: str, level: Level | None = None) -> Returned:
         """Return what comes back for a key, even if the profile is stale.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qrkit.query.build import ARGUMENTS, build_query, modality_codes, terms
 from qrkit.query.drill import Drill, Drilled, drill
-from qrkit.query.filtered import FilterReport, Select, Selected, Where
+from qrkit.query.filtered import FilterReport, Reliance, Select, Selected, Where
 from qrkit.query.locally import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
 from qrkit.query.request import Request, answer_keywords, identifier
@@ -22,6 +22,7 @@ __all__ = [
     "Filters",
     "Judge",
     "Query",
+    "Reliance",
     "Request",
     "Select",
     "Selected",

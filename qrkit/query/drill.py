@@ -7,7 +7,7 @@ order or at once, and is sent their answers.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.query.filtered import FilterReport, Select
+from qrkit.query.filtered import FilterReport, Reliance, Select, Where
 from qrkit.query.matching import is_single_value
+from qrkit.query.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
 from qrkit.query.request import Request
 from qrkit.query.union import ROW, conform, first_rows, union
 from qrkit.query.value import Query
@@ -53,12 +54,18 @@ class Drilled:
         Rows of the levels above that have no Unique Key, so that nothing could be asked below them.
     requests
         How many requests there were.
+    doubts
+        Why the answer may not be what was asked for.
+    contradiction
+        What came for ModalitiesInStudy that was not asked for; empty: nothing.
     """
 
     table: pa.Table
     reports: tuple[FilterReport, ...] = ()
     unasked: int = 0
     requests: int = 0
+    doubts: tuple[str, ...] = ()
+    contradiction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +76,34 @@ class _Parent:
     row: Mapping[str, Any] | None = None
 
 
-def drill(query: Query, model: InformationModel, select: Select) -> Drill:
+@dataclass(slots=True)
+class _Account:
+    """What is told of a query when it ends."""
+
+    requests: int = 0
+    unasked: int = 0
+    contradiction: str = ""
+    doubts: list[str] = field(default_factory=list)
+    reports: list[FilterReport] = field(default_factory=list)
+
+    def note(self, reports: Sequence[FilterReport]) -> None:
+        """Keep what filters did; a key that the answers contradict was matched here."""
+        is_here = {KEYWORD} if self.contradiction else set()
+        self.reports += [replace(one, where=Where.LOCAL) if one.name in is_here else one for one in reports]
+
+
+_Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
+
+
+def drill(query: Query, model: InformationModel, select: Select, reliance: Reliance | None = None) -> Drill:
     """Yield the requests of a query, step by step, and return its answer.
 
     A level above the query's own is asked first, unless its Unique Key is given and nothing else narrows it down.
+
+    Parameters
+    ----------
+    reliance
+        What is known of the node's matching; without it nothing is.
 
     Raises
     ------
@@ -80,28 +111,75 @@ def drill(query: Query, model: InformationModel, select: Select) -> Drill:
         If the query cannot be asked under the information model; before anything is yielded.
     """
     lowest = _lowest_level(query, model)
+    reliance = reliance or Reliance()
     parents = [_Parent()]
-    reports: list[FilterReport] = []
-    unasked = requests = 0
+    account = _Account()
     table = pa.table({})
     for level in levels_of(model):
         if level is not lowest and (given := _given_uniques(query, level, model)):
             parents = [_Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
             continue
-        asked = [(one, request) for one in parents for request in _requests(query, level, model, one.keys)]
-        requests += len(asked)
-        answers = (yield tuple(request for _, request in asked)) if asked else ()
-        found = [_inherited(query, level, one, answer) for (one, _), answer in zip(asked, answers, strict=True)]
-        rows = first_rows([_empty(query, level), *found], _identity(query, level, model))
+        asked = [(one, _request(query, level, model, one.keys, reliance)) for one in parents]
+        rows = yield from _rows(query, (model, level), asked, reliance, account)
+        if level is lowest and level is Level.STUDY and query.modalities and KEYWORD not in reliance.honoured:
+            rows = yield from _told_by_series(rows, model, account)
         selected = select(query, level, rows)
-        reports += selected.reports
+        account.note(selected.reports)
         table = selected.table
         if level is lowest:
             break
         parents = _parents(table, level, model)
-        unasked += table.num_rows - len(parents)
-    shaped = conform(union([table], query.level), schema(query.level, query.columns))
-    return Drilled(table=shaped, reports=tuple(reports), unasked=unasked, requests=requests)
+        account.unasked += table.num_rows - len(parents)
+    return Drilled(
+        table=conform(union([table], query.level), schema(query.level, query.columns)),
+        reports=tuple(account.reports),
+        unasked=account.unasked,
+        requests=account.requests,
+        doubts=tuple(account.doubts),
+        contradiction=account.contradiction,
+    )
+
+
+def _rows(
+    query: Query,
+    where: tuple[InformationModel, Level],
+    asked: Sequence[tuple[_Parent, Request]],
+    reliance: Reliance,
+    account: _Account,
+) -> _Rows:
+    """Ask the requests of a level, and return its rows before they are filtered."""
+    model, level = where
+    requests = [request for _, request in asked]
+    if requests and level is Level.STUDY and query.modalities and KEYWORD not in reliance.unmatched:
+        came = yield from by_code(requests, query.modalities)
+        account.contradiction = came.contradiction
+        account.requests += came.asked
+        tables = came.tables
+    else:
+        account.requests += len(requests)
+        tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
+    found = [
+        _inherited(query, level, one, answer)
+        for (one, _), answers in zip(asked, tables, strict=True)
+        for answer in answers
+    ]
+    return first_rows([_empty(query, level), *found], _identity(query, level, model))
+
+
+def _told_by_series(studies: pa.Table, model: InformationModel, account: _Account) -> _Rows:
+    """Return studies with the modalities of their series, if the node tells those of no study."""
+    asked = series_requests(studies, model)
+    if not asked:
+        return studies
+    if len(asked) > MOST_STUDIES:
+        account.doubts.append(
+            f"{len(asked)} studies came without ModalitiesInStudy, too many to look at the series of each: some may"
+            " not have the modality"
+        )
+        return studies
+    account.requests += len(asked)
+    series = yield tuple(request for _, request in asked)
+    return with_modalities(studies, [row for row, _ in asked], series)
 
 
 def _lowest_level(query: Query, model: InformationModel) -> Level:
@@ -167,23 +245,21 @@ def _given_uniques(query: Query, level: Level, model: InformationModel) -> list[
     return [] if is_filtered.get(level, False) else [(unique, value) for value in values]
 
 
-def _requests(
-    query: Query, level: Level, model: InformationModel, above: tuple[tuple[str, str], ...]
-) -> list[Request]:
-    """Return the requests of a level below one row above: one, or one per modality code."""
+def _request(
+    query: Query, level: Level, model: InformationModel, above: tuple[tuple[str, str], ...], reliance: Reliance
+) -> Request:
+    """Return the request of a level below one row above; studies are asked for modalities by `by_code`."""
     keys = {**dict(above), **_keys_at(query, level, model)}
+    if level is Level.SERIES and len(query.modalities) == 1:
+        keys["Modality"] = query.modalities[0]  # several codes: one request, filtered here, is the fewest round trips
+    for keyword in reliance.unmatched & set(keys) - {"StudyDate", "StudyTime"}:
+        if above or query.dates is not None:  # without a key the whole archive would answer
+            del keys[keyword]
     extra = [keyword for keyword in query.extra_keys if _home(keyword, query.level, model) is level]
-    returned = tuple(dict.fromkeys((*return_keys(level, model), *extra)))
-    if level is Level.STUDY and query.modalities:
-        variants = [{**keys, "ModalitiesInStudy": code} for code in query.modalities]
-    elif level is Level.SERIES and len(query.modalities) == 1:
-        variants = [{**keys, "Modality": query.modalities[0]}]
-    else:
-        variants = [keys]  # several codes at SERIES level: one request, filtered locally, is the fewest round trips
-    return [
-        Request(level=level, keys=tuple(variant.items()), return_keys=tuple(k for k in returned if k not in variant))
-        for variant in variants
-    ]
+    returned = dict.fromkeys((*return_keys(level, model), *_keys_at(query, level, model), *extra))
+    return Request(
+        level=level, keys=tuple(keys.items()), return_keys=tuple(key for key in returned if key not in keys)
+    )
 
 
 def _identity(query: Query, level: Level, model: InformationModel) -> tuple[str, ...]:

@@ -65,5 +65,21 @@ class Selected:
     reports: tuple[FilterReport, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliance:
+    """What is known of how a node matches, by keyword; what is in neither is unknown.
+
+    Attributes
+    ----------
+    honoured
+        Matched as PS3.4 says.
+    unmatched
+        Ignored or refused: not asked to be matched where the query stays narrow without, and matched here.
+    """
+
+    honoured: frozenset[str] = frozenset()
+    unmatched: frozenset[str] = frozenset()
+
+
 Select = Callable[[Query, Level, pa.Table], Selected]
 """Applies the local filters that belong to a level; `qrkit.selection.select` is one."""

@@ -71,7 +71,8 @@ class Finder:
         """
         check_can_find(node)
         profile = self._profiles.get(node.name) or Profile.unknown(node.name)
-        steps = drill(query, node.information_model, partial(select, local=profile.ignored))
+        reliance = profile.reliance
+        steps = drill(query, node.information_model, partial(select, local=reliance.unmatched), reliance)
         first = next(steps)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
@@ -103,13 +104,15 @@ class Finder:
                 except StopIteration as end:
                     drilled: Drilled = end.value
                     break
-        if covering.contradiction and profile.is_known:
-            self._profiles.mark_stale(node.name, covering.contradiction)
+        against = covering.contradiction or (drilled.contradiction if profile.honours("ModalitiesInStudy") else "")
+        if against and profile.is_known:
+            self._profiles.mark_stale(node.name, against)
         return drilled, _coverage(covering, asker, drilled)
 
 
 def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, Any]:
     told = covering.coverage()
+    told["why"] += drilled.doubts
     if drilled.unasked:
         told["why"].append(f"{drilled.unasked} rows above have no unique key, so nothing could be asked below them")
     return {

@@ -277,6 +277,46 @@ def test_a_node_that_ignores_its_keys_is_filtered_here(linked: Linked) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "quirks",
+    [Quirks(ignore_keys=("ModalitiesInStudy",)), Quirks(no_modalities_in_study=True)],
+    ids=["ignored", "neither matched nor returned"],
+)
+def test_modalities_are_right_whatever_a_node_does_with_them(linked: Linked, quirks: Quirks) -> None:
+    linked.pacs.quirks = quirks
+    frame = linked.workspace.find("pacs", date=DAY, modalities=["MR", "PT", "MG", "US"])
+    wanted = {"MR", "PT", "MG", "US"}
+    assert keys(frame) == expected(
+        linked, lambda study: study.StudyDate == "20260630" and wanted & set(study.ModalitiesInStudy)
+    )
+    assert frame["ModalitiesInStudy"].notna().all()
+    if quirks.ignore_keys:  # the first code, and once without; as many answers to both look like a cap
+        assert len(linked.pacs.requests) == 6  # once per code they were 16
+
+
+def test_a_profile_that_the_answers_contradict_is_stale(linked: Linked) -> None:
+    assert linked.workspace.probe("pacs").honours("ModalitiesInStudy")
+    linked.workspace.find("pacs", date=DAY, modalities="MR")
+    profile = linked.workspace.profile("pacs")
+    assert profile is not None
+    assert profile.is_known
+    linked.pacs.quirks = Quirks(ignore_keys=("ModalitiesInStudy",))
+    linked.workspace.find("pacs", date=DAY, modalities="MR")
+    profile = linked.workspace.profile("pacs")
+    assert profile is not None
+    assert "came for ModalitiesInStudy MR that have no MR" in profile.stale
+
+
+def test_a_node_known_to_ignore_modalities_is_asked_once(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(ignore_keys=("ModalitiesInStudy",))
+    linked.workspace.probe("pacs")
+    before = len(linked.pacs.requests)
+    frame = linked.workspace.find("pacs", date=DAY, modalities=["MR", "PT", "MG", "US"])
+    assert len(linked.pacs.requests) == before + 1
+    (told,) = frame.attrs["qrkit"]["coverage"]["filters"]
+    assert (told["filter"], told["where"]) == ("ModalitiesInStudy", "local")
+
+
 def test_any_key_that_a_node_ignores_is_matched_here_and_the_coverage_says_so(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(ignore_keys=("StudyDescription", "PatientName", "StudyTime"))
     patient = all_studies(linked.hospital)[-1].patient

@@ -1,0 +1,101 @@
+"""How studies are asked by modality.
+
+ModalitiesInStudy is an optional key (PS3.4 C.6.2.1.2): some nodes ignore it, others leave it out of their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from qrkit.node import InformationModel
+from qrkit.query.request import Request
+from qrkit.tables import Level, levels_of, unique_key, unique_keys_above
+
+KEYWORD = "ModalitiesInStudy"
+MOST_STUDIES = 500
+"""Studies whose series are looked at for their modalities, a request each."""
+
+Step = Generator[tuple[Request, ...], Sequence[pa.Table], "ByCode"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCode:
+    """What came of requests for studies that were asked by modality.
+
+    Attributes
+    ----------
+    asked
+        How many requests were sent in all.
+    tables
+        The answers to each of the requests.
+    contradiction
+        What came that was not asked for; empty: nothing.
+    """
+
+    asked: int
+    tables: list[list[pa.Table]]
+    contradiction: str = ""
+
+
+def by_code(requests: Sequence[Request], codes: Sequence[str]) -> Step:
+    """Ask each request for the first code, and see by the answers how to go on.
+
+    Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
+    once without it, not once for each further code. The first answer alone will not do, even if the node seems to
+    have answered with everything: it may match a key rightly whose values it tells only in part.
+    """
+    tables = [[answer] for answer in (yield tuple(one.with_key(KEYWORD, codes[0]) for one in requests))]
+    others = [told for (answer,) in tables for told in _column(answer, KEYWORD) if told and not _has(told, codes[0])]
+    variants = codes[1:]
+    if others and variants:
+        variants = [""]
+    following = [one.with_key(KEYWORD, code) for one in requests for code in variants]
+    answers = (yield tuple(following)) if following else ()
+    for place, answer in enumerate(answers):
+        tables[place // len(variants)].append(answer)
+    said = f"{len(others)} studies came for ModalitiesInStudy {codes[0]} that have no {codes[0]}" if others else ""
+    return ByCode(asked=len(requests) + len(following), tables=tables, contradiction=said)
+
+
+def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[int, Request]]:
+    """Return the requests that tell the modalities of studies by their series, each with the row of its study.
+
+    There is none unless ModalitiesInStudy is blank in all rows, and if the information model has no series.
+    """
+    if Level.SERIES not in levels_of(model) or any(_column(studies, KEYWORD)):
+        return []
+    names = [*unique_keys_above(Level.STUDY, model), unique_key(Level.STUDY)]
+    columns = [_column(studies, name) for name in names]
+    return [
+        (
+            row,
+            Request(level=Level.SERIES, keys=tuple(zip(names, uids, strict=True)), return_keys=("Modality",)),
+        )
+        for row, uids in enumerate(zip(*columns, strict=True))
+        if all(uids)
+    ]
+
+
+def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.Table]) -> pa.Table:
+    """Return studies with the modalities of their series; blank where one series does not tell its own."""
+    values: list[str | None] = [None] * studies.num_rows
+    for row, table in zip(rows, series, strict=True):
+        codes = _column(table, "Modality")
+        values[row] = "\\".join(sorted(set(codes))) if codes and all(codes) else None
+    column = pa.array(values, pa.string())
+    if KEYWORD not in studies.column_names:
+        return studies.append_column(KEYWORD, column)
+    return studies.set_column(studies.column_names.index(KEYWORD), KEYWORD, column)
+
+
+def _has(told: str, code: str) -> bool:
+    return code in told.split("\\")
+
+
+def _column(table: pa.Table, name: str) -> list[str]:
+    if name not in table.column_names:
+        return [""] * table.num_rows
+    return [value or "" for value in table[name].to_pylist()]
