@@ -22,6 +22,7 @@ from qrkit.errors import (
     ConnectionLost,
     ConnectionRefused,
     NoContextAccepted,
+    NodeTimeout,
     StatusError,
 )
 from qrkit.node import Node
@@ -174,6 +175,16 @@ def test_a_failure_status_is_an_error_with_its_meaning(tmp_path: Path, status: i
         assert isinstance(one.error, StatusError)
         assert (one.error.status, one.error.transient) == (status, status in (0xA700, 0xA7FF, 0x0110))
         assert meaning in str(one.error)
+
+
+def test_a_node_that_confirms_late_is_waited_for_within_its_timeout(tmp_path: Path) -> None:
+    with Simulator(quirks=Quirks(delay_store=0.5)) as pacs:
+        node = node_at(PeerAddress(pacs.ae_title, LOOPBACK, pacs.port))
+        assert [one.error for one in send(node, made(tmp_path, 2), calling_ae_title="QRKIT")] == [None, None]
+        pacs.quirks = Quirks(delay_store=3.0)
+        hasty = replace(node, timeouts=replace(node.timeouts, response=0.3, inactivity=0.3))
+        with pytest.raises(NodeTimeout, match=r"nothing for 0\.3 seconds"):
+            list(send(hasty, made(tmp_path, 1), calling_ae_title="QRKIT"))
 
 
 @pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007])

@@ -130,6 +130,14 @@ def test_an_association_that_drops_is_replaced_and_only_what_is_missing_is_asked
     assert len(linked.workspace.files) == len(uids_of(study))
 
 
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_an_association_that_drops_once_is_no_more_than_a_delay(linked: Linked, study: Study, method: str) -> None:
+    linked.pacs.quirks = Quirks(drop_after=3, drop_times=1)
+    assert fetch(linked, study, method).state is JobState.COMPLETE
+    assert files_of(linked.workspace) == uids_of(study)
+    assert len(linked.workspace.files) == len(uids_of(study))
+
+
 def test_an_association_that_drops_in_one_study_does_not_spoil_the_others(linked: Linked) -> None:
     small, large = of_size(linked.hospital, 1, most=2)[:4], of_size(linked.hospital, 10)[:1]
     linked.pacs.quirks = Quirks(drop_after=9)

@@ -1,0 +1,55 @@
+"""The lines that people see of ``qrkit find`` when a PACS misbehaves."""
+
+import pytest
+
+from qrkit.simulator import Quirks
+from tests.cli.commands import Here
+from tests.workspace.opened import Linked, all_studies
+
+DAY = "2026-06-30"
+
+
+@pytest.mark.parametrize(
+    ("quirks", "said"),
+    [
+        (
+            Quirks(find_status=0xC000, find_comment="index is rebuilt"),
+            'ended C-FIND with status 0xC000 (unable to process), saying "index is rebuilt". Ask the PACS team',
+        ),
+        (Quirks(find_abort_after=0), "aborted the association (by its application). Try again"),
+        (Quirks(find_hang=True), "said nothing for 0.5 seconds. Try again; if the node is known to be slow, raise"),
+    ],
+    ids=["0xC000", "abort", "hang"],
+)
+def test_a_query_that_brings_nothing_is_one_line_and_status_1(
+    hospital_here: Here, linked: Linked, quirks: Quirks, said: str
+) -> None:
+    linked.workspace.nodes.edit("pacs", timeouts={"response": 0.5, "inactivity": 0.5})
+    linked.pacs.quirks = quirks
+    ran = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith("qrkit: pacs (SIMPACS at ")
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_query_that_is_aborted_half_way_is_asked_again_in_parts_until_all_is_there(
+    hospital_here: Here, linked: Linked
+) -> None:
+    linked.pacs.quirks = Quirks(find_abort_after=5)
+    ran = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    wanted = {study.StudyInstanceUID for study in all_studies(linked.hospital) if study.StudyDate == "20260630"}
+    assert len(wanted) > 5
+    assert {row["StudyInstanceUID"] for row in ran.json} == wanted
+    assert ran.status == 0
+    assert f"{len(wanted)} rows from pacs" in ran.err
+
+
+def test_windows_that_break_off_whatever_their_size_are_named_and_status_3(
+    hospital_here: Here, linked: Linked
+) -> None:
+    linked.pacs.quirks = Quirks(find_abort_after=1)
+    ran = hospital_here("find", "pacs", "--from", "2026-06-29", "--until", DAY, "--format", "json")
+    assert ran.status == 3
+    assert ran.json
+    assert "Not proven complete: " in ran.err

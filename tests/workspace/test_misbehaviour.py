@@ -1,0 +1,171 @@
+"""What a PACS may do to a query, and what people see of it; docs/misbehaviour.md lists every switch with its test."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from qrkit.errors import (
+    CalledTitleRejected,
+    CallingTitleRejected,
+    Congested,
+    NoContextAccepted,
+    QrkitError,
+    StatusError,
+)
+from qrkit.simulator import Quirks
+from tests.workspace.opened import Linked, all_studies
+
+DAY = "2026-06-30"
+PAST = ("2026-06-01", DAY)
+ROOT = Path(__file__).parents[2]
+LINES = re.findall(
+    r"^\| `(\w+)` \|.*\| (.+) \|$", (ROOT / "docs" / "misbehaviour.md").read_text("utf-8"), re.MULTILINE
+)
+NAMED = sorted({test for _, cell in LINES for test in re.findall(r"`(tests/\S+\.py)::(\w+)`", cell)})
+
+
+def found(linked: Linked, quirks: Quirks, **what: object) -> pd.DataFrame:
+    linked.pacs.quirks = quirks
+    return linked.workspace.find("pacs", **({"date": DAY} | what))
+
+
+def same_as_ever(linked: Linked, frame: pd.DataFrame) -> bool:
+    """Whether a table is what a PACS that behaves gives for the day, complete and without a warning."""
+    told = frame.attrs["qrkit"]
+    proven = told["coverage"]["complete"] and not told["warnings"]
+    return proven and frame.equals(found(linked, Quirks()))
+
+
+def of_day(linked: Linked) -> int:
+    return sum(study.StudyDate == "20260630" for study in all_studies(linked.hospital))
+
+
+@pytest.mark.parametrize(
+    ("quirks", "kind", "said"),
+    [
+        (Quirks(known_ae_titles=("OTHER",)), CallingTitleRejected, "enter our AE title QRKIT"),
+        (Quirks(congested_at_first=1), Congested, "temporary congestion"),
+        (Quirks(models=("patient",)), NoContextAccepted, "another information model"),
+        (Quirks(services=("echo", "move")), NoContextAccepted, "but not Study Root"),
+    ],
+    ids=str,
+)
+def test_a_node_that_does_not_let_us_ask_is_an_error_with_advice(
+    linked: Linked, quirks: Quirks, kind: type[QrkitError], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        found(linked, quirks)
+    assert linked.workspace.queries.list()["state"].tolist() == ["failed"]
+    assert linked.pacs.requests == []
+
+
+def test_a_node_that_checks_its_own_title_says_which_one_we_have_of_it(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", ae_title="ELSEWHERE")
+    with pytest.raises(CalledTitleRejected, match="ELSEWHERE"):
+        found(linked, Quirks(check_called_ae_title=True))
+
+
+def test_fewer_associations_than_the_node_was_said_to_take_leave_windows_that_are_named(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", associations=4)
+    quirks = Quirks(max_associations=1, cap=20, cap_mode="status")
+    coverage = found(linked, quirks, date=PAST).attrs["qrkit"]["coverage"]
+    if not coverage["complete"]:  # by luck each association may have ended before the next began
+        assert "temporary congestion" in coverage["why"][0]
+    linked.workspace.nodes.edit("pacs", associations=1)
+    frame = found(linked, quirks, date=PAST)
+    assert (len(frame), frame.attrs["qrkit"]["coverage"]["complete"]) == (linked.hospital.size, True)
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(transfer_syntaxes=("1.2.840.10008.1.2",)),
+        Quirks(duplicate_answers=True),
+        Quirks(delay_first_response=0.2, delay_answer=0.01),
+    ],
+    ids=str,
+)
+def test_what_does_no_harm_gives_the_same_table(linked: Linked, quirks: Quirks) -> None:
+    assert same_as_ever(linked, found(linked, quirks))
+
+
+def test_series_of_a_node_without_relational_queries_are_asked_study_by_study(linked: Linked) -> None:
+    frame = found(linked, Quirks(relational=False), level="SERIES")
+    assert frame.equals(found(linked, Quirks(), level="SERIES"))
+    assert frame.attrs["qrkit"]["coverage"]["requests"] == of_day(linked) + 1
+
+
+def test_keys_that_are_left_out_are_warned_of_if_the_standard_requires_them(linked: Linked) -> None:
+    frame = found(linked, Quirks(omit_keys=("AccessionNumber", "StudyDescription")))
+    assert frame[["AccessionNumber", "StudyDescription"]].isna().all(axis=None)
+    told = frame.attrs["qrkit"]["warnings"]
+    assert {(one["keyword"], one["why"]) for one in told} == {("AccessionNumber", "not returned")}
+    assert len(told) == len(frame) == of_day(linked)
+
+
+def test_keys_that_come_empty_are_missing_values_and_a_filter_counts_them(linked: Linked) -> None:
+    frame = found(linked, Quirks(blank_keys=("StudyDescription",)), description_include="ct")
+    assert frame["StudyDescription"].isna().all()
+    assert reports(frame)["description include"]["blank_kept"] == len(frame) == of_day(linked)
+
+
+def test_studies_without_their_modalities_are_all_kept_and_the_answer_says_so(linked: Linked) -> None:
+    frame = found(linked, Quirks(no_modalities_in_study=True), modalities="CT")
+    assert reports(frame)["ModalitiesInStudy"]["blank_kept"] == len(frame) == of_day(linked)
+
+
+def test_series_without_modality_are_all_kept_and_the_answer_says_so(linked: Linked) -> None:
+    frame = found(linked, Quirks(missing_modality=True), level="SERIES", modalities="CT")
+    assert reports(frame)["Modality"]["blank_kept"] == len(frame) > 0
+
+
+def reports(frame: pd.DataFrame) -> Mapping[str, Mapping[str, int]]:
+    return {one["filter"]: one for one in frame.attrs["qrkit"]["coverage"]["filters"]}
+
+
+def test_a_node_that_takes_no_wildcards_finds_nothing_by_them_and_the_description_is_matched_here(
+    linked: Linked,
+) -> None:
+    quirks = Quirks(ignore_wildcards=True)
+    assert len(found(linked, quirks, StudyDescription="CT*")) == 0
+    here = found(linked, quirks, description_include="ct", blank="drop")
+    assert len(here) > 0
+
+
+def test_a_list_of_uids_that_is_refused_is_an_error_with_the_words_of_the_node(linked: Linked) -> None:
+    uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
+    with pytest.raises(StatusError, match="lists of UIDs are not supported") as caught:
+        found(linked, Quirks(refuse_uid_lists=True), date=None, study_uid=uids)
+    assert caught.value.status == 0xA900
+
+
+def test_objects_without_sop_class_are_kept_and_each_is_warned_of(linked: Linked) -> None:
+    frame = found(linked, Quirks(no_sop_class=True), level="IMAGE")
+    told = frame.attrs["qrkit"]["warnings"]
+    assert len(frame) == len(found(linked, Quirks(), level="IMAGE"))
+    assert frame["SOPClassUID"].isna().all()
+    assert {one["keyword"] for one in told} == {"SOPClassUID"}
+    assert len(told) == len(frame)
+
+
+def test_decimal_counts_are_whole_numbers_and_text_in_the_wrong_character_set_is_text(linked: Linked) -> None:
+    frame = found(linked, Quirks(decimal_integers=True, wrong_charset=True))
+    right = found(linked, Quirks())
+    assert frame["NumberOfStudyRelatedInstances"].equals(right["NumberOfStudyRelatedInstances"])
+    odd = {one["row"] for one in frame.attrs["qrkit"]["warnings"] if one["keyword"] == "PatientName"}
+    assert odd == {row for row, name in enumerate(right["PatientName"]) if not name.isascii()}
+    assert odd
+    assert frame["PatientName"].notna().all()
+
+
+def test_the_table_has_every_switch_once_and_each_line_a_test() -> None:
+    assert [switch for switch, _ in LINES] == list(Quirks.descriptions())
+    assert all(re.search(r"`tests/\S+\.py::\w+`", cell) for _, cell in LINES)
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_each_test_that_the_table_names_is_there(file: str, name: str) -> None:
+    assert f"def {name}(" in (ROOT / file).read_text("utf-8")
