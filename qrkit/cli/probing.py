@@ -52,12 +52,16 @@ def print_card(profile: Profile, console: Console) -> None:
     for warning in said.warnings:
         console.print(Text(warning, style="yellow"))
     for section in said.sections:
-        table = Table(box=None, padding=(0, 2), show_header=False)
-        table.add_column(min_width=_ABOUT_WIDTH)
-        table.add_column(min_width=_SAID_WIDTH)
-        table.add_column(style="dim")
+        evident = any(line.evidence for line in section.lines)
+        table = Table(box=None, padding=(0, 1), show_header=False, expand=True)
+        # widths, not least widths: rich cuts the last column off where those and the padding exceed the terminal
+        table.add_column(width=_ABOUT_WIDTH, overflow="fold")
+        table.add_column(overflow="fold", **({"width": _SAID_WIDTH} if evident else {"ratio": 1}))
+        if evident:
+            table.add_column(style="dim", ratio=1, overflow="fold")
         for line in section.lines:
-            table.add_row(Text(line.about), Text(line.said, style=_STYLES.get(line.said, "")), Text(line.evidence))
+            said_of = [Text(line.about), Text(line.said, style=_STYLES.get(line.said, "")), Text(line.evidence)]
+            table.add_row(*said_of[: len(table.columns)])
         console.print(Text(f"\n{section.heading}", style="bold"))
         console.print(table)
 

@@ -1,6 +1,11 @@
 import csv
 import io
 
+import pytest
+from rich.console import Console
+
+from qrkit.cli.probing import print_card
+from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
 from tests.cli.commands import Here
 from tests.workspace.opened import Linked
@@ -37,3 +42,17 @@ def test_a_probe_that_sees_nothing_is_status_3_and_an_unknown_node_status_1(
     assert "0xC001" in probed.out
     lost = hospital_here("probe", "lost")
     assert (lost.status, lost.out) == (1, "")
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_narrow_terminal_loses_no_word_of_the_card(width: int) -> None:
+    evidence = "of 312 studies that came all were of the days asked for, and as many of other days stayed away"
+    said = Statement(subject=Subject.STUDY_DATE, verdict=Verdict.HONOURED, evidence=evidence)
+    printed = io.StringIO()
+    print_card(
+        Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=(said,)),
+        Console(file=printed, width=width),
+    )
+    words = printed.getvalue().split()
+    assert set(evidence.split()) <= set(words)
+    assert not any(word.endswith("\N{HORIZONTAL ELLIPSIS}") for word in words)
