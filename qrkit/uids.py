@@ -45,6 +45,8 @@ SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
 """What those of the structured report classes begin with, Key Object Selection among them."""
 
 _VALID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+_COMPONENT = r"(?:0|[1-9][0-9]*)"
+_STANDARD = re.compile(rf"{_COMPONENT}(?:\.{_COMPONENT})*", re.ASCII)
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -59,3 +61,12 @@ def is_valid_uid(uid: str) -> bool:
     (False, False, False)
     """
     return bool(_VALID.fullmatch(uid)) and any(character.isdigit() for character in uid)
+
+
+def is_standard_uid(uid: str) -> bool:
+    """Whether a UID is as PS3.5 9.1 has it: no component is empty or starts with a zero, unless it is zero.
+
+    >>> is_standard_uid("1.2.0.5"), is_standard_uid("1.02"), is_standard_uid("1..2"), is_standard_uid("1.2.")
+    (True, False, False, False)
+    """
+    return len(uid) <= 64 and bool(_STANDARD.fullmatch(uid))

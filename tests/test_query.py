@@ -271,6 +271,14 @@ def test_keys_of_every_kind_can_be_written() -> None:
     assert written(asked)
 
 
+def test_below_a_uid_against_the_standard_is_asked_without_a_python_warning() -> None:
+    keys = (("StudyInstanceUID", "1.2.03"), ("SeriesInstanceUID", "1.2.04\\1.2..5"))
+    asked = identifier(Request(level=Level.IMAGE, keys=keys), STUDY_ROOT)
+    content = written(asked)
+    assert b"1.2.03" in content
+    assert b"1.2.04\\1.2..5" in content
+
+
 def test_a_request_with_a_key_set_or_taken_away_is_another_request() -> None:
     request = Request(level=Level.STUDY, keys=(("StudyDate", "20260131"),))
     assert request.with_key("StudyTime", "08-12").value("StudyTime") == "08-12"

@@ -8,6 +8,7 @@ import pynetdicom.sop_class
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.config import IGNORE
 
 from qrkit import uids
 
@@ -67,3 +68,8 @@ def test_every_uid_of_the_standard_is_valid(text: str) -> None:
 @pytest.mark.parametrize("text", ["1.2.3\n", "\u0661.\u0662", "1.2 ", "1" * 65, "...", "1.2/3", "1,2"])
 def test_what_only_looks_like_a_uid_is_not_valid(text: str) -> None:
     assert not uids.is_valid_uid(text)
+
+
+@given(st.text(alphabet="012.", max_size=66))
+def test_a_uid_is_standard_where_pydicom_says_so(text: str) -> None:
+    assert uids.is_standard_uid(text) == bool(pydicom.uid.UID(text, validation_mode=IGNORE).is_valid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,8 +10,10 @@ from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, wit
 from qrkit.cli.output import print_frame, say, stderr
 from qrkit.coverage import filter_words
 from qrkit.errors import InputError
+from qrkit.tables import reasons_of
 
 NOT_COMPLETE = 3
+_REASONS_SHOWN = 5
 
 
 @with_workspace
@@ -56,11 +58,22 @@ def find(
     for report in coverage["filters"]:
         blank = f", {report['blank_kept']} of them because blank" if report["blank_kept"] else ""
         say(f"{filter_words(report)}, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")
-    if told["warnings"]:
-        say(f"{len(told['warnings'])} values could not be read; see frame.attrs in Python.")
+    _say_warnings(told["warnings"])
     for assumption in coverage.get("assumptions", ()):
         say(f"Assumed: {assumption}.")
     if not coverage["complete"]:
         for why in coverage["why"]:
             say(f"Not proven complete: {why}.")
         raise typer.Exit(NOT_COMPLETE)
+
+
+def _say_warnings(warnings: list[dict[str, Any]]) -> None:
+    """Say which values were odd and why; the raw ones may be a patient's, so they stay with the answer."""
+    if not warnings:
+        return
+    reasons = reasons_of(warnings)
+    more = len(reasons) - _REASONS_SHOWN
+    for reason in reasons[:_REASONS_SHOWN]:
+        say(f"Odd values: {reason}.")
+    also = f"{more} more reasons and the" if more > 0 else "The"
+    say(f"{also} raw values are in the answer's warnings (frame.attrs in Python).")

@@ -56,7 +56,7 @@ def print_card(profile: Profile, console: Console) -> None:
         table = Table(box=None, padding=(0, 1), show_header=False, expand=True)
         # widths, not least widths: rich cuts the last column off where those and the padding exceed the terminal
         table.add_column(width=_ABOUT_WIDTH, overflow="fold")
-        table.add_column(overflow="fold", **({"width": _SAID_WIDTH} if evident else {"ratio": 1}))
+        table.add_column(overflow="fold", width=_SAID_WIDTH if evident else None, ratio=None if evident else 1)
         if evident:
             table.add_column(style="dim", ratio=1, overflow="fold")
         for line in section.lines:

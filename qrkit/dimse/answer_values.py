@@ -12,12 +12,13 @@ from collections.abc import Callable
 from datetime import date, time
 
 from qrkit.dimse.answer_text import Odd
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_standard_uid, is_valid_uid
 
 Decode = Callable[[bytes], object]
 
 _PADDING = b" \0"
 _UID_BYTES = b"0123456789."
+_NOT_STANDARD = re.compile(rb"(?:^|\.)(?:0[0-9]|\.|$)")
 _WHOLE = re.compile(rb"[+-]?\d{1,18}")
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _DAY = re.compile(rb"(\d{4})([.]?)(\d{2})\2(\d{2})")
@@ -116,12 +117,15 @@ def uid(raw: bytes) -> str | None:
     text = raw.strip(_PADDING)
     if not text:
         return None
-    if len(text) <= 64 and not text.translate(None, _UID_BYTES) and text[0] != 0x2E:
+    if len(text) <= 64 and not text.translate(None, _UID_BYTES) and _NOT_STANDARD.search(text) is None:
         return text.decode("ascii")
     parts = [part.strip(" \0") for part in text.decode("latin_1").split("\\")]
-    if all(is_valid_uid(part) for part in parts):
-        return "\\".join(parts)
-    raise Odd("no valid UID")
+    if not all(is_valid_uid(part) for part in parts):
+        raise Odd("no valid UID")
+    value = "\\".join(parts)
+    if not all(is_standard_uid(part) for part in parts):
+        raise Odd("a UID with a component that is empty or starts with a zero", value)  # it is the key all the same
+    return value
 
 
 def tags(raw: bytes) -> str | None:

@@ -6,8 +6,9 @@ import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.charset import python_encoding
+from pydicom.config import IGNORE
 
 from qrkit.node import InformationModel
 from qrkit.tables import Level, keyword_tag, keyword_vr, unique_key, unique_keys_above
@@ -109,7 +110,9 @@ def _add(asked: Dataset, keyword: str, text: str) -> None:
     vr = keyword_vr(keyword)
     if vr == "UN" and text:
         vr = "LO"  # of a private key nobody knows more; a matching value is text
-    asked.add_new(keyword_tag(keyword), vr, _typed(vr, text))
+    # Not validated again: people's values were, and a PACS is asked below its own UIDs, valid or not. pydicom would
+    # print a Python warning for each.
+    asked.add(DataElement(keyword_tag(keyword), vr, _typed(vr, text), validation_mode=IGNORE))
 
 
 def _typed(vr: str, text: str) -> object:

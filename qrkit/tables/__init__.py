@@ -5,7 +5,7 @@ Columns are named by DICOM keyword. Columns of ours have lower-case names: `warn
 
 from __future__ import annotations
 
-from qrkit.tables.frame import to_frame, to_plain_frame, warnings_of
+from qrkit.tables.frame import reasons_of, to_frame, to_plain_frame, warnings_of
 from qrkit.tables.keywords import canonical_keyword, keyword_tag, keyword_vm, keyword_vr
 from qrkit.tables.levels import (
     Level,
@@ -30,6 +30,7 @@ __all__ = [
     "keyword_vm",
     "keyword_vr",
     "levels_of",
+    "reasons_of",
     "return_keys",
     "schema",
     "schemas",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -44,6 +46,18 @@ def warnings_of(table: pa.Table) -> list[dict[str, Any]]:
         return []
     texts = table.column(WARNINGS).to_pylist()
     return [{"row": row, **warning} for row, text in enumerate(texts) if text for warning in json.loads(text)]
+
+
+def reasons_of(warnings: Iterable[dict[str, Any]]) -> list[str]:
+    """Return what was wrong in the answers in few sentences, the most frequent first, without any value of a patient.
+
+    >>> reasons_of([{"row": 1, "keyword": "StudyDate", "raw": "abc", "why": "no date"}])
+    ['StudyDate of 1 row: no date']
+    """
+    counts = Counter((warning["keyword"] or "an element", warning["why"]) for warning in warnings)
+    return [
+        f"{keyword} of {count} row{'s' if count > 1 else ''}: {why}" for (keyword, why), count in counts.most_common()
+    ]
 
 
 def _is_ours(name: str) -> bool:

@@ -112,6 +112,22 @@ def test_a_failure_of_the_node_is_status_1_and_an_answer_that_may_be_cut_off_sta
     assert "Not proven complete" in capped.err
 
 
+def test_odd_values_are_told_by_key_and_reason_on_stderr_and_without_a_patient(
+    hospital_here: Here, linked: Linked
+) -> None:
+    linked.pacs.quirks = Quirks(wrong_charset=True, decimal_integers=True)
+    ran = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    studies = [one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"]
+    foreign = [one.patient.PatientName for one in studies if not one.patient.PatientName.isascii()]
+    assert foreign
+    assert (ran.status, len(ran.json)) == (0, len(studies))
+    assert f"Odd values: PatientName of {len(foreign)} rows: not in the character set ascii." in ran.err
+    whole = f"NumberOfStudyRelatedSeries of {len(studies)} rows: a whole number written as a decimal."
+    assert f"Odd values: {whole}" in ran.err
+    assert "raw values" in ran.err
+    assert not any(name.split("^")[0] in ran.err for name in foreign)
+
+
 def test_a_table_of_eighty_columns_breaks_no_word(hospital_here: Here) -> None:
     for level in ("patient", "study", "series", "image"):
         what = ("--patient-id", "Q10000*") if level == "patient" else ("--date", DAY)

@@ -13,6 +13,9 @@ from pydicom.filewriter import write_dataset
 
 from qrkit.dimse.answers import AnswerDecoder
 
+LONG = ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
+"""Value representations whose length has four bytes in explicit VR (PS3.5 7.1.2)."""
+
 
 def encoded(found: Dataset, *, implicit: bool) -> bytes:
     buffer = DicomBytesIO()
@@ -26,7 +29,7 @@ def element(tag: int, vr: str, value: bytes, *, implicit: bool) -> bytes:
     start = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
     if implicit:
         return start + struct.pack("<I", len(value)) + value
-    if vr in ("SQ", "UN", "UT", "UC", "OB"):
+    if vr in LONG:
         return start + vr.encode() + struct.pack("<HI", 0, len(value)) + value
     return start + vr.encode() + struct.pack("<H", len(value)) + value
 

@@ -322,3 +322,14 @@ def test_an_escape_sequence_that_was_not_announced_is_warned_of() -> None:
     value, reasons = one(0x00100010, "PN", b"\x1b$)C" + raw, "PatientName", before=term)
     assert isinstance(value, str)
     assert len(reasons) == 1
+
+
+@pytest.mark.parametrize(("raw", "value"), [(b"1.02.3", "1.02.3"), (b"1..2", "1..2"), (b"1.2\\01.3", "1.2\\01.3")])
+def test_a_uid_against_the_standard_is_still_the_key_of_its_row_and_is_warned_of(raw: bytes, value: str) -> None:
+    found, reasons = one(0x0020000E, "UI", raw, "SeriesInstanceUID")
+    assert found == value
+    assert reasons == ["a UID with a component that is empty or starts with a zero"]
+
+
+def test_zero_is_a_component_as_good_as_any() -> None:
+    assert one(0x0020000E, "UI", b"0.1.0.20.0\0", "SeriesInstanceUID") == ("0.1.0.20.0", [])

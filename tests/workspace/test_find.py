@@ -1,5 +1,6 @@
 """C-FIND against the simulator, whose hospital tells what the right answer is."""
 
+import warnings
 from collections.abc import Callable
 from datetime import date, time
 
@@ -354,3 +355,21 @@ def test_broken_values_are_warnings_and_never_lost_rows(linked: Linked) -> None:
     studies = [one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"]
     assert len(frame) == sum(len(study.series) for study in studies)
     assert frame["Modality"].isna().all() or (frame["Modality"] == "").all()
+
+
+def test_uids_against_the_standard_are_kept_asked_below_and_warned_of(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(invalid_uid=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        series = linked.workspace.find("pacs", level="SERIES", date=DAY)
+        images = linked.workspace.find("pacs", level="IMAGE", date=DAY)
+    studies = [one for one in all_studies(linked.hospital) if one.StudyDate == "20260630"]
+    assert len(series) == sum(len(study.series) for study in studies)
+    assert len(images) == sum(study.NumberOfStudyRelatedInstances for study in studies)
+    assert set(images["SeriesInstanceUID"]) == set(series["SeriesInstanceUID"])
+    for frame in (series, images):
+        told = frame.attrs["qrkit"]["warnings"]
+        assert {one["row"] for one in told} == set(range(len(frame)))
+        assert {one["raw"].removesuffix("\\x00") for one in told} == set(frame["SeriesInstanceUID"])
+        assert {one["keyword"] for one in told} == {"SeriesInstanceUID"}
+    assert images.attrs["qrkit"]["coverage"]["complete"]
