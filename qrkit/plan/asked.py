@@ -100,7 +100,7 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     (('CT', 'MG'), ('CT', 'MG'), ['toshiba'])
     >>> build_dose_query(today=date(2026, 2, 1), dose="CT")
     Traceback (most recent call last):
-    qrkit.errors.InputError: Without a date this is the whole archive. Give a date, or whole_archive (--whole-archive).
+    qrkit.errors.InputError: Without a date it is the whole archive. Give a date, or whole_archive (--whole-archive).
     """
     switches = {name: bool(given.pop(name, False)) for name in ("sr_only", *OPTIONS, "refetch")}
     wrong = next((name for name in _NOT_OF_A_PLAN if given.get(name) not in (None, "", [], ())), None)
@@ -114,7 +114,7 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     )
     if not is_dated and not whole_archive:
         raise InputError(
-            "Without a date this is the whole archive.",
+            "Without a date it is the whole archive.",
             advice="Give a date, or whole_archive (--whole-archive).",
         )
     return DoseQuery(groups=groups, query=query, **switches)
