@@ -112,11 +112,6 @@ def test_keys_that_come_empty_are_missing_values_and_a_filter_counts_them(linked
     assert reports(frame)["description include"]["blank_kept"] == len(frame) == of_day(linked)
 
 
-def test_studies_without_their_modalities_are_all_kept_and_the_answer_says_so(linked: Linked) -> None:
-    frame = found(linked, Quirks(no_modalities_in_study=True), modalities="CT")
-    assert reports(frame)["ModalitiesInStudy"]["blank_kept"] == len(frame) == of_day(linked)
-
-
 def test_series_without_modality_are_all_kept_and_the_answer_says_so(linked: Linked) -> None:
     frame = found(linked, Quirks(missing_modality=True), level="SERIES", modalities="CT")
     assert reports(frame)["Modality"]["blank_kept"] == len(frame) > 0
