@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from qrkit.errors import NodeError, StatusError
 from qrkit.node import Node
 from qrkit.query import Request, answer_keywords, identifier
 from qrkit.windows import Failure, failure_of
+from qrkit.workspace.pacing import Pacing
 
 _Answer = TypeVar("_Answer")
 
@@ -34,10 +34,8 @@ class Asker:
 
     Attributes
     ----------
-    requests
-        C-FIND requests sent so far.
-    answers
-        That came.
+    pacing
+        Keeps the node's pause over all associations, and account of the load.
     keys_unsupported
         Whether the node said of a request that it does not support some optional key (0xFF01).
     """
@@ -56,8 +54,7 @@ class Asker:
         self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._stack = ExitStack()
-        self.requests = 0
-        self.answers = 0
+        self.pacing = Pacing(pause=node.pause)
         self.keys_unsupported = False
 
     def __enter__(self) -> Self:
@@ -68,6 +65,11 @@ class Asker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    @property
+    def requests(self) -> int:
+        """C-FIND requests sent so far."""
+        return self.pacing.load.requests
 
     def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, or why there is none: each fails for itself.
@@ -110,9 +112,7 @@ class Asker:
         model = self._node.information_model
         keywords = answer_keywords(request, model)
         asked = identifier(request, model, character_set=self._node.character_set)
-        if self._node.pause and self.requests:
-            time.sleep(self._node.pause)
-        self.requests += 1
+        begun = self.pacing.begin()
         count = 0
         try:
             finding = find(association, asked, keywords, node=self._node, should_stop=self._should_stop)
@@ -120,7 +120,6 @@ class Asker:
                 answers = pa.Table.from_batches(list(finding))
             finally:
                 count = finding.count
-                self.answers += count
                 self.keys_unsupported |= finding.keys_unsupported
         except StatusError as error:  # the operation has ended, and the association goes on
             self._idle.put(association)
@@ -128,6 +127,8 @@ class Asker:
         except NodeError as error:
             association.abort()
             return failure_of(error, count)
+        finally:
+            self.pacing.end(begun, count)
         self._idle.put(association)
         return answers
 

@@ -119,6 +119,7 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
         "complete": not told["why"],
         **told,
         "requests": asker.requests,
+        "load": asker.pacing.load.to_json(),
         "keys_unsupported": asker.keys_unsupported,
         "filters": [_report(report) for report in drilled.reports],
     }
