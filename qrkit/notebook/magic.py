@@ -19,7 +19,7 @@ _NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$
 _USAGE = "%%qrsql [NAME] [--in WORKSPACE], and a SELECT below; or %qrsql SELECT … on one line."
 
 
-class CellError(QrkitError):
+class CellError(Exception):
     """What IPython shows as one sentence: an error all the same, which ends a run of all cells and fails a test."""
 
     def _render_traceback_(self) -> list[str]:

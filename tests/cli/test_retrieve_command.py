@@ -138,7 +138,7 @@ def test_a_detached_job_is_followed_paused_cancelled_and_retried(hospital_here: 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(linked: Linked) -> None:
     study = of_size(linked.hospital, 8)[0]
-    linked.pacs.quirks = Quirks(delay_object=4.0)
+    linked.pacs.quirks = Quirks(delay_object=1.5)
     command = [sys.executable, "-m", "qrkit.cli", "retrieve", "pacs", "--study", study.StudyInstanceUID]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(linked.workspace)
