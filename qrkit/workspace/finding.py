@@ -14,13 +14,14 @@ import pyarrow as pa
 from qrkit.coverage import Coverage
 from qrkit.errors import QrkitError, StatusError
 from qrkit.node import Node
-from qrkit.profile import Profile
+from qrkit.profile import Profile, Subject, Verdict
 from qrkit.query import Drill, Drilled, FilterReport, Query, Request, drill
+from qrkit.query.matching import is_single_value
 from qrkit.selection import select
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
-from qrkit.tables import to_frame
+from qrkit.tables import keyword_vr, to_frame
 from qrkit.workspace.asking import Asker
 from qrkit.workspace.covering import Covering
 from qrkit.workspace.nodes import check_can_find
@@ -77,6 +78,7 @@ class Finder:
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
             drilled, coverage = self._ask(node, profile, (steps, first), should_stop)
+            coverage = _doubted(coverage, query, profile)
             with self._results.writer(query_id, schema=drilled.table.schema) as writer:
                 writer.write(drilled.table)
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
@@ -123,6 +125,17 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
         "keys_unsupported": asker.keys_unsupported,
         "filters": [_report(report) for report in drilled.reports],
     }
+
+
+def _doubted(coverage: dict[str, Any], query: Query, profile: Profile) -> dict[str, Any]:
+    """Return a coverage with what the node's profile says against wildcards, which no answer here can make up for."""
+    if profile.verdict(Subject.WILDCARDS) not in (Verdict.IGNORED, Verdict.REFUSED):
+        return coverage
+    asked = [key for key, value in query.keys if keyword_vr(key) != "UI" and not is_single_value(key, value)]
+    if not asked:
+        return coverage
+    why = f"by its profile the node does not match the wildcards in {', '.join(asked)}"
+    return coverage | {"complete": False, "why": [*coverage["why"], why]}
 
 
 def _report(report: FilterReport) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from qrkit.errors import (
     QrkitError,
     StatusError,
 )
+from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
+from qrkit.store.profiles import ProfileTable
 from tests.workspace.opened import Linked, all_studies
 
 DAY = "2026-06-30"
@@ -121,13 +123,19 @@ def reports(frame: pd.DataFrame) -> Mapping[str, Mapping[str, int]]:
     return {one["filter"]: one for one in frame.attrs["qrkit"]["coverage"]["filters"]}
 
 
-def test_a_node_that_takes_no_wildcards_finds_nothing_by_them_and_the_description_is_matched_here(
-    linked: Linked,
-) -> None:
-    quirks = Quirks(ignore_wildcards=True)
-    assert len(found(linked, quirks, StudyDescription="CT*")) == 0
+def test_wildcards_that_a_node_is_known_to_take_for_letters_leave_the_answer_unproven(linked: Linked) -> None:
+    linked.pacs.quirks = quirks = Quirks(ignore_wildcards=True)
+    seen = Statement(subject=Subject.WILDCARDS, verdict=Verdict.IGNORED, evidence="CT* found 0 of 3")
+    profile = Profile(node="pacs", probed="2026-07-01T08:00:00+00:00", statements=(seen,))
+    ProfileTable(linked.workspace._state).add(profile, "test")
+    frame = found(linked, quirks, patient_id="Q10*")
+    told = frame.attrs["qrkit"]["coverage"]
+    assert (len(frame), told["complete"]) == (0, False)
+    assert told["why"] == ["by its profile the node does not match the wildcards in PatientID"]
+    assert linked.workspace.queries.list()["complete"].tolist() == [False]
     here = found(linked, quirks, description_include="ct", blank="drop")
     assert len(here) > 0
+    assert here.attrs["qrkit"]["coverage"]["complete"]
 
 
 def test_a_list_of_uids_that_is_refused_is_an_error_with_the_words_of_the_node(linked: Linked) -> None:
