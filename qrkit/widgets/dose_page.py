@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets
 
 from qrkit.plan import Plan
@@ -34,6 +32,13 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
+        self.wanted = ipywidgets.Text(
+            description="What",
+            placeholder="accession number, or UID of a study, series or object",
+            layout=ipywidgets.Layout(width="36em", max_width="100%"),
+        )
+        self.ask = self.notice.button("Why was this not fetched?", self._why, tip="What the newest plan says of it")
+        self.reasons = ipywidgets.HTML()
         super().__init__(
             [
                 ipywidgets.HTML("<h2>Dose objects</h2>"),
@@ -43,6 +48,9 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
                 ipywidgets.HBox([self.retrieve]),
                 self.jobs,
                 self.studies,
+                ipywidgets.HTML("<h3>Why was it not fetched?</h3>"),
+                ipywidgets.HBox([self.wanted, self.ask], layout=ipywidgets.Layout(flex_flow="row wrap")),
+                self.reasons,
             ]
         )
 
@@ -69,9 +77,21 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.make.disabled = False
         self.notice.failed(error)
 
+    def _why(self) -> None:
+        what = self.wanted.value.strip()
+        if not what:
+            self.notice.alert("Enter an accession number, or the UID of a study, series or object.")
+            return
+        rows = self._workspace.why(what)
+        if rows.empty:
+            self.reasons.value = "<p>No plan has seen it. Plan the days that it is of, then ask again.</p>"
+            return
+        shown = rows.drop(columns="trail", errors="ignore")
+        self.reasons.value = str(shown.to_html(index=False, escape=True, na_rep=""))
+
     def _retrieve(self) -> None:
         if self._plan is None:
-            self.notice.alert(html.unescape("Plan first, then retrieve."))
+            self.notice.alert("Plan first, then retrieve.")
             return
         job = self._workspace.retrieve(self._plan)
         self.jobs.children = (JobProgress(job), *self.jobs.children)

@@ -142,6 +142,15 @@ def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None
     fetched = {item.request.SeriesInstanceUID for item in linked.workspace.jobs[job_id].status.items}
     assert fetched == planned
     linked.workspace.jobs[job_id].cancel()
+    page.ask.click()
+    assert "Enter an accession number" in page.notice.value
+    page.wanted.value = str(linked.workspace.plans[plan_id].studies["StudyInstanceUID"].iloc[0])
+    page.ask.click()
+    assert "reason" in page.reasons.value
+    assert page.wanted.value in page.reasons.value
+    page.wanted.value = "<b>no such</b>"
+    page.ask.click()
+    assert "No plan has seen it" in page.reasons.value
     page.close()
 
 
