@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import pyarrow as pa
@@ -79,6 +79,11 @@ class Reliance:
 
     honoured: frozenset[str] = frozenset()
     unmatched: frozenset[str] = frozenset()
+
+    def without(self, keywords: Iterable[str]) -> Reliance:
+        """Return the same for a query some of whose keys the node does not match, for what is asked in them."""
+        unmatched = self.unmatched | set(keywords)
+        return replace(self, honoured=self.honoured - unmatched, unmatched=unmatched)
 
 
 Select = Callable[[Query, Level, pa.Table], Selected]

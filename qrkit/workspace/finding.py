@@ -72,7 +72,7 @@ class Finder:
         """
         check_can_find(node)
         profile = self._profiles.get(node.name) or Profile.unknown(node.name)
-        reliance = profile.reliance
+        reliance = profile.reliance.without(_unmatched_wildcards(query, profile))
         steps = drill(query, node.information_model, partial(select, local=reliance.unmatched), reliance)
         first = next(steps)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
@@ -127,14 +127,21 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
     }
 
 
-def _doubted(coverage: dict[str, Any], query: Query, profile: Profile) -> dict[str, Any]:
-    """Return a coverage with what the node's profile says against wildcards, which no answer here can make up for."""
+def _unmatched_wildcards(query: Query, profile: Profile) -> tuple[str, ...]:
+    """Return the keys with wildcards that the node is known not to match."""
     if profile.verdict(Subject.WILDCARDS) not in (Verdict.IGNORED, Verdict.REFUSED):
+        return ()
+    return tuple(key for key, value in query.keys if keyword_vr(key) != "UI" and not is_single_value(key, value))
+
+
+def _doubted(coverage: dict[str, Any], query: Query, profile: Profile) -> dict[str, Any]:
+    """Return a coverage with what the node's profile says against wildcards that it had to be asked for."""
+    asked = _unmatched_wildcards(query, profile)
+    if not asked or query.dates is not None:  # within dates it was asked for everything, and matched here
         return coverage
-    asked = [key for key, value in query.keys if keyword_vr(key) != "UI" and not is_single_value(key, value)]
-    if not asked:
-        return coverage
-    why = f"by its profile the node does not match the wildcards in {', '.join(asked)}"
+    why = (
+        f"by its profile the node does not match the wildcards in {', '.join(asked)}; give dates, to match them here"
+    )
     return coverage | {"complete": False, "why": [*coverage["why"], why]}
 
 

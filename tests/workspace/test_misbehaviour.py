@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -119,20 +120,28 @@ def test_series_without_modality_are_all_kept_and_the_answer_says_so(linked: Lin
     assert reports(frame)["Modality"]["blank_kept"] == len(frame) > 0
 
 
-def reports(frame: pd.DataFrame) -> Mapping[str, Mapping[str, int]]:
+def reports(frame: pd.DataFrame) -> Mapping[str, Mapping[str, Any]]:
     return {one["filter"]: one for one in frame.attrs["qrkit"]["coverage"]["filters"]}
 
 
-def test_wildcards_that_a_node_is_known_to_take_for_letters_leave_the_answer_unproven(linked: Linked) -> None:
+def test_wildcards_that_a_node_is_known_to_take_for_letters_are_matched_here_within_dates_else_unproven(
+    linked: Linked,
+) -> None:
     linked.pacs.quirks = quirks = Quirks(ignore_wildcards=True)
     seen = Statement(subject=Subject.WILDCARDS, verdict=Verdict.IGNORED, evidence="CT* found 0 of 3")
     profile = Profile(node="pacs", probed="2026-07-01T08:00:00+00:00", statements=(seen,))
     ProfileTable(linked.workspace._state).add(profile, "test")
-    frame = found(linked, quirks, patient_id="Q10*")
+    frame = linked.workspace.find("pacs", patient_id="Q10*")
     told = frame.attrs["qrkit"]["coverage"]
     assert (len(frame), told["complete"]) == (0, False)
-    assert told["why"] == ["by its profile the node does not match the wildcards in PatientID"]
+    assert "does not match the wildcards in PatientID; give dates, to match them here" in told["why"][0]
     assert linked.workspace.queries.list()["complete"].tolist() == [False]
+    dated = found(linked, quirks, patient_id="Q10*")
+    honest = found(linked, Quirks(), patient_id="Q10*")
+    assert len(honest) > 0
+    assert dated["StudyInstanceUID"].tolist() == honest["StudyInstanceUID"].tolist()
+    assert dated.attrs["qrkit"]["coverage"]["complete"]
+    assert reports(dated)["PatientID"]["where"] == "local"
     here = found(linked, quirks, description_include="ct", blank="drop")
     assert len(here) > 0
     assert here.attrs["qrkit"]["coverage"]["complete"]
