@@ -140,6 +140,8 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(linked: Linked) ->
     study = of_size(linked.hospital, 8)[0]
     linked.pacs.quirks = Quirks(delay_object=1.5)
     command = [sys.executable, "-m", "qrkit.cli", "retrieve", "pacs", "--study", study.StudyInstanceUID]
+    # who starts the tests in the background has them ignore Ctrl-C, and so would what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(linked.workspace)
     ) as waiting:

@@ -21,7 +21,7 @@ ROLES = {"vic": "viewer", "ann": "operator", "bob": "operator", "adm": "administ
 def pacs() -> Iterator[Simulator]:
     """A hospital that sends an object every tenth of a second."""
     hospital = small_hospital(seed=1, until=date.today(), days=30, studies=60)
-    with Simulator(hospital, quirks=Quirks(delay_object=0.1)) as simulator:
+    with Simulator(hospital, quirks=Quirks(delay_object=0.6)) as simulator:
         yield simulator
 
 
