@@ -108,7 +108,7 @@ class Reception:
         with self._lock:
             if self._stopping or not busy + sum(process.load for process in self._processes):
                 return False
-            self._start_another(busy)
+            self._start_others(busy)
             able = [process for process in self._processes if process.is_ready]
             process = min(able, key=lambda one: one.load, default=None)
             if process is None or process.load > busy:
@@ -134,14 +134,14 @@ class Reception:
         for thread in threads:  # their processes have ended, so they do too
             thread.join()
 
-    def _start_another(self, busy: int) -> None:
-        """Start a process if there are fewer than associations, this one included; it is ready for later ones."""
-        wanted = busy + sum(process.load for process in self._processes)
-        if len(self._processes) < min(self._most, wanted) and all(one.is_ready for one in self._processes):
-            try:
+    def _start_others(self, busy: int) -> None:
+        """Start as many processes as there are associations besides this one; they are ready for later ones."""
+        wanted = min(self._most, busy + sum(process.load for process in self._processes))
+        try:
+            while len(self._processes) < wanted:
                 self._processes.append(_Process(self._assignment, self._ended))
-            except OSError as error:
-                logger.warning("A receiving process could not be started: %s", error)
+        except OSError as error:
+            logger.warning("A receiving process could not be started: %s", error)
 
     def _handed(self, process: _Process, connection: socket.socket) -> bool:
         ours, theirs = socket.socketpair()

@@ -117,6 +117,16 @@ def test_one_association_alone_needs_no_other_process(tmp_path: Path) -> None:
             assert reception.pids == []
 
 
+def test_a_burst_starts_all_the_processes_it_needs_at_once(tmp_path: Path) -> None:
+    with receiving(tmp_path, most=3) as ours, ExitStack() as burst:
+        before = ours.reception.pids
+        node = node_at(ours.scp.port)
+        for _ in range(3):
+            proposals = [Proposal(abstract_syntax=uids.VERIFICATION)]
+            burst.enter_context(associate(node, proposals, calling_ae_title="X"))
+        assert (len(before), len(ours.reception.pids)) == (1, 3)
+
+
 def test_objects_of_many_senders_are_all_in_place_byte_for_byte(tmp_path: Path, samples: list[Path]) -> None:
     with receiving(tmp_path, most=2) as ours:
         senders = [ours.send(samples[number::4]) for number in range(4)]
