@@ -73,6 +73,15 @@ def is_single_value(keyword: str, value: str) -> bool:
     return bool(value) and not any(wildcard in value for wildcard in "*?")
 
 
+def has_wildcard(keyword: str, value: str) -> bool:
+    """Whether a matching value is matched by wildcards (PS3.4 C.2.2.2.4).
+
+    >>> has_wildcard("PatientID", "Q*"), has_wildcard("PatientID", "Q1"), has_wildcard("StudyInstanceUID", "1.2")
+    (True, False, False)
+    """
+    return keyword_vr(keyword) != "UI" and any(wildcard in value for wildcard in "*?")
+
+
 def _uid_list(keyword: str, value: object) -> str:
     if value is None:
         return ""

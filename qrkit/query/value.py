@@ -11,6 +11,7 @@ from datetime import date, time
 from typing import Any
 
 from qrkit.errors import InputError
+from qrkit.query.matching import has_wildcard
 from qrkit.query.when import Dates, Times
 from qrkit.tables import Level, table_columns
 
@@ -86,6 +87,11 @@ class Query:
     def is_open(self) -> bool:
         """Whether nothing narrows it down: it asks for the whole archive."""
         return not (self.keys or self.dates)
+
+    @property
+    def wildcard_keys(self) -> tuple[str, ...]:
+        """The keys whose value has wildcards."""
+        return tuple(key for key, value in self.keys if has_wildcard(key, value))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values, without what is not given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -12,19 +12,24 @@ import pandas as pd
 import pyarrow as pa
 
 from qrkit.coverage import Coverage
-from qrkit.errors import QrkitError, StatusError
+from qrkit.errors import NodeError, QrkitError, StatusError
 from qrkit.node import Node
-from qrkit.profile import Profile, Subject, Verdict
+from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.query import Drill, Drilled, FilterReport, Query, Request, drill
-from qrkit.query.matching import is_single_value
 from qrkit.selection import select
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
-from qrkit.tables import keyword_vr, to_frame
+from qrkit.tables import to_frame
 from qrkit.workspace.asking import Asker
 from qrkit.workspace.covering import Covering
 from qrkit.workspace.nodes import check_can_find
+from qrkit.workspace.probing import Prober
+
+_NOT_MATCHED = (Verdict.IGNORED, Verdict.REFUSED)
+
+_Begun = tuple[Drill, tuple[Request, ...]]
+_Found = tuple[Drilled, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +77,17 @@ class Finder:
         """
         check_can_find(node)
         profile = self._profiles.get(node.name) or Profile.unknown(node.name)
-        reliance = profile.reliance.without(_unmatched_wildcards(query, profile))
-        steps = drill(query, node.information_model, partial(select, local=reliance.unmatched), reliance)
-        first = next(steps)
+        keys = query.wildcard_keys
+        is_matched = profile.verdict(Subject.WILDCARDS)
+        here = keys if is_matched in _NOT_MATCHED else ()
+        begun = _begin(query, node, profile, here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
-            drilled, coverage = self._ask(node, profile, (steps, first), should_stop)
-            coverage = _doubted(coverage, query, profile)
+            drilled, coverage = self._ask(node, profile, begun, should_stop)
+            if here and query.dates is None:
+                coverage = _doubted(coverage, _ask_with_dates(here))
+            elif keys and is_matched is Verdict.UNKNOWN and not drilled.table.num_rows:
+                drilled, coverage = self._checked(node, profile, query, (drilled, coverage), should_stop)
             with self._results.writer(query_id, schema=drilled.table.schema) as writer:
                 writer.write(drilled.table)
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
@@ -89,13 +98,40 @@ class Finder:
             raise
         return Answer(query_id=query_id, table=drilled.table, coverage=coverage)
 
+    def _checked(
+        self, node: Node, profile: Profile, query: Query, found: _Found, should_stop: Callable[[], bool] | None
+    ) -> _Found:
+        """Return what is behind an answer of no rows to wildcards: a node may have taken them for letters."""
+        drilled, coverage = found
+        prober = Prober(node, calling_ae_title=self._calling_ae_title, should_stop=should_stop)
+        try:
+            with prober:
+                seen = prober.check_wildcards(today=date.today())
+        except NodeError as error:
+            seen = Statement(subject=Subject.WILDCARDS, evidence=error.message)
+        keys = query.wildcard_keys
+        requests = coverage["requests"] + prober.questions
+        if seen.verdict in _NOT_MATCHED and query.dates is not None:
+            drilled, coverage = self._ask(node, profile, _begin(query, node, profile, keys), should_stop)
+            requests += coverage["requests"]
+        elif seen.verdict in _NOT_MATCHED:
+            coverage = _doubted(coverage, _ask_with_dates(keys))
+        elif seen.verdict is Verdict.UNKNOWN:
+            why = (
+                f"nothing came for the wildcards in {', '.join(keys)}, and whether the node matches any is not known"
+            )
+            coverage = _doubted(coverage, f"{why}: {seen.evidence}")
+        else:
+            coverage = coverage | {"assumptions": [*coverage["assumptions"], f"wildcards: {seen.evidence}"]}
+        return drilled, coverage | {"requests": requests}
+
     def _ask(
         self,
         node: Node,
         profile: Profile,
-        begun: tuple[Drill, tuple[Request, ...]],
+        begun: _Begun,
         should_stop: Callable[[], bool] | None,
-    ) -> tuple[Drilled, dict[str, Any]]:
+    ) -> _Found:
         steps, requests = begun
         with Asker(node, calling_ae_title=self._calling_ae_title, should_stop=should_stop) as asker:
             covering = Covering(asker, node, profile, today=date.today())
@@ -127,22 +163,19 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
     }
 
 
-def _unmatched_wildcards(query: Query, profile: Profile) -> tuple[str, ...]:
-    """Return the keys with wildcards that the node is known not to match."""
-    if profile.verdict(Subject.WILDCARDS) not in (Verdict.IGNORED, Verdict.REFUSED):
-        return ()
-    return tuple(key for key, value in query.keys if keyword_vr(key) != "UI" and not is_single_value(key, value))
+def _begin(query: Query, node: Node, profile: Profile, here: Sequence[str]) -> _Begun:
+    """Return the steps of a query and the requests of the first; the keys `here` are matched here alone."""
+    reliance = profile.reliance.without(here)
+    steps = drill(query, node.information_model, partial(select, local=reliance.unmatched), reliance)
+    return steps, next(steps)
 
 
-def _doubted(coverage: dict[str, Any], query: Query, profile: Profile) -> dict[str, Any]:
-    """Return a coverage with what the node's profile says against wildcards that it had to be asked for."""
-    asked = _unmatched_wildcards(query, profile)
-    if not asked or query.dates is not None:  # within dates it was asked for everything, and matched here
-        return coverage
-    why = (
-        f"by its profile the node does not match the wildcards in {', '.join(asked)}; give dates, to match them here"
-    )
+def _doubted(coverage: dict[str, Any], why: str) -> dict[str, Any]:
     return coverage | {"complete": False, "why": [*coverage["why"], why]}
+
+
+def _ask_with_dates(keys: Sequence[str]) -> str:
+    return f"the node does not match the wildcards in {', '.join(keys)}; give dates, to match them here"
 
 
 def _report(report: FilterReport) -> dict[str, Any]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import date
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.probing import make_offer, put_question
 from qrkit.errors import NodeError
 from qrkit.node import Node
-from qrkit.profile import Profile
+from qrkit.profile import Profile, Statement
 from qrkit.profile.probing import probe
 from qrkit.profile.questions import Ended, Heard, Offer, Question
+from qrkit.profile.wildcards import ask_wildcards
 
 Watch = Callable[[int, str], None]
 """Told of each question before it is asked: its number, and what it asks for."""
+
+_Found = TypeVar("_Found")
 
 _BROKEN = (Ended.LOST, Ended.SILENT, Ended.DEAF)
 
@@ -69,7 +72,18 @@ class Prober:
         Cancelled
             If `should_stop` said so.
         """
-        steps = probe(self._node, today=today, probed=now)
+        return self._follow(probe(self._node, today=today, probed=now))
+
+    def check_wildcards(self, *, today: date) -> Statement:
+        """Find out by a few questions whether the node matches wildcards; raises as `run`."""
+        return self._follow(ask_wildcards(self._node.information_model, today=today))
+
+    @property
+    def questions(self) -> int:
+        """C-FIND requests sent so far."""
+        return self._questions
+
+    def _follow(self, steps: Generator[Offer | Question, Any, _Found]) -> _Found:
         step = next(steps)
         while True:
             try:
@@ -78,8 +92,8 @@ class Prober:
                 else:
                     step = steps.send(self._put(step))
             except StopIteration as end:
-                profile: Profile = end.value
-                return profile
+                found: _Found = end.value
+                return found
 
     def _put(self, question: Question) -> Heard:
         if self._questions and self._node.pause:

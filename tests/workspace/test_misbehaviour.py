@@ -147,6 +147,25 @@ def test_wildcards_that_a_node_is_known_to_take_for_letters_are_matched_here_wit
     assert here.attrs["qrkit"]["coverage"]["complete"]
 
 
+def test_nothing_for_a_wildcard_is_checked_at_a_node_that_was_never_probed(linked: Linked) -> None:
+    honest = found(linked, Quirks(), patient_id="Q10*")
+    nothing = found(linked, Quirks(), patient_id="NOBODY*")
+    told = nothing.attrs["qrkit"]["coverage"]
+    assert (len(nothing), told["complete"], told["why"]) == (0, True, [])
+    assert "wildcards: the first 6 letters" in told["assumptions"][-1]
+    checked = found(linked, Quirks(ignore_wildcards=True), patient_id="Q10*")
+    assert checked["StudyInstanceUID"].tolist() == honest["StudyInstanceUID"].tolist()
+    assert checked.attrs["qrkit"]["coverage"]["complete"]
+    assert checked.attrs["qrkit"]["coverage"]["requests"] <= 8
+    undated = linked.workspace.find("pacs", patient_id="Q10*").attrs["qrkit"]["coverage"]
+    assert not undated["complete"]
+    assert "does not match the wildcards in PatientID; give dates" in undated["why"][-1]
+    linked.pacs.quirks = Quirks(ignore_wildcards=True, omit_keys=("StudyDescription",))
+    unknown = linked.workspace.find("pacs", patient_id="Q10*").attrs["qrkit"]["coverage"]
+    assert not unknown["complete"]
+    assert "whether the node matches any is not known" in unknown["why"][-1]
+
+
 def test_a_list_of_uids_that_is_refused_is_an_error_with_the_words_of_the_node(linked: Linked) -> None:
     uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
     with pytest.raises(StatusError, match="lists of UIDs are not supported") as caught:
