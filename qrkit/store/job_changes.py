@@ -36,8 +36,19 @@ def due(not_before: sa.Column[str], now: str) -> sa.ColumnElement[bool]:
 
     A time further off than any pause is from a clock that was wrong, since put right; it counts as past.
     """
-    far = as_text(datetime.fromisoformat(now) + timedelta(seconds=LONGEST_PAUSE))
+    return due_between(not_before, now, far_from(now))
+
+
+def due_between(
+    not_before: sa.Column[str], now: str | sa.BindParameter[str], far: str | sa.BindParameter[str]
+) -> sa.ColumnElement[bool]:
+    """Return the same condition for a statement that is made once: `far` is what `far_from` says of `now`."""
     return sa.or_(not_before.is_(None), not_before <= now, not_before > far)
+
+
+def far_from(now: str) -> str:
+    """Return the time after which nothing is put off to."""
+    return as_text(datetime.fromisoformat(now) + timedelta(seconds=LONGEST_PAUSE))
 
 
 def claimable(job_id: str, now: str) -> Conditions:

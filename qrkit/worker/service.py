@@ -249,7 +249,7 @@ class Worker:
         """Start batches for as many associations as the nodes allow."""
         self._forget_ended()
         # looking first: a claim takes the write lock, ten times a second for nothing while the worker is idle
-        while len(self._running) < _AT_ONCE and self._queue.waiting(except_nodes=self._out_of_reach):
+        while len(self._running) < _AT_ONCE and self._queue.has_waiting(except_nodes=self._out_of_reach):
             spare = self._spare_associations()
             items = (
                 self._queue.claim_share(self._worker_id, spare, most=_ITEMS_IN_BATCH) if any(spare.values()) else ()

@@ -485,7 +485,7 @@ class Workspace:
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker of this site to do."""
         away = [node.name for node in self._nodes.list() if not node.is_reached_from(self.settings.site)]
-        return JobQueue(self._state).waiting(except_nodes=away) > 0
+        return JobQueue(self._state).has_waiting(except_nodes=away)
 
     def _after(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
         if names is None:

@@ -86,11 +86,11 @@ def test_a_job_that_is_not_there_is_not_found(table: JobTable, queue: JobQueue) 
 
 def test_items_are_claimed_in_their_order_and_jobs_in_turn(table: JobTable, queue: JobQueue) -> None:
     first, second = _create(table), _create(table, _STUDY)
-    assert queue.waiting() == 3
+    assert (queue.waiting(), queue.has_waiting()) == (3, True)
     claimed = [_next(queue) for _ in range(4)]
     assert [(item.job_id, item.position) for item in claimed if item] == [(first, 0), (second, 0), (first, 1)]
     assert claimed[3] is None
-    assert queue.waiting() == 0
+    assert (queue.waiting(), queue.has_waiting()) == (0, False)
 
 
 def test_a_job_of_a_higher_priority_goes_first(table: JobTable, queue: JobQueue) -> None:
