@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 _HAPPENED = ("splits", "failures")
 """What is told of the windows, if there were any."""
 
+_WORTH_TELLING = 1.0
+"""Seconds of the node's time below which nothing is said of them."""
+
 
 class Coverage(dict[str, Any]):
     """The coverage of an answer: a plain dict, as JSON and `attrs` hold it, that can tell about itself.
 
     `complete` and `why`, the reasons against it; the `assumptions` that it rests on; how many `windows` and
     `requests` it took, with `splits` and `failures`; the windows `asked`, where a request took more than one; the
-    keys that the node `ignored`; and the local `filters`, with how many rows were there before and after each.
+    keys that the node `ignored`; the `load` that it was for the node; and the local `filters`, with how many rows were there before and after each.
 
     >>> print(Coverage(complete=False, why=["500 answers look like a limit"], requests=1))
     Not proven complete: 500 answers look like a limit. 1 C-FIND request.
@@ -50,6 +53,8 @@ class Coverage(dict[str, Any]):
             yield f"Assumed: {assumption}."
         if "requests" in self:
             yield f"{self._effort()}."
+        if load := self._load():
+            yield f"{load}."
 
     def _effort(self) -> str:
         windows = int(self.get("windows", 1) or 1)
@@ -58,20 +63,32 @@ class Coverage(dict[str, Any]):
         happened = f" ({', '.join(parts)})" if parts else ""
         return counted(int(self["requests"]), "C-FIND request") + over + happened
 
+    def _load(self) -> str:
+        """Return what the query cost the node; an empty text where that was not measured, or was next to nothing."""
+        load: Mapping[str, Any] = self.get("load") or {}
+        if load.get("seconds", 0) < _WORTH_TELLING and load.get("waited", 0) < _WORTH_TELLING:
+            return ""
+        most = f", at most {load['busiest']} at a time" if load.get("busiest", 0) > 1 else ""
+        waited = f"; {load['waited']:,.1f} s were waited to spare it" if load["waited"] >= _WORTH_TELLING else ""
+        return f"The node worked on them for {load['seconds']:,.1f} s in all{most}{waited}"
+
     def _filter_lines(self) -> Iterator[str]:
         for told in self.get("filters", ()):
             blank = f", {told['blank_kept']:,} of them because blank" if told.get("blank_kept") else ""
             yield f"{filter_words(told)}, {told['filter']}: {told['after']:,} of {told['before']:,} kept{blank}."
+
+    def _cost(self) -> str:
+        return " ".join(f"{told}." for told in (self._effort(), self._load()) if told)
 
     def _repr_pretty_(self, printer: PrettyPrinter, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
         printer.text("\n".join(self.lines()))  # type: ignore[no-untyped-call] # IPython's own
 
     def _repr_html_(self) -> str:
         if not self.is_known or self["complete"]:
-            shown = paragraph(strong(next(self.sentences())), " ", f"{self._effort()}." if self.is_known else "")
+            shown = paragraph(strong(next(self.sentences())), " ", self._cost() if self.is_known else "")
         else:
             shown = Markup(
-                paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(self._effort())
+                paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(self._cost())
             )
         return shown + filters_table(self)
 

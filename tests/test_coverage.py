@@ -40,6 +40,15 @@ def test_it_says_in_sentences_whether_the_answer_is_all() -> None:
     )
 
 
+def test_it_tells_what_the_query_cost_the_node_where_that_is_much() -> None:
+    load = {"requests": 4, "answers": 500, "seconds": 12.34, "waited": 4.0, "busiest": 2}
+    told = Coverage({**_DOUBTFUL, "load": load})
+    cost = "The node worked on them for 12.3 s in all, at most 2 at a time; 4.0 s were waited to spare it."
+    assert told.lines()[2] == cost
+    assert cost in told._repr_html_()
+    assert Coverage({**_DOUBTFUL, "load": {**load, "seconds": 0.2, "waited": 0.0}}).lines()[2].startswith("Local")
+
+
 def test_an_answer_that_never_came_has_none() -> None:
     assert not Coverage().is_known
     assert str(Coverage()) == "There was no answer."
