@@ -23,7 +23,8 @@ class Coverage(dict[str, Any]):
 
     `complete` and `why`, the reasons against it; the `assumptions` that it rests on; how many `windows` and
     `requests` it took, with `splits` and `failures`; the windows `asked`, where a request took more than one; the
-    keys that the node `ignored`; the `load` that it was for the node; and the local `filters`, with how many rows were there before and after each.
+    keys that the node `ignored`; the `load` that it was for the node; and the local `filters`, with how many rows
+    were there before and after each.
 
     >>> print(Coverage(complete=False, why=["500 answers look like a limit"], requests=1))
     Not proven complete: 500 answers look like a limit. 1 C-FIND request.

@@ -29,7 +29,6 @@ from qrkit.store.job_rows import item_outcome, item_row, outcome_values
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State
 
-
 _NOW, _FAR = sa.bindparam("now", type_=sa.String), sa.bindparam("far", type_=sa.String)
 _SOMETHING_WAITS = (
     sa.select(jobs.c.job_id)
