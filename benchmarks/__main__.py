@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import finding, memory, planning, retrieving, storage, windows
+from benchmarks import finding, jobs, memory, planning, retrieving, storage, windows
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -27,39 +27,70 @@ WORKS: dict[str, Callable[..., Iterator[Measured]]] = {
 def main() -> None:
     """Run the benchmarks that are asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("works", nargs="*", choices=[*WORKS, "memory", "windows", []], help="which; all without")
+    parser.add_argument(
+        "works", nargs="*", choices=[*WORKS, "memory", "windows", "jobs", []], help="which; all without"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
     parser.add_argument("--folder", type=Path, default=None, help="where objects are written meanwhile")
+    parser.add_argument("--part", action="append", choices=[*jobs.PARTS], help="of jobs; may be repeated")
+    parser.add_argument("--kills", type=int, default=200, help="of the worker, by jobs")
+    parser.add_argument("--minutes", type=float, default=20, help="of the soak of jobs")
     options = parser.parse_args()
     chosen = options.works or [*WORKS, "memory"]
     folder = Path(tempfile.mkdtemp(prefix="qrkit-bench-", dir=options.folder))
     try:
         print(f"{date.today()}, {_versions()}; medians of {options.rounds}, in turn.\n")
-        print("| work | qrkit | peer | | times as fast | goal | |\n|---|--:|---|--:|--:|--:|---|")
-        for name in [one for one in WORKS if one in chosen]:
-            for measured in WORKS[name](folder / name, rounds=options.rounds):
-                _print(measured)
-        if "plan" in chosen:
-            planned = planning.measure_many(folder / "many")
-            print(
-                f"| plan {planned.studies:,} CT, all answers known | {planned.seconds:.2f} s | memory "
-                f"| +{planned.bytes / 1e6:.0f} MB | | | |",
-                flush=True,
-            )
-        if "windows" in chosen:
-            print("\n| a year from a PACS with | found | requests | | | |\n|---|--:|--:|--:|---|---|")
-            for found in windows.measure(folder / "windows"):
-                print(found.row(), flush=True)
-        if "memory" in chosen:
-            grown = memory.measure(folder / "memory")
-            met = "met" if grown.bytes < memory.LIMIT else "missed"
-            print(
-                f"| receive one object of 2 GB, {grown.seconds:.1f} s | +{grown.bytes / 1e6:.0f} MB | limit "
-                f"| {memory.LIMIT / 1e6:.0f} MB | | | {met} |",
-                flush=True,
-            )
+        if set(chosen) != {"jobs"}:
+            print("| work | qrkit | peer | | times as fast | goal | |\n|---|--:|---|--:|--:|--:|---|")
+        for name in chosen:
+            _run(name, folder, options)
     finally:
         shutil.rmtree(folder)
+
+
+def _run(name: str, folder: Path, options: argparse.Namespace) -> None:
+    if name in WORKS:
+        for measured in WORKS[name](folder / name, rounds=options.rounds):
+            _print(measured)
+    for line in LINES[name](folder, options) if name in LINES else ():
+        print(line, flush=True)
+
+
+def _plan_of_many(folder: Path, _: argparse.Namespace) -> Iterator[str]:
+    planned = planning.measure_many(folder / "many")
+    yield (
+        f"| plan {planned.studies:,} CT, all answers known | {planned.seconds:.2f} s | memory "
+        f"| +{planned.bytes / 1e6:.0f} MB | | | |"
+    )
+
+
+def _windows(folder: Path, _: argparse.Namespace) -> Iterator[str]:
+    yield "\n| a year from a PACS with | found | requests | | | |\n|---|--:|--:|--:|---|---|"
+    for found in windows.measure(folder / "windows"):
+        yield found.row()
+
+
+def _memory(folder: Path, _: argparse.Namespace) -> Iterator[str]:
+    grown = memory.measure(folder / "memory")
+    met = "met" if grown.bytes < memory.LIMIT else "missed"
+    yield (
+        f"| receive one object of 2 GB, {grown.seconds:.1f} s | +{grown.bytes / 1e6:.0f} MB | limit "
+        f"| {memory.LIMIT / 1e6:.0f} MB | | | {met} |"
+    )
+
+
+def _jobs(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    extent = jobs.Extent(kills=options.kills, minutes=options.minutes, rounds=options.rounds)
+    for line in jobs.measure(folder / "jobs", extent, parts=tuple(options.part or ())):
+        yield f"- {line}"
+
+
+LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
+    "plan": _plan_of_many,
+    "windows": _windows,
+    "memory": _memory,
+    "jobs": _jobs,
+}
 
 
 def _print(measured: Measured) -> None:

@@ -1,4 +1,7 @@
-"""``python -m benchmarks.pacs PORT STUDIES CASE``: a PACS of CT studies of five series, that answers after 20 ms."""
+"""``python -m benchmarks.pacs PORT STUDIES CASE [MOVE_PORT]``: a PACS of CT studies of five series.
+
+It may send by C-MOVE to an AE title QRKIT at that port.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ CASES: dict[str, Quirks] = {
     ),
     "SOPClassesInStudy": Quirks(relational=False, delay_first_response=DELAY),
     "relational queries": Quirks(omit_keys=("SOPClassesInStudy",), refuse_uid_lists=True, delay_first_response=DELAY),
+    "objects": Quirks(),
+    "slow objects": Quirks(delay_object=0.02),
 }
 
 _SERIES = (
@@ -96,7 +101,8 @@ def main() -> None:
     archive = hospital(studies)
     for number in range(studies):
         archive.study(number)
-    with Simulator(archive, port=port, quirks=CASES[case]):
+    destinations = {"QRKIT": ("127.0.0.1", int(sys.argv[4]))} if len(sys.argv) > 4 else {}
+    with Simulator(archive, port=port, quirks=CASES[case], destinations=destinations):
         threading.Event().wait()
 
 
