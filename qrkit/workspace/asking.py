@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from queue import SimpleQueue
+from contextlib import ExitStack, suppress
+from itertools import chain, repeat
+from queue import Empty, SimpleQueue
+from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -13,13 +15,16 @@ import pyarrow as pa
 
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find, find_proposals
-from qrkit.errors import NodeError, StatusError
+from qrkit.errors import Cancelled, Congested, NodeError, StatusError
 from qrkit.node import Node
 from qrkit.query import Request, answer_keywords, identifier
 from qrkit.windows import Failure, failure_of
 from qrkit.workspace.pacing import Pacing
 
 _Answer = TypeVar("_Answer")
+
+_PAUSES = (0.5, 1.0, 2.0, 5.0)
+"""Seconds after which a node that let no more associations in is asked again, if none of ours became free."""
 
 
 class Asker:
@@ -53,6 +58,8 @@ class Asker:
         self._should_stop = should_stop
         self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
+        self._held = 0
+        self._lock = Lock()
         self._stack = ExitStack()
         self.pacing = Pacing(pause=node.pause)
         self.keys_unsupported = False
@@ -125,7 +132,7 @@ class Asker:
             self._idle.put(association)
             return failure_of(error, count)
         except NodeError as error:
-            association.abort()
+            self._give_up(association)
             return failure_of(error, count)
         finally:
             self.pacing.end(begun, count)
@@ -133,8 +140,33 @@ class Asker:
         return answers
 
     def _association(self) -> Association:
-        if not self._idle.empty():
-            return self._idle.get()
-        proposals = find_proposals(self._node, relational=self._relational)
-        opened = associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
-        return self._stack.enter_context(opened)
+        """Return an association that is free; of a node that lets no more of ours in, one that becomes free."""
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            with suppress(Empty):
+                return self._idle.get_nowait()
+            with self._lock:
+                self._held += 1
+            try:
+                proposals = find_proposals(self._node, relational=self._relational)
+                opened = associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+            except BaseException as error:
+                with self._lock:
+                    self._held -= 1
+                    is_alone = not self._held
+                if is_alone or not isinstance(error, Congested):
+                    raise
+                with suppress(Empty):
+                    return self._idle.get(timeout=pause)
+                self._check_stop()
+            else:
+                return self._stack.enter_context(opened)
+        raise AssertionError  # the pauses have no end
+
+    def _give_up(self, association: Association) -> None:
+        association.abort()
+        with self._lock:
+            self._held -= 1
+
+    def _check_stop(self) -> None:
+        if self._should_stop is not None and self._should_stop():
+            raise Cancelled(f"The query of node {self._node.name} was cancelled.")

@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from qrkit.errors import NodeError
 from qrkit.node import Node
-from qrkit.profile import Profile, Verdict
+from qrkit.profile import Profile, Subject, Verdict
 from qrkit.query import Request, answer_keywords
 from qrkit.tables import Level, schema, unique_key
 from qrkit.windows import Answered, Asked, Caps, Drive, Driven, Failure, Knowledge, answered, drive
 from qrkit.workspace.asking import Asker
+from qrkit.workspace.listing import Lists
 
 _LISTED = 500
 """Windows that a coverage lists; their number is always told."""
@@ -30,7 +31,7 @@ class Covering:
     """
 
     def __init__(self, asker: Asker, node: Node, profile: Profile, *, today: date) -> None:
-        self._asker = asker
+        self._lists = Lists(asker.try_ask, profile.verdict(Subject.UID_LISTS))
         self._node = node
         self._profile = profile
         self._today = today.toordinal()
@@ -56,7 +57,7 @@ class Covering:
         wanted = {place: next(driver) for place, driver in running.items()}
         done: dict[int, Driven] = {}
         while wanted:
-            came = self._asker.try_ask([request for batch in wanted.values() for request in batch])
+            came = self._lists.try_ask([request for batch in wanted.values() for request in batch])
             following: dict[int, tuple[Request, ...]] = {}
             for place, batch in wanted.items():
                 answers, came = came[: len(batch)], came[len(batch) :]
@@ -87,7 +88,12 @@ class Covering:
             "splits": sum(driven.splits for driven in self._driven),
             "failures": sum(bool(window.failure) for window in asked),
             "asked": [_told(window) for window in asked[:_LISTED]] if len(asked) > len(self._driven) else [],
-            "ignored": _once(f"{key}: {why}" for driven in self._driven for key, why in driven.unusable),
+            "ignored": _once(
+                [
+                    *(f"{key}: {why}" for driven in self._driven for key, why in driven.unusable),
+                    *([self._lists.told] if self._lists.told else []),
+                ]
+            ),
         }
 
     def _knowledge(self, level: Level) -> Knowledge:

@@ -14,7 +14,6 @@ from qrkit.errors import (
     Congested,
     NoContextAccepted,
     QrkitError,
-    StatusError,
 )
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
@@ -71,14 +70,11 @@ def test_a_node_that_checks_its_own_title_says_which_one_we_have_of_it(linked: L
         found(linked, Quirks(check_called_ae_title=True))
 
 
-def test_fewer_associations_than_the_node_was_said_to_take_leave_windows_that_are_named(linked: Linked) -> None:
+def test_a_node_that_takes_fewer_associations_than_it_was_said_to_is_asked_over_those_that_it_takes(
+    linked: Linked,
+) -> None:
     linked.workspace.nodes.edit("pacs", associations=4)
-    quirks = Quirks(max_associations=1, cap=20, cap_mode="status")
-    coverage = found(linked, quirks, date=PAST).attrs["qrkit"]["coverage"]
-    if not coverage["complete"]:  # by luck each association may have ended before the next began
-        assert "temporary congestion" in coverage["why"][0]
-    linked.workspace.nodes.edit("pacs", associations=1)
-    frame = found(linked, quirks, date=PAST)
+    frame = found(linked, Quirks(max_associations=1, cap=20, cap_mode="status"), date=PAST)
     assert (len(frame), frame.attrs["qrkit"]["coverage"]["complete"]) == (linked.hospital.size, True)
 
 
@@ -166,11 +162,28 @@ def test_nothing_for_a_wildcard_is_checked_at_a_node_that_was_never_probed(linke
     assert "whether the node matches any is not known" in unknown["why"][-1]
 
 
-def test_a_list_of_uids_that_is_refused_is_an_error_with_the_words_of_the_node(linked: Linked) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "said"), [(Verdict.UNKNOWN, "the node refuses lists"), (Verdict.REFUSED, "by its profile")]
+)
+def test_a_list_of_uids_that_is_refused_is_asked_uid_by_uid(linked: Linked, verdict: Verdict, said: str) -> None:
     uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
-    with pytest.raises(StatusError, match="lists of UIDs are not supported") as caught:
-        found(linked, Quirks(refuse_uid_lists=True), date=None, study_uid=uids)
-    assert caught.value.status == 0xA900
+    if verdict is not Verdict.UNKNOWN:
+        seen = Statement(subject=Subject.UID_LISTS, verdict=verdict, evidence="0xA900")
+        profile = Profile(node="pacs", probed="2026-07-01T08:00:00+00:00", statements=(seen,))
+        ProfileTable(linked.workspace._state).add(profile, "test")
+    frame = found(linked, Quirks(refuse_uid_lists=True), date=None, study_uid=uids)
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert sorted(frame["StudyInstanceUID"]) == sorted(uids)
+    assert (coverage["complete"], coverage["requests"]) == (True, 3 + (verdict is Verdict.UNKNOWN))
+    assert said in coverage["ignored"][0]
+
+
+def test_of_a_list_of_uids_one_that_did_not_come_is_asked_for_alone(linked: Linked) -> None:
+    uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
+    frame = found(linked, Quirks(), date=None, study_uid=[*uids, "1.2.3.4"])
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert sorted(frame["StudyInstanceUID"]) == sorted(uids)
+    assert (coverage["complete"], coverage["requests"], coverage["ignored"]) == (True, 2, [])
 
 
 def test_objects_without_sop_class_are_kept_and_each_is_warned_of(linked: Linked) -> None:
