@@ -2,16 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
+from qrkit.dimse.contexts import find_model
+from qrkit.node import InformationModel
 from qrkit.profile import Fill, Profile, Subject, Verdict
 from qrkit.tables import Level, unique_key
 from qrkit.workspace import Workspace
-from tests.peers.dcmtk import findscu
+from tests.peers.dcmqrscp import Dcmqrscp
+from tests.peers.dcmtk import echoscu, findscu, run_dcmtk
+from tests.peers.fixtures import StartPeer
+from tests.peers.orthanc import Orthanc
 from tests.peers.peer import Archive, PeerAddress
+from tests.peers.qrscp import Qrscp
 from tests.workspace.opened import QUICK
 
 EVER = "StudyDate=19000101-20261231"
@@ -39,6 +51,11 @@ def archive(request: pytest.FixtureRequest) -> Archive:
 
 @pytest.fixture
 def profile(archive: Archive, workspace: Workspace) -> Profile:
+    return probed(archive, workspace)
+
+
+def probed(archive: Archive, workspace: Workspace) -> Profile:
+    """What our probe says of an archive."""
     address = archive.address
     workspace.nodes.add("peer", host=address.host, port=address.port, ae_title=address.ae_title, timeouts=QUICK)
     return workspace.probe("peer")
@@ -154,3 +171,110 @@ def test_a_probe_of_a_real_archive_is_small(profile: Profile) -> None:
     assert profile.requests <= 12
     assert profile.services == ("C-ECHO", "C-GET", "C-MOVE")
     assert profile.cap is None
+
+
+MODELS = {
+    "-P": InformationModel.PATIENT_ROOT,
+    "-S": InformationModel.STUDY_ROOT,
+    "-O": InformationModel.PATIENT_STUDY_ONLY,
+}
+
+
+def asked_by_hand(address: PeerAddress, *options: str, level: str = "STUDY", keys: Sequence[str] = (EVER,)) -> str:
+    """What findscu logs of a C-FIND."""
+    given = [part for key in (f"QueryRetrieveLevel={level}", *keys) for part in ("--key", key)]
+    called = ("--call", address.ae_title, *options, *given, address.host, str(address.port))
+    return run_dcmtk("findscu", ["--verbose", *called]).stdout
+
+
+def extensions_by_hand(address: PeerAddress) -> bytes:
+    """What the archive answers to all four extensions of C-FIND, as pynetdicom offers them."""
+    offer = SOPClassExtendedNegotiation()
+    offer.sop_class_uid = find_model(InformationModel.STUDY_ROOT)
+    offer.service_class_application_information = bytes([1, 1, 1, 1])
+    client = AE(ae_title="BYHAND")
+    client.add_requested_context(offer.sop_class_uid)
+    association = client.associate(address.host, address.port, ae_title=address.ae_title, ext_neg=[offer])
+    assert association.is_established
+    answered = dict(association.acceptor.sop_class_extended)
+    association.release()
+    return bytes(answered.get(offer.sop_class_uid, b""))
+
+
+def test_services_and_extensions_are_those_that_other_clients_get(archive: Archive, profile: Profile) -> None:
+    refused = {
+        model: "No Acceptable Presentation Contexts" in asked_by_hand(archive.address, option, level="PATIENT")
+        for option, model in MODELS.items()
+    }
+    assert set(profile.models) == {model for model, is_refused in refused.items() if not is_refused}
+    assert echoscu(archive.address).returncode == 0
+    assert len(profile.extensions) == sum(extensions_by_hand(archive.address))
+
+
+def test_the_most_answers_to_one_question_are_all_that_findscu_gets(archive: Archive, profile: Profile) -> None:
+    assert profile.most_answers == len(findscu(archive.address, "STUDY", [EVER, "StudyInstanceUID"]))
+
+
+NAMES = (
+    ("ISO_IR 100", "M\u00fcller^J\u00fcrgen"),
+    ("ISO_IR 126", "\u0394\u03b9\u03bf\u03bd\u03cd\u03c3\u03b9\u03bf\u03c2"),
+    (["", "ISO 2022 IR 87"], "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
+    ("ISO_IR 192", "Wang^XiaoDong=\u738b^\u5c0f\u6771"),
+    (None, "Plain^Anna"),
+)
+"""SpecificCharacterSet and PatientName: Latin-1, Greek, Kanji by escape sequences, UTF-8, only ASCII."""
+
+CROWD = 150
+"""Studies of two days: more than are listened to, so that C-CANCEL is sent."""
+
+
+def crowd(folder: Path) -> list[Path]:
+    """Files of so many studies, with names in several character sets."""
+    folder.mkdir()
+    paths = []
+    for number, (character_set, name) in enumerate(islice(cycle(NAMES), CROWD)):
+        one = Dataset()
+        if character_set:
+            one.SpecificCharacterSet = character_set
+        one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, f"1.2.3.{number + 1}.1.1"
+        one.StudyInstanceUID, one.SeriesInstanceUID = f"1.2.3.{number + 1}", f"1.2.3.{number + 1}.1"
+        one.PatientName, one.PatientID, one.Modality, one.InstanceNumber = name, str(number), "CT", 1
+        one.StudyDate, one.StudyTime = f"{date.today() - timedelta(days=number % 2):%Y%m%d}", "080000"
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        paths.append(folder / f"{number}.dcm")
+        one.save_as(paths[-1], enforce_file_format=True)
+    return paths
+
+
+@pytest.mark.parametrize("kind", [Orthanc, Dcmqrscp, Qrscp])
+def test_character_sets_and_c_cancel_are_as_findscu_sees_them(
+    kind: type[Orthanc | Dcmqrscp | Qrscp], tmp_path: Path, start_peer: StartPeer, workspace: Workspace
+) -> None:
+    archive = start_peer(kind(tmp_path / "archive", PeerAddress.free("CROWDED")))
+    archive.load(crowd(tmp_path / "objects"))
+    profile = probed(archive, workspace)
+    answers = findscu(archive.address, "STUDY", [EVER, "StudyInstanceUID", "PatientName", "SpecificCharacterSet"])
+    assert profile.most_answers == len(answers) == CROWD
+
+    named = {"\\".join(_several(one.get("SpecificCharacterSet"))) for one in answers}
+    assert set(profile.character_sets) == named
+    beyond = [one for one in answers if not bytes(one.get_item("PatientName").value or b"").isascii()]
+    is_named = all(one.get("SpecificCharacterSet") for one in beyond)
+    assert beyond
+    assert profile.verdict(Subject.CHARACTER_SET) is (Verdict.HONOURED if is_named else Verdict.IGNORED)
+
+    # all may be on their way before C-CANCEL arrives; then neither of the two can tell
+    by_hand = asked_by_hand(archive.address, "-S", "--cancel", "5", keys=(EVER, "StudyInstanceUID"))
+    assert "Sending Cancel Request" in by_hand
+    assert "MatchingTerminatedDueToCancelRequest" in by_hand or by_hand.count("(Pending)") >= CROWD
+    cancelled = profile.statement(Subject.CANCEL)
+    assert cancelled.verdict is Verdict.HONOURED or "all may have been on their way" in cancelled.evidence
+
+
+def _several(value: object) -> list[str]:
+    return (
+        [str(one or "") for one in value]
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else [str(value or "")]
+    )
