@@ -257,6 +257,25 @@ def test_everything_that_is_asked_by_default_can_be_written(level: Level) -> Non
     assert all(written(identifier(one, STUDY_ROOT)) for one in requests)
 
 
+def test_rows_below_that_did_not_come_at_first_are_asked_for_once_more() -> None:
+    flow = drill(built(level="series", patient_id="Q1"), STUDY_ROOT, select)
+    (studies,) = next(flow)
+    above = schema(Level.STUDY, answer_keywords(studies, STUDY_ROOT))
+    row = dict.fromkeys(above.names) | {"StudyInstanceUID": "1.2", "NumberOfStudyRelatedSeries": 2}
+    (series,) = flow.send([pa.Table.from_pylist([row], schema=above)])
+    below = schema(Level.SERIES, answer_keywords(series, STUDY_ROOT))
+
+    def answer(*uids: str) -> pa.Table:
+        rows = [dict.fromkeys(below.names) | {"StudyInstanceUID": "1.2", "SeriesInstanceUID": uid} for uid in uids]
+        return pa.Table.from_pylist(rows, schema=below)
+
+    assert flow.send([answer("1.2.1")]) == (series,)
+    with pytest.raises(StopIteration) as end:
+        flow.send([answer("1.2.2")])
+    assert end.value.value.table["SeriesInstanceUID"].to_pylist() == ["1.2.1", "1.2.2"]
+    assert (end.value.value.doubts, end.value.value.requests) == ((), 3)
+
+
 def test_keys_of_every_kind_can_be_written() -> None:
     query = built(
         level="image",

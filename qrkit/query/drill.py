@@ -6,15 +6,15 @@ order or at once, and is sent their answers.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
 
 import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
+from qrkit.query.below import Parent, inherited, parents_of, short_of
 from qrkit.query.filtered import FilterReport, Reliance, Select, Where
 from qrkit.query.matching import is_single_value
 from qrkit.query.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
@@ -22,7 +22,6 @@ from qrkit.query.request import Request
 from qrkit.query.union import ROW, conform, first_rows, union
 from qrkit.query.value import Query
 from qrkit.tables import (
-    WARNINGS,
     Level,
     belongs_to,
     inherited_columns,
@@ -34,6 +33,9 @@ from qrkit.tables import (
 )
 
 _ORDER = list(Level)
+
+_MOST_AGAIN = 50
+"""Rows below which a second look is taken, where fewer came than they count."""
 
 
 Drill = Generator[tuple[Request, ...], Sequence[pa.Table], "Drilled"]
@@ -66,14 +68,6 @@ class Drilled:
     requests: int = 0
     doubts: tuple[str, ...] = ()
     contradiction: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    """One row above: the Unique Keys to ask with, and the values that its children inherit."""
-
-    keys: tuple[tuple[str, str], ...] = ()
-    row: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -112,12 +106,12 @@ def drill(query: Query, model: InformationModel, select: Select, reliance: Relia
     """
     lowest = _lowest_level(query, model)
     reliance = reliance or Reliance()
-    parents = [_Parent()]
+    parents = [Parent()]
     account = _Account()
     table = pa.table({})
     for level in levels_of(model):
         if level is not lowest and (given := _given_uniques(query, level, model)):
-            parents = [_Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
+            parents = [Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
             continue
         asked = [(one, _request(query, level, model, one.keys, reliance)) for one in parents]
         rows = yield from _rows(query, (model, level), asked, reliance, account)
@@ -128,7 +122,7 @@ def drill(query: Query, model: InformationModel, select: Select, reliance: Relia
         table = selected.table
         if level is lowest:
             break
-        parents = _parents(table, level, model)
+        parents = parents_of(table, level, model)
         account.unasked += table.num_rows - len(parents)
     return Drilled(
         table=conform(union([table], query.level), schema(query.level, query.columns)),
@@ -143,7 +137,7 @@ def drill(query: Query, model: InformationModel, select: Select, reliance: Relia
 def _rows(
     query: Query,
     where: tuple[InformationModel, Level],
-    asked: Sequence[tuple[_Parent, Request]],
+    asked: Sequence[tuple[Parent, Request]],
     reliance: Reliance,
     account: _Account,
 ) -> _Rows:
@@ -159,11 +153,35 @@ def _rows(
         account.requests += len(requests)
         tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
     found = [
-        _inherited(query, level, one, answer)
+        inherited(query, level, one, answer)
         for (one, _), answers in zip(asked, tables, strict=True)
         for answer in answers
     ]
-    return first_rows([_empty(query, level), *found], _identity(query, level, model))
+    rows = first_rows([_empty(query, level), *found], _identity(query, level, model))
+    return (yield from _counted(query, where, asked, rows, account))
+
+
+def _counted(
+    query: Query,
+    where: tuple[InformationModel, Level],
+    asked: Sequence[tuple[Parent, Request]],
+    rows: pa.Table,
+    account: _Account,
+) -> _Rows:
+    """Return rows with what a second look brings where fewer came than the rows above count; doubt the rest."""
+    model, level = where
+    short = short_of(asked, rows, level, model)
+    if not short.places:
+        return rows
+    again = [asked[place] for place in short.places[:_MOST_AGAIN]]
+    account.requests += len(again)
+    answers = yield tuple(request for _, request in again)
+    found = [inherited(query, level, one, answer) for (one, _), answer in zip(again, answers, strict=True)]
+    rows = first_rows([rows, *found], _identity(query, level, model))
+    short = short_of(asked, rows, level, model)
+    if short.places:
+        account.doubts.append(short.doubt(level))
+    return rows
 
 
 def _told_by_series(studies: pa.Table, model: InformationModel, account: _Account) -> _Rows:
@@ -277,36 +295,3 @@ def _empty(query: Query, level: Level) -> pa.Table:
     """Return a table without rows, so that a level always has its columns and their types."""
     names = query.columns if level is query.level else inherited_columns(level)
     return schema(level, names).empty_table()
-
-
-def _inherited(query: Query, level: Level, parent: _Parent, answer: pa.Table) -> pa.Table:
-    """Return answers with what they lack of the row above and of the Unique Keys they were asked with."""
-    row = {**(parent.row or {}), **dict(parent.keys)}
-    wanted = dict.fromkeys((*inherited_columns(level), *dict(query.keys), *query.extra_keys))
-    types = schema(level, wanted)
-    for name in wanted:
-        value = row.get(name)
-        if value is not None:
-            answer = _filled(answer, types.field(name), value)
-    return answer
-
-
-def _filled(table: pa.Table, item: pa.Field, value: object) -> pa.Table:
-    scalar = pa.scalar(value, item.type)
-    if item.name not in table.column_names:
-        return table.append_column(item, pa.repeat(scalar, table.num_rows))
-    column = table[item.name]
-    if column.null_count == 0:
-        return table
-    return table.set_column(table.column_names.index(item.name), item, column.cast(item.type).fill_null(scalar))
-
-
-def _parents(table: pa.Table, level: Level, model: InformationModel) -> list[_Parent]:
-    """Return the rows below which can be asked: those with all Unique Keys."""
-    uniques = (*unique_keys_above(level, model), unique_key(level))
-    rows = table.drop_columns([WARNINGS]).to_pylist()
-    return [
-        _Parent(tuple((name, row[name]) for name in uniques), row)
-        for row in rows
-        if all(row.get(name) for name in uniques)
-    ]

@@ -186,6 +186,16 @@ def test_of_a_list_of_uids_one_that_did_not_come_is_asked_for_alone(linked: Link
     assert (coverage["complete"], coverage["requests"], coverage["ignored"]) == (True, 2, [])
 
 
+@pytest.mark.parametrize("modality", ["CT", "SR"])
+def test_images_that_are_counted_but_not_listed_leave_the_answer_unproven(linked: Linked, modality: str) -> None:
+    series = found(linked, Quirks(), level="SERIES", modalities=modality)
+    coverage = found(linked, Quirks(no_instances_of=(modality,)), level="IMAGE", date=DAY).attrs["qrkit"]["coverage"]
+    count = int(series["NumberOfSeriesRelatedInstances"].sum())
+    assert len(series) > 0
+    assert not coverage["complete"]
+    assert f"of {count:,} images {count:,} did not come: {len(series)} series ha" in coverage["why"][0]
+
+
 def test_objects_without_sop_class_are_kept_and_each_is_warned_of(linked: Linked) -> None:
     frame = found(linked, Quirks(no_sop_class=True), level="IMAGE")
     told = frame.attrs["qrkit"]["warnings"]

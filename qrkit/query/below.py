@@ -1,0 +1,121 @@
+"""Rows and what is below them: keys to ask with, what children inherit, how many there should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.node import InformationModel
+from qrkit.query.request import Request
+from qrkit.query.value import Query
+from qrkit.tables import WARNINGS, Level, inherited_columns, schema, unique_key, unique_keys_above
+
+_COUNTS = {
+    Level.SERIES: (Level.STUDY, "NumberOfStudyRelatedSeries"),
+    Level.IMAGE: (Level.SERIES, "NumberOfSeriesRelatedInstances"),
+}
+"""By level: the level above, and what its rows say of how many there are."""
+
+_PLURALS = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """One row above: the Unique Keys to ask with, and the values that its children inherit."""
+
+    keys: tuple[tuple[str, str], ...] = ()
+    row: Mapping[str, Any] | None = None
+
+
+def parents_of(table: pa.Table, level: Level, model: InformationModel) -> list[Parent]:
+    """Return the rows below which can be asked: those with all Unique Keys."""
+    uniques = (*unique_keys_above(level, model), unique_key(level))
+    rows = table.drop_columns([WARNINGS]).to_pylist()
+    return [
+        Parent(tuple((name, row[name]) for name in uniques), row)
+        for row in rows
+        if all(row.get(name) for name in uniques)
+    ]
+
+
+def inherited(query: Query, level: Level, parent: Parent, answer: pa.Table) -> pa.Table:
+    """Return answers with what they lack of the row above and of the Unique Keys they were asked with."""
+    row = {**(parent.row or {}), **dict(parent.keys)}
+    wanted = dict.fromkeys((*inherited_columns(level), *dict(query.keys), *query.extra_keys))
+    types = schema(level, wanted)
+    for name in wanted:
+        value = row.get(name)
+        if value is not None:
+            answer = _filled(answer, types.field(name), value)
+    return answer
+
+
+def _filled(table: pa.Table, item: pa.Field, value: object) -> pa.Table:
+    scalar = pa.scalar(value, item.type)
+    if item.name not in table.column_names:
+        return table.append_column(item, pa.repeat(scalar, table.num_rows))
+    column = table[item.name]
+    if column.null_count == 0:
+        return table
+    return table.set_column(table.column_names.index(item.name), item, column.cast(item.type).fill_null(scalar))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Short:
+    """Rows with fewer children than they say.
+
+    Attributes
+    ----------
+    places
+        Which of the requests they were asked by.
+    missing, said
+        Children that did not come, of how many.
+    """
+
+    places: tuple[int, ...] = ()
+    missing: int = 0
+    said: int = 0
+
+    def doubt(self, level: Level) -> str:
+        """Return what is to be said of an answer of a level in which they are missing.
+
+        >>> Short(places=(0, 4), missing=3, said=120).doubt(Level.IMAGE)
+        'of 120 images 3 did not come: 2 series have fewer than their NumberOfSeriesRelatedInstances says'
+        """
+        above, count = _COUNTS[level]
+        rows = f"{len(self.places)} {_PLURALS[above] if len(self.places) > 1 or above is Level.SERIES else 'study'}"
+        has = "have" if len(self.places) > 1 else "has"
+        return (
+            f"of {self.said:,} {_PLURALS[level]} {self.missing:,} did not come: {rows} {has} fewer than"
+            f" {'their' if len(self.places) > 1 else 'its'} {count} says"
+        )
+
+
+def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level, model: InformationModel) -> Short:
+    """Return which rows, asked for all that is below them, have fewer children than the node counts there.
+
+    Parameters
+    ----------
+    rows
+        All that came of the level, before it is filtered.
+    """
+    if level not in _COUNTS:
+        return Short()
+    above, count = _COUNTS[level]
+    unique, names = unique_key(above), set(unique_keys_above(level, model))
+    came = Counter(rows[unique].to_pylist()) if unique in rows.column_names else Counter()
+    short = {}
+    for place, (parent, request) in enumerate(asked):
+        said = (parent.row or {}).get(count)
+        if said and {keyword for keyword, _ in request.keys} <= names:
+            short[place] = (int(said) - came[dict(parent.keys)[unique]], int(said))
+    places = tuple(place for place, (missing, _) in short.items() if missing > 0)
+    return Short(
+        places=places,
+        missing=sum(short[place][0] for place in places),
+        said=sum(short[place][1] for place in places),
+    )
