@@ -7,7 +7,7 @@ rejected, aborted and timed out alike. Its PDUs and primitives do the negotiatio
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +19,7 @@ from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance
 from qrkit.dimse.rejection import rejected
 from qrkit.dimse.stream import Stream
 from qrkit.dimse.tls import failed
+from qrkit.dimse.waiting import OnWait, wait_patiently
 from qrkit.node import Node
 
 
@@ -111,7 +112,7 @@ def associate(
     proposals: Sequence[Proposal],
     *,
     calling_ae_title: str,
-    on_wait: Callable[[], None] | None = None,
+    on_wait: OnWait | None = None,
 ) -> Association:
     """Connect to a node and negotiate.
 
@@ -124,7 +125,7 @@ def associate(
     calling_ae_title
         Ours, unless the node has one of its own.
     on_wait
-        Called about four times a second while nothing comes; what it raises ends the waiting.
+        Called about four times a second while nothing comes, from the host name on; what it raises ends the waiting.
 
     Raises
     ------
@@ -141,7 +142,7 @@ def associate(
     """
     calling = node.calling_ae_title or calling_ae_title
     peer = f"{node.name} ({node.ae_title} at {node.host}:{node.port})"
-    stream = Stream(connect(node, peer), peer=peer, patience=node.timeouts.association)
+    stream = Stream(connect(node, peer, on_wait or wait_patiently), peer=peer, patience=node.timeouts.association)
     stream.on_wait = on_wait
     try:
         stream.send(request_pdu(node, proposals, calling))

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import queue
+import selectors
 import socket
+import threading
+import time
+from typing import Any
 
 from qrkit import errors
 from qrkit.dimse.tls import secured
+from qrkit.dimse.waiting import TICK, OnWait, wait_for, wait_patiently
 from qrkit.node import Node
 
+_UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
 
-def connect(node: Node, peer: str) -> socket.socket:
+_Address = tuple[Any, ...]
+
+
+def connect(node: Node, peer: str, on_wait: OnWait = wait_patiently) -> socket.socket:
     """Return a connection to a node, encrypted if it is to be.
+
+    Parameters
+    ----------
+    on_wait
+        Called about four times a second until there is one; what it raises ends the waiting.
 
     Raises
     ------
@@ -19,19 +36,19 @@ def connect(node: Node, peer: str) -> socket.socket:
     TlsFailed
         If it cannot be encrypted.
     """
-    connection = _connected(node, peer)
+    connection = _connected(node, peer, on_wait)
     if not node.tls.enabled:
         return connection
     try:
-        return secured(connection, node, peer)
+        return secured(connection, node, peer, on_wait)
     except BaseException:
         connection.close()
         raise
 
 
-def _connected(node: Node, peer: str) -> socket.socket:
+def _connected(node: Node, peer: str, on_wait: OnWait) -> socket.socket:
     try:
-        return socket.create_connection((node.host, node.port), timeout=node.timeouts.connect)
+        return _first_to_answer(node, on_wait)
     except (socket.gaierror, UnicodeError) as error:
         raise errors.HostNotFound(
             f"The host name {node.host!r} of node {node.name} does not resolve.",
@@ -52,3 +69,61 @@ def _connected(node: Node, peer: str) -> socket.socket:
             f"{peer} cannot be reached: {error.strerror or error}.",
             advice="Check this machine's network connection and the address.",
         ) from error
+
+
+def _first_to_answer(node: Node, on_wait: OnWait) -> socket.socket:
+    """Connect to the first address of a host that answers, as `socket.create_connection` does."""
+    last = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
+    for family, kind, protocol, _, address in _addresses(node, on_wait):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            _open(connection, address, node.timeouts.connect, on_wait)
+        except OSError as error:
+            connection.close()
+            last = error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise last
+
+
+def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
+    """Look a host name up; a resolver that hangs is left to itself, since its call cannot be ended."""
+    found: queue.SimpleQueue[list[_Address] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(list(socket.getaddrinfo(node.host, node.port, 0, socket.SOCK_STREAM)))
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that asked
+            found.put(error)
+
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
+    while True:
+        try:
+            answer = found.get(timeout=TICK)
+        except queue.Empty:
+            on_wait()
+            continue
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _open(connection: socket.socket, address: Any, patience: float, on_wait: OnWait) -> None:  # noqa: ANN401
+    """Connect without blocking, so that somebody may end it.
+
+    Raises
+    ------
+    OSError
+        As `socket.socket.connect`.
+    """
+    connection.setblocking(False)
+    failed = connection.connect_ex(address)
+    if failed not in _UNDER_WAY:
+        raise OSError(failed, os.strerror(failed))
+    wait_for(connection, selectors.EVENT_WRITE, time.monotonic() + patience, on_wait)
+    failed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if failed:
+        raise OSError(failed, os.strerror(failed))

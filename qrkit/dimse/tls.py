@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import ssl
 import time
 
 from qrkit import errors
+from qrkit.dimse.waiting import OnWait, wait_for, wait_patiently
 from qrkit.node import Node
 from qrkit.tls import Tls
 
@@ -46,8 +48,13 @@ _SAID = (
 """How OpenSSL's name for what went wrong ends, what that means, and what to do: alerts of the peer, odd bytes."""
 
 
-def secured(connection: socket.socket, node: Node, peer: str) -> ssl.SSLSocket:
+def secured(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = wait_patiently) -> ssl.SSLSocket:
     """Return a connection to a node that is encrypted, and whose other end is who it should be.
+
+    Parameters
+    ----------
+    on_wait
+        Called about four times a second meanwhile; what it raises ends the waiting.
 
     Raises
     ------
@@ -57,15 +64,33 @@ def secured(connection: socket.socket, node: Node, peer: str) -> ssl.SSLSocket:
         If the node's certificate is not trusted, it speaks no TLS, or wants a certificate of ours.
     """
     context = client_context(node.tls)
-    connection.settimeout(node.timeouts.association)
+    connection.setblocking(False)
     try:
-        return context.wrap_socket(connection, server_hostname=node.host)
+        encrypted = context.wrap_socket(connection, server_hostname=node.host, do_handshake_on_connect=False)
+        return _shaken(encrypted, time.monotonic() + node.timeouts.association, on_wait)
     except TimeoutError as error:
         raise _no_tls(peer, f"did not answer TLS within {node.timeouts.association:g} seconds") from error
     except ssl.SSLError as error:
         raise failed(error, node, peer) from error
     except OSError as error:
         raise _no_tls(peer, "closed the connection instead of answering TLS") from error
+
+
+def _shaken(connection: ssl.SSLSocket, until: float, on_wait: OnWait) -> ssl.SSLSocket:
+    """Return a connection after its handshake; one that fails is closed."""
+    try:
+        while True:
+            try:
+                connection.do_handshake()
+            except ssl.SSLWantReadError:
+                wait_for(connection, selectors.EVENT_READ, until, on_wait)
+            except ssl.SSLWantWriteError:
+                wait_for(connection, selectors.EVENT_WRITE, until, on_wait)
+            else:
+                return connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:

@@ -8,12 +8,10 @@ was refused is asked for in other contexts.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from qrkit import errors
@@ -26,11 +24,11 @@ from qrkit.node import InformationModel, Method, Node
 from qrkit.uids import is_valid_uid
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.destinations import Destination
-from qrkit.worker.expected import list_objects, unique_keys
+from qrkit.worker.expected import list_objects
+from qrkit.worker.identifiers import identifiers
+from qrkit.worker.methods import is_out_of_reach, tries
+from qrkit.worker.resting import check, rest
 from qrkit.worker.work import Work, sop_classes
-
-UIDS_AT_ONCE = 100
-"""SOP Instance UIDs in one IMAGE level request, so that its Identifier stays small."""
 
 _MOST_BREAKS = 3
 _MOST_REGROUPINGS = 4
@@ -137,9 +135,7 @@ class Batch:
     def _ask_for_objects(self, works: Sequence[Work]) -> None:
         if not self._node.can_find or self._node.information_model is InformationModel.PATIENT_STUDY_ONLY:
             return  # a model without series and images cannot be asked for them (PS3.4 C.6.3)
-        with associate(
-            self._node, find_proposals(self._node), calling_ae_title=self._calling_ae_title
-        ) as association:
+        with self._associate(find_proposals(self._node)) as association:
             for work in works:
                 try:
                     listing = list_objects(
@@ -208,10 +204,12 @@ class Batch:
             while waiting:
                 self._fetch_one(association, waiting[0], method)
                 work = waiting.pop(0)
-                if waiting and self._node.pause:
-                    time.sleep(self._node.pause)
                 if not work.is_open:
                     self._done(work)
+                if work.is_open or waiting:
+                    check(self._watch.should_stop)
+                if waiting:
+                    rest(self._node.pause, self._watch.should_stop)
                 if waiting and self._watch.should_yield():
                     self._has_yielded = True
                     waiting.clear()
@@ -225,7 +223,8 @@ class Batch:
         )
         work.begin_try()
         try:
-            for identifier in self._identifiers(work):
+            for identifier in identifiers(self._node, work):
+                check(self._watch.should_stop)
                 work.count(self._destination.fetch(method, retrieval, identifier, work.active))
             work.error = None
         except errors.Cancelled as stop:
@@ -241,82 +240,28 @@ class Batch:
         self._destination.settle(work.active, work.counted)
         self._watch.on_progress(work.active)
 
+    def _associate(self, proposals: Sequence[Proposal]) -> Association:
+        """Associate, unless the batch is to end before the node has answered."""
+        return associate(
+            self._node,
+            proposals,
+            calling_ae_title=self._calling_ae_title,
+            on_wait=lambda: check(self._watch.should_stop),
+        )
+
     def _associated(self, works: Sequence[Work], method: Method, storage: tuple[Proposal, ...]) -> Association:
         """Associate; for C-GET with these storage contexts, or those that the missing objects want."""
         proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
         if method is Method.GET:
             proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
             proposals += storage or storage_proposals(sop_classes(works))
-        association = associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+        association = self._associate(proposals)
         if method is Method.GET:
             taken = [(one.abstract_syntax, one.transfer_syntax) for one in association.contexts.values()]
             self._storage = self._storage.after(proposals, taken)
         return association
 
-    def _identifiers(self, work: Work) -> Iterator[Dataset]:
-        """Give the Identifiers that ask for what is missing: as a whole where nothing is there, else by image."""
-        request = work.active.item.request
-        if request.level == "IMAGE" or (work.active.stored and work.is_told):
-            yield from self._by_image(work)
-            return
-        identifier = unique_keys(self._node, request)
-        identifier.QueryRetrieveLevel = request.level
-        if request.level == "SERIES":
-            identifier.SeriesInstanceUID = request.SeriesInstanceUID
-        yield identifier
-
-    def _by_image(self, work: Work) -> Iterator[Dataset]:
-        request = work.active.item.request
-        series_of = {item.SOPInstanceUID: item.SeriesInstanceUID for item in work.objects}
-        groups: dict[str, list[str]] = {}
-        for uid in work.active.missing:
-            groups.setdefault(series_of.get(uid, request.SeriesInstanceUID), []).append(uid)
-        for series_instance_uid, uids in groups.items():
-            for start in range(0, len(uids), UIDS_AT_ONCE):
-                identifier = unique_keys(self._node, request)
-                identifier.QueryRetrieveLevel = "IMAGE"
-                identifier.SeriesInstanceUID = series_instance_uid
-                identifier.SOPInstanceUID = uids[start : start + UIDS_AT_ONCE]
-                yield identifier
-
-
-def tries(node: Node, method: Method) -> tuple[Method, Method]:
-    """Return the method of the first try and that of the second.
-
-    >>> from dataclasses import replace
-    >>> node = Node(name="pacs", host="10.1.2.3", ae_title="PACS")
-    >>> [one.value for one in tries(node, Method.AUTO)], [one.value for one in tries(node, Method.MOVE)]
-    (['get', 'move'], ['move', 'move'])
-    >>> [one.value for one in tries(replace(node, can_get=False), Method.AUTO)]
-    ['move', 'move']
-    """
-    if method is not Method.AUTO:
-        return method, method
-    able = [one for one, can in ((Method.GET, node.can_get), (Method.MOVE, node.can_move)) if can]
-    if not able:
-        raise errors.InputError(
-            f"Node {node.name} can neither C-GET nor C-MOVE.", advice="Change the node, if that is not so."
-        )
-    if node.method in able:
-        able.sort(key=lambda one: one is not node.method)
-    return able[0], able[-1]
-
 
 def _folder(study_instance_uid: str, series_instance_uid: str) -> str:
     """Return the folder of a series, relative to that of the files; empty where its UID is not known."""
     return f"{study_instance_uid}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""
-
-
-def is_out_of_reach(error: errors.NodeError) -> bool:
-    """Whether the node cannot be associated with at all, so that asking for the next item is no use."""
-    return isinstance(
-        error,
-        (
-            errors.HostNotFound,
-            errors.ConnectionRefused,
-            errors.ConnectTimeout,
-            errors.NetworkUnreachable,
-            errors.TlsFailed,
-            errors.AssociationRejected,
-        ),
-    )

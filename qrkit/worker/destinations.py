@@ -18,6 +18,7 @@ from qrkit.worker.admission import ActiveItem
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.expected import list_objects
 from qrkit.worker.held import Held
+from qrkit.worker.resting import check
 
 logger = logging.getLogger(__name__)
 
@@ -116,10 +117,13 @@ class StoreNodeDestination:
     ----------
     target
         The store node.
+    should_stop
+        Whether to wait no longer for what it answers.
     """
 
-    def __init__(self, target: Node, *, calling_ae_title: str) -> None:
+    def __init__(self, target: Node, *, calling_ae_title: str, should_stop: Callable[[], bool]) -> None:
         self._target = target
+        self._should_stop = should_stop
         self._calling_ae_title = calling_ae_title
 
     def held(self, places: Mapping[str, str]) -> set[str]:
@@ -152,6 +156,10 @@ class StoreNodeDestination:
 
     def _found(self, request: RetrieveRequest) -> set[str]:
         with associate(
-            self._target, find_proposals(self._target), calling_ae_title=self._calling_ae_title
+            self._target,
+            find_proposals(self._target),
+            calling_ae_title=self._calling_ae_title,
+            on_wait=lambda: check(self._should_stop),
         ) as association:
-            return {item.SOPInstanceUID for item in list_objects(association, self._target, request).objects}
+            listing = list_objects(association, self._target, request, should_stop=self._should_stop)
+        return {item.SOPInstanceUID for item in listing.objects}

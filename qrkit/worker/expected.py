@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from qrkit.dimse.find import find
 from qrkit.job import RetrieveRequest
 from qrkit.node import InformationModel, Node
 from qrkit.uids import is_valid_uid
+from qrkit.worker.resting import rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Listing:
 
 
 def list_objects(
-    association: Association, node: Node, request: RetrieveRequest, *, should_stop: Callable[[], bool] | None = None
+    association: Association, node: Node, request: RetrieveRequest, *, should_stop: Callable[[], bool]
 ) -> Listing:
     """List the objects of a study, series or images at a node, one IMAGE query per series.
 
@@ -68,7 +68,7 @@ def list_objects(
 
 class _Asker:
     def __init__(
-        self, association: Association, node: Node, request: RetrieveRequest, should_stop: Callable[[], bool] | None
+        self, association: Association, node: Node, request: RetrieveRequest, should_stop: Callable[[], bool]
     ) -> None:
         self._association = association
         self._node = node
@@ -92,8 +92,7 @@ class _Asker:
             setattr(identifier, keyword, "")
         for keyword, value in keys.items():
             setattr(identifier, keyword, value)
-        if self._node.pause:
-            time.sleep(self._node.pause)
+        rest(self._node.pause, self._should_stop)
         answers = find(self._association, identifier, wanted, node=self._node, should_stop=self._should_stop)
         return [row for batch in answers for row in batch.to_pylist()]
 

@@ -33,11 +33,12 @@ from qrkit.store.workers import Station, WorkerTable
 from qrkit.tls import Tls
 from qrkit.worker.admission import ActiveItems
 from qrkit.worker.arrivals import Arrivals
-from qrkit.worker.batch import Batch, Watch, is_out_of_reach
+from qrkit.worker.batch import Batch, Watch
 from qrkit.worker.beside import Companion
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.worker.health import DEAD_AFTER
 from qrkit.worker.held import Held
+from qrkit.worker.methods import is_out_of_reach
 from qrkit.worker.receiving import Assignment
 from qrkit.worker.reception import Reception
 from qrkit.worker.room import Room
@@ -346,7 +347,9 @@ class Worker:
     def _destination(self, job: JobRow, node: Node, watcher: Watcher) -> Destination:
         if job.destination:
             target = self._nodes.get(job.destination)
-            return StoreNodeDestination(target, calling_ae_title=self._settings.ae_title)
+            return StoreNodeDestination(
+                target, calling_ae_title=self._settings.ae_title, should_stop=watcher.should_stop
+            )
         return WorkspaceDestination(
             self._arrivals,
             node,
