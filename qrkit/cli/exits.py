@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import typer
 
 from qrkit.cli.output import say
@@ -21,6 +23,8 @@ def exit_for(job: JobRow) -> None:
         say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.said}")
     if len(failed) > 10:
         say(f"… and {len(failed) - 10} more: qrkit jobs show {job.job_id}")
+    for note, count in Counter(item.outcome.note for item in job.items if item.outcome.note).items():
+        say(f"{note} ({count} items)" if count > 1 else note)
     if job.state is JobState.COMPLETE:
         return
     if failed and not any(item.outcome.error for item in failed) and job.error:

@@ -59,6 +59,11 @@ class Stored:
     header: Header
     arrival: Arrival
 
+    @property
+    def is_another_version(self) -> bool:
+        """Whether the same SOP Instance with other bytes was here before; then both are kept."""
+        return self.path.stem != self.arrival.sop_instance_uid
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:

@@ -32,9 +32,15 @@ class ActiveItem:
         Message ID of the C-MOVE request under way, 0 for none.
     untold
         Number of objects that only the node's counters say are at the destination.
+    other_versions
+        Objects that came with other bytes than the same SOP Instance that is here; both are kept.
+    has_ended
+        Whether nobody waits for it any longer: what it lacked may still come.
     """
 
-    def __init__(self, item: ItemRow, *, node: str, expected: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, item: ItemRow, *, node: str, expected: frozenset[str] | None = None, has_ended: bool = False
+    ) -> None:
         self.item = item
         self.node = node
         self.expected = expected
@@ -44,6 +50,8 @@ class ActiveItem:
         self.refused = 0
         self.move_message_id = 0
         self.untold = 0
+        self.other_versions = 0
+        self.has_ended = has_ended
         self._last_arrival = time.monotonic()
         self._arrived = threading.Condition()
 
@@ -106,11 +114,16 @@ class ActiveItem:
                 self._arrived.wait(min(left, 0.25))
 
 
+_MOST_LATE = 100_000
+"""Missing SOP Instance UIDs that are remembered of ended items; the oldest are forgotten first."""
+
+
 class ActiveItems:
-    """The items being retrieved right now, to be looked up by what arrives."""
+    """The items being retrieved right now, and what ended ones lack, to be looked up by what arrives."""
 
     def __init__(self) -> None:
         self._items: dict[int, ActiveItem] = {}
+        self._late: dict[str, ActiveItem] = {}
         self._lock = threading.Lock()
 
     def add(self, active: ActiveItem) -> None:
@@ -123,12 +136,28 @@ class ActiveItems:
         with self._lock:
             self._items.pop(active.item.item_id, None)
 
+    def expect_late(self, item: ItemRow, missing: Iterable[str], *, node: str) -> None:
+        """Have what an item lacks admitted although the item has ended."""
+        wanted = frozenset(missing)
+        ended = ActiveItem(item, node=node, expected=wanted, has_ended=True)
+        with self._lock:
+            for uid in wanted:
+                self._late.pop(uid, None)  # so that it counts among the newest
+                self._late[uid] = ended
+            while len(self._late) > _MOST_LATE:
+                del self._late[next(iter(self._late))]
+
     def candidates(self, sop_instance_uid: str, move_message_id: int) -> tuple[ActiveItem, ...]:
-        """Return the items that an object may belong to: those that expect it, else those of its C-MOVE, else all."""
+        """Return the items that an object may belong to.
+
+        Those that expect it, else the ended one that lacks it, else those of its C-MOVE, else all.
+        """
         with self._lock:
             items = tuple(self._items.values())
+            late = self._late.get(sop_instance_uid)
         return (
             _those(active for active in items if active.wants(sop_instance_uid))
+            or ((late,) if late is not None else ())
             or _those(active for active in items if move_message_id and active.move_message_id == move_message_id)
             or items
         )

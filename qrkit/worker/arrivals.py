@@ -7,7 +7,7 @@ a bounded queue, so that a slow database slows the sender down and never grows o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -26,11 +26,12 @@ NOT_AUTHORISED = 0x0124
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where an object came from: the node's name, the job and its item, if any."""
+    """Where an object came from: the node's name, the job and its item, if any, and whether that had ended."""
 
     source: str
     job_id: str | None = None
     item_id: int | None = None
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class Arrivals:
         Items under way.
     add_rows
         Writes rows of the instances table.
+    count_late
+        Counts objects, by their UIDs and bytes, for an item that had ended.
     node_name
         Gives the name of the node with a calling AE title, or an empty text.
     keep_unsolicited
@@ -75,12 +78,14 @@ class Arrivals:
         active: ActiveItems,
         *,
         add_rows: Callable[[Sequence[InstanceRow]], None],
+        count_late: Callable[[int, Collection[str], int], None],
         node_name: Callable[[str], str],
         keep_unsolicited: bool = False,
     ) -> None:
         self.files = files
         self.active = active
         self._add_rows = add_rows
+        self._count_late = count_late
         self._node_name = node_name
         self._keep_unsolicited = keep_unsolicited
         self._backlog: Backlog[tuple[Stored, Origin]] = Backlog(self._write)
@@ -125,8 +130,11 @@ class Arrivals:
             self.filed(stored, Origin(source=admissible.source))
             return
         row = active.item
+        if stored.is_another_version:
+            active.other_versions += 1
         # the source of a job's object is the node that was asked, whoever delivered it
-        self.filed(stored, Origin(source=active.node, job_id=row.job_id, item_id=row.item_id))
+        origin = Origin(source=active.node, job_id=row.job_id, item_id=row.item_id, is_late=active.has_ended)
+        self.filed(stored, origin)
         active.took(uid, stored.size)
 
     def filed(self, stored: Stored, origin: Origin) -> None:
@@ -135,12 +143,17 @@ class Arrivals:
 
     def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
         rows = []
+        late: dict[int, dict[str, int]] = {}
         for stored, origin in batch:
+            if origin.is_late and origin.item_id is not None:
+                late.setdefault(origin.item_id, {})[stored.header.SOPInstanceUID] = stored.size
             try:
                 rows.append(index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id))
             except OSError as error:  # somebody took the file away; the others are listed all the same
                 logger.warning("SOP Instance %s cannot be listed: %s", stored.header.SOPInstanceUID, error.strerror)
         self._add_rows(rows)
+        for item_id, arrived in late.items():
+            self._count_late(item_id, arrived.keys(), sum(arrived.values()))
 
 
 class _ItemReceiver:

@@ -8,7 +8,7 @@ was refused is asked for in other contexts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -48,12 +48,15 @@ class Watch:
         Asked often; True ends the batch by `Cancelled`.
     should_yield
         Asked when an item has ended; True ends the batch there.
+    on_late
+        Told at the end of an item of which something came after its outcome: of SOP Instance UIDs, and of bytes.
     """
 
     on_progress: Callable[[ActiveItem], None]
     on_done: Callable[[ItemRow, ItemOutcome], None]
     should_stop: Callable[[], bool]
     should_yield: Callable[[], bool] = lambda: False
+    on_late: Callable[[ItemRow, Collection[str], int], None] = lambda *_: None
 
 
 class Batch:
@@ -97,6 +100,7 @@ class Batch:
         with ExitStack() as admitted:
             for work in works:
                 self._active_items.add(work.active)
+                admitted.callback(self._tell_late, work)
                 admitted.callback(self._active_items.remove, work.active)
             self._list(works)
             for number, method in enumerate(self._methods):
@@ -107,6 +111,11 @@ class Batch:
             for work in () if self._has_yielded else tuple(self._undone):
                 self._name_refused(work)
                 self._done(work)
+
+    def _tell_late(self, work: Work) -> None:
+        uids, size = work.come_since
+        if uids:
+            self._watch.on_late(work.active.item, uids, size)
 
     def end(self, *, cancelled: bool) -> None:
         """Tell the outcome of all items that have none yet, as it is now."""

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from filelock import FileLock, Timeout
 
 from qrkit import errors
 from qrkit.dimse.scp import Listener, StorageScp
-from qrkit.job import ItemRow, JobRow, RetryPolicy
+from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy
 from qrkit.node import Node
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
+from qrkit.store.job_late import LateObjects
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
@@ -53,6 +54,7 @@ HEARTBEAT = 5.0
 
 _AT_ONCE = 8
 _ITEMS_IN_BATCH = 50
+_LATE_HOURS = 24.0
 _POLL = 0.1
 _LOCK_PATIENCE = 1.0  # who only looks whether there is a worker holds the lock for a moment
 
@@ -91,11 +93,13 @@ class Worker:
         self._beside = tuple(beside)
         self._out_of_reach: list[str] = []
         self._active = ActiveItems()
+        self._late = LateObjects(state)
         self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
         self._arrivals = Arrivals(
             self._files,
             self._active,
             add_rows=self._instances.add_many,
+            count_late=self._count_late,
             node_name=self._node_name,
             keep_unsolicited=settings.unsolicited == "keep",
         )
@@ -144,6 +148,7 @@ class Worker:
             pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="retrieve"))
             stack.callback(self._halt)
             self._files.sweep()
+            self._expect_late()
             for companion in self._beside:
                 companion.start(self._worker_id)
                 stack.callback(companion.stop)
@@ -158,6 +163,14 @@ class Worker:
             site=self._settings.site,
             service=stays,
         )
+
+    def _expect_late(self) -> None:
+        """Take what items lacked when an earlier worker ended them."""
+        for node, item in self._late.lacking(hours=_LATE_HOURS):
+            self._active.expect_late(item, item.outcome.missing, node=node)
+
+    def _count_late(self, item_id: int, uids: Collection[str], size: int) -> None:
+        self._late.count(item_id, uids, size=size)
 
     def _halt(self) -> None:
         """Have the batches under way end, and give back what they have not done."""
@@ -323,6 +336,12 @@ class Worker:
             ours = errors.QrkitError(f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
             self._failed(job, batch.undone if batch is not None else items, ours)
 
+    def _ended(self, job: JobRow, item: ItemRow, outcome: ItemOutcome) -> None:
+        """Write down what became of an item; what it lacks is taken if it comes later, unless nobody wants it now."""
+        if outcome.missing and not job.destination and outcome.state is not JobState.CANCELLED:
+            self._active.expect_late(item, outcome.missing, node=job.node)
+        self._verdicts.ended(item, outcome)
+
     def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
         if isinstance(error, errors.NodeError) and is_out_of_reach(error):
             others = sum(under_way.job_id == job.job_id for under_way in tuple(self._running.values())) > 1
@@ -336,9 +355,10 @@ class Worker:
             raise errors.InputError(f"Node {node.name} is disabled.", advice="Enable it, then retry the job.")
         watch = Watch(
             on_progress=watcher.progress,
-            on_done=self._verdicts.ended,
+            on_done=lambda item, outcome: self._ended(job, item, outcome),
             should_stop=watcher.should_stop,
             should_yield=watcher.should_yield,
+            on_late=lambda item, uids, size: self._count_late(item.item_id, uids, size),
         )
         calling = self._settings.ae_title
         destination = self._destination(job, node, watcher)

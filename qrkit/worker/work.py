@@ -25,6 +25,7 @@ class Work:
         self.counted = Suboperations()
         self.error: errors.QrkitError | None = None
         self.notes: list[str] = []
+        self._told: ItemOutcome | None = None
 
     @property
     def is_open(self) -> bool:
@@ -64,10 +65,10 @@ class Work:
             self.counted = replace(told, completed=completed, failed=failed)
 
     def outcome(self, *, cancelled: bool) -> ItemOutcome:
-        """Return what became of the item."""
+        """Return what became of the item, which is told by that."""
         active = self.active
         error, advice = self._explanation(cancelled=cancelled)
-        return ItemOutcome(
+        self._told = ItemOutcome(
             state=self._state(error, cancelled=cancelled),
             expected=len(self._expected) if self._expected is not None else None,
             stored=len(active.stored) or active.untold,
@@ -79,6 +80,14 @@ class Work:
             note=self._note(),
             transient=self._may_come_later,
         )
+        return self._told
+
+    @property
+    def come_since(self) -> tuple[frozenset[str], int]:
+        """What came after the outcome was told, of that which was missing: SOP Instance UIDs, and bytes."""
+        if self._told is None:
+            return frozenset(), 0
+        return frozenset(self._told.missing) & self.active.stored, self.active.bytes - self._told.bytes
 
     @property
     def _may_come_later(self) -> bool:
@@ -114,9 +123,15 @@ class Work:
         return " ".join(dict.fromkeys(said)), advice
 
     def _note(self) -> str:
-        if not self.active.refused:
-            return ""
-        return f"{self.active.refused} objects that were not asked for came along and were refused."
+        said = []
+        if self.active.refused:
+            said.append(f"{self.active.refused} objects that were not asked for came along and were refused.")
+        if self.active.other_versions:
+            said.append(
+                f"{self.active.other_versions} objects came with other bytes than the same SOP Instances that are "
+                "here; both are kept, the later ones with the start of a digest in their names."
+            )
+        return " ".join(said)
 
     def _what_the_node_said(self) -> str:
         missing = str(len(self.active.missing) or ("Some" if self.active.stored else "All"))
