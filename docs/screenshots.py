@@ -25,6 +25,7 @@ _PAGES = {
     "jobs": "Jobs",
     "history": "History",
     "nodes": "Add or change a node",
+    "users": "Add or change a user",
 }
 """Name of each page, and a heading that no other has."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import ipywidgets
 
+from qrkit.access import Role
 from qrkit.errors import QrkitError
 from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.frame import Frame
@@ -17,6 +18,7 @@ from qrkit.widgets.nodes_page import NodesPage
 from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.start_page import StartPage
 from qrkit.widgets.telling import Notice
+from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Workspace
 
 PAGES: dict[str, tuple[str, Callable[..., ipywidgets.Widget]]] = {
@@ -26,7 +28,11 @@ PAGES: dict[str, tuple[str, Callable[..., ipywidgets.Widget]]] = {
     "jobs": ("Jobs", JobsPage),
     "history": ("History", HistoryPage),
     "nodes": ("Nodes", NodesPage),
+    "users": ("Users", UsersPage),
 }
+
+_FOR_ADMINISTRATORS = ("users",)
+"""Pages that nobody else is shown the way to; what they show and do, the workspace allows nobody else."""
 
 
 class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -42,8 +48,12 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self._workspace = workspace
         self._made: dict[str, ipywidgets.Widget] = {}
         self.notice = Notice()
-        who = f"{workspace.user}, {workspace.access.role_now().value}"
-        titles = [(key, title) for key, (title, _) in PAGES.items()]
+        role = workspace.access.role_now()
+        who = f"{workspace.user}, {role.value}"
+        hidden = () if role is Role.ADMINISTRATOR else _FOR_ADMINISTRATORS
+        titles = [(key, title) for key, (title, _) in PAGES.items() if key not in hidden]
+        if name in hidden:
+            name = "start"
         self.frame = Frame(pages=titles, page=name, who=who, can_log_out=served)
         self.shown = ipywidgets.VBox()
         super().__init__([self.frame, self.notice, self.shown])

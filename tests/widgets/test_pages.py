@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from qrkit.access import Role
 from qrkit.errors import NotAllowed
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
@@ -18,6 +19,7 @@ from qrkit.widgets.page import PAGES, Dashboard
 from qrkit.widgets.query_form import QueryForm, dates_of
 from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.telling import Notice
+from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Workspace
 from tests.workspace.opened import (
     Linked,
@@ -206,6 +208,46 @@ def test_a_node_is_added_tested_edited_and_removed(linked: Linked) -> None:
     page.buttons["Remove"].click()
     assert "other" not in linked.workspace.nodes
     page.close()
+
+
+def test_an_administrator_adds_changes_and_removes_users(workspace: Workspace) -> None:
+    page = UsersPage(workspace=workspace)
+    page.name.value, page.password.value = "ann", "short"
+    page.buttons["Add"].click()
+    assert "8 characters" in page.notice.value
+    page.password.value = "correct horse"
+    page.buttons["Add"].click()
+    assert "Added ann as viewer." in page.notice.value
+    assert page.password.value == ""  # it does not stay in the browser
+    page.buttons["Role"].click()
+    assert "Choose one user" in page.notice.value
+    choose(page.table, 0)
+    page.role.value = Role.OPERATOR
+    page.buttons["Role"].click()
+    assert workspace.users.role_of("ann") is Role.OPERATOR
+    choose(page.table, 0)
+    page.password.value = "battery staple"
+    page.buttons["Password"].click()
+    assert workspace.users.check("ann", "battery staple") is Role.OPERATOR
+    choose(page.table, 0)
+    page.buttons["Remove"].click()
+    assert "ann" not in workspace.users
+    page.close()
+
+
+def test_nobody_but_an_administrator_is_shown_the_users(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.users.add("ann", "correct horse", role="operator")
+    monkeypatch.setenv("QRKIT_USER", "ann")
+    monkeypatch.setenv("QRKIT_ROLE", "operator")
+    with Workspace.open(workspace.settings.workspace) as opened:
+        dashboard = Dashboard(workspace=opened, name="users")
+        assert "users" not in [name for name, _ in dashboard.frame.pages]
+        assert dashboard.frame.page == "start"
+        with pytest.raises(NotAllowed, match="needs the role administrator"):
+            UsersPage(workspace=opened)
+        dashboard.close()
 
 
 def test_every_page_is_made_when_it_is_first_looked_at(workspace: Workspace) -> None:

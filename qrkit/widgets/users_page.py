@@ -1,0 +1,90 @@
+"""`UsersPage`: who may log in to the dashboard and as what, for administrators."""
+
+from __future__ import annotations
+
+import ipywidgets
+
+from qrkit.access import Role
+from qrkit.errors import InputError
+from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.telling import Notice
+from qrkit.workspace import Workspace
+
+_STYLE = {"description_width": "150px"}
+_ROLES = {
+    Role.VIEWER: "Viewer: may query and see",
+    Role.OPERATOR: "Operator: may retrieve too",
+    Role.ADMINISTRATOR: "Administrator: may change nodes, users and settings too",
+}
+
+
+class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """A table of the users, and what the workspace lets an administrator do with them.
+
+    Raises
+    ------
+    NotAllowed
+        If whoever looks is no administrator.
+    """
+
+    def __init__(self, *, workspace: Workspace) -> None:
+        self._users = workspace.users
+        self.notice = Notice()
+        self.table = ChoiceTable(first=("name", "role", "created", "changed"))
+        self.table.show(self._users.list())
+        self.name = ipywidgets.Text(description="Name", style=_STYLE)
+        self.password = ipywidgets.Password(description="Password", style=_STYLE)
+        self.role = ipywidgets.Dropdown(
+            options=[(told, role) for role, told in _ROLES.items()], description="Role", style=_STYLE
+        )
+        self.role.layout.width = "min(100%, 480px)"
+        self.buttons = {
+            "Add": self.notice.button("Add user", self._add, primary=True, tip="At least 8 characters of password"),
+            "Role": self.notice.button("Give chosen this role", self._give_role),
+            "Password": self.notice.button(
+                "Give chosen this password", self._give_password, tip="Their sessions in the dashboard end"
+            ),
+            "Remove": self.notice.button(
+                "Remove chosen", self._remove, tip="They can log in no more; what they did stays in the history"
+            ),
+        }
+        row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Users", "Add or change a user")]
+        super().__init__(
+            [heads[0], self.table, heads[1], self.name, self.password, self.role, row, self.notice],
+        )
+
+    def _refresh(self) -> None:
+        self.table.show(self._users.list())
+        self.password.value = ""
+
+    def _chosen(self) -> str:
+        chosen = [str(one) for one in self.table.rows().get("name", [])]
+        if len(chosen) != 1:
+            raise InputError("Choose one user in the table first.")
+        return chosen[0]
+
+    def _add(self) -> None:
+        name = self.name.value.strip()
+        self._users.add(name, self.password.value, role=self.role.value)
+        self.name.value = ""
+        self._refresh()
+        self.notice.say(f"Added {name} as {self.role.value.value}.")
+
+    def _give_role(self) -> None:
+        name = self._chosen()
+        self._users.set_role(name, self.role.value)
+        self._refresh()
+        self.notice.say(f"{name} is {self.role.value.value} from now on.")
+
+    def _give_password(self) -> None:
+        name = self._chosen()
+        self._users.set_password(name, self.password.value)
+        self._refresh()
+        self.notice.say(f"{name} has the new password; their sessions in the dashboard have ended.")
+
+    def _remove(self) -> None:
+        name = self._chosen()
+        self._users.remove(name)
+        self._refresh()
+        self.notice.say(f"Removed {name}; what they did stays in the history.")
