@@ -14,9 +14,9 @@ from qrkit.store.state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """One thing that somebody did. The time is UTC, ISO 8601."""
+    """One thing that somebody did, and when it happened: UTC, ISO 8601."""
 
-    at: str
+    happened: str
     who: str
     action: str
     subject: str
@@ -41,14 +41,16 @@ class AuditTable:
             wanted = wanted.where(audit.c.subject == subject)
         with self._state.reading() as connection:
             return tuple(
-                AuditRow(at=row.at, who=row.who, action=row.action, subject=row.subject, details=row.details)
+                AuditRow(
+                    happened=row.happened, who=row.who, action=row.action, subject=row.subject, details=row.details
+                )
                 for row in connection.execute(wanted)
             )
 
 
 def write_audit(  # the row's columns, all named by the caller
     connection: sa.Connection,
-    at: str,
+    happened: str,
     *,
     who: str,
     action: str,
@@ -57,5 +59,5 @@ def write_audit(  # the row's columns, all named by the caller
 ) -> None:
     """Add a row within the transaction of what it tells about."""
     connection.execute(
-        audit.insert().values(at=at, who=who, action=action, subject=subject, details=dict(details or {}))
+        audit.insert().values(happened=happened, who=who, action=action, subject=subject, details=dict(details or {}))
     )

@@ -74,6 +74,15 @@ def _add_schedules(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE workers ADD COLUMN service BOOLEAN NOT NULL DEFAULT FALSE"))
 
 
+def _tell_who_asks(connection: sa.Connection) -> None:
+    """Say of queries which process asks and that it lives; call no column by a word that SQL keeps for itself."""
+    for column in ("machine TEXT NOT NULL DEFAULT ''", "process BIGINT", "heartbeat TEXT"):
+        connection.execute(sa.text(f"ALTER TABLE queries ADD COLUMN {column}"))
+    connection.execute(sa.text("DROP INDEX audit_at"))
+    connection.execute(sa.text('ALTER TABLE audit RENAME COLUMN "at" TO happened'))
+    connection.execute(sa.text("CREATE INDEX audit_happened ON audit (happened)"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -82,6 +91,7 @@ MIGRATIONS = (
     Migration(number=5, name="after arrival", apply=_add_after),
     Migration(number=6, name="waiting for another try, priorities", apply=_add_waiting),
     Migration(number=7, name="schedules, sites of workers", apply=_add_schedules),
+    Migration(number=8, name="who asks a query", apply=_tell_who_asks),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

@@ -1,16 +1,23 @@
 """What was asked of which node, and what came of it.
 
 The row of a query makes its answer visible: the Parquet file is in its place before `QueryTable.finish` names it.
+While it is asked, its process writes down that it lives. When it no longer does, the query is interrupted: said so by
+whoever looks at the history next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import sqlalchemy as sa
 
 from qrkit.coverage import Coverage
@@ -21,7 +28,22 @@ from qrkit.store.schema import queries
 from qrkit.store.state import State
 from qrkit.words import counted, local_time
 
-RUNNING, DONE, FAILED = "running", "done", "failed"
+RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+
+_BEAT = 5.0
+_MISSED = 15.0
+"""Seconds without a heartbeat after which a query of this machine counts as dead, if its process is gone too.
+
+Only both: two containers may share the name of a host, but not the processes.
+"""
+_LOST = 600.0
+"""Seconds without a heartbeat after which any query counts as dead: clocks of hosts differ, and laptops sleep."""
+_UNHEARD = 86_400.0
+"""The same, from its start, for a query of a version that wrote no heartbeats."""
+
+_GONE = (
+    "its process ended before the answer was complete, and no rows of it were kept; qrkit queries rerun asks again"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +53,17 @@ class QueryRow:
     Attributes
     ----------
     state
-        ``running``, ``done`` or ``failed``.
+        ``running``, ``done``, ``failed`` or ``interrupted``: its process ended before it did.
     started, finished
         UTC, ISO 8601.
     result_file
         Relative to the folder of the results; None once it is only in the settled file.
     settled_in
         Number of the generation that its answer went into first.
+    machine, process
+        Name of the host, and pid, that asks.
+    heartbeat
+        When it last said that it lives; UTC, ISO 8601.
     """
 
     query_id: str
@@ -55,6 +81,9 @@ class QueryRow:
     error_status: int | None = None
     result_file: str | None = None
     settled_in: int | None = None
+    machine: str = ""
+    process: int | None = None
+    heartbeat: str | None = None
 
     @property
     def query(self) -> Query:
@@ -78,8 +107,8 @@ class QueryRow:
     @property
     def outcome(self) -> str:
         """What came of it, in a word or a sentence."""
-        if self.state == FAILED:
-            return f"failed: {self.error}"
+        if self.state in (FAILED, INTERRUPTED):
+            return f"{self.state}: {self.error}"
         if self.state != DONE:
             return self.state
         proven = "complete" if (self.coverage or {}).get("complete") else "not proven complete"
@@ -106,7 +135,7 @@ class QueryTable:
 
     def begin(self, node: str, level: str, request: Mapping[str, Any], user: str) -> str:
         """Write down that a query is being asked, and return its id."""
-        query_id = uuid4().hex
+        query_id, now = uuid4().hex, self._state.now()
         with self._state.transaction() as connection:
             connection.execute(
                 queries.insert().values(
@@ -116,10 +145,36 @@ class QueryTable:
                     request=dict(request),
                     user=user,
                     state=RUNNING,
-                    started=self._state.now(),
+                    started=now,
+                    machine=socket.gethostname(),
+                    process=os.getpid(),
+                    heartbeat=now,
                 )
             )
         return query_id
+
+    @contextmanager
+    def alive(self, query_id: str) -> Iterator[None]:
+        """Say every few seconds that a query is still being asked, as long as the block runs."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(query_id, stop), name="query", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def end_dead(self) -> None:
+        """Write down as interrupted what processes left behind that are gone; nothing if that cannot be written."""
+        wanted = sa.select(queries).where(queries.c.settled_in.is_(None), queries.c.state == RUNNING)
+        with self._state.reading() as connection:
+            running = [_query_row(row) for row in connection.execute(wanted)]
+        now = self._state.now()
+        for row in running:
+            if _is_dead(row, now):
+                with suppress(StoreError):  # who only may read still sees the others
+                    self._interrupt(row)
 
     def finish(self, query_id: str, row_count: int, coverage: Mapping[str, Any], result_file: str) -> None:
         """Make the answer of a query visible.
@@ -127,7 +182,7 @@ class QueryTable:
         Raises
         ------
         StoreError
-            If the query is not running: there is one answer to a query, and it never changes.
+            If the query has ended: there is one answer to a query, and it never changes.
         """
         self._end(query_id, state=DONE, row_count=row_count, coverage=dict(coverage), result_file=result_file)
 
@@ -137,7 +192,7 @@ class QueryTable:
         Raises
         ------
         StoreError
-            If the query is not running.
+            If the query has ended.
         """
         self._end(query_id, state=FAILED, error=error, error_status=status)
 
@@ -155,7 +210,8 @@ class QueryTable:
     def list(
         self, limit: int = 100, *, node: str | None = None, level: str | None = None, state: str | None = None
     ) -> tuple[QueryRow, ...]:
-        """Return the newest queries first."""
+        """Return the newest queries first; those whose process is gone have been interrupted."""
+        self.end_dead()
         given = {"node": node, "level": level, "state": state}
         wanted = (
             sa.select(queries)
@@ -173,11 +229,33 @@ class QueryTable:
             seconds = (datetime.fromisoformat(now) - datetime.fromisoformat(row.started)).total_seconds()
             changed = connection.execute(
                 queries.update()
-                .where(queries.c.query_id == query_id, queries.c.state == RUNNING)
-                .values(finished=now, seconds=seconds, **values)
+                .where(queries.c.query_id == query_id, queries.c.state.in_((RUNNING, INTERRUPTED)))
+                .values(finished=now, seconds=seconds, **{"error": "", **values})
             )
             if changed.rowcount != 1:
                 raise StoreError(f"Query {query_id} has ended already: it is {row.state}.")
+
+    def _beat(self, query_id: str, stop: threading.Event) -> None:
+        while not stop.wait(_BEAT):
+            with suppress(StoreError), self._state.transaction() as connection:  # the database may come back
+                mine = queries.update().where(queries.c.query_id == query_id)
+                connection.execute(mine.values(heartbeat=self._state.now()))
+
+    def _interrupt(self, row: QueryRow) -> None:
+        """Write down that a query is dead, unless it gave a sign of life meanwhile."""
+        with self._state.transaction() as connection:
+            still = (queries.c.query_id == row.query_id, queries.c.state == RUNNING)
+            heard = queries.c.heartbeat.is_not_distinct_from(row.heartbeat)
+            ended = {"finished": row.heartbeat or row.started, "state": INTERRUPTED, "error": _GONE}
+            connection.execute(queries.update().where(*still, heard).values(ended))
+
+
+def _is_dead(row: QueryRow, now: str) -> bool:
+    silent = datetime.fromisoformat(now) - datetime.fromisoformat(row.heartbeat or row.started)
+    if row.heartbeat is None:
+        return silent.total_seconds() > _UNHEARD
+    is_gone = row.machine == socket.gethostname() and row.process is not None and not psutil.pid_exists(row.process)
+    return silent.total_seconds() > (_MISSED if is_gone else _LOST)
 
 
 def get_query(connection: sa.Connection, query_id: str) -> QueryRow:

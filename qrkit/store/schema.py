@@ -81,6 +81,9 @@ queries = sa.Table(
     sa.Column("error_status", sa.Integer),
     _maybe("result_file"),
     sa.Column("settled_in", sa.Integer),
+    _text("machine"),
+    sa.Column("process", sa.BigInteger),
+    _maybe("heartbeat"),
     sa.Index("queries_started", "started"),
     sa.Index("queries_fresh", "settled_in", "state"),
 )
@@ -198,12 +201,12 @@ audit = sa.Table(
     "audit",
     metadata,
     sa.Column("audit_id", _Number, primary_key=True),
-    _text("at"),
+    _text("happened"),
     _text("who"),
     _text("action"),
     _text("subject"),
     sa.Column("details", sa.JSON, nullable=False),
-    sa.Index("audit_at", "at"),
+    sa.Index("audit_happened", "happened"),
 )
 
 workers = sa.Table(

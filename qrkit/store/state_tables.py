@@ -36,7 +36,7 @@ STATE_TABLES = tuple(_TABLES)
 """Names of the tables that people can query."""
 
 TIMES = frozenset(
-    {"created", "removed", "started", "finished", "received", "at", "heartbeat", "probed", "due", "next_due"}
+    {"created", "removed", "started", "finished", "received", "happened", "heartbeat", "probed", "due", "next_due"}
 )
 """Columns that hold a time, where they are text."""
 

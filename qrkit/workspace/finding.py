@@ -83,11 +83,12 @@ class Finder:
         begun = _begin(query, node, profile, here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
-            drilled, coverage = self._ask(node, profile, begun, should_stop)
-            if here and query.dates is None:
-                coverage = _doubted(coverage, _ask_with_dates(here))
-            elif keys and is_matched is Verdict.UNKNOWN and not drilled.table.num_rows:
-                drilled, coverage = self._checked(node, profile, query, (drilled, coverage), should_stop)
+            with self._queries.alive(query_id):
+                drilled, coverage = self._ask(node, profile, begun, should_stop)
+                if here and query.dates is None:
+                    coverage = _doubted(coverage, _ask_with_dates(here))
+                elif keys and is_matched is Verdict.UNKNOWN and not drilled.table.num_rows:
+                    drilled, coverage = self._checked(node, profile, query, (drilled, coverage), should_stop)
             with self._results.writer(query_id, schema=drilled.table.schema) as writer:
                 writer.write(drilled.table)
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())

@@ -64,6 +64,7 @@ class Queries:
         NotFound
             If there is no such query.
         """
+        self._table.end_dead()
         return self._table.get(query_id)
 
     def read(self, query_id: str) -> pd.DataFrame:

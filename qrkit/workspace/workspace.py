@@ -91,7 +91,7 @@ class Workspace:
         self._state = state
         self._results = Results(state, settings.workspace / "results")
         self._nodes = NodeTable(state)
-        queries = QueryTable(state)
+        self._queries = queries = QueryTable(state)
         self._profiles = ProfileTable(state)
         self._finder = Finder(queries, self._results, self._profiles, user=user, calling_ae_title=settings.ae_title)
         self._jobs = JobTable(state)
@@ -457,10 +457,12 @@ class Workspace:
         InputError
             If the SQL is wrong; the message is DuckDB's.
         """
+        self._queries.end_dead()
         return to_plain_frame(duck.sql(self._state, self._results.folder, schemas(), text, params))
 
     def duckdb(self) -> Any:  # noqa: ANN401 - duckdb is known to the store alone
         """Return a DuckDB connection on the same tables, as they are now."""
+        self._queries.end_dead()
         return duck.connect(self._state, self._results.folder, schemas())
 
     def worker(self, *, needs_scp: bool = True) -> Worker:

@@ -9,7 +9,7 @@ def test_the_newest_row_comes_first(state: State) -> None:
     newest, oldest = table.list()
     assert (newest.who, newest.action, newest.details) == ("bob", "login", {})
     assert (oldest.subject, oldest.details) == ("weekly", {"rows": 3})
-    assert newest.at > oldest.at
+    assert newest.happened > oldest.happened
 
 
 def test_rows_of_one_subject_can_be_asked_for(state: State) -> None:

@@ -19,7 +19,7 @@ from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.schema import instances
 from qrkit.store.state import State
-from qrkit.store.state_tables import STATE_TABLES
+from qrkit.store.state_tables import STATE_TABLES, empty_state_table
 from qrkit.store.workers import Station, WorkerTable
 from tests.store.answers import STUDY, answer, studies
 
@@ -70,6 +70,13 @@ def test_all_tables_are_there_and_typed_before_anything_was_asked(ask: Asking) -
     assert columns.field("NumberOfStudyRelatedSeries").type == pa.int64()
     assert columns.field("asked_at").type == pa.timestamp("us")
     assert "SeriesInstanceUID" in ask.table("select * from series").schema.names
+
+
+def test_no_column_of_the_state_has_to_be_quoted(ask: Asking) -> None:
+    with duck.connect(ask.state, ask.results.folder, _SCHEMAS) as connection:
+        for table in STATE_TABLES:
+            columns = ", ".join(empty_state_table(table).column_names)
+            connection.execute(f"FROM {table} ORDER BY {columns}")
 
 
 def test_answers_hold_every_row_and_studies_the_newest_of_each_node(ask: Asking) -> None:
