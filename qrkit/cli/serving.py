@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import signal
+import sys
 from typing import Annotated
 
 import typer
 
 from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
-from qrkit.errors import WorkerError
-from qrkit.worker.logs import log_to_file
-from qrkit.worker.starting import LOG_FILE
+from qrkit.errors import QrkitError, WorkerError
+from qrkit.worker.logs import LOG_FILE, log_to_file
+
+logger = logging.getLogger(__name__)
 
 
 @with_workspace
@@ -30,9 +33,19 @@ def serve(
     if check:
         _check(workspace, form)
         return
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # worker.err, or the journal of the service
     handler = log_to_file(workspace.settings.workspace / LOG_FILE)
     try:
         _run(workspace, idle_exit=idle_exit, background=background)
+    except WorkerError:
+        raise  # that there is another one is no end of a worker
+    except QrkitError as error:
+        logger.critical("%s", error)
+        raise
+    except Exception as error:
+        logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
+        raise
     finally:
         logging.getLogger("qrkit").removeHandler(handler)
         handler.close()

@@ -20,7 +20,7 @@ from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.header import Header, HeaderIncomplete, read_header
 from qrkit.store.part10 import file_head
-from qrkit.store.parts import PartFiles
+from qrkit.store.parts import PartFiles, discard
 from qrkit.store.placing import NO_SPACE, place
 from qrkit.uids import is_valid_uid
 
@@ -97,6 +97,8 @@ class FileStore:
         self._indexed = indexed
         self._free = 0
         self._free_until = float("-inf")
+        self._is_writable = False
+        self._was_there = False
 
     def begin(self, arrival: Arrival) -> IncomingFile:
         """Start to take an object.
@@ -130,14 +132,25 @@ class FileStore:
         Raises
         ------
         OSError
-            If the folder is not there and cannot be made.
+            If the folder is not there and cannot be made. One that was there before and is gone, such as a share that
+            is no longer mounted, is not made again: what came would lie elsewhere.
         """
         now = time.monotonic()
         if now >= self._free_until:
-            self.incoming.mkdir(parents=True, exist_ok=True)
+            self.incoming.mkdir(parents=not self._was_there, exist_ok=True)
+            self._was_there = True
+            self._is_writable = os.access(self.incoming, os.W_OK)
             self._free = shutil.disk_usage(self.folder).free
             self._free_until = now + 1.0
         return self._free
+
+    def is_writable(self) -> bool:
+        """Whether files can be made there as of at most a second ago: not on a file system that became read-only."""
+        try:
+            self.free_space()
+        except OSError:
+            return False
+        return self._is_writable
 
     def sweep(self, *, older_than: float = 86_400.0) -> int:
         """Remove what was left by processes that ended while receiving, and return how many files.
@@ -165,7 +178,7 @@ class FileStore:
             stored = Stored(path=path, relative=relative, size=written.size, header=header, arrival=arrival)
             self._indexed(stored)
         except BaseException as error:
-            written.part.unlink(missing_ok=True)
+            discard(written.part)
             if isinstance(error, OSError):
                 raise _refusal(error) from error
             raise
@@ -248,7 +261,7 @@ class IncomingFile:
         """Forget the object, unless it has been put in its place."""
         self._close()
         if self._part is not None:
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
             self._part = None
 
     def _checked(self, header: Header) -> Header:

@@ -155,16 +155,26 @@ class JobQueue:
             )
             return connection.execute(waits.limit(1)).first() is not None
 
-    def progress(self, item_id: int, outcome: ItemOutcome) -> None:
-        """Write down how far a running item is; nothing happens to one that is not running."""
+    def progress(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> bool:
+        """Write down how far a running item is, and say whether it is running still.
+
+        Nothing happens to one that is not, such as one that another worker has taken over.
+
+        Parameters
+        ----------
+        worker_id
+            Who says so; None: whoever holds it.
+        """
         values = {"stored": outcome.stored, "received": outcome.received, "bytes": outcome.bytes}
         if outcome.expected is not None:
             values["expected"] = outcome.expected
         with self._state.transaction() as connection:
             item = self._locked(connection, item_id)
-            if item.state == RUNNING:
+            held = bool(item.state == RUNNING and worker_id in (None, item.worker_id))
+            if held:
                 connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
                 follow(connection, item.job_id, self._state.now())
+        return held
 
     def finish_item(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> None:
         """Write down what became of an item. Nothing happens where that is no news; see `qrkit.job.is_news`.

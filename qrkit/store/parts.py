@@ -27,7 +27,7 @@ class PartFiles:
     Parameters
     ----------
     folder
-        Made when it is missed.
+        Made when it is missed, if the one that it is in is there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,7 +61,7 @@ class PartFiles:
         while self._spares:
             path, file = self._spares.pop()
             os.close(file)
-            path.unlink(missing_ok=True)
+            discard(path)
 
     def sweep(self, *, older_than: float) -> int:
         """Remove what processes left that have ended, and return how many files.
@@ -84,8 +84,14 @@ class PartFiles:
         try:
             return path, os.open(path, _OPEN, 0o666)
         except FileNotFoundError:  # a new workspace, or somebody has tidied up
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             return path, os.open(path, _OPEN, 0o666)
+
+
+def discard(part: Path) -> None:
+    """Remove a file that is not needed; one that cannot be, on a disk that has become read-only, is swept later."""
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def _is_orphan(name: str) -> bool:

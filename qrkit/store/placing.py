@@ -45,6 +45,8 @@ def _moved(part: Path, final: Path) -> bool:
     try:
         return _renamed(part, final)
     except FileNotFoundError:  # the folder, which is made only when it is missed
+        if not part.exists():
+            raise
         final.parent.mkdir(parents=True, exist_ok=True)
         return _renamed(part, final)
 

@@ -31,6 +31,16 @@ _PATIENCE = 30.0
 """Seconds that a write waits for those of other processes."""
 
 
+_POSTGRESQL = {
+    "connect_timeout": int(_PATIENCE),
+    # a server that vanishes from the network without a word is noticed, instead of waited for without end
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": int(_PATIENCE * 1000),
+}
+
+
 def utc_now() -> datetime:
     """Return the time now, in UTC."""
     return datetime.now(UTC)
@@ -53,6 +63,7 @@ class State:
         """The rows of `instances` that this process has read last, for `qrkit.store.duck`."""
         self._clock = clock
         self._where = engine.url.render_as_string(hide_password=True)
+        self._identity: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, url_or_folder: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Self:
@@ -77,6 +88,7 @@ class State:
                 current = is_current(connection)
             if not current:
                 state._prepare(url)
+            state._identity = state._file_identity()
         except BaseException:
             state.close()
             raise
@@ -93,6 +105,19 @@ class State:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def is_replaced(self) -> bool:
+        """Whether the SQLite file was deleted, moved or replaced since it was opened, so that writing is in vain."""
+        return self._identity != self._file_identity()
+
+    def _file_identity(self) -> tuple[int, int] | None:
+        if self.engine.dialect.name != "sqlite":
+            return None
+        try:
+            there = Path(str(self.engine.url.database)).stat()
+        except OSError:
+            return None
+        return there.st_dev, there.st_ino
 
     def now(self) -> str:
         """Return the time now as the state writes it."""
@@ -184,9 +209,7 @@ def _engine(url: sa.URL) -> sa.Engine:
         sa.event.listen(engine, "begin", _on_sqlite_begin)
         return engine
     try:
-        return sa.create_engine(
-            url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": int(_PATIENCE)}
-        )
+        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRESQL)
     except ModuleNotFoundError as error:
         raise InputError(
             "PostgreSQL needs its driver, which is not installed.", advice="pip install 'qrkit[postgres]'."

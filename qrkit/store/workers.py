@@ -106,6 +106,18 @@ class WorkerTable:
             rows = connection.execute(wanted).all()
         return tuple(WorkerRow(**dict(zip(_FIELDS, row, strict=True))) for row in rows)
 
+    def last(self, host: str, site: str) -> WorkerRow | None:
+        """Return the worker that was started last on a machine, for a site, whatever became of it."""
+        wanted = (
+            sa.select(*(workers.c[name] for name in _FIELDS))
+            .where(workers.c.host == host, workers.c.site == site)
+            .order_by(workers.c.started.desc())
+            .limit(1)
+        )
+        with self._state.reading() as connection:
+            row = connection.execute(wanted).one_or_none()
+        return None if row is None else WorkerRow(**dict(zip(_FIELDS, row, strict=True)))
+
     def _update(self, worker_id: str, *, state: str) -> None:
         with self._state.transaction() as connection:
             changed = connection.execute(

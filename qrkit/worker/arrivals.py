@@ -16,6 +16,7 @@ from qrkit.store.files import FileStore, IncomingFile, Stored, Written
 from qrkit.store.header import Header
 from qrkit.store.index import index_row
 from qrkit.store.instances import InstanceRow
+from qrkit.store.parts import discard
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.backlog import Backlog
 
@@ -206,7 +207,7 @@ class CallerReceiver:
             admissible, files = self._admissible(arrival), self._arrivals.files
             self._arrivals.admit(arrival, admissible, written.header, lambda: files.keep(written, arrival))
         except Refused:
-            written.part.unlink(missing_ok=True)
+            discard(written.part)
             raise
 
     def _admissible(self, arrival: Arrival) -> Admissible:

@@ -9,13 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from qrkit.dimse.echo import echo
 from qrkit.errors import NodeError
 from qrkit.node import Node, Timeouts
 from qrkit.settings import Settings
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.state import State
-from qrkit.store.workers import WorkerRow, WorkerTable
+from qrkit.store.workers import RUNNING, WorkerRow, WorkerTable
+from qrkit.worker.logs import ERRORS_FILE, LOG_FILE, last_words
 
 DEAD_AFTER = 30.0
 """Seconds without a heartbeat after which a worker counts as dead."""
@@ -75,10 +78,12 @@ def health_of(settings: Settings, state: State) -> Health:
     StoreError
         If the state cannot be read: then nothing is well.
     """
-    here = [row for row in WorkerTable(state).alive(DEAD_AFTER) if row.host == socket.gethostname()]
+    alive = WorkerTable(state).alive(DEAD_AFTER)
+    here = [row for row in alive if row.host == socket.gethostname() and seems_to_run(row)]
     worker = here[0] if here else None
+    last = "" if worker else _last_end(settings, state)
     free = _free(settings.files)
-    problems = [_of_worker(settings, worker), _of_disk(settings, free)]
+    problems = [_of_worker(settings, worker), last, _of_disk(settings, free)]
     return Health(
         worker_id=worker.worker_id if worker else None,
         heartbeat_age=_age(state, worker) if worker else None,
@@ -87,6 +92,32 @@ def health_of(settings: Settings, state: State) -> Health:
         free=free,
         problems=tuple(filter(None, problems)),
     )
+
+
+def seems_to_run(worker: WorkerRow) -> bool:
+    """Whether the process of a worker runs; on another machine only its heartbeat tells."""
+    if worker.host != socket.gethostname():
+        return True
+    try:
+        return bool(psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _last_end(settings: Settings, state: State) -> str:
+    """Say how the last worker of this machine and site ended, if not as it should."""
+    last = WorkerTable(state).last(socket.gethostname(), settings.site)
+    if last is None:
+        return ""
+    words = last_words(settings.workspace, since=datetime.fromisoformat(last.started))
+    if words:
+        return f"The last worker ended by an error at {words} The log, {LOG_FILE}, has more."
+    if last.state == RUNNING:
+        return (
+            f"The last worker, process {last.pid}, ended after {last.heartbeat[:19]}Z without leaving: killed, out "
+            f"of memory, or a power cut. {ERRORS_FILE} in the workspace may have more; its items are taken over."
+        )
+    return ""
 
 
 def _of_worker(settings: Settings, worker: WorkerRow | None) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+LOG_FILE = "worker.log"
+ERRORS_FILE = "worker.err"
+
+_LAST = 200_000
 _SIZE = 5_000_000
 _FILES = 5
 
@@ -26,6 +32,31 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def errors_file(folder: Path) -> Path:
+    """Return where a worker in the background prints to, if it must; an old one that has grown is put aside."""
+    path = folder / ERRORS_FILE
+    with suppress(OSError):  # on Windows: another worker has it open
+        if path.stat().st_size > _SIZE:
+            path.replace(path.with_name(f"{ERRORS_FILE}.1"))
+    return path
+
+
+def last_words(folder: Path, *, since: datetime) -> str:
+    """Return the message of the last error in a worker's log, and when; empty if there was none since then."""
+    try:
+        with (folder / LOG_FILE).open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - _LAST, 0))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        with suppress(ValueError, KeyError, TypeError):  # the first may be cut, the last half written
+            told = json.loads(line)
+            if told["level"] == "critical" and datetime.fromisoformat(told["time"]) >= since:
+                return f"{told['time'][:19]}Z: {told['message']}"
+    return ""
 
 
 def log_to_file(path: Path) -> logging.Handler:

@@ -22,6 +22,7 @@ from qrkit.dimse.negotiation import load_negotiation
 from qrkit.dimse.serving import STOP_LIMIT, Listener, StorageService
 from qrkit.receipt import Arrival, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile
+from qrkit.store.parts import discard
 from qrkit.tls import Tls
 from qrkit.worker.channel import Began, Finished, decode_verdict, encode
 
@@ -123,7 +124,7 @@ class _Forwarded:
         try:
             status, comment = self._channel.finished(Finished(arrival=self._arrival, written=written))
         except errors.WorkerError:
-            written.part.unlink(missing_ok=True)
+            discard(written.part)
             raise
         if status:
             raise Refused(status, comment)

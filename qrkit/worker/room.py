@@ -28,11 +28,11 @@ class Room:
         self._floor = floor
 
     def is_gone(self) -> bool:
-        """Whether nothing more may come; a folder that cannot be looked at is another trouble, told by its files."""
+        """Whether nothing more may come: too little is free, or the folder cannot be written or is gone."""
         try:
-            return self._files.free_space() < self._floor
+            return self._files.free_space() < self._floor or not self._files.is_writable()
         except OSError:
-            return False
+            return True
 
     def pause(self, job_id: str) -> None:
         """Let a job rest until there is room."""
@@ -40,13 +40,15 @@ class Room:
             f"Less than {self._floor / 1e6:,.0f} MB are free on the disk of {self._files.folder}: "
             "it goes on by itself when there is room."
         )
+        if not self._files.is_writable():
+            reason = f"{self._files.folder} cannot be written, or is not there: it goes on by itself when it can."
         logger.warning("Job %s rests: %s", job_id, reason)
         self._queue.pause_for_disk(job_id, reason)
 
     def resume_jobs(self) -> None:
         """Let the jobs go on that rest for the disk, if there is room again."""
         try:
-            has_room = self._files.free_space() >= self._floor * (1 + _MARGIN)
+            has_room = self._files.free_space() >= self._floor * (1 + _MARGIN) and self._files.is_writable()
         except OSError:
             return
         for job_id in self._queue.paused_for_disk() if has_room else ():

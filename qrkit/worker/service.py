@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-import psutil
 from filelock import FileLock, Timeout
 
 from qrkit import errors
@@ -37,7 +36,7 @@ from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.batch import Batch, Watch
 from qrkit.worker.beside import Companion
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
-from qrkit.worker.health import DEAD_AFTER
+from qrkit.worker.health import DEAD_AFTER, seems_to_run
 from qrkit.worker.held import Held
 from qrkit.worker.methods import is_out_of_reach
 from qrkit.worker.receiving import Assignment
@@ -134,6 +133,7 @@ class Worker:
         ------
         WorkerError
             If another worker runs this workspace on this station.
+            Or if the state was taken away under it.
         PortInUse
             If the Storage SCP cannot listen, and is needed.
         """
@@ -225,6 +225,10 @@ class Worker:
             self._stopping.wait(_POLL)
 
     def _beat(self) -> None:
+        if self._state.is_replaced():
+            message = f"The state of {self._settings.workspace} was deleted, moved or replaced under the worker."
+            logger.critical("%s", message)
+            raise errors.WorkerError(message, advice="Start the worker again, and stop it before the next restore.")
         site = self._settings.site
         self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(site)]
         self._workers.heartbeat(self._worker_id)
@@ -251,13 +255,8 @@ class Worker:
 
     def _others(self) -> list[str]:
         """Return the other workers that are alive; of those on this machine their process tells, at once."""
-        here = socket.gethostname()
         alive = self._workers.alive(DEAD_AFTER)
-        return [
-            row.worker_id
-            for row in alive
-            if row.worker_id != self._worker_id and (row.host != here or psutil.pid_exists(row.pid))
-        ]
+        return [row.worker_id for row in alive if row.worker_id != self._worker_id and seems_to_run(row)]
 
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
         """Start batches for as many associations as the nodes allow."""
@@ -282,6 +281,7 @@ class Worker:
             self._ending,
             node_is_closed=lambda: job.node in self._closed,
             has_no_room=self._room.is_gone if not job.destination else lambda: False,
+            worker_id=self._worker_id,
         )
 
     def _now(self) -> datetime:

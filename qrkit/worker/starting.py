@@ -13,8 +13,7 @@ from filelock import FileLock, Timeout
 
 from qrkit.errors import WorkerError
 from qrkit.settings import Settings
-
-LOG_FILE = "worker.log"
+from qrkit.worker.logs import errors_file
 
 _started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
 _BOOT = 10.0
@@ -62,7 +61,7 @@ def ensure_worker(settings: Settings) -> bool:
         str(settings.worker_idle_exit),
     ]
     try:
-        with (settings.workspace / "worker.err").open("ab") as log:
+        with errors_file(settings.workspace).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours
                 command,
                 stdin=subprocess.DEVNULL,

@@ -35,6 +35,9 @@ class Watcher:
         Whether the hours of the node are over.
     has_no_room
         Whether there is less free space than is kept in reserve where the objects go.
+    worker_id
+        Who runs the batch. An item that another worker has taken over, since this one gave no sign of life for too
+        long, ends it: both would fetch the same.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Watcher:
         *,
         node_is_closed: Callable[[], bool] = lambda: False,
         has_no_room: Callable[[], bool] = lambda: False,
+        worker_id: str | None = None,
     ) -> None:
         self._queue = queue
         self._job_id = job_id
@@ -55,6 +59,8 @@ class Watcher:
         self._written = 0.0
         self._asked = 0.0
         self._wish = Wish()
+        self._worker_id = worker_id
+        self._is_lost = False
 
     @property
     def is_cancelled(self) -> bool:
@@ -80,7 +86,10 @@ class Watcher:
             expected=None if active.expected is None else len(active.expected),
         )
         try:
-            self._queue.progress(active.item.item_id, told)
+            held = self._queue.progress(active.item.item_id, told, worker_id=self._worker_id)
+            if not held and not self._is_lost:
+                logger.warning("Item %d of job %s is no longer ours", active.item.position + 1, self._job_id)
+            self._is_lost = not held
         except StoreError as error:
             logger.warning("Progress cannot be written: %s", error)
 
@@ -93,7 +102,8 @@ class Watcher:
                 self._wish = self._queue.wish(self._job_id)
             except StoreError as error:
                 logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
-        return self._wish.cancel or self._wish.pause or self._ending.is_set() or self._has_no_room()
+        asked = self._wish.cancel or self._wish.pause
+        return asked or self._is_lost or self._ending.is_set() or self._has_no_room()
 
     def should_yield(self) -> bool:
         """Whether to end with the item that has just ended: another job's turn, or the node's hours are over."""

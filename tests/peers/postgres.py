@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from tests.peers.processes import ServerProcess
 from tests.peers.programs import postgresql_program
-from tests.peers.waiting import LOOPBACK, free_port
+from tests.peers.waiting import LOOPBACK, free_port, wait_until
 
 _OWNER = "qrkit"
 
@@ -79,6 +79,12 @@ class Postgres(ServerProcess):
         """Whether it accepts clients."""
         ask = [str(postgresql_program("pg_isready")), "--quiet", *self._where(), "--dbname", "postgres"]
         return subprocess.run(ask, check=False).returncode == 0
+
+    def stop_at_once(self) -> None:
+        """Have it end without a word to its clients, as by ``pg_ctl stop -m immediate``; see `start`."""
+        os.kill(self.pid, signal.SIGQUIT)
+        wait_until(lambda: not self.is_alive(), what="the server ends")
+        self.close()
 
     def url(self, database: str) -> str:
         """Give the SQLAlchemy URL of a database, for psycopg."""

@@ -84,6 +84,11 @@ class ServerProcess(ABC):
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.prepare()
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process, also again after it has ended; `with` does it."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in self.command()],
@@ -101,7 +106,6 @@ class ServerProcess(ABC):
             error.add_note(f"log of {self.name}:\n{self.last_logged()}")
             self.close()
             raise
-        return self
 
     def _wait_for_start(self) -> None:
         wait_until(lambda: not self.is_alive() or self.is_ready(), self.start_limit, what=f"{self.name} serves")

@@ -271,7 +271,16 @@ def test_a_file_that_was_made_ready_is_used_and_one_that_was_not_needed_goes(tmp
 def test_a_file_that_was_made_ready_and_deleted_since_is_not_used(tmp_path: Path) -> None:
     store = FileStore(tmp_path, free_space_floor=0)
     store.ready()
-    shutil.rmtree(tmp_path)
+    shutil.rmtree(store.incoming)
     path, file = store.parts.take()
     os.close(file)
     assert path.is_file()
+
+
+def test_a_folder_that_is_gone_since_is_not_made_anew(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "share" / "files", free_space_floor=0)
+    assert store.is_writable()
+    (tmp_path / "share").rename(tmp_path / "elsewhere")
+    store._free_until = 0.0  # a second later
+    assert not store.is_writable()
+    assert not (tmp_path / "share").exists()

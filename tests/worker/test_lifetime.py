@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import qrkit
 from qrkit.errors import PortInUse, WorkerError
 from qrkit.job import JobState
 from qrkit.simulator import Quirks
@@ -117,6 +118,7 @@ def test_a_worker_that_is_killed_is_followed_by_one_that_completes_its_job(linke
     before = files_of(linked.workspace)
     assert before < objects(studies)
     assert not linked.workspace.jobs[job_id].state.is_final
+    wait_until(lambda: "without leaving" in " ".join(linked.workspace.health().problems), what="it is said")
     linked.pacs.quirks = Quirks()
     status = linked.workspace.jobs[job_id].wait(timeout=25)
     assert status.state is JobState.COMPLETE, status.error
@@ -141,6 +143,20 @@ def test_a_worker_that_is_asked_to_end_gives_its_items_back(linked: Linked) -> N
     status = linked.workspace.jobs[job_id].wait(timeout=LIMIT)
     assert status.state is JobState.COMPLETE
     assert files_of(linked.workspace) == objects(studies)
+
+
+def test_a_worker_whose_workspace_is_moved_away_ends_and_says_so(linked: Linked, tmp_path: Path) -> None:
+    job_id, _ = slow_job(linked, "get")
+    worker = wait_for_worker(linked.workspace)
+    folder = linked.workspace.settings.workspace
+    folder.rename(tmp_path / "elsewhere")
+    wait_until(lambda: not runs(worker), 20, what="the worker ends")
+    assert not (folder / "qrkit.sqlite").exists()
+    with qrkit.open(tmp_path / "elsewhere") as moved:
+        assert "deleted, moved or replaced" in moved.health().problems[1]
+        assert not moved.jobs[job_id].state.is_final
+        assert set(moved.files.list()["SOPInstanceUID"]) <= files_of(moved)
+    assert not list(folder.rglob("*.dcm"))
 
 
 def test_without_its_port_the_background_worker_goes_on_by_c_get_and_c_move_says_why(

@@ -166,6 +166,38 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@contextlib.contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """Have a mounted file system be read-only for a while, as one with errors becomes, whoever has files open."""
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_a_disk_that_becomes_read_only_lets_the_job_rest_until_it_can_be_written_and_nothing_is_lost(
+    small_disk: Path, open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path, method: str
+) -> None:
+    workspace = open_workspace(tmp_path / "of", files=str(small_disk / "files"), free_space_floor=1_000)
+    link(workspace, linked.pacs)
+    linked.pacs.quirks = Quirks(delay_object=0.2)
+    study = of_size(linked.hospital, 8)[0]
+    with worker_in_thread(workspace):
+        job = workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
+        wait_until(lambda: files_of(workspace), LIMIT, what="the first object")
+        with read_only(small_disk):
+            wait_until(lambda: job.state is JobState.PAUSED, 15, what="the job rests")
+            assert "cannot be written" in job.status.reason
+        linked.pacs.quirks = Quirks()
+        done = job.wait(timeout=LIMIT)
+    assert done.state is JobState.COMPLETE
+    assert files_of(workspace) == uids_of(study)
+    assert set(workspace.files.list()["SOPInstanceUID"]) == uids_of(study)
+
+
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_a_full_disk_lets_the_job_rest_until_there_is_room_and_nothing_is_lost(
     small_disk: Path, open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path, method: str
