@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,17 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+CHOOSING: dict[str, Any] = {
+    "buttons": [
+        {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
+        {"extend": "selectNone", "text": "Choose none"},
+        *_OPTIONS["buttons"],
+    ],
+    "language": {"search": "Search in the table:"},
+}
+"""What a table of which rows are chosen has besides; all found: those that the search leaves."""
+
+
 def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
     """Return a widget that shows a table; its `selected_rows` are positions in `frame`.
 
@@ -46,6 +58,24 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
     """
     caption = f"The first {limit:,} of {len(frame):,} rows" if len(frame) > limit else ""
     return ITable(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
+
+
+def choosing(frame: pd.DataFrame, chosen: Sequence[int] = (), *, into: ITable | None = None) -> ITable:
+    """Return a widget from which rows are chosen, all of them or by one; `frame` is as it is to be shown.
+
+    Parameters
+    ----------
+    chosen
+        Positions of those that are chosen already.
+    into
+        A widget that shows this table instead of what it has shown.
+    """
+    options = _OPTIONS | CHOOSING | {"selected_rows": list(chosen)}
+    caption = f"The first {SHOWN:,} of {len(frame):,} rows" if len(frame) > SHOWN else ""
+    if into is None:
+        return ITable(frame.head(SHOWN), caption=caption, **options)
+    into.update(frame.head(SHOWN), caption=caption, **options)
+    return into
 
 
 def as_shown(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import time
+from typing import Any
+
 import ipywidgets
 import pandas as pd
 import traitlets
 
-from qrkit.widgets.answer_table import SHOWN, table
+from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
+from qrkit.widgets.headings import headings, legend
+from qrkit.words import local_time
 
 _FIRST = (
     "StudyDate",
@@ -22,29 +28,71 @@ _FIRST = (
     "AccessionNumber",
     "PatientName",
 )
+_MOMENTS = ("created", "started", "finished", "changed", "not_before")
+"""Columns of times in UTC, shown by the user's own clock."""
 
 
 class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """Shows `frame`; `chosen` has the positions of the rows that are chosen."""
+    """Shows `frame`, or some of its rows; `chosen` has the positions in `frame` of the rows that are chosen.
+
+    What is chosen stays chosen when the table is sorted, searched or narrowed.
+
+    Parameters
+    ----------
+    first
+        Columns that come first.
+    only
+        Whether there are no others.
+    """
 
     chosen = traitlets.Tuple()
 
-    def __init__(self, *, frame: pd.DataFrame | None = None, first: tuple[str, ...] = _FIRST) -> None:
+    def __init__(
+        self, *, frame: pd.DataFrame | None = None, first: tuple[str, ...] = _FIRST, only: bool = False
+    ) -> None:
         super().__init__()
         self._first = first
+        self._only = only
+        self._shown: Any = None
+        self._at: list[int] = []
+        self._drawing = False
+        self._columns: dict[str, str] = {}
         self.frame = pd.DataFrame()
         if frame is not None:
             self.show(frame)
 
-    def show(self, frame: pd.DataFrame) -> None:
-        """Show another table, of which nothing is chosen."""
-        self.frame = frame
-        self.chosen = ()
+    def show(self, frame: pd.DataFrame, *, chosen: Sequence[int] = ()) -> None:
+        """Show another table, of which nothing is chosen but what is said."""
         names = [name for name in self._first if name in frame.columns]
-        names += [name for name in frame.columns if name not in names and frame[name].notna().any()]
-        shown = table(frame[names])
-        shown.observe(self._choose, "selected_rows")
-        self.children = (shown,)
+        if not self._only:
+            names += [name for name in frame.columns if name not in names and frame[name].notna().any()]
+        self._columns = headings(names)
+        self.frame = frame
+        self._at = list(range(len(frame)))
+        self.chosen = tuple(chosen)
+        self._shown = None
+        self._draw()
+
+    def narrow(self, positions: Sequence[int]) -> None:
+        """Show only these rows of the table."""
+        if list(positions) != self._at:
+            self._at = list(positions)
+            self._draw()
+
+    def renew(self, frame: pd.DataFrame, key: str) -> None:
+        """Show the same table as it is now; rows that were chosen stay chosen, by their `key`."""
+        before = set(self.rows()[key]) if key in self.frame.columns else set()
+        chosen = [place for place, value in enumerate(frame[key]) if value in before]
+        if list(frame.columns) != list(self.frame.columns) or self._shown is None:
+            self.show(frame, chosen=chosen)
+            return
+        self.frame, self._at, self.chosen = frame, list(range(len(frame))), tuple(chosen)
+        self._draw()
+
+    def choose(self, positions: Sequence[int]) -> None:
+        """Choose these rows, and no others."""
+        self.chosen = tuple(positions)
+        self._draw()
 
     def rows(self) -> pd.DataFrame:
         """Return the chosen rows, as they are in `frame`."""
@@ -52,6 +100,49 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         chosen.attrs = dict(self.frame.attrs)
         return chosen
 
+    @property
+    def hidden(self) -> int:
+        """How many of the chosen rows are not shown."""
+        return len(set(self.chosen) - set(self._at))
+
+    def _draw(self) -> None:
+        rows = self.frame.iloc[self._at][list(self._columns)]
+        places = {position: place for place, position in enumerate(self._at)}
+        marked = [places[position] for position in self.chosen if position in places]
+        shown = as_shown(_in_words(rows)).rename(columns=self._columns)
+        self._drawing = True
+        try:
+            if self._shown is None:
+                self._shown = choosing(shown, marked)
+                self._shown.observe(self._choose, "selected_rows")
+                self.children = (self._shown, ipywidgets.HTML(legend(self._columns)))
+            else:
+                choosing(shown, marked, into=self._shown)
+        finally:
+            self._drawing = False
+
     def _choose(self, change: dict[str, list[int]]) -> None:
-        size = min(len(self.frame), SHOWN)  # a browser may send anything
-        self.chosen = tuple(sorted({row for row in change["new"] if 0 <= row < size}))
+        if self._drawing:
+            return
+        size = min(len(self._at), SHOWN)  # a browser may send anything
+        here = {self._at[row] for row in change["new"] if 0 <= row < size}
+        self.chosen = tuple(sorted(here | (set(self.chosen) - set(self._at))))
+
+
+def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with times by the user's clock, sizes in MB, and yes and no."""
+    told = frame.copy()
+    for name in told.columns:
+        if name in _MOMENTS:
+            told[name] = told[name].map(local_time, na_action="ignore")
+        elif name == "bytes":
+            told[name] = (told[name] / 1e6).round(1)
+        elif pd.api.types.is_bool_dtype(told[name]) or name == "complete":
+            told[name] = told[name].map({True: "yes", False: "no"})
+        elif told[name].dtype == object:
+            told[name] = told[name].map(_short, na_action="ignore")
+    return told
+
+
+def _short(value: object) -> object:
+    return value.strftime("%H:%M:%S") if isinstance(value, time) else value

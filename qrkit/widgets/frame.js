@@ -56,8 +56,19 @@ function render({ model, el }) {
     if (event.target.closest && event.target.closest(".qrkit-page")) event.target.setAttribute("data-lm-suppress-shortcuts", "true");
   };
   document.addEventListener("focusin", guard);
+  // The DICOM keyword behind a column's heading, for whoever points at it or reaches it by Tab.
+  const explain = (event) => {
+    const head = event.target.closest && event.target.closest(".qrkit-page thead th");
+    if (!head || head.title) return;
+    const words = head.textContent.trim();
+    for (const one of document.querySelectorAll(".qrkit-legend span"))
+      if (one.dataset.heading === words) head.title = one.dataset.keyword;
+  };
+  document.addEventListener("mouseover", explain);
+  document.addEventListener("focusin", explain);
   model.on("change:page", draw);
   draw();
-  return () => { model.off("change:page", draw); removeEventListener("popstate", back); document.removeEventListener("focusin", guard); };
+  return () => { model.off("change:page", draw); removeEventListener("popstate", back); document.removeEventListener("focusin", guard);
+    document.removeEventListener("mouseover", explain); document.removeEventListener("focusin", explain); };
 }
 export default { render };

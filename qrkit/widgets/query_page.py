@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from html import escape
 
 import ipywidgets
 import pandas as pd
@@ -11,10 +11,13 @@ import pandas as pd
 from qrkit.query import build_query
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.cost import cost_in_words, kinds_in_words
 from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.narrowing import Narrowing
 from qrkit.widgets.node_tiles import NodeTiles
 from qrkit.widgets.query_form import QueryForm
 from qrkit.widgets.telling import Notice
+from qrkit.words import counted
 from qrkit.workspace import Job, Workspace
 
 
@@ -30,15 +33,24 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.ask = self.notice.button("Query", self._ask, primary=True, tip="Ask the node")
         self.cancel = self.notice.button("Stop", self.background.cancel, tip="Stop the query")
         self.cancel.disabled = True
+        self.told = ipywidgets.HTML()
         self.answer = ChoiceTable()
+        self.filters = Narrowing(table=self.answer, told=self._show_choice)
         self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Fetch the chosen rows")
         self.retrieve.disabled = True
         self.cost = ipywidgets.HTML()
+        self.to = ipywidgets.Dropdown(
+            options=_destinations(workspace),
+            description="Deliver to",
+            tooltip="This workspace, or a node that takes objects by C-MOVE",
+            style={"description_width": "90px"},
+            layout=ipywidgets.Layout(width="300px", max_width="100%"),
+        )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
         buttons = ipywidgets.HBox(
             [self.ask, self.cancel, self.notice], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
-        fetch = ipywidgets.HBox([self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        fetch = ipywidgets.HBox([self.to, self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
         super().__init__(
             [
                 ipywidgets.HTML("<h2>Nodes</h2>"),
@@ -46,16 +58,29 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 ipywidgets.HTML("<h2>Query</h2>"),
                 self.form,
                 buttons,
+                self.told,
+                self.filters,
                 self.answer,
                 fetch,
                 self.jobs,
             ]
         )
-        self.answer.observe(self._chosen, "chosen")
+        self.answer.observe(lambda _: self._show_choice(), "chosen")
+        if not self.form.node.options:
+            self.ask.disabled = True
+            self.notice.alert("There is no node to ask yet. An administrator adds one on the page Nodes.")
 
     def show(self, frame: pd.DataFrame) -> None:
         """Show an answer, such as one of the history."""
         self.answer.show(frame)
+        self.filters.show()
+        self.told.value = ""
+        if len(frame):
+            with self.notice.telling():
+                kinds, cost = kinds_in_words(frame), cost_in_words(self._workspace.estimate(frame))
+                self.told.value = escape(
+                    f"{kinds}. To fetch all of it: {cost}." if kinds else f"To fetch all: {cost}."
+                )
         told = frame.attrs.get("qrkit", {})
         coverage = told.get("coverage", {})
         proven = (
@@ -86,18 +111,18 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.ask.disabled, self.cancel.disabled = False, True
         self.notice.failed(error)
 
-    def _chosen(self, change: dict[str, Any]) -> None:
-        number = len(change["new"])
+    def _show_choice(self) -> None:
+        number, hidden = len(self.answer.chosen), self.answer.hidden
         self.retrieve.disabled = not number
-        self.retrieve.description = f"Retrieve {number:,} rows" if number else "Retrieve"
+        self.retrieve.description = f"Retrieve {counted(number, 'row')}" if number else "Retrieve"
         self.cost.value = ""
         if number:
             with self.notice.telling():
-                objects = self._workspace.estimate(self.answer.rows()).objects
-                self.cost.value = "" if objects is None else f"about {objects:,} objects"
+                told = cost_in_words(self._workspace.estimate(self.answer.rows()))
+                self.cost.value = escape(f"{told}; {hidden:,} of them hidden by the filters" if hidden else told)
 
     def _retrieve(self) -> None:
-        job = self._workspace.retrieve(self.answer.rows())
+        job = self._workspace.retrieve(self.answer.rows(), to=self.to.value)
         self.jobs.children = (JobProgress(job), *self.jobs.children)
 
 
@@ -110,6 +135,11 @@ def running_jobs(workspace: Workspace) -> list[JobProgress]:
 
 def _askable(workspace: Workspace) -> list[str]:
     return [node.name for node in workspace.nodes if node.enabled and node.can_find]
+
+
+def _destinations(workspace: Workspace) -> list[tuple[str, str]]:
+    there = [(node.name, node.name) for node in workspace.nodes if node.enabled and node.can_store]
+    return [("This workspace", ""), *there]
 
 
 __all__ = ["Job", "QueryPage", "running_jobs"]

@@ -1,0 +1,83 @@
+"""`heading`: what people call a column; the DICOM keyword behind it is told when somebody points at it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+_WORDS = {
+    "PatientID": "Patient ID",
+    "PatientBirthDate": "Born",
+    "PatientSex": "Sex",
+    "StudyInstanceUID": "Study UID",
+    "SeriesInstanceUID": "Series UID",
+    "SOPInstanceUID": "Object UID",
+    "SOPClassUID": "Object class",
+    "SOPClassesInStudy": "Object classes",
+    "StudyDescription": "Study",
+    "SeriesDescription": "Series",
+    "ModalitiesInStudy": "Modalities",
+    "StationName": "Station",
+    "NumberOfPatientRelatedStudies": "Studies of patient",
+    "NumberOfStudyRelatedSeries": "Series in study",
+    "NumberOfStudyRelatedInstances": "Objects in study",
+    "NumberOfSeriesRelatedInstances": "Objects in series",
+    "InstanceAvailability": "Availability",
+    "RetrieveAETitle": "Held by (AE title)",
+    "StudyID": "Study ID",
+    "IssuerOfPatientID": "Issuer of patient ID",
+    "ae_title": "AE title",
+    "keep": "Fetched",
+    "user": "By",
+    "created": "Queued at",
+    "started": "Asked at",
+    "row_count": "Rows",
+    "stored": "Objects here",
+    "expected": "Objects expected",
+    "bytes": "Size (MB)",
+    "columns": "What has changed",
+    "reason": "Why",
+    "job_id": "Job",
+    "query_id": "Query",
+    "can_find": "May be queried",
+    "can_get": "Sends by C-GET",
+    "can_move": "Sends by C-MOVE",
+    "can_store": "Takes objects",
+    "enabled": "In use",
+    "not_before": "Next try",
+}
+
+
+def heading(name: str) -> str:
+    """Return a column's name as people say it.
+
+    >>> heading("StudyDate"), heading("NumberOfStudyRelatedInstances"), heading("row_count"), heading("LossyImage")
+    ('Study date', 'Objects in study', 'Rows', 'Lossy image')
+    """
+    if name in _WORDS:
+        return _WORDS[name]
+    words = re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|\d+|[A-Z]", name) or [name]
+    told = " ".join(word if word.isupper() else word.lower() for word in words)
+    return told[:1].upper() + told[1:]
+
+
+def headings(names: Iterable[str]) -> dict[str, str]:
+    """Return the heading of each column, by its name; where two would be the same, the later keeps its own name.
+
+    >>> headings(["StudyDate", "study_date"])
+    {'StudyDate': 'Study date', 'study_date': 'study_date'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        told = heading(name)
+        found[name] = name if told in found.values() else told
+    return found
+
+
+def legend(told: dict[str, str]) -> str:
+    """Return the names behind headings, as a page keeps them for whoever points at a heading: escaped HTML."""
+    pairs = "".join(
+        f'<span data-heading="{escape(words)}" data-keyword="{escape(name)}"></span>' for name, words in told.items()
+    )
+    return f'<div class="qrkit-legend" hidden>{pairs}</div>'

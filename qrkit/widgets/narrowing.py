@@ -1,0 +1,107 @@
+"""`Narrowing`: filters that act on an answer that is there, at once, without asking the node again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets
+import pandas as pd
+
+from qrkit.widgets.choice_table import ChoiceTable
+
+_STYLE = {"description_width": "150px"}
+_WIDE = ipywidgets.Layout(width="360px", max_width="100%")
+_DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
+_MODALITIES = ("ModalitiesInStudy", "Modality")
+
+
+class Narrowing(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Description and modality filters for a table; each row that passes all of them is shown.
+
+    Parameters
+    ----------
+    told
+        Called after the table has been narrowed.
+    """
+
+    def __init__(self, *, table: ChoiceTable, told: Callable[[], object]) -> None:
+        self._table = table
+        self._told = told
+        self.include = _text("Show only those with", "chest, abdomen")
+        self.exclude = _text("Hide those with", "imported")
+        self.modalities = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self.count = ipywidgets.HTML()
+        words = ipywidgets.HBox([self.include, self.exclude], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        super().__init__([ipywidgets.HTML("<h3>Filter this answer</h3>"), words, self.modalities, self.count])
+        self.layout.display = "none"
+        for widget in (self.include, self.exclude):
+            widget.observe(lambda _: self.act(), "value")
+
+    def show(self) -> None:
+        """Offer what the answer of the table has; nothing is filtered yet."""
+        frame = self._table.frame
+        codes = sorted({code for cell in _column(frame, _MODALITIES) for code in _codes(cell)})
+        for box in self.modalities.children:
+            box.close()
+        self.modalities.children = [_box(code) for code in codes]
+        for box in self.modalities.children:
+            box.observe(lambda _: self.act(), "value")
+        self.include.value = self.exclude.value = ""
+        self.layout.display = "" if len(frame) else "none"
+        self.act()
+
+    def act(self) -> None:
+        """Narrow the table to what is wanted now."""
+        frame = self._table.frame
+        wanted, unwanted = _terms(self.include.value), _terms(self.exclude.value)
+        codes = {box.description for box in self.modalities.children if box.value}
+        pairs = zip(_column(frame, _DESCRIPTIONS), _column(frame, _MODALITIES), strict=True)
+        kept = [
+            place
+            for place, (description, modality) in enumerate(pairs)
+            if _has(description, wanted, without=True)
+            and not _has(description, unwanted, without=False)
+            and (not codes or not codes.isdisjoint(_codes(modality)))
+        ]
+        self._table.narrow(kept)
+        hidden = self._table.hidden
+        also = f" {hidden:,} of the chosen rows {'is' if hidden == 1 else 'are'} hidden." if hidden else ""
+        self.count.value = (
+            f'<div role="status">{len(kept):,} of {len(frame):,} shown; filters apply to this answer, '
+            f"the node is not asked again.{also}</div>"
+        )
+        self._told()
+
+
+def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
+    """Return the texts of the columns that there are, joined; empty where there is none."""
+    there = [frame[name].astype(object).where(frame[name].notna(), "") for name in names if name in frame.columns]
+    return (
+        ["\\".join(filter(None, map(str, cells))) for cells in zip(*there, strict=True)]
+        if there
+        else [""] * len(frame)
+    )
+
+
+def _codes(cell: str) -> list[str]:
+    return [code.strip() for code in cell.split("\\") if code.strip()]
+
+
+def _terms(text: str) -> list[str]:
+    return [term.strip().casefold() for term in text.split(",") if term.strip()]
+
+
+def _has(text: str, terms: list[str], *, without: bool) -> bool:
+    """Whether a text has one of the terms; `without` is the answer where there are none."""
+    folded = text.casefold()
+    return any(term in folded for term in terms) if terms else without
+
+
+def _box(code: str) -> ipywidgets.Checkbox:
+    return ipywidgets.Checkbox(
+        description=code, tooltip=f"Show those with {code}", indent=False, layout=ipywidgets.Layout(width="72px")
+    )
+
+
+def _text(label: str, example: str) -> ipywidgets.Text:
+    return ipywidgets.Text(description=label, placeholder=example, style=_STYLE, layout=_WIDE)
