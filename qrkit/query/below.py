@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _COUNTS = {
     Level.IMAGE: (Level.SERIES, "NumberOfSeriesRelatedInstances"),
 }
 """By level: the level above, and what its rows say of how many there are."""
+
+_UIDS = frozenset({unique_key(Level.STUDY), unique_key(Level.SERIES)})
 
 _PLURALS = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
 
@@ -40,6 +43,29 @@ def parents_of(table: pa.Table, level: Level, model: InformationModel) -> list[P
         for row in rows
         if all(row.get(name) for name in uniques)
     ]
+
+
+def own_rows(asked: Sequence[tuple[Parent, Request]], answers: Sequence[Sequence[pa.Table]]) -> list[list[pa.Table]]:
+    """Return of answers the rows that belong below the row that they were asked for: some nodes ignore its UID."""
+    return [[_own(one, answer) for answer in came] for (one, _), came in zip(asked, answers, strict=True)]
+
+
+def _own(parent: Parent, answer: pa.Table) -> pa.Table:
+    for name, value in parent.keys:
+        if name in _UIDS and name in answer.column_names:
+            wanted = _canonical(value)
+            kept = [not uid or _canonical(uid) == wanted for uid in answer[name].to_pylist()]
+            answer = answer if all(kept) else answer.filter(pa.array(kept, pa.bool_()))
+    return answer
+
+
+def _canonical(uid: str) -> str:
+    """Return a UID without what some nodes add to it or take from it (leading zeros, blanks).
+
+    >>> _canonical("1.2.03.0 "), _canonical("1.20.0")
+    ('1.2.3.0', '1.20.0')
+    """
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", uid.strip(" \0"))
 
 
 def inherited(query: Query, level: Level, parent: Parent, answer: pa.Table) -> pa.Table:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.query.below import Parent, inherited, parents_of, short_of
+from qrkit.query.below import Parent, inherited, own_rows, parents_of, short_of
 from qrkit.query.filtered import FilterReport, Reliance, Select, Where
 from qrkit.query.matching import is_single_value
 from qrkit.query.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
@@ -85,6 +85,15 @@ class _Account:
         is_here = {KEYWORD} if self.contradiction else set()
         self.reports += [replace(one, where=Where.LOCAL) if one.name in is_here else one for one in reports]
 
+    def note_foreign(
+        self, level: Level, came: Sequence[Sequence[pa.Table]], own: Sequence[Sequence[pa.Table]]
+    ) -> None:
+        """Keep how many rows came that belong to none of the rows above that they were asked for."""
+        before, after = (sum(table.num_rows for tables in some for table in tables) for some in (came, own))
+        if before > after:
+            name = "UIDs of the level above"
+            self.reports.append(FilterReport(name=name, level=level, terms=(), before=before, after=after))
+
 
 _Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
 
@@ -152,9 +161,11 @@ def _rows(
     else:
         account.requests += len(requests)
         tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
+    own = own_rows(asked, tables)
+    account.note_foreign(level, tables, own)
     found = [
         inherited(query, level, one, answer)
-        for (one, _), answers in zip(asked, tables, strict=True)
+        for (one, _), answers in zip(asked, own, strict=True)
         for answer in answers
     ]
     rows = first_rows([_empty(query, level), *found], _identity(query, level, model))
@@ -176,7 +187,8 @@ def _counted(
     again = [asked[place] for place in short.places[:_MOST_AGAIN]]
     account.requests += len(again)
     answers = yield tuple(request for _, request in again)
-    found = [inherited(query, level, one, answer) for (one, _), answer in zip(again, answers, strict=True)]
+    own = own_rows(again, [[answer] for answer in answers])
+    found = [inherited(query, level, one, answer) for (one, _), (answer,) in zip(again, own, strict=True)]
     rows = first_rows([rows, *found], _identity(query, level, model))
     short = short_of(asked, rows, level, model)
     if short.places:

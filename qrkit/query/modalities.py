@@ -18,6 +18,9 @@ KEYWORD = "ModalitiesInStudy"
 MOST_STUDIES = 500
 """Studies whose series are looked at for their modalities, a request each."""
 
+_FEW = 2
+"""Further codes that are asked at once, though none is known to be heeded."""
+
 Step = Generator[tuple[Request, ...], Sequence[pa.Table], "ByCode"]
 
 
@@ -45,19 +48,35 @@ def by_code(requests: Sequence[Request], codes: Sequence[str]) -> Step:
 
     Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
     once without it, not once for each further code. The first answer alone will not do, even if the node seems to
-    have answered with everything: it may match a key rightly whose values it tells only in part.
+    have answered with everything: it may match a key rightly whose values it tells only in part. The same holds
+    where studies tell no modalities at all, and two codes bring the same studies.
     """
-    tables = [[answer] for answer in (yield tuple(one.with_key(KEYWORD, codes[0]) for one in requests))]
-    others = [told for (answer,) in tables for told in _column(answer, KEYWORD) if told and not _has(told, codes[0])]
-    variants = codes[1:]
-    if others and variants:
-        variants = [""]
-    following = [one.with_key(KEYWORD, code) for one in requests for code in variants]
-    answers = (yield tuple(following)) if following else ()
-    for place, answer in enumerate(answers):
-        tables[place // len(variants)].append(answer)
+    tables: list[list[pa.Table]] = [[] for _ in requests]
+    asked = yield from _ask_codes(requests, codes[:1], tables)
+    rest = list(codes[1:])
+    told = [value for (answer,) in tables for value in _column(answer, KEYWORD) if value]
+    others = [value for value in told if not _has(value, codes[0])]
+    if not told and len(rest) > _FEW and any(answer.num_rows for (answer,) in tables):
+        asked += yield from _ask_codes(requests, rest[:1], tables)
+        rest = rest[1:]
+        is_ignored = all(_uids(one) == _uids(other) for one, other in tables)
+    else:
+        is_ignored = bool(others)
+    if rest:
+        asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
     said = f"{len(others)} studies came for ModalitiesInStudy {codes[0]} that have no {codes[0]}" if others else ""
-    return ByCode(asked=len(requests) + len(following), tables=tables, contradiction=said)
+    return ByCode(asked=asked, tables=tables, contradiction=said)
+
+
+def _ask_codes(
+    requests: Sequence[Request], codes: Sequence[str], tables: list[list[pa.Table]]
+) -> Generator[tuple[Request, ...], Sequence[pa.Table], int]:
+    """Ask each request for each code, add what comes to its tables, and return how many were asked."""
+    following = tuple(one.with_key(KEYWORD, code) for one in requests for code in codes)
+    answers = yield following
+    for place, answer in enumerate(answers):
+        tables[place // len(codes)].append(answer)
+    return len(following)
 
 
 def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[int, Request]]:
@@ -89,6 +108,10 @@ def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.
     if KEYWORD not in studies.column_names:
         return studies.append_column(KEYWORD, column)
     return studies.set_column(studies.column_names.index(KEYWORD), KEYWORD, column)
+
+
+def _uids(studies: pa.Table) -> set[str]:
+    return set(_column(studies, unique_key(Level.STUDY)))
 
 
 def _has(told: str, code: str) -> bool:

@@ -6,7 +6,7 @@ protocol tells that apart from a complete answer but the number itself, and what
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 
 _LEAST_TWICE = 10
@@ -20,7 +20,7 @@ _LEAST_ROWS_MISSING = 40
 def cap_reason(count: int) -> str:
     """Return why a number of answers is suspicious, or an empty text.
 
-    Suspicious are round numbers, from 100, and powers of two, from 128. The larger the number, the rounder it has to
+    Suspicious are 50, round numbers from 100, and powers of two from 64. The larger the number, the rounder it has to
     be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 beyond.
 
     >>> cap_reason(200)
@@ -30,10 +30,10 @@ def cap_reason(count: int) -> str:
     >>> cap_reason(1100), cap_reason(99), cap_reason(0)
     ('', '', '')
     """
-    if count >= 128 and count & (count - 1) == 0:
+    if count >= 64 and count & (count - 1) == 0:
         return f"{count} answers are a power of two, as if the node had stopped there"
-    step = 100 if count <= 1_000 else 500 if count <= 10_000 else 1_000
-    if count >= 100 and count % step == 0:
+    step = 50 if count <= 100 else 100 if count <= 1_000 else 500 if count <= 10_000 else 1_000
+    if count >= 50 and count % step == 0:
         return f"{count} answers are a multiple of {step}, as if the node had stopped there"
     return ""
 
@@ -41,8 +41,8 @@ def cap_reason(count: int) -> str:
 def looks_capped(count: int) -> bool:
     """Whether a number of answers looks as if the node had stopped there.
 
-    >>> [count for count in (99, 100, 128, 499, 500, 1100, 1500, 12_000, 12_500) if looks_capped(count)]
-    [100, 128, 500, 1500, 12000]
+    >>> [count for count in (32, 50, 64, 99, 100, 128, 150, 500, 1100, 1500, 12_000) if looks_capped(count)]
+    [50, 64, 100, 128, 500, 1500, 12000]
     """
     return bool(cap_reason(count))
 
@@ -73,11 +73,11 @@ class Caps:
         self.contradiction = ""
         self._proved = False
         self._whole: set[int] = set()
-        self._seen: Counter[int] = Counter()
+        self._seen: defaultdict[int, set[int]] = defaultdict(set)
 
-    def observe(self, count: int) -> None:
-        """Take note of an answer that ended with success."""
-        self._seen[count] += 1
+    def observe(self, count: int, uids: frozenset[str]) -> None:
+        """Take note of an answer that ended with success, and of the Unique Keys in it."""
+        self._seen[count].add(hash(uids))
         self.largest = max(self.largest, count)
         if self.known is not None and count > self.known:
             self.contradiction = f"one request got {count} answers, beyond the cap of {self.known}"
@@ -86,8 +86,10 @@ class Caps:
     def suspicion(self, count: int) -> str:
         """Return why an answer that was observed may be cut off, or an empty text.
 
+        The same answer to two requests has the same number anyhow: that tells of a key that is ignored, of no cap.
+
         >>> caps = Caps(likely=60)
-        >>> caps.observe(60)
+        >>> caps.observe(60, frozenset({"1.2"}))
         >>> caps.suspicion(60), caps.suspicion(59)
         ('60 answers are as many as this node gives at most', '')
         """
@@ -95,7 +97,7 @@ class Caps:
             return f"{count} answers are as many as this node gives at most" if count >= self.known else ""
         if count < self.largest or count in self._whole:
             return ""
-        if count >= _LEAST_TWICE and self._seen[count] > 1:
+        if count >= _LEAST_TWICE and len(self._seen[count]) > 1:
             return f"{count} answers came more than once, as if the node had stopped there"
         return cap_reason(count)
 

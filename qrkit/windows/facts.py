@@ -104,6 +104,11 @@ class Answered:
     returned: frozenset[str] = field(default=frozenset({DATE, TIME, BIRTH}))
     """Range keys that have a value in any of the rows."""
 
+    @property
+    def uids(self) -> frozenset[str]:
+        """The Unique Keys that came."""
+        return frozenset(row.uid for row in self.rows)
+
 
 def answered(table: pa.Table, level: Level) -> Answered:
     """Return what the driver looks at in a table of answers.

@@ -144,7 +144,7 @@ class Progress:
         self.has_answer, self.in_a_row = True, 0
         self.returned |= answer.returned
         if self.is_bulk:
-            self.caps.observe(answer.count)
+            self.caps.observe(answer.count, answer.uids)
         self._verify(window, answer)
         self.found.add(answer)
         if self.suspect is not None and len(self.found) > self.suspect[1]:

@@ -97,6 +97,24 @@ def test_series_of_a_node_without_relational_queries_are_asked_study_by_study(li
     assert frame.attrs["qrkit"]["coverage"]["requests"] == of_day(linked) + 1
 
 
+def test_series_of_other_studies_are_dropped_where_a_node_ignores_the_uid_that_it_was_asked_for(
+    linked: Linked,
+) -> None:
+    frame = found(linked, Quirks(ignore_keys=("StudyInstanceUID", "StudyDate")), level="SERIES")
+    honest = found(linked, Quirks(), level="SERIES")
+    assert sorted(frame["SeriesInstanceUID"]) == sorted(honest["SeriesInstanceUID"])
+    assert reports(frame)["UIDs of the level above"]["after"] == len(honest)
+
+
+def test_fifty_answers_to_a_query_without_dates_are_not_taken_for_all(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(cap=50)
+    frame = linked.workspace.find("pacs")
+    assert len(frame) == linked.hospital.size
+    assert frame.attrs["qrkit"]["coverage"]["why"] == [
+        "studies without StudyDate can only be asked for all at once, which is beyond the cap"
+    ]
+
+
 def test_keys_that_are_left_out_are_warned_of_if_the_standard_requires_them(linked: Linked) -> None:
     frame = found(linked, Quirks(omit_keys=("AccessionNumber", "StudyDescription")))
     assert frame[["AccessionNumber", "StudyDescription"]].isna().all(axis=None)
