@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from qrkit.markup import Markup, facts
+from qrkit.words import counted, duration, volume
+
 WITHOUT_PIXELS = frozenset({"SR", "PR", "KO", "DOC", "REG", "RTPLAN", "RTSTRUCT", "AU", "ECG"})
 """Modalities of small objects, which say nothing about the size of a study that also has images."""
 
@@ -83,6 +86,42 @@ class Estimate:
     seconds: float | None
     uncounted: int = 0
     based_on: int = 0
+
+    def in_words(self) -> str:
+        """Return it as a line has it.
+
+        >>> Estimate(objects=1250, bytes=2_500_000, seconds=200.0, uncounted=1).in_words()
+        '1,250 objects and 1 row that does not say how many, about 2.5 MB, about 3 min 20 s'
+        >>> Estimate(objects=None, bytes=None, seconds=None, uncounted=2).in_words()
+        '2 rows that do not say how many objects they have'
+        """
+        if self.objects is None:
+            return f"{counted(self.uncounted, 'row')} that {_does(self.uncounted)} not say how many objects they have"
+        parts = [counted(self.objects, "object")]
+        if self.uncounted:
+            parts[0] += f" and {counted(self.uncounted, 'row')} that {_does(self.uncounted)} not say how many"
+        if self.bytes:
+            parts.append(f"about {volume(self.bytes)}")
+        if self.seconds:
+            parts.append(f"about {duration(self.seconds)}")
+        return ", ".join(parts)
+
+    def _repr_html_(self) -> Markup:
+        unknown = "not known: nothing like it was fetched yet"
+        size = volume(self.bytes) if self.bytes is not None else unknown
+        return facts(
+            {
+                "Objects": self.objects if self.objects is not None else "not known: the node does not count them",
+                "Rows without a count": self.uncounted or None,
+                "Size": f"about {size}" if self.bytes is not None else size,
+                "Time": f"about {duration(self.seconds)}" if self.seconds is not None else None,
+                "Judged by": f"{counted(self.based_on, 'object')} fetched before" if self.based_on else None,
+            }
+        )
+
+
+def _does(number: int) -> str:
+    return "does" if number == 1 else "do"
 
 
 def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:

@@ -28,6 +28,21 @@ def volume(size: float) -> str:
     return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> duration(0.4), duration(59.6), duration(150), duration(8000)
+    ('1 s', '1 min', '2 min 30 s', '2 h 13 min')
+    """
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
 def local_time(text: str | None) -> str:
     """Return a time of the state, UTC in ISO 8601, by the user's own clock; empty where there is none."""
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S") if text else ""

@@ -57,3 +57,12 @@ def test_the_counted_are_summed_and_the_uncounted_are_counted() -> None:
     ]
     found = estimate(some, HISTORY)
     assert (found.objects, found.bytes, found.uncounted, found.based_on) == (6, 3_000_000, 1, 100)
+
+
+def test_a_notebook_shows_what_is_known_and_says_what_is_not() -> None:
+    shown = Estimate(objects=300, bytes=150_000_000, seconds=30.0, uncounted=2, based_on=100)._repr_html_()
+    for told in (">300<", "Rows without a count", "about 150.0 MB", "about 30 s", "100 objects fetched before"):
+        assert told in shown
+    unknown = Estimate(objects=None, bytes=None, seconds=None, uncounted=2)._repr_html_()
+    assert "the node does not count them" in unknown
+    assert "nothing like it was fetched yet" in unknown

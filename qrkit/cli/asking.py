@@ -10,7 +10,7 @@ from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, wit
 from qrkit.cli.output import print_frame, say, stderr
 from qrkit.coverage import filter_words
 from qrkit.errors import InputError
-from qrkit.tables import reasons_of
+from qrkit.tables import Level, reasons_of
 
 NOT_COMPLETE = 3
 _REASONS_SHOWN = 5
@@ -55,6 +55,8 @@ def find(
     told = frame.attrs["qrkit"]
     coverage = told["coverage"]
     say(f"{len(frame)} rows from {node}, {coverage['requests']} requests; kept as query {told['query_id']}.")
+    if len(frame) and Level(level.upper()) is not Level.PATIENT:
+        say(f"To fetch them: {workspace.estimate(frame, node=node).in_words()}.")
     for report in coverage["filters"]:
         blank = f", {report['blank_kept']} of them because blank" if report["blank_kept"] else ""
         say(f"{filter_words(report)}, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -96,7 +97,7 @@ _OPTIONS: dict[str, Any] = {
 def add(workspace: Workspace, name: Name, *, settings: dict[str, Any]) -> None:
     """Add a node: qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS."""
     node = workspace.nodes.add(name, **settings)
-    say(f"Added {node.name}: {node.ae_title} at {node.host}:{node.port}. Try it: qrkit echo {node.name}")
+    say(f"Added {node.name}: {node.ae_title} at {node.host}:{node.port}. Try it: qrkit echo {quote(node.name)}")
 
 
 @app.command("edit")

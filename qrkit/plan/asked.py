@@ -128,5 +128,8 @@ def _groups(dose: object, *, sr_only: bool) -> tuple[str, ...]:
     if named and sr_only:
         raise InputError("A plan is for groups or for studies of SR only, not for both; make two plans.")
     if not named and not sr_only:
-        raise InputError(f"Say what the plan is for: some of {', '.join(GROUPS)}, or sr_only.")
+        raise InputError(
+            f"Say what the plan is for: some of {', '.join(GROUPS)}, or studies of SR only.",
+            advice="Give dose (--dose CT,MG) or sr_only (--sr-only).",
+        )
     return tuple(group for group in GROUPS if group in named)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qrkit.job import ItemRow, JobRow, JobState
+from qrkit.words import counted, duration, volume
 
 _FAILURES_SHOWN = 20
 
@@ -46,12 +47,12 @@ def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float |
     """
     numbers = [_objects(job)]
     if job.bytes:
-        numbers.append(_volume(job.bytes))
+        numbers.append(volume(job.bytes))
     if job.state.is_final:
         numbers += _duration(job)
     elif job.state is JobState.RUNNING:
-        numbers += [f"{_volume(bytes_per_second)}/s"] if bytes_per_second else []
-        numbers += [f"about {_time(seconds_left)} left"] if seconds_left is not None else []
+        numbers += [f"{volume(bytes_per_second)}/s"] if bytes_per_second else []
+        numbers += [f"about {duration(seconds_left)} left"] if seconds_left is not None else []
     return JobView(
         headline=_headline(job),
         numbers=", ".join(numbers),
@@ -93,17 +94,17 @@ def _headline(job: JobRow) -> str:
     if job.state is JobState.QUEUED:
         return "Queued: waits for the worker"
     if job.state is JobState.PARTIAL and job.expected > job.stored:
-        return f"Partial: {_count(job.expected - job.stored, 'object')} missing"
+        return f"Partial: {counted(job.expected - job.stored, 'object')} missing"
     return str(job.state.value).capitalize()
 
 
 def _objects(job: JobRow) -> str:
     if job.items and all(item.outcome.expected is not None for item in job.items):
-        return f"{job.stored:,} of {_count(job.expected, 'object')}"
+        return f"{job.stored:,} of {counted(job.expected, 'object')}"
     if len(job.items) < 2:
-        return _count(job.stored, "object")
+        return counted(job.stored, "object")
     ended = sum(item.outcome.state.is_final for item in job.items)
-    return f"{_count(job.stored, 'object')}, {ended:,} of {_count(len(job.items), 'request')} ended"
+    return f"{counted(job.stored, 'object')}, {ended:,} of {counted(len(job.items), 'request')} ended"
 
 
 def _failures(job: JobRow) -> tuple[str, ...]:
@@ -126,34 +127,4 @@ def _duration(job: JobRow) -> Sequence[str]:
     if not job.started or not job.finished:
         return []
     seconds = (datetime.fromisoformat(job.finished) - datetime.fromisoformat(job.started)).total_seconds()
-    return [f"took {_time(seconds)}"]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _volume(size: float) -> str:
-    """Return bytes as people read them.
-
-    >>> _volume(31_200), _volume(12_340_000), _volume(3.1e9)
-    ('31 kB', '12.3 MB', '3.10 GB')
-    """
-    if size < 1e6:
-        return f"{size / 1e3:.0f} kB"
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def _time(seconds: float) -> str:
-    """Return a duration as people say it.
-
-    >>> _time(0.4), _time(59.6), _time(150), _time(8000)
-    ('1 s', '1 min', '2 min 30 s', '2 h 13 min')
-    """
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+    return [f"took {duration(seconds)}"]

@@ -27,6 +27,7 @@ def test_json_is_the_rows_with_dates_in_iso_and_words_go_to_stderr(hospital_here
         assert row["NumberOfStudyRelatedInstances"] == study.NumberOfStudyRelatedInstances
         assert row["AccessionNumber"] == (study.AccessionNumber or None)
     assert f"{len(studies)} rows from pacs, 1 requests; kept as query" in ran.err
+    assert "To fetch them: " in ran.err
 
 
 def test_csv_and_parquet_have_the_same_rows(hospital_here: Here, tmp_path: Path) -> None:
