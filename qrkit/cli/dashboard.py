@@ -20,7 +20,7 @@ def dashboard(
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine need accounts.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any that is free.")] = 8866,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any that is free.")] = 8866,
     certificate: Annotated[str, typer.Option(help="Certificate for TLS, a PEM file.")] = "",
     key: Annotated[str, typer.Option(help="Key of the certificate, a PEM file.")] = "",
     proxy_header: Annotated[

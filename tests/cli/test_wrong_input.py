@@ -1,0 +1,43 @@
+"""Wrong input: one line on stderr that says what to do, and the exit status that says whose fault it is."""
+
+import pytest
+
+from tests.cli.commands import Here
+
+WRONG = {
+    "find pacs --date 2026-02-31": "write 2026-01-31, 20260131, today or yesterday",
+    "find pacs --time-from 2560 --date 2026-01-01": "write 8:30, 0830 or 083000",
+    "find pacs --level frame": "one of patient, study, series, image",
+    "find pacs --key Banana=1": "Give a keyword of PS3.6",
+    "find pacs --key nothing": "--key takes Keyword=value",
+    "find pacs --study-uid abc": "digits and dots",
+    "nodes add x --host h --port 70000 --ae-title X": "must be 1 to 65535",
+    "nodes add x --host h --ae-title X --pause -1": "cannot be negative",
+    "nodes add x --host h --ae-title X --retrieve-hours 25:00-26:00": "25:00",
+    "nodes add x --host h --ae-title THISISLONGERTHANSIXTEEN": "at most 16",
+    "nodes import /nowhere.toml": "cannot be read",
+    "plan pacs --dose BANANA --date today": "there are CT, MG, FL, DX, NM",
+    "plan pacs": "--dose CT,MG",
+    "retrieve pacs": "--plan, --study, --series or --from-query",
+    "report banana x": "there are query, plan, job, compare",
+    "sql SELEC": "syntax error",
+    "dashboard --port 99999": "equal to 65535",
+}
+
+
+def test_wrong_input_is_one_line_and_status_2(here: Here) -> None:
+    here.workspace.nodes.add("pacs", host="127.0.0.1", port=9, ae_title="PACS")
+    for words, told in WRONG.items():
+        ran = here(*words.split())
+        assert (ran.status, ran.out) == (2, ""), (words, ran)
+        assert told in ran.err, (words, ran.err)
+        assert words.startswith("dashboard") or ran.err.count("\n") == 1, (words, ran.err)
+
+
+@pytest.mark.parametrize(
+    "words", ["find no", "echo no", "jobs show no", "queries show no", "users remove no", "schedule pause no"]
+)
+def test_what_is_not_there_is_one_line_and_status_1(here: Here, words: str) -> None:
+    ran = here(*words.split())
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1), ran
+    assert "There is no" in ran.err
