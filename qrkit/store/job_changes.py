@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,18 @@ from qrkit.store.state import as_text
 QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
 NOT_WHOLE = (JobState.FAILED.value, JobState.PARTIAL.value, JobState.CANCELLED.value)
 """Final states after which there may be something left to fetch."""
+
+MOST_DEATHS = 5
+"""So many workers in a row may die with an item, without a new object in between, before it is given up."""
+
+_SUSPICIOUS = 2
+"""Failures after which an item is taken alone."""
+
+_DEADLY = f"The worker has ended unexpectedly {MOST_DEATHS} times in a row while it was fetching this."
+_DEADLY_ADVICE = (
+    "Look into worker.log and worker.err of the workspace, and for a lack of memory; then qrkit jobs retry asks "
+    "for it once more."
+)
 
 Conditions = Sequence[sa.ColumnElement[bool]]
 
@@ -59,7 +72,7 @@ def claimable(job_id: str, now: str) -> Conditions:
 def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *, most: int) -> Sequence[sa.Row[Any]]:
     """Claim the next items of a job that nobody else is claiming just now, in their order."""
     following = (
-        sa.select(job_items.c.item_id)
+        sa.select(job_items.c.item_id, job_items.c.failures)
         .where(*claimable(job_id, now))
         .order_by(job_items.c.position)
         .limit(most)
@@ -67,7 +80,7 @@ def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *
     )
     claimed = connection.execute(
         job_items.update()
-        .where(job_items.c.item_id.in_(connection.scalars(following).all()))
+        .where(job_items.c.item_id.in_(_together(connection.execute(following).all())))
         .values(
             state=RUNNING,
             worker_id=worker_id,
@@ -78,6 +91,18 @@ def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *
         .returning(job_items)
     ).all()
     return sorted(claimed, key=lambda item: int(item.position))
+
+
+def _together(items: Sequence[Any]) -> list[int]:
+    """Return the items of which a worker takes all; one that has failed before goes alone, so that it harms no other.
+
+    >>> from collections import namedtuple
+    >>> item = namedtuple("item", "item_id failures")
+    >>> _together([item(1, 0), item(2, 1), item(3, 2), item(4, 0)]), _together([item(3, 2), item(4, 0)])
+    ([1, 2], [3])
+    """
+    before = takewhile(lambda item: item.failures < _SUSPICIOUS, items)
+    return [item.item_id for item in before] or [item.item_id for item in items[:1]]
 
 
 def move_items(
@@ -119,6 +144,18 @@ def give_back(connection: sa.Connection, which: Conditions, now: str, **values: 
     for job_id in sorted({item.job_id for item in (*cancelled, *queued)}):
         follow(connection, job_id, now)
     return queued
+
+
+def give_up_deadly(connection: sa.Connection, which: Conditions, now: str) -> None:
+    """End the running items, of dead workers, whose workers have died too often; of jobs that shall go on."""
+    ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
+    is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")
+    deadly = (is_running, job_items.c.failures >= MOST_DEATHS - 1, sa.not_(ending), *which)
+    said = {"error": _DEADLY, "advice": _DEADLY_ADVICE, "finished": now, "failures": MOST_DEATHS}
+    some = move_items(connection, Change.GIVE_UP, JobState.PARTIAL, (*deadly, job_items.c.stored > 0), **said)
+    none = move_items(connection, Change.GIVE_UP, JobState.FAILED, (*deadly, job_items.c.stored == 0), **said)
+    for job_id in sorted({item.job_id for item in (*some, *none)}):
+        follow(connection, job_id, now)
 
 
 def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -> None:

@@ -22,6 +22,7 @@ from qrkit.store.job_changes import (
     follow,
     get_job,
     give_back,
+    give_up_deadly,
     going_on,
     move_items,
 )
@@ -172,6 +173,8 @@ class JobQueue:
             item = self._locked(connection, item_id)
             held = bool(item.state == RUNNING and worker_id in (None, item.worker_id))
             if held:
+                if outcome.stored > item.stored:  # a try that brings something new is the first again
+                    values["failures"] = 0
                 connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
                 follow(connection, item.job_id, self._state.now())
         return held
@@ -290,7 +293,8 @@ class JobQueue:
     ) -> int:
         """Queue again what runs under workers that are not alive; return how many items that are.
 
-        Items of a job that somebody has asked to end become cancelled instead.
+        Items of a job that somebody has asked to end become cancelled instead. One whose worker died again and again,
+        without a new object in between, ends: it may be what kills them, and the others shall go on.
 
         Parameters
         ----------
@@ -300,8 +304,11 @@ class JobQueue:
         """
         dead = job_items.c.worker_id.not_in([*alive_worker_ids, worker_id])
         lost = sa.and_(job_items.c.worker_id == worker_id, job_items.c.item_id.not_in(list(under_way)))
+        now = self._state.now()
         with self._state.transaction() as connection:
-            return len(give_back(connection, (sa.or_(dead, lost),), self._state.now()))
+            give_up_deadly(connection, (dead,), now)
+            given_back = give_back(connection, (dead,), now, failures=job_items.c.failures + 1)
+            return len([*given_back, *give_back(connection, (lost,), now)])
 
     def wish(self, job_id: str) -> Wish:
         """Return what people want of a job.

@@ -250,7 +250,8 @@ class Worker:
 
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
-            self._queue.requeue_orphans(self._others())
+            self._forget_ended()  # what it had under way is given back by it: it has not died
+            self._queue.requeue_orphans([*self._others(), self._worker_id])
             self._workers.leave(self._worker_id)
 
     def _others(self) -> list[str]:

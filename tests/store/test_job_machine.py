@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
+from qrkit.store.job_changes import MOST_DEATHS
+from qrkit.store.job_late import LateObjects
 from qrkit.store.job_queue import JobQueue, PutOff
 from qrkit.store.jobs import JobTable
 from qrkit.store.schema import job_items, jobs
@@ -35,7 +37,15 @@ def _outcome(state: JobState, stored: int) -> ItemOutcome:
         _EXPECTED if state is JobState.COMPLETE else 0 if state is JobState.FAILED else min(stored, _EXPECTED - 1)
     )
     error = "" if state is JobState.COMPLETE else "It failed."
-    return ItemOutcome(state=state, expected=_EXPECTED, stored=stored, received=stored, bytes=stored, error=error)
+    return ItemOutcome(
+        state=state,
+        expected=_EXPECTED,
+        stored=stored,
+        missing=tuple(f"1.{number}" for number in range(stored, _EXPECTED)),
+        received=stored,
+        bytes=stored,
+        error=error,
+    )
 
 
 class JobMachine(RuleBasedStateMachine):
@@ -136,11 +146,31 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(dead=_workers)
     def a_worker_dies_and_is_found_out(self, dead: str) -> None:
-        lost = self.held(dead)
+        lost = {item_id: self._item(item_id) for item_id in self.held(dead)}
         self.queue.requeue_orphans([worker for worker in _WORKERS if worker != dead])
-        for item_id in lost:
+        for item_id, before in lost.items():
             del self.holder[item_id]
-            assert self._item(item_id).outcome.state is not JobState.RUNNING
+            after = self._item(item_id).outcome.state
+            assert after is not JobState.RUNNING
+            if after in (JobState.PARTIAL, JobState.FAILED):
+                assert before.failures >= MOST_DEATHS - 1, "only what has killed many workers is given up"
+
+    @rule(item_number=st.integers(0, 11), count=st.integers(1, _EXPECTED))
+    def objects_come_after_the_end(self, item_number: int, count: int) -> None:
+        items = [item for _, item in self.rows()]
+        if item_number < len(items):
+            item_id, before = items[item_number].item_id, items[item_number].outcome
+            LateObjects(self.state).count(item_id, before.missing[:count], size=count)
+            after = self._item(item_id).outcome
+            if not (before.state.is_final and before.missing):
+                assert after == before
+                return
+            came = min(count, len(before.missing))
+            assert (after.stored, after.received) == (before.stored + came, before.received + came)
+            assert after.missing == before.missing[count:]
+            assert (after.state is JobState.COMPLETE) == (not after.missing)
+            if after.state is JobState.COMPLETE:
+                self.complete.add(item_id)
 
     @rule(
         worker=_workers,

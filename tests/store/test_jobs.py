@@ -6,6 +6,7 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
+from qrkit.store.job_changes import MOST_DEATHS
 from qrkit.store.job_queue import JobQueue, PutOff
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State, as_text
@@ -253,6 +254,40 @@ def test_items_of_dead_workers_are_queued_again(table: JobTable, queue: JobQueue
     assert states == [JobState.QUEUED, JobState.RUNNING, JobState.QUEUED]
     assert queue.requeue_orphans([]) == 1
     assert table.get(job_id).state is JobState.QUEUED
+
+
+def _die(queue: JobQueue, *, stored: int = 0) -> list[int]:
+    """Have a worker take what it may, bring some of the first, and die."""
+    taken = queue.claim_share("mortal", {"pacs": 1}, most=50)
+    queue.progress(taken[0].item_id, replace(_LOST, state=JobState.RUNNING, stored=stored))
+    queue.requeue_orphans([])
+    return [item.position for item in taken]
+
+
+def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_others_go_on(
+    table: JobTable, queue: JobQueue
+) -> None:
+    job_id = _create(table, _SERIES, _SERIES, _SERIES)
+    # all together at first, then the suspicious one alone
+    assert [_die(queue) for _ in range(MOST_DEATHS)] == [[0, 1, 2], [0, 1, 2], [0], [0], [0]]
+    first, *others = table.get(job_id).items
+    assert first.outcome.state is JobState.FAILED
+    assert f"{MOST_DEATHS} times in a row" in first.outcome.error
+    assert "worker.log" in first.outcome.advice
+    assert {item.outcome.state for item in others} == {JobState.QUEUED}
+    assert [item.position for item in queue.claim_share("alive", {"pacs": 1}, most=50)] == [1]
+    table.retry(job_id)
+    assert [item.position for item in queue.claim_share("other", {"pacs": 1}, most=50)] == [0]
+
+
+def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_up(
+    table: JobTable, queue: JobQueue
+) -> None:
+    job_id = _create(table, _SERIES)
+    for stored in range(1, 2 * MOST_DEATHS):
+        assert _die(queue, stored=stored) == [0]
+    (item,) = table.get(job_id).items
+    assert (item.outcome.state, item.failures) == (JobState.QUEUED, 1)
 
 
 def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: JobTable, queue: JobQueue) -> None:
