@@ -33,6 +33,8 @@ STUDIES = 137
 
 _QUIET = 30.0
 _BOOT = 2.5
+_LAST = 0.97
+"""Share of the objects within which the kills fall, so that the last ones still find something to fetch."""
 _LIMIT = 900.0
 
 
@@ -91,20 +93,21 @@ def _queue(opened: Workspace, studies: list[Study]) -> list[str]:
 
 
 def _kill_again_and_again(opened: Workspace, job_ids: list[str], kills: int, *, total: int) -> int:
-    """Kill at random points: three of four by objects that are here, so that they spread over all; one by time."""
+    """Kill at random points: three of four by new objects, so that they spread over all of them; one by time."""
     luck = random.Random(1)  # noqa: S311 - it guards no secret
-    points = sorted(luck.uniform(0, total * 0.97) for _ in range(kills))
-    for number, point in enumerate(points):
+    for number in range(kills):
+        here = _stored(opened, job_ids)
+        share = (total * _LAST - here) / (kills - number)
         with _serving(opened) as worker:
             if number % 4 == 3:
                 time.sleep(luck.uniform(0, _BOOT))
             else:
                 with contextlib.suppress(TimeoutError):
-                    _wait_for(opened, job_ids, point)
+                    _wait_for(opened, job_ids, here + luck.uniform(0, 2 * share))
                 time.sleep(luck.uniform(0, 0.3))
             os.kill(worker.pid, signal.SIGKILL)
             worker.wait()
-    return len(points)
+    return kills
 
 
 def _wait_for(opened: Workspace, job_ids: list[str], point: float) -> None:
