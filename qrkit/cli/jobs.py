@@ -11,6 +11,8 @@ from qrkit.cli.exits import exit_for
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, print_json, say
 from qrkit.cli.progress import follow
+from qrkit.job import JobState
+from qrkit.words import local_time
 
 app = typer.Typer(help="Retrieve jobs, which the worker runs.", no_args_is_help=True)
 
@@ -51,7 +53,12 @@ def show(
     if wait:
         exit_for(status)
     else:
-        say(" ".join([f"{status.state.value}: {status.stored} of {status.expected} objects stored.", status.reason]))
+        said = [f"{status.state.value}: {status.stored} of {status.expected} objects stored.", status.reason]
+        if status.not_before:
+            said.append(f"It is tried again at {local_time(status.not_before)}.")
+        if status.state in (JobState.QUEUED, JobState.RUNNING):
+            said.append(workspace.nobody_for(status.node))
+        say(" ".join(filter(None, said)))
 
 
 @app.command("cancel")

@@ -51,6 +51,9 @@ def retrieve(
     job = _queued(workspace, node, what, None if yes else budget, **options)
     if priority:
         job.prioritise(priority)
+    nobody = workspace.nobody_for(job.status.node, one_starts=True)
+    if nobody:
+        say(nobody)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:

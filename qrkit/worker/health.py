@@ -120,6 +120,23 @@ def _last_end(settings: Settings, state: State) -> str:
     return ""
 
 
+def nobody_for(node: Node, state: State, settings: Settings, *, one_starts: bool = False) -> str:
+    """Return a sentence where no worker is alive that reaches a node; an empty text where one is.
+
+    Parameters
+    ----------
+    one_starts
+        Whether a worker of this station has just been started, so that it counts as alive.
+    """
+    here = node.is_reached_from(settings.site)
+    sites = [row.site for row in WorkerTable(state).alive(DEAD_AFTER)]
+    if (one_starts and here) or any(map(node.is_reached_from, sites)):
+        return ""
+    if here:
+        return "No worker runs, so nothing is fetched; start one: qrkit serve."
+    return f"No worker runs that reaches {node.name}, so it waits for one at one of its sites: {node.sites}."
+
+
 def _of_worker(settings: Settings, worker: WorkerRow | None) -> str:
     if worker is None:
         return "No worker runs on this machine; one starts with the next retrieve, or by qrkit serve."

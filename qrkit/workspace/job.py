@@ -37,6 +37,8 @@ _COLUMNS = [
     "bytes",
     "error",
     "reason",
+    "paused_by",
+    "not_before",
 ]
 _ITEM_COLUMNS = [
     "position",
@@ -237,7 +239,9 @@ class Jobs:
 
 
 def _row(job: JobRow) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in _COLUMNS if name != "state"} | {"state": job.state.value}
+    paused_by = job.paused_by.value if job.paused_by else None
+    values = {"state": job.state.value, "paused_by": paused_by}
+    return {name: values[name] if name in values else getattr(job, name) for name in _COLUMNS}
 
 
 def _item(item: ItemRow) -> dict[str, Any]:

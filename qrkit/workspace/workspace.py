@@ -41,7 +41,7 @@ from qrkit.store.workers import WorkerTable
 from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.after.runner import AfterRunner
 from qrkit.worker.beside import Companion
-from qrkit.worker.health import Health, health_of
+from qrkit.worker.health import Health, health_of, nobody_for
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
@@ -483,6 +483,11 @@ class Workspace:
     def health(self) -> Health:
         """Return how the worker of this machine is; see `qrkit.worker.health.Health`."""
         return health_of(self.settings, self._state)
+
+    def nobody_for(self, node: str, *, one_starts: bool = False) -> str:
+        """Return a sentence where no worker is alive that reaches a node; see `qrkit.worker.health.nobody_for`."""
+        asked = self._nodes.get(node)
+        return nobody_for(asked, self._state, self.settings, one_starts=one_starts)
 
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker of this site to do."""

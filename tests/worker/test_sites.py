@@ -75,7 +75,9 @@ def test_each_job_goes_to_the_station_that_reaches_its_node(
             site: asking.retrieve_uids(site, study_uids=[study.StudyInstanceUID]) for site, study in studies.items()
         }
         assert jobs["north"].wait(timeout=LIMIT).state is JobState.COMPLETE
-        assert jobs["south"].state is JobState.QUEUED  # nobody there can reach it yet
+        assert jobs["south"].state is JobState.QUEUED
+        assert asking.nobody_for("south", one_starts=True).endswith("it waits for one at one of its sites: south.")
+        assert asking.nobody_for("north") == ""
         for site in ("south", "east"):
             running.enter_context(worker_in_thread(stations[site]))
         for job in jobs.values():
