@@ -94,12 +94,19 @@ class WorkerTable:
         """
         self._update(worker_id, state=LEFT)
 
+    def running(self) -> tuple[WorkerRow, ...]:
+        """Return the workers that have not left, newest first; some may have died."""
+        return self._rows(workers.c.state == RUNNING)
+
     def alive(self, max_age_seconds: float) -> tuple[WorkerRow, ...]:
-        """Return the workers that have not left and whose last heartbeat is not older, newest first."""
+        """Return those whose last heartbeat is not older by the clock of this machine, newest first."""
         limit = as_text(datetime.fromisoformat(self._state.now()) - timedelta(seconds=max_age_seconds))
+        return self._rows(workers.c.state == RUNNING, workers.c.heartbeat >= limit)
+
+    def _rows(self, *which: sa.ColumnElement[bool]) -> tuple[WorkerRow, ...]:
         wanted = (
             sa.select(*(workers.c[name] for name in _FIELDS))
-            .where(workers.c.state == RUNNING, workers.c.heartbeat >= limit)
+            .where(*which)
             .order_by(workers.c.started.desc(), workers.c.worker_id)
         )
         with self._state.reading() as connection:

@@ -35,8 +35,8 @@ from qrkit.worker.admission import ActiveItems
 from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.batch import Batch, Watch
 from qrkit.worker.beside import Companion
+from qrkit.worker.colleagues import Colleagues
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
-from qrkit.worker.health import DEAD_AFTER, seems_to_run
 from qrkit.worker.held import Held
 from qrkit.worker.methods import is_out_of_reach
 from qrkit.worker.receiving import Assignment
@@ -88,6 +88,7 @@ class Worker:
         self._workers = WorkerTable(state)
         self._instances = InstanceTable(state)
         self._worker_id = uuid4().hex
+        self._colleagues = Colleagues(self._worker_id, self._workers.running)
         self._needs_scp = needs_scp
         self._beside = tuple(beside)
         self._out_of_reach: list[str] = []
@@ -235,9 +236,10 @@ class Worker:
         # first what has ended: of the rest, what the state has as ours and we have not is lost
         self._forget_ended()
         in_hand = [item_id for under_way in self._running.values() for item_id in under_way.item_ids]
-        self._queue.requeue_orphans(self._others(), worker_id=self._worker_id, under_way=in_hand)
+        others = self._colleagues.alive()
+        self._queue.requeue_orphans(others, worker_id=self._worker_id, under_way=in_hand)
         self._room.resume_jobs()
-        alive = [*self._others(), self._worker_id]
+        alive = [*others, self._worker_id]
         for companion in self._beside:
             companion.tend(alive)
 
@@ -251,13 +253,8 @@ class Worker:
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
             self._forget_ended()  # what it had under way is given back by it: it has not died
-            self._queue.requeue_orphans([*self._others(), self._worker_id])
+            self._queue.requeue_orphans([*self._colleagues.alive(), self._worker_id])
             self._workers.leave(self._worker_id)
-
-    def _others(self) -> list[str]:
-        """Return the other workers that are alive; of those on this machine their process tells, at once."""
-        alive = self._workers.alive(DEAD_AFTER)
-        return [row.worker_id for row in alive if row.worker_id != self._worker_id and seems_to_run(row)]
 
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
         """Start batches for as many associations as the nodes allow."""
