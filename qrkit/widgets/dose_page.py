@@ -27,6 +27,8 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.make = self.notice.button(
             "Plan", self._make, primary=True, tip="Find out what carries dose; fetch nothing"
         )
+        self.stop = self.notice.button("Stop", self.background.cancel, tip="Stop planning; what is known is kept")
+        self.stop.disabled = True
         self.told = ipywidgets.HTML()
         self.studies = ChoiceTable(first=("group", "keep", "rule", "reason", "StudyDate", "StudyDescription"))
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
@@ -43,7 +45,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             [
                 ipywidgets.HTML("<h2>Dose objects</h2>"),
                 self.form,
-                ipywidgets.HBox([self.make, self.notice]),
+                ipywidgets.HBox([self.make, self.stop, self.notice]),
                 self.told,
                 ipywidgets.HBox([self.retrieve]),
                 self.jobs,
@@ -62,19 +64,22 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _make(self) -> None:
         node, given = self.form.node.value, self.form.given
         self.make.disabled = self.retrieve.disabled = True
+        self.stop.disabled = False
         self.notice.say(f"Asking {node} …")
-        self.background.run(lambda _: self._workspace.plan(node, **given), self._planned, self._failed)
+        self.background.run(
+            lambda stop: self._workspace.plan(node, should_stop=stop, **given), self._planned, self._failed
+        )
 
     def _planned(self, plan: Plan) -> None:
         self._plan = plan
-        self.make.disabled = False
+        self.make.disabled, self.stop.disabled = False, True
         self.retrieve.disabled = not plan.requests()
         self.notice.say("Planned; nothing is fetched yet.")
         self.told.value = plan._repr_html_()
         self.studies.show(plan.studies.drop(columns="trail", errors="ignore"))
 
     def _failed(self, error: BaseException) -> None:
-        self.make.disabled = False
+        self.make.disabled, self.stop.disabled = False, True
         self.notice.failed(error)
 
     def _why(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ipywidgets
 
 from qrkit.errors import InputError
+from qrkit.query import Query
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.sharing import share
 from qrkit.widgets.telling import Notice
+from qrkit.words import counted
 from qrkit.workspace import Workspace
 
 _SHOWN = ("started", "user", "node", "level", "asked", "state", "row_count", "complete", "error", "query_id")
@@ -26,16 +29,25 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
             "Refresh": self.notice.button("Refresh", self.refresh),
             "Open": self.notice.button("Open", self._open, primary=True, tip="Show the kept answer"),
             "Run again": self.notice.button("Run again", self._rerun, tip="Ask the same node the same thing"),
+            "Stop": self.notice.button("Stop", self.background.cancel, tip="Stop the query that runs again"),
             "Compare": self.notice.button("Compare", self._difference, tip="Show what differs between two answers"),
         }
+        self.link = ipywidgets.HBox()
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        super().__init__([ipywidgets.HTML("<h2>History</h2>"), self.table, row, self.notice, self.answer])
+        super().__init__([ipywidgets.HTML("<h2>History</h2>"), self.table, row, self.notice, self.link, self.answer])
         self.refresh()
 
     def refresh(self) -> None:
         """Show the queries as they are now."""
         listed = self._workspace.queries.list(500)
-        self.table.show(listed[[name for name in _SHOWN if name in listed.columns]])
+        self.table.renew(listed[list(_SHOWN)], "query_id")
+
+    def open_named(self, query_id: str) -> None:
+        """Show the kept answer of a query, such as the one that a link names."""
+        self.answer.show(self._workspace.queries.read(query_id))
+        self.link.children = [share("history", "query", query_id)]
+        asked = self._workspace.queries.show(query_id)
+        self.notice.say(f"{asked.question} from {asked.node}: {counted(len(self.answer.frame), 'row')}.")
 
     def close(self) -> None:
         """Ask no more."""
@@ -50,14 +62,16 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         return ids
 
     def _open(self) -> None:
-        self.answer.show(self._workspace.queries.read(self._chosen(1)[0]))
-        self.notice.say(f"{len(self.answer.frame):,} rows.")
+        self.open_named(self._chosen(1)[0])
 
     def _rerun(self) -> None:
-        (query_id,) = self._chosen(1)
+        row = self._workspace.queries.show(self._chosen(1)[0])
+        query = Query.from_json(row.request)
         self.notice.say("Asking again …")
         self.background.run(
-            lambda _: self._workspace.queries.rerun(query_id), lambda _: self._asked_again(), self.notice.failed
+            lambda stop: self._workspace.ask(row.node, query, should_stop=stop),
+            lambda _: self._asked_again(),
+            self.notice.failed,
         )
 
     def _asked_again(self) -> None:
@@ -66,5 +80,10 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
 
     def _difference(self) -> None:
         after, before = self._chosen(2)  # newest first
-        self.answer.show(self._workspace.queries.diff(before, after))
-        self.notice.say(f"{len(self.answer.frame):,} rows came, went or changed.")
+        found = self._workspace.queries.diff(before, after)
+        self.answer.show(found)
+        self.link.children = []
+        new, gone, changed = (int((found["change"] == one).sum()) for one in ("added", "removed", "changed"))
+        self.notice.say(
+            f"{counted(len(found), 'row')} came, went or changed: {new:,} new, {gone:,} gone, {changed:,} changed."
+        )

@@ -8,11 +8,17 @@ from functools import partial
 import ipywidgets
 
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.job_items import JobItems
 from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.pump import Pump
+from qrkit.widgets.sharing import share
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Job, Workspace
 
-_SHOWN = ("created", "user", "node", "state", "stored", "expected", "bytes", "error", "job_id")
+_LOOK = 2.0
+"""Seconds between two looks at the jobs, of anybody: where nothing has changed, nothing is sent."""
+
+_SHOWN = ("created", "user", "node", "state", "reason", "error", "job_id")
 
 
 class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -21,7 +27,7 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
         self.notice = Notice()
-        self.table = ChoiceTable(first=_SHOWN)
+        self.table = ChoiceTable(first=_SHOWN, only=True)
         acts: tuple[tuple[str, Callable[[Job], object]], ...] = (
             ("Pause", Job.pause),
             ("Go on", Job.resume),
@@ -36,12 +42,34 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.opened = ipywidgets.VBox()
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         super().__init__([ipywidgets.HTML("<h2>Jobs</h2>"), self.table, row, self.notice, self.opened])
+        self._pump = Pump(self.tick, interval=_LOOK)
         self.refresh()
+        self._pump.wake()
 
     def refresh(self) -> None:
-        """Show the jobs as they are now."""
-        listed = self._workspace.jobs.list(500)
-        self.table.show(listed[[name for name in _SHOWN if name in listed.columns]])
+        """Show the jobs as they are now; those that were chosen stay chosen."""
+        listed = self._workspace.jobs.list(500)[list(_SHOWN)]
+        if self.table.frame.empty or not listed.equals(self.table.frame):
+            self.table.renew(listed, "job_id")
+        for shown in self.opened.children:
+            if isinstance(shown, JobItems):
+                shown.tick()
+
+    def tick(self) -> bool:
+        """Look again, by itself; the page is followed until it is closed."""
+        with self.notice.telling():
+            self.refresh()
+        return True
+
+    def open_named(self, job_id: str) -> None:
+        """Show a job with its items, such as the one that a link names."""
+        self._show([self._workspace.jobs[job_id]])
+
+    def close(self) -> None:
+        """Look no more; jobs go on."""
+        self._pump.stop()
+        self._show([])
+        super().close()
 
     def _jobs(self) -> list[Job]:
         chosen = [self._workspace.jobs[job_id] for job_id in self.table.rows().get("job_id", [])]
@@ -50,9 +78,13 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         return chosen
 
     def _open(self) -> None:
+        self._show(self._jobs())
+
+    def _show(self, jobs: list[Job]) -> None:
         for shown in self.opened.children:
             shown.close()
-        self.opened.children = [JobProgress(job) for job in self._jobs()]
+        kinds = [(JobProgress(job), share("jobs", "job", job.job_id), JobItems(job)) for job in jobs]
+        self.opened.children = [one for parts in kinds for one in parts]
 
     def _act(self, act: Callable[[Job], object]) -> None:
         jobs = self._jobs()

@@ -16,6 +16,7 @@ from qrkit.widgets.history_page import HistoryPage
 from qrkit.widgets.jobs_page import JobsPage
 from qrkit.widgets.nodes_page import NodesPage
 from qrkit.widgets.query_page import QueryPage
+from qrkit.widgets.sharing import NAMES, named_in
 from qrkit.widgets.start_page import StartPage
 from qrkit.widgets.telling import Notice
 from qrkit.widgets.users_page import UsersPage
@@ -42,9 +43,11 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     ----------
     name
         Of the page that is shown first.
+    address
+        The query string of its address: it may name a job or a query, which is shown then.
     """
 
-    def __init__(self, *, workspace: Workspace, name: str = "start", served: bool = False) -> None:
+    def __init__(self, *, workspace: Workspace, name: str = "start", served: bool = False, address: str = "") -> None:
         self._workspace = workspace
         self._made: dict[str, ipywidgets.Widget] = {}
         self.notice = Notice()
@@ -52,18 +55,21 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         who = f"{workspace.user}, {role.value}"
         hidden = () if role is Role.ADMINISTRATOR else _FOR_ADMINISTRATORS
         titles = [(key, title) for key, (title, _) in PAGES.items() if key not in hidden]
-        if name in hidden:
-            name = "start"
+        what, identifier = named_in(address)
+        name = "start" if name in hidden else NAMES.get(what, name)
         self.frame = Frame(pages=titles, page=name, who=who, can_log_out=served)
         self.shown = ipywidgets.VBox()
         super().__init__([self.frame, self.notice, self.shown])
         self.add_class("qrkit-page")
         self.frame.observe(lambda change: self._show(change["new"]), "page")
         self._show(name)
+        if what and self.shown.children:
+            with self.notice.telling():
+                self.shown.children[0].open_named(identifier)
 
     def close(self) -> None:
         """End what the pages have started; retrieves go on."""
-        for made in self._made.values():
+        for made in {*self._made.values(), *self.shown.children}:
             made.close()
         super().close()
 
@@ -73,7 +79,10 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             made = self._made.get(name) or PAGES[name][1](workspace=self._workspace)
             if name in ("query", "dose", "nodes"):  # they hold what somebody is about; the others are as of now
                 self._made[name] = made
-            self.shown.children = (made,)
+            before, self.shown.children = self.shown.children, (made,)
+            for left in before:
+                if left is not made and left not in self._made.values():
+                    left.close()
 
 
 def page(name: str = "start") -> ipywidgets.Widget:
@@ -90,7 +99,8 @@ def page(name: str = "start") -> ipywidgets.Widget:
         named = re.search(r"(\w+)\.ipynb$", os.environ.get("SCRIPT_NAME", ""))
         name = named[1] if named and named[1] in PAGES else name
     try:
-        return Dashboard(workspace=Workspace.open(), name=name, served=served)
+        address = os.environ.get("QUERY_STRING", "") if served else ""
+        return Dashboard(workspace=Workspace.open(), name=name, served=served, address=address)
     except QrkitError as error:
         notice = Notice()
         notice.alert(str(error))

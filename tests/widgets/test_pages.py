@@ -169,7 +169,7 @@ def test_answers_are_opened_asked_again_and_compared(linked: Linked) -> None:
     assert len(page.table.frame) == 2
     choose(page.table, 0, 1)
     page.buttons["Compare"].click()
-    assert "0 rows came, went or changed." in page.notice.value
+    assert "0 rows came, went or changed: 0 new, 0 gone, 0 changed." in page.notice.value
     page.close()
 
 
@@ -183,10 +183,34 @@ def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
     choose(page.table, 0)
     page.buttons["Open"].click()
     assert page.opened.children[0].job_id == job.job_id
-    choose(page.table, 0)
+    assert f'href="jobs.ipynb?job={job.job_id}"' in page.opened.children[1].value
+    assert "Somebody has paused it" in page.opened.children[2].value
+    second = linked.workspace.retrieve(studies.tail(1))
+    second.pause()
+    assert page.tick()
+    assert list(page.table.frame["job_id"]) == [second.job_id, job.job_id]
+    assert page.table.chosen == (1,)  # the same job, one row further down
+    second.cancel()
     page.buttons["Cancel"].click()
     assert job.status.cancel_requested
     page.close()
+
+
+def test_a_link_opens_its_job_or_query_and_says_if_there_is_none(linked: Linked) -> None:
+    studies = linked.workspace.find("pacs", modalities=["CT"])
+    job = linked.workspace.retrieve(studies.head(1))
+    job.cancel()
+    query_id = studies.attrs["qrkit"]["query_id"]
+    for address, page in ((f"job={job.job_id}", JobsPage), (f"query={query_id}&x=1", HistoryPage)):
+        dashboard = Dashboard(workspace=linked.workspace, address=address)
+        assert dashboard.notice.value == ""
+        assert isinstance(dashboard.shown.children[0], page)
+        dashboard.close()
+    for address in ("job=gone", "query=<b>", "job=" + "x" * 100):
+        dashboard = Dashboard(workspace=linked.workspace, address=address)
+        assert 'role="alert"' in dashboard.notice.value
+        assert "<b>" not in dashboard.notice.value
+        dashboard.close()
 
 
 def test_a_node_is_added_tested_edited_and_removed(linked: Linked) -> None:

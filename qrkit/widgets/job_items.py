@@ -1,0 +1,70 @@
+"""`JobItems`: the requests of a job one by one, with what went wrong, what to do, and when each is tried again."""
+
+from __future__ import annotations
+
+import ipywidgets
+
+from qrkit.job import ItemRow, JobRow, JobState, PausedBy
+from qrkit.markup import grid, paragraph
+from qrkit.words import counted, local_time
+from qrkit.workspace import Job
+
+_SHOWN = 100
+_ORDER = (JobState.RUNNING, JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED, JobState.PAUSED, JobState.QUEUED)
+_PAUSED = {
+    PausedBy.USER: "Somebody has paused it; Go on lets it go on.",
+    PausedBy.DISK: "Paused, since the disk is full; it goes on by itself when there is room.",
+}
+
+
+class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
+    """Shows the items of a job as they are at each `tick`: those that run and those that failed come first."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+        self._has_ended = False
+        self.tick()
+
+    def tick(self) -> None:
+        """Show the items as they are now; where nothing has changed, nothing is sent."""
+        has_ended = self._job.state.is_final
+        if has_ended and self._has_ended:
+            return  # thousands of items take long to read; after Try again the job has not ended any more
+        self.value = items_html(self._job.status)
+        self._has_ended = has_ended
+
+
+def items_html(job: JobRow) -> str:
+    """Return the items of a job as HTML, and why nothing of it is under way, while that is so."""
+    why = [_PAUSED.get(job.paused_by, "") if job.paused_by else "", job.reason]
+    if job.not_before:
+        why.append(f"The node is tried again at {local_time(job.not_before)}.")
+    told = " ".join(filter(None, why))
+    items = sorted(job.items, key=lambda item: (_place(item), item.position))
+    shown = [
+        [
+            _what(item),
+            item.outcome.state.value,
+            f"{item.outcome.stored:,}" + ("" if item.outcome.expected is None else f" of {item.outcome.expected:,}"),
+            str(item.attempts),
+            local_time(item.not_before),
+            item.outcome.said or item.outcome.note,
+        ]
+        for item in items[:_SHOWN]
+    ]
+    more = len(items) - _SHOWN
+    heads = ["what", "state", "objects", "tries", "next try", "what went wrong, and what to do"]
+    rest = paragraph(f"and {counted(more, 'request')} more") if more > 0 else ""
+    return str((paragraph(told) if told and not job.state.is_final else "") + grid(heads, shown) + rest)
+
+
+def _place(item: ItemRow) -> int:
+    state = item.outcome.state
+    return _ORDER.index(state) if state in _ORDER else len(_ORDER)
+
+
+def _what(item: ItemRow) -> str:
+    request = item.request
+    kind = {"STUDY": "Study", "SERIES": "Series"}.get(request.level, "Objects of series")
+    return f"{kind} {request.SeriesInstanceUID or request.StudyInstanceUID}"
