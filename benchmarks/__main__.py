@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import finding, jobs, memory, planning, retrieving, storage, windows
+from benchmarks import finding, jobs, memory, page, planning, retrieving, storage, windows
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Run the benchmarks that are asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "works", nargs="*", choices=[*WORKS, "memory", "windows", "jobs", []], help="which; all without"
+        "works", nargs="*", choices=[*WORKS, "memory", "windows", "jobs", "page", []], help="which; all without"
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
     parser.add_argument("--folder", type=Path, default=None, help="where objects are written meanwhile")
@@ -85,11 +85,18 @@ def _jobs(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         yield f"- {line}"
 
 
+def _page(folder: Path, _: argparse.Namespace) -> Iterator[str]:
+    yield "\n| page | |\n|---|--:|"
+    for what, figure in page.measure(folder / "page"):
+        yield f"| {what} | {figure} |"
+
+
 LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "plan": _plan_of_many,
     "windows": _windows,
     "memory": _memory,
     "jobs": _jobs,
+    "page": _page,
 }
 
 

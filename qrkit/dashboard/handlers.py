@@ -72,19 +72,20 @@ class LoginPage(_Page):
             self.get_body_argument("name", "").strip(),
             self.get_body_argument("password", "", strip=False),
         )
-        attempts, keys = self.server.attempts, (f"name {name}", f"address {self.request.remote_ip}")
-        if not attempts.may_try(*keys):
+        address = str(self.request.remote_ip)
+        if not (self.server.attempts.may_try(name) and self.server.attempts_from.may_try(address)):
             self.set_status(HTTPStatus.TOO_MANY_REQUESTS)
             self._form("Too many wrong passwords. Wait five minutes, then try again.")
             return
         # Hashing takes a tenth of a second on purpose, and nobody else shall wait for it.
         role = await IOLoop.current().run_in_executor(None, self.server.users.check, name, password)
         if role is None:
-            attempts.failed(*keys)
+            self.server.attempts.failed(name)
+            self.server.attempts_from.failed(address)
             self.set_status(HTTPStatus.UNAUTHORIZED)
             self._form("This name and password do not go together.")
             return
-        attempts.succeeded(*keys)
+        self.server.attempts.succeeded(name)
         self.enter(Visitor(name=name, role=role), inside(self.get_argument("next", ""), self.base_url))
 
     def _form(self, message: str) -> None:

@@ -85,4 +85,6 @@ class OwnKernelsOnly(Authorizer):  # type: ignore[misc] # jupyter_server's class
             return True
         arguments = {**(handler.path_kwargs or {})}
         kernel_id = arguments.get("kernel_id") or next(iter(handler.path_args or []), None)
+        if kernel_id is not None and kernel_id not in handler.kernel_manager:
+            return True  # to learn, as 404, that it has ended
         return kernel_id is not None and self.seats.owner(kernel_id) == user.username

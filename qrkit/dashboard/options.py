@@ -72,6 +72,15 @@ class ServeOptions:
             return self.host == "localhost"
 
     @property
+    def is_secure(self) -> bool:
+        """Whether visitors come by TLS to this server itself, so that cookies need never go another way.
+
+        >>> ServeOptions().is_secure, ServeOptions(certificate="c.pem", key="k.pem").is_secure
+        (False, True)
+        """
+        return bool(self.certificate)
+
+    @property
     def warning(self) -> str:
         """What is not safe about it; empty if nothing is."""
         if self.is_loopback or self.certificate or self.proxy_header:

@@ -39,8 +39,11 @@ from qrkit.settings import SETTING_NAMES
 from qrkit.workspace import Users, Workspace
 
 _HERE = Path(__file__).parent
-_HOUSEKEEPING = 10_000
-"""Milliseconds between two looks at sessions and kernels."""
+_HOUSEKEEPING = 10.0
+"""Most seconds between two looks at sessions and kernels; less where limits are shorter."""
+
+_WRONG_FROM_ONE_ADDRESS = 50
+"""Wrong passwords in five minutes; a proxy or a hospital's gateway is one address for many people."""
 
 _PREHEATED = "start.ipynb"
 """Whose kernels wait for visitors, of whatever page."""
@@ -84,6 +87,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         self.started = started
         self.sessions = Sessions(longest=options.session_hours * 3600)
         self.attempts = Attempts()
+        self.attempts_from = Attempts(most=_WRONG_FROM_ONE_ADDRESS)
         self.seats = Seats(options.seats)
         self.pages = frozenset(path.name for path in dashboards_folder().glob("*.ipynb"))
         self.preheated_page = _PREHEATED if options.preheated else ""
@@ -100,7 +104,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         self.identity_provider.options = self.serve_options
         self.identity_provider.users = self.users
         self.authorizer.seats = self.seats
-        return settings | {"headers": _HEADERS, "xsrf_cookies": True, "login_url": f"{self.base_url}login"}
+        ours = {"headers": _HEADERS, "xsrf_cookies": True, "login_url": f"{self.base_url}login"}
+        return settings | ours | {"xsrf_cookie_kwargs": {"samesite": "Lax", "secure": self.serve_options.is_secure}}
 
     def init_handlers(self) -> list[Any]:
         """Return Voilà's handlers, with ours in place of those that let anybody in or show the server's files."""
@@ -145,8 +150,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             self.app, xheaders=bool(options.proxy_header), ssl_options=_tls(options)
         )
         server.add_sockets([listener])
-        PeriodicCallback(self._keep_house, _HOUSEKEEPING).start()
-        scheme = "https" if options.certificate else "http"
+        PeriodicCallback(self._keep_house, min(_HOUSEKEEPING, options.idle_minutes * 60 / 3) * 1e3).start()
+        scheme = "https" if options.is_secure else "http"
         link = self.sessions.link_for(Visitor(name=self.workspace.user, role=self._own_role()))
         self.note_account(self.workspace.user)
         self.started(f"{scheme}://{options.host}:{self.port}{self.base_url}enter/{link}")
@@ -261,13 +266,14 @@ def _config(options: ServeOptions, workspace: Path, scratch: Path) -> Config:
     config.MappingKernelManager.cull_interval = _UNCONNECTED // 2
     config.MappingKernelManager.cull_connected = False
     config.MappingKernelManager.buffer_offline_messages = False
+    config.KernelRestarter.restart_limit = 0  # another one knows nothing of the page, which would seem alive
     if os.name == "posix":
         config.KernelManager.transport = "ipc"  # no ports that others on this machine could reach
     return config
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:
-    if not options.certificate:
+    if not options.is_secure:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:

@@ -82,7 +82,7 @@ class Sessions:
 
 
 class Attempts:
-    """How many wrong passwords came lately, by name and by address.
+    """How many wrong passwords came lately, by name or by address.
 
     Parameters
     ----------
@@ -98,19 +98,17 @@ class Attempts:
         self._clock = clock
         self._failed: dict[str, list[float]] = {}
 
-    def may_try(self, *keys: str) -> bool:
+    def may_try(self, key: str) -> bool:
         """Whether another try is allowed."""
-        return all(len(self._lately(key)) < self._most for key in keys)
+        return len(self._lately(key)) < self._most
 
-    def failed(self, *keys: str) -> None:
+    def failed(self, key: str) -> None:
         """Note a wrong password."""
-        for key in keys:
-            self._failed[key] = [*self._lately(key), self._clock()]
+        self._failed[key] = [*self._lately(key), self._clock()]
 
-    def succeeded(self, *keys: str) -> None:
+    def succeeded(self, key: str) -> None:
         """Forget what went wrong before."""
-        for key in keys:
-            self._failed.pop(key, None)
+        self._failed.pop(key, None)
 
     def _lately(self, key: str) -> list[float]:
         since = self._clock() - self._within

@@ -41,6 +41,6 @@ def ws(tmp_path_factory: pytest.TempPathFactory, pacs: Simulator) -> Iterator[Wo
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, ws: Workspace) -> Iterator[Served]:
-    """The dashboard, with one seat more than the tests need."""
-    with Served(tmp_path_factory.mktemp("dashboard"), ws, "--seats", "3") as running:
+    """The dashboard: one kernel waits for visitors."""
+    with Served(tmp_path_factory.mktemp("dashboard"), ws) as running:
         yield running

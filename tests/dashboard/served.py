@@ -1,6 +1,7 @@
 """A dashboard as people start it, and a visitor without a browser."""
 
 import re
+import ssl
 import sys
 import urllib.error
 import urllib.parse
@@ -29,11 +30,16 @@ class Served(ServerProcess):
         self.port = free_port()
         self._workspace = workspace
         self._options = options
+        self.authority: Path | None = None
 
     @property
     def url(self) -> str:
         """Where it serves."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{'https' if self.authority else 'http'}://{LOOPBACK}:{self.port}"
+
+    def caller(self, headers: Mapping[str, str] | None = None) -> "Caller":
+        """Give a new visitor."""
+        return Caller(self.url, headers, authority=self.authority)
 
     def prepare(self) -> None:
         """Need nothing."""
@@ -50,7 +56,7 @@ class Served(ServerProcess):
     def is_ready(self) -> bool:
         """Whether it serves."""
         try:
-            return Caller(self.url).get("/login").status == 200
+            return self.caller().get("/login").status == 200
         except OSError:
             return False
 
@@ -79,11 +85,12 @@ class Answer:
 class Caller:
     """Somebody with cookies and without a browser."""
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None, *, authority: Path | None = None) -> None:
         self._url = url
         self._headers = dict(headers or {})
         self.cookies = CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+        trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority))
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies), trusting)
 
     def get(self, path: str) -> Answer:
         """Ask for a page."""
@@ -91,19 +98,26 @@ class Caller:
 
     def post(self, path: str, **form: str) -> Answer:
         """Send a form, with the token that the server's pages have."""
-        token = next((str(one.value) for one in self.cookies if one.name == "_xsrf"), "")
-        body = urllib.parse.urlencode(form | {"_xsrf": token}).encode()
-        return self._send(path, body)
+        return self._send(path, urllib.parse.urlencode(form | {"_xsrf": self._token}).encode())
 
     def delete(self, path: str) -> Answer:
-        """Ask for something to be deleted."""
-        return self._send(path, method="DELETE")
+        """Ask for something to be deleted, with that token."""
+        return self._send(f"{path}?_xsrf={self._token}", method="DELETE")
 
     def log_in(self, name: str, password: str = PASSWORD) -> Answer:
         """Log in as people do."""
         self.get("/login")
         # To something that needs no kernel, unless told otherwise.
         return self.post("/login", name=name, password=password, next="/voila/static/voila.js")
+
+    def flags_of(self, cookie: str) -> tuple[bool, bool, str]:
+        """Return of a cookie: whether it goes by TLS only, whether scripts cannot read it, and SameSite."""
+        (found,) = [one for one in self.cookies if one.name == cookie]
+        return found.secure, found.has_nonstandard_attr("HttpOnly"), str(found.get_nonstandard_attr("SameSite"))
+
+    @property
+    def _token(self) -> str:
+        return next((str(one.value) for one in self.cookies if one.name == "_xsrf"), "")
 
     def _send(self, path: str, body: bytes | None = None, method: str | None = None) -> Answer:
         request = urllib.request.Request(self._url + path, body, self._headers, method=method)  # noqa: S310 - our own

@@ -1,14 +1,43 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qrkit.dashboard.handlers import inside
 from qrkit.workspace import Workspace
-from tests.cli.commands import qrkit
+from tests.cli.commands import Here
 from tests.dashboard.served import Caller, Served
+from tests.peers.certificates import Authority
+from tests.peers.waiting import wait_until
 
 _PAGE = "/voila/render/jobs.ipynb"
+_CLOSED = (
+    "/api/kernels",
+    "/api/contents",
+    "/api/contents/start.ipynb",
+    "/api/sessions",
+    "/api/terminals",
+    "/api/config/x",
+    "/voila/api/contents/",
+    "/voila/files/start.ipynb",
+    "/voila/tree",
+    "/files/start.ipynb",
+    "/voila/render/../../etc/passwd",
+    "/voila/render/%2e%2e/start.ipynb",
+    "/voila/static/..%2f..%2f..%2fapp.py",
+    "/voila/templates/qrkit/static/..%2findex.html.j2",
+    "/lab",
+    "/tree",
+)
+"""What a Jupyter server offers and this one does not: files, notebooks as they are, terminals, all kernels."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, ws: Workspace) -> Iterator[Served]:
+    """The dashboard with two seats, and no kernel that nobody has asked for."""
+    with Served(tmp_path_factory.mktemp("dashboard"), ws, "--seats", "2", "--preheated", "0") as running:
+        yield running
 
 
 @pytest.fixture
@@ -50,25 +79,50 @@ def test_every_page_says_what_it_may_load(served: Served) -> None:
     headers = Caller(served.url).get("/login").headers
     assert "default-src 'self'" in headers["Content-Security-Policy"]
     assert "connect-src 'self'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_kernel_is_its_visitors_alone_and_ends_with_the_page(served: Served, ann: Caller) -> None:
+def test_passwords_are_not_guessed_one_after_another(served: Served) -> None:
+    caller = served.caller()
+    answers = [caller.log_in("eve", f"guess {number}") for number in range(9)]
+    assert [answer.status for answer in answers] == [401] * 8 + [429]
+    assert "Wait five minutes" in answers[-1].text
+
+
+def test_kernels_are_their_visitors_alone_and_seats_are_limited(served: Served, ann: Caller) -> None:
     kernel = ann.get(_PAGE).kernel
     assert ann.get(f"/api/kernels/{kernel}").status == 200
-    bob = Caller(served.url)
-    bob.log_in("bob")
+    vic = served.caller()
+    vic.log_in("vic")
     for answer in (
-        bob.get(f"/api/kernels/{kernel}"),
-        bob.delete(f"/api/kernels/{kernel}"),
-        bob.post(f"/voila/api/shutdown/{kernel}"),
-        bob.get(f"/api/kernels/{kernel}/channels"),
+        vic.get(f"/api/kernels/{kernel}"),
+        vic.delete(f"/api/kernels/{kernel}"),
+        vic.post(f"/voila/api/shutdown/{kernel}"),
+        vic.get(f"/api/kernels/{kernel}/channels"),
+        served.caller().get(f"/api/kernels/{kernel}/channels"),
     ):
         assert answer.status == 403
+    for path in _CLOSED:
+        assert vic.get(path).status in (403, 404), path
     assert ann.get(f"/api/kernels/{kernel}").status == 200
-    assert ann.post(f"/voila/api/shutdown/{kernel}").status == 204
-    assert ann.get(f"/api/kernels/{kernel}").status in (403, 404)
-    bob.post("/logout")
+
+    # The printed link lets its holder in, once, and takes the last seat.
+    starter = served.caller()
+    page = starter.get(served.link)
+    assert page.path == "/voila/render/start.ipynb"
+    assert served.caller().get(served.link).path == "/login"
+    refused = vic.get(_PAGE)
+    assert (refused.status, "All 2 seats are taken." in refused.text) == (503, True)
+
+    # A page that is closed ends its kernel, and so does logging out; a cookie of before is of no use.
+    assert starter.post(f"/voila/api/shutdown/{page.kernel}").status == 204
+    assert starter.get(f"/api/kernels/{page.kernel}").status == 404
+    before = "; ".join(f"{one.name}={one.value}" for one in ann.cookies)
+    ann.post("/logout")
+    assert not [one for one in psutil.Process(served.pid).children() if "ipykernel_launcher" in one.cmdline()]
+    assert served.caller({"Cookie": before}).get("/").path == "/login"
+    assert served.caller({"Cookie": before}).get(f"/api/kernels/{kernel}").status == 403
 
 
 def test_a_page_that_is_not_there_is_one_sentence(ann: Caller) -> None:
@@ -76,47 +130,43 @@ def test_a_page_that_is_not_there_is_one_sentence(ann: Caller) -> None:
     assert (answer.status, "There is no such page." in answer.text) == (404, True)
 
 
-def test_seats_are_limited_and_logging_out_gives_them_back(served: Served, ann: Caller) -> None:
-    kernels = [ann.get(_PAGE).kernel for _ in range(3)]
-    assert len(set(kernels)) == 3
-    refused = ann.get(_PAGE)
-    assert refused.status == 503
-    assert "All 3 seats are taken." in refused.text
-    ann.post("/logout")
-    assert ann.get("/").path == "/login"
-    other = Caller(served.url)
-    other.log_in("bob")
-    assert other.get(_PAGE).status == 200
-    other.post("/logout")
-
-
-def test_the_printed_link_lets_its_holder_in_once(served: Served) -> None:
-    first, second = Caller(served.url), Caller(served.url)
-    link = served.link
-    assert first.get(link).path == "/voila/render/start.ipynb"
-    assert second.get(link).path == "/login"
-    first.post("/logout")
-
-
-def test_a_proxy_that_names_users_must_know_the_secret(ws: Workspace) -> None:
-    done = qrkit(ws, "dashboard", "--no-browser", "--proxy-header", "X-Forwarded-User")
+def test_a_proxy_that_names_users_must_know_the_secret(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = Here(ws, monkeypatch, capfd)("dashboard", "--no-browser", "--proxy-header", "X-Forwarded-User")
     assert done.status == 2
     assert "secret" in done.err
 
 
-def test_other_machines_are_not_served_before_anybody_has_an_account(workspace: Workspace) -> None:
-    done = qrkit(workspace, "dashboard", "--no-browser", "--host", "0.0.0.0", "--port", "0")
+def test_other_machines_are_not_served_before_anybody_has_an_account(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = Here(workspace, monkeypatch, capfd)("dashboard", "--no-browser", "--host", "0.0.0.0", "--port", "0")
     assert done.status == 2
     assert "Warning" in done.err
     assert "qrkit users add" in done.err
 
 
-def test_a_trusted_proxy_names_the_user(tmp_path: Path, ws: Workspace) -> None:
-    options = ["--preheated", "0", "--proxy-header", "X-Forwarded-User", "--proxy-secret", "between us"]
-    with Served(tmp_path / "proxied", ws, *options) as proxied:
+def test_by_tls_behind_a_proxy_that_names_the_user_until_the_page_is_left_alone(
+    tmp_path: Path, ws: Workspace
+) -> None:
+    authority = Authority(tmp_path)
+    shown = authority.sign("dashboard")
+    options = ["--certificate", str(shown.certificate), "--key", str(shown.key), "--idle-minutes", "0.03"]
+    options += ["--preheated", "0", "--proxy-header", "X-Forwarded-User", "--proxy-secret", "between us"]
+    proxied = Served(tmp_path / "proxied", ws, *options)
+    proxied.authority = authority.certificate
+    with proxied:
         named = {"X-Forwarded-User": "ann"}
-        assert Caller(proxied.url, named).get("/").path == "/login"
-        assert Caller(proxied.url, {**named, "X-Qrkit-Secret": "guessed"}).get("/").path == "/login"
-        caller = Caller(proxied.url, {**named, "X-Qrkit-Secret": "between us"})
-        answer = caller.get("/voila/render/history.ipynb")
-        assert caller.get(f"/api/kernels/{answer.kernel}").status == 200
+        assert proxied.caller(named).get("/").path == "/login"
+        assert proxied.caller({**named, "X-Qrkit-Secret": "guessed"}).get("/").path == "/login"
+        starter = proxied.caller()
+        starter.get(proxied.link)
+        assert starter.flags_of("qrkit-session") == (True, True, "Lax")
+        assert starter.flags_of("_xsrf") == (True, False, "Lax")
+        caller = proxied.caller({**named, "X-Qrkit-Secret": "between us"})
+        kernel = caller.get("/voila/render/history.ipynb").kernel
+        assert caller.get(f"/api/kernels/{kernel}").status in (200, 404)
+        wait_until(
+            lambda: caller.get(f"/api/kernels/{kernel}").status == 404, 30, what="a page that nobody uses ends"
+        )

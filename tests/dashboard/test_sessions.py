@@ -46,13 +46,17 @@ def test_a_link_lets_in_once() -> None:
 def test_too_many_wrong_passwords_have_to_wait() -> None:
     clock = _Clock()
     attempts = Attempts(most=2, within=10, clock=clock)
-    attempts.failed("name ann", "address 1")
-    assert attempts.may_try("name ann", "address 2")
-    attempts.failed("name bob", "address 1")
-    assert not attempts.may_try("name ann", "address 1")
-    assert attempts.may_try("name ann", "address 2")
+    attempts.failed("ann")
+    assert attempts.may_try("ann")
+    attempts.failed("ann")
+    assert not attempts.may_try("ann")
+    assert attempts.may_try("bob")
     clock.now = 11
-    assert attempts.may_try("name ann", "address 1")
+    assert attempts.may_try("ann")
+    attempts.failed("ann")
+    attempts.succeeded("ann")
+    attempts.failed("ann")
+    assert attempts.may_try("ann")
 
 
 def test_a_kernel_stays_whose_it_was_first() -> None:

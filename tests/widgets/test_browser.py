@@ -23,7 +23,7 @@ from tests.widgets.played import STUDIES
 from tests.widgets.voila import Voila
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route, WebSocket
+    from playwright.sync_api import Browser, Page, Route, WebSocket
 
 _LOCAL = re.compile(rf"(https?|wss?)://({re.escape(LOOPBACK)}|localhost)[:/]|data:|blob:")
 _HTML = "<img src=x onerror=\"document.title='run'\">"
@@ -63,11 +63,11 @@ def _without_browser(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture
-def watched() -> Iterator[Watched]:
-    """A page in Debian's Chromium; without it or Playwright the test is skipped, in CI it fails."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium; without it or Playwright tests are skipped, in CI they fail."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
         _without_browser("there is no browser; on Debian and Ubuntu: apt-get install chromium")
     try:
         from playwright.sync_api import expect, sync_playwright
@@ -75,11 +75,18 @@ def watched() -> Iterator[Watched]:
         _without_browser("Playwright is not installed; pip install '.[test]'")
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched(chromium: Browser) -> Iterator[Watched]:
+    """A page in a browser that knows nothing yet."""
+    with chromium.new_context(viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
         page.set_default_timeout(60_000)
         yield Watched(page)
-        browser.close()
 
 
 @pytest.fixture

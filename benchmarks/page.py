@@ -1,0 +1,227 @@
+"""The dashboard as people meet it: ``python -m benchmarks page``, or ``python -m benchmarks.page PART …`` for some.
+
+Needs Chromium and the extra ``test``. Browser, dashboard, kernels and hospital share this machine's cores, as they
+would on a workstation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from benchmarks.visitors import House, ask, button, chromium, house, log_in, open_query, pss
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+ROWS = 5_000
+VISITORS = 10
+RETRIEVERS = 6
+ASSOCIATIONS = 2
+"""That the node of the six who retrieve at once allows."""
+
+_WATCH_KEY = """() => { window.filtered = new Promise((done) => {
+  let began = 0;
+  document.addEventListener("keydown", () => { began = performance.now(); }, { once: true, capture: true });
+  const info = [...document.querySelectorAll(".dt-info")].at(-1);
+  new MutationObserver(() => requestAnimationFrame(() => done(performance.now() - began)))
+    .observe(info, { childList: true, subtree: true, characterData: true });
+}); }"""
+"""Milliseconds from a key to the next frame in which the table says how many rows are left."""
+
+Row = tuple[str, str]
+
+
+async def rows(folder: Path) -> Sequence[Row]:
+    """5,000 rows: from the click to the table, and for a key in its search; what the kernel then needs."""
+    with house(folder, "--preheated", "0", studies=ROWS) as opened:
+        started = time.perf_counter()
+        opened.workspace.find("pacs", date=("2000-01-01", date.today().isoformat()))
+        asking = time.perf_counter() - started
+        async with chromium() as browser:
+            page = await log_in(browser, opened)
+            await open_query(page, opened)
+            (kernel,) = opened.kernels()
+            before = pss(kernel)
+            shown = await ask(page)
+            keys = [await _key(page, key) for key in "chest"]
+            after = pss(kernel)
+            await page.get_by_role("link", name="History").click()
+            await page.locator("table.dataTable tbody tr").first.click()
+            started = time.perf_counter()
+            await button(page, "Open").click()
+            await page.get_by_text(f"of {ROWS:,} entries").last.wait_for()
+            again = time.perf_counter() - started
+    return (
+        (f"{ROWS:,} rows: click on Query to the table, of which the PACS needs {asking:.1f} s", f"{shown:.1f} s"),
+        (f"{ROWS:,} rows opened from the history", f"{again:.2f} s"),
+        (f"one key in the search over {ROWS:,} rows, median of {len(keys)} (worst)", _keys(keys)),
+        (f"a visitor's kernel before and with {ROWS:,} rows, PSS", f"{_mb(before)}, {_mb(after)}"),
+    )
+
+
+async def first(folder: Path) -> Sequence[Row]:
+    """Seconds until the first page is usable, with and without a kernel that waits."""
+    found: list[Row] = []
+    for preheated, what in (("0", "cold"), ("1", "preheated")):
+        with house(folder / what, "--preheated", preheated) as opened:
+            async with chromium() as browser:
+                seconds = []
+                for _ in range(4):
+                    page = await log_in(browser, opened)
+                    opened.wait_for_quiet()
+                    seconds.append(await open_query(page, opened))
+                    await page.context.close()
+        # The first also fills the caches of the machine.
+        found.append((f"first page usable, {what}, median of 3 (the very first)", _spread(seconds)))
+    return found
+
+
+async def visitors(folder: Path) -> Sequence[Row]:
+    """Ten visitors open a page in the same moment."""
+    with house(folder, people=VISITORS) as opened:
+        async with chromium() as browser:
+            pages = [await log_in(browser, opened, f"person{number}") for number in range(1, VISITORS + 1)]
+            opened.wait_for_quiet()
+            server = psutil.Process(opened.served.pid)
+            alone = pss(server)
+            seconds = sorted(await asyncio.gather(*(open_query(page, opened) for page in pages)))
+            opened.wait_for_quiet()
+            kernels = sorted(map(pss, opened.kernels()))
+            total = pss(server) + sum(kernels)
+    return (
+        (
+            f"{VISITORS} visitors at once: first, middle, last page usable",
+            f"{seconds[0]:.1f}, {median(seconds):.1f}, {seconds[-1]:.1f} s",
+        ),
+        (f"memory per visitor, PSS of the kernel, median of {len(kernels)}", _mb(median(kernels))),
+        (f"the server alone; with {VISITORS} visitors and their kernels", f"{_mb(alone)}; {_mb(total)}"),
+    )
+
+
+async def six(folder: Path) -> Sequence[Row]:
+    """Six people retrieve in the same moment from a node that allows two associations."""
+    with house(folder, people=RETRIEVERS, delay=0.05) as opened:
+        opened.workspace.nodes.edit("pacs", associations=ASSOCIATIONS)
+        async with chromium() as browser:
+            pages = [await log_in(browser, opened, f"person{number}") for number in range(1, RETRIEVERS + 1)]
+            for place, page in enumerate(pages):
+                await open_query(page, opened)
+                await page.get_by_label("CT", exact=True).check()
+                await ask(page)
+                lines = page.locator("table.dataTable tbody tr")
+                await lines.nth(place).click()
+            started = time.perf_counter()
+            watching = asyncio.create_task(_watch(opened))
+            live = await asyncio.gather(*(_retrieve(page, started) for page in pages))
+            listed = await _jobs_seen(pages[0])
+            firsts, ends, most = await watching
+            ended = [await page.get_by_role("status").filter(has_text="Complete").count() for page in pages]
+    return (
+        (f"{RETRIEVERS} retrieve at once: own job shown after", _range(live)),
+        ("… first object of each job after", _range(firsts)),
+        ("… each job complete after", _range(ends)),
+        ("… pages that say Complete in the end", f"{sum(map(bool, ended))} of {RETRIEVERS}"),
+        ("… jobs that one of them sees on the page Jobs, of as many people", listed),
+        (f"… most associations at once, allowed {ASSOCIATIONS}", str(most)),
+    )
+
+
+PARTS: dict[str, Callable[[Path], Coroutine[Any, Any, Sequence[Row]]]] = {
+    "rows": rows,
+    "first": first,
+    "visitors": visitors,
+    "six": six,
+}
+
+
+def measure(folder: Path, parts: Sequence[str] = tuple(PARTS)) -> Iterator[Row]:
+    """Yield what each part finds: what was measured, and the figure."""
+    for part in parts:
+        yield from asyncio.run(PARTS[part](folder / part))
+
+
+async def _key(page: Page, key: str) -> float:
+    await page.evaluate(_WATCH_KEY)
+    await page.get_by_role("searchbox").last.press(key)
+    return float(await page.evaluate("window.filtered"))
+
+
+async def _retrieve(page: Page, started: float) -> float:
+    await button(page, "Retrieve").click()
+    await page.get_by_role("region", name="Retrieve from pacs").first.wait_for()
+    return time.perf_counter() - started
+
+
+async def _jobs_seen(page: Page) -> str:
+    """Count the jobs and people on the page Jobs, and go back."""
+    await page.get_by_role("link", name="Jobs").click()
+    lines = page.locator("table.dataTable tbody tr").filter(has_text="person")
+    await lines.nth(RETRIEVERS - 1).wait_for()
+    told = await lines.all_inner_texts()
+    people = {word for line in told for word in line.split() if word.startswith("person")}
+    await page.get_by_role("link", name="Query and retrieve").click()
+    return f"{len(told)}, {len(people)}"
+
+
+async def _watch(opened: House) -> tuple[list[float], list[float], int]:
+    """Return the seconds until each job's first object and end, and the most associations seen."""
+    started, most = time.perf_counter(), 0
+    firsts: dict[str, float] = {}
+    ends: dict[str, float] = {}
+    looked = 0.0
+    while len(ends) < RETRIEVERS:
+        most = max(most, opened.pacs.open_associations)
+        now = time.perf_counter() - started
+        if now - looked > 0.2:
+            looked = now
+            for job in opened.workspace.jobs.list().to_dict("records"):
+                if job["stored"]:
+                    firsts.setdefault(job["job_id"], now)
+                if job["state"] in ("complete", "partial", "failed", "cancelled"):
+                    ends.setdefault(job["job_id"], now)
+        await asyncio.sleep(0.01)
+    return list(firsts.values()), list(ends.values()), most
+
+
+def _keys(found: Sequence[float]) -> str:
+    return f"{median(found):.0f} ms ({max(found):.0f} ms)"
+
+
+def _spread(found: Sequence[float]) -> str:
+    return f"{median(found[1:]):.1f} s ({found[0]:.1f} s)"
+
+
+def _range(found: Sequence[float]) -> str:
+    return f"{min(found):.1f} to {max(found):.1f} s"
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+def main() -> None:
+    """Measure the parts that are asked for, all by default."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all without")
+    folder = Path(tempfile.mkdtemp(prefix="qrkit-page-"))
+    try:
+        print("| page | |\n|---|--:|")
+        for what, figure in measure(folder, parser.parse_args().parts or tuple(PARTS)):
+            print(f"| {what} | {figure} |", flush=True)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
