@@ -26,7 +26,6 @@ _CLOSED = (
     "/voila/render/../../etc/passwd",
     "/voila/render/%2e%2e/start.ipynb",
     "/voila/static/..%2f..%2f..%2fapp.py",
-    "/voila/templates/qrkit/static/..%2findex.html.j2",
     "/lab",
     "/tree",
 )
