@@ -64,8 +64,11 @@ class Receiver:
         received = sum(1 for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".part")
         if received != expected:
             raise RuntimeError(f"Port {self.port} kept {received} of {expected} objects.")
-        shutil.rmtree(self.folder)
-        self.folder.mkdir()
+        for path in self.folder.iterdir():
+            if path.is_dir() and path.name != ".incoming":
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
 
 
 @contextmanager
