@@ -121,6 +121,11 @@ class Short:
         )
 
 
+def are_counted(asked: Sequence[tuple[Parent, Request]], level: Level) -> bool:
+    """Whether all rows above say how many there are below them."""
+    return level in _COUNTS and all((one.row or {}).get(_COUNTS[level][1]) is not None for one, _ in asked)
+
+
 def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level, model: InformationModel) -> Short:
     """Return which rows, asked for all that is below them, have fewer children than the node counts there.
 

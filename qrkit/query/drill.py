@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.query.below import Parent, inherited, own_rows, parents_of, short_of
+from qrkit.query.below import Parent, are_counted, inherited, own_rows, parents_of, short_of
 from qrkit.query.filtered import FilterReport, Reliance, Select, Where
 from qrkit.query.matching import is_single_value
 from qrkit.query.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
@@ -86,14 +86,18 @@ class _Account:
         self.reports += [replace(one, where=Where.LOCAL) if one.name in is_here else one for one in reports]
 
     def note_foreign(
-        self, level: Level, came: Sequence[Sequence[pa.Table]], own: Sequence[Sequence[pa.Table]]
+        self, level: Level, came: Sequence[Sequence[pa.Table]], own: Sequence[Sequence[pa.Table]], *, is_counted: bool
     ) -> None:
-        """Keep how many rows came that belong to none of the rows above that they were asked for."""
+        """Keep how many rows came that belong to none of the rows above; doubt the rest unless they are counted."""
         before, after = (sum(table.num_rows for tables in some for table in tables) for some in (came, own))
         if before > after:
             name = "UIDs of the level above"
             self.reports.append(FilterReport(name=name, level=level, terms=(), before=before, after=after))
+            if not is_counted:
+                self.doubts.append(_UNCOUNTED)
 
+
+_UNCOUNTED = "the node ignores the UIDs of the level above, and does not say how many rows there should be: some may be missing"
 
 _Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
 
@@ -162,7 +166,7 @@ def _rows(
         account.requests += len(requests)
         tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
     own = own_rows(asked, tables)
-    account.note_foreign(level, tables, own)
+    account.note_foreign(level, tables, own, is_counted=are_counted(asked, level))
     found = [
         inherited(query, level, one, answer)
         for (one, _), answers in zip(asked, own, strict=True)

@@ -104,6 +104,11 @@ def test_series_of_other_studies_are_dropped_where_a_node_ignores_the_uid_that_i
     honest = found(linked, Quirks(), level="SERIES")
     assert sorted(frame["SeriesInstanceUID"]) == sorted(honest["SeriesInstanceUID"])
     assert reports(frame)["UIDs of the level above"]["after"] == len(honest)
+    assert not any("ignores the UIDs" in why for why in frame.attrs["qrkit"]["coverage"]["why"])
+    ignoring = Quirks(ignore_keys=("StudyInstanceUID",), omit_keys=("NumberOfStudyRelatedSeries",))
+    uncounted = found(linked, ignoring, level="SERIES").attrs["qrkit"]["coverage"]
+    assert not uncounted["complete"]
+    assert "the node ignores the UIDs of the level above" in uncounted["why"][-1]
 
 
 def test_fifty_answers_to_a_query_without_dates_are_not_taken_for_all(linked: Linked) -> None:
