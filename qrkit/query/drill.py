@@ -97,7 +97,7 @@ class _Account:
                 self.doubts.append(_UNCOUNTED)
 
 
-_UNCOUNTED = "the node ignores the UIDs of the level above, and does not say how many rows there should be: some may be missing"
+_UNCOUNTED = "the node ignores the UIDs of the level above and does not count the rows below: some may be missing"
 
 _Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
 
