@@ -10,12 +10,12 @@ import pytest
 from qrkit.job import JobState
 from qrkit.workspace import Workspace
 from tests.dashboard.served import PASSWORD, Served
-from tests.widgets.test_browser import Watched, watched
+from tests.widgets.test_browser import Watched, chromium, watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-__all__ = ["watched"]
+__all__ = ["chromium", "watched"]
 _RULES = ["wcag2a", "wcag2aa", "wcag21aa"]
 
 
