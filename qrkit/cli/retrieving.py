@@ -13,6 +13,7 @@ from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.cli.progress import follow
 from qrkit.errors import InputError
+from qrkit.job import PausedBy
 from qrkit.plan import Budget, Plan
 from qrkit.workspace import Job
 
@@ -54,6 +55,8 @@ def retrieve(
     nobody = workspace.nobody_for(job.status.node, one_starts=True)
     if nobody:
         say(nobody)
+    if job.status.paused_by is PausedBy.DISK:
+        say(job.status.reason)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
         if form is Format.JSON:

@@ -2,6 +2,7 @@
 
 from qrkit.job.moves import Change, allows, is_news, job_state, outcome, sources
 from qrkit.job.retries import RetryPolicy, failures_after
+from qrkit.job.space import lack_of_room
 from qrkit.job.told import job_to_json
 from qrkit.job.value import ItemOutcome, ItemRow, JobRow, JobState, NewJob, PausedBy, RetrieveRequest
 
@@ -20,6 +21,7 @@ __all__ = [
     "is_news",
     "job_state",
     "job_to_json",
+    "lack_of_room",
     "outcome",
     "sources",
 ]

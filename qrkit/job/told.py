@@ -20,6 +20,7 @@ def job_to_json(job: JobRow) -> dict[str, Any]:
         "expected": job.expected,
         "stored": job.stored,
         "bytes": job.bytes,
+        "estimated_bytes": job.estimated_bytes,
         "error": job.said,
         "advice": job.advice,
         "reason": job.reason,

@@ -87,6 +87,8 @@ class NewJob:
         Names of the handlers that are to run after arrival; None: the automatic ones of the site.
     priority
         Jobs of a higher one go first; the same for most.
+    estimated_bytes
+        That it will bring here, by what came earlier; None if nobody knows.
     """
 
     node: str
@@ -97,6 +99,7 @@ class NewJob:
     source: str = ""
     after: tuple[str, ...] | None = None
     priority: int = 0
+    estimated_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +185,9 @@ class JobRow:
         How often in a row it was out of reach.
     paused_by
         Who paused it.
+    estimated_bytes
+        That it will bring here, by what came earlier; None if nobody knows, or if somebody who knew of it has let it
+        go on.
     """
 
     job_id: str
@@ -206,6 +212,7 @@ class JobRow:
     failures: int = 0
     paused_by: PausedBy | None = None
     cancel_requested: bool = False
+    estimated_bytes: int | None = None
     items: tuple[ItemRow, ...] = field(default=())
 
     @property

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from qrkit.errors import InputError, NotFound
-from qrkit.job import Change, ItemOutcome, ItemRow, JobState, PausedBy, is_news
+from qrkit.job import Change, ItemOutcome, ItemRow, JobRow, JobState, PausedBy, is_news
 from qrkit.store.after_due import note_complete
 from qrkit.store.job_changes import (
     QUEUED,
@@ -26,7 +26,7 @@ from qrkit.store.job_changes import (
     going_on,
     move_items,
 )
-from qrkit.store.job_rows import item_outcome, item_row, outcome_values
+from qrkit.store.job_rows import item_outcome, item_row, job_row, outcome_values
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State
 
@@ -336,11 +336,11 @@ class JobQueue:
                 values = {"paused": True, "paused_by": PausedBy.DISK.value, "reason": reason}
                 follow(connection, job_id, self._state.now(), **values)
 
-    def paused_for_disk(self) -> Sequence[str]:
-        """Return the jobs that rest until there is room."""
-        wanted = sa.select(jobs.c.job_id).where(jobs.c.paused_by == PausedBy.DISK.value, jobs.c.paused)
+    def paused_for_disk(self) -> tuple[JobRow, ...]:
+        """Return the jobs that rest until there is room, without their items."""
+        wanted = sa.select(jobs).where(jobs.c.paused_by == PausedBy.DISK.value, jobs.c.paused)
         with self._state.reading() as connection:
-            return connection.scalars(wanted.order_by(jobs.c.created)).all()
+            return tuple(job_row(job) for job in connection.execute(wanted.order_by(jobs.c.created)))
 
     def resume_from_disk(self, job_id: str) -> None:
         """Let a job go on that rested until there is room.

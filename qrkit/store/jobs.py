@@ -51,6 +51,7 @@ class JobTable:
                     state=QUEUED,
                     created=self._state.now(),
                     expected=sum(item["expected"] or 0 for item in items),
+                    estimated_bytes=job.estimated_bytes,
                 )
             )
             connection.execute(job_items.insert(), items)
@@ -124,6 +125,8 @@ class JobTable:
     def resume(self, job_id: str) -> None:
         """Let a paused job go on, and a waiting one try again now.
 
+        One that rests because its estimate passes the free space goes on, too: who resumes it knows better.
+
         Raises
         ------
         NotFound
@@ -133,7 +136,10 @@ class JobTable:
         with self._state.transaction() as connection:
             waiting = (job_items.c.job_id == job_id, job_items.c.state == QUEUED, job_items.c.not_before.is_not(None))
             connection.execute(job_items.update().where(*waiting).values(not_before=None))
-            follow(connection, job_id, now, paused=False, paused_by="", reason="", not_before=None, failures=0)
+            rests = get_job(connection, job_id).paused_by == PausedBy.DISK.value
+            values: dict[str, object] = {"estimated_bytes": None} if rests else {}
+            values |= {"paused": False, "paused_by": "", "reason": "", "not_before": None, "failures": 0}
+            follow(connection, job_id, now, **values)
 
     def retry(self, job_id: str) -> int:
         """Queue again what failed, is not whole, or was cancelled; return how many items that are.

@@ -83,6 +83,11 @@ def _tell_who_asks(connection: sa.Connection) -> None:
     connection.execute(sa.text("CREATE INDEX audit_happened ON audit (happened)"))
 
 
+def _add_estimates(connection: sa.Connection) -> None:
+    """Say of jobs how many bytes they will probably bring."""
+    connection.execute(sa.text("ALTER TABLE jobs ADD COLUMN estimated_bytes BIGINT"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -92,6 +97,7 @@ MIGRATIONS = (
     Migration(number=6, name="waiting for another try, priorities", apply=_add_waiting),
     Migration(number=7, name="schedules, sites of workers", apply=_add_schedules),
     Migration(number=8, name="who asks a query", apply=_tell_who_asks),
+    Migration(number=9, name="estimates of jobs", apply=_add_estimates),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

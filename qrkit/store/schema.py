@@ -124,6 +124,7 @@ jobs = sa.Table(
     _count("failures"),
     _maybe("not_before"),
     _maybe("served"),
+    sa.Column("estimated_bytes", sa.BigInteger),
     sa.Index("jobs_created", "created"),
 )
 

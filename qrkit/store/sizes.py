@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from qrkit.estimate import Held, NodeHistory
-from qrkit.job import JobState
+from qrkit.job import JobState, RetrieveRequest
 from qrkit.store.schema import instances, jobs
 from qrkit.store.state import State
 
 _JOBS = 20
 """The newest retrieves of a node, from which its rate is taken."""
+
+_AT_ONCE = 500
+"""UIDs that are looked up by one statement."""
 
 _LEAST_BYTES = 1_000_000
 """With fewer, the waiting between requests is most of what is measured."""
@@ -49,6 +53,27 @@ def node_history(state: State, node: str) -> NodeHistory:
         for row in rows
     )
     return NodeHistory(node=node, held=held, bytes_per_second=_rate([tuple(row) for row in retrieves]))
+
+
+def held_bytes(state: State, requests: Sequence[RetrieveRequest]) -> int:
+    """Return how many bytes are here already of what is asked for."""
+    wanted: dict[str, set[str]] = {"STUDY": set(), "SERIES": set(), "IMAGE": set()}
+    for request in requests:
+        uids = {"STUDY": (request.StudyInstanceUID,), "SERIES": (request.SeriesInstanceUID,)}
+        wanted[request.level].update(uids.get(request.level, request.sop_instance_uids))
+    keys = {
+        "STUDY": instances.c.StudyInstanceUID,
+        "SERIES": instances.c.SeriesInstanceUID,
+        "IMAGE": instances.c.SOPInstanceUID,
+    }
+    total = 0
+    with state.reading() as connection:
+        for level, some in wanted.items():
+            uids_of_level = sorted(some)
+            for start in range(0, len(uids_of_level), _AT_ONCE):
+                which = keys[level].in_(uids_of_level[start : start + _AT_ONCE])
+                total += connection.scalar(sa.select(sa.func.sum(instances.c.size)).where(which)) or 0
+    return int(total)
 
 
 def _rate(retrieves: list[tuple[int, str, str]]) -> float | None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from qrkit.job import JobRow, lack_of_room
+from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.state import State
+from qrkit.words import volume
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,12 @@ class Room:
         self._queue = queue
         self._floor = floor
 
+    @classmethod
+    def of(cls, settings: Settings, state: State) -> Room:
+        """Return that of a workspace."""
+        files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
+        return cls(files, JobQueue(state), floor=settings.free_space_floor)
+
     def is_gone(self) -> bool:
         """Whether nothing more may come: too little is free, or the folder cannot be written or is gone."""
         try:
@@ -45,12 +55,34 @@ class Room:
         logger.warning("Job %s rests: %s", job_id, reason)
         self._queue.pause_for_disk(job_id, reason)
 
-    def resume_jobs(self) -> None:
-        """Let the jobs go on that rest for the disk, if there is room again."""
+    def takes(self, job: JobRow) -> bool:
+        """Whether what a job will probably bring fits; one that does not rests from now on.
+
+        Nothing is said of a job of which nobody knows how much it brings: that ends at the floor, if it does.
+        """
         try:
-            has_room = self._files.free_space() >= self._floor * (1 + _MARGIN) and self._files.is_writable()
+            lack = lack_of_room(job, free=self._files.free_space(), floor=self._floor)
+        except OSError:  # for another reason than this estimate it will not get far
+            return True
+        if lack:
+            reason = (
+                f"{lack} on the disk of {self._files.folder}, of which {volume(self._floor)} stay free: it starts by "
+                "itself when there is room, and at once if you resume it."
+            )
+            logger.warning("Job %s rests: %s", job.job_id, reason)
+            self._queue.pause_for_disk(job.job_id, reason)
+        return not lack
+
+    def resume_jobs(self) -> None:
+        """Let the jobs go on that rest for the disk, if there is room for them again."""
+        try:
+            free, is_writable = self._files.free_space(), self._files.is_writable()
         except OSError:
             return
-        for job_id in self._queue.paused_for_disk() if has_room else ():
-            logger.info("Job %s goes on: there is room", job_id)
-            self._queue.resume_from_disk(job_id)
+        floor = round(self._floor * (1 + _MARGIN))
+        if free < floor or not is_writable:
+            return
+        for job in self._queue.paused_for_disk():
+            if not lack_of_room(job, free=free, floor=floor):
+                logger.info("Job %s goes on: there is room", job.job_id)
+                self._queue.resume_from_disk(job.job_id)

@@ -317,6 +317,8 @@ class Worker:
     def _run_batch(self, job: JobRow, items: Sequence[ItemRow], watcher: Watcher) -> None:
         batch: Batch | None = None
         try:
+            if not self._room.takes(job):
+                return
             batch = self._batch(job, watcher)
             batch.run(items)
         except errors.Cancelled:

@@ -1,13 +1,17 @@
-"""From a table of answers to what its rows would cost to fetch."""
+"""From a table of answers to what its rows would cost to fetch, and what of that is still to come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from qrkit.errors import InputError
-from qrkit.estimate import Selection
+from qrkit.estimate import Selection, estimate
+from qrkit.job import RetrieveRequest
+from qrkit.plan import Plan
+from qrkit.store.sizes import held_bytes, node_history
+from qrkit.store.state import State
 
 _KINDS = (
     ("SOPInstanceUID", "", "Modality", "SOPClassUID"),
@@ -38,6 +42,25 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
             modalities=_values(row.get(modality)),
             sop_classes=_values(row.get(sop_class)),
         )
+
+
+def bytes_to_come(
+    state: State, node: str, known: pd.DataFrame | Plan, requests: Sequence[RetrieveRequest]
+) -> int | None:
+    """Return how many bytes requests will bring that are not here yet; None if nobody knows.
+
+    Parameters
+    ----------
+    known
+        What is known of what is asked for: answers, or the plan.
+    """
+    if isinstance(known, Plan):
+        size = known.cost.bytes
+    elif known.empty:
+        return None
+    else:
+        size = estimate(selections(known), node_history(state, node)).bytes
+    return None if size is None else max(size - held_bytes(state, requests), 0)
 
 
 def _values(cell: object) -> tuple[str, ...]:

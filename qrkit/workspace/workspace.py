@@ -42,12 +42,13 @@ from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.after.runner import AfterRunner
 from qrkit.worker.beside import Companion
 from qrkit.worker.health import Health, health_of, nobody_for
+from qrkit.worker.room import Room
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
 from qrkit.workspace.after import After
 from qrkit.workspace.echoing import echo_nodes
-from qrkit.workspace.estimating import selections
+from qrkit.workspace.estimating import bytes_to_come, selections
 from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.glance import glance
@@ -371,21 +372,22 @@ class Workspace:
             `qrkit.toml` and is not `Plan.meant`.
         """
         self.access.require(Role.OPERATOR, "retrieve")
+        known: pd.DataFrame | Plan | None = None
         if isinstance(what, pd.DataFrame):
-            known = what.attrs.get("qrkit", {})
-            source = source or str(known.get("query_id", ""))
+            attrs = what.attrs.get("qrkit", {})
+            source = source or str(attrs.get("query_id", ""))
             node = node or self._node_of_query(source)
         if isinstance(what, Plan):
             if not what.is_meant:
                 site_budget(self.settings.tables.get("plan", {})).check(what.cost)
             source, node = source or what.plan_id, node or what.node
-            what = what.requests()
+            known, what = what, what.requests()
         if not node:
             raise InputError('Say which node to retrieve from: node="…".')
         asked = self._nodes.get(node)
         if isinstance(what, pd.DataFrame):
             with_patients = asked.information_model is not InformationModel.STUDY_ROOT
-            what = requests_from_frame(what, with_patients=with_patients)
+            known, what = what, requests_from_frame(what, with_patients=with_patients)
         wanted = _method(method, asked, self._nodes.get(to) if to else None)
         job_id = self._jobs.create(
             NewJob(
@@ -396,9 +398,11 @@ class Workspace:
                 user=self.user,
                 source=source,
                 after=self._after(after, to),
+                estimated_bytes=None if to else self._bytes_to_come(node, known, what),
             )
         )
         self._acts.write("job queued", job_id, {"node": node, "requests": len(what), "to": to})
+        Room.of(self.settings, self._state).takes(self._jobs.get_summary(job_id))
         self._ensure_worker()
         return self.jobs[job_id]
 
@@ -507,16 +511,29 @@ class Workspace:
     def _node_of_query(self, query_id: str) -> str:
         return self.queries.show(query_id).node if query_id else ""
 
+    def _bytes_to_come(
+        self, node: str, known: pd.DataFrame | Plan | None, requests: Sequence[RetrieveRequest]
+    ) -> int | None:
+        """Return how many bytes requests will bring; what they were made of, or earlier answers, tell how many."""
+        if known is None:
+            levels = {request.level for request in requests}
+            series = [request.SeriesInstanceUID for request in requests]
+            studies = [request.StudyInstanceUID for request in requests]
+            if levels in ({"SERIES"}, {"STUDY"}):
+                known = self._known(studies, series if levels == {"SERIES"} else ())
+        return None if known is None else bytes_to_come(self._state, node, known, requests)
+
     def _known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
         """Return what earlier answers know of studies and series: the keys above that a PACS wants."""
         if series_uids:
             return self.sql(
-                "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID FROM series WHERE list_contains($uids, "
-                "SeriesInstanceUID)",
+                "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID, NumberOfSeriesRelatedInstances, Modality "
+                "FROM series WHERE list_contains($uids, SeriesInstanceUID)",
                 {"uids": list(series_uids)},
             )
         return self.sql(
-            "SELECT StudyInstanceUID, PatientID FROM studies WHERE list_contains($uids, StudyInstanceUID)",
+            "SELECT StudyInstanceUID, PatientID, NumberOfStudyRelatedInstances, ModalitiesInStudy FROM studies "
+            "WHERE list_contains($uids, StudyInstanceUID)",
             {"uids": list(study_uids)},
         )
 

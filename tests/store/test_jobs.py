@@ -418,7 +418,7 @@ def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_
     job = table.get(job_id)
     assert (job.state, job.reason, job.paused_by) == (JobState.PAUSED, "No room.", PausedBy.DISK)
     assert {item.outcome.state for item in job.items} == {JobState.PAUSED}
-    assert queue.paused_for_disk() == [job_id]
+    assert [job.job_id for job in queue.paused_for_disk()] == [job_id]
     assert queue.waiting() == 0
     assert queue.has_work_to_come()
     queue.resume_from_disk(job_id)

@@ -223,3 +223,29 @@ def test_a_full_disk_lets_the_job_rest_until_there_is_room_and_nothing_is_lost(
     assert done.state is JobState.COMPLETE
     assert files_of(workspace) == uids_of(study)
     assert set(workspace.files.list()["SOPInstanceUID"]) == uids_of(study)
+
+
+def test_a_job_that_cannot_fit_rests_before_its_start_until_there_is_room(
+    small_disk: Path, open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path
+) -> None:
+    floor, ballast = 1_000_000, small_disk / "ballast"
+    workspace = open_workspace(tmp_path / "of", files=str(small_disk / "files"), free_space_floor=floor)
+    link(workspace, linked.pacs)
+    found = workspace.find("pacs", date="2026-06-30", modalities=["CT"])
+    small, *_, large = found.sort_values("NumberOfStudyRelatedInstances")["StudyInstanceUID"]
+    with worker_in_thread(workspace):
+        first = workspace.retrieve_uids("pacs", study_uids=[small]).wait(timeout=LIMIT)
+        spare = shutil.disk_usage(small_disk).free - floor - 2 * first.bytes // first.stored
+        ballast.write_bytes(bytes(spare))
+        sent = retrieves(linked)
+        job = workspace.retrieve_uids("pacs", study_uids=[large])
+        resting = job.status
+        assert (resting.state, resting.paused_by) == (JobState.PAUSED, PausedBy.DISK)
+        assert resting.reason.startswith("About ")
+        assert "are to come, and there is room for" in resting.reason
+        ballast.unlink()
+        assert retrieves(linked) == sent
+        done = job.wait(timeout=LIMIT)
+    assert (done.state, done.reason) == (JobState.COMPLETE, "")
+    assert done.estimated_bytes is not None
+    assert 0.2 * done.bytes < done.estimated_bytes < 5 * done.bytes

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from qrkit.errors import InputError
+from qrkit.job import JobState
+from qrkit.store.files import FileStore
 from tests.workspace.opened import Linked, worker_in_thread
 
 DAY = "2026-06-30"
@@ -36,3 +38,24 @@ def test_series_and_images_are_counted_once_each(linked: Linked) -> None:
     assert (found.objects, found.uncounted) == (None, len(series))
     with pytest.raises(InputError, match="StudyInstanceUID"):
         linked.workspace.estimate(pd.DataFrame({"Modality": ["CT"]}))
+
+
+def test_a_job_larger_than_the_free_space_says_so_and_goes_on_if_it_is_resumed(
+    linked: Linked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = linked.workspace
+    found = workspace.find("pacs", date=DAY, modalities=["CT"]).sort_values("NumberOfStudyRelatedInstances")
+    small, large = found.head(1), found.tail(1)
+    with worker_in_thread(workspace):
+        first = workspace.retrieve(small, node="pacs")
+        assert first.to_json()["estimated_bytes"] is None
+        assert first.wait(timeout=60).state is JobState.COMPLETE
+        monkeypatch.setattr(FileStore, "free_space", lambda _: workspace.settings.free_space_floor)
+        assert workspace.retrieve(small, node="pacs").wait(timeout=60).estimated_bytes == 0
+        job = workspace.retrieve(large, node="pacs")
+        told = job.to_json()
+        assert told["estimated_bytes"] > 0
+        assert (told["state"], told["paused_by"]) == ("paused", "disk")
+        assert "are to come, and there is room for 0" in told["reason"]
+        job.resume()
+        assert job.wait(timeout=60).state is JobState.COMPLETE
