@@ -26,7 +26,8 @@ _EXECUTE = """async ([url, target]) => {
   await new Promise((done, failed) => { socket.onopen = done; socket.onerror = failed; });
   const ask = (kind, content) => {
     const told = new Promise((done) => socket.addEventListener("message", ({ data }) => {
-      if (typeof data === "string" && JSON.parse(data).msg_type === kind.replace("request", "reply")) done(JSON.parse(data).msg_type);
+      const type = typeof data === "string" ? JSON.parse(data).msg_type : "";
+      if (type === kind.replace("request", "reply")) done(type);
     }));
     socket.send(JSON.stringify({ channel: "shell", content, metadata: {}, parent_header: {}, buffers: [],
       header: { msg_id: kind, msg_type: kind, username: "", session: "test", version: "5.3", date: "" } }));
@@ -90,6 +91,21 @@ def _sort(page: Page, column: str) -> None:
     expect(page.locator("th[aria-sort=descending]").first).to_be_visible()
 
 
+def _open_and_compare(page: Page, name: str) -> None:
+    """Open somebody's oldest answer from the history, ask again, and compare the two."""
+    from playwright.sync_api import expect
+
+    page.get_by_role("link", name="History").click()
+    _rows(page).filter(has_text=name).last.click()
+    _button(page, "Open").click()
+    expect(page.get_by_role("status").filter(has_text=re.compile(r"\d+ rows"))).to_be_visible()
+    _button(page, "Run again").click()
+    expect(page.get_by_text("Asked again")).to_be_visible()
+    _rows(page).first.click(modifiers=["Control"])  # and the one of before is chosen still
+    _button(page, "Compare").click()
+    expect(page.get_by_text("0 rows came, went or changed")).to_be_visible()
+
+
 def _has_no_violations(page: Page) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for scheme in ("light", "dark"):
@@ -146,16 +162,7 @@ def test_an_operator_asks_retrieves_reloads_cancels_and_compares(
     expect(page.get_by_role("region", name="Retrieve from pacs").first).to_be_visible()
     assert len(ws.jobs.list()) == before + 1
 
-    # An answer of before is opened, asked again, and compared.
-    page.get_by_role("link", name="History").click()
-    _rows(page).filter(has_text="ann").last.click()
-    _button(page, "Open").click()
-    expect(page.get_by_role("status").filter(has_text=re.compile(r"\d+ rows"))).to_be_visible()
-    _button(page, "Run again").click()
-    expect(page.get_by_text("Asked again")).to_be_visible()
-    _rows(page).first.click(modifiers=["Control"])  # and the one of before is chosen still
-    _button(page, "Compare").click()
-    expect(page.get_by_text("0 rows came, went or changed")).to_be_visible()
+    _open_and_compare(page, "ann")
 
     page.get_by_role("link", name="Nodes").click()
     page.get_by_role("textbox", name="Name", exact=True).fill("other")
