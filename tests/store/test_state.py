@@ -19,7 +19,7 @@ def _count(state: State) -> int:
 
 
 def _add(connection: sa.Connection) -> None:
-    connection.execute(audit.insert().values(at="", who="", action="", subject="", details={}))
+    connection.execute(audit.insert().values(happened="", who="", action="", subject="", details={}))
 
 
 def test_a_transaction_that_fails_changes_nothing(state: State) -> None:
