@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from qrkit.errors import InputError, NotFound
 from qrkit.job import Change, ItemOutcome, ItemRow, JobRow, JobState, PausedBy, is_news
 from qrkit.store.after_due import note_complete
+from qrkit.store.batches import NewBatch, begin, spare_associations
 from qrkit.store.job_changes import (
     QUEUED,
     RUNNING,
@@ -102,7 +103,9 @@ class JobQueue:
         )
         return self._count(job_items.c.job_id.in_(to_come)) > 0
 
-    def claim_share(self, worker_id: str, associations: Mapping[str, int], *, most: int) -> tuple[ItemRow, ...]:
+    def claim_share(
+        self, worker_id: str, associations: Mapping[str, int], *, most: int, batch_id: str = ""
+    ) -> tuple[ItemRow, ...]:
         """Take items of one job for one association: its share, so that the node's others get theirs.
 
         The job of the highest priority goes first; among those, the one that was served longest ago. SQLite lets
@@ -111,24 +114,31 @@ class JobQueue:
         Parameters
         ----------
         associations
-            How many associations each node has to spare, by name; a job of another node is passed over.
+            How many associations each node allows to all workers together, by name; a job of another node is passed
+            over.
         most
             Items at once.
+        batch_id
+            Under which the association is counted until `BatchTable.end`; without it, it is not.
         """
         now = self._state.now()
-        spare = [name for name, count in associations.items() if count > 0]
         wanted = (
             sa.select(jobs.c.job_id, jobs.c.node)
-            .where(*going_on(), due(jobs.c.not_before, now), jobs.c.node.in_(spare))
+            .where(*going_on(), due(jobs.c.not_before, now))
             .order_by(jobs.c.priority.desc(), sa.func.coalesce(jobs.c.served, ""), jobs.c.created, jobs.c.job_id)
         )
         with self._state.transaction() as connection:
             # One job after the other: there are few, and the next items of each are found without sorting them all.
-            for job_id, node in connection.execute(wanted).all():
+            spare = spare_associations(connection, associations)
+            free = [name for name, count in spare.items() if count > 0]
+            for job_id, node in connection.execute(wanted.where(jobs.c.node.in_(free))).all():
                 queued = connection.scalar(sa.select(sa.func.count()).where(*claimable(job_id, now))) or 0
-                share = min(most, -(-queued // associations[node]))
+                share = min(most, -(-queued // spare[node]))
                 items = claim_of(connection, job_id, worker_id, now, most=share) if share else []
                 if items:
+                    if batch_id:
+                        batch = NewBatch(batch_id=batch_id, worker_id=worker_id)
+                        begin(connection, batch, node=node, job_id=job_id, now=now)
                     follow(connection, job_id, now, served=now, not_before=None)
                     return tuple(item_row(item) for item in items)
         return ()

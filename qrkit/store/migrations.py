@@ -88,6 +88,11 @@ def _add_estimates(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE jobs ADD COLUMN estimated_bytes BIGINT"))
 
 
+def _add_batches(connection: sa.Connection) -> None:
+    """Keep which batches are under way, so that a node's limit of associations holds for all workers together."""
+    metadata.create_all(connection, tables=[schema.batches])
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -98,6 +103,7 @@ MIGRATIONS = (
     Migration(number=7, name="schedules, sites of workers", apply=_add_schedules),
     Migration(number=8, name="who asks a query", apply=_tell_who_asks),
     Migration(number=9, name="estimates of jobs", apply=_add_estimates),
+    Migration(number=10, name="batches under way", apply=_add_batches),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

@@ -167,6 +167,16 @@ sa.Index(
     postgresql_where=job_items.c.state == "running",
 )
 
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("batch_id", sa.Text, primary_key=True),
+    _text("worker_id"),
+    _text("node"),
+    _text("job_id"),
+    _text("began"),
+)
+
 instances = sa.Table(
     "instances",
     metadata,

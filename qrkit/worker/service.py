@@ -7,7 +7,6 @@ import os
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -22,6 +21,7 @@ from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy
 from qrkit.node import Node
 from qrkit.settings import Settings
+from qrkit.store.batches import BatchTable
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_late import LateObjects
@@ -62,8 +62,8 @@ _LOCK_PATIENCE = 1.0  # who only looks whether there is a worker holds the lock 
 class _UnderWay:
     """A batch under way."""
 
+    batch_id: str
     node: str
-    job_id: str
     item_ids: tuple[int, ...]
 
 
@@ -84,6 +84,7 @@ class Worker:
         self._settings = settings
         self._jobs = JobTable(state)
         self._queue = JobQueue(state)
+        self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
         self._workers = WorkerTable(state)
         self._instances = InstanceTable(state)
@@ -238,6 +239,8 @@ class Worker:
         in_hand = [item_id for under_way in self._running.values() for item_id in under_way.item_ids]
         others = self._colleagues.alive()
         self._queue.requeue_orphans(others, worker_id=self._worker_id, under_way=in_hand)
+        batch_ids = [under_way.batch_id for under_way in self._running.values()]
+        self._batches.forget_lost(others, worker_id=self._worker_id, under_way=batch_ids)
         self._room.resume_jobs()
         alive = [*others, self._worker_id]
         for companion in self._beside:
@@ -253,7 +256,9 @@ class Worker:
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
             self._forget_ended()  # what it had under way is given back by it: it has not died
-            self._queue.requeue_orphans([*self._colleagues.alive(), self._worker_id])
+            others = self._colleagues.alive()
+            self._queue.requeue_orphans([*others, self._worker_id])
+            self._batches.forget_lost(others)
             self._workers.leave(self._worker_id)
 
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
@@ -261,16 +266,20 @@ class Worker:
         self._forget_ended()
         # looking first: a claim takes the write lock, ten times a second for nothing while the worker is idle
         while len(self._running) < _AT_ONCE and self._queue.has_waiting(except_nodes=self._out_of_reach):
-            spare = self._spare_associations()
-            items = (
-                self._queue.claim_share(self._worker_id, spare, most=_ITEMS_IN_BATCH) if any(spare.values()) else ()
-            )
+            most = self._most_associations()
+            under_way = self._batches.by_node()
+            full = [name for name, count in most.items() if under_way.get(name, 0) >= count]
+            if not self._queue.has_waiting(except_nodes=[*self._out_of_reach, *full]):
+                return
+            batch_id = uuid4().hex
+            items = self._queue.claim_share(self._worker_id, most, most=_ITEMS_IN_BATCH, batch_id=batch_id)
             if not items:
                 return
             job = self._jobs.get_summary(items[0].job_id)
             watcher = self._watcher(job)
-            under_way = _UnderWay(node=job.node, job_id=job.job_id, item_ids=tuple(item.item_id for item in items))
-            self._running[pool.submit(self._run_batch, job, items, watcher)] = under_way
+            ids = tuple(item.item_id for item in items)
+            begun = _UnderWay(batch_id=batch_id, node=job.node, item_ids=ids)
+            self._running[pool.submit(self._run_batch, job, items, watcher)] = begun
 
     def _watcher(self, job: JobRow) -> Watcher:
         return Watcher(
@@ -290,16 +299,14 @@ class Worker:
         for future in [one for one in self._running if one.done()]:
             under_way = self._running.pop(future)
             self._queue.give_back(under_way.item_ids, worker_id=self._worker_id)
+            self._batches.end(under_way.batch_id)
 
-    def _spare_associations(self) -> dict[str, int]:
-        """Return how many more associations each node allows, removed ones too: their jobs fail and say so."""
-        in_use = Counter(under_way.node for under_way in self._running.values())
+    def _most_associations(self) -> dict[str, int]:
+        """Return how many associations each node allows now, removed ones too: their jobs fail and say so."""
         known = self._nodes.list(include_removed=True)
         nodes = [node for node in known if node.is_reached_from(self._settings.site)]
         self._keep_hours(nodes)
-        return {
-            node.name: 0 if node.name in self._closed else node.associations - in_use[node.name] for node in nodes
-        }
+        return {node.name: 0 if node.name in self._closed else node.associations for node in nodes}
 
     def _keep_hours(self, nodes: Sequence[Node]) -> None:
         """Note which nodes may not be fetched from now, and say so of the jobs that wait for them."""
@@ -344,7 +351,7 @@ class Worker:
 
     def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
         if isinstance(error, errors.NodeError) and is_out_of_reach(error):
-            others = sum(under_way.job_id == job.job_id for under_way in tuple(self._running.values())) > 1
+            others = self._batches.of_job(job.job_id) > 1
             self._verdicts.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
         else:
             self._verdicts.failed(items, error)

@@ -6,6 +6,7 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
+from qrkit.store.batches import BatchTable
 from qrkit.store.job_changes import MOST_DEATHS
 from qrkit.store.job_queue import JobQueue, PutOff
 from qrkit.store.jobs import JobTable
@@ -117,6 +118,26 @@ def test_a_claim_is_a_share_of_one_job_of_a_node_with_an_association_to_spare(
     assert [item.job_id for item in queue.claim_share("w", {"pacs": 0, "archive": 1}, most=9)] == [archive]
     assert [item.position for item in queue.claim_share("w", {"pacs": 2}, most=9)] == [0, 1, 2]
     assert [item.position for item in queue.claim_share("w", {"pacs": 1}, most=1)] == [3]
+
+
+def test_the_limit_of_a_node_holds_for_all_workers_together_until_batches_end_or_workers_die(
+    table: JobTable, queue: JobQueue, state: State
+) -> None:
+    batches = BatchTable(state)
+    job_id = _create(table, *[_SERIES] * 9)
+    limit = {"pacs": 2}
+    assert queue.claim_share("w", limit, most=1, batch_id="b1")
+    assert queue.claim_share("x", limit, most=1, batch_id="b2")
+    assert queue.claim_share("w", limit, most=1, batch_id="b3") == ()
+    assert (batches.by_node(), batches.of_job(job_id)) == ({"pacs": 2}, 2)
+    batches.end("b2")
+    assert queue.claim_share("w", limit, most=1, batch_id="b3")
+    batches.forget_lost(["x"], worker_id="w", under_way=["b1", "b3"])
+    assert queue.claim_share("x", limit, most=1, batch_id="b4") == ()
+    batches.forget_lost(["x"], worker_id="w", under_way=["b3"])
+    assert queue.claim_share("x", limit, most=1, batch_id="b4")
+    batches.forget_lost(["x"])
+    assert batches.by_node() == {"pacs": 1}
 
 
 def test_a_rival_is_another_job_of_the_same_node_that_waits_for_its_turn(table: JobTable, queue: JobQueue) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qrkit.job import JobState
-from qrkit.simulator import Simulator
+from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital import GeneratedHospital
 from qrkit.workspace import Workspace
 from tests.peers.postgres import Postgres
@@ -18,6 +18,8 @@ from tests.workspace.opened import (
     StartSimulator,
     all_studies,
     files_of,
+    link,
+    of_size,
     uids_of,
     worker_in_thread,
     worker_rows,
@@ -95,3 +97,20 @@ def test_each_job_goes_to_the_station_that_reaches_its_node(
             studies[site].StudyInstanceUID
         ])  # fmt: skip
         assert callers["source"].tolist() == [site]
+
+
+def test_two_workers_together_keep_to_the_associations_that_a_node_allows(
+    tmp_path: Path, open_workspace: OpenWorkspace, start_simulator: StartSimulator, hospital: GeneratedHospital
+) -> None:
+    first, other = (open_workspace(tmp_path / "both", site=site, worker_idle_exit=20) for site in ("north", "south"))
+    pacs = start_simulator(hospital, quirks=Quirks(max_associations=2))
+    link(first, pacs, associations=2)
+    starting, *studies = of_size(hospital, 8)[:7]
+    started = first.retrieve_uids("pacs", study_uids=[starting.StudyInstanceUID], method="get")
+    assert started.wait(timeout=LIMIT).state is JobState.COMPLETE
+    with worker_in_thread(other):  # beside the process that was started
+        wait_until(lambda: len(worker_rows(first)) == 2, LIMIT, what="two workers")
+        pacs.quirks = Quirks(max_associations=2, delay_object=0.05)
+        jobs = [first.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method="get") for study in studies]
+        done = [job.wait(timeout=LIMIT) for job in jobs]
+    assert [(job.state, job.error) for job in done] == [(JobState.COMPLETE, "")] * len(jobs)
