@@ -160,22 +160,27 @@ class ReceivingProcess:
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Serve until the worker closes its end."""
+        """Serve until the worker closes its end, or has died."""
         load_negotiation()
-        self._control.sendall(READY)
-        while True:
-            told, descriptors, _, _ = socket.recv_fds(self._control, 1, 2)
-            if not told:
-                break
-            peer, end = (socket.socket(fileno=one) for one in descriptors)
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            self._threads.append(threading.Thread(target=self._serve, args=(peer, end), daemon=True))
-            self._threads[-1].start()
+        with suppress(BrokenPipeError, ConnectionResetError):  # the worker was killed
+            self._control.sendall(READY)
+            self._serve_all()
         self._service.stop()
         deadline = time.monotonic() + STOP_LIMIT
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
         self._files.close()
+
+    def _serve_all(self) -> None:
+        """Serve each connection that is handed over on a thread of its own."""
+        while True:
+            told, descriptors, _, _ = socket.recv_fds(self._control, 1, 2)
+            if not told:
+                return
+            peer, end = (socket.socket(fileno=one) for one in descriptors)
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._threads.append(threading.Thread(target=self._serve, args=(peer, end), daemon=True))
+            self._threads[-1].start()
 
     def _serve(self, peer: socket.socket, end: socket.socket) -> None:
         channel = _Channel(end)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -243,3 +244,14 @@ def test_no_process_outlives_a_worker_that_is_killed(linked: Linked) -> None:
     for association in opened:
         association.abort()
     wait_until(lambda: not any(map(runs, orphans)), 20, what="the receiving process ends with its worker")
+
+
+def test_a_receiving_process_whose_worker_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+    listener = Listener(ae_title="QRKIT", host=LOOPBACK, port=0)
+    assignment = Assignment(listener=listener, files=tmp_path, free_space_floor=0)
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        command = [sys.executable, "-m", "qrkit.worker.receiving", str(theirs.fileno()), assignment.to_text()]
+        ended = subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, check=False, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, b"")
