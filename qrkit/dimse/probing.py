@@ -23,6 +23,7 @@ from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
 from qrkit.dimse.requests import Ask, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
+from qrkit.dimse.waiting import OnWait
 from qrkit.node import InformationModel, Node
 from qrkit.profile.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile.subjects import Extension
@@ -41,8 +42,8 @@ _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations in which SpecificCharacterSet counts (PS3.5 6.1.2.2)."""
 
 
-def make_offer(node: Node, offer: Offer, *, calling_ae_title: str) -> Agreed:
-    """Associate with everything on offer, and release.
+def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWait | None = None) -> Agreed:
+    """Associate with everything on offer, and release; `on_wait` as `qrkit.dimse.association.associate` takes it.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def make_offer(node: Node, offer: Offer, *, calling_ae_title: str) -> Agreed:
         As `qrkit.dimse.association.associate`; but a node that breaks off when extensions are offered has answered.
     """
     try:
-        with associate(node, _proposals(offer), calling_ae_title=calling_ae_title) as association:
+        with associate(node, _proposals(offer), calling_ae_title=calling_ae_title, on_wait=on_wait) as association:
             return _agreed(association)
     except _UNSTANDABLE as error:
         if not offer.extensions:

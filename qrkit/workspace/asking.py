@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -15,16 +16,20 @@ import pyarrow as pa
 
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find, find_proposals
-from qrkit.errors import Cancelled, Congested, NodeError, StatusError
+from qrkit.errors import Congested, NodeError, StatusError
 from qrkit.node import Node
 from qrkit.query import Request, answer_keywords, identifier
 from qrkit.windows import Failure, failure_of
+from qrkit.worker.resting import check, rest
 from qrkit.workspace.pacing import Pacing
 
 _Answer = TypeVar("_Answer")
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0)
 """Seconds after which a node that let no more associations in is asked again, if none of ours became free."""
+
+_TICK = 0.25
+"""Seconds after which a query that waits looks whether it shall end."""
 
 
 class Asker:
@@ -61,7 +66,7 @@ class Asker:
         self._held = 0
         self._lock = Lock()
         self._stack = ExitStack()
-        self.pacing = Pacing(pause=node.pause)
+        self.pacing = Pacing(pause=node.pause, sleep=lambda seconds: rest(seconds, self._is_stopped))
         self.keys_unsupported = False
 
     def __enter__(self) -> Self:
@@ -148,16 +153,21 @@ class Asker:
                 self._held += 1
             try:
                 proposals = find_proposals(self._node, relational=self._relational)
-                opened = associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+                opened = associate(
+                    self._node,
+                    proposals,
+                    calling_ae_title=self._calling_ae_title,
+                    on_wait=lambda: check(self._is_stopped),
+                )
             except BaseException as error:
                 with self._lock:
                     self._held -= 1
                     is_alone = not self._held
                 if is_alone or not isinstance(error, Congested):
                     raise
-                with suppress(Empty):
-                    return self._idle.get(timeout=pause)
-                self._check_stop()
+                free = self._one_of_ours(pause)
+                if free is not None:
+                    return free
             else:
                 return self._stack.enter_context(opened)
         raise AssertionError  # the pauses have no end
@@ -167,6 +177,14 @@ class Asker:
         with self._lock:
             self._held -= 1
 
-    def _check_stop(self) -> None:
-        if self._should_stop is not None and self._should_stop():
-            raise Cancelled(f"The query of node {self._node.name} was cancelled.")
+    def _one_of_ours(self, seconds: float) -> Association | None:
+        """Return an association of ours that becomes free within some seconds."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            check(self._is_stopped)
+            with suppress(Empty):
+                return self._idle.get(timeout=min(left, _TICK))
+        return None
+
+    def _is_stopped(self) -> bool:
+        return self._should_stop is not None and self._should_stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import date
@@ -16,8 +15,9 @@ from qrkit.errors import NodeError
 from qrkit.node import Node
 from qrkit.profile import Profile, Statement
 from qrkit.profile.probing import probe
-from qrkit.profile.questions import Ended, Heard, Offer, Question
+from qrkit.profile.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile.wildcards import ask_wildcards
+from qrkit.worker.resting import check, rest
 
 Watch = Callable[[int, str], None]
 """Told of each question before it is asked: its number, and what it asks for."""
@@ -87,17 +87,14 @@ class Prober:
         step = next(steps)
         while True:
             try:
-                if isinstance(step, Offer):
-                    step = steps.send(make_offer(self._node, step, calling_ae_title=self._calling_ae_title))
-                else:
-                    step = steps.send(self._put(step))
+                step = steps.send(self._offer(step) if isinstance(step, Offer) else self._put(step))
             except StopIteration as end:
                 found: _Found = end.value
                 return found
 
     def _put(self, question: Question) -> Heard:
         if self._questions and self._node.pause:
-            time.sleep(self._node.pause)
+            rest(self._node.pause, self._is_stopped)
         self._questions += 1
         if self._watch is not None:
             self._watch(self._questions, question.what)
@@ -117,4 +114,16 @@ class Prober:
     def _open(self, question: Question) -> Association:
         asked = replace(self._node, information_model=question.model)
         proposals = find_proposals(asked, relational=question.relational)
-        return associate(self._node, proposals, calling_ae_title=self._calling_ae_title)
+        return associate(
+            self._node,
+            proposals,
+            calling_ae_title=self._calling_ae_title,
+            on_wait=lambda: check(self._is_stopped),
+        )
+
+    def _offer(self, offer: Offer) -> Agreed:
+        calling = self._calling_ae_title
+        return make_offer(self._node, offer, calling_ae_title=calling, on_wait=lambda: check(self._is_stopped))
+
+    def _is_stopped(self) -> bool:
+        return self._should_stop is not None and self._should_stop()

@@ -5,9 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 
+import pytest
+
+from qrkit.errors import Cancelled
 from qrkit.job import JobState
+from qrkit.query import build_query
 from qrkit.simulator import Quirks
 from qrkit.workspace import Job, Workspace
 from tests.peers.waiting import LOOPBACK, wait_until
@@ -103,3 +108,27 @@ def test_a_job_that_waits_for_the_hours_of_its_node_or_for_room_is_cancelled_at_
         job.cancel()
         assert job.state is JobState.CANCELLED
         assert not job.status.reason
+
+
+def is_over(moment: float) -> bool:
+    return time.monotonic() > moment
+
+
+@pytest.mark.parametrize("name", ["silent", "resting"])
+def test_a_query_and_a_probe_that_wait_for_an_association_or_a_pause_end_within_seconds(
+    linked: Linked, name: str
+) -> None:
+    workspace = linked.workspace
+    query = build_query(today=date(2026, 7, 1), level="SERIES", date="2026-06-30")
+    asked: list[Callable[[Callable[[], bool]], object]] = [
+        lambda stop: workspace.ask(name, query, should_stop=stop),
+        lambda stop: workspace.probe(name, should_stop=stop),
+    ]
+    with ExitStack() as stack:
+        add(workspace, "silent", stack.enter_context(nobody_answers(stack)))
+        link(workspace, linked.pacs, "resting", pause=60.0)
+        for ask in asked:
+            clicked = time.monotonic() + 1
+            with pytest.raises(Cancelled):
+                ask(partial(is_over, clicked))
+            assert time.monotonic() - clicked < LIMIT
