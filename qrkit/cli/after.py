@@ -44,7 +44,7 @@ def list_runs(
 @app.command("handlers")
 @with_workspace
 def list_handlers(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
-    """List the handlers that the [[after]] tables of qrkit.toml register."""
+    """List the handlers that qrkit.toml registers."""
     print_frame(workspace.after.handlers, form, output)
 
 

@@ -15,8 +15,6 @@ app = typer.Typer(help="Queries and dose plans that are asked again and again.",
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.")]
 
-_NO_SERVICE = "No worker runs that stays, so nothing is due while nobody retrieves. Keep one running: qrkit serve"
-
 
 @app.command("add")
 @with_workspace
@@ -90,7 +88,8 @@ def show(
 def run(workspace: Workspace, name: Name) -> None:
     """Have a schedule run now."""
     workspace.schedules.run(name)
-    say(f"{name} runs now; qrkit schedule show {name} tells what becomes of it.")
+    nobody = workspace.nobody_for(workspace.schedules[name].node, one_starts=True)
+    say(nobody or f"{name} runs now; qrkit schedule show {name} tells what becomes of it.")
 
 
 @app.command("pause")
@@ -118,5 +117,6 @@ def remove(workspace: Workspace, name: Name) -> None:
 
 
 def _say_service(workspace: Workspace) -> None:
-    if not workspace.schedules.has_service:
-        say(_NO_SERVICE)
+    names = ", ".join(workspace.schedules.unattended)
+    if names:
+        say(f"No worker runs that stays and reaches the node of: {names}. Keep one running: qrkit serve")

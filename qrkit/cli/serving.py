@@ -13,7 +13,7 @@ import typer
 from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.errors import QrkitError, WorkerError
-from qrkit.worker.logs import LOG_FILE, log_to_file
+from qrkit.worker.logs import log_file, log_to_file
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def serve(
         return
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # worker.err, or the journal of the service
-    handler = log_to_file(workspace.settings.workspace / LOG_FILE)
+    handler = log_to_file(log_file(workspace.settings))
     try:
         _run(workspace, idle_exit=idle_exit, background=background)
     except WorkerError:

@@ -100,7 +100,7 @@ _RETRIEVE: dict[int, tuple[str, str, bool]] = {
     ),
     0xA900: ("Identifier does not match SOP Class", "The node cannot answer at this level or model.", False),
     0xB000: ("sub-operations complete, with failures or warnings", "Retrieve what is missing again.", True),
-    0xFE00: ("sub-operations cancelled", "", False),
+    0xFE00: ("sub-operations cancelled", "If nobody here cancelled it, ask the PACS team who did.", False),
 }
 
 _BY_SERVICE: dict[Service, dict[int, tuple[str, str, bool]]] = {

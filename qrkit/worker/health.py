@@ -18,7 +18,7 @@ from qrkit.settings import Settings
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.state import State
 from qrkit.store.workers import RUNNING, WorkerRow, WorkerTable
-from qrkit.worker.logs import ERRORS_FILE, LOG_FILE, last_words
+from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
 
 DEAD_AFTER = 30.0
 """Seconds without a heartbeat after which a worker counts as dead."""
@@ -34,7 +34,7 @@ class Health:
     Attributes
     ----------
     worker_id, heartbeat_age
-        Of the worker of this machine that gave the last sign of life, and seconds since then; None: there is none.
+        Of the worker of this machine and site, and seconds since its last sign of life; None: there is none.
     port
         Of its Storage SCP; 0: it has none.
     waiting
@@ -71,7 +71,7 @@ class Health:
 
 
 def health_of(settings: Settings, state: State) -> Health:
-    """Look at the worker of a workspace on this machine; its Storage SCP is asked by C-ECHO.
+    """Look at the worker of a workspace on this machine, for this site; its Storage SCP is asked by C-ECHO.
 
     Raises
     ------
@@ -79,7 +79,8 @@ def health_of(settings: Settings, state: State) -> Health:
         If the state cannot be read: then nothing is well.
     """
     alive = WorkerTable(state).alive(DEAD_AFTER)
-    here = [row for row in alive if row.host == socket.gethostname() and seems_to_run(row)]
+    station = (socket.gethostname(), settings.site)
+    here = [row for row in alive if (row.host, row.site) == station and seems_to_run(row)]
     worker = here[0] if here else None
     last = "" if worker else _last_end(settings, state)
     free = _free(settings.files)
@@ -109,9 +110,10 @@ def _last_end(settings: Settings, state: State) -> str:
     last = WorkerTable(state).last(socket.gethostname(), settings.site)
     if last is None:
         return ""
-    words = last_words(settings.workspace, since=datetime.fromisoformat(last.started))
+    log = log_file(settings)
+    words = last_words(log, since=datetime.fromisoformat(last.started))
     if words:
-        return f"The last worker ended by an error at {words} The log, {LOG_FILE}, has more."
+        return f"The last worker ended by an error at {words} The log, {log.name}, has more."
     if last.state == RUNNING:
         return (
             f"The last worker, process {last.pid}, ended after {last.heartbeat[:19]}Z without leaving: killed, out "
@@ -129,7 +131,7 @@ def nobody_for(node: Node, state: State, settings: Settings, *, one_starts: bool
         Whether a worker of this station has just been started, so that it counts as alive.
     """
     here = node.is_reached_from(settings.site)
-    sites = [row.site for row in WorkerTable(state).alive(DEAD_AFTER)]
+    sites = [row.site for row in WorkerTable(state).alive(DEAD_AFTER) if seems_to_run(row)]
     if (one_starts and here) or any(map(node.is_reached_from, sites)):
         return ""
     if here:
@@ -139,7 +141,8 @@ def nobody_for(node: Node, state: State, settings: Settings, *, one_starts: bool
 
 def _of_worker(settings: Settings, worker: WorkerRow | None) -> str:
     if worker is None:
-        return "No worker runs on this machine; one starts with the next retrieve, or by qrkit serve."
+        whose = f"No worker of the site {settings.site}" if settings.site else "No worker"
+        return f"{whose} runs on this machine; one starts with the next retrieve, or by qrkit serve."
     if not worker.port:
         return "The worker has no Storage SCP, so only C-GET works; its log says why."
     return _of_scp(settings, worker)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-LOG_FILE = "worker.log"
+from qrkit.settings import Settings
+
 ERRORS_FILE = "worker.err"
 
 _LAST = 200_000
@@ -34,6 +36,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def log_file(settings: Settings) -> Path:
+    """Return the log of this station's worker; where several workers may share the folder, it is named by the station.
+
+    Two that write and rotate the same file would lose each other's lines.
+    """
+    station = "-".join(filter(None, (socket.gethostname(), settings.site)))
+    shared = settings.database_url or settings.site
+    return settings.workspace / (f"worker-{station}.log" if shared else "worker.log")
+
+
 def errors_file(folder: Path) -> Path:
     """Return where a worker in the background prints to, if it must; an old one that has grown is put aside."""
     path = folder / ERRORS_FILE
@@ -43,10 +55,10 @@ def errors_file(folder: Path) -> Path:
     return path
 
 
-def last_words(folder: Path, *, since: datetime) -> str:
+def last_words(path: Path, *, since: datetime) -> str:
     """Return the message of the last error in a worker's log, and when; empty if there was none since then."""
     try:
-        with (folder / LOG_FILE).open("rb") as log:
+        with path.open("rb") as log:
             log.seek(max(log.seek(0, os.SEEK_END) - _LAST, 0))
             lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:

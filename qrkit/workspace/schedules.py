@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qrkit.errors import InputError
+from qrkit.errors import InputError, NotFound
+from qrkit.node import Node
 from qrkit.plan import build_dose_query
 from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule, ScheduleTable
 from qrkit.store.workers import WorkerTable
+from qrkit.worker.health import DEAD_AFTER, seems_to_run
 from qrkit.workspace.acting import Acts
 from qrkit.workspace.recurring import resolved, today_in
 
@@ -45,9 +47,6 @@ _RUN_COLUMNS = [
     "job_id",
     "error",
 ]
-_FRESH = 30.0
-
-Checked = Callable[[str], object]
 
 
 class Schedules:
@@ -56,7 +55,7 @@ class Schedules:
     Parameters
     ----------
     node, query
-        Raise `NotFound` where there is no such node; give the request of a query.
+        Give a node; give the request of a query. Both raise `NotFound` where there is none.
     ensure_worker
         Starts a worker if none runs.
     """
@@ -66,7 +65,7 @@ class Schedules:
         table: ScheduleTable,
         workers: WorkerTable,
         *,
-        node: Checked,
+        node: Callable[[str], Node],
         query: Callable[[str], Any],
         ensure_worker: Callable[[], object],
         acts: Acts,
@@ -185,9 +184,23 @@ class Schedules:
         self._ensure_worker()
 
     @property
-    def has_service(self) -> bool:
-        """Whether a worker runs that stays; one that was started in the background leaves when it is idle."""
-        return any(worker.service for worker in self._workers.alive(_FRESH))
+    def unattended(self) -> tuple[str, ...]:
+        """The schedules for which no worker runs that stays and reaches their node.
+
+        A worker that was started in the background leaves when it is idle.
+        """
+        staying = [row.site for row in self._workers.alive(DEAD_AFTER) if row.service and seems_to_run(row)]
+        return tuple(
+            schedule.name
+            for schedule in self._table.list()
+            if not schedule.paused and not self._is_reached(schedule.node, staying)
+        )
+
+    def _is_reached(self, node: str, sites: Sequence[str]) -> bool:
+        try:
+            return any(map(self._node(node).is_reached_from, sites))
+        except NotFound:  # it was removed since
+            return False
 
     def _repr_html_(self) -> str:
         return str(self.list().to_html(index=False, escape=True))

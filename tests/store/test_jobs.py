@@ -294,7 +294,7 @@ def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_othe
     first, *others = table.get(job_id).items
     assert first.outcome.state is JobState.FAILED
     assert f"{MOST_DEATHS} times in a row" in first.outcome.error
-    assert "worker.log" in first.outcome.advice
+    assert "worker's log" in first.outcome.advice
     assert {item.outcome.state for item in others} == {JobState.QUEUED}
     assert [item.position for item in queue.claim_share("alive", {"pacs": 1}, most=50)] == [1]
     table.retry(job_id)

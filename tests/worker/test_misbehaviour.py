@@ -159,6 +159,23 @@ def test_a_destination_that_the_pacs_does_not_know_is_not_tried_twice_and_says_w
     assert set(item(status).outcome.missing) == uids_of(study)
 
 
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_a_retrieve_that_the_pacs_cancels_is_not_asked_again_until_somebody_wants_it(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(retrieve_status=0xFE00, retrieve_status_after=2)
+    status = fetch(linked, study, method)
+    assert (status.state, status.stored) == (JobState.PARTIAL, 2)
+    assert "0xFE00" in item(status).outcome.error
+    assert set(item(status).outcome.missing) == uids_of(study) - files_of(linked.workspace)
+    assert services(linked) == [(f"C-{method.upper()}", "STUDY")]
+    linked.pacs.quirks = Quirks()
+    job = linked.workspace.jobs[status.job_id]
+    job.retry()
+    assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
+    assert job.status.received == len(uids_of(study))
+
+
 @pytest.mark.parametrize(
     ("quirks", "said"),
     [

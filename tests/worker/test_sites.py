@@ -1,16 +1,16 @@
 """Several workers on one PostgreSQL, each with its site, AE title and port: a job goes where its node is reached."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qrkit.job import JobState
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.worker.logs import log_file
 from qrkit.workspace import Workspace
-from tests.peers.postgres import Postgres
 from tests.peers.waiting import LOOPBACK, wait_until
 from tests.workspace.opened import (
     QUICK,
@@ -29,18 +29,11 @@ LIMIT = 60.0
 SITES = ("north", "south", "east")
 
 
-@pytest.fixture(scope="module")
-def database(postgres: Postgres) -> Iterator[str]:
-    """An empty database; the server was started before a test moved the temporary folder."""
-    with postgres.new_database() as url:
-        yield url
-
-
 @pytest.fixture
-def stations(database: str, tmp_path: Path, open_workspace: OpenWorkspace) -> dict[str, Workspace]:
+def stations(database_url: str, tmp_path: Path, open_workspace: OpenWorkspace) -> dict[str, Workspace]:
     """The same workspace as each of three stations opens it."""
     return {
-        site: open_workspace(tmp_path / "shared", database_url=database, site=site, ae_title=site.upper())
+        site: open_workspace(tmp_path / "shared", database_url=database_url, site=site, ae_title=site.upper())
         for site in SITES
     }
 
@@ -90,6 +83,7 @@ def test_each_job_goes_to_the_station_that_reaches_its_node(
     assert rows["ae_title"].tolist() == [site.upper() for site in sorted(SITES)]
     assert rows["port"].tolist() == [stations[site].settings.port for site in sorted(SITES)]
     assert rows["service"].all()
+    assert len({log_file(station.settings) for station in stations.values()}) == len(SITES)
     assert files_of(asking) == set().union(*map(uids_of, studies.values()))
     for site, pacs in archives.items():
         assert {one.service for one in pacs.requests} >= {"C-MOVE"}, site
@@ -114,3 +108,28 @@ def test_two_workers_together_keep_to_the_associations_that_a_node_allows(
         jobs = [first.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method="get") for study in studies]
         done = [job.wait(timeout=LIMIT) for job in jobs]
     assert [(job.state, job.error) for job in done] == [(JobState.COMPLETE, "")] * len(jobs)
+
+
+def test_a_killed_station_is_missed_at_once_and_the_next_one_of_its_site_fetches_the_rest(
+    stations: dict[str, Workspace], archives: dict[str, Simulator], hospital: GeneratedHospital
+) -> None:
+    asking, south = stations["north"], stations["south"]
+    archives["south"].quirks = Quirks(delay_object=0.1)
+    wanted = of_size(hospital, 20)[0]
+    job_id = south.retrieve_uids("south", study_uids=[wanted.StudyInstanceUID]).job_id  # starts a worker of its own
+    wait_until(lambda: len(files_of(south)) > 2, LIMIT, what="some objects")
+    (pid,) = worker_rows(asking)
+    assert asking.nobody_for("south") == ""
+    psutil.Process(pid).kill()
+    wait_until(lambda: asking.nobody_for("south"), what="it is missed")
+    assert asking.nobody_for("south").endswith("it waits for one at one of its sites: south.")
+    archives["south"].quirks = Quirks()
+    job = asking.jobs[job_id]
+    with worker_in_thread(asking), worker_in_thread(south):
+        wait_until(lambda: not asking.nobody_for("south"), what="there is another one")
+        assert not south.health().problems
+        done = job.wait(timeout=LIMIT)
+    assert (done.state, done.error) == (JobState.COMPLETE, "")
+    assert files_of(asking) == uids_of(wanted)
+    assert done.received <= len(files_of(asking)) + 1
+    assert south.health().problems[0].startswith("No worker of the site south runs")

@@ -25,13 +25,15 @@ def test_a_query_recurs_and_only_what_is_new_is_fetched(linked: Linked) -> None:
         "series", "pacs", every="hourly", level="SERIES", modalities="SR", date=("2026-06-29", "2026-06-30")
     )
     with worker_in_thread(workspace):
-        assert workspace.schedules.has_service
+        assert workspace.schedules.unattended == ()
         workspace.schedules.run("series")
         assert ended(linked, "series", 1) == ["complete"]
         fetched = files_of(workspace)
         assert fetched
         workspace.schedules.run("series")
         assert ended(linked, "series", 2) == ["complete"] * 2
+        workspace.nodes.edit("pacs", sites="elsewhere")
+        assert workspace.schedules.unattended == ("series",)
     runs = workspace.schedules.runs("series")
     jobs = [workspace.jobs[str(job_id)].status for job_id in runs["job_id"]]
     assert [job.received for job in jobs] == [0, len(fetched)]
