@@ -37,7 +37,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_file(settings: Settings) -> Path:
-    """Return the log of this station's worker; where several workers may share the folder, it is named by the station.
+    """Return the log of this station's worker, which names the station where workers may share the folder.
 
     Two that write and rotate the same file would lose each other's lines.
     """
