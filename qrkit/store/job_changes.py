@@ -32,8 +32,8 @@ _SUSPICIOUS = 2
 
 _DEADLY = f"The worker has ended unexpectedly {MOST_DEATHS} times in a row while it was fetching this."
 _DEADLY_ADVICE = (
-    "Look into the worker's log and worker.err in the workspace, and for a lack of memory; then qrkit jobs retry asks "
-    "for it once more."
+    "Look into the worker's log and worker.err in the workspace, and for a lack of memory; then qrkit jobs retry "
+    "asks for it once more."
 )
 
 Conditions = Sequence[sa.ColumnElement[bool]]
