@@ -160,7 +160,7 @@ class Schedules:
         return pd.DataFrame(
             [{column: getattr(run, column) for column in _RUN_COLUMNS} for run in self._table.runs(name, limit)],
             columns=_RUN_COLUMNS,
-        )
+        ).astype({"found": "Int64"})
 
     def remove(self, name: str) -> None:
         """Remove a schedule; its runs stay in the state. NotFound if there is none."""

@@ -25,7 +25,7 @@ def test_a_query_recurs_and_only_what_is_new_is_fetched(linked: Linked) -> None:
         "series", "pacs", every="hourly", level="SERIES", modalities="SR", date=("2026-06-29", "2026-06-30")
     )
     with worker_in_thread(workspace):
-        assert workspace.schedules.unattended == ()
+        assert list(workspace.schedules.unattended) == []
         workspace.schedules.run("series")
         assert ended(linked, "series", 1) == ["complete"]
         fetched = files_of(workspace)
@@ -33,13 +33,14 @@ def test_a_query_recurs_and_only_what_is_new_is_fetched(linked: Linked) -> None:
         workspace.schedules.run("series")
         assert ended(linked, "series", 2) == ["complete"] * 2
         workspace.nodes.edit("pacs", sites="elsewhere")
-        assert workspace.schedules.unattended == ("series",)
+        assert list(workspace.schedules.unattended) == ["series"]
     runs = workspace.schedules.runs("series")
     jobs = [workspace.jobs[str(job_id)].status for job_id in runs["job_id"]]
     assert [job.received for job in jobs] == [0, len(fetched)]
     assert {job.state for job in jobs} == {JobState.COMPLETE}
     assert [workspace.queries.show(str(query_id)).state for query_id in runs["query_id"]] == ["done"] * 2
     assert (runs["found"] > 0).all()
+    assert runs["found"].dtype == "Int64"
     assert workspace.schedules.list()["last_state"].tolist() == ["complete"]
 
 
