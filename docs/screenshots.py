@@ -18,6 +18,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 _CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 _LIMIT = 120.0
+_SIZES = ((1280, 1700), (800, 2200))
+"""Width and height, in pixels: the page scrolls inside, so that what is below the window would not be seen."""
+_LOWEST = "pages => Math.ceil(Math.max(...pages.map(page => page.getBoundingClientRect().bottom)))"
 _PAGES = {
     "start": "Running retrieves",
     "query": "Query",
@@ -80,9 +83,14 @@ def _photograph(link: str, chromium: str, target: Path) -> None:
             page.goto(f"{base}/voila/render/start.ipynb")
             for name in _PAGES:
                 _open(page, name)
-                for width in (1280, 800):
-                    page.set_viewport_size({"width": width, "height": 900})
-                    page.screenshot(path=target / f"{name}-{width}-{scheme}.png", full_page=True)
+                for width, height in _SIZES:
+                    page.set_viewport_size({"width": width, "height": height})
+                    page.wait_for_timeout(500)  # tables and charts take the new width
+                    low = page.locator(".qrkit-page").evaluate_all(_LOWEST)
+                    page.screenshot(
+                        path=target / f"{name}-{width}-{scheme}.png",
+                        clip={"x": 0, "y": 0, "width": width, "height": min(height, low + 24)},
+                    )
         browser.close()
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
+from qrkit.words import counted, volume
 
 
 def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
@@ -38,11 +39,11 @@ def as_text(cost: Estimate) -> str:
     >>> as_text(Estimate(objects=250, bytes=2_500_000, seconds=200.0, uncounted=1))
     '250 objects and 1 series of unknown size, about 2.5 MB, about 3 min'
     """
-    parts = [f"{cost.objects or 0} objects"]
+    parts = [counted(cost.objects or 0, "object")]
     if cost.uncounted:
         parts[0] += f" and {cost.uncounted} series of unknown size"
     if cost.bytes:
-        parts.append(f"about {cost.bytes / 1e6:.1f} MB")
+        parts.append(f"about {volume(cost.bytes)}")
     if cost.seconds:
         parts.append(f"about {max(1, round(cost.seconds / 60))} min")
     return ", ".join(parts)

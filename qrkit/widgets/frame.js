@@ -22,7 +22,7 @@ function render({ model, el }) {
   }
   const who = document.createElement("span");
   who.className = "qrkit-who";
-  who.textContent = model.get("who");
+  who.append(model.get("who"));
   nav.append(who);
   if (served && model.get("can_log_out")) {
     const form = document.createElement("form");
@@ -35,7 +35,7 @@ function render({ model, el }) {
     const button = document.createElement("button");
     button.textContent = "Log out";
     form.append(token, button);
-    nav.append(form);
+    who.append(form);
   }
   el.append(nav);
   function draw() {

@@ -8,6 +8,7 @@ import ipywidgets
 
 from qrkit.widgets.node_tiles import NodeTiles
 from qrkit.widgets.query_page import running_jobs
+from qrkit.words import counted, volume
 from qrkit.workspace import Workspace
 
 
@@ -30,4 +31,4 @@ def storage_use(workspace: Workspace) -> str:
     """Return how many objects are stored, and how much room is left, as a sentence."""
     used = workspace.sql("SELECT count(*) AS files, coalesce(sum(size), 0)::DOUBLE AS bytes FROM instances").iloc[0]
     free = shutil.disk_usage(workspace.settings.workspace).free
-    return f"{int(used['files']):,} objects, {used['bytes'] / 1e9:.2f} GB; {free / 1e9:.0f} GB are free."
+    return f"{counted(int(used['files']), 'object')}, {volume(used['bytes'])}; {free / 1e9:.0f} GB are free."

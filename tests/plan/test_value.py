@@ -69,7 +69,7 @@ def test_what_comes_from_a_node_is_escaped_where_it_is_shown() -> None:
 def test_the_cost_is_counted_and_estimated_from_what_came_before() -> None:
     plan = plan_of(world_of(IMAGES, Series(modality="SR", classes=(RDSR,))), "CT")
     assert (plan.cost.objects, plan.cost.bytes, plan.series["bytes"].dropna().tolist()) == (1, 10_000, [10_000])
-    assert as_text(plan.cost) == "1 objects, about 0.0 MB"
+    assert as_text(plan.cost) == "1 object, about 10 kB"
     nothing = plan_of(world_of(IMAGES), "CT")
     assert (nothing.cost, nothing.requests()) == (Estimate(objects=0, bytes=0, seconds=None), ())
     Budget().check(Estimate(objects=10**9, bytes=10**12, seconds=None))
