@@ -51,6 +51,10 @@ _PREHEATED = "start.ipynb"
 _UNCONNECTED = 120
 """Seconds after which a kernel ends whose page is gone without saying so."""
 
+_OUTPUT = 120
+"""Seconds that a page's output may be read after its reply. After 4, nbclient's own limit, the page stays empty, and
+a server with ten visitors in the same moment may be busy for longer."""
+
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' blob:; style-src 'self' 'unsafe-inline' blob:; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
@@ -260,6 +264,7 @@ def _config(options: ServeOptions, workspace: Path, scratch: Path) -> Config:
     config.VoilaKernelManager.preheat_denylist = sorted(
         path.name for path in dashboards_folder().glob("*.ipynb") if path.name != _PREHEATED
     )
+    config.VoilaExecutor.iopub_timeout = _OUTPUT
     config.VoilaConfiguration.multi_kernel_manager_class = LoggedKernels
     config.LoggedKernels.log_file = str(workspace / LOG_FILE)
     config.MappingKernelManager.cull_idle_timeout = _UNCONNECTED

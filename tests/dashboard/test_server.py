@@ -3,8 +3,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from voila.execute import VoilaExecutor
 
 from qrkit.dashboard.handlers import inside
+from qrkit.dashboard.options import ServeOptions
+from qrkit.dashboard.server import _config
 from qrkit.workspace import Workspace
 from tests.cli.commands import Here
 from tests.dashboard.served import Caller, Served
@@ -122,6 +125,11 @@ def test_kernels_are_their_visitors_alone_and_seats_are_limited(served: Served, 
     assert not [one for one in psutil.Process(served.pid).children() if "ipykernel_launcher" in one.cmdline()]
     assert served.caller({"Cookie": before}).get("/").path == "/login"
     assert served.caller({"Cookie": before}).get(f"/api/kernels/{kernel}").status == 403
+
+
+def test_a_busy_server_waits_for_what_a_page_shows(tmp_path: Path) -> None:
+    executor = VoilaExecutor(None, config=_config(ServeOptions(), tmp_path, tmp_path))
+    assert executor.iopub_timeout >= 60
 
 
 def test_a_page_that_is_not_there_is_one_sentence(ann: Caller) -> None:
