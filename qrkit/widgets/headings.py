@@ -30,7 +30,7 @@ _WORDS = {
     "ae_title": "AE title",
     "keep": "Fetched",
     "user": "By",
-    "created": "Queued at",
+    "created": "Created",
     "started": "Asked at",
     "row_count": "Rows",
     "stored": "Objects here",
