@@ -23,6 +23,15 @@ class Verdict(Enum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
+    @property
+    def is_against(self) -> bool:
+        """Whether there is evidence that it does not work.
+
+        >>> [one.value for one in Verdict if one.is_against]
+        ['ignored', 'refused']
+        """
+        return self in (Verdict.IGNORED, Verdict.REFUSED)
+
 
 class Fill(Enum):
     """What comes back for a return key: FILLED in all answers, PARTLY in some, EMPTY in all, or NOT_RETURNED."""

@@ -155,7 +155,7 @@ class Profile:
         verdicts = {one.value: self.verdict(one) for one in MATCHING_KEYS}
         return Reliance(
             honoured=frozenset(key for key, said in verdicts.items() if said is Verdict.HONOURED),
-            unmatched=frozenset(key for key, said in verdicts.items() if said in (Verdict.IGNORED, Verdict.REFUSED)),
+            unmatched=frozenset(key for key, said in verdicts.items() if said.is_against),
         )
 
     def returns(self, keyword: str, level: Level | None = None) -> Returned:

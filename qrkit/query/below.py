@@ -14,6 +14,7 @@ from qrkit.node import InformationModel
 from qrkit.query.request import Request
 from qrkit.query.value import Query
 from qrkit.tables import WARNINGS, Level, inherited_columns, schema, unique_key, unique_keys_above
+from qrkit.words import counted
 
 _COUNTS = {
     Level.SERIES: (Level.STUDY, "NumberOfStudyRelatedSeries"),
@@ -23,7 +24,11 @@ _COUNTS = {
 
 _UIDS = frozenset({unique_key(Level.STUDY), unique_key(Level.SERIES)})
 
-_PLURALS = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
+_NOUNS = {
+    Level.STUDY: ("study", "studies"),
+    Level.SERIES: ("series", "series"),
+    Level.IMAGE: ("image", "images"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +118,10 @@ class Short:
         'of 120 images 3 did not come: 2 series have fewer than their NumberOfSeriesRelatedInstances says'
         """
         above, count = _COUNTS[level]
-        rows = f"{len(self.places)} {_PLURALS[above] if len(self.places) > 1 or above is Level.SERIES else 'study'}"
-        has = "have" if len(self.places) > 1 else "has"
-        return (
-            f"of {self.said:,} {_PLURALS[level]} {self.missing:,} did not come: {rows} {has} fewer than"
-            f" {'their' if len(self.places) > 1 else 'its'} {count} says"
-        )
+        one, many = _NOUNS[above]
+        has, whose = ("has", "its") if len(self.places) == 1 else ("have", "their")
+        came = f"of {self.said:,} {_NOUNS[level][1]} {self.missing:,} did not come"
+        return f"{came}: {counted(len(self.places), one, plural=many)} {has} fewer than {whose} {count} says"
 
 
 def are_counted(asked: Sequence[tuple[Parent, Request]], level: Level) -> bool:

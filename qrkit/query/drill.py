@@ -167,12 +167,7 @@ def _rows(
         tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
     own = own_rows(asked, tables)
     account.note_foreign(level, tables, own, is_counted=are_counted(asked, level))
-    found = [
-        inherited(query, level, one, answer)
-        for (one, _), answers in zip(asked, own, strict=True)
-        for answer in answers
-    ]
-    rows = first_rows([_empty(query, level), *found], _identity(query, level, model))
+    rows = first_rows([_empty(query, level), *_inherited(query, level, asked, own)], _identity(query, level, model))
     return (yield from _counted(query, where, asked, rows, account))
 
 
@@ -192,12 +187,22 @@ def _counted(
     account.requests += len(again)
     answers = yield tuple(request for _, request in again)
     own = own_rows(again, [[answer] for answer in answers])
-    found = [inherited(query, level, one, answer) for (one, _), (answer,) in zip(again, own, strict=True)]
-    rows = first_rows([rows, *found], _identity(query, level, model))
+    rows = first_rows([rows, *_inherited(query, level, again, own)], _identity(query, level, model))
     short = short_of(asked, rows, level, model)
     if short.places:
         account.doubts.append(short.doubt(level))
     return rows
+
+
+def _inherited(
+    query: Query, level: Level, asked: Sequence[tuple[Parent, Request]], own: Sequence[Sequence[pa.Table]]
+) -> list[pa.Table]:
+    """Return the answers to requests, each with what it lacks of the row above that it was asked for."""
+    return [
+        inherited(query, level, one, answer)
+        for (one, _), answers in zip(asked, own, strict=True)
+        for answer in answers
+    ]
 
 
 def _told_by_series(studies: pa.Table, model: InformationModel, account: _Account) -> _Rows:

@@ -10,9 +10,10 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
+from qrkit.errors import InputError
 from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
 from qrkit.widgets.headings import headings, legend
-from qrkit.words import local_time
+from qrkit.words import counted, local_time
 
 _FIRST = (
     "StudyDate",
@@ -98,6 +99,20 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         """Return the chosen rows, as they are in `frame`."""
         chosen = self.frame.iloc[list(self.chosen)]
         chosen.attrs = dict(self.frame.attrs)
+        return chosen
+
+    def pick(self, column: str, what: str, *, number: int = 1, plural: str = "") -> list[str]:
+        """Return the values of a column in the chosen rows.
+
+        Raises
+        ------
+        InputError
+            If more or fewer rows are chosen.
+        """
+        chosen = [str(one) for one in self.rows().get(column, [])]
+        if len(chosen) != number:
+            wanted = f"one {what}" if number == 1 else counted(number, what, plural=plural)
+            raise InputError(f"Choose {wanted} in the table first.")
         return chosen
 
     @property

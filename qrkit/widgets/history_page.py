@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipywidgets
 
-from qrkit.errors import InputError
 from qrkit.query import Query
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
@@ -55,11 +54,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         super().close()
 
     def _chosen(self, number: int) -> list[str]:
-        ids = [str(one) for one in self.table.rows().get("query_id", [])]
-        if len(ids) != number:
-            what = "one query" if number == 1 else f"{number} queries"
-            raise InputError(f"Choose {what} in the table first.")
-        return ids
+        return self.table.pick("query_id", "query", number=number, plural="queries")
 
     def _open(self) -> None:
         self.open_named(self._chosen(1)[0])

@@ -6,7 +6,6 @@ from typing import Any
 
 import ipywidgets
 
-from qrkit.errors import InputError
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.node_tiles import NodeTiles
@@ -68,10 +67,7 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.tiles.check()
 
     def _name(self) -> str:
-        chosen = [str(one) for one in self.table.rows().get("name", [])]
-        if len(chosen) != 1:
-            raise InputError("Choose one node in the table first.")
-        return chosen[0]
+        return self.table.pick("name", "node")[0]
 
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = {key: text.value.strip() for key, text in self.texts.items()}

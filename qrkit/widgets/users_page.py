@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipywidgets
 
 from qrkit.access import Role
-from qrkit.errors import InputError
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
@@ -59,10 +58,7 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.password.value = ""
 
     def _chosen(self) -> str:
-        chosen = [str(one) for one in self.table.rows().get("name", [])]
-        if len(chosen) != 1:
-            raise InputError("Choose one user in the table first.")
-        return chosen[0]
+        return self.table.pick("name", "user")[0]
 
     def _add(self) -> None:
         name = self.name.value.strip()

@@ -269,7 +269,7 @@ class Worker:
             most = self._most_associations()
             under_way = self._batches.by_node()
             full = [name for name, count in most.items() if under_way.get(name, 0) >= count]
-            if not self._queue.has_waiting(except_nodes=[*self._out_of_reach, *full]):
+            if full and not self._queue.has_waiting(except_nodes=[*self._out_of_reach, *full]):
                 return
             batch_id = uuid4().hex
             items = self._queue.claim_share(self._worker_id, most, most=_ITEMS_IN_BATCH, batch_id=batch_id)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from qrkit.errors import NodeError
 from qrkit.node import Node
-from qrkit.profile import Profile, Subject, Verdict
+from qrkit.profile import Profile, Subject
 from qrkit.query import Request, answer_keywords
 from qrkit.tables import Level, schema, unique_key
 from qrkit.windows import Answered, Asked, Caps, Drive, Driven, Failure, Knowledge, answered, drive
@@ -81,6 +81,9 @@ class Covering:
     def coverage(self) -> dict[str, Any]:
         """Return what is to be told of the windows so far, as plain values."""
         asked = [window for driven in self._driven for window in driven.asked]
+        ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
+        if self._lists.told:
+            ignored.append(self._lists.told)
         return {
             "why": _once(text for driven in self._driven for text in driven.doubts),
             "assumptions": _once(text for driven in self._driven for text in driven.assumptions),
@@ -88,12 +91,7 @@ class Covering:
             "splits": sum(driven.splits for driven in self._driven),
             "failures": sum(bool(window.failure) for window in asked),
             "asked": [_told(window) for window in asked[:_LISTED]] if len(asked) > len(self._driven) else [],
-            "ignored": _once(
-                [
-                    *(f"{key}: {why}" for driven in self._driven for key, why in driven.unusable),
-                    *([self._lists.told] if self._lists.told else []),
-                ]
-            ),
+            "ignored": _once(ignored),
         }
 
     def _knowledge(self, level: Level) -> Knowledge:
@@ -101,9 +99,7 @@ class Covering:
         known = profile.is_known
         if level not in self._caps:
             self._caps[level] = Caps(likely=profile.cap if known else None, most=profile.most_answers if known else 0)
-        bad = [
-            key for key in ("StudyDate", "StudyTime") if profile.verdict(key) in (Verdict.IGNORED, Verdict.REFUSED)
-        ]
+        bad = [key for key in ("StudyDate", "StudyTime") if profile.verdict(key).is_against]
         return Knowledge(
             caps=self._caps[level],
             today=self._today,

@@ -26,8 +26,6 @@ from qrkit.workspace.covering import Covering
 from qrkit.workspace.nodes import check_can_find
 from qrkit.workspace.probing import Prober
 
-_NOT_MATCHED = (Verdict.IGNORED, Verdict.REFUSED)
-
 _Begun = tuple[Drill, tuple[Request, ...]]
 _Found = tuple[Drilled, dict[str, Any]]
 
@@ -79,7 +77,7 @@ class Finder:
         profile = self._profiles.get(node.name) or Profile.unknown(node.name)
         keys = query.wildcard_keys
         is_matched = profile.verdict(Subject.WILDCARDS)
-        here = keys if is_matched in _NOT_MATCHED else ()
+        here = keys if is_matched.is_against else ()
         begun = _begin(query, node, profile, here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
@@ -112,10 +110,10 @@ class Finder:
             seen = Statement(subject=Subject.WILDCARDS, evidence=error.message)
         keys = query.wildcard_keys
         requests = coverage["requests"] + prober.questions
-        if seen.verdict in _NOT_MATCHED and query.dates is not None:
+        if seen.verdict.is_against and query.dates is not None:
             drilled, coverage = self._ask(node, profile, _begin(query, node, profile, keys), should_stop)
             requests += coverage["requests"]
-        elif seen.verdict in _NOT_MATCHED:
+        elif seen.verdict.is_against:
             coverage = _doubted(coverage, _ask_with_dates(keys))
         elif seen.verdict is Verdict.UNKNOWN:
             why = (

@@ -38,7 +38,7 @@ class Lists:
 
     def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, or why there is none, in their order."""
-        by_uid = self._verdict in (Verdict.IGNORED, Verdict.REFUSED)
+        by_uid = self._verdict.is_against
         lists = [_list_key(request) for request in requests]
         came = iter(self._try_ask([one for one, key in zip(requests, lists, strict=True) if not (key and by_uid)]))
         answers: list[pa.Table | Failure] = []
