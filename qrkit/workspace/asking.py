@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from itertools import chain, repeat
+from itertools import count as numbers
 from queue import Empty, SimpleQueue
-from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -21,12 +20,10 @@ from qrkit.node import Node
 from qrkit.query import Request, answer_keywords, identifier
 from qrkit.windows import Failure, failure_of
 from qrkit.worker.resting import check, rest
+from qrkit.workspace.knocking import Knocking
 from qrkit.workspace.pacing import Pacing
 
 _Answer = TypeVar("_Answer")
-
-_PAUSES = (0.5, 1.0, 2.0, 5.0)
-"""Seconds after which a node that let no more associations in is asked again, if none of ours became free."""
 
 _TICK = 0.25
 """Seconds after which a query that waits looks whether it shall end."""
@@ -63,8 +60,7 @@ class Asker:
         self._should_stop = should_stop
         self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
-        self._held = 0
-        self._lock = Lock()
+        self._knocking = Knocking(node.timeouts.association)
         self._stack = ExitStack()
         self.pacing = Pacing(pause=node.pause, sleep=lambda seconds: rest(seconds, self._is_stopped))
         self.keys_unsupported = False
@@ -145,37 +141,33 @@ class Asker:
         return answers
 
     def _association(self) -> Association:
-        """Return an association that is free; of a node that lets no more of ours in, one that becomes free."""
-        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+        """Return an association that is free; of a node that lets no more in for now, one that becomes free."""
+        proposals = find_proposals(self._node, relational=self._relational)
+        for tries in numbers(1):
             with suppress(Empty):
                 return self._idle.get_nowait()
-            with self._lock:
-                self._held += 1
             try:
-                proposals = find_proposals(self._node, relational=self._relational)
                 opened = associate(
                     self._node,
                     proposals,
                     calling_ae_title=self._calling_ae_title,
                     on_wait=lambda: check(self._is_stopped),
                 )
-            except BaseException as error:
-                with self._lock:
-                    self._held -= 1
-                    is_alone = not self._held
-                if is_alone or not isinstance(error, Congested):
+            except Congested:
+                pause = self._knocking.pause(tries)
+                if pause is None:
                     raise
                 free = self._one_of_ours(pause)
                 if free is not None:
                     return free
             else:
+                self._knocking.let_in()
                 return self._stack.enter_context(opened)
-        raise AssertionError  # the pauses have no end
+        raise AssertionError  # numbers have no end
 
     def _give_up(self, association: Association) -> None:
         association.abort()
-        with self._lock:
-            self._held -= 1
+        self._knocking.left()
 
     def _one_of_ours(self, seconds: float) -> Association | None:
         """Return an association of ours that becomes free within some seconds."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import date
+from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.probing import make_offer, put_question
-from qrkit.errors import NodeError
+from qrkit.errors import Congested, NodeError
 from qrkit.node import Node
 from qrkit.profile import Profile, Statement
 from qrkit.profile.probing import probe
 from qrkit.profile.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile.wildcards import ask_wildcards
 from qrkit.worker.resting import check, rest
+from qrkit.workspace.knocking import Knocking
 
 Watch = Callable[[int, str], None]
 """Told of each question before it is asked: its number, and what it asks for."""
@@ -51,6 +53,7 @@ class Prober:
         self._should_stop = should_stop
         self._watch = watch
         self._association: Association | None = None
+        self._knocking = Knocking(node.timeouts.association)
         self._questions = 0
 
     def __enter__(self) -> Self:
@@ -108,18 +111,30 @@ class Prober:
         heard = put_question(association, question, self._node, should_stop=self._should_stop)
         if heard.ended in _BROKEN:
             association.abort()
+            self._knocking.left()
             self._association = None
         return heard
 
     def _open(self, question: Question) -> Association:
         asked = replace(self._node, information_model=question.model)
         proposals = find_proposals(asked, relational=question.relational)
-        return associate(
-            self._node,
-            proposals,
-            calling_ae_title=self._calling_ae_title,
-            on_wait=lambda: check(self._is_stopped),
-        )
+        for tries in count(1):
+            try:
+                opened = associate(
+                    self._node,
+                    proposals,
+                    calling_ae_title=self._calling_ae_title,
+                    on_wait=lambda: check(self._is_stopped),
+                )
+            except Congested:
+                pause = self._knocking.pause(tries)
+                if pause is None:
+                    raise
+                rest(pause, self._is_stopped)
+            else:
+                self._knocking.let_in()
+                return opened
+        raise AssertionError  # numbers have no end
 
     def _offer(self, offer: Offer) -> Agreed:
         calling = self._calling_ae_title

@@ -49,7 +49,7 @@ def of_day(linked: Linked) -> int:
     ("quirks", "kind", "said"),
     [
         (Quirks(known_ae_titles=("OTHER",)), CallingTitleRejected, "enter our AE title QRKIT"),
-        (Quirks(congested_at_first=1), Congested, "temporary congestion"),
+        (Quirks(reject="congestion"), Congested, "temporary congestion. Try again in a minute"),
         (Quirks(models=("patient",)), NoContextAccepted, "another information model"),
         (Quirks(services=("echo", "move")), NoContextAccepted, "but not Study Root"),
     ],
@@ -58,10 +58,16 @@ def of_day(linked: Linked) -> int:
 def test_a_node_that_does_not_let_us_ask_is_an_error_with_advice(
     linked: Linked, quirks: Quirks, kind: type[QrkitError], said: str
 ) -> None:
+    linked.workspace.nodes.edit("pacs", timeouts={"association": 0.6})
     with pytest.raises(kind, match=said):
         found(linked, quirks)
     assert linked.workspace.queries.list()["state"].tolist() == ["failed"]
     assert linked.pacs.requests == []
+
+
+def test_a_node_that_is_congested_at_first_is_asked_again_until_it_lets_us_in(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", associations=2)
+    assert same_as_ever(linked, found(linked, Quirks(congested_at_first=2)))
 
 
 def test_a_node_that_checks_its_own_title_says_which_one_we_have_of_it(linked: Linked) -> None:
