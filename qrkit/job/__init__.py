@@ -2,7 +2,7 @@
 
 from qrkit.job.moves import Change, allows, is_news, job_state, outcome, sources
 from qrkit.job.retries import RetryPolicy, failures_after
-from qrkit.job.space import lack_of_room
+from qrkit.job.space import lack_of_room, still_to_come
 from qrkit.job.told import job_to_json
 from qrkit.job.value import ItemOutcome, ItemRow, JobRow, JobState, NewJob, PausedBy, RetrieveRequest
 
@@ -24,4 +24,5 @@ __all__ = [
     "lack_of_room",
     "outcome",
     "sources",
+    "still_to_come",
 ]

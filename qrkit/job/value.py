@@ -89,6 +89,8 @@ class NewJob:
         Jobs of a higher one go first; the same for most.
     estimated_bytes
         That it will bring here, by what came earlier; None if nobody knows.
+    lack_of_room
+        Why it rests from the beginning: it does not fit on the disk; empty: it does.
     """
 
     node: str
@@ -100,6 +102,7 @@ class NewJob:
     after: tuple[str, ...] | None = None
     priority: int = 0
     estimated_bytes: int | None = None
+    lack_of_room: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ class JobTable:
         self._state = state
 
     def create(self, job: NewJob) -> str:
-        """Queue a job with all its items, and return its id.
+        """Queue a job with all its items, and return its id; one that lacks room rests, and no worker ever has it.
 
         Raises
         ------
@@ -38,6 +38,7 @@ class JobTable:
             raise InputError("There is nothing to fetch: the job has no requests.")
         job_id = uuid4().hex
         items = [item_values(job_id, position, request) for position, request in enumerate(job.requests)]
+        rests = {"paused": True, "paused_by": PausedBy.DISK.value, "reason": job.lack_of_room}
         with self._state.transaction() as connection:
             connection.execute(
                 jobs.insert().values(
@@ -48,10 +49,11 @@ class JobTable:
                     user=job.user,
                     source=job.source,
                     priority=_checked(job.priority),
-                    state=QUEUED,
+                    state=JobState.PAUSED.value if job.lack_of_room else QUEUED,
                     created=self._state.now(),
                     expected=sum(item["expected"] or 0 for item in items),
                     estimated_bytes=job.estimated_bytes,
+                    **(rests if job.lack_of_room else {}),
                 )
             )
             connection.execute(job_items.insert(), items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from qrkit.job import JobRow, lack_of_room
+from qrkit.job import JobRow, lack_of_room, still_to_come
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.job_queue import JobQueue
@@ -55,22 +55,26 @@ class Room:
         logger.warning("Job %s rests: %s", job_id, reason)
         self._queue.pause_for_disk(job_id, reason)
 
-    def takes(self, job: JobRow) -> bool:
-        """Whether what a job will probably bring fits; one that does not rests from now on.
+    def lack(self, to_come: int) -> str:
+        """Return why what is to bring so many bytes rests; nothing where they fit, or nobody knows how many.
 
-        Nothing is said of a job of which nobody knows how much it brings: that ends at the floor, if it does.
+        That which nobody knows of ends at the floor, if it does.
         """
         try:
-            lack = lack_of_room(job, free=self._files.free_space(), floor=self._floor)
+            lack = lack_of_room(to_come, free=self._files.free_space(), floor=self._floor)
         except OSError:  # for another reason than this estimate it will not get far
-            return True
+            return ""
+        return lack and (
+            f"{lack} on the disk of {self._files.folder}, of which {volume(self._floor)} stay free: it starts by "
+            "itself when there is room, and at once if you resume it."
+        )
+
+    def takes(self, job: JobRow) -> bool:
+        """Whether what a job will probably bring still fits; one that does not rests from now on."""
+        lack = self.lack(still_to_come(job))
         if lack:
-            reason = (
-                f"{lack} on the disk of {self._files.folder}, of which {volume(self._floor)} stay free: it starts by "
-                "itself when there is room, and at once if you resume it."
-            )
-            logger.warning("Job %s rests: %s", job.job_id, reason)
-            self._queue.pause_for_disk(job.job_id, reason)
+            logger.warning("Job %s rests: %s", job.job_id, lack)
+            self._queue.pause_for_disk(job.job_id, lack)
         return not lack
 
     def resume_jobs(self) -> None:
@@ -83,6 +87,6 @@ class Room:
         if free < floor or not is_writable:
             return
         for job in self._queue.paused_for_disk():
-            if not lack_of_room(job, free=free, floor=floor):
+            if not lack_of_room(still_to_come(job), free=free, floor=floor):
                 logger.info("Job %s goes on: there is room", job.job_id)
                 self._queue.resume_from_disk(job.job_id)

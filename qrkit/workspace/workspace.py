@@ -389,6 +389,7 @@ class Workspace:
             with_patients = asked.information_model is not InformationModel.STUDY_ROOT
             known, what = what, requests_from_frame(what, with_patients=with_patients)
         wanted = _method(method, asked, self._nodes.get(to) if to else None)
+        estimated = None if to else self._bytes_to_come(node, known, what)
         job_id = self._jobs.create(
             NewJob(
                 node=node,
@@ -398,11 +399,11 @@ class Workspace:
                 user=self.user,
                 source=source,
                 after=self._after(after, to),
-                estimated_bytes=None if to else self._bytes_to_come(node, known, what),
+                estimated_bytes=estimated,
+                lack_of_room=Room.of(self.settings, self._state).lack(estimated or 0),
             )
         )
         self._acts.write("job queued", job_id, {"node": node, "requests": len(what), "to": to})
-        Room.of(self.settings, self._state).takes(self._jobs.get_summary(job_id))
         self._ensure_worker()
         return self.jobs[job_id]
 

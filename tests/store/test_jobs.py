@@ -73,6 +73,15 @@ def test_a_job_comes_back_as_it_was_asked_for(table: JobTable) -> None:
     assert job.started is None
 
 
+def test_a_job_that_lacks_room_rests_from_its_beginning_until_there_is_some(table: JobTable, queue: JobQueue) -> None:
+    job_id = table.create(NewJob(node="pacs", requests=(_STUDY,), lack_of_room="No room."))
+    job = table.get(job_id)
+    assert (job.state, job.paused_by, job.reason) == (JobState.PAUSED, PausedBy.DISK, "No room.")
+    assert _next(queue) is None
+    queue.resume_from_disk(job_id)
+    assert (table.get(job_id).state, table.get(job_id).reason) == (JobState.QUEUED, "")
+
+
 def test_a_job_without_requests_is_refused(table: JobTable) -> None:
     with pytest.raises(InputError, match="nothing to fetch"):
         table.create(NewJob(node="pacs", requests=()))

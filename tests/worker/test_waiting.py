@@ -106,7 +106,7 @@ def test_a_job_that_is_paused_rests_within_seconds_and_what_came_is_not_fetched_
         job = ask(linked, method=method)
         wait_until(lambda: len(files_of(linked.workspace)) > 1, LIMIT, what="some objects")
         job.pause()
-        wait_until(lambda: job.state is JobState.PAUSED, 8, what="the job rests")
+        wait_until(lambda: job.state is JobState.PAUSED, 20, what="the job rests")
         assert {item.outcome.state for item in job.status.items} == {JobState.PAUSED}
         assert job.status.paused_by is PausedBy.USER
         linked.pacs.quirks = Quirks()
@@ -189,7 +189,7 @@ def test_a_disk_that_becomes_read_only_lets_the_job_rest_until_it_can_be_written
         job = workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
         wait_until(lambda: files_of(workspace), LIMIT, what="the first object")
         with read_only(small_disk):
-            wait_until(lambda: job.state is JobState.PAUSED, 15, what="the job rests")
+            wait_until(lambda: job.state is JobState.PAUSED, LIMIT, what="the job rests")
             assert "cannot be written" in job.status.reason
         linked.pacs.quirks = Quirks()
         done = job.wait(timeout=LIMIT)
@@ -212,7 +212,7 @@ def test_a_full_disk_lets_the_job_rest_until_there_is_room_and_nothing_is_lost(
         job = workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
         wait_until(lambda: files_of(workspace), LIMIT, what="the first object")
         ballast.write_bytes(bytes(6_500_000))
-        wait_until(lambda: job.state is JobState.PAUSED, 15, what="the job rests")
+        wait_until(lambda: job.state is JobState.PAUSED, LIMIT, what="the job rests")
         resting: JobRow = job.status
         assert resting.paused_by is PausedBy.DISK
         assert "Less than 2 MB are free" in resting.reason
@@ -243,8 +243,8 @@ def test_a_job_that_cannot_fit_rests_before_its_start_until_there_is_room(
         assert (resting.state, resting.paused_by) == (JobState.PAUSED, PausedBy.DISK)
         assert resting.reason.startswith("About ")
         assert "are to come, and there is room for" in resting.reason
-        ballast.unlink()
         assert retrieves(linked) == sent
+        ballast.unlink()
         done = job.wait(timeout=LIMIT)
     assert (done.state, done.reason) == (JobState.COMPLETE, "")
     assert done.estimated_bytes is not None
