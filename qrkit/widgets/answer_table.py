@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import pandas as pd
 from itables.widget import ITable
+
+from qrkit.widgets.answer_grid import AnswerGrid
 
 SHOWN = 10_000
 """Rows that a browser still handles with ease."""
@@ -20,6 +23,7 @@ _OPTIONS: dict[str, Any] = {
     "allow_html": False,
     "showIndex": False,
     "format_floats_in_python": False,
+    "text_in_header_can_be_selected": False,  # a click on the whole heading sorts
     "classes": "display compact nowrap",
     "style": "width:100%",
     "scrollX": True,
@@ -37,15 +41,21 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-CHOOSING: dict[str, Any] = {
-    "buttons": [
-        {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
-        {"extend": "selectNone", "text": "Choose none"},
-        *_OPTIONS["buttons"],
-    ],
-    "language": {"search": "Search in the table:"},
-}
-"""What a table of which rows are chosen has besides; all found: those that the search leaves."""
+_ALL_OR_NONE: list[dict[str, Any]] = [
+    {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
+    {"extend": "selectNone", "text": "Choose none"},
+]
+"""All found: those that the search and the filters leave."""
+
+_SEARCH = {"language": {"search": "Search in the table:"}}
+
+
+class Choice(Enum):
+    """How many rows of a table can be chosen."""
+
+    NONE = "none"
+    ONE = "single"
+    MANY = "multi"
 
 
 def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
@@ -60,22 +70,33 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
     return ITable(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
 
 
-def choosing(frame: pd.DataFrame, chosen: Sequence[int] = (), *, into: ITable | None = None) -> ITable:
-    """Return a widget from which rows are chosen, all of them or by one; `frame` is as it is to be shown.
+def choosing(
+    frame: pd.DataFrame, chosen: Sequence[int] = (), *, choice: Choice = Choice.MANY, into: AnswerGrid | None = None
+) -> AnswerGrid:
+    """Return a widget from which rows are chosen; `frame` is as it is to be shown.
 
     Parameters
     ----------
     chosen
         Positions of those that are chosen already.
     into
-        A widget that shows this table instead of what it has shown.
+        A widget that shows this table instead of what it has shown; its order, search and page stay as they are.
     """
-    options = _OPTIONS | CHOOSING | {"selected_rows": list(chosen)}
+    options = _OPTIONS | _SEARCH | _choice_options(choice)
     caption = f"The first {SHOWN:,} of {len(frame):,} rows" if len(frame) > SHOWN else ""
     if into is None:
-        return ITable(frame.head(SHOWN), caption=caption, **options)
-    into.update(frame.head(SHOWN), caption=caption, **options)
+        return AnswerGrid(frame.head(SHOWN), caption=caption, **options, selected_rows=list(chosen))
+    with into.hold_sync():  # rows and choice belong together
+        into.shown = None
+        into.update(frame.head(SHOWN), caption=caption, **options, selected_rows=list(chosen))
     return into
+
+
+def _choice_options(choice: Choice) -> dict[str, Any]:
+    if choice is Choice.NONE:
+        return {"select": False}
+    buttons = [*(_ALL_OR_NONE if choice is Choice.MANY else ()), *_OPTIONS["buttons"]]
+    return {"select": {"style": choice.value, "keys": True}, "buttons": buttons}
 
 
 def as_shown(frame: pd.DataFrame) -> pd.DataFrame:

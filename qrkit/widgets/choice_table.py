@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import time
-from typing import Any
 
 import ipywidgets
 import pandas as pd
 import traitlets
 
 from qrkit.errors import InputError
-from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
+from qrkit.widgets.answer_grid import AnswerGrid
+from qrkit.widgets.answer_table import SHOWN, Choice, as_shown, choosing
 from qrkit.widgets.headings import headings, legend
 from qrkit.words import counted, local_time
 
@@ -36,7 +37,8 @@ _MOMENTS = ("created", "started", "finished", "changed", "not_before")
 class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
     """Shows `frame`, or some of its rows; `chosen` has the positions in `frame` of the rows that are chosen.
 
-    What is chosen stays chosen when the table is sorted, searched or narrowed.
+    What is chosen stays chosen when the table is sorted, searched or narrowed; order, search and page stay as they
+    are when it is narrowed or renewed.
 
     Parameters
     ----------
@@ -44,18 +46,27 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         Columns that come first.
     only
         Whether there are no others.
+    choice
+        How many rows can be chosen.
     """
 
     chosen = traitlets.Tuple()
 
     def __init__(
-        self, *, frame: pd.DataFrame | None = None, first: tuple[str, ...] = _FIRST, only: bool = False
+        self,
+        *,
+        frame: pd.DataFrame | None = None,
+        first: tuple[str, ...] = _FIRST,
+        only: bool = False,
+        choice: Choice = Choice.MANY,
     ) -> None:
         super().__init__()
         self._first = first
         self._only = only
-        self._shown: Any = None
+        self._choice = choice
+        self._shown: AnswerGrid | None = None
         self._at: list[int] = []
+        self._sent: list[int] = []
         self._drawing = False
         self._columns: dict[str, str] = {}
         self.frame = pd.DataFrame()
@@ -71,14 +82,20 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self.frame = frame
         self._at = list(range(len(frame)))
         self.chosen = tuple(chosen)
-        self._shown = None
+        before, self._shown = self._shown, None
         self._draw()
+        if before is not None:
+            before.close()
 
     def narrow(self, positions: Sequence[int]) -> None:
-        """Show only these rows of the table."""
-        if list(positions) != self._at:
-            self._at = list(positions)
+        """Show only these rows of the table; where the browser has them all, only the positions go there."""
+        if list(positions) == self._at:
+            return
+        self._at = list(positions)
+        if self._shown is None or len(self.frame) > SHOWN:
             self._draw()
+        else:
+            self._shown.shown = None if len(self._at) == len(self.frame) else self._at
 
     def renew(self, frame: pd.DataFrame, key: str) -> None:
         """Show the same table as it is now; rows that were chosen stay chosen, by their `key`."""
@@ -93,7 +110,7 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
     def choose(self, positions: Sequence[int]) -> None:
         """Choose these rows, and no others."""
         self.chosen = tuple(positions)
-        self._draw()
+        self._mark()
 
     def rows(self) -> pd.DataFrame:
         """Return the chosen rows, as they are in `frame`."""
@@ -120,38 +137,59 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         """How many of the chosen rows are not shown."""
         return len(set(self.chosen) - set(self._at))
 
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The rows that are shown, as they are in `frame`."""
+        return self.frame.iloc[self._at]
+
     def _draw(self) -> None:
-        rows = self.frame.iloc[self._at][list(self._columns)]
-        places = {position: place for place, position in enumerate(self._at)}
-        marked = [places[position] for position in self.chosen if position in places]
+        """Send the rows: all of them, or if they are too many those that are shown."""
+        self._sent = list(range(len(self.frame))) if len(self.frame) <= SHOWN else self._at[:SHOWN]
+        rows = self.frame.iloc[self._sent][list(self._columns)]
         shown = as_shown(_in_words(rows)).rename(columns=self._columns)
-        self._drawing = True
-        try:
+        with self._quietly():
             if self._shown is None:
-                self._shown = choosing(shown, marked)
+                self._shown = choosing(shown, self._marked(), choice=self._choice)
                 self._shown.observe(self._choose, "selected_rows")
                 self.children = (self._shown, ipywidgets.HTML(legend(self._columns)))
             else:
-                choosing(shown, marked, into=self._shown)
+                choosing(shown, self._marked(), choice=self._choice, into=self._shown)
+
+    def _mark(self) -> None:
+        with self._quietly():
+            if self._shown is not None:
+                self._shown.selected_rows = self._marked()
+
+    def _marked(self) -> list[int]:
+        places = {position: place for place, position in enumerate(self._sent)}
+        return [places[position] for position in self.chosen if position in places]
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Do something that is no choice of whoever looks."""
+        self._drawing = True
+        try:
+            yield
         finally:
             self._drawing = False
 
     def _choose(self, change: dict[str, list[int]]) -> None:
         if self._drawing:
             return
-        size = min(len(self._at), SHOWN)  # a browser may send anything
-        here = {self._at[row] for row in change["new"] if 0 <= row < size}
-        self.chosen = tuple(sorted(here | (set(self.chosen) - set(self._at))))
+        here = {self._sent[row] for row in change["new"] if 0 <= row < len(self._sent)}  # a browser may send anything
+        self.chosen = tuple(sorted(here | (set(self.chosen) - set(self._sent))))
 
 
 def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with times by the user's clock, sizes in MB, and yes and no."""
+    """Return a table with times by the user's clock, sizes in MB, several values with commas, and yes and no."""
     told = frame.copy()
     for name in told.columns:
         if name in _MOMENTS:
             told[name] = told[name].map(local_time, na_action="ignore")
         elif name == "bytes":
             told[name] = (told[name] / 1e6).round(1)
+        elif name == "ModalitiesInStudy":
+            told[name] = told[name].map(_several, na_action="ignore")
         elif pd.api.types.is_bool_dtype(told[name]) or name == "complete":
             told[name] = told[name].map({True: "yes", False: "no"})
         elif told[name].dtype == object:
@@ -161,3 +199,7 @@ def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _short(value: object) -> object:
     return value.strftime("%H:%M:%S") if isinstance(value, time) else value
+
+
+def _several(value: object) -> object:
+    return value.replace("\\", ", ") if isinstance(value, str) else value

@@ -31,9 +31,10 @@ def filters(table: ChoiceTable) -> Narrowing:
 
 
 def shown(table: ChoiceTable) -> list[str]:
-    """Return the UIDs that a browser gets."""
-    place = list(table._columns).index("StudyInstanceUID")
-    return [row[place] for row in json.loads(table.children[0]._dt_args["data_json"])]
+    """Return the UIDs that a browser shows."""
+    place, grid = list(table._columns).index("StudyInstanceUID"), table.children[0]
+    rows = [row[place] for row in json.loads(grid._dt_args["data_json"])]
+    return rows if grid.shown is None else [rows[position] for position in grid.shown]
 
 
 def test_words_and_kinds_act_at_once(table: ChoiceTable, filters: Narrowing) -> None:
@@ -51,14 +52,38 @@ def test_words_and_kinds_act_at_once(table: ChoiceTable, filters: Narrowing) -> 
 def test_what_is_chosen_stays_chosen_and_what_is_hidden_is_told(table: ChoiceTable, filters: Narrowing) -> None:
     table.children[0].selected_rows = [1, 3]
     filters.modalities.children[1].value = True
-    assert table.children[0].selected_rows == [0]
+    assert shown(table) == ["1.4"]
     assert list(table.chosen) == [1, 3]
     assert "1 of the chosen rows is hidden" in filters.count.value
-    table.children[0].selected_rows = []
-    assert list(table.chosen) == [1]
     filters.modalities.children[1].value = False
-    assert table.children[0].selected_rows == [1]
-    assert list(table.rows()["StudyInstanceUID"]) == ["1.2"]
+    assert list(table.rows()["StudyInstanceUID"]) == ["1.2", "1.4"]
+    table.children[0].selected_rows = []
+    assert list(table.chosen) == []
+
+
+def test_a_filter_sends_no_rows_and_the_table_is_not_made_anew(table: ChoiceTable, filters: Narrowing) -> None:
+    grid, sent = table.children[0], table.children[0]._dt_args
+    filters.include.value = "chest"
+    assert table.children[0] is grid
+    assert grid._dt_args is sent
+    table.renew(pd.concat([_ANSWER, _ANSWER.head(1)], ignore_index=True), "StudyInstanceUID")
+    assert table.children[0] is grid
+    assert grid.shown is None
+
+
+def test_of_too_many_rows_those_that_are_shown_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qrkit.widgets.choice_table.SHOWN", 2)
+    monkeypatch.setattr("qrkit.widgets.answer_table.SHOWN", 2)
+    table = ChoiceTable(frame=_ANSWER)
+    assert shown(table) == ["1.1", "1.2"]
+    table.narrow([1, 3])
+    assert shown(table) == ["1.2", "1.4"]
+    table.children[0].selected_rows = [1]
+    assert list(table.rows()["StudyInstanceUID"]) == ["1.4"]
+
+
+def test_several_modalities_stand_with_commas(table: ChoiceTable) -> None:
+    assert json.loads(table.children[0]._dt_args["data_json"])[0][list(table._columns).index("ModalitiesInStudy")] == "CT, SR"
 
 
 def test_rows_that_are_chosen_are_found_again_in_a_newer_table(table: ChoiceTable) -> None:

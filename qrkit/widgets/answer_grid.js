@@ -1,0 +1,108 @@
+// A table whose order, search, page and choice stay as they are when its rows change or are narrowed.
+// BUNDLE and VERSION, the text of itables' own bundle, stand above; it is read once for all tables of a page.
+
+function tables() {
+  const place = `qrkit-itables-${VERSION}`;
+  const source = () => URL.createObjectURL(new Blob([BUNDLE], { type: "text/javascript" }));
+  globalThis[place] ??= import(source());
+  return globalThis[place];
+}
+
+function sameColumns(one, other) {
+  const rest = ({ data_json, ...options }) => JSON.stringify(options);
+  return rest(one) === rest(other);
+}
+
+async function render({ model, el }) {
+  const { ITable, set_or_remove_dark_class: follow } = await tables();
+  if (follow) follow();
+  el.classList.add("itables_anywidget");
+  const table = document.createElement("table");
+  el.append(table);
+  let grid = null;
+  let args = null;
+  let told = false;  // what we do ourselves is no choice of anybody
+
+  function quietly(act) {
+    told = true;
+    try {
+      act();
+    } finally {
+      told = false;
+    }
+  }
+
+  function drawCaption() {
+    const caption = model.get("caption");
+    if (caption) table.createCaption().textContent = caption;
+    else table.deleteCaption();
+  }
+
+  function narrow() {
+    const shown = model.get("shown");
+    const kept = shown === null ? null : new Set(shown);
+    grid.dt.search.fixed("qrkit", kept && ((_text, _row, place) => kept.has(place)));
+  }
+
+  function choose() {
+    const wanted = new Set(model.get("selected_rows"));
+    const now = new Set(grid.selected_rows);
+    if (wanted.size === now.size && [...wanted].every((row) => now.has(row))) return;
+    quietly(() => (grid.selected_rows = [...wanted]));
+  }
+
+  function chosen() {
+    if (told) return;
+    model.set("selected_rows", grid.selected_rows);
+    model.save_changes();
+  }
+
+  function build() {
+    if (grid) grid.destroy();
+    args = model.get("_dt_args");
+    table.className = model.get("classes");
+    table.setAttribute("style", model.get("_style"));
+    quietly(() => (grid = new ITable(table, args)));
+    drawCaption();
+    grid.dt.on("select", chosen);
+    grid.dt.on("deselect", chosen);
+    narrow();
+    choose();
+    grid.dt.draw();
+  }
+
+  // Rows that stay keep their place in the page, and the one that has the keyboard keeps it.
+  function renew() {
+    const before = args;
+    args = model.get("_dt_args");
+    if (!sameColumns(before, args)) return build();
+    const rows = JSON.parse(args.data_json);
+    const old = JSON.parse(before.data_json);
+    quietly(() => {
+      const both = Math.min(rows.length, old.length);
+      for (let place = 0; place < both; place++)
+        if (JSON.stringify(rows[place]) !== JSON.stringify(old[place])) grid.dt.row(place).data(rows[place]);
+      if (rows.length > both) grid.dt.rows.add(rows.slice(both));
+      if (old.length > both) grid.dt.rows((place) => place >= both).remove();
+      narrow();
+      choose();
+      grid.dt.draw(false);
+    });
+  }
+
+  function renarrow() {
+    narrow();
+    grid.dt.draw("full-hold");
+    if (grid.dt.page.info().start >= grid.dt.page.info().recordsDisplay) grid.dt.page("first").draw("page");
+  }
+
+  build();
+  const followed = { _dt_args: renew, shown: renarrow, selected_rows: choose, caption: drawCaption };
+  for (const [name, act] of Object.entries(followed)) model.on(`change:${name}`, act);
+  return () => {
+    for (const [name, act] of Object.entries(followed)) model.off(`change:${name}`, act);
+    grid.destroy();
+  };
+}
+
+export default { render };
