@@ -34,6 +34,4 @@ class AnswerGrid(ITable):  # type: ignore[misc] # itables publishes no types
 
     _esm = _script()
 
-    shown: traitlets.List[int] = traitlets.List(
-        traitlets.Int(), default_value=None, allow_none=True
-    ).tag(sync=True)
+    shown: traitlets.List[int] = traitlets.List(traitlets.Int(), default_value=None, allow_none=True).tag(sync=True)

@@ -83,7 +83,8 @@ def test_of_too_many_rows_those_that_are_shown_are_sent(monkeypatch: pytest.Monk
 
 
 def test_several_modalities_stand_with_commas(table: ChoiceTable) -> None:
-    assert json.loads(table.children[0]._dt_args["data_json"])[0][list(table._columns).index("ModalitiesInStudy")] == "CT, SR"
+    first = json.loads(table.children[0]._dt_args["data_json"])[0]
+    assert first[list(table._columns).index("ModalitiesInStudy")] == "CT, SR"
 
 
 def test_rows_that_are_chosen_are_found_again_in_a_newer_table(table: ChoiceTable) -> None:
