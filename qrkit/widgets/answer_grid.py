@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import itables
 import traitlets
@@ -34,4 +35,4 @@ class AnswerGrid(ITable):  # type: ignore[misc] # itables publishes no types
 
     _esm = _script()
 
-    shown: traitlets.List[int] = traitlets.List(traitlets.Int(), default_value=None, allow_none=True).tag(sync=True)
+    shown: Any = traitlets.List(traitlets.Int(), default_value=None, allow_none=True).tag(sync=True)
