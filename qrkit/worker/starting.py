@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,9 +16,21 @@ from qrkit.errors import WorkerError
 from qrkit.settings import Settings
 from qrkit.worker.logs import errors_file
 
-_started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
 _BOOT = 10.0
 """Seconds that a worker we have started may take until it holds the lock, before another one is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A worker that this process has started: of which station, and when."""
+
+    lock: Path
+    process: subprocess.Popen[bytes]
+    since: float
+
+
+_started: list[_Started] = []
+"""All of them that still run; a station may have two for a moment, one of which finds the lock held and ends."""
 
 
 def lock_path(workspace: Path, site: str = "") -> Path:
@@ -46,10 +59,10 @@ def ensure_worker(settings: Settings) -> bool:
     WorkerError
         If it cannot be started.
     """
-    for workspace in [one for one, (process, _) in _started.items() if process.poll() is not None]:
-        del _started[workspace]
-    _, since = _started.get(settings.workspace, (None, float("-inf")))
-    if time.monotonic() - since < _BOOT or is_running(settings.workspace, settings.site):
+    _started[:] = [one for one in _started if one.process.poll() is None]
+    lock, latest = lock_path(settings.workspace, settings.site), time.monotonic() - _BOOT
+    is_booting = any(one.lock == lock and one.since > latest for one in _started)
+    if is_booting or is_running(settings.workspace, settings.site):
         return False
     command = [
         sys.executable,
@@ -77,7 +90,7 @@ def ensure_worker(settings: Settings) -> bool:
         raise WorkerError(
             f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
         ) from error
-    _started[settings.workspace] = (process, time.monotonic())
+    _started.append(_Started(lock, process, time.monotonic()))
     return True
 
 

@@ -130,6 +130,7 @@ def start_kernel(workspace: Workspace) -> Iterator[Callable[[], BlockingKernelCl
 @pytest.mark.usefixtures("pacs")
 def test_a_kernel_that_is_killed_leaves_its_job_running_and_the_next_one_sees_it(
     workspace: Workspace,
+    pacs: SimulatedPacs,
     hospital: GeneratedHospital,
     start_kernel: Callable[[], BlockingKernelClient],
 ) -> None:
@@ -138,12 +139,15 @@ def test_a_kernel_that_is_killed_leaves_its_job_running_and_the_next_one_sees_it
     client.execute(ASK.format(uids=uids))
     job_id, pid = printed(client).split()
     some_are_here(workspace)
+    archive = psutil.Process(pacs.pid)
+    archive.suspend()  # so that the job cannot end meanwhile
     kernel = psutil.Process(int(pid))
     kernel.kill()
     wait_until(lambda: not runs(kernel), what="the kernel is gone")
     assert runs(wait_for_worker(workspace))
     job = workspace.jobs[job_id]
     assert not job.state.is_final
+    archive.resume()
     wait_until(lambda: job.state.is_final, LIMIT, what="the job ends")
     whole(job, workspace, wanted)
     another = start_kernel()

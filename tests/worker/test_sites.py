@@ -96,7 +96,10 @@ def test_each_job_goes_to_the_station_that_reaches_its_node(
 def test_two_workers_together_keep_to_the_associations_that_a_node_allows(
     tmp_path: Path, open_workspace: OpenWorkspace, start_simulator: StartSimulator, hospital: GeneratedHospital
 ) -> None:
-    first, other = (open_workspace(tmp_path / "both", site=site, worker_idle_exit=20) for site in ("north", "south"))
+    first, other = (
+        open_workspace(tmp_path / "both", site=site, worker_idle_exit=20, retries=3, retry_pause=1)
+        for site in ("north", "south")
+    )
     pacs = start_simulator(hospital, quirks=Quirks(max_associations=2))
     link(first, pacs, associations=2)
     starting, *studies = of_size(hospital, 8)[:7]
@@ -108,6 +111,8 @@ def test_two_workers_together_keep_to_the_associations_that_a_node_allows(
         jobs = [first.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method="get") for study in studies]
         done = [job.wait(timeout=LIMIT) for job in jobs]
     assert [(job.state, job.error) for job in done] == [(JobState.COMPLETE, "")] * len(jobs)
+    # a busy PACS may still count one that we have released; both workers at their own limit would meet it every time
+    assert sum(item.failures for job in done for item in job.items) <= 1
 
 
 def test_a_killed_station_is_missed_at_once_and_the_next_one_of_its_site_fetches_the_rest(

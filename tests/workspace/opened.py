@@ -175,8 +175,8 @@ def end_workers(folder: Path) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             worker.send_signal(signal.SIGTERM)
     wait_until(lambda: not any(map(runs, workers)), 15, what="the worker ends when asked to")
-    for child, _ in starting._started.values():
-        child.poll()  # or Python says of each, at its own end, that it still runs
+    for started in starting._started:
+        started.process.poll()  # or Python says of each, at its own end, that it still runs
 
 
 def _serves(process: psutil.Process, folder: Path) -> bool:
