@@ -156,6 +156,7 @@ class Profile:
         return Reliance(
             honoured=frozenset(key for key, said in verdicts.items() if said is Verdict.HONOURED),
             unmatched=frozenset(key for key, said in verdicts.items() if said.is_against),
+            lists=frozenset({Level.SERIES, Level.IMAGE} if self.honours(Subject.SERIES_OF_STUDIES) else ()),
         )
 
     def returns(self, keyword: str, level: Level | None = None) -> Returned:

@@ -58,16 +58,16 @@ def own_rows(asked: Sequence[tuple[Parent, Request]], answers: Sequence[Sequence
 def _own(parent: Parent, answer: pa.Table) -> pa.Table:
     for name, value in parent.keys:
         if name in _UIDS and name in answer.column_names:
-            wanted = _canonical(value)
-            kept = [not uid or _canonical(uid) == wanted for uid in answer[name].to_pylist()]
+            wanted = canonical(value)
+            kept = [not uid or canonical(uid) == wanted for uid in answer[name].to_pylist()]
             answer = answer if all(kept) else answer.filter(pa.array(kept, pa.bool_()))
     return answer
 
 
-def _canonical(uid: str) -> str:
+def canonical(uid: str) -> str:
     """Return a UID without what some nodes add to it or take from it (leading zeros, blanks).
 
-    >>> _canonical("1.2.03.0 "), _canonical("1.20.0")
+    >>> canonical("1.2.03.0 "), canonical("1.20.0")
     ('1.2.3.0', '1.20.0')
     """
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", uid.strip(" \0"))
@@ -124,12 +124,23 @@ class Short:
         return f"{came}: {counted(len(self.places), one, plural=many)} {has} fewer than {whose} {count} says"
 
 
+def asks_for_all(parent: Parent, request: Request) -> bool:
+    """Whether a request asks for all that is below a row: nothing narrows it down but the keys above."""
+    return {keyword for keyword, _ in request.keys} <= {keyword for keyword, _ in parent.keys}
+
+
+def expected_below(parent: Parent, request: Request, level: Level) -> int | None:
+    """Return how many rows a request must bring; None if the row above does not say, or not all are asked for."""
+    said = (parent.row or {}).get(_COUNTS[level][1]) if level in _COUNTS else None
+    return int(said) if said is not None and asks_for_all(parent, request) else None
+
+
 def are_counted(asked: Sequence[tuple[Parent, Request]], level: Level) -> bool:
     """Whether all rows above say how many there are below them."""
     return level in _COUNTS and all((one.row or {}).get(_COUNTS[level][1]) is not None for one, _ in asked)
 
 
-def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level, model: InformationModel) -> Short:
+def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level) -> Short:
     """Return which rows, asked for all that is below them, have fewer children than the node counts there.
 
     Parameters
@@ -139,14 +150,13 @@ def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Lev
     """
     if level not in _COUNTS:
         return Short()
-    above, count = _COUNTS[level]
-    unique, names = unique_key(above), set(unique_keys_above(level, model))
+    unique = unique_key(_COUNTS[level][0])
     came = Counter(rows[unique].to_pylist()) if unique in rows.column_names else Counter()
     short = {}
     for place, (parent, request) in enumerate(asked):
-        said = (parent.row or {}).get(count)
-        if said and {keyword for keyword, _ in request.keys} <= names:
-            short[place] = (int(said) - came[dict(parent.keys)[unique]], int(said))
+        said = expected_below(parent, request, level)
+        if said:
+            short[place] = (said - came[dict(parent.keys)[unique]], said)
     places = tuple(place for place, (missing, _) in short.items() if missing > 0)
     return Short(
         places=places,

@@ -12,27 +12,23 @@ from itertools import product
 
 import pyarrow as pa
 
-from qrkit.errors import InputError
 from qrkit.node import InformationModel
 from qrkit.query.below import Parent, are_counted, inherited, own_rows, parents_of, short_of
 from qrkit.query.filtered import FilterReport, Reliance, Select, Where
-from qrkit.query.matching import is_single_value
+from qrkit.query.keys import given_uniques, lowest_level, request_at
+from qrkit.query.lists import in_lists
 from qrkit.query.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
 from qrkit.query.request import Request
 from qrkit.query.union import ROW, conform, first_rows, union
 from qrkit.query.value import Query
 from qrkit.tables import (
     Level,
-    belongs_to,
     inherited_columns,
     levels_of,
-    return_keys,
     schema,
     unique_key,
     unique_keys_above,
 )
-
-_ORDER = list(Level)
 
 _MOST_AGAIN = 50
 """Rows below which a second look is taken, where fewer came than they count."""
@@ -117,19 +113,19 @@ def drill(query: Query, model: InformationModel, select: Select, reliance: Relia
     InputError
         If the query cannot be asked under the information model; before anything is yielded.
     """
-    lowest = _lowest_level(query, model)
+    lowest = lowest_level(query, model)
     reliance = reliance or Reliance()
     parents = [Parent()]
     account = _Account()
     table = pa.table({})
     for level in levels_of(model):
-        if level is not lowest and (given := _given_uniques(query, level, model)):
+        if level is not lowest and (given := given_uniques(query, level, model)):
             parents = [Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
             continue
-        asked = [(one, _request(query, level, model, one.keys, reliance)) for one in parents]
+        asked = [(one, request_at(query, level, model, one.keys, reliance)) for one in parents]
         rows = yield from _rows(query, (model, level), asked, reliance, account)
         if level is lowest and level is Level.STUDY and query.modalities and KEYWORD not in reliance.honoured:
-            rows = yield from _told_by_series(rows, model, account)
+            rows = yield from _told_by_series(rows, model, reliance, account)
         selected = select(query, level, rows)
         account.note(selected.reports)
         table = selected.table
@@ -162,6 +158,10 @@ def _rows(
         account.contradiction = came.contradiction
         account.requests += came.asked
         tables = came.tables
+    elif level in reliance.lists and len(requests) > 1:
+        listed = yield from in_lists(asked, level)
+        account.requests += listed.sent
+        tables = listed.tables
     else:
         account.requests += len(requests)
         tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
@@ -180,7 +180,7 @@ def _counted(
 ) -> _Rows:
     """Return rows with what a second look brings where fewer came than the rows above count; doubt the rest."""
     model, level = where
-    short = short_of(asked, rows, level, model)
+    short = short_of(asked, rows, level)
     if not short.places:
         return rows
     again = [asked[place] for place in short.places[:_MOST_AGAIN]]
@@ -188,7 +188,7 @@ def _counted(
     answers = yield tuple(request for _, request in again)
     own = own_rows(again, [[answer] for answer in answers])
     rows = first_rows([rows, *_inherited(query, level, again, own)], _identity(query, level, model))
-    short = short_of(asked, rows, level, model)
+    short = short_of(asked, rows, level)
     if short.places:
         account.doubts.append(short.doubt(level))
     return rows
@@ -205,7 +205,7 @@ def _inherited(
     ]
 
 
-def _told_by_series(studies: pa.Table, model: InformationModel, account: _Account) -> _Rows:
+def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Reliance, account: _Account) -> _Rows:
     """Return studies with the modalities of their series, if the node tells those of no study."""
     asked = series_requests(studies, model)
     if not asked:
@@ -216,89 +216,15 @@ def _told_by_series(studies: pa.Table, model: InformationModel, account: _Accoun
             " not have the modality"
         )
         return studies
-    account.requests += len(asked)
-    series = yield tuple(request for _, request in asked)
+    if Level.SERIES in reliance.lists:
+        told = studies.to_pylist()
+        listed = yield from in_lists([(Parent(one.keys, told[row]), one) for row, one in asked], Level.SERIES)
+        account.requests += listed.sent
+        series: Sequence[pa.Table] = [table for (table,) in listed.tables]
+    else:
+        account.requests += len(asked)
+        series = yield tuple(request for _, request in asked)
     return with_modalities(studies, [row for row, _ in asked], series)
-
-
-def _lowest_level(query: Query, model: InformationModel) -> Level:
-    """Return the level at which the query ends, having checked that it can be asked."""
-    levels = levels_of(model)
-    if query.level is Level.PATIENT and levels[0] is Level.STUDY:
-        return Level.STUDY  # Study Root knows patients by their studies
-    if query.level is Level.PATIENT and (query.dates or query.modalities or query.filters.on_description):
-        raise InputError(
-            "Under Patient Root, patients are not asked by date, modality or description.",
-            advice="Ask for studies, which have the patient's columns too.",
-        )
-    unique_keys_above(query.level, model)
-    if Level.STUDY in levels and _is_lost(query, model):
-        raise InputError(
-            f"A {query.level.value} query by its UID needs to know where: nothing narrows down the studies.",
-            advice="Give study_uid too, or a date, or a patient_id.",
-        )
-    return query.level
-
-
-def _is_lost(query: Query, model: InformationModel) -> bool:
-    """Whether only UIDs below the studies are given: the whole archive would be walked through for one UID."""
-    given = dict(query.keys)
-    by_uid = any(unique_key(level) in given for level in (Level.SERIES, Level.IMAGE))
-    above = any(_home(keyword, query.level, model) in (Level.PATIENT, Level.STUDY) for keyword in given)
-    return by_uid and not above and query.dates is None
-
-
-def _home(keyword: str, lowest: Level, model: InformationModel) -> Level:
-    """Return the level at which a key of a query is asked: the lowest that has it, down to the query's own."""
-    top = levels_of(model)[0]
-    limit = max(_ORDER.index(lowest), _ORDER.index(top))
-    homes = [level for level in belongs_to(keyword) if _ORDER.index(level) <= limit]
-    if not homes:
-        return _ORDER[limit]
-    return max(homes[-1], top, key=_ORDER.index)
-
-
-def _keys_at(query: Query, level: Level, model: InformationModel) -> dict[str, str]:
-    """Return the matching keys of a query that are asked at a level."""
-    keys = {keyword: value for keyword, value in query.keys if _home(keyword, query.level, model) is level}
-    if level is Level.STUDY:
-        if query.dates is not None:
-            keys["StudyDate"] = query.dates.matching
-        if query.times is not None:
-            keys["StudyTime"] = query.times.matching
-    return keys
-
-
-def _given_uniques(query: Query, level: Level, model: InformationModel) -> list[tuple[str, str]]:
-    """Return the Unique Keys given for a level that need not be asked; empty if it must be."""
-    keys = _keys_at(query, level, model)
-    unique = unique_key(level)
-    values = keys.pop(unique, "").split("\\")
-    if keys or not all(is_single_value(unique, value) for value in values):
-        return []
-    filters = query.filters
-    is_filtered = {
-        Level.STUDY: filters.on_description or (filters.on_station and filters.station_level is Level.STUDY),
-        Level.SERIES: bool(query.modalities) or (filters.on_station and filters.station_level is Level.SERIES),
-    }
-    return [] if is_filtered.get(level, False) else [(unique, value) for value in values]
-
-
-def _request(
-    query: Query, level: Level, model: InformationModel, above: tuple[tuple[str, str], ...], reliance: Reliance
-) -> Request:
-    """Return the request of a level below one row above; studies are asked for modalities by `by_code`."""
-    keys = {**dict(above), **_keys_at(query, level, model)}
-    if level is Level.SERIES and len(query.modalities) == 1:
-        keys["Modality"] = query.modalities[0]  # several codes: one request, filtered here, is the fewest round trips
-    for keyword in reliance.unmatched & set(keys) - {"StudyDate", "StudyTime"}:
-        if above or query.dates is not None:  # without a key the whole archive would answer
-            del keys[keyword]
-    extra = [keyword for keyword in query.extra_keys if _home(keyword, query.level, model) is level]
-    returned = dict.fromkeys((*return_keys(level, model), *_keys_at(query, level, model), *extra))
-    return Request(
-        level=level, keys=tuple(keys.items()), return_keys=tuple(key for key in returned if key not in keys)
-    )
 
 
 def _identity(query: Query, level: Level, model: InformationModel) -> tuple[str, ...]:

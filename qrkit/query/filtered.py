@@ -75,10 +75,13 @@ class Reliance:
         Matched as PS3.4 says.
     unmatched
         Ignored or refused: not asked to be matched where the query stays narrow without, and matched here.
+    lists
+        Levels at which several rows above may be asked for at once, by a list of their UIDs.
     """
 
     honoured: frozenset[str] = frozenset()
     unmatched: frozenset[str] = frozenset()
+    lists: frozenset[Level] = frozenset()
 
     def without(self, keywords: Iterable[str]) -> Reliance:
         """Return the same for a query some of whose keys the node does not match, for what is asked in them."""

@@ -20,6 +20,14 @@ from qrkit.workspace.listing import Lists
 _LISTED = 500
 """Windows that a coverage lists; their number is always told."""
 
+_LIST_SUBJECTS = {
+    Level.PATIENT: Subject.UID_LISTS,
+    Level.STUDY: Subject.UID_LISTS,
+    Level.SERIES: Subject.SERIES_OF_STUDIES,
+    Level.IMAGE: Subject.SERIES_OF_STUDIES,
+}
+"""By level: what a profile calls lists of UIDs there."""
+
 
 class Covering:
     """The requests of one query, each asked in as many windows as it takes.
@@ -31,7 +39,7 @@ class Covering:
     """
 
     def __init__(self, asker: Asker, node: Node, profile: Profile, *, today: date) -> None:
-        self._lists = Lists(asker.try_ask, profile.verdict(Subject.UID_LISTS))
+        self._lists = Lists(asker.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
         self._node = node
         self._profile = profile
         self._today = today.toordinal()

@@ -22,42 +22,49 @@ class Lists:
 
     Parameters
     ----------
-    verdict
-        What is known of lists at the node. Where nothing is, one UID that did not come is asked for alone.
+    verdict_of
+        Gives what is known of lists at a level. Where nothing is, one UID that did not come is asked for alone.
 
     Attributes
     ----------
     told
         How often lists were asked UID by UID, and why; empty: never.
+    against
+        What the node has shown of lists, by level, that do not work.
     """
 
-    def __init__(self, try_ask: TryAsk, verdict: Verdict) -> None:
+    def __init__(self, try_ask: TryAsk, verdict_of: Callable[[Level], Verdict]) -> None:
         self._try_ask = try_ask
-        self._verdict = verdict
+        self._verdict_of = verdict_of
         self.told = ""
+        self.against: dict[Level, str] = {}
 
     def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, or why there is none, in their order."""
-        by_uid = self._verdict.is_against
         lists = [_list_key(request) for request in requests]
-        came = iter(self._try_ask([one for one, key in zip(requests, lists, strict=True) if not (key and by_uid)]))
+        by_uid = [bool(key) and self._is_against(one.level) for one, key in zip(requests, lists, strict=True)]
+        came = iter(self._try_ask([one for one, alone in zip(requests, by_uid, strict=True) if not alone]))
         answers: list[pa.Table | Failure] = []
-        for request, key in zip(requests, lists, strict=True):
+        for request, key, alone in zip(requests, lists, by_uid, strict=True):
             if not key:
                 answers.append(next(came))
-            elif by_uid:
-                answers.append(self._one_by_one(request, key, "by its profile the node does not take lists"))
+            elif alone:
+                why = self.against.get(request.level, "by its profile the node does not take lists")
+                answers.append(self._one_by_one(request, key, why))
             else:
                 answers.append(self._whole(request, key, next(came)))
         return answers
+
+    def _is_against(self, level: Level) -> bool:
+        return level in self.against or self._verdict_of(level).is_against
 
     def _whole(self, request: Request, key: str, answer: pa.Table | Failure) -> pa.Table | Failure:
         """Return the answer to a list, or to each of its UIDs if the list was refused or matched in part."""
         if isinstance(answer, Failure):
             if answer.trouble is not Trouble.REFUSED:
                 return answer
-            return self._one_by_one(request, key, "the node refuses lists")
-        if self._verdict is Verdict.HONOURED:
+            return self._refused(request, key)
+        if self._verdict_of(request.level) is Verdict.HONOURED:
             return answer
         here = set(answer[key].to_pylist()) if key in answer.column_names else set()
         missed = [uid for uid in request.value(key).split("\\") if uid not in here]
@@ -66,10 +73,17 @@ class Lists:
         (alone,) = self._try_ask([request.with_key(key, missed[0])])
         if isinstance(alone, Failure) or not alone.num_rows:
             return answer
-        rest = self._one_by_one(
-            request.with_key(key, "\\".join(missed)), key, "the node matches only a part of a list"
-        )
+        why = self.against.setdefault(request.level, "the node matches only a part of a list")
+        rest = self._one_by_one(request.with_key(key, "\\".join(missed)), key, why)
         return rest if isinstance(rest, Failure) else _together([answer, rest])
+
+    def _refused(self, request: Request, key: str) -> pa.Table | Failure:
+        """Return the answers to the UIDs of a refused list; if one of them fails alone, lists are not at fault."""
+        why = "the node refuses lists"
+        answer = self._one_by_one(request, key, why)
+        if not isinstance(answer, Failure):
+            self.against.setdefault(request.level, why)
+        return answer
 
     def _one_by_one(self, request: Request, key: str, why: str) -> pa.Table | Failure:
         uids = request.value(key).split("\\")

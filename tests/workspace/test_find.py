@@ -321,6 +321,20 @@ def test_a_node_known_to_ignore_modalities_is_asked_once(linked: Linked) -> None
     assert (told["filter"], told["where"]) == ("ModalitiesInStudy", "local")
 
 
+def test_a_node_known_to_take_lists_is_asked_for_what_is_below_many_studies_at_once(
+    linked: Linked,
+) -> None:
+    what = {"date": ("2026-06-26", DAY)}
+    by_study = {level: linked.workspace.find("pacs", level=level, **what) for level in ("SERIES", "IMAGE")}
+    assert linked.workspace.probe("pacs").honours("series_of_studies")
+    for level, honest in by_study.items():
+        frame = linked.workspace.find("pacs", level=level, **what)
+        assert frame.equals(honest)
+        before, after = (one.attrs["qrkit"]["coverage"] for one in (honest, frame))
+        assert after["complete"]
+        assert after["requests"] * (5 if level == "SERIES" else 2) < before["requests"]
+
+
 def test_any_key_that_a_node_ignores_is_matched_here_and_the_coverage_says_so(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(ignore_keys=("StudyDescription", "PatientName", "StudyTime"))
     patient = all_studies(linked.hospital)[-1].patient
