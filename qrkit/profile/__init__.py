@@ -7,6 +7,18 @@ from __future__ import annotations
 
 from qrkit.profile.cards import Card, card, card_html
 from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
-from qrkit.profile.value import Profile, Returned, Statement
+from qrkit.profile.value import Evidence, Profile, Returned, Statement
 
-__all__ = ["Card", "Extension", "Fill", "Profile", "Returned", "Statement", "Subject", "Verdict", "card", "card_html"]
+__all__ = [
+    "Card",
+    "Evidence",
+    "Extension",
+    "Fill",
+    "Profile",
+    "Returned",
+    "Statement",
+    "Subject",
+    "Verdict",
+    "card",
+    "card_html",
+]

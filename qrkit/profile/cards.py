@@ -91,13 +91,12 @@ class Card:
 def card(profile: Profile) -> Card:
     """Return the card of a profile."""
     if not profile.probed:
-        return Card(title=f"{profile.node} was never probed", warnings=(), sections=())
-    when = datetime.fromisoformat(profile.probed).astimezone().strftime("%Y-%m-%d %H:%M")
+        return _unprobed(profile)
+    when = _local(profile.probed)
     under = f" under {profile.model.value}" if profile.model else ""
-    stale = (f"Stale, since {profile.stale}. Renew it: qrkit probe {profile.node}",) if profile.stale else ()
     return Card(
         title=f"{profile.node}, probed {when} by {profile.requests} C-FIND requests{under}",
-        warnings=(*stale, *profile.notes),
+        warnings=(*_stale(profile), *profile.notes),
         sections=(
             Section(heading="Services", lines=_services(profile)),
             Section(heading="Matching", lines=_verdicts(profile, _MATCHING)),
@@ -106,6 +105,25 @@ def card(profile: Profile) -> Card:
             Section(heading="Limits", lines=_limits(profile)),
         ),
     )
+
+
+def _unprobed(profile: Profile) -> Card:
+    """Return the card of a node of which nothing but queries has told."""
+    title = f"{profile.node} was never probed"
+    if not profile.seen:
+        return Card(title=title, warnings=(), sections=())
+    said = [one.subject for one in profile.statements]
+    lines = (*_limits(profile)[:1], *_verdicts(profile, [one for one in LABELS if one in said]))
+    seen = Section(heading=f"Seen by queries, last {_local(profile.seen)}", lines=lines)
+    return Card(title=title, warnings=_stale(profile), sections=(seen,))
+
+
+def _stale(profile: Profile) -> tuple[str, ...]:
+    return (f"Stale, since {profile.stale}. Renew it: qrkit probe {profile.node}",) if profile.stale else ()
+
+
+def _local(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def card_html(profile: Profile) -> str:

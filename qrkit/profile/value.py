@@ -6,7 +6,7 @@ A profile is never trusted without evidence: what was not seen is unknown, and o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qrkit.errors import InputError
@@ -45,8 +45,22 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a query has shown of a node by the way.
+
+    Attributes
+    ----------
+    most_answers
+        The most answers that one request got, which was proven whole.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    most_answers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a node does, as far as a probe has seen it.
+    """What a node does, as far as a probe has seen it, and since then the answers to queries.
 
     Attributes
     ----------
@@ -54,6 +68,8 @@ class Profile:
         Its name.
     probed
         When, in UTC, ISO 8601; empty: never.
+    seen
+        When a query has last added to it, likewise.
     requests
         How many C-FIND requests the probe took.
     model
@@ -84,6 +100,7 @@ class Profile:
 
     node: str
     probed: str = ""
+    seen: str = ""
     requests: int = 0
     model: InformationModel | None = None
     models: tuple[InformationModel, ...] = ()
@@ -110,8 +127,34 @@ class Profile:
 
     @property
     def is_known(self) -> bool:
-        """Whether the node was probed and the profile still holds."""
-        return bool(self.probed) and not self.stale
+        """Whether anything was seen of the node, and the profile still holds."""
+        return bool(self.probed or self.seen) and not self.stale
+
+    def learnt(self, evidence: Evidence, *, now: str) -> Profile:
+        """Return the profile with what a query has shown.
+
+        >>> refused = Statement(subject=Subject.UID_LISTS, verdict=Verdict.REFUSED, evidence="0xA900")
+        >>> shown = Evidence(statements=(refused,), most_answers=137)
+        >>> profile = Profile.unknown("pacs").learnt(shown, now="2026-01-31T08:00:00+00:00")
+        >>> profile.verdict("uid_lists").value, profile.most_answers, profile.verdict("StudyDate").value
+        ('refused', 137, 'unknown')
+        """
+        shown = {one.subject for one in evidence.statements}
+        is_more = evidence.most_answers > self.most_answers
+        most = f"no cap was seen: a query got {evidence.most_answers} answers, and in smaller parts no more"
+        return replace(
+            self,
+            seen=now,
+            statements=(*(one for one in self.statements if one.subject not in shown), *evidence.statements),
+            most_answers=evidence.most_answers if is_more else self.most_answers,
+            cap_evidence=most if is_more else self.cap_evidence,
+        )
+
+    def is_told_by(self, evidence: Evidence) -> bool:
+        """Whether a query has shown nothing that the profile does not say already."""
+        return evidence.most_answers <= self.most_answers and all(
+            self.statement(one.subject).verdict is one.verdict for one in evidence.statements
+        )
 
     def statement(self, subject: Subject | str) -> Statement:
         """Return what the profile says on a subject, even if it is stale.
@@ -188,6 +231,7 @@ class Profile:
         return {
             "node": self.node,
             "probed": self.probed,
+            "seen": self.seen,
             "requests": self.requests,
             "stale": self.stale,
             "model": self.model.value if self.model else None,
@@ -230,6 +274,7 @@ class Profile:
             return cls(
                 node=values["node"],
                 probed=values["probed"],
+                seen=values.get("seen", ""),
                 requests=values["requests"],
                 stale=values["stale"],
                 model=InformationModel(model) if model else None,

@@ -7,14 +7,12 @@ protocol tells that apart from a complete answer but the number itself, and what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 _LEAST_TWICE = 10
 """Smaller numbers are the same in two windows by chance."""
 
-_LEAST_ONE_SIDED = 20
-_LEAST_DAYS_MISSING = 7
-_LEAST_ROWS_MISSING = 40
+_LEAST_UNPROVEN = 20
+"""Smaller numbers are no caps: nobody could work with such a PACS."""
 
 
 def cap_reason(count: int) -> str:
@@ -65,11 +63,17 @@ class Caps:
         The cap, by the profile or as it was proved since; None: unknown.
     largest
         The most answers that one request has got.
+    proven
+        The most answers that one request is known to have got uncut, by now.
+    is_told
+        Whether the node says so when there is too much (0xA700), instead of cutting off in silence.
     """
 
     def __init__(self, *, likely: int | None = None, most: int = 0) -> None:
         self.known = likely
         self.largest = most
+        self.proven = most
+        self.is_told = False
         self.contradiction = ""
         self._proved = False
         self._whole: set[int] = set()
@@ -101,6 +105,16 @@ class Caps:
             return f"{count} answers came more than once, as if the node had stopped there"
         return cap_reason(count)
 
+    def wants_proof(self, count: int) -> bool:
+        """Whether an answer that looks like any other may be cut off all the same, as nothing of its size was proven.
+
+        >>> caps = Caps(most=60)
+        >>> caps.wants_proof(60), caps.wants_proof(61), Caps().wants_proof(19), Caps(likely=500).wants_proof(61)
+        (False, True, False, False)
+        """
+        unproven = self.known is None and not self.is_told and count not in self._whole
+        return unproven and count >= max(_LEAST_UNPROVEN, self.largest, self.proven + 1)
+
     def confirm(self, count: int) -> None:
         """Take note that an answer of this size was cut off."""
         if self.known is None or count > self.known:
@@ -111,37 +125,9 @@ class Caps:
     def clear(self, count: int) -> None:
         """Take note that an answer of this size was whole, though it looked otherwise."""
         self._whole.add(count)
+        self.proven = max(self.proven, count)
 
     @property
     def is_proved(self) -> bool:
         """Whether an answer of this query was cut off, so that the cap is no mere guess."""
         return self._proved
-
-
-def missing_side(days: Sequence[int], first: int | None, last: int | None) -> tuple[int, int] | None:
-    """Return the days of a range in which an answer has nothing, if that is as if it were cut off; else None.
-
-    A PACS that gives the oldest or the newest first, and stops, leaves one side of the range empty.
-
-    Parameters
-    ----------
-    days
-        StudyDates of the answers, as ordinals.
-    first, last
-        Of the range; None is open, and an open side proves nothing.
-
-    >>> missing_side([1] * 30 + [2] * 20, 1, 30), missing_side([1, 8, 15, 22, 29] * 10, 1, 30)
-    ((3, 30), None)
-    """
-    if len(days) < _LEAST_ONE_SIDED:
-        return None
-    least, most = min(days), max(days)
-    covered = most - least + 1
-    for start, end in ((most + 1, last), (first, least - 1)):
-        if start is None or end is None:
-            continue
-        missing = end - start + 1
-        rows = missing * len(days) / covered
-        if missing >= max(covered, _LEAST_DAYS_MISSING) and rows >= _LEAST_ROWS_MISSING:
-            return start, end
-    return None

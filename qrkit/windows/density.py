@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from statistics import fmean
 
 from qrkit.windows.facts import Row
@@ -88,14 +89,40 @@ class Density:
         values = [value for row in own if (value := row.value(keyword)) is not None and span.holds(value)]
         everybody = [value for value in self._values[keyword] if span.holds(value)]
         values = sorted(everybody if len(everybody) >= _ENOUGH or len(values) < _ENOUGH else values)
-        cuts = {values[len(values) * part // count] for part in range(1, count)} if values else set()
-        lowest, highest = bounds(keyword, span)
-        cuts = {cut for cut in cuts if lowest < cut <= highest}
-        if not cuts:
-            cuts = {(lowest + highest + 1) // 2}
+        cuts = _cuts(values, count, bounds(keyword, span))
+        if keyword == BIRTH:
+            cuts = _at_whole_years(cuts, bounds(keyword, span))
         starts = [span.first, *sorted(cuts)]
         ends = [*(cut - 1 for cut in sorted(cuts)), span.last]
         return [Span(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _cuts(values: Sequence[int], count: int, ends: tuple[int, int]) -> set[int]:
+    """Return where parts begin, each with as many of the values; one value that most have becomes a part of its own.
+
+    >>> sorted(_cuts([5, 7, 9], 3, (0, 20))), sorted(_cuts([5, 5, 5], 2, (0, 20))), _cuts([], 2, (0, 20))
+    ([7, 9], [5, 6], {10})
+    """
+    lowest, highest = ends
+    cuts = {values[len(values) * part // count] for part in range(1, count)} if values else set()
+    cuts = {cut for cut in cuts if lowest < cut <= highest}
+    if values and (not cuts or cuts == {values[0]}):
+        cuts = {cut for cut in (values[0], values[0] + 1) if lowest < cut <= highest}
+    return cuts or {(lowest + highest + 1) // 2}
+
+
+def _at_whole_years(cuts: set[int], ends: tuple[int, int]) -> set[int]:
+    """Return dates of birth at the first day of their year, if as many parts are left: some PACS know no more.
+
+    >>> births = {date(1961, 7, 1).toordinal(), date(1990, 2, 3).toordinal()}
+    >>> sorted(date.fromordinal(one).isoformat() for one in _at_whole_years(births, (700_000, 740_000)))
+    ['1961-01-01', '1990-01-01']
+    >>> sorted(_at_whole_years({715_000, 715_001}, (700_000, 740_000)))
+    [715000, 715001]
+    """
+    rounded = {date.fromordinal(cut).replace(month=1, day=1).toordinal() for cut in cuts}
+    is_as_good = len(rounded) == len(cuts) and min(rounded) > ends[0]
+    return rounded if is_as_good else cuts
 
 
 def parts_needed(expected: float, room: float) -> int:

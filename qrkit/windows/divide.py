@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from qrkit.query import Request
+from qrkit.tables import Level
 from qrkit.windows.density import parts_needed
 from qrkit.windows.facts import Answered
 from qrkit.windows.outcome import Assumption, Doubt
-from qrkit.windows.prefixes import beginnings
+from qrkit.windows.prefixes import beginnings, initials
 from qrkit.windows.progress import Progress, Settle, Step
 from qrkit.windows.spans import BIRTH, DATE, LAST_MINUTE, TIME, Span, Window
 
@@ -20,6 +21,9 @@ _FULL = {TIME: Span(0, LAST_MINUTE), BIRTH: Span(None, None)}
 
 _EXCESS = 1.3
 """By how much a cut-off window is taken to be larger than what came, where nothing is known."""
+
+_UNEVEN = 3
+"""By how many times more names begin with the commonest letter than with the mean one."""
 
 _Covering = Generator[tuple[Request, ...], Sequence[Answered], list[str]]
 
@@ -35,6 +39,8 @@ def divide(progress: Progress, window: Window, settle: Settle, reason: str) -> S
         free = [key for key in (TIME, BIRTH) if window.span(key) is None and progress.can_split_by(key, window)]
         covered = yield from _by_ranges(progress, window, settle, free)
         if _is_proven(progress, window, covered):
+            return True
+        if (yield from _by_initials(progress, window, settle)):
             return True
     if not progress.stopped:
         yield from _by_beginnings(progress, window, settle, covered)
@@ -76,7 +82,7 @@ def _is_proven(progress: Progress, window: Window, covered: list[str]) -> bool:
     if TIME in covered and BIRTH in covered and not found.blank_in_both:
         progress.note(Assumption.NEITHER, window)
         return True
-    if BIRTH in covered and BIRTH not in found.blank:
+    if BIRTH in covered and BIRTH not in found.blank and progress.sees_births:
         progress.note(Assumption.NO_BIRTH, window)
         return True
     return False
@@ -89,6 +95,38 @@ def _doubt(progress: Progress, window: Window, covered: list[str], reason: str) 
         progress.note(Doubt.NO_BIRTH, window)
     else:
         progress.note(Doubt.CUT_OFF, window, reason)
+
+
+def _by_initials(progress: Progress, window: Window, settle: Settle) -> Step:
+    """Look for patients that dates of birth cannot find by the first letters of names; return whether all are found.
+
+    Only where wildcards are known to match (taken for letters they find nothing, as if there were none), and where
+    the patients that are known already would fit.
+    """
+    asked = progress.base
+    is_open = asked.level is Level.PATIENT and not asked.value("PatientName") and not window.spans
+    values = initials(progress.found.initials)
+    if (
+        not is_open
+        or not progress.knows.wildcards
+        or progress.stopped
+        or len(progress.found) > _fits(progress, values)
+    ):
+        return False
+    parts = [window.with_key("PatientName", value) for value in values]
+    answers = yield from progress.ask(parts)
+    complete = True
+    for part, answer in zip(parts, answers, strict=True):
+        complete &= yield from settle(progress, part, answer)
+    if not complete or "PatientName" in {*progress.leaky, *progress.unusable} or "" in progress.found.initials:
+        return False
+    progress.note(Assumption.INITIALS, window)
+    return True
+
+
+def _fits(progress: Progress, values: Sequence[str]) -> float:
+    """Return how many patients may be known at most, so that those of one first letter probably get through."""
+    return progress.room() * len(values) / _UNEVEN
 
 
 def _by_beginnings(progress: Progress, window: Window, settle: Settle, covered: list[str]) -> Step:

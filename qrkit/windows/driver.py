@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from qrkit.query import Request
-from qrkit.windows.caps import missing_side
 from qrkit.windows.divide import divide
 from qrkit.windows.facts import Answered, Failure, Trouble
 from qrkit.windows.outcome import Assumption, Doubt, Driven
 from qrkit.windows.progress import Knowledge, Progress, Step, whole_of
-from qrkit.windows.spans import DATE, Span, Window
+from qrkit.windows.proof import look_in_halves
+from qrkit.windows.spans import BIRTH, DATE, TIME, Window
 from qrkit.windows.sweep import sweep
 
 Drive = Generator[tuple[Request, ...], Sequence[Answered], Driven]
 """Yields requests, is sent what came of each in the same order, returns how it went."""
-
-_LISTS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 def drive(request: Request, knowledge: Knowledge) -> Drive:
@@ -41,7 +39,7 @@ def settle(progress: Progress, window: Window, answer: Answered) -> Step:
         return False
     reason = progress.suspicion(answer.count)
     if not reason:
-        reason = yield from _look_beside(progress, window, answer)
+        reason = yield from look_in_halves(progress, window, answer)
     if not reason:
         progress.accept(window, answer)
         return True
@@ -66,7 +64,7 @@ def _split_capped(progress: Progress, window: Window, count: int, reason: str) -
 def _split(progress: Progress, window: Window, reason: str) -> Step:
     """Ask the parts of a window."""
     progress.mark_split(window)
-    listed = next((name for name in _LISTS if "\\" in (dict(window.keys).get(name) or progress.base.value(name))), "")
+    listed = progress.list_key(window)
     if listed:
         return (yield from _split_list(progress, window, listed))
     span = window.span(DATE)
@@ -92,25 +90,6 @@ def _split_list(progress: Progress, window: Window, keyword: str) -> Step:
     return complete
 
 
-def _look_beside(
-    progress: Progress, window: Window, answer: Answered
-) -> Generator[tuple[Request, ...], Sequence[Answered], str]:
-    """Ask for the days in which an answer strangely has nothing; return why it was cut off, or an empty text."""
-    span = window.span(DATE)
-    if span is None or progress.caps.known is not None or answer.count < progress.caps.largest:
-        return ""
-    days = [row.day for row in answer.rows if row.day is not None and span.holds(row.day)]
-    missing = missing_side(days, span.first, span.last)
-    if missing is None or not progress.is_bulk:
-        return ""
-    before = len(progress.found)
-    (beside,) = yield from progress.ask((window.narrowed(DATE, Span(*missing)),))
-    if beside.failure is not None or len(progress.found) == before:
-        return ""
-    progress.caps.confirm(answer.count)
-    return f"{answer.count} answers were not all that there are"
-
-
 def _after_failure(progress: Progress, window: Window, failure: Failure) -> Step:
     """Ask for less after a failure, once more where it cannot be less, or give up."""
     added = progress.added(window)
@@ -131,9 +110,9 @@ def _after_failure(progress: Progress, window: Window, failure: Failure) -> Step
 
 
 def _is_splittable(progress: Progress, window: Window) -> bool:
-    if any("\\" in (dict(window.keys).get(name) or progress.base.value(name)) for name in _LISTS):
-        return True
-    return any(progress.can_split_by(keyword, window) for keyword, _ in (*window.spans, ("StudyTime", None)))
+    return bool(progress.list_key(window)) or any(
+        progress.can_split_by(keyword, window) for keyword in (*dict(window.spans), TIME, BIRTH)
+    )
 
 
 def _look_again(progress: Progress) -> Step:

@@ -71,13 +71,17 @@ def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer: StudyDate and PatientBirthDate as ordinals, StudyTime as minute of the day; None is blank."""
+    """One answer: StudyDate and PatientBirthDate as ordinals, StudyTime as minute of the day; None is blank.
+
+    Of a PatientName its first letter, as it is written.
+    """
 
     uid: str
     day: int | None = None
     minute: int | None = None
     birth: int | None = None
     patient: str = ""
+    initial: str = ""
 
     def value(self, keyword: str) -> int | None:
         """Return what a range key is matched against."""
@@ -115,14 +119,14 @@ def answered(table: pa.Table, level: Level) -> Answered:
 
     >>> found = answered(pa.table({"StudyInstanceUID": ["1.2", "1.2", None]}), Level.STUDY)
     >>> found.count, found.rows
-    (3, (Row(uid='1.2', day=None, minute=None, birth=None, patient=''),))
+    (3, (Row(uid='1.2', day=None, minute=None, birth=None, patient='', initial=''),))
     """
     unique = unique_key(level)
     size = table.num_rows
     uids = table[unique].to_pylist() if unique in table.column_names else [None] * size
     days, births = (_numbers(table, name, pa.int32(), size) for name in (DATE, BIRTH))
     moments = _numbers(table, TIME, pa.int64(), size)
-    patients = table["PatientID"].to_pylist() if "PatientID" in table.column_names else [None] * size
+    patients, names = (_texts(table, name) for name in ("PatientID", "PatientName"))
     rows = {
         uid: Row(
             uid,
@@ -130,13 +134,19 @@ def answered(table: pa.Table, level: Level) -> Answered:
             None if moment is None else moment // 60_000_000,
             None if birth is None else birth + _EPOCH,
             patient or "",
+            (name or "")[:1],
         )
-        for uid, day, moment, birth, patient in zip(uids, days, moments, births, patients, strict=True)
+        for uid, day, moment, birth, patient, name in zip(uids, days, moments, births, patients, names, strict=True)
         if uid
     }
     filled = {DATE: days, TIME: moments, BIRTH: births}
     returned = frozenset(name for name, values in filled.items() if any(value is not None for value in values))
     return Answered(count=size, rows=tuple(rows.values()), returned=returned)
+
+
+def _texts(table: pa.Table, name: str) -> list[str | None]:
+    texts: list[str | None] = table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+    return texts
 
 
 def _numbers(table: pa.Table, name: str, kind: pa.DataType, size: int) -> list[int | None]:

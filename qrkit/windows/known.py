@@ -21,6 +21,8 @@ class Found:
     ----------
     blank
         Range keys that some answer has no value for.
+    initials
+        First letters of PatientName, as they are written; an empty text for a name that is blank.
     blank_in_both
         Whether some answer has neither StudyTime nor PatientBirthDate.
     """
@@ -28,6 +30,7 @@ class Found:
     def __init__(self) -> None:
         self.blank: set[str] = set()
         self.blank_in_both = False
+        self.initials: set[str] = set()
         self._days: dict[int | None, dict[str, Row]] = defaultdict(dict)
         self._size = 0
 
@@ -49,6 +52,7 @@ class Found:
         for keyword in (DATE, TIME, BIRTH):
             if row.value(keyword) is None:
                 self.blank.add(keyword)
+        self.initials.add(row.initial)
         self.blank_in_both |= row.minute is None and row.birth is None
 
     def first_day(self, start: int) -> int | None:
@@ -94,8 +98,9 @@ def _may_lie_in(row: Row, window: Window, keyword: str) -> bool:
             return keyword == DATE
         return span.holds(value, slack=SLACK[keyword])
     wanted = dict(window.keys).get(keyword, "")
-    if keyword == "PatientID" and wanted.endswith("*"):
-        return row.patient.upper().startswith(wanted[:-1].upper())
+    known = {"PatientID": row.patient, "PatientName": row.initial}
+    if keyword in known and wanted.endswith("*"):
+        return known[keyword].upper().startswith(wanted[:-1].upper())
     return True
 
 
@@ -107,5 +112,5 @@ def _lies_in(row: Row, window: Window) -> bool:
         if value is None or not span.holds(value):
             return False
     keys = dict(window.keys)
-    prefix = keys.pop("PatientID", "*")
-    return not keys and prefix.endswith("*") and row.patient.startswith(prefix[:-1])
+    told = ((keys.pop("PatientID", "*"), row.patient), (keys.pop("PatientName", "*"), row.initial))
+    return not keys and all(wanted.endswith("*") and text.startswith(wanted[:-1]) for wanted, text in told)

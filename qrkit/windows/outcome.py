@@ -31,7 +31,11 @@ class Assumption(Enum):
 
     NO_BIRTH = "no row of {where} lacks PatientBirthDate, as none that was found does"
     NEITHER = "no study of {where} lacks both StudyTime and PatientBirthDate, as none that was found does"
+    INITIALS = (
+        "no patient lacks both PatientBirthDate and a PatientName that begins with A to Z or as one that was found"
+    )
     CLEARED = "{reason}, but smaller windows found no more"
+    UNPARTED = "{reason}, and nothing parts them to see whether there are more"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""How PatientIDs begin: the last way to part a window that no range can split."""
+"""How PatientIDs and names begin: the last ways to part a window that no range can split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import ascii_uppercase
 
 _MOST = 40
 """Parts; with more, the requests are no longer in proportion to what they may find."""
@@ -36,3 +37,15 @@ def beginnings(patients: Iterable[str], given: str = "") -> tuple[str, ...]:
     own = (shared,) if shared in known else ()
     parts = (*own, *(f"{shared}{letter}*" for letter in letters))
     return parts if len(parts) <= _MOST else ()
+
+
+def initials(known: Iterable[str]) -> tuple[str, ...]:
+    """Return matching values for names by their first letter: A to Z, and what known names begin with.
+
+    A lower-case letter is left out beside its capital: names match in any case (PS3.4 C.2.2.2.1).
+
+    >>> initials(["d", "Å"])[-3:], len(initials([]))
+    (('Y*', 'Z*', 'Å*'), 26)
+    """
+    letters = {one.upper() for one in known if one and not _SPECIAL.intersection(one)}
+    return tuple(f"{letter}*" for letter in sorted(letters.union(ascii_uppercase)))

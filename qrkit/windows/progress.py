@@ -30,8 +30,11 @@ _PATIENCE = {Trouble.TOO_MUCH: (12, 40), Trouble.BROKEN: (3, 8), Trouble.AWAY: (
 _MOST_WINDOWS = 300
 """Windows beyond one for each row found: a node that needs more does not heed what is asked."""
 
-_MOST_VAIN = 12
-"""Windows of a key that fail, before any succeeds, until the node is taken to ignore it."""
+_MOST_VAIN = {Level.PATIENT: 30}
+_USUALLY_VAIN = 12
+"""Windows of a key that fail, before any succeeds, until the node is taken to ignore it.
+
+Patients have nothing to be split by but their dates of birth, so it takes more halves until one gets through."""
 
 _MOST_FAILED = 3
 """Windows that may fail for good before the rest is not asked any more."""
@@ -49,6 +52,8 @@ class Knowledge:
         The day, as an ordinal, with which an open range ends.
     width
         How many windows are asked at once.
+    wildcards
+        Whether the node is known to match wildcards.
     unusable
         Keys by which the node's profile says it cannot be split, and why.
     """
@@ -56,6 +61,7 @@ class Knowledge:
     caps: Caps
     today: int
     width: int = 2
+    wildcards: bool = False
     unusable: tuple[tuple[str, str], ...] = ()
 
 
@@ -80,6 +86,8 @@ class Progress:
         Why nothing is asked any more; empty: it goes on.
     matched
         Added keys by which something was found, so that the node seems to know them.
+    sees_births
+        Whether there was an answer in which rows without PatientBirthDate could have been.
     returned
         Range keys that answers have values of.
     single_days
@@ -102,6 +110,7 @@ class Progress:
         self.stopped = ""
         self.matched: set[str] = set()
         self.returned: set[str] = set()
+        self.sees_births = False
         self.single_days = False
         self.suspect: tuple[int, int] | None = None
         self._vain: Counter[str] = Counter()
@@ -134,8 +143,9 @@ class Progress:
             self._asked[window] = Asked(window=window, count=None, failure=str(failure.error))
             for keyword in self.added(window):
                 self._vain[keyword] += keyword not in self.matched
-                if self._vain[keyword] >= _MOST_VAIN:
+                if self._vain[keyword] >= _MOST_VAIN.get(self.base.level, _USUALLY_VAIN):
                     self.unusable.setdefault(keyword, "the node fails as without it")
+            self.caps.is_told |= failure.trouble is Trouble.TOO_MUCH
             if failure.trouble is not Trouble.REFUSED and failure.count >= self.caps.largest:
                 self.limit = min(self.limit, failure.count)
                 self.caps.largest = max(self.caps.largest, failure.count)
@@ -143,6 +153,7 @@ class Progress:
         self._asked[window] = Asked(window=window, count=answer.count)
         self.has_answer, self.in_a_row = True, 0
         self.returned |= answer.returned
+        self.sees_births |= bool(answer.count) and window.span(BIRTH) is None
         if self.is_bulk:
             self.caps.observe(answer.count, answer.uids)
         self._verify(window, answer)
@@ -166,6 +177,11 @@ class Progress:
             self.unusable.setdefault(added[-1], "the node does not match it as PS3.4 says")
         elif some:
             self.leaky.update(added or (DATE,))
+
+    def list_key(self, window: Window) -> str:
+        """Return the Unique Key for which a window has a list of UIDs, or an empty text."""
+        keys = dict(self.base.keys) | dict(window.keys)
+        return next((name for level in _TIMED if "\\" in keys.get(name := unique_key(level), "")), "")
 
     def added(self, window: Window) -> tuple[str, ...]:
         """Return the keys of a window that the request itself has not, but for StudyDate."""

@@ -10,10 +10,22 @@ import pyarrow as pa
 
 from qrkit.errors import NodeError
 from qrkit.node import Node
-from qrkit.profile import Profile, Subject
+from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Request, answer_keywords
 from qrkit.tables import Level, schema, unique_key
-from qrkit.windows import Answered, Asked, Caps, Drive, Driven, Failure, Knowledge, answered, drive
+from qrkit.windows import (
+    Answered,
+    Asked,
+    Caps,
+    Drive,
+    Driven,
+    Failure,
+    Knowledge,
+    Trouble,
+    answered,
+    drive,
+    failure_of,
+)
 from qrkit.workspace.asking import Asker
 from qrkit.workspace.listing import Lists
 
@@ -49,7 +61,23 @@ class Covering:
     @property
     def contradiction(self) -> str:
         """What the answers say against the node's profile; empty: nothing."""
-        return next((caps.contradiction for caps in self._caps.values() if caps.contradiction), "")
+        said = [caps.contradiction for caps in self._caps.values()]
+        said += [one.evidence for one in self.evidence.statements if self._profile.honours(one.subject)]
+        return next(filter(None, said), "")
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the answers have shown of the node, besides what its profile says."""
+        against = [
+            (_LIST_SUBJECTS[level], why) for level, why in self._lists.against.items() if level is not Level.IMAGE
+        ]
+        return Evidence(
+            statements=tuple(
+                Statement(subject=subject, verdict=Verdict.REFUSED, evidence=f"{why}; each UID alone was answered")
+                for subject, why in against
+            ),
+            most_answers=max((caps.proven for caps in self._caps.values()), default=0),
+        )
 
     def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
         """Return the answers to requests that do not depend on one another, in their order.
@@ -83,7 +111,7 @@ class Covering:
         self._driven += [done[place] for place in sorted(done)]
         is_empty = not any(table.num_rows for found in tables for table in found)
         if first_error is not None and is_empty and any(one.errors or not one.has_answer for one in done.values()):
-            raise first_error
+            raise _advised(first_error, requests[0])
         return [self._joined(request, found) for request, found in zip(requests, tables, strict=True)]
 
     def coverage(self) -> dict[str, Any]:
@@ -112,6 +140,7 @@ class Covering:
             caps=self._caps[level],
             today=self._today,
             width=self._node.associations,
+            wildcards=profile.honours(Subject.WILDCARDS),
             unusable=tuple((key, "by its profile the node cannot be asked by it") for key in bad),
         )
 
@@ -123,6 +152,15 @@ class Covering:
         if len(found) == 1:
             return found[0]
         return _without_repeated_blanks(pa.concat_tables(found, promote_options="permissive"), request.level)
+
+
+def _advised(error: NodeError, request: Request) -> NodeError:
+    """Return an error with what to give, where patients are asked for that are too many for the node."""
+    if request.level is not Level.PATIENT or failure_of(error).trouble is not Trouble.TOO_MUCH:
+        return error
+    advice = "Give a PatientID, a PatientName such as DOE*, or a range of PatientBirthDate: it gives no more at once."
+    error.advice = advice
+    return error
 
 
 def _advanced(driver: Drive, answers: Sequence[Answered]) -> tuple[Request, ...] | Driven:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from qrkit.coverage import Coverage
 from qrkit.errors import NodeError, QrkitError, StatusError
 from qrkit.node import Node
-from qrkit.profile import Profile, Statement, Subject, Verdict
+from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Drill, Drilled, FilterReport, Query, Request, drill
 from qrkit.selection import select
 from qrkit.store.profiles import ProfileTable
@@ -24,6 +24,7 @@ from qrkit.tables import to_frame
 from qrkit.workspace.asking import Asker
 from qrkit.workspace.covering import Covering
 from qrkit.workspace.nodes import check_can_find
+from qrkit.workspace.pacing import added
 from qrkit.workspace.probing import Prober
 
 _Begun = tuple[Drill, tuple[Request, ...]]
@@ -109,10 +110,12 @@ class Finder:
         except NodeError as error:
             seen = Statement(subject=Subject.WILDCARDS, evidence=error.message)
         keys = query.wildcard_keys
-        requests = coverage["requests"] + prober.questions
+        loads = [coverage["load"], prober.load.to_json()]
+        if seen.verdict is not Verdict.UNKNOWN:
+            self._profiles.learn(node.name, Evidence(statements=(seen,)), self._user)
         if seen.verdict.is_against and query.dates is not None:
             drilled, coverage = self._ask(node, profile, _begin(query, node, profile, keys), should_stop)
-            requests += coverage["requests"]
+            loads.append(coverage["load"])
         elif seen.verdict.is_against:
             coverage = _doubted(coverage, _ask_with_dates(keys))
         elif seen.verdict is Verdict.UNKNOWN:
@@ -122,7 +125,8 @@ class Finder:
             coverage = _doubted(coverage, f"{why}: {seen.evidence}")
         else:
             coverage = coverage | {"assumptions": [*coverage["assumptions"], f"wildcards: {seen.evidence}"]}
-        return drilled, coverage | {"requests": requests}
+        load = added(*loads)
+        return drilled, coverage | {"requests": load["requests"], "load": load}
 
     def _ask(
         self,
@@ -144,6 +148,8 @@ class Finder:
         against = covering.contradiction or (drilled.contradiction if profile.honours("ModalitiesInStudy") else "")
         if against and profile.is_known:
             self._profiles.mark_stale(node.name, against)
+        elif not profile.is_told_by(covering.evidence):
+            self._profiles.learn(node.name, covering.evidence, self._user)
         return drilled, _coverage(covering, asker, drilled)
 
 

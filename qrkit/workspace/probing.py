@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import date
@@ -20,6 +21,7 @@ from qrkit.profile.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile.wildcards import ask_wildcards
 from qrkit.worker.resting import check, rest
 from qrkit.workspace.knocking import Knocking
+from qrkit.workspace.pacing import Load
 
 Watch = Callable[[int, str], None]
 """Told of each question before it is asked: its number, and what it asks for."""
@@ -38,6 +40,11 @@ class Prober:
         True cancels what is under way.
     watch
         Told of each question.
+
+    Attributes
+    ----------
+    load
+        What was asked so far.
     """
 
     def __init__(
@@ -54,7 +61,7 @@ class Prober:
         self._watch = watch
         self._association: Association | None = None
         self._knocking = Knocking(node.timeouts.association)
-        self._questions = 0
+        self.load = Load()
 
     def __enter__(self) -> Self:
         return self
@@ -81,11 +88,6 @@ class Prober:
         """Find out by a few questions whether the node matches wildcards; raises as `run`."""
         return self._follow(ask_wildcards(self._node.information_model, today=today))
 
-    @property
-    def questions(self) -> int:
-        """C-FIND requests sent so far."""
-        return self._questions
-
     def _follow(self, steps: Generator[Offer | Question, Any, _Found]) -> _Found:
         step = next(steps)
         while True:
@@ -96,19 +98,24 @@ class Prober:
                 return found
 
     def _put(self, question: Question) -> Heard:
-        if self._questions and self._node.pause:
+        if self.load.requests and self._node.pause:
+            self.load.waited += self._node.pause
             rest(self._node.pause, self._is_stopped)
-        self._questions += 1
+        self.load.requests += 1
+        self.load.busiest = 1
         if self._watch is not None:
-            self._watch(self._questions, question.what)
+            self._watch(self.load.requests, question.what)
         try:
             association = self._association or self._open(question)
         except NodeError as error:
-            if self._questions == 1:
+            if self.load.requests == 1:
                 raise
             return Heard(ended=Ended.LOST, failure=error.message)
         self._association = association
+        begun = time.monotonic()
         heard = put_question(association, question, self._node, should_stop=self._should_stop)
+        self.load.seconds += time.monotonic() - begun
+        self.load.answers += heard.count
         if heard.ended in _BROKEN:
             association.abort()
             self._knocking.left()

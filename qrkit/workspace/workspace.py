@@ -195,7 +195,7 @@ class Workspace:
         return profile
 
     def profile(self, node: str) -> Profile | None:
-        """Return what the newest probe of a node found out, stale or not; None if it was never probed.
+        """Return what the newest probe of a node and queries found out, stale or not; None if nothing was seen.
 
         Raises
         ------

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from qrkit.node import Node
-from qrkit.profile import Profile, Statement, Subject, Verdict
+from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict, card
 from qrkit.store import schema
 from qrkit.store.audit import AuditTable
 from qrkit.store.migrations import MIGRATIONS
@@ -55,6 +55,25 @@ def test_the_first_reason_why_a_profile_is_stale_stands(state: State) -> None:
     assert kept is not None
     assert kept.stale == "an answer contradicts it"
     assert not kept.honours("StudyDate")
+
+
+def test_what_queries_show_is_added_to_the_newest_profile_unless_it_is_stale(state: State) -> None:
+    table = ProfileTable(state)
+    refused = Statement(subject=Subject.UID_LISTS, verdict=Verdict.REFUSED, evidence="refused")
+    shown = Evidence(statements=(refused,), most_answers=137)
+    assert table.learn("pacs", shown, "physicist")
+    assert not table.learn("pacs", shown, "physicist")
+    kept = table.get("pacs")
+    assert kept is not None
+    assert (kept.probed, kept.most_answers, kept.verdict("uid_lists")) == ("", 137, Verdict.REFUSED)
+    assert "lists of StudyInstanceUIDs" in [line.about for line in card(kept).sections[0].lines]
+    table.add(PROFILE, "physicist")
+    assert table.learn("pacs", shown, "physicist")
+    kept = table.get("pacs")
+    assert kept is not None
+    assert (kept.probed, kept.most_answers, kept.honours("StudyDate")) == (PROFILE.probed, 137, True)
+    table.mark_stale("pacs", "an answer contradicts it")
+    assert not table.learn("pacs", Evidence(most_answers=200), "physicist")
 
 
 def test_the_next_probe_renews_a_stale_profile(state: State) -> None:

@@ -24,6 +24,7 @@ class Study:
     second: int | None = 36_000
     birth: int | None = 720_000
     patient: str = "Q1"
+    name: str = "Doe"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Pacs:
         Keys whose ranges it ignores, takes for single values, refuses.
     abort_above
         More answers than that end in A-ABORT.
+    said_before
+        Answers that come before the status of a node that says there are too many; None: as many as its cap.
     """
 
     studies: Sequence[Study]
@@ -54,6 +57,7 @@ class Pacs:
     literal: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     abort_above: int = 0
+    said_before: int | None = None
     requests: list[Request] = field(default_factory=list)
 
     def answer(self, request: Request) -> Answered:
@@ -66,10 +70,18 @@ class Pacs:
             return Answered(failure=failure_of(errors.AssociationAborted("aborted"), self.abort_above))
         if self.cap and len(found) > self.cap:
             if self.status:
-                return Answered(failure=failure_of(errors.StatusError("too many", status=0xA700), self.cap))
+                said = self.cap if self.said_before is None else self.said_before
+                return Answered(failure=failure_of(errors.StatusError("too many", status=0xA700), said))
             found = found[: self.cap]
         rows = tuple(
-            Row(one.uid, one.day, None if one.second is None else one.second // 60, one.birth, one.patient)
+            Row(
+                one.uid,
+                one.day,
+                None if one.second is None else one.second // 60,
+                one.birth,
+                one.patient,
+                one.name[:1],
+            )
             for one in found
         )
         filled = {"StudyDate": "day", "StudyTime": "minute", "PatientBirthDate": "birth"}
@@ -89,6 +101,9 @@ class Pacs:
             return False
         beginning = request.value("PatientID")
         if beginning and "PatientID" not in self.ignores and not study.patient.startswith(beginning.rstrip("*")):
+            return False
+        name = request.value("PatientName")
+        if name and not study.name.upper().startswith(name.rstrip("*")):
             return False
         return (
             self._in_days("StudyDate", study.day, request)
@@ -122,12 +137,18 @@ class Pacs:
 
 
 def ask(
-    pacs: Pacs, *, dates: str = "", level: Level = Level.STUDY, caps: Caps | None = None, **keys: str
+    pacs: Pacs,
+    *,
+    dates: str = "",
+    level: Level = Level.STUDY,
+    caps: Caps | None = None,
+    wildcards: bool = False,
+    **keys: str,
 ) -> tuple[set[str], Driven]:
     """Ask a PACS in windows; give the UIDs that were found, and how it went."""
     given = {"StudyDate": dates, **keys}
     base = Request(level=level, keys=tuple((keyword, value) for keyword, value in given.items() if value))
-    driver = drive(base, Knowledge(caps=caps or Caps(), today=TODAY))
+    driver = drive(base, Knowledge(caps=caps or Caps(), today=TODAY, wildcards=wildcards))
     found: set[str] = set()
     answers: list[Answered] | None = None
     while True:

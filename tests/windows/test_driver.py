@@ -67,7 +67,7 @@ def test_of_a_capped_pacs_nothing_is_lost_or_it_is_said(pacs: Pacs) -> None:
     found, driven = ask(pacs, dates=range_of(TODAY - 12, TODAY), caps=Caps(likely=None if pacs.status else pacs.cap))
     missing = [one for one in pacs.studies if one.uid not in found]
     assert found <= uids(pacs)
-    assert len(pacs.requests) <= 60 + 30 * len(pacs.studies)
+    assert len(pacs.requests) <= 60 + 20 * len(pacs.studies)
     if driven.has_answer and not driven.doubts:
         assert all(one.birth is None for one in missing)
         assert not missing or driven.assumptions
@@ -91,9 +91,39 @@ def test_a_month_of_busy_days_takes_few_requests(order: str, *, status: bool) ->
 
 def test_an_answer_below_suspicion_takes_one_request() -> None:
     pacs = Pacs(studies=studies(3))
-    found, driven = ask(pacs, dates=range_of(*MONTH))
+    found, driven = ask(pacs, dates=range_of(*MONTH), caps=Caps(most=90))
     assert (found, driven.doubts, driven.assumptions, driven.splits) == (uids(pacs), (), (), 0)
     assert len(pacs.requests) == 1
+
+
+def test_an_answer_larger_than_any_that_was_proven_whole_is_asked_in_halves_once() -> None:
+    pacs, caps = Pacs(studies=studies(3)), Caps(most=20)
+    found, driven = ask(pacs, dates=range_of(*MONTH), caps=caps)
+    assert (found, driven.doubts, driven.assumptions, driven.splits) == (uids(pacs), (), (), 0)
+    assert (len(pacs.requests), caps.proven) == (3, 90)
+    ask(pacs, dates=range_of(*MONTH), caps=caps)
+    assert len(pacs.requests) == 4
+
+
+@pytest.mark.parametrize("dates", [range_of(*MONTH), range_of(TODAY, TODAY), ""])
+def test_a_cap_that_is_no_round_number_shows_in_halves_whatever_the_order(dates: str) -> None:
+    pacs = Pacs(studies=[*studies(40, days=4), Study(uid="9", second=None)], cap=37, order="any")
+    found, driven = ask(pacs, dates=dates)
+    assert found == {one.uid for one in pacs.studies if one.day == TODAY or dates != range_of(TODAY, TODAY)}
+    assert all("without StudyDate" in doubt for doubt in driven.doubts)
+
+
+def test_halves_by_a_key_that_the_node_ignores_prove_nothing() -> None:
+    pacs = Pacs(studies=studies(40, days=4), cap=37, ignores=frozenset({DATE}))
+    found, driven = ask(pacs, dates=range_of(*MONTH))
+    assert found == uids(pacs) or driven.doubts or "nothing parts them" in driven.assumptions[0]
+
+
+def test_an_answer_that_nothing_parts_is_told() -> None:
+    pacs = Pacs(studies=[Study(uid=f"1.{number}") for number in range(30)])
+    found, driven = ask(pacs, dates=range_of(*MONTH))
+    assert found == uids(pacs)
+    assert "nothing parts them" in driven.assumptions[0]
 
 
 def test_a_round_number_that_is_whole_is_told_and_no_doubt() -> None:
@@ -174,6 +204,28 @@ def test_patients_are_split_by_their_dates_of_birth() -> None:
     assert found == uids(pacs)
     assert not driven.doubts
     assert "PatientBirthDate" in driven.assumptions[0]
+
+
+@pytest.mark.parametrize("said_before", [30, 0])
+def test_patients_without_any_key_are_found_where_the_node_says_that_they_are_too_many(said_before: int) -> None:
+    pacs = Pacs(studies=studies(300, days=1), cap=30, status=True, said_before=said_before)
+    found, driven = ask(pacs, level=Level.PATIENT)
+    assert found == uids(pacs)
+    assert "rows without PatientBirthDate can only be asked for all at once" in driven.doubts[-1]
+    assert len(pacs.requests) <= 90
+    years = [one.value(BIRTH) for one in pacs.requests[1:7]]
+    assert all(end[4:] in ("0101", "1231", "") for value in years for end in value.split("-"))
+
+
+@pytest.mark.parametrize("status", [True, False])
+def test_patients_without_a_date_of_birth_are_found_by_first_letters_if_wildcards_are_proven(*, status: bool) -> None:
+    unborn = [Study(uid=f"9.{one}", birth=None, name=f"{chr(65 + one % 26)}x") for one in range(52)]
+    pacs = Pacs(studies=[*studies(35, days=1), *unborn], cap=40, status=status, order="any")
+    found, driven = ask(pacs, level=Level.PATIENT, wildcards=True)
+    assert (found, driven.doubts) == (uids(pacs), ())
+    assert any("PatientName that begins with" in said for said in driven.assumptions)
+    _, driven = ask(pacs, level=Level.PATIENT)
+    assert driven.doubts
 
 
 def test_what_breaks_off_is_asked_in_smaller_windows_and_a_dead_node_is_left_alone() -> None:

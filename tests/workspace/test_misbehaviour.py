@@ -14,6 +14,7 @@ from qrkit.errors import (
     Congested,
     NoContextAccepted,
     QrkitError,
+    StatusError,
 )
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
@@ -126,6 +127,40 @@ def test_fifty_answers_to_a_query_without_dates_are_not_taken_for_all(linked: Li
     ]
 
 
+def test_an_odd_cap_at_a_node_that_was_never_probed_is_found_out_once(linked: Linked) -> None:
+    workspace = linked.workspace
+    linked.pacs.quirks = Quirks(cap=37)
+    frame = workspace.find("pacs", date=PAST)
+    assert (len(frame), frame.attrs["qrkit"]["coverage"]["complete"]) == (linked.hospital.size, True)
+    linked.pacs.quirks = Quirks()
+    requests = [workspace.find("pacs", date=PAST).attrs["qrkit"]["coverage"]["requests"] for _ in range(2)]
+    assert requests == [3, 1]
+
+
+def test_a_list_that_was_refused_is_not_tried_again(linked: Linked) -> None:
+    uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
+    frames = [found(linked, Quirks(refuse_uid_lists=True), date=None, study_uid=uids) for _ in range(2)]
+    assert [frame.attrs["qrkit"]["coverage"]["requests"] for frame in frames] == [4, 3]
+    profile = linked.workspace.profile("pacs")
+    assert profile is not None
+    assert profile.verdict(Subject.UID_LISTS) is Verdict.REFUSED
+
+
+def test_patients_whom_a_node_says_are_too_many_are_found_by_their_dates_of_birth_or_it_says_what_to_give(
+    linked: Linked,
+) -> None:
+    linked.workspace.nodes.edit("pacs", information_model="patient-root")
+    everybody = {study.patient.PatientID for study in all_studies(linked.hospital)}
+    frame = found(linked, Quirks(cap=20, cap_mode="status"), level="PATIENT", date=None)
+    assert set(frame["PatientID"]) == everybody
+    assert "without PatientBirthDate" in frame.attrs["qrkit"]["coverage"]["why"][-1]
+    assert linked.workspace.probe("pacs").honours("wildcards")
+    frame = found(linked, Quirks(cap=20, cap_mode="status"), level="PATIENT", date=None)
+    assert (set(frame["PatientID"]), frame.attrs["qrkit"]["coverage"]["complete"]) == (everybody, True)
+    with pytest.raises(StatusError, match="Give a PatientID, a PatientName such as"):
+        found(linked, Quirks(find_status=0xA700), level="PATIENT", date=None)
+
+
 def test_keys_that_are_left_out_are_warned_of_if_the_standard_requires_them(linked: Linked) -> None:
     frame = found(linked, Quirks(omit_keys=("AccessionNumber", "StudyDescription")))
     assert frame[["AccessionNumber", "StudyDescription"]].isna().all(axis=None)
@@ -178,10 +213,15 @@ def test_nothing_for_a_wildcard_is_checked_at_a_node_that_was_never_probed(linke
     told = nothing.attrs["qrkit"]["coverage"]
     assert (len(nothing), told["complete"], told["why"]) == (0, True, [])
     assert "wildcards: the first 6 letters" in told["assumptions"][-1]
+    again = found(linked, Quirks(), patient_id="NOBODY*").attrs["qrkit"]["coverage"]
+    assert (told["requests"] > 1, again["requests"], again["complete"]) == (True, 1, True)
+    linked.workspace.doubt_profile("pacs", "the next lines are of another PACS")
     checked = found(linked, Quirks(ignore_wildcards=True), patient_id="Q10*")
     assert checked["StudyInstanceUID"].tolist() == honest["StudyInstanceUID"].tolist()
-    assert checked.attrs["qrkit"]["coverage"]["complete"]
-    assert checked.attrs["qrkit"]["coverage"]["requests"] <= 8
+    told = checked.attrs["qrkit"]["coverage"]
+    assert (told["complete"], told["load"]["requests"]) == (True, told["requests"])
+    assert 4 <= told["requests"] <= 8
+    assert told["load"]["answers"] > len(checked)
     undated = linked.workspace.find("pacs", patient_id="Q10*").attrs["qrkit"]["coverage"]
     assert not undated["complete"]
     assert "does not match the wildcards in PatientID; give dates" in undated["why"][-1]
