@@ -87,19 +87,22 @@ class Estimate:
     uncounted: int = 0
     based_on: int = 0
 
-    def in_words(self) -> str:
+    def in_words(self, *, of: str = "row", several: str = "") -> str:
         """Return it as a line has it.
 
+        Parameters
+        ----------
+        of, several
+            What a selection is called, and more than one.
+
         >>> Estimate(objects=1250, bytes=2_500_000, seconds=200.0, uncounted=1).in_words()
-        '1,250 objects and 1 row that does not say how many, about 2.5 MB, about 3 min 20 s'
-        >>> Estimate(objects=None, bytes=None, seconds=None, uncounted=2).in_words()
-        '2 rows that do not say how many objects they have'
+        '1,250 objects and 1 row of unknown size, about 2.5 MB, about 3 min 20 s'
+        >>> Estimate(objects=None, bytes=None, seconds=None, uncounted=2).in_words(of="series", several="series")
+        '2 series of unknown size'
         """
-        if self.objects is None:
-            return f"{counted(self.uncounted, 'row')} that {_does(self.uncounted)} not say how many objects they have"
-        parts = [counted(self.objects, "object")]
-        if self.uncounted:
-            parts[0] += f" and {counted(self.uncounted, 'row')} that {_does(self.uncounted)} not say how many"
+        unknown = [f"{counted(self.uncounted, of, plural=several)} of unknown size"] if self.uncounted else []
+        known = [] if self.objects is None else [counted(self.objects, "object")]
+        parts = [" and ".join((*known, *unknown))]
         if self.bytes:
             parts.append(f"about {volume(self.bytes)}")
         if self.seconds:
@@ -118,10 +121,6 @@ class Estimate:
                 "Judged by": f"{counted(self.based_on, 'object')} fetched before" if self.based_on else None,
             }
         )
-
-
-def _does(number: int) -> str:
-    return "does" if number == 1 else "do"
 
 
 def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:

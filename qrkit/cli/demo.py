@@ -22,7 +22,6 @@ from qrkit.cli.output import print_frame
 from qrkit.cli.progress import follow
 from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError
-from qrkit.plan import as_text
 from qrkit.report.charts import modality_label, studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
 from qrkit.simulator import Quirks, Simulator, small_hospital
@@ -132,7 +131,7 @@ def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
         plan.studies[plan.studies["keep"]].groupby(["group", "rule"], as_index=False).agg(objects=("objects", "sum"))
     )
     print_frame(told, Format.TABLE)
-    console.print(f"[bold]{as_text(plan.cost)}[/] carry the dose of {plan.funnel[-1].studies} studies.\n")
+    console.print(f"[bold]{plan.cost_in_words}[/] carry the dose of {plan.funnel[-1].studies} studies.\n")
     _step(f"qrkit retrieve {NODE} --plan {plan.plan_id[:8]}… --method get")
     exit_for(follow(opened.retrieve(plan, method="get")))
     console.print()

@@ -11,7 +11,7 @@ import typer
 from qrkit.cli.asking import NOT_COMPLETE
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, say, stderr
-from qrkit.plan import Plan, as_text
+from qrkit.plan import Plan
 
 _SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "StudyDescription", "objects"]
 
@@ -52,7 +52,7 @@ def show(made: Plan, form: Format, output: Path | None = None) -> None:
         print_frame(rows_of(made), form, output)
     for note in made.notes:
         say(note)
-    say(f"{as_text(made.cost)}; {made.coverage['requests']} requests; kept as plan {made.plan_id}.")
+    say(f"{made.cost_in_words}; {made.coverage['requests']} requests; kept as plan {made.plan_id}.")
     say(f"Fetch it: qrkit retrieve {made.node} --plan {made.plan_id}")
     if not made.coverage["complete"]:
         for why in made.coverage["why"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from qrkit.plan.asked import DoseQuery, build_dose_query
 from qrkit.plan.codes import Matching, ask_codes, matching_of
 from qrkit.plan.columns import PlanTables, joined, plan_tables
-from qrkit.plan.cost import Budget, as_text, cost_of, with_bytes
+from qrkit.plan.cost import Budget, cost_of, with_bytes
 from qrkit.plan.facts import (
     Answer,
     Ask,
@@ -22,6 +22,7 @@ from qrkit.plan.facts import (
     Unanswered,
 )
 from qrkit.plan.funnel import Step, count_steps
+from qrkit.plan.groups import dose_class_uids
 from qrkit.plan.judge import Judge, together
 from qrkit.plan.memory import Memory, from_table, newest, to_table
 from qrkit.plan.notes import Tally, tally
@@ -57,11 +58,11 @@ __all__ = [
     "Tally",
     "Unanswered",
     "Ways",
-    "as_text",
     "ask_codes",
     "build_dose_query",
     "cost_of",
     "count_steps",
+    "dose_class_uids",
     "from_table",
     "joined",
     "matching_of",

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
-from qrkit.words import counted, volume
 
 
 def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
@@ -31,22 +30,6 @@ def cost_of(series: pa.Table, history: NodeHistory) -> Estimate:
     if not kept:
         return Estimate(objects=0, bytes=0, seconds=None)
     return estimate(kept, history)
-
-
-def as_text(cost: Estimate) -> str:
-    """Return a cost in words.
-
-    >>> as_text(Estimate(objects=250, bytes=2_500_000, seconds=200.0, uncounted=1))
-    '250 objects and 1 series of unknown size, about 2.5 MB, about 3 min'
-    """
-    parts = [counted(cost.objects or 0, "object")]
-    if cost.uncounted:
-        parts[0] += f" and {cost.uncounted} series of unknown size"
-    if cost.bytes:
-        parts.append(f"about {volume(cost.bytes)}")
-    if cost.seconds:
-        parts.append(f"about {max(1, round(cost.seconds / 60))} min")
-    return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +59,8 @@ Say that it is meant: --yes, or plan.meant().
             passed.append(f"{self.bytes / 1e6:.1f} MB")
         if passed:
             raise InputError(
-                f"The plan is for {as_text(cost)}, which passes the budget of {' and '.join(passed)}.",
+                f"The plan is for {cost.in_words(of='series', several='series')}, which passes the budget of "
+                f"{' and '.join(passed)}.",
                 advice="Say that it is meant: --yes, or plan.meant().",
             )
 

@@ -63,6 +63,16 @@ SR_KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Which kinds of structured reports count in each group, the winning one first."""
 
 
+def dose_class_uids(classes: Mapping[str, Collection[str]]) -> str:
+    r"""Return the SOP Classes of structured reports that carry dose, as a list in a matching value has them.
+
+    >>> dose_class_uids({**DOSE_CLASSES, RDSR: {"1.9"}, ESR: {"1.10"}, RRDSR: {"1.9"}})
+    '1.10\\1.9'
+    """
+    kinds = {kind for kinds in SR_KINDS.values() for kind in kinds}
+    return "\\".join(sorted({uid for kind in kinds for uid in classes[kind]}))
+
+
 def group_of(modalities: Collection[str], requested: Collection[str]) -> str:
     """Return the requested group that a study belongs to; empty if it has none of their codes.
 

@@ -1,7 +1,8 @@
 """What a node has answered before, with its age: as a table to be kept, and as answers that need not be asked again.
 
 An answer on a study is as good as new while the node counts as many series and instances in the study as then. Of a
-node that does not count them, an answer is used as long as its study can be taken for finished.
+node that does not count them, an answer is used as long as its study can be taken for finished. Answers to questions
+for dose objects, which name SOP Classes, count as long as these are the ones that are asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from qrkit.plan.facts import (
     StudyRow,
     Unanswered,
 )
+from qrkit.plan.groups import DOSE_CLASSES, dose_class_uids
 
 SCHEMA = pa.schema(
     [
@@ -35,6 +37,7 @@ SCHEMA = pa.schema(
         ("asked_at", pa.timestamp("us")),
         ("study_series", pa.int64()),
         ("study_instances", pa.int64()),
+        ("classes", pa.string()),
         ("uid", pa.string()),
         ("Modality", pa.string()),
         ("SeriesDescription", pa.string()),
@@ -45,6 +48,11 @@ SCHEMA = pa.schema(
     ]
 )
 """One row per series or object of an answer, or one row without `uid` where there were none."""
+
+_HEAD = SCHEMA.names.index("uid")
+"""Columns that all rows of an answer share."""
+
+_USUAL = dose_class_uids(DOSE_CLASSES)
 
 _SUBSTITUTES = {
     Ask.SR_SERIES: (Ask.SERIES,),
@@ -74,12 +82,13 @@ class Ages:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One answer, when it was given, and what the node counted in the study then."""
+    """One answer, when it was given, what the node counted in the study then, and the SOP Classes it was asked by."""
 
     answer: Answer
     asked_at: datetime
     study_series: int | None
     study_instances: int | None
+    classes: str | None = None
 
     def holds(self, study: StudyRow, now: datetime, ages: Ages) -> bool:
         """Whether the answer still counts.
@@ -100,19 +109,23 @@ class Known:
         return now - self.asked_at < (ages.of_recent if was_recent else ages.of_others)
 
 
-def to_table(answers: Mapping[Need, Answer], studies: Mapping[str, StudyRow], asked_at: datetime) -> pa.Table:
+def to_table(
+    answers: Mapping[Need, Answer], studies: Mapping[str, StudyRow], asked_at: datetime, classes: str = _USUAL
+) -> pa.Table:
     """Return answers as a table; what the node did not answer is left out.
 
     Parameters
     ----------
     asked_at
         In UTC, without a zone.
+    classes
+        The SOP Classes that dose objects were asked for by, as `dose_class_uids` gives them.
     """
     rows = [
         (*head, *row)
         for need, answer in answers.items()
         if not isinstance(answer, Unanswered)
-        for head in [_head(need, answer, studies[need.StudyInstanceUID], asked_at)]
+        for head in [(*_head(need, answer, studies[need.StudyInstanceUID], asked_at), _named(answer, classes))]
         for row in _rows(answer)
     ]
     columns: Iterable[Iterable[Any]] = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
@@ -125,9 +138,9 @@ def from_table(table: pa.Table) -> dict[Need, Known]:
     """Return the answers of tables put together, of each question the newest."""
     found: dict[Need, Known] = {}
     for need, head, rows in _answers(table):
-        is_part, asked_at, study_series, study_instances = head
+        is_part, asked_at, *counts_and_classes = head
         if need not in found or found[need].asked_at <= asked_at:
-            found[need] = Known(_answer(need, rows, is_part=is_part), asked_at, study_series, study_instances)
+            found[need] = Known(_answer(need, rows, is_part=is_part), asked_at, *counts_and_classes)
     return found
 
 
@@ -151,15 +164,24 @@ class Memory:
         Those of one node.
     now
         In UTC, without a zone.
+    classes
+        The SOP Classes that dose objects are asked for by, as `dose_class_uids` gives them.
     """
 
     def __init__(
-        self, known: Mapping[Need, Known], studies: Mapping[str, StudyRow], *, now: datetime, ages: Ages | None = None
+        self,
+        known: Mapping[Need, Known],
+        studies: Mapping[str, StudyRow],
+        *,
+        now: datetime,
+        ages: Ages | None = None,
+        classes: str = _USUAL,
     ) -> None:
         self._known = known
         self._studies = studies
         self._now = now
         self._ages = ages or Ages()
+        self._classes = classes
 
     def recall(self, needs: Iterable[Need]) -> dict[Need, Answer]:
         """Return the answers to those needs that need not be asked again."""
@@ -169,7 +191,9 @@ class Memory:
         study = self._studies[need.StudyInstanceUID]
         for ask in (need.ask, *_SUBSTITUTES.get(need.ask, ())):
             known = self._known.get(Need(ask, need.StudyInstanceUID, need.SeriesInstanceUID))
-            if known is not None and known.holds(study, self._now, self._ages):
+            if known is None or known.classes not in (None, self._classes):
+                continue
+            if known.holds(study, self._now, self._ages):
                 return known.answer
         return None
 
@@ -178,6 +202,11 @@ def _head(need: Need, answer: Answer, study: StudyRow, asked_at: datetime) -> tu
     is_part = answer.only_sr if isinstance(answer, SeriesAnswer) else not _is_whole(answer)
     counts = (study.series_count, study.instance_count)
     return need.StudyInstanceUID, need.SeriesInstanceUID, need.ask.value, is_part, asked_at, *counts
+
+
+def _named(answer: Answer, classes: str) -> str | None:
+    """Return the SOP Classes that an answer knows alone; None if it tells of all objects, or of series."""
+    return classes if isinstance(answer, ObjectsAnswer) and not answer.is_whole else None
 
 
 def _is_whole(answer: Answer) -> bool:
@@ -200,13 +229,13 @@ def _answers(table: pa.Table) -> Iterator[tuple[Need, tuple[Any, ...], list[tupl
     asks = {ask.value: ask for ask in Ask}
     last: tuple[Any, ...] = ()
     rows: list[tuple[Any, ...]] = []
-    for values in zip(*(_shared(table[name]) for name in SCHEMA.names), strict=True):
-        head = values[:7]
+    for values in zip(*(_shared(_column(table, name)) for name in SCHEMA.names), strict=True):
+        head = values[:_HEAD]
         if head != last:
             if rows:
                 yield Need(asks[last[2]], last[0], last[1]), last[3:], rows
             last, rows = head, []
-        rows.append(values[7:])
+        rows.append(values[_HEAD:])
     if rows:
         yield Need(asks[last[2]], last[0], last[1]), last[3:], rows
 
@@ -220,6 +249,14 @@ def _answer(need: Need, rows: list[tuple[Any, ...]], *, is_part: bool) -> Answer
         )
         return SeriesAnswer(series, only_sr=is_part)
     return ObjectsAnswer(tuple(ObjectRow(row[0], row[4], row[5]) for row in found), is_whole=not is_part)
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column; what was kept before there was one of SOP Classes has none."""
+    if name in table.column_names:
+        column: pa.ChunkedArray = table[name]
+        return column
+    return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
 
 
 def _shared(column: pa.ChunkedArray) -> Iterable[Any]:

@@ -14,7 +14,6 @@ from qrkit.estimate import Estimate
 from qrkit.job import RetrieveRequest
 from qrkit.plan.asked import DoseQuery
 from qrkit.plan.columns import PlanTables
-from qrkit.plan.cost import as_text
 from qrkit.plan.funnel import Step
 from qrkit.tables import to_plain_frame
 
@@ -92,6 +91,11 @@ class Plan:
                 chosen[request.SeriesInstanceUID] = request if known is None else _both(known, request)
         return tuple(chosen.values())
 
+    @property
+    def cost_in_words(self) -> str:
+        """What it will cost, as a line has it."""
+        return self.cost.in_words(of="series", several="series")
+
     def to_json(self) -> dict[str, Any]:
         """Return it as the command line prints it with ``--format json``."""
         series: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
@@ -114,7 +118,7 @@ class Plan:
 
     def __repr__(self) -> str:
         found, to_fetch = self.funnel[0].studies, self.funnel[-1].studies
-        return f"<Plan {self.plan_id}: {to_fetch} of {found} studies from {self.node}, {as_text(self.cost)}>"
+        return f"<Plan {self.plan_id}: {to_fetch} of {found} studies from {self.node}, {self.cost_in_words}>"
 
     def _repr_html_(self) -> str:
         what = ", ".join(self.asked.groups) or "SR only"
@@ -122,7 +126,7 @@ class Plan:
         notes = "".join(f"<li>{escape(note)}</li>" for note in (*self.coverage.get("why", ()), *self.notes))
         return (
             f"<p>Plan <code>{escape(self.plan_id)}</code> for {escape(what)} from {escape(self.node)}: "
-            f"{escape(as_text(self.cost))}; {complete}.</p>"
+            f"{escape(self.cost_in_words)}; {complete}.</p>"
             f"{self.steps.to_html(index=False, escape=True)}<ul>{notes}</ul>"
         )
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from qrkit.node import InformationModel
 from qrkit.plan.facts import Answer, Ask, Need, ObjectsAnswer, SeriesAnswer, StudyRow, Unanswered
-from qrkit.plan.groups import DOSE_CLASSES, SR, SR_KINDS
+from qrkit.plan.groups import DOSE_CLASSES, SR, dose_class_uids
 from qrkit.plan.read import objects_by_series, series_by_study
 from qrkit.profile import Extension, Profile, Subject
 from qrkit.query import Request
@@ -116,8 +116,7 @@ class Ways:
         # Under Patient Root a request has one PatientID, so that studies of several patients cannot be listed.
         self._abilities = abilities if model is InformationModel.STUDY_ROOT else Abilities()
         self._model = model
-        kinds = dict.fromkeys(kind for kinds in SR_KINDS.values() for kind in kinds)
-        self._dose_classes = sorted(uid for kind in kinds for uid in classes[kind])
+        self._dose_classes = dose_class_uids(classes)
 
     @property
     def offers_relational(self) -> bool:
@@ -153,7 +152,7 @@ class Ways:
                 yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
         if self._abilities.images_by_date:
             for first, last, some in self._windows(needs, Ask.DOSE_OBJECTS):
-                keys = (("StudyDate", _range(first, last)), ("SOPClassUID", "\\".join(self._dose_classes)))
+                keys = (("StudyDate", _range(first, last)), ("SOPClassUID", self._dose_classes))
                 yield _Batch(_request(Level.IMAGE, keys), _reader_of_dose_objects(some))
 
     def _by_list(self, needs: Sequence[Need]) -> Iterator[_Batch]:

@@ -59,7 +59,7 @@ class KnownAnswers:
         """Return what a node has answered on some studies, the oldest first; None if nothing."""
         wanted = None if studies is None else pa.array(list(studies), pa.string())
         tables = [table for name in self._files(node) if (table := self._read(name, wanted)) is not None]
-        return pa.concat_tables(tables) if tables else None
+        return pa.concat_tables(tables, promote_options="default") if tables else None
 
     def forget(self, node: str) -> None:
         """Forget what a node has answered."""
@@ -107,7 +107,7 @@ class KnownAnswers:
     def _merge(self, node: str, files: list[str], merge: Merge) -> None:
         """Put one file in the place of many, unless another process has done that meanwhile."""
         tables = [table for name in files if (table := self._read(name, None)) is not None]
-        merged = self._write(merge(pa.concat_tables(tables)))
+        merged = self._write(merge(pa.concat_tables(tables, promote_options="default")))
         mine = known_answers.c.answers_id.in_(files)
         with self._state.transaction() as connection:
             there = connection.scalar(sa.select(sa.func.count()).select_from(known_answers).where(mine))

@@ -30,6 +30,7 @@ from qrkit.plan import (
     ask_codes,
     cost_of,
     count_steps,
+    dose_class_uids,
     from_table,
     joined,
     matching_of,
@@ -211,7 +212,8 @@ class Planner:
         abilities = Abilities.of(self._profile(node.name))
         ways = Ways(studies, abilities, model=node.information_model, classes=judge.policy.classes)
         with _without_collector():
-            with self._answering(node, ways, studies, asking) as answering:
+            classes = dose_class_uids(judge.policy.classes)
+            with self._answering(node, ways, studies, classes, asking) as answering:
                 items = _judged(judge, studies, answering)
             return _Part(plan_tables(items, found), tally(items, judge.policy), answering.requests)
 
@@ -222,14 +224,16 @@ class Planner:
             else Held(InstanceTable(self._state).by_series(list(studies), self._settings.files))
         )
 
-    def _answering(self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], asking: _Asking) -> Answering:
+    def _answering(
+        self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], classes: str, asking: _Asking
+    ) -> Answering:
         now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
         known = None if asking.refresh else self._known.read(node.name, studies)
         return Answering(
             node,
             ways,
-            Memory({} if known is None else from_table(known), studies, now=now),
-            keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now), newest),
+            Memory({} if known is None else from_table(known), studies, now=now, classes=classes),
+            keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
             calling_ae_title=self._settings.ae_title,
             should_stop=asking.should_stop,
         )

@@ -103,3 +103,14 @@ def test_all_series_tell_the_sr_series_and_all_objects_those_of_dose_classes() -
     memory = Memory(from_table(to_table(told, {"1": OLD}, NOW)), {"1": OLD}, now=NOW)
     wanted = [Need(Ask.SR_SERIES, "1"), report, Need(Ask.FIRST_IMAGE, "1", "1.1")]
     assert set(memory.recall(wanted)) == set(wanted[:2])
+
+
+def test_dose_objects_are_asked_for_again_by_other_sop_classes_and_whole_lists_are_not() -> None:
+    part, whole = Need(Ask.DOSE_OBJECTS, "1", "1.1"), Need(Ask.OBJECTS, "1", "1.2")
+    told: dict[Need, Answer] = {part: ObjectsAnswer(is_whole=False), whole: ObjectsAnswer()}
+    kept = to_table(told, {"1": OLD}, NOW, "1.9")
+    memory = Memory(from_table(kept), {"1": OLD}, now=NOW, classes="1.9")
+    assert set(memory.recall(told)) == {part, whole}
+    assert set(Memory(from_table(kept), {"1": OLD}, now=NOW).recall(told)) == {whole}
+    older = from_table(kept.drop_columns(["classes"]))
+    assert set(Memory(older, {"1": OLD}, now=NOW).recall(told)) == {part, whole}

@@ -1,7 +1,7 @@
 """A plan as a value: its requests, its JSON, how it is shown."""
 
 from qrkit.estimate import Estimate, Held, NodeHistory
-from qrkit.plan import Budget, Plan, as_text, build_dose_query, cost_of, count_steps, plan_tables, with_bytes
+from qrkit.plan import Budget, Plan, build_dose_query, cost_of, count_steps, plan_tables, with_bytes
 from tests.plan.test_asked import TODAY
 from tests.plan.test_properties import found
 from tests.plan.world import CT, PET, RDSR, RRDSR, UID, Series, World, policy_of, world_of
@@ -69,7 +69,7 @@ def test_what_comes_from_a_node_is_escaped_where_it_is_shown() -> None:
 def test_the_cost_is_counted_and_estimated_from_what_came_before() -> None:
     plan = plan_of(world_of(IMAGES, Series(modality="SR", classes=(RDSR,))), "CT")
     assert (plan.cost.objects, plan.cost.bytes, plan.series["bytes"].dropna().tolist()) == (1, 10_000, [10_000])
-    assert as_text(plan.cost) == "1 object, about 10 kB"
+    assert plan.cost_in_words == "1 object, about 10 kB"
     nothing = plan_of(world_of(IMAGES), "CT")
     assert (nothing.cost, nothing.requests()) == (Estimate(objects=0, bytes=0, seconds=None), ())
     Budget().check(Estimate(objects=10**9, bytes=10**12, seconds=None))
