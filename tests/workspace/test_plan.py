@@ -188,7 +188,8 @@ def test_planning_again_asks_for_the_studies_only_and_finds_the_same(linked: Lin
     assert again.coverage["requests"] == len(linked.pacs.requests) - sent < first.coverage["requests"] / 10
     assert again.to_json()["studies"] == first.to_json()["studies"]
     fresh = linked.workspace.plan("pacs", "CT,NM", refresh=True, **ALL)
-    assert fresh.coverage["requests"] == first.coverage["requests"]
+    halves = 2  # of the first answer of more than 20, which is proven since
+    assert fresh.coverage["requests"] == first.coverage["requests"] - halves
 
 
 @pytest.mark.parametrize("omitted", [(), ("SOPClassesInStudy",), ("SOPClassesInStudy", "ModalitiesInStudy")])
