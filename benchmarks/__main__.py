@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from uuid import uuid4
 
-from benchmarks import finding, jobs, memory, page, planning, retrieving, storage, windows
+from benchmarks import faults, finding, jobs, memory, page, planning, retrieving, storage, windows
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -28,19 +29,23 @@ def main() -> None:
     """Run the benchmarks that are asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "works", nargs="*", choices=[*WORKS, "memory", "windows", "jobs", "page", []], help="which; all without"
+        "works",
+        nargs="*",
+        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", []],
+        help="which; all without",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
     parser.add_argument("--folder", type=Path, default=None, help="where objects are written meanwhile")
     parser.add_argument("--part", action="append", choices=[*jobs.PARTS], help="of jobs; may be repeated")
     parser.add_argument("--kills", type=int, default=200, help="of the worker, by jobs")
+    parser.add_argument("--seed", default=uuid4().hex[:6], help="of faults; the same one repeats them")
     parser.add_argument("--minutes", type=float, default=20, help="of the soak of jobs")
     options = parser.parse_args()
     chosen = options.works or [*WORKS, "memory"]
     folder = Path(tempfile.mkdtemp(prefix="qrkit-bench-", dir=options.folder))
     try:
         print(f"{date.today()}, {_versions()}; medians of {options.rounds}, in turn.\n")
-        if set(chosen) != {"jobs"}:
+        if not {"jobs", "faults"}.issuperset(chosen):
             print("| work | qrkit | peer | | times as fast | goal | |\n|---|--:|---|--:|--:|--:|---|")
         for name in chosen:
             _run(name, folder, options)
@@ -85,6 +90,11 @@ def _jobs(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         yield f"- {line}"
 
 
+def _faults(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    for line in faults.measure(folder / "faults", seed=options.seed, rounds=options.rounds):
+        yield f"- {line}"
+
+
 def _page(folder: Path, _: argparse.Namespace) -> Iterator[str]:
     yield "\n| page | |\n|---|--:|"
     for what, figure in page.measure(folder / "page"):
@@ -96,6 +106,7 @@ LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "windows": _windows,
     "memory": _memory,
     "jobs": _jobs,
+    "faults": _faults,
     "page": _page,
 }
 

@@ -83,6 +83,20 @@ class Association:
         raw = command if isinstance(command, bytes) else encode_command(command)
         self._stream.write(message_pdus(context_id, raw, data, self._maximum_length))
 
+    def break_off(self, context_id: int, command: Mapping[str, int | str] | bytes, data: bytes | None = None) -> None:
+        """Put half of a message on the wire, and no more.
+
+        Raises
+        ------
+        AssociationEndedError
+            Always: nothing can follow.
+        """
+        raw = command if isinstance(command, bytes) else encode_command(command)
+        message = message_pdus(context_id, raw, data, self._maximum_length)
+        self._stream.write(message[: len(message) // 2])
+        self._stream.flush()
+        raise AssociationEndedError("broken off by a quirk")
+
     def flush(self) -> None:
         """Put everything sent so far on the wire."""
         self._stream.flush()

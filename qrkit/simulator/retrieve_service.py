@@ -36,6 +36,9 @@ class Sender(Protocol):
     def store(self, item: Item) -> bool:
         """Send one object; whether it arrived."""
 
+    def break_off(self, item: Item) -> None:
+        """Send half of an object and close the connection."""
+
 
 @dataclass(slots=True)
 class Progress:
@@ -108,7 +111,10 @@ class Retrieve:
             return False
         if total - quirks.send_less <= number < total:
             return True
-        return sender.store(item)
+        if number == quirks.break_after:
+            sender.break_off(item)
+            return False
+        return sender.store(item) and (not quirks.send_twice or sender.store(item))
 
     def _with_unasked(self, items: Sequence[Item]) -> Iterator[Item]:
         quirks = self._site.quirks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pynetdicom.presentation import PresentationContext, build_context
@@ -24,8 +25,10 @@ _DESTINATION_TIMEOUT = 30.0
 """Seconds a move destination may take to connect and to confirm an object."""
 
 
-def send_object(association: Association, archive: Archive, item: Item, elements: dict[str, int | str]) -> bool:
-    """Write one C-STORE-RQ; False if no presentation context fits the object."""
+def send_object(
+    association: Association, archive: Archive, item: Item, elements: dict[str, int | str], *, whole: bool = True
+) -> bool:
+    """Write one C-STORE-RQ, or its first half and no more; False if no presentation context fits the object."""
     instance = item.instance
     context = association.context_for(instance.SOPClassUID, offered_transfer_syntaxes(instance))
     if context is None:
@@ -38,7 +41,7 @@ def send_object(association: Association, archive: Archive, item: Item, elements
         "AffectedSOPInstanceUID": instance.SOPInstanceUID,
         **elements,
     }
-    association.send(context.context_id, command, data)
+    (association.send if whole else association.break_off)(context.context_id, command, data)
     return True
 
 
@@ -59,15 +62,22 @@ class GetSender:
 
     def store(self, item: Item) -> bool:
         """Send one object and wait for its confirmation; a C-CANCEL may come in between."""
-        self._message_id = self._message_id % 0xFFFF + 1
-        elements: dict[str, int | str] = {"MessageID": self._message_id, "Priority": self._priority}
-        if not send_object(self._association, self._archive, item, elements):
+        if not self._send(item):
             return False
         while True:
             answer = self._association.receive()
             if answer.number("CommandField") == C_STORE_RSP:
                 return is_stored(answer.number("Status"))
             self._cancellation.note(answer.number("CommandField"), answer.number("MessageIDBeingRespondedTo"))
+
+    def break_off(self, item: Item) -> None:
+        """End the association, and with it the C-GET, in the middle of an object."""
+        self._send(item, whole=False)
+
+    def _send(self, item: Item, *, whole: bool = True) -> bool:
+        self._message_id = self._message_id % 0xFFFF + 1
+        elements: dict[str, int | str] = {"MessageID": self._message_id, "Priority": self._priority}
+        return send_object(self._association, self._archive, item, elements, whole=whole)
 
 
 class MoveSender:
@@ -113,16 +123,27 @@ class MoveSender:
         """Send one object and wait for its confirmation; False once the destination is lost."""
         if self._association is None:
             return False
-        self._message_id = self._message_id % 0xFFFF + 1
-        elements = {"MessageID": self._message_id, **self._elements}
         try:
-            if not send_object(self._association, self._site.archive, item, elements):
+            if not self._send(self._association, item):
                 return False
             answer = self._association.receive()
         except AssociationEndedError:
             self._association = None
             return False
         return is_stored(answer.number("Status"))
+
+    def break_off(self, item: Item) -> None:
+        """Lose the destination in the middle of an object."""
+        if self._association is not None and self._socket is not None:
+            with suppress(AssociationEndedError):
+                self._send(self._association, item, whole=False)
+            self._association = None
+            self._socket.close()
+
+    def _send(self, association: Association, item: Item, *, whole: bool = True) -> bool:
+        self._message_id = self._message_id % 0xFFFF + 1
+        elements = {"MessageID": self._message_id, **self._elements}
+        return send_object(association, self._site.archive, item, elements, whole=whole)
 
 
 def _proposed(items: Sequence[Item]) -> list[PresentationContext]:

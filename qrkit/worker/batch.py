@@ -9,7 +9,7 @@ was refused is asked for in other contexts.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from pydicom.uid import UID
@@ -32,6 +32,8 @@ from qrkit.worker.work import Work, sop_classes
 
 _MOST_BREAKS = 3
 _MOST_REGROUPINGS = 4
+_CONGESTED_FOR = (0.1, 0.3, 1.0)
+"""Seconds between tries: a node counts an association until it has seen its end, our last one as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +105,21 @@ class Batch:
                 admitted.callback(self._tell_late, work)
                 admitted.callback(self._active_items.remove, work.active)
             self._list(works)
-            for number, method in enumerate(self._methods):
-                wanting = [work for work in works if work.is_open and (not number or work.is_worth_another_try)]
-                self._fetch(wanting, method)
-                if method is Method.GET:
-                    self._fetch_otherwise(works)
+            self._fetch_all(works)
+            unlisted = [work for work in works if work.may_be_listed_later]
+            if unlisted and not self._has_yielded:
+                self._list(unlisted, again=True)
+                self._fetch_all(unlisted)
             for work in () if self._has_yielded else tuple(self._undone):
                 self._name_refused(work)
                 self._done(work)
+
+    def _fetch_all(self, works: Sequence[Work]) -> None:
+        for number, method in enumerate(self._methods):
+            wanting = [work for work in works if work.is_open and (not number or work.is_worth_another_try)]
+            self._fetch(wanting, method)
+            if method is Method.GET:
+                self._fetch_otherwise(works)
 
     def _tell_late(self, work: Work) -> None:
         uids, size = work.come_since
@@ -126,18 +135,20 @@ class Batch:
         self._undone.remove(work)
         self._watch.on_done(work.active.item, work.outcome(cancelled=cancelled))
 
-    def _list(self, works: Sequence[Work]) -> None:
+    def _list(self, works: Sequence[Work], *, again: bool = False) -> None:
         """Find out what is expected, and what of it is at the destination already."""
+        for work in works:
+            work.unlisted = None
         try:
             self._ask_for_objects(works)
         except errors.Cancelled:
             raise
         except errors.NodeError as error:
-            if is_out_of_reach(error):
+            if is_out_of_reach(error) and not again:
                 raise
             for work in works:
                 if not work.objects:
-                    work.notes.append(f"What to expect could not be asked: {error}")
+                    work.unlisted = error
         for work in works:
             self._expect(work)
 
@@ -152,7 +163,7 @@ class Batch:
                     )
                     work.objects, work.silent_series = listing.objects, listing.silent_series
                 except errors.StatusError as error:
-                    work.notes.append(f"What to expect could not be asked: {error}")
+                    work.unlisted = error
                 self._watch.on_progress(work.active)
 
     def _expect(self, work: Work) -> None:
@@ -213,7 +224,7 @@ class Batch:
             while waiting:
                 self._fetch_one(association, waiting[0], method)
                 work = waiting.pop(0)
-                if not work.is_open:
+                if not (work.is_open or work.may_be_listed_later):
                     self._done(work)
                 if work.is_open or waiting:
                     check(self._watch.should_stop)
@@ -250,7 +261,14 @@ class Batch:
         self._watch.on_progress(work.active)
 
     def _associate(self, proposals: Sequence[Proposal]) -> Association:
-        """Associate, unless the batch is to end before the node has answered."""
+        """Associate, unless the batch is to end before the node has answered; ask again where it is congested."""
+        for pause in _CONGESTED_FOR:
+            with suppress(errors.Congested):
+                return self._associate_once(proposals)
+            rest(pause, self._watch.should_stop)
+        return self._associate_once(proposals)
+
+    def _associate_once(self, proposals: Sequence[Proposal]) -> Association:
         return associate(
             self._node,
             proposals,

@@ -90,6 +90,7 @@ class Worker:
         self._instances = InstanceTable(state)
         self._worker_id = uuid4().hex
         self._colleagues = Colleagues(self._worker_id, self._workers.running)
+        self._known_others: frozenset[str] = frozenset()
         self._needs_scp = needs_scp
         self._beside = tuple(beside)
         self._out_of_reach: list[str] = []
@@ -238,6 +239,9 @@ class Worker:
         self._forget_ended()
         in_hand = [item_id for under_way in self._running.values() for item_id in under_way.item_ids]
         others = self._colleagues.alive()
+        if not self._known_others.issubset(others):
+            self._files.sweep()  # what one that was killed left half written; nobody may follow it
+        self._known_others = frozenset(others)
         self._queue.requeue_orphans(others, worker_id=self._worker_id, under_way=in_hand)
         batch_ids = [under_way.batch_id for under_way in self._running.values()]
         self._batches.forget_lost(others, worker_id=self._worker_id, under_way=batch_ids)

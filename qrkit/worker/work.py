@@ -16,7 +16,13 @@ from qrkit.worker.expected import ExpectedObject
 
 
 class Work:
-    """One item on its way through a batch."""
+    """One item on its way through a batch.
+
+    Attributes
+    ----------
+    unlisted
+        Why the node did not say what to expect, if it did not.
+    """
 
     def __init__(self, item: ItemRow, node: str) -> None:
         self.active = ActiveItem(item, node=node)
@@ -24,6 +30,7 @@ class Work:
         self.silent_series = 0
         self.counted = Suboperations()
         self.error: errors.QrkitError | None = None
+        self.unlisted: errors.NodeError | None = None
         self.notes: list[str] = []
         self._told: ItemOutcome | None = None
 
@@ -48,6 +55,11 @@ class Work:
         return self.error is None or self.error.transient
 
     @property
+    def may_be_listed_later(self) -> bool:
+        """Whether the node could not say for now what to expect, so that it is worth asking when all has come."""
+        return self.unlisted is not None and self.unlisted.transient and not self.is_told
+
+    @property
     def missing_classes(self) -> tuple[str, ...]:
         """SOP Class of each missing object; an empty one for what the node did not say."""
         told = [item.SOPClassUID for item in self.objects if item.SOPInstanceUID not in self.active.stored]
@@ -68,8 +80,11 @@ class Work:
         """Return what became of the item, which is told by that."""
         active = self.active
         error, advice = self._explanation(cancelled=cancelled)
+        state, note = self._state(error, cancelled=cancelled), self._note()
+        if state is JobState.COMPLETE:  # nothing is wrong then, whatever went wrong on the way
+            error, advice, note = "", "", f"{error} {note}".strip()
         self._told = ItemOutcome(
-            state=self._state(error, cancelled=cancelled),
+            state=state,
             expected=len(self._expected) if self._expected is not None else None,
             stored=len(active.stored) or active.untold,
             missing=active.missing,
@@ -77,7 +92,7 @@ class Work:
             bytes=active.bytes,
             error=error,
             advice=advice,
-            note=self._note(),
+            note=note,
             transient=self._may_come_later,
         )
         return self._told
@@ -110,7 +125,8 @@ class Work:
 
     def _explanation(self, *, cancelled: bool) -> tuple[str, str]:
         """Return what is wrong, and what to do about it."""
-        said = list(self.notes)
+        said = [] if self.unlisted is None else [f"What to expect could not be asked: {self.unlisted}"]
+        said += self.notes
         advice = ""
         if self.silent_series:
             said.append(f"The node lists no objects in {self.silent_series} series, so what came proves nothing.")

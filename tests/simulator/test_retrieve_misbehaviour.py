@@ -131,6 +131,26 @@ def test_an_association_can_drop_half_way(pacs: Simulator, study: Study) -> None
     assert wait_until(lambda: pacs.requests)[-1].status == -1
 
 
+def test_a_connection_can_break_within_an_object(
+    pacs: Simulator, study: Study, start_simulator: StartSimulator
+) -> None:
+    pacs.quirks = Quirks(break_after=3)
+    outcome = fetched(pacs, study)
+    assert outcome.status == -1
+    assert len(outcome.objects) == 3
+    store = start_simulator(ae_title="STORE")
+    pacs.add_destination("STORE", store.host, store.port)
+    assert move(pacs, "STORE", "STUDY", StudyInstanceUID=study.StudyInstanceUID).status == 0xB000
+    assert len(store.received) == 3
+
+
+def test_every_object_can_come_twice(pacs: Simulator, study: Study) -> None:
+    pacs.quirks = Quirks(send_twice=True)
+    outcome = fetched(pacs, study)
+    assert outcome.status == 0x0000
+    assert len(outcome.objects) == 2 * study.NumberOfStudyRelatedInstances
+
+
 def test_only_the_first_retrieves_can_drop(pacs: Simulator, study: Study) -> None:
     pacs.quirks = Quirks(drop_after=3, drop_times=1)
     assert [fetched(pacs, study).status for _ in range(3)] == [-1, 0x0000, 0x0000]

@@ -110,11 +110,12 @@ def test_objects_that_come_late_without_counters_are_waited_for_too(linked: Link
     assert files_of(linked.workspace) == uids_of(study)
 
 
+@pytest.mark.parametrize("quirks", [Quirks(drop_after=3), Quirks(break_after=3)], ids=["between", "within objects"])
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_an_association_that_drops_is_replaced_and_only_what_is_missing_is_asked_for(
-    linked: Linked, study: Study, method: str
+    linked: Linked, study: Study, method: str, quirks: Quirks
 ) -> None:
-    linked.pacs.quirks = Quirks(drop_after=3)
+    linked.pacs.quirks = quirks
     job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
     status = job.wait(timeout=LIMIT)
     assert item(status).outcome.stored >= 6  # three by each of two tries
@@ -197,6 +198,28 @@ def test_a_refusal_is_a_failed_item_with_its_reason(linked: Linked, study: Study
 def test_a_warning_with_everything_here_is_complete(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(retrieve_status=0xB000, retrieve_status_after=-1)
     assert fetch(linked, study, "get").state is JobState.COMPLETE
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_what_a_node_could_not_list_at_first_is_listed_when_all_has_come(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(find_abort_after=0, delay_object=0.05)
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
+    wait_until(lambda: files_of(linked.workspace), LIMIT, what="the first object")
+    linked.pacs.quirks = Quirks()
+    done = job.wait(timeout=LIMIT)
+    assert (done.state, done.error, done.expected) == (JobState.COMPLETE, "", len(uids_of(study)))
+    assert done.received == done.expected
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_objects_that_come_twice_are_kept_and_listed_once(linked: Linked, study: Study, method: str) -> None:
+    linked.pacs.quirks = Quirks(send_twice=True)
+    status = fetch(linked, study, method)
+    assert (status.state, status.stored) == (JobState.COMPLETE, len(uids_of(study)))
+    assert files_of(linked.workspace) == uids_of(study)
+    assert sorted(linked.workspace.files.list()["SOPInstanceUID"]) == sorted(uids_of(study))
 
 
 @pytest.mark.parametrize("method", ["get", "move"])

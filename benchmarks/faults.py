@@ -1,0 +1,49 @@
+"""Faults at random points of real retrieves, round after round: what struck, what came of the jobs, what broke."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.faults.rounds import Told, run
+from tests.peers.postgres import Postgres
+
+FAULTS = 22
+"""That are to strike in each round."""
+
+
+def measure(folder: Path, *, seed: str, rounds: int) -> Iterator[str]:
+    """Run rounds, in turn with SQLite and PostgreSQL; each is repeated by its own seed, such as ``a7``."""
+    done: list[Told] = []
+    with tempfile.TemporaryDirectory(prefix="qrkit-postgres-") as cluster, Postgres(Path(cluster)) as server:
+        for number in range(rounds):
+            told = run(folder / str(number), f"{seed}{number}", count=FAULTS, server=server if number % 2 else None)
+            done.append(told)
+            yield from _lines(told)
+            if not told.breaches:
+                shutil.rmtree(folder / str(number))
+    struck = sum((told.struck for told in done), Counter[str]())
+    ends = sum((told.ends for told in done), Counter[str]())
+    yield (
+        f"{struck.total():,} faults of {len(struck)} kinds in {rounds} rounds: "
+        f"{sum(told.jobs for told in done):,} jobs of {sum(told.objects for told in done):,} objects, of which "
+        f"{sum(told.received for told in done):,} were counted as they came; "
+        f"{sum(len(told.breaches) for told in done)} breaches"
+    )
+    yield "jobs when the faults were over: " + _listed(ends) + "; after a retry all complete, unless said above"
+    yield "faults: " + _listed(struck)
+
+
+def _lines(told: Told) -> Iterator[str]:
+    yield (
+        f"seed {told.seed}, {told.seconds:.0f} s: {told.struck.total()} faults, {told.jobs} jobs "
+        f"({_listed(told.ends)}), {told.objects} objects"
+    )
+    yield from (f"BREACH: {breach}" for breach in told.breaches)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.most_common())

@@ -1,0 +1,16 @@
+"""``qrkit serve`` whose heart beats ten times as fast, so that what hangs on it fits into a round of faults."""
+
+import sys
+
+from qrkit.worker import health
+
+health.DEAD_AFTER = 5.0  # before anybody takes it from there
+
+from qrkit.cli import main  # noqa: E402
+from qrkit.worker import service, watching  # noqa: E402
+
+if __name__ == "__main__":
+    service.HEARTBEAT = 0.5
+    watching.SLICE = 1.0
+    sys.argv = ["qrkit", "serve"]
+    main()
