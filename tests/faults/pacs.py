@@ -1,5 +1,6 @@
 """A PACS in a process of its own that is told, a line of JSON at a time, how to misbehave from now on."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -108,7 +109,8 @@ class FaultyPacs:
             process.wait(10)
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # what it was told last it has not read
+                        pipe.close()
 
 
 def main() -> None:
