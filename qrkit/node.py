@@ -197,6 +197,13 @@ _SHOWN_IF_UNUSUAL = {
     "enabled": "Enabled",
 }
 
+_REPERTOIRES = (6, 13, 58, 87, 100, 101, 109, 110, 126, 127, 138, 144, 148, 149, 159, 166, 192, 203)
+CHARACTER_SETS = {
+    *("", "GB18030", "GBK"),
+    *(f"{kind} {number}" for kind in ("ISO_IR", "ISO 2022 IR") for number in _REPERTOIRES),
+}
+"""Defined terms of SpecificCharacterSet (PS3.3 C.12.1.1.2); empty is the default repertoire."""
+
 
 def check_ae_title(title: str, *, what: str = "AE title") -> str:
     r"""Return a valid AE title, without the blanks around it.

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+"""The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
+
 
 def main() -> None:
-    """Run `qrkit`."""
-    from qrkit.cli.app import run
+    """Run `qrkit`; Ctrl-C ends it without a traceback, also while it is still being loaded."""
+    try:
+        from qrkit.cli.app import run
 
-    sys.exit(run())
+        status = run()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)

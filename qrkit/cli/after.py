@@ -10,6 +10,7 @@ from qrkit.after import summary
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, say
 from qrkit.errors import InputError
+from qrkit.words import counted
 from qrkit.workspace import Job
 
 app = typer.Typer(help="What is done with series after they have arrived.", no_args_is_help=True)
@@ -28,7 +29,7 @@ def list_runs(
     job: JobOption = "",
     handler: HandlerOption = "",
     state: Annotated[str, typer.Option(help="Only those waiting, running, done or failed.")] = "",
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -64,7 +65,7 @@ def retry(
     if not (run_ids or job or handler):
         raise InputError("Say which runs: their ids, --job or --handler.")
     count = workspace.after.retry(*(run_ids or []), job=job, handler=handler, again=again)
-    say(f"{count} runs are tried again.")
+    say(f"{counted(count, 'run')} tried again.")
 
 
 def handlers(given: str | None) -> list[str] | None:

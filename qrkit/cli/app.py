@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ from qrkit.cli import (
     tables,
     users,
 )
+from qrkit.cli.options import uids_as_options
 from qrkit.errors import InputError, QrkitError
 
 app = typer.Typer(
@@ -78,20 +79,36 @@ app.command("dashboard")(dashboard.dashboard)
 app.command("demo")(demo.demo)
 
 
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises where a command line is wrong: of its own click, or of the real one in older versions."""
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit status."""
+    given = uids_as_options(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(arguments)
-    except InputError as error:
-        return _fail(error, 2)
+        status = app(given, standalone_mode=False)
+    except _UsageError as error:
+        status = _say_usage(error)
     except QrkitError as error:
-        return _fail(error, 1)
+        status = _fail(error, 2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        status = 1
+    except typer.Abort:  # there was a question, and no answer
+        status = 1
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(bool(end.code))
-    return 0
+        status = end.code if isinstance(end.code, int) else int(bool(end.code))
+    return status if isinstance(status, int) else 0
+
+
+def _say_usage(error: Any) -> int:  # noqa: ANN401 - typer tells no type of it
+    """Say in one line what is wrong with a command line; where only a group was named, its help has been shown."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return 2
+    command = error.ctx.command_path if error.ctx is not None else "qrkit"
+    told = error.format_message().replace("Value error, ", "").rstrip(".")
+    return _fail(QrkitError(f"{told}.", advice=f"See: {command} --help."), 2)
 
 
 def _fail(error: QrkitError, status: int) -> int:

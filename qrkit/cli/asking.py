@@ -11,6 +11,7 @@ from qrkit.cli.output import print_frame, say, stderr
 from qrkit.coverage import filter_words
 from qrkit.errors import InputError
 from qrkit.tables import Level, reasons_of
+from qrkit.words import counted
 
 NOT_COMPLETE = 3
 _REASONS_SHOWN = 5
@@ -54,7 +55,8 @@ def find(
     print_frame(frame, form, output)
     told = frame.attrs["qrkit"]
     coverage = told["coverage"]
-    say(f"{len(frame)} rows from {node}, {coverage['requests']} requests; kept as query {told['query_id']}.")
+    cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage['requests'], 'request')}"
+    say(f"{cost}; kept as query {told['query_id']}.")
     if len(frame) and Level(level.upper()) is not Level.PATIENT:
         say(f"To fetch them: {workspace.estimate(frame, node=node).in_words()}.")
     for report in coverage["filters"]:

@@ -6,6 +6,7 @@ import socket
 from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
+from shlex import quote
 from threading import Event
 from typing import Annotated
 
@@ -156,14 +157,15 @@ def _tables(opened: Workspace, studies: pd.DataFrame) -> None:
 
 
 def _what_next(folder: Path, pacs: Simulator | None) -> None:
-    where = f"--workspace {folder}"
-    console.print("[bold]Try next[/]")
-    console.print(f"  qrkit queries list {where}")
-    console.print(f"  qrkit instances list --modality SR {where}")
+    where = f"--workspace {quote(str(folder))}"
+    told = ["[bold]Try next[/]", f"  qrkit queries list {where}", f"  qrkit instances list --modality SR {where}"]
     if pacs is None:
-        console.print("  qrkit demo --serve          [dim]keeps the hospital running, so that these work:[/]")
-    console.print(f"  qrkit find {NODE} --modality CT --description-include chest {where}")
-    console.print("  qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS   [dim]your own[/]")
+        again = f"  qrkit demo --serve {where}"
+        told.append(f"{again}   [dim]keeps the hospital running, so that this works:[/]")
+    told.append(f"  qrkit find {NODE} --modality CT --description-include chest {where}")
+    told.append("  qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS   [dim]your own[/]")
+    for line in told:
+        console.print(line, soft_wrap=True)  # a command that is broken into lines cannot be copied
 
 
 def _wait() -> None:
@@ -175,4 +177,4 @@ def _wait() -> None:
 
 
 def _step(command: str) -> None:
-    console.print(f"[dim]$ {command}[/]")
+    console.print(f"[dim]$ {command}[/]", soft_wrap=True)

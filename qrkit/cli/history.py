@@ -9,6 +9,7 @@ import typer
 
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, print_json, say
+from qrkit.words import counted, local_time
 
 app = typer.Typer(help="The history of queries, and their answers again.", no_args_is_help=True)
 
@@ -20,7 +21,7 @@ QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
 def list_queries(
     workspace: Workspace,
     *,
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -47,8 +48,9 @@ def show(
         return
     frame = workspace.queries.read_page(query_id, offset=(page - 1) * rows, limit=rows)
     print_frame(frame, form, output)
+    when = local_time(row.started)
     pages = max(1, -(-(row.row_count or 0) // rows))
-    say(f"Page {page} of {pages}; {row.row_count} rows from {row.node}, asked {row.started} by {row.user}.")
+    say(f"Page {page} of {pages}; {counted(row.row_count or 0, 'row')} from {row.node}, asked {when} by {row.user}.")
 
 
 @app.command("rerun")
@@ -59,7 +61,7 @@ def rerun(
     """Ask the same node the same thing again, as a new query."""
     frame = workspace.queries.rerun(query_id)
     print_frame(frame, form, output)
-    say(f"{len(frame)} rows; kept as query {frame.attrs['qrkit']['query_id']}.")
+    say(f"{counted(len(frame), 'row')}; kept as query {frame.attrs['qrkit']['query_id']}.")
 
 
 @app.command("diff")
@@ -75,4 +77,4 @@ def diff(
     """Compare two answers: what was added, removed and changed."""
     frame = workspace.queries.diff(before, after)
     print_frame(frame, form, output)
-    say(f"{len(frame)} differences.")
+    say(f"{counted(len(frame), 'difference')}.")

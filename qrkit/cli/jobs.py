@@ -12,7 +12,7 @@ from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, wit
 from qrkit.cli.output import print_frame, print_json, say
 from qrkit.cli.progress import follow
 from qrkit.job import JobState
-from qrkit.words import local_time
+from qrkit.words import counted, local_time
 
 app = typer.Typer(help="Retrieve jobs, which the worker runs.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ JobId = Annotated[str, typer.Argument(help="Id of the job.")]
 def list_jobs(
     workspace: Workspace,
     *,
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -90,7 +90,7 @@ def resume(workspace: Workspace, job_id: JobId) -> None:
 def retry(workspace: Workspace, job_id: JobId) -> None:
     """Queue again what failed, is incomplete or was cancelled."""
     count = workspace.jobs[job_id].retry()
-    say(f"{count} items of job {job_id} are queued again.")
+    say(f"{counted(count, 'item')} of job {job_id} queued again.")
 
 
 @app.command("prioritise")

@@ -14,6 +14,7 @@ from qrkit.cli.output import print_frame, print_json, say, stderr
 from qrkit.cli.probing import print_card
 from qrkit.errors import InputError
 from qrkit.node import node_to_mapping
+from qrkit.words import counted
 
 app = typer.Typer(help="The PACS, modalities and stores to talk to.", no_args_is_help=True)
 
@@ -167,4 +168,4 @@ def import_nodes(
 ) -> None:
     """Add the nodes of a TOML file, all or none; one that is there is changed."""
     nodes = workspace.nodes.import_(file)
-    say(f"{len(nodes)} nodes: {', '.join(node.name for node in nodes)}.")
+    say(f"{counted(len(nodes), 'node')}: {', '.join(node.name for node in nodes)}.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -50,6 +51,9 @@ _TEXT_FILTERS = {
     "blank": ("--blank", "What include filters do with an empty value: keep or drop."),
 }
 
+_LISTS = ("description_include", "description_exclude", "station_include", "station_exclude")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+
 Command = Callable[..., None]
 
 
@@ -69,15 +73,14 @@ def with_filters(command: Command) -> Command:
 
     @wraps(command)
     def run(*arguments: Any, key: list[str], return_key: list[str], **options: Any) -> None:  # noqa: ANN401
-        filters = {name: options.pop(name) for name in _TEXT_FILTERS}
-        given: dict[str, object] = {name: value for name, value in filters.items() if value}
+        given = _given({name: options.pop(name) for name in _TEXT_FILTERS})
         for name in ("study_uid", "series_uid"):
             if name in given:
                 given[name] = str(given[name]).replace(",", "\\")
         command(*arguments, filters={**given, **_keys(key), "return_keys": return_key}, **options)
 
     added: dict[str, tuple[Any, object]] = {
-        name: (Annotated[str, typer.Option(option, help=text, show_default=False)], "")
+        name: (Annotated[str | None, typer.Option(option, help=text, show_default=False)], None)
         for name, (option, text) in _TEXT_FILTERS.items()
     }
     added["key"] = (
@@ -117,6 +120,44 @@ def signed(run: Command, command: Command, *, replaced: str, added: Mapping[str,
     return run
 
 
+def uids_as_options(arguments: Sequence[str]) -> list[str]:
+    """Return a command line of `qrkit retrieve` that names the option before each of several UIDs.
+
+    >>> uids_as_options(["retrieve", "pacs", "--study", "1.2.3", "1.2.4", "--detach"])
+    ['retrieve', 'pacs', '--study', '1.2.3', '--study', '1.2.4', '--detach']
+    """
+    if "retrieve" not in arguments:
+        return list(arguments)
+    written: list[str] = []
+    option, is_value = "", False
+    for argument in arguments:
+        if argument.startswith("-"):
+            name, has_value, _ = argument.partition("=")
+            option = name if name in ("--study", "--series") else ""
+            is_value = bool(option) and not has_value
+        elif is_value:
+            is_value = False
+        elif option and _UID.fullmatch(argument):
+            written.append(option)
+        else:
+            option = ""
+        written.append(argument)
+    return written
+
+
+def _given(filters: Mapping[str, str | None]) -> dict[str, object]:
+    """Return the filters that were given.
+
+    An empty list filters nothing. Another empty value is refused: from a script whose variable is empty it would ask
+    for the whole archive.
+    """
+    given: dict[str, object] = {name: value for name, value in filters.items() if value}
+    empty = next((name for name, value in filters.items() if value == "" and name not in _LISTS), None)
+    if empty is not None:
+        raise InputError(f"{_TEXT_FILTERS[empty][0]} is empty.", advice="Give a value, or leave it out.")
+    return given
+
+
 def _keys(pairs: list[str]) -> dict[str, str]:
     keys = {}
     for pair in pairs:
@@ -127,4 +168,4 @@ def _keys(pairs: list[str]) -> dict[str, str]:
     return keys
 
 
-__all__ = ["Format", "FormatOption", "OutputOption", "Workspace", "with_filters", "with_workspace"]
+__all__ = ["Format", "FormatOption", "OutputOption", "Workspace", "uids_as_options", "with_filters", "with_workspace"]

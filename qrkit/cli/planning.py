@@ -12,6 +12,7 @@ from qrkit.cli.asking import NOT_COMPLETE
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, say, stderr
 from qrkit.plan import Plan
+from qrkit.words import counted
 
 _SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "StudyDescription", "objects"]
 
@@ -52,7 +53,7 @@ def show(made: Plan, form: Format, output: Path | None = None) -> None:
         print_frame(rows_of(made), form, output)
     for note in made.notes:
         say(note)
-    say(f"{made.cost_in_words}; {made.coverage['requests']} requests; kept as plan {made.plan_id}.")
+    say(f"{made.cost_in_words}; {counted(made.coverage['requests'], 'request')}; kept as plan {made.plan_id}.")
     say(f"Fetch it: qrkit retrieve {made.node} --plan {made.plan_id}")
     if not made.coverage["complete"]:
         for why in made.coverage["why"]:

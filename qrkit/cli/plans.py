@@ -10,6 +10,7 @@ from qrkit.cli import planning
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, print_text, say
 from qrkit.errors import NotFound
+from qrkit.words import counted
 
 app = typer.Typer(help="The plans, and what they say of each study.", no_args_is_help=True)
 
@@ -21,7 +22,7 @@ PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
 def list_plans(
     workspace: Workspace,
     *,
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -71,7 +72,7 @@ def diff(
     """Compare two plans: which series one of them fetches and the other does not, and why."""
     frame = workspace.plans.diff(before, after)
     print_frame(frame, form, output)
-    say(f"{len(frame)} differences.")
+    say(f"{counted(len(frame), 'difference')}.")
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, wit
 from qrkit.cli.output import print_frame, print_json, say, stderr
 from qrkit.profile import Profile, Subject, Verdict, card
 from qrkit.profile.cards import LABELS
+from qrkit.words import counted
 
 _NOTHING_SEEN = 3
 _ABOUT_WIDTH = max(map(len, LABELS.values()))
@@ -40,7 +41,7 @@ def probe(
         print_json(profile.to_json())
     else:
         print_frame(_frame(profile), form, output)
-    say(f"{profile.requests} requests; kept as the profile of {node}.")
+    say(f"{counted(profile.requests, 'request')}; kept as the profile of {node}.")
     if all(profile.verdict(subject) is Verdict.UNKNOWN for subject in Subject):
         raise typer.Exit(_NOTHING_SEEN)
 

@@ -11,13 +11,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from qrkit.cli import INTERRUPTED
 from qrkit.cli.output import say, stderr
 from qrkit.job import JobRow
 from qrkit.workspace import Job
 from qrkit.workspace.rate import Rate
-
-_INTERRUPTED = 130
-"""The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
 
 
 def follow(job: Job) -> JobRow:
@@ -30,7 +28,7 @@ def follow(job: Job) -> JobRow:
         TimeRemainingColumn(),
     )
     rate = Rate()
-    with Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         bar = bars.add_task("retrieve", total=None, volume="")
 
         def show(status: JobRow) -> None:
@@ -47,4 +45,4 @@ def follow(job: Job) -> JobRow:
             return job.wait(on_progress=show)
         except KeyboardInterrupt:
             say(f"Job {job.job_id} goes on in the background. To end it: qrkit jobs cancel {job.job_id}")
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED) from None

@@ -9,8 +9,8 @@ import typer
 
 from qrkit.cli.after import handlers, say_after
 from qrkit.cli.exits import exit_for
-from qrkit.cli.options import Format, Workspace, with_workspace
-from qrkit.cli.output import print_json, say
+from qrkit.cli.options import Format, FormatOption, Workspace, with_workspace
+from qrkit.cli.output import print_frame, print_json, say
 from qrkit.cli.progress import follow
 from qrkit.errors import InputError
 from qrkit.job import PausedBy
@@ -43,7 +43,7 @@ def retrieve(
     yes: Annotated[bool, typer.Option("--yes", help="With --plan: fetch it whatever it costs.")] = False,
     priority: Annotated[int, typer.Option(help="Goes before jobs of a lower one, -100 to 100.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
-    form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Fetch a plan, studies, series, or all rows of a query; exit status 3 if objects are missing."""
     what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
@@ -59,14 +59,20 @@ def retrieve(
         say(job.status.reason)
     if detach:
         say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
-        if form is Format.JSON:
-            print_json(_told(job))
+        _print(job, form)
         return
     status = follow(job)
-    if form is Format.JSON:
-        print_json(_told(job))
+    _print(job, form)
     say_after(job)
     exit_for(status)
+
+
+def _print(job: Job, form: Format) -> None:
+    """Print a job for other programs; people read the words on stderr."""
+    if form is Format.JSON:
+        print_json(_told(job))
+    elif form is not Format.TABLE:
+        print_frame(job.items, form)
 
 
 def _told(job: Job) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def show(
     workspace: Workspace,
     name: Name,
     *,
-    limit: Annotated[int, typer.Option(help="How many runs, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="How many runs, newest first.", min=1)] = 20,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:

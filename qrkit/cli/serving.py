@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def serve(
     workspace: Workspace,
     *,
-    idle_exit: Annotated[float | None, typer.Option(help="Seconds without anything to do, then leave.")] = None,
+    idle_exit: Annotated[float | None, typer.Option(min=0, help="After so many seconds without work, leave.")] = None,
     background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only say how the worker is; exit 1 if it is not well.")
@@ -55,9 +55,8 @@ def _check(workspace: Workspace, form: Format) -> None:
     health = workspace.health()
     if form is Format.JSON:
         print_json(health.to_json())
-    else:
-        for problem in health.problems or ("The worker is well.",):
-            say(problem)
+    for problem in health.problems or ("The worker is well.",):
+        say(problem)
     if not health.is_well:
         raise typer.Exit(1)
 

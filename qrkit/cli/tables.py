@@ -8,6 +8,9 @@ import typer
 
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, say
+from qrkit.errors import InputError
+from qrkit.uids import is_valid_uid
+from qrkit.words import counted
 
 app = typer.Typer(help="The objects that are here.", no_args_is_help=True)
 
@@ -24,10 +27,13 @@ def instances(
     output: OutputOption = None,
 ) -> None:
     """List the objects that are here: class, transfer syntax, size, SHA-256, source, job."""
-    values: dict[str, object] = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "Modality": modality}
+    for name, uid in (("study", study), ("series", series)):
+        if uid and not is_valid_uid(uid):
+            raise InputError(f"--{name} needs a UID, digits and dots, at most 64 characters; not {uid!r}.")
+    values = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "Modality": modality.upper()}
     frame = workspace.files.list({name: value for name, value in values.items() if value})
     print_frame(frame, form, output)
-    say(f"{len(frame)} files in {workspace.files.folder}.")
+    say(f"{counted(len(frame), 'file')} in {workspace.files.folder}.")
 
 
 @with_workspace

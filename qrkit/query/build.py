@@ -190,12 +190,15 @@ def _filters(present: Mapping[str, object], level: Level) -> Filters:
         station_exclude=found["station_exclude"],
         keep_blank=blank == "keep",
     )
-    return replace(filters, station_level=_station_level(present, level)) if filters.on_station else filters
+    station_level = _station_level(present, level)
+    return replace(filters, station_level=station_level) if filters.on_station else filters
 
 
 def _station_level(present: Mapping[str, object], level: Level) -> Level:
     default = Level.STUDY if level in (Level.PATIENT, Level.STUDY) else Level.SERIES
-    station_level = Level.parse(_level(present.get("station_level", default)))
-    if station_level not in (Level.STUDY, Level.SERIES):
-        raise InputError(f"station_level is study or series, not {station_level.value.lower()}.")
-    return station_level
+    given = present.get("station_level", default)
+    named = given.value if isinstance(given, Level) else str(given).strip().upper()
+    found = next((one for one in (Level.STUDY, Level.SERIES) if one.value == named), None)
+    if found is None:
+        raise InputError(f"station_level is study or series, not {given!r}.")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -18,6 +19,14 @@ from qrkit.worker.logs import errors_file
 
 _BOOT = 10.0
 """Seconds that a worker we have started may take until it holds the lock, before another one is started."""
+
+
+_SOON = 60.0
+"""Seconds within which the end of a worker is taken for a failed start."""
+
+_failures: dict[Path, int] = {}
+_TRIES = 2
+"""How often in a row a worker may end by an error as soon as it has started, before whoever waits is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +66,16 @@ def ensure_worker(settings: Settings) -> bool:
     Raises
     ------
     WorkerError
-        If it cannot be started.
+        If it cannot be started, or has ended by an error each time.
     """
-    _started[:] = [one for one in _started if one.process.poll() is None]
+    _look_after_started()
     lock, latest = lock_path(settings.workspace, settings.site), time.monotonic() - _BOOT
+    if _failures.get(lock, 0) >= _TRIES:
+        del _failures[lock]
+        raise WorkerError(
+            f"The worker ends as soon as it starts: {_last_words(settings.workspace)}",
+            advice="Mend that, then try again; qrkit serve shows it too. What is queued stays queued.",
+        )
     is_booting = any(one.lock == lock and one.since > latest for one in _started)
     if is_booting or is_running(settings.workspace, settings.site):
         return False
@@ -92,6 +107,25 @@ def ensure_worker(settings: Settings) -> bool:
         ) from error
     _started.append(_Started(lock, process, time.monotonic()))
     return True
+
+
+def _look_after_started() -> None:
+    """Forget the workers that have ended, and count those that did by an error, which the next would meet."""
+    for one in list(_started):
+        status = one.process.poll()
+        if status is not None:
+            with contextlib.suppress(ValueError):  # another thread has looked too
+                _started.remove(one)
+            is_failure = status > 0 and time.monotonic() - one.since < _SOON
+            _failures[one.lock] = _failures.get(one.lock, 0) + 1 if is_failure else 0
+
+
+def _last_words(workspace: Path) -> str:
+    try:
+        lines = errors_file(workspace).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line.removeprefix("qrkit: ") for line in reversed(lines) if line.strip()), "it says nothing.")
 
 
 def _environment(settings: Settings) -> dict[str, str]:

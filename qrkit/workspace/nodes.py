@@ -12,7 +12,7 @@ import tomli_w
 
 from qrkit.access import Access, Role
 from qrkit.errors import InputError
-from qrkit.node import Node, changed, node_from_mapping, node_to_mapping
+from qrkit.node import CHARACTER_SETS, Method, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.store.nodes import NodeTable
 from qrkit.workspace.glance import nodes_html
 
@@ -60,7 +60,7 @@ class Nodes:
             If a setting is not valid, or there is a node of that name.
         """
         self._require_administrator()
-        node = node_from_mapping({"name": name, **_with_whole_paths(settings)})
+        node = _checked(node_from_mapping({"name": name, **_with_whole_paths(settings)}))
         self._table.add(node, self._access.user)
         return node
 
@@ -82,7 +82,7 @@ class Nodes:
                 "A node keeps its name, since the history knows it by that.",
                 advice="Add a node of the new name, and remove the old one.",
             )
-        node = changed(self._table.get(name), _with_whole_paths(settings))
+        node = _checked(changed(self._table.get(name), _with_whole_paths(settings)))
         self._table.change(node, self._access.user)
         return node
 
@@ -130,7 +130,7 @@ class Nodes:
             If the file cannot be read or a node is not valid.
         """
         self._require_administrator()
-        nodes = [node_from_mapping(values) for values in _read(Path(path))]
+        nodes = [_checked(node_from_mapping(values)) for values in _read(Path(path))]
         known = {node.name for node in self._table.list()}
         for node in nodes:
             (self._table.change if node.name in known else self._table.add)(node, self._access.user)
@@ -148,6 +148,17 @@ class Nodes:
 
     def _repr_html_(self) -> str:
         return nodes_html(self._table.list())
+
+
+def _checked(node: Node) -> Node:
+    """Return a node as it was given; refuse a character set that there is not, which the state may still have."""
+    unknown = [term for term in node.character_set.split("\\") if term not in CHARACTER_SETS]
+    if unknown:
+        raise InputError(
+            f"Node {node.name} cannot have the character set {unknown[0]!r}.",
+            advice="Write a defined term of PS3.3 C.12.1.1.2, such as ISO_IR 192 for UTF-8.",
+        )
+    return node
 
 
 def _flat(node: Node) -> dict[str, Any]:
@@ -182,6 +193,28 @@ def check_can_find(node: Node) -> None:
         raise InputError(
             f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
             advice=f"Change it by: qrkit nodes edit {node.name} {'--can-find' if node.enabled else '--enabled'}.",
+        )
+
+
+def check_can_retrieve(node: Node, method: Method) -> None:
+    """Refuse to fetch from a node that is disabled, or not to be asked by the method.
+
+    Raises
+    ------
+    InputError
+        If it is either; the advice says how to change that.
+    """
+    if not node.enabled:
+        raise InputError(
+            f"Node {node.name} is disabled.", advice=f"Change it by: qrkit nodes edit {node.name} --enabled."
+        )
+    able = {Method.GET: node.can_get, Method.MOVE: node.can_move, Method.AUTO: node.can_get or node.can_move}
+    if not able[method]:
+        switch = "can-move" if method is Method.MOVE else "can-get"
+        refused = "C-GET or C-MOVE" if method is Method.AUTO else f"C-{method.name}"
+        raise InputError(
+            f"Node {node.name} is not to be asked by {refused}.",
+            advice=f"Change it by: qrkit nodes edit {node.name} --{switch}.",
         )
 
 

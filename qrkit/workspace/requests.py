@@ -69,14 +69,13 @@ def requests_from_uids(
         If the study of a series is neither given nor known.
     """
     studies = tuple(dict.fromkeys(study_uids))
-    patients = {str(row.StudyInstanceUID): str(row.PatientID or "") for row in known.itertuples()}
+    rows = known.astype("object").where(known.notna(), "").to_dict("records")
+    patients = {str(row["StudyInstanceUID"]): str(row["PatientID"]) for row in rows}
     if not series_uids:
         return tuple(
             RetrieveRequest(level="STUDY", StudyInstanceUID=uid, patient_id=patients.get(uid, "")) for uid in studies
         )
-    study_of = {}
-    if "SeriesInstanceUID" in known.columns:
-        study_of = {str(row.SeriesInstanceUID): str(row.StudyInstanceUID) for row in known.itertuples()}
+    study_of = {str(row.get("SeriesInstanceUID", "")): str(row["StudyInstanceUID"]) for row in rows}
     requests = []
     for uid in dict.fromkeys(series_uids):
         study = study_of.get(uid) or (studies[0] if len(studies) == 1 else "")

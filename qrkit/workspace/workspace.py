@@ -53,7 +53,7 @@ from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.glance import glance
 from qrkit.workspace.job import Job, Jobs
-from qrkit.workspace.nodes import Nodes, check_can_find
+from qrkit.workspace.nodes import Nodes, check_can_find, check_can_retrieve
 from qrkit.workspace.planning import Planner
 from qrkit.workspace.plans import Plans
 from qrkit.workspace.probing import Prober, Watch
@@ -389,6 +389,7 @@ class Workspace:
             with_patients = asked.information_model is not InformationModel.STUDY_ROOT
             known, what = what, requests_from_frame(what, with_patients=with_patients)
         wanted = _method(method, asked, self._nodes.get(to) if to else None)
+        check_can_retrieve(asked, wanted)
         estimated = None if to else self._bytes_to_come(node, known, what)
         job_id = self._jobs.create(
             NewJob(
@@ -525,13 +526,19 @@ class Workspace:
         return None if known is None else bytes_to_come(self._state, node, known, requests)
 
     def _known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
-        """Return what earlier answers know of studies and series: the keys above that a PACS wants."""
+        """Return what answers, plans and objects tell of studies and series: the keys above that a PACS wants."""
         if series_uids:
-            return self.sql(
+            answered = self.sql(
                 "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID, NumberOfSeriesRelatedInstances, Modality "
-                "FROM series WHERE list_contains($uids, SeriesInstanceUID)",
+                "FROM series WHERE list_contains($uids, SeriesInstanceUID) UNION ALL BY NAME "
+                "SELECT DISTINCT SeriesInstanceUID, StudyInstanceUID, PatientID, Modality FROM instances "
+                "WHERE list_contains($uids, SeriesInstanceUID) "
+                "AND SeriesInstanceUID NOT IN (SELECT SeriesInstanceUID FROM series)",
                 {"uids": list(series_uids)},
             )
+            unknown = set(series_uids) - set(answered["SeriesInstanceUID"])
+            planned = [self.why(uid)[["SeriesInstanceUID", "StudyInstanceUID"]] for uid in sorted(unknown)]
+            return pd.concat([answered, *planned], ignore_index=True)
         return self.sql(
             "SELECT StudyInstanceUID, PatientID, NumberOfStudyRelatedInstances, ModalitiesInStudy FROM studies "
             "WHERE list_contains($uids, StudyInstanceUID)",

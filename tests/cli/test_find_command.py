@@ -26,7 +26,7 @@ def test_json_is_the_rows_with_dates_in_iso_and_words_go_to_stderr(hospital_here
         assert row["PatientName"] == study.patient.PatientName
         assert row["NumberOfStudyRelatedInstances"] == study.NumberOfStudyRelatedInstances
         assert row["AccessionNumber"] == (study.AccessionNumber or None)
-    assert f"{len(studies)} rows from pacs, 1 requests; kept as query" in ran.err
+    assert f"{len(studies)} rows from pacs, 1 request; kept as query" in ran.err
     assert "To fetch them: " in ran.err
 
 

@@ -35,7 +35,7 @@ def test_nodes_are_carried_by_export_and_import(here: Here, tmp_path: Path) -> N
     here("nodes", "remove", "pacs")
     imported = here("nodes", "import", file)
     assert imported.status == 0
-    assert "1 nodes: pacs" in imported.err
+    assert "1 node: pacs" in imported.err
     assert here("nodes", "export").out == exported.out
 
 

@@ -23,6 +23,9 @@ def test_a_plan_has_the_documented_json_and_is_fetched_by_its_id(hospital_here: 
     assert all(bool(one["instances"]) == (one["level"] == "IMAGE") for one in series)
     with worker_in_thread(linked.workspace):
         done = hospital_here("retrieve", "pacs", "--plan", ran.json["plan_id"], "--format", "json")
+        whole = [one["SeriesInstanceUID"] for one in series if one["keep"] and one["level"] == "SERIES"][:2]
+        again = hospital_here("retrieve", "pacs", "--series", *whole, "--detach", "--format", "json")
+        assert [item["SeriesInstanceUID"] for item in again.json["items"]] == whole
     assert (done.status, done.json["state"]) == (0, "complete")
     assert len(files_of(linked.workspace)) == done.json["stored"]
     shown = hospital_here("plans", "show", ran.json["plan_id"], "--format", "json")

@@ -54,7 +54,7 @@ def test_a_retrieve_ends_with_the_documented_json_and_progress_on_stderr(linked:
         "missing": [],
         "error": "",
     }
-    assert "objects stored" in ran.err
+    assert ran.err.startswith(f"{len(uids_of(study))} of {len(uids_of(study))} objects stored")
     assert files_of(linked.workspace) == uids_of(study)
 
 
@@ -92,6 +92,8 @@ def test_a_query_and_lists_of_uids_can_be_fetched(hospital_here: Here, linked: L
         assert len(of_query.json["items"]) == 2
         listed = hospital_here("retrieve", "pacs", "--study", ",".join(uids[:2]), "--study", uids[2])
         assert (listed.status, listed.out) == (0, "")
+        one_by_one = hospital_here("retrieve", "pacs", "--study", *uids, "--format", "csv")
+        assert (one_by_one.status, one_by_one.out.count(",STUDY,")) == (0, 3)
     assert files_of(linked.workspace) == set().union(*map(uids_of, some))
     shown = hospital_here("instances", "list", "--study", uids[0], "--format", "json").json
     assert {row["SOPInstanceUID"] for row in shown} == uids_of(some[0])
@@ -126,7 +128,7 @@ def test_a_detached_job_is_followed_paused_cancelled_and_retried(hospital_here: 
         ended = hospital_here("jobs", "show", job_id, "--wait", "--format", "json")
         assert (ended.status, ended.json["state"]) == (3, "cancelled")
         linked.pacs.quirks = Quirks()
-        assert "1 items" in hospital_here("jobs", "retry", job_id).err
+        assert "1 item of job" in hospital_here("jobs", "retry", job_id).err
         assert hospital_here("jobs", "show", job_id, "--wait").status == 0
     (listed,) = hospital_here("jobs", "list", "--format", "json").json
     assert (listed["job_id"], listed["state"]) == (job_id, "complete")

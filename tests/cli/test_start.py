@@ -1,5 +1,6 @@
 """How `qrkit` starts: quickly, with help, and without loading what is not needed."""
 
+import signal
 import subprocess
 import sys
 
@@ -63,3 +64,19 @@ def test_a_bad_setting_is_one_line_and_status_2(workspace: Workspace) -> None:
     assert (ran.status, ran.out) == (2, "")
     assert len(ran.err.splitlines()) == 1
     assert "no setting prot" in ran.err
+
+
+def test_ctrl_c_while_it_is_loaded_ends_it_without_a_traceback() -> None:
+    code = """
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "qrkit.cli.app":
+            signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+from qrkit.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")

@@ -11,6 +11,12 @@ WRONG = {
     "find pacs --key Banana=1": "Give a keyword of PS3.6",
     "find pacs --key nothing": "--key takes Keyword=value",
     "find pacs --study-uid abc": "digits and dots",
+    "find pacs --study-uid= --date today": "--study-uid is empty",
+    "find pacs --date=": "--date is empty",
+    "find pacs --station-level moon": "study or series, not 'moon'",
+    "find pacs --format xml": "'xml' is not one of 'table', 'json', 'csv', 'parquet'. See: ",
+    "find": "Missing argument 'node'",
+    "nodes add x --host h --ae-title X --character-set ISO_IR_3": "such as ISO_IR 192",
     "nodes add x --host h --port 70000 --ae-title X": "must be 1 to 65535",
     "nodes add x --host h --ae-title X --pause -1": "cannot be negative",
     "nodes add x --host h --ae-title X --retrieve-hours 25:00-26:00": "25:00",
@@ -19,6 +25,13 @@ WRONG = {
     "plan pacs --dose BANANA --date today": "there are CT, MG, FL, DX, NM",
     "plan pacs": "--dose CT,MG",
     "retrieve pacs": "--plan, --study, --series or --from-query",
+    "retrieve store --study 1.2.3": "not to be asked by C-GET or C-MOVE",
+    "retrieve store --study 1.2.3 --method move": "nodes edit store --can-move",
+    "retrieve off --study 1.2.3": "nodes edit off --enabled",
+    "retrieve pacs --study 1.2.3 store": "unexpected extra argument",
+    "jobs list --limit 0": "greater than or equal to 1",
+    "instances list --study abc": "--study needs a UID",
+    "serve --idle-exit -1": "greater than or equal to 0",
     "report banana x": "there are query, plan, job, compare",
     "sql SELEC": "syntax error",
     "dashboard --port 99999": "equal to 65535",
@@ -27,11 +40,18 @@ WRONG = {
 
 def test_wrong_input_is_one_line_and_status_2(here: Here) -> None:
     here.workspace.nodes.add("pacs", host="127.0.0.1", port=9, ae_title="PACS")
+    here.workspace.nodes.add("store", host="127.0.0.1", ae_title="STORE", can_get=False, can_move=False)
+    here.workspace.nodes.add("off", host="127.0.0.1", ae_title="OFF", enabled=False)
     for words, told in WRONG.items():
         ran = here(*words.split())
         assert (ran.status, ran.out) == (2, ""), (words, ran)
         assert told in ran.err, (words, ran.err)
-        assert words.startswith("dashboard") or ran.err.count("\n") == 1, (words, ran.err)
+        assert ran.err.count("\n") == 1, (words, ran.err)
+
+
+def test_an_empty_list_filters_nothing(hospital_here: Here) -> None:
+    ran = hospital_here("find", "pacs", "--description-include", "", "--station-exclude=", "--format", "json")
+    assert ran.json == hospital_here("find", "pacs", "--format", "json").json
 
 
 @pytest.mark.parametrize(
