@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,15 +12,19 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.ioloop import IOLoop
+from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
 from qrkit.dashboard.identity import SESSION_COOKIE
 from qrkit.dashboard.sessions import Visitor
 
 if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
+
     from qrkit.dashboard.server import DashboardServer
 
 START = "voila/render/start.ipynb"
+_TEMPLATE_FILE = re.compile(r"\w+/static/(?:[\w-]+/)*[\w-][\w.-]*")
 USER_HEADER, ROLE_HEADER = "X-Qrkit-User", "X-Qrkit-Role"
 """What the server tells a kernel of its visitor; what a request says in them is thrown away."""
 
@@ -143,9 +148,10 @@ class HomePage(_Page):
 class VisitorsKernels:
     """The kernel manager as one visitor's request sees it: what it starts is theirs."""
 
-    def __init__(self, server: DashboardServer, visitor: Visitor) -> None:
+    def __init__(self, server: DashboardServer, visitor: Visitor, request: HTTPServerRequest) -> None:
         self._server = server
         self._visitor = visitor
+        self._request = request
 
     async def start_kernel(self, **options: Any) -> str:  # noqa: ANN401 - as Voilà calls it
         """Start a kernel for the visitor."""
@@ -157,7 +163,17 @@ class VisitorsKernels:
         """Give the visitor a kernel that is ready."""
         task, rendered, kernel_id = await self._server.kernel_manager.get_rendered_notebook(**options)
         self._server.seats.take(kernel_id, self._visitor.name)
+        self._server.visits.tell(kernel_id, self._as_environment())
         return task, rendered, kernel_id
+
+    def _as_environment(self) -> dict[str, str]:
+        """Return what the kernel has to know, in the variables that a kernel of its own would have it in."""
+        return {
+            "SCRIPT_NAME": self._request.path,
+            "QUERY_STRING": self._request.query,
+            "HTTP_X_QRKIT_USER": self._visitor.name,
+            "HTTP_X_QRKIT_ROLE": self._visitor.role.value,
+        }
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the manager's
         return getattr(self._server.kernel_manager, name)
@@ -174,7 +190,7 @@ class DashboardPage(TornadoVoilaHandler):  # type: ignore[misc] # Voilà's class
     @property
     def kernel_manager(self) -> VisitorsKernels:
         """The kernels, as this request sees them."""
-        return VisitorsKernels(self.server, self.qrkit_visitor)
+        return VisitorsKernels(self.server, self.qrkit_visitor, self.request)
 
     @tornado.web.authenticated
     async def get(self, path: str) -> None:
@@ -183,6 +199,7 @@ class DashboardPage(TornadoVoilaHandler):  # type: ignore[misc] # Voilà's class
             self._say(HTTPStatus.NOT_FOUND, "There is no such page.")
             return
         self.server.forget_ended()
+        await self.server.kernel_manager.replace_ended()
         if self.server.seats.are_taken:
             most = self.server.seats.most
             self._say(
@@ -203,6 +220,16 @@ class DashboardPage(TornadoVoilaHandler):  # type: ignore[misc] # Voilà's class
         self.set_status(status)
         template = self.settings["voila_jinja2_env"].get_template("message.html")
         self.finish(template.render(base_url=self.base_url, message=message, xsrf=self.xsrf_token.decode()))
+
+
+class TemplateFile(TemplateStaticFileHandler):  # type: ignore[misc] # Voilà's classes are untyped
+    """A style or script of the template."""
+
+    async def get(self, path: str, *, include_body: bool = True) -> None:
+        """Answer with the file; 404 for an address that cannot be one, on which Voilà's own ends in an error."""
+        if _TEMPLATE_FILE.fullmatch(path) is None:
+            raise tornado.web.HTTPError(HTTPStatus.NOT_FOUND)
+        await super().get(path, include_body)
 
 
 class EndKernel(APIHandler):  # type: ignore[misc] # jupyter_server's classes are untyped here

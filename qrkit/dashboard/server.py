@@ -23,6 +23,7 @@ from traitlets.config import Config
 from voila.app import Voila, _kernel_id_regex
 from voila.request_info_handler import RequestInfoSocketHandler
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
@@ -34,6 +35,7 @@ from qrkit.dashboard.kernels import LOG_FILE, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
 from qrkit.dashboard.seats import Seats
 from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
+from qrkit.dashboard.visits import VisitHandler, Visits
 from qrkit.errors import InputError, PortInUse
 from qrkit.settings import SETTING_NAMES
 from qrkit.workspace import Users, Workspace
@@ -54,6 +56,9 @@ _UNCONNECTED = 120
 _OUTPUT = 120
 """Seconds that a page's output may be read after its reply. After 4, nbclient's own limit, the page stays empty, and
 a server with ten visitors in the same moment may be busy for longer."""
+
+_START = 300
+"""Seconds that a kernel may take to start, for the same reason: after 60, Voilà's own limit, the page fails."""
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' blob:; style-src 'self' 'unsafe-inline' blob:; "
@@ -93,6 +98,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         self.attempts = Attempts()
         self.attempts_from = Attempts(most=_WRONG_FROM_ONE_ADDRESS)
         self.seats = Seats(options.seats)
+        self.visits = Visits()
         self.pages = frozenset(path.name for path in dashboards_folder().glob("*.ipynb"))
         self.preheated_page = _PREHEATED if options.preheated else ""
         self._accounts: dict[str, str] = {}
@@ -121,6 +127,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             VoilaContentsHandler,
             VoilaShutdownKernelHandler,
             RequestInfoSocketHandler,
+            TemplateStaticFileHandler,
         )
         kept = [one for one in super().init_handlers() if one[1] not in dropped and "/voila/files/" not in one[0]]
         page = {
@@ -136,6 +143,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             (rf"{self.base_url}enter/([\w-]+)", handlers.EnterPage, ours),
             (f"{self.base_url}voila/render/(.*)", handlers.DashboardPage, page),
             (f"{self.base_url}voila/api/shutdown/(.*)", handlers.EndKernel, ours),
+            (f"{self.base_url}voila/templates/(.*)", handlers.TemplateFile),
             *kept,
         ]
 
@@ -154,7 +162,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             self.app, xheaders=bool(options.proxy_header), ssl_options=_tls(options)
         )
         server.add_sockets([listener])
-        PeriodicCallback(self._keep_house, min(_HOUSEKEEPING, options.idle_minutes * 60 / 3) * 1e3).start()
+        shortest = min(options.idle_minutes * 60, options.session_hours * 3600)
+        PeriodicCallback(self._keep_house, min(_HOUSEKEEPING, shortest / 3) * 1e3).start()
         scheme = "https" if options.is_secure else "http"
         link = self.sessions.link_for(Visitor(name=self.workspace.user, role=self._own_role()))
         self.note_account(self.workspace.user)
@@ -173,7 +182,9 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
 
     def forget_ended(self) -> None:
         """Give back the seats of kernels that have ended."""
-        self.seats.keep(set(self.kernel_manager.list_kernel_ids()))
+        running = set(self.kernel_manager.list_kernel_ids())
+        self.seats.keep(running)
+        self.visits.keep(running)
 
     async def end_kernel(self, kernel_id: str) -> None:
         """End a kernel; what it asked the worker for goes on."""
@@ -193,9 +204,9 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
     def _answer_kernels(self) -> None:
         """Tell kernels that were ready which request they serve, on a port that only this machine can reach."""
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
-        inside = tornado.web.Application([(rf"/query/{_kernel_id_regex}", RequestInfoSocketHandler)])
+        inside = tornado.web.Application([(rf"/visit/{_kernel_id_regex}", VisitHandler, {"visits": self.visits})])
         tornado.httpserver.HTTPServer(inside).add_sockets(sockets)
-        os.environ["QRKIT_REQUESTS"] = f"ws://127.0.0.1:{sockets[0].getsockname()[1]}/query"
+        os.environ["QRKIT_REQUESTS"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/visit"
 
     async def _keep_house(self) -> None:
         """End the sessions of changed accounts, and the kernels of those without a session or without use."""
@@ -205,6 +216,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
                 del self._accounts[name]
         self.forget_ended()
         over = set() if self.serve_options.proxy_header else set(self.seats.without(self.sessions.names()))
+        await self.kernel_manager.replace_ended()
         limit = datetime.now(UTC) - timedelta(minutes=self.serve_options.idle_minutes)
         for kernel_id in self.kernel_manager.list_kernel_ids():
             kernel = self.kernel_manager.get_kernel(kernel_id)
@@ -265,6 +277,7 @@ def _config(options: ServeOptions, workspace: Path, scratch: Path) -> Config:
         path.name for path in dashboards_folder().glob("*.ipynb") if path.name != _PREHEATED
     )
     config.VoilaExecutor.iopub_timeout = _OUTPUT
+    config.VoilaExecutor.startup_timeout = _START
     config.VoilaConfiguration.multi_kernel_manager_class = LoggedKernels
     config.LoggedKernels.log_file = str(workspace / LOG_FILE)
     config.MappingKernelManager.cull_idle_timeout = _UNCONNECTED

@@ -20,6 +20,7 @@ from qrkit.widgets.sharing import NAMES, named_in
 from qrkit.widgets.start_page import StartPage
 from qrkit.widgets.telling import Notice
 from qrkit.widgets.users_page import UsersPage
+from qrkit.widgets.visitor import become_the_visitors, is_served
 from qrkit.workspace import Workspace
 
 PAGES: dict[str, tuple[str, Callable[..., ipywidgets.Widget]]] = {
@@ -93,24 +94,15 @@ def page(name: str = "start") -> ipywidgets.Widget:
     name
         Of the page, where the address says none.
     """
-    served = bool(os.environ.get("QRKIT_REQUESTS"))
-    if served:
-        _wait_for_visitor()
-        named = re.search(r"(\w+)\.ipynb$", os.environ.get("SCRIPT_NAME", ""))
-        name = named[1] if named and named[1] in PAGES else name
+    served = is_served()
     try:
+        if served:
+            become_the_visitors()
+            named = re.search(r"(\w+)\.ipynb$", os.environ.get("SCRIPT_NAME", ""))
+            name = named[1] if named and named[1] in PAGES else name
         address = os.environ.get("QUERY_STRING", "") if served else ""
         return Dashboard(workspace=Workspace.open(), name=name, served=served, address=address)
     except QrkitError as error:
         notice = Notice()
         notice.alert(str(error))
         return notice
-
-
-def _wait_for_visitor() -> None:
-    """Wait for the visitor, and be theirs: a kernel that is ready belongs to nobody, and may do next to nothing."""
-    from voila.utils import wait_for_request
-
-    wait_for_request(os.environ["QRKIT_REQUESTS"])
-    os.environ["QRKIT_USER"] = os.environ.get("HTTP_X_QRKIT_USER") or "nobody"
-    os.environ["QRKIT_ROLE"] = os.environ.get("HTTP_X_QRKIT_ROLE") or "viewer"
