@@ -1,5 +1,7 @@
 """A dashboard as people start it, and a visitor without a browser."""
 
+import asyncio
+import contextlib
 import re
 import ssl
 import sys
@@ -10,6 +12,10 @@ from collections.abc import Mapping, Sequence
 from email.message import Message
 from http.cookiejar import CookieJar
 from pathlib import Path
+
+import psutil
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import websocket_connect
 
 from qrkit.workspace import Workspace
 from tests.peers.processes import ServerProcess
@@ -59,6 +65,15 @@ class Served(ServerProcess):
             return self.caller().get("/login").status == 200
         except OSError:
             return False
+
+    def kernels(self, name: str = "ipykernel_launcher") -> list[psutil.Process]:
+        """Return the processes in which pages run, or the one of the page that has this kernel."""
+        found = []
+        for child in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if any(name in word for word in child.cmdline()):
+                    found.append(child)
+        return found
 
     @property
     def link(self) -> str:
@@ -110,6 +125,20 @@ class Caller:
         # To something that needs no kernel, unless told otherwise.
         return self.post("/login", name=name, password=password, next="/voila/static/voila.js")
 
+    def open_channels(self, kernel: str) -> int:
+        """Open the websocket of a kernel; return 101 if that is allowed, else the status of the refusal."""
+        cookie = "; ".join(f"{one.name}={one.value}" for one in self.cookies)
+        url = f"{self._url.replace('http', 'ws', 1)}/api/kernels/{kernel}/channels"
+
+        async def connect() -> int:
+            try:
+                (await websocket_connect(HTTPRequest(url, headers={"Cookie": cookie}))).close()
+            except HTTPClientError as error:
+                return error.code
+            return 101
+
+        return asyncio.run(connect())
+
     def flags_of(self, cookie: str) -> tuple[bool, bool, str]:
         """Return of a cookie: whether it goes by TLS only, whether scripts cannot read it, and SameSite."""
         (found,) = [one for one in self.cookies if one.name == cookie]
@@ -125,4 +154,5 @@ class Caller:
             with self._opener.open(request, timeout=90) as answer:
                 return Answer(answer.status, answer.headers, answer.read().decode(), answer.url)
         except urllib.error.HTTPError as error:
-            return Answer(error.code, error.headers, error.read().decode(), str(error.url))
+            with error:
+                return Answer(error.code, error.headers, error.read().decode(), str(error.url))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from qrkit.job import JobState
@@ -73,11 +72,19 @@ def _leave(page: Page) -> None:
     expect(page.get_by_label("Password")).to_be_visible()
 
 
+def _go_to(page: Page, name: str) -> None:
+    """Go to another page, and wait until it is there: until then, the one before can be used."""
+    from playwright.sync_api import expect
+
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", name=_PAGES[name], exact=True)).to_be_visible()
+
+
 def _ask(page: Page) -> None:
     """Query the last 30 days of CT."""
     from playwright.sync_api import expect
 
-    page.get_by_role("link", name="Query and retrieve").click()
+    _go_to(page, "Query and retrieve")
     page.get_by_label("Study date").select_option("Last 30 days")
     page.get_by_label("CT", exact=True).check()
     _button(page, "Query").click()
@@ -107,7 +114,7 @@ def _open_and_compare(page: Page, name: str) -> None:
     """Open somebody's oldest answer from the history, ask again, and compare the two."""
     from playwright.sync_api import expect
 
-    page.get_by_role("link", name="History").click()
+    _go_to(page, "History")
     _rows(page).filter(has_text=name).last.click()
     _button(page, "Open").click()
     expect(page.get_by_role("status").filter(has_text=re.compile(r"\d+ rows"))).to_be_visible()
@@ -118,12 +125,6 @@ def _open_and_compare(page: Page, name: str) -> None:
     expect(page.get_by_text("0 rows came, went or changed")).to_be_visible()
 
 
-def _kernels(served: Served, name: str = "ipykernel") -> list[psutil.Process]:
-    """Return the processes in which pages run, or the one of the page that has this kernel."""
-    running = psutil.Process(served.pid).children(recursive=True)
-    return [one for one in running if any(name in word for word in one.cmdline())]
-
-
 def _position(page: Page, *, above: float = 0.0) -> float:
     """Return where the bar of a retrieve is, once it is beyond what it was."""
     bar = page.get_by_role("progressbar", name="Retrieve from pacs").first.element_handle()
@@ -131,7 +132,7 @@ def _position(page: Page, *, above: float = 0.0) -> float:
     return float(bar.evaluate("bar => bar.position"))
 
 
-def _retrieve_is_seen_by_every_page(served: Served, pacs: Simulator, watched: Watched) -> None:
+def _retrieve_is_seen_by_every_page(served: Served, ws: Workspace, watched: Watched) -> None:
     """Retrieve two studies: reload in the middle, cancel on a second page, which takes its kernel along."""
     from playwright.sync_api import expect
 
@@ -141,7 +142,7 @@ def _retrieve_is_seen_by_every_page(served: Served, pacs: Simulator, watched: Wa
     page.reload()
     _position(page, above=before)  # what runs is found again, and has not stood still
     assert page.url.endswith("/query.ipynb")
-    usual, pacs.quirks = pacs.quirks, Quirks(delay_object=30)  # it must not end before the second page is there
+    ws.jobs[ws.jobs.list()["job_id"].iloc[0]].pause()  # or it might end before the second page is there
     second = Watched(page.context.new_page())
     second.page.set_default_timeout(60_000)
     second.page.goto(page.url)
@@ -149,10 +150,9 @@ def _retrieve_is_seen_by_every_page(served: Served, pacs: Simulator, watched: Wa
     job.get_by_role("button", name="Cancel retrieve from pacs").click()
     for seen in (job, page.get_by_role("region", name="Retrieve from pacs")):
         expect(seen.get_by_role("status")).to_have_text("Cancelled")
-    pacs.quirks = usual
     closed = second.page.evaluate(_KERNEL_ID)
     second.page.close(run_before_unload=True)
-    wait_until(lambda: not _kernels(served, left) and not _kernels(served, closed), 60, what="closed pages end")
+    wait_until(lambda: not served.kernels(left) and not served.kernels(closed), 60, what="closed pages end")
     assert (second.outside, second.errors) == ([], [])
 
 
@@ -166,7 +166,7 @@ def _fails_and_is_tried_again(page: Page, pacs: Simulator) -> None:
     expect(job.get_by_role("status")).to_have_text("Failed")
     expect(job).to_contain_text("archive is down")
     pacs.quirks = Quirks()
-    page.get_by_role("link", name="Jobs").click()
+    _go_to(page, "Jobs")
     _rows(page).first.click()
     expect(_rows(page).first).to_contain_text(re.compile("failed", re.IGNORECASE))
     _button(page, "Try again what failed").click()
@@ -197,12 +197,12 @@ def test_an_operator_asks_retrieves_reloads_cancels_tries_again_and_compares(
     newest = str(ws.queries.read(ws.queries.list()["query_id"].iloc[0])["StudyDate"].max())[:10]
     expect(_rows(page).first).to_contain_text(newest)
     _choose_two(page)
-    _retrieve_is_seen_by_every_page(served, pacs, watched)
+    _retrieve_is_seen_by_every_page(served, ws, watched)
     row = ws.jobs.list().iloc[0]  # the newest
     assert (row["user"], ws.jobs[row["job_id"]].state) == ("ann", JobState.CANCELLED)
 
     # The least that carries dose, its cost, and the retrieve.
-    page.get_by_role("link", name="Dose objects").click()
+    _go_to(page, "Dose objects")
     page.get_by_label("Study date").select_option("Last 30 days")
     page.get_by_label("MG", exact=True).check()
     _button(page, "Plan").click()
@@ -214,7 +214,7 @@ def test_an_operator_asks_retrieves_reloads_cancels_tries_again_and_compares(
 
     _open_and_compare(page, "ann")
 
-    page.get_by_role("link", name="Nodes").click()
+    _go_to(page, "Nodes")
     page.get_by_role("textbox", name="Name", exact=True).fill("other")
     page.get_by_role("textbox", name="Host").fill("localhost")
     page.get_by_role("textbox", name="AE title").fill("OTHER")
@@ -262,9 +262,8 @@ def test_an_administrator_adds_a_node_tests_and_probes_it_and_no_page_has_violat
 
     _ask(page)
     ws.retrieve(ws.find("pacs", modalities=["CT"]).head(1)).cancel()
-    for name, heading in _PAGES.items():
-        page.get_by_role("link", name=name, exact=True).click()
-        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    for name in _PAGES:
+        _go_to(page, name)
         _open(page, name)
         _has_no_violations(page)
     _leave(page)
@@ -331,7 +330,7 @@ def test_a_viewer_is_refused_by_the_kernel_which_runs_no_code_and_whose_end_is_t
 
     page = watched.page
     before = len(ws.jobs.list())
-    for waiting in _kernels(served):  # for a visitor, who is not given one that has ended
+    for waiting in served.kernels():  # for a visitor, who is not given one that has ended
         waiting.kill()
     _enter(page, served, "vic", "/voila/render/query.ipynb")
     _ask(page)
@@ -347,7 +346,7 @@ def test_a_viewer_is_refused_by_the_kernel_which_runs_no_code_and_whose_end_is_t
     assert page.evaluate(_EXECUTE, [channels, str(target)]) == "kernel_info_reply"
     assert not target.exists()
 
-    (process,) = _kernels(served, kernel)
+    (process,) = served.kernels(kernel)
     process.kill()
     gone = page.get_by_role("alert").filter(has_text="This page has ended.")
     expect(gone).to_be_visible()

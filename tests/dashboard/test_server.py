@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from voila.execute import VoilaExecutor
 
@@ -107,6 +106,7 @@ def test_kernels_are_their_visitors_alone_and_seats_are_limited(served: Served, 
         served.caller().get(f"/api/kernels/{kernel}/channels"),
     ):
         assert answer.status == 403
+    assert [one.open_channels(kernel) for one in (ann, vic, served.caller())] == [101, 403, 403]
     for path in _CLOSED:
         assert vic.get(path).status in (403, 404), path
     assert ann.get(f"/api/kernels/{kernel}").status == 200
@@ -124,9 +124,18 @@ def test_kernels_are_their_visitors_alone_and_seats_are_limited(served: Served, 
     assert starter.get(f"/api/kernels/{page.kernel}").status == 404
     before = "; ".join(f"{one.name}={one.value}" for one in ann.cookies)
     ann.post("/logout")
-    assert not [one for one in psutil.Process(served.pid).children() if "ipykernel_launcher" in one.cmdline()]
+    assert not served.kernels()
     assert served.caller({"Cookie": before}).get("/").path == "/login"
     assert served.caller({"Cookie": before}).get(f"/api/kernels/{kernel}").status == 403
+
+
+def test_a_session_that_has_lasted_long_enough_ends_with_its_pages(tmp_path: Path, ws: Workspace) -> None:
+    with Served(tmp_path / "short", ws, "--preheated", "0", "--session-hours", "0.002") as short:
+        caller = short.caller()
+        caller.log_in("bob")
+        page = caller.get(_PAGE)  # in time, unless the machine is very busy
+        wait_until(lambda: caller.get("/").path == "/login" and not short.kernels(), 60, what="the session ends")
+        assert page.status != 200 or caller.get(f"/api/kernels/{page.kernel}").status == 403
 
 
 def test_a_busy_server_waits_for_what_a_page_shows(tmp_path: Path) -> None:
