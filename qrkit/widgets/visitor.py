@@ -53,7 +53,7 @@ def _told_by(address: str) -> dict[str, str]:
             if answer.status == HTTPStatus.OK:
                 return {str(name): str(value) for name, value in json.load(answer).items()}
             if answer.status != HTTPStatus.NO_CONTENT:
-                raise HTTPException(answer.status)  # noqa: TRY301 - one way to go on for all that goes wrong
+                raise HTTPException(answer.status)
         except (OSError, HTTPException, ValueError):
             time.sleep(_PAUSE)
         finally:

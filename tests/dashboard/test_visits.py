@@ -3,8 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import tornado.httpserver
@@ -23,7 +22,7 @@ _ANN = {"HTTP_X_QRKIT_USER": "ann", "HTTP_X_QRKIT_ROLE": "operator", "SCRIPT_NAM
 def requests(monkeypatch: pytest.MonkeyPatch) -> str:
     """Make this process a kernel that waits; the address at which it asks."""
     address = f"http://{LOOPBACK}:{free_port()}/visit"
-    told = {name: "" for name in (*_ANN, "QRKIT_USER", "QRKIT_ROLE")}
+    told = dict.fromkeys((*_ANN, "QRKIT_USER", "QRKIT_ROLE"), "")
     for name, value in {**told, "VOILA_PREHEAT": "True", "VOILA_KERNEL_ID": _KERNEL}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("QRKIT_REQUESTS", address)
@@ -45,7 +44,7 @@ class _Counting(VisitHandler):
         _Counting.asked += 1
 
 
-async def _serve_late(address: str, told: Mapping[str, str]) -> int:
+async def _serve_late(address: str, kernel: "Future[None]") -> int:
     """Serve after the first question was refused and the second lost, tell after the fourth; return how many came."""
     with socket.create_server((LOOPBACK, _port(address))) as deaf:
         deaf.setblocking(False)
@@ -59,9 +58,8 @@ async def _serve_late(address: str, told: Mapping[str, str]) -> int:
     while _Counting.asked < 3:
         await asyncio.sleep(0.02)
         visits.tell("another", _ANN | {"HTTP_X_QRKIT_USER": "eve"})
-    visits.tell(_KERNEL, told)
-    while os.environ["QRKIT_USER"] == "":
-        await asyncio.sleep(0.02)
+    visits.tell(_KERNEL, _ANN)
+    await asyncio.wait_for(asyncio.wrap_future(kernel), 30)
     visits.keep(())
     assert await visits.of(_KERNEL, 0.01) is None
     server.stop()
@@ -72,8 +70,7 @@ async def _serve_late(address: str, told: Mapping[str, str]) -> int:
 def test_a_kernel_asks_until_the_server_says_whose_it_is(requests: str) -> None:
     with ThreadPoolExecutor(1) as kernel:
         waiting = kernel.submit(become_the_visitors)
-        assert asyncio.run(_serve_late(requests, _ANN)) >= 3
-        waiting.result(30)
+        assert asyncio.run(_serve_late(requests, waiting)) >= 3
     assert (os.environ["QRKIT_USER"], os.environ["QRKIT_ROLE"]) == ("ann", "operator")
     assert os.environ["SCRIPT_NAME"] == _ANN["SCRIPT_NAME"]
 
