@@ -24,7 +24,7 @@ from tests.workspace.opened import end_workers
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page
 
-_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 _LIMIT = 180_000
 """Milliseconds that anything on a page may take."""
 
@@ -89,7 +89,7 @@ async def chromium() -> AsyncIterator[Browser]:
     if path is None:
         raise SystemExit("There is no browser; on Debian and Ubuntu: apt-get install chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_CHROMIUM)
+        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM)
         yield browser
         await browser.close()
 

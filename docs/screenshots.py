@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,27 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
+import qrkit
+
 _CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 _LIMIT = 120.0
 _SIZES = ((1280, 1700), (800, 2200))
 """Width and height, in pixels: the page scrolls inside, so that what is below the window would not be seen."""
+_ACCOUNTS = {"anna": "administrator", "oskar": "operator", "vera": "viewer"}
+"""Who may log in to the demo, for the picture of that page."""
+
+_STILL = """() => new Promise((done) => {
+  const look = () => [...document.querySelectorAll(".qrkit-page *")]
+    .map((one) => one.getBoundingClientRect()).map((box) => [box.x, box.y, box.width, box.height].join()).join(";");
+  let before = "", since = performance.now();
+  const timer = setInterval(() => {
+    const now = look();
+    if (now !== before) [before, since] = [now, performance.now()];
+    else if (performance.now() - since > 600) { clearInterval(timer); done(true); }
+  }, 100);
+})"""
+"""Waits until nothing on the page has moved for a while: tables draw, and take a new width, by themselves."""
+
 _LOWEST = "pages => Math.ceil(Math.max(...pages.map(page => page.getBoundingClientRect().bottom)))"
 _PAGES = {
     "start": "Running retrieves",
@@ -46,7 +64,11 @@ def main() -> int:
         command = [sys.executable, "-m", "qrkit.cli", "demo", "--no-browser", "--workspace", f"{scratch}/demo"]
         with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as demo:  # noqa: S603 - our own
             try:
-                _photograph(_link(log), chromium, target)
+                link = _link(log)
+                with qrkit.open(f"{scratch}/demo") as workspace:
+                    for name, role in _ACCOUNTS.items():
+                        workspace.users.add(name, secrets.token_urlsafe(12), role=role)
+                _photograph(link, chromium, target)
             finally:
                 demo.terminate()
                 demo.wait(30)
@@ -85,7 +107,7 @@ def _photograph(link: str, chromium: str, target: Path) -> None:
                 _open(page, name)
                 for width, height in _SIZES:
                     page.set_viewport_size({"width": width, "height": height})
-                    page.wait_for_timeout(500)  # tables and charts take the new width
+                    page.evaluate(_STILL)
                     low = page.locator(".qrkit-page").evaluate_all(_LOWEST)
                     page.screenshot(
                         path=target / f"{name}-{width}-{scheme}.png",
@@ -106,7 +128,11 @@ def _open(page: Page, name: str) -> None:
         page.get_by_label("CT", exact=True).check()
         page.get_by_role("button", name=re.compile("^Plan$")).click()
         expect(page.get_by_text("Planned; nothing is fetched yet.")).to_be_visible()
-    page.wait_for_timeout(1_000)  # itables draws after the trait is there
+    if name == "start":
+        expect(page.get_by_text(re.compile(r"answers in \d+ ms")).first).to_be_visible()
+    else:
+        expect(page.locator("table.dataTable tbody td:not(.dt-empty)").first).to_be_visible()
+    page.evaluate(_STILL)
 
 
 if __name__ == "__main__":
