@@ -121,10 +121,11 @@ def _open(page: Page, name: str) -> None:
     page.locator(f"nav a[href$='/{name}.ipynb']").click()
     expect(page.get_by_role("heading", name=_PAGES[name], exact=True)).to_be_visible()
     if name == "query":
-        page.get_by_label("Study date").select_option("Last 30 days")
+        page.get_by_label("Study date", exact=True).select_option("Last 30 days")
         page.get_by_role("button", name=re.compile("^Query$")).click()
         expect(page.get_by_text("Choose rows, then retrieve them.")).to_be_visible()
     if name == "dose":
+        page.get_by_label("Study date", exact=True).select_option("Last 30 days")
         page.get_by_label("CT", exact=True).check()
         page.get_by_role("button", name=re.compile("^Plan$")).click()
         expect(page.get_by_text("Planned; nothing is fetched yet.")).to_be_visible()

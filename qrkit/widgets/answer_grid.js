@@ -96,6 +96,8 @@ async function render({ model, el }) {
     if (grid.dt.page.info().start >= grid.dt.page.info().recordsDisplay) grid.dt.page("first").draw("page");
   }
 
+  // JupyterLab's command keys (Down goes to the next cell, d d deletes one) look at the focused element itself.
+  el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   build();
   const followed = { _dt_args: renew, shown: renarrow, selected_rows: choose, caption: drawCaption };
   for (const [name, act] of Object.entries(followed)) model.on(`change:${name}`, act);

@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 import pandas as pd
-from itables.widget import ITable
 
 from qrkit.widgets.answer_grid import AnswerGrid
 
@@ -58,7 +57,7 @@ class Choice(Enum):
     MANY = "multi"
 
 
-def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
+def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> AnswerGrid:
     """Return a widget that shows a table; its `selected_rows` are positions in `frame`.
 
     Parameters
@@ -67,7 +66,7 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ITable:
         Rows that are shown; the caption says so if there are more.
     """
     caption = f"The first {limit:,} of {len(frame):,} rows" if len(frame) > limit else ""
-    return ITable(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
+    return AnswerGrid(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
 
 
 def choosing(

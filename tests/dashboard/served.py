@@ -1,6 +1,5 @@
 """A dashboard as people start it, and a visitor without a browser."""
 
-import asyncio
 import contextlib
 import re
 import ssl
@@ -10,12 +9,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from email.message import Message
+from http.client import HTTPConnection
 from http.cookiejar import CookieJar
 from pathlib import Path
 
 import psutil
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
 
 from qrkit.workspace import Workspace
 from tests.peers.processes import ServerProcess
@@ -126,18 +124,14 @@ class Caller:
         return self.post("/login", name=name, password=password, next="/voila/static/voila.js")
 
     def open_channels(self, kernel: str) -> int:
-        """Open the websocket of a kernel; return 101 if that is allowed, else the status of the refusal."""
-        cookie = "; ".join(f"{one.name}={one.value}" for one in self.cookies)
-        url = f"{self._url.replace('http', 'ws', 1)}/api/kernels/{kernel}/channels"
-
-        async def connect() -> int:
-            try:
-                (await websocket_connect(HTTPRequest(url, headers={"Cookie": cookie}))).close()
-            except HTTPClientError as error:
-                return error.code
-            return 101
-
-        return asyncio.run(connect())
+        """Ask for the websocket of a kernel; return 101 if it opens, else the status of the refusal."""
+        asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        asked |= {"Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg=="}
+        asked |= {"Cookie": "; ".join(f"{one.name}={one.value}" for one in self.cookies)}
+        with contextlib.closing(HTTPConnection(urllib.parse.urlsplit(self._url).netloc, timeout=90)) as connection:
+            connection.request("GET", f"/api/kernels/{kernel}/channels", headers=asked)
+            with connection.getresponse() as answer:
+                return answer.status
 
     def flags_of(self, cookie: str) -> tuple[bool, bool, str]:
         """Return of a cookie: whether it goes by TLS only, whether scripts cannot read it, and SameSite."""
