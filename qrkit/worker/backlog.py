@@ -25,7 +25,8 @@ _AT_ONCE = 200
 _MANY = 2_000
 _MOST = 10_000
 _LOOK = 0.25
-_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
+_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds between tries; the last again and again, so that a database that is back is noticed soon."""
 
 
 class Backlog(Generic[Entry]):
@@ -91,11 +92,12 @@ class Backlog(Generic[Entry]):
             self._finished.notify_all()
 
     def _try(self, batch: Sequence[Entry]) -> None:
-        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+        for number, pause in enumerate(chain(_PAUSES, repeat(_PAUSES[-1]))):
             try:
                 self._process(batch)
             except StoreError:
-                logger.exception("%d objects are filed, but cannot be listed yet", len(batch))
+                if not number:  # once, or a night without the database fills the log
+                    logger.exception("%d objects are filed, but cannot be listed yet", len(batch))
                 if self._stopping:
                     return
                 self._pause(pause)
@@ -103,6 +105,8 @@ class Backlog(Generic[Entry]):
                 logger.exception("%d objects are filed, but could not be listed", len(batch))
                 return
             else:
+                if number:
+                    logger.info("%d objects that waited for the state are listed", len(batch))
                 return
 
     def _pause(self, seconds: float) -> None:

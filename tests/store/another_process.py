@@ -18,6 +18,7 @@ from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.node import Node
 from qrkit.receipt import Arrival
 from qrkit.store import duck
+from qrkit.store.batches import BatchTable
 from qrkit.store.files import FileStore, Stored
 from qrkit.store.generations import snapshot
 from qrkit.store.index import index_row
@@ -50,17 +51,21 @@ def write_everything(where: str, folder: str, me: int, count: int) -> int:
     return count
 
 
-def claim_all(where: str, me: int, **_: object) -> list[int]:
-    """Claim and finish items until none is left, and give their ids."""
-    claimed = []
+def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list[int], int]:
+    """Claim and finish items until none is left; give their ids, and the most associations seen at a time."""
+    claimed, most = [], 0
     with State.open(where) as state:
-        queue = JobQueue(state)
-        while items := queue.claim_share(f"worker {me}", {"pacs": 1}, most=1):
-            item_id = items[0].item_id
-            claimed.append(item_id)
-            queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=1))
-            queue.finish_item(item_id, ItemOutcome(state=JobState.COMPLETE, expected=1, stored=1, bytes=10))
-    return claimed
+        queue, batches = JobQueue(state), BatchTable(state)
+        while queue.waiting():
+            batch_id = f"{me}.{len(claimed)}"
+            items = queue.claim_share(f"worker {me}", {"pacs": associations}, most=1, batch_id=batch_id)
+            most = max(most, batches.by_node().get("pacs", 0))
+            for item in items:  # none: the others have all associations
+                claimed.append(item.item_id)
+                queue.progress(item.item_id, ItemOutcome(state=JobState.RUNNING, stored=1))
+                queue.finish_item(item.item_id, ItemOutcome(state=JobState.COMPLETE, expected=1, stored=1, bytes=10))
+                batches.end(batch_id)
+    return claimed, most
 
 
 def receive(where: str, folder: str, me: int, objects: list[str], **_: object) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qrkit.job import JobState, NewJob, RetrieveRequest
+from qrkit.node import Node
 from qrkit.store import duck
 from qrkit.store.audit import AuditTable
 from qrkit.store.files import FileStore
@@ -93,18 +94,21 @@ def test_six_processes_write_everything_at_once_and_nothing_is_lost(where: str, 
     assert rows == [{"n": 90}]
 
 
-def test_no_item_is_ever_claimed_twice(where: str) -> None:
+def test_no_item_is_ever_claimed_twice_nor_an_association_too_many(where: str) -> None:
     with State.open(where) as state:
-        requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(60))
+        NodeTable(state).add(Node(name="pacs", host="h", ae_title="AE"), "somebody")
+        requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(20))
         ids = [JobTable(state).create(NewJob(node="pacs", requests=requests)) for _ in range(2)]
-        claimed = _at_once([("claim_all", {"where": where, "me": me}) for me in range(4)])
+        told = [("claim_all", {"where": where, "me": me, "associations": 2}) for me in range(4)]
+        claimed, seen = zip(*_at_once(told), strict=True)
+        assert max(seen) == 2
         assert sorted(item_id for items in claimed for item_id in items) == [
             item.item_id for job_id in ids for item in JobTable(state).get(job_id).items
         ]
         assert sum(bool(items) for items in claimed) > 1
         for job_id in ids:
             job = JobTable(state).get(job_id)
-            assert (job.state, job.stored, job.bytes) == (JobState.COMPLETE, 60, 600)
+            assert (job.state, job.stored, job.bytes) == (JobState.COMPLETE, 20, 200)
             assert {item.attempts for item in job.items} == {1}
 
 
