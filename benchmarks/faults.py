@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,11 @@ def measure(folder: Path, *, seed: str, rounds: int) -> Iterator[str]:
     done: list[Told] = []
     with tempfile.TemporaryDirectory(prefix="qrkit-postgres-") as cluster, Postgres(Path(cluster)) as server:
         for number in range(rounds):
-            told = run(folder / str(number), f"{seed}{number}", count=FAULTS, server=server if number % 2 else None)
+            own = f"{seed}{number}"
+            try:
+                told = run(folder / str(number), own, count=FAULTS, server=server if number % 2 else None)
+            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+                told = Told(seed=own, breaches=[f"the round could not be ended: {error!r}"])
             done.append(told)
             yield from _lines(told)
             if not told.breaches:

@@ -20,6 +20,8 @@ __all__ = ["Aside", "Listener", "StorageScp", "listen"]
 
 logger = logging.getLogger(__name__)
 
+_STUCK = 6
+
 
 class Aside(Protocol):
     """Takes connections off our hands, into another process."""
@@ -56,6 +58,8 @@ class StorageScp:
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._turns = self._seen = 0
+        self._times_seen = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -70,6 +74,15 @@ class StorageScp:
     def port(self) -> int:
         """The port it listens on; 0 while it does not."""
         return int(self._server.getsockname()[1]) if self._server is not None else 0
+
+    def is_stuck(self) -> bool:
+        """Whether it has not looked for connections since this was asked several times, seconds apart.
+
+        A thread that cannot begin, for want of memory, keeps the one that starts it waiting without end.
+        """
+        self._times_seen = self._times_seen + 1 if self._turns == self._seen else 0
+        self._seen = self._turns
+        return self._times_seen >= _STUCK
 
     def start(self) -> None:
         """Listen.
@@ -102,7 +115,7 @@ class StorageScp:
 
     def _some_thread(self) -> threading.Thread | None:
         with self._lock:
-            return next(iter(self._threads), None)
+            return next(filter(threading.Thread.is_alive, self._threads), None)
 
     def _start_thread(self, target: Callable[[], None]) -> None:
         def run() -> None:
@@ -119,6 +132,7 @@ class StorageScp:
 
     def _accept_connections(self, server: socket.socket, service: StorageService) -> None:
         while not self._stopping.is_set():
+            self._turns += 1
             try:
                 connection, _ = server.accept()
             except TimeoutError:

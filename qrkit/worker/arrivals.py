@@ -6,11 +6,13 @@ a bounded queue, so that a slow database slows the sender down and never grows o
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from qrkit.errors import StoreError
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile, Stored, Written
 from qrkit.store.header import Header
@@ -23,6 +25,9 @@ from qrkit.worker.backlog import Backlog
 logger = logging.getLogger(__name__)
 
 NOT_AUTHORISED = 0x0124
+
+_FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, "ESTALE", errno.EIO)}
+"""Why a file cannot be read at this moment, and probably soon: the file itself is as it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +148,25 @@ class Arrivals:
         self._backlog.put((stored, origin))
 
     def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
-        rows = []
+        rows: list[InstanceRow] = []
+        unread: list[OSError] = []
         late: dict[int, dict[str, int]] = {}
         for stored, origin in batch:
             if origin.is_late and origin.item_id is not None:
                 late.setdefault(origin.item_id, {})[stored.header.SOPInstanceUID] = stored.size
             try:
                 rows.append(index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id))
-            except OSError as error:  # somebody took the file away; the others are listed all the same
+            except OSError as error:  # the others are listed all the same
+                if error.errno in _FOR_NOW:
+                    unread.append(error)
+                    continue
+                # somebody took the file away
                 logger.warning("SOP Instance %s cannot be listed: %s", stored.header.SOPInstanceUID, error.strerror)
         self._add_rows(rows)
         for item_id, arrived in late.items():
             self._count_late(item_id, arrived.keys(), sum(arrived.values()))
+        if unread:
+            raise StoreError(f"{len(unread)} files cannot be read for now: {unread[0].strerror}.") from unread[0]
 
 
 class _ItemReceiver:

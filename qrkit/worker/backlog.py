@@ -35,7 +35,8 @@ class Backlog(Generic[Entry]):
     Parameters
     ----------
     process
-        Takes a batch; a `StoreError` is tried again until it works or the backlog is stopped.
+        Takes a batch, of which it may have had some before. A `StoreError`, or a lack of memory, is tried again until
+        it works or the backlog is stopped; after any other error, each entry is tried alone.
     """
 
     def __init__(self, process: Callable[[Sequence[Entry]], None]) -> None:
@@ -92,18 +93,24 @@ class Backlog(Generic[Entry]):
             self._finished.notify_all()
 
     def _try(self, batch: Sequence[Entry]) -> None:
+        try:
+            self._insist(batch)
+        except Exception:  # one odd file must not keep the others from being listed
+            if len(batch) == 1:
+                logger.exception("An object is filed, but could not be listed")
+            for entry in batch if len(batch) > 1 else ():
+                self._try([entry])
+
+    def _insist(self, batch: Sequence[Entry]) -> None:
         for number, pause in enumerate(chain(_PAUSES, repeat(_PAUSES[-1]))):
             try:
                 self._process(batch)
-            except StoreError:
+            except (StoreError, MemoryError):
                 if not number:  # once, or a night without the database fills the log
                     logger.exception("%d objects are filed, but cannot be listed yet", len(batch))
                 if self._stopping:
                     return
                 self._pause(pause)
-            except Exception:  # one odd file must not keep the others from being listed
-                logger.exception("%d objects are filed, but could not be listed", len(batch))
-                return
             else:
                 if number:
                     logger.info("%d objects that waited for the state are listed", len(batch))

@@ -106,6 +106,7 @@ class Worker:
             keep_unsolicited=settings.unsolicited == "keep",
         )
         self._scp_error: errors.QrkitError | None = None
+        self._scp: StorageScp | None = None
         self._stopping = threading.Event()
         self._ending = threading.Event()
         self._running: dict[Future[None], _UnderWay] = {}
@@ -149,6 +150,7 @@ class Worker:
             stack.callback(self._leave)
             logger.info("Worker %s runs; Storage SCP %s on port %d", self._worker_id, self._settings.ae_title, port)
             pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="retrieve"))
+            _start_threads(pool)
             stack.callback(self._halt)
             self._files.sweep()
             self._expect_late()
@@ -205,6 +207,7 @@ class Worker:
             logger.warning("%s", error)
             self._scp_error = error
             return 0
+        self._scp = scp
         return scp.port
 
     def _serve(self, pool: ThreadPoolExecutor, idle_exit: float | None) -> None:
@@ -232,6 +235,10 @@ class Worker:
             message = f"The state of {self._settings.workspace} was deleted, moved or replaced under the worker."
             logger.critical("%s", message)
             raise errors.WorkerError(message, advice="Start the worker again, and stop it before the next restore.")
+        if self._scp is not None and self._scp.is_stuck():
+            message = "The Storage SCP takes no connections any more, probably for want of memory."
+            logger.critical("%s", message)
+            raise errors.WorkerError(message, advice="Start the worker again, with more memory; its jobs go on.")
         site = self._settings.site
         self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(site)]
         self._workers.heartbeat(self._worker_id)
@@ -393,6 +400,13 @@ class Worker:
     def _node_name(self, calling_ae_title: str) -> str:
         names = (node.name for node in self._nodes.list() if node.ae_title == calling_ae_title)
         return next(names, "")
+
+
+def _start_threads(pool: ThreadPoolExecutor) -> None:
+    """Have all threads of the pool: one that cannot begin later, for want of memory, would hold us up without end."""
+    together = threading.Barrier(_AT_ONCE)
+    for future in [pool.submit(together.wait) for _ in range(_AT_ONCE)]:
+        future.result()
 
 
 def listener_of(settings: Settings) -> Listener:

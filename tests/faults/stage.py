@@ -49,6 +49,13 @@ class WorkerProcess:
         self.ended_badly: list[int] = []
 
     @property
+    def process(self) -> psutil.Process:
+        """The process that runs."""
+        if self._process is None:
+            raise RuntimeError(f"worker {self.ae_title} does not run")
+        return psutil.Process(self._process.pid)
+
+    @property
     def is_running(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
@@ -142,15 +149,15 @@ class Stage:
         """The jobs of the workspace."""
         return JobTable(self.workspace._state)
 
-    def ask(self, luck: Random) -> str:
-        """Queue a job of a few studies, which now and then another job is fetching already; return its id."""
+    def ask(self, luck: Random, *, method: str = "") -> str:
+        """Queue a job of a few studies, by a method that chance decides where none is given; return its id."""
         if not self._untouched:
             self._untouched = some_studies(luck)
         node = luck.choice(self.pacs).name
         studies = [self._untouched.pop() for _ in range(min(luck.randint(2, 5), len(self._untouched)))]
         requests = [request for study in studies for request in _requests(study, luck)]
-        method = luck.choice(list(Method))
-        new = NewJob(node=node, requests=tuple(one for one, _ in requests), method=method)
+        by = Method(method) if method else luck.choice(list(Method))
+        new = NewJob(node=node, requests=tuple(one for one, _ in requests), method=by)
         job_id = self.jobs.create(new)
         self.wanted[job_id] = [uids for _, uids in requests]
         return job_id

@@ -131,8 +131,12 @@ def _disk_is_read_only(stage: Stage, luck: Random) -> End | None:
     if disk is None or (disk / "ballast").exists():
         return None
     subprocess.run(["mount", "--bind", disk, disk], check=True)
-    subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
-    return lambda: subprocess.run(["umount", "--lazy", disk], check=True)
+    for _ in range(20):  # it is refused while somebody writes there, who came just now
+        done = subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=False, capture_output=True)
+        if not done.returncode:
+            return lambda: subprocess.run(["umount", "--lazy", disk], check=True)
+    subprocess.run(["umount", "--lazy", disk], check=True)
+    return None
 
 
 def _by_people(act: Callable[[Stage, str], End]) -> Callable[[Stage, Random], End | None]:

@@ -53,7 +53,8 @@ def write_everything(where: str, folder: str, me: int, count: int) -> int:
 
 def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list[int], int]:
     """Claim and finish items until none is left; give their ids, and the most associations seen at a time."""
-    claimed, most = [], 0
+    claimed: list[int] = []
+    most = 0
     with State.open(where) as state:
         queue, batches = JobQueue(state), BatchTable(state)
         while queue.waiting():

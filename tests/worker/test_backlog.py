@@ -21,7 +21,7 @@ def test_a_state_that_is_back_is_noticed_soon_and_its_absence_is_said_once(caplo
         done.append(batch)
 
     done: list[object] = []
-    backlog = Backlog(process)
+    backlog: Backlog[str] = Backlog(process)
     backlog.start()
     backlog.put("an object")
     wait_until(lambda: len(tries) == 2, what="another try")
