@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks import faults, finding, jobs, memory, page, planning, retrieving, storage, windows
+from benchmarks import faults, finding, jobs, lab, memory, page, planning, retrieving, storage, windows
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument(
         "works",
         nargs="*",
-        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", []],
+        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", []],
         help="which; all without",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
@@ -101,6 +101,12 @@ def _page(folder: Path, _: argparse.Namespace) -> Iterator[str]:
         yield f"| {what} | {figure} |"
 
 
+def _lab(folder: Path, _: argparse.Namespace) -> Iterator[str]:
+    yield "\n| JupyterLab by keyboard | |\n|---|--:|"
+    for what, figure in lab.measure(folder / "lab"):
+        yield f"| {what} | {figure} |"
+
+
 LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "plan": _plan_of_many,
     "windows": _windows,
@@ -108,6 +114,7 @@ LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "jobs": _jobs,
     "faults": _faults,
     "page": _page,
+    "lab": _lab,
 }
 
 

@@ -32,7 +32,7 @@ def dashboard(
     ] = "",
     proxy_role: Annotated[str, typer.Option(help="Role of the proxy's users who have no account here.")] = "viewer",
     seats: Annotated[int, typer.Option(help="Most visitors at once.")] = 20,
-    preheated: Annotated[int, typer.Option(help="Kernels that wait for visitors; 110 MB each.")] = 1,
+    preheated: Annotated[int, typer.Option(help="Kernels that wait for visitors; about 150 MB each.")] = 1,
     session_hours: Annotated[float, typer.Option(help="Hours after which somebody has to log in again.")] = 10.0,
     idle_minutes: Annotated[float, typer.Option(help="Minutes after which an unused page is closed.")] = 60.0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
