@@ -135,7 +135,10 @@ def of_what_is_left(stage: Stage) -> Iterator[str]:
 def _of_logs(folder: Path) -> Iterator[str]:
     for log in folder.glob("worker*.log*"):
         for line in log.read_text("utf-8", "replace").splitlines():
-            told = json.loads(line) if line.startswith("{") else {"level": "critical", "message": line}
+            try:
+                told = json.loads(line)
+            except ValueError:  # cut by a kill or a full disk
+                continue
             if "error of ours" in told["message"] or told["level"] == "critical":
                 yield f"{log.name}: {told['message']}: {told.get('traceback', '')[-800:]}"
 
