@@ -124,28 +124,38 @@ class Prober:
 
     def _open(self, question: Question) -> Association:
         asked = replace(self._node, information_model=question.model)
-        proposals = find_proposals(asked, relational=question.relational)
+        opened = self._knocked(
+            lambda: associate(
+                self._node,
+                find_proposals(asked, relational=question.relational),
+                calling_ae_title=self._calling_ae_title,
+                on_wait=lambda: check(self._is_stopped),
+            )
+        )
+        self._knocking.let_in()
+        return opened
+
+    def _offer(self, offer: Offer) -> Agreed:
+        return self._knocked(
+            lambda: make_offer(
+                self._node,
+                offer,
+                calling_ae_title=self._calling_ae_title,
+                on_wait=lambda: check(self._is_stopped),
+            )
+        )
+
+    def _knocked(self, attempt: Callable[[], _Found]) -> _Found:
+        """Return what an attempt gives, made again while the node lets nobody in for now."""
         for tries in count(1):
             try:
-                opened = associate(
-                    self._node,
-                    proposals,
-                    calling_ae_title=self._calling_ae_title,
-                    on_wait=lambda: check(self._is_stopped),
-                )
+                return attempt()
             except Congested:
                 pause = self._knocking.pause(tries)
                 if pause is None:
                     raise
                 rest(pause, self._is_stopped)
-            else:
-                self._knocking.let_in()
-                return opened
         raise AssertionError  # numbers have no end
-
-    def _offer(self, offer: Offer) -> Agreed:
-        calling = self._calling_ae_title
-        return make_offer(self._node, offer, calling_ae_title=calling, on_wait=lambda: check(self._is_stopped))
 
     def _is_stopped(self) -> bool:
         return self._should_stop is not None and self._should_stop()

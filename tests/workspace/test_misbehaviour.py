@@ -69,6 +69,8 @@ def test_a_node_that_does_not_let_us_ask_is_an_error_with_advice(
 def test_a_node_that_is_congested_at_first_is_asked_again_until_it_lets_us_in(linked: Linked) -> None:
     linked.workspace.nodes.edit("pacs", associations=2)
     assert same_as_ever(linked, found(linked, Quirks(congested_at_first=2)))
+    linked.pacs.quirks = Quirks(congested_at_first=3)  # two of which it has had
+    assert linked.workspace.probe("pacs").probed
 
 
 def test_a_node_that_checks_its_own_title_says_which_one_we_have_of_it(linked: Linked) -> None:
