@@ -12,12 +12,11 @@ from typing import Any, Self
 import pandas as pd
 
 from qrkit.access import Access, Role
-from qrkit.after import chosen, handlers_from
+from qrkit.after import handlers_from
 from qrkit.errors import InputError
 from qrkit.estimate import Estimate, estimate
-from qrkit.job import NewJob, RetrieveRequest
-from qrkit.node import InformationModel, Method, Node
-from qrkit.plan import Plan, build_dose_query, site_budget
+from qrkit.job import RetrieveRequest
+from qrkit.plan import Plan, build_dose_query
 from qrkit.profile import Profile
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
@@ -42,24 +41,24 @@ from qrkit.tables import schemas, to_plain_frame
 from qrkit.worker.after.runner import AfterRunner
 from qrkit.worker.beside import Companion
 from qrkit.worker.health import Health, health_of, nobody_for
-from qrkit.worker.room import Room
 from qrkit.worker.service import Worker
 from qrkit.worker.starting import ensure_worker
 from qrkit.workspace.acting import Acts
 from qrkit.workspace.after import After
 from qrkit.workspace.echoing import echo_nodes
-from qrkit.workspace.estimating import bytes_to_come, selections
+from qrkit.workspace.estimating import selections
 from qrkit.workspace.files import Files
 from qrkit.workspace.finding import Answer, Finder
 from qrkit.workspace.glance import glance
 from qrkit.workspace.job import Job, Jobs
-from qrkit.workspace.nodes import Nodes, check_can_find, check_can_retrieve
+from qrkit.workspace.nodes import Nodes, check_can_find
 from qrkit.workspace.planning import Planner
 from qrkit.workspace.plans import Plans
 from qrkit.workspace.probing import Prober, Watch
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.recurring import Doing, ScheduleRunner
-from qrkit.workspace.requests import requests_from_frame, requests_from_uids
+from qrkit.workspace.requests import requests_from_uids
+from qrkit.workspace.retrieving import Order, Retriever
 from qrkit.workspace.schedules import Schedules
 from qrkit.workspace.users import Users
 from qrkit.workspace.why import Reasons
@@ -107,6 +106,14 @@ class Workspace:
         self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
         self._plans = PlanTable(state, settings.workspace / "plans")
         self.plans = Plans(self._plans, Reasons(self._plans, InstanceTable(state)))
+        self._retriever = Retriever(
+            settings,
+            state,
+            handlers=self._handlers,
+            acts=self._acts,
+            sql=self.sql,
+            why=self.why,
+        )
         self._schedules = ScheduleTable(state)
         self.schedules = Schedules(
             self._schedules,
@@ -372,39 +379,8 @@ class Workspace:
             `qrkit.toml` and is not `Plan.meant`.
         """
         self.access.require(Role.OPERATOR, "retrieve")
-        known: pd.DataFrame | Plan | None = None
-        if isinstance(what, pd.DataFrame):
-            attrs = what.attrs.get("qrkit", {})
-            source = source or str(attrs.get("query_id", ""))
-            node = node or self._node_of_query(source)
-        if isinstance(what, Plan):
-            if not what.is_meant:
-                site_budget(self.settings.tables.get("plan", {})).check(what.cost)
-            source, node = source or what.plan_id, node or what.node
-            known, what = what, what.requests()
-        if not node:
-            raise InputError('Say which node to retrieve from: node="…".')
-        asked = self._nodes.get(node)
-        if isinstance(what, pd.DataFrame):
-            with_patients = asked.information_model is not InformationModel.STUDY_ROOT
-            known, what = what, requests_from_frame(what, with_patients=with_patients)
-        wanted = _method(method, asked, self._nodes.get(to) if to else None)
-        check_can_retrieve(asked, wanted)
-        estimated = None if to else self._bytes_to_come(node, known, what)
-        job_id = self._jobs.create(
-            NewJob(
-                node=node,
-                requests=tuple(what),
-                method=wanted,
-                destination=to,
-                user=self.user,
-                source=source,
-                after=self._after(after, to),
-                estimated_bytes=estimated,
-                lack_of_room=Room.of(self.settings, self._state).lack(estimated or 0),
-            )
-        )
-        self._acts.write("job queued", job_id, {"node": node, "requests": len(what), "to": to})
+        order = Order(node=node, method=method, to=to, source=source, after=after)
+        job_id = self._retriever.queue(what, order)
         self._ensure_worker()
         return self.jobs[job_id]
 
@@ -417,7 +393,7 @@ class Workspace:
         **options: Any,  # noqa: ANN401 - as `retrieve` takes them
     ) -> Job:
         """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`."""
-        requests = requests_from_uids(study_uids, series_uids, self._known(study_uids, series_uids))
+        requests = requests_from_uids(study_uids, series_uids, self._retriever.known(study_uids, series_uids))
         return self.retrieve(requests, node=node, **options)
 
     def report(self, name: str, *ids: str, path: str | Path, with_patients: bool = False) -> Path:
@@ -500,50 +476,11 @@ class Workspace:
         away = [node.name for node in self._nodes.list() if not node.is_reached_from(self.settings.site)]
         return JobQueue(self._state).has_waiting(except_nodes=away)
 
-    def _after(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
-        if names is None:
-            return None
-        if to and names:
-            raise InputError("What goes to a store node does not arrive here, so nothing can be done with it after.")
-        return tuple(handler.name for handler in chosen(self._handlers, names))
-
     def _ensure_worker(self) -> bool:
         return ensure_worker(self.settings)
 
     def _node_of_query(self, query_id: str) -> str:
         return self.queries.show(query_id).node if query_id else ""
-
-    def _bytes_to_come(
-        self, node: str, known: pd.DataFrame | Plan | None, requests: Sequence[RetrieveRequest]
-    ) -> int | None:
-        """Return how many bytes requests will bring; what they were made of, or earlier answers, tell how many."""
-        if known is None:
-            levels = {request.level for request in requests}
-            series = [request.SeriesInstanceUID for request in requests]
-            studies = [request.StudyInstanceUID for request in requests]
-            if levels in ({"SERIES"}, {"STUDY"}):
-                known = self._known(studies, series if levels == {"SERIES"} else ())
-        return None if known is None else bytes_to_come(self._state, node, known, requests)
-
-    def _known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
-        """Return what answers, plans and objects tell of studies and series: the keys above that a PACS wants."""
-        if series_uids:
-            answered = self.sql(
-                "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID, NumberOfSeriesRelatedInstances, Modality "
-                "FROM series WHERE list_contains($uids, SeriesInstanceUID) UNION ALL BY NAME "
-                "SELECT DISTINCT SeriesInstanceUID, StudyInstanceUID, PatientID, Modality FROM instances "
-                "WHERE list_contains($uids, SeriesInstanceUID) "
-                "AND SeriesInstanceUID NOT IN (SELECT SeriesInstanceUID FROM series)",
-                {"uids": list(series_uids)},
-            )
-            unknown = set(series_uids) - set(answered["SeriesInstanceUID"])
-            planned = [self.why(uid)[["SeriesInstanceUID", "StudyInstanceUID"]] for uid in sorted(unknown)]
-            return pd.concat([answered, *planned], ignore_index=True)
-        return self.sql(
-            "SELECT StudyInstanceUID, PatientID, NumberOfStudyRelatedInstances, ModalitiesInStudy FROM studies "
-            "WHERE list_contains($uids, StudyInstanceUID)",
-            {"uids": list(study_uids)},
-        )
 
     def __repr__(self) -> str:
         return glance(self._state, self.settings, self.user).text()
@@ -566,20 +503,3 @@ def _access(user: str, role: str, state: State) -> Access:
         return account.role if account is not None else granted
 
     return Access(user=user, role_now=role_now)
-
-
-def _method(method: str, node: Node, destination: Node | None) -> Method:
-    try:
-        chosen = Method(method)
-    except ValueError as error:
-        raise InputError(f"The method is auto, get or move, not {method!r}.") from error
-    if destination is None:
-        return chosen
-    if chosen is Method.GET or not node.can_move:
-        raise InputError(f"To deliver to {destination.name}, node {node.name} must be asked by C-MOVE.")
-    if not destination.can_store:
-        raise InputError(
-            f"Node {destination.name} takes no objects.",
-            advice=f"If that is not so: qrkit nodes edit {destination.name} --can-store.",
-        )
-    return Method.MOVE
