@@ -23,6 +23,7 @@ class Doubt(Enum):
     UNDATED = "studies without StudyDate can only be asked for all at once, which is beyond the cap"
     FAILED = "{where}: {reason}"
     NOT_ASKED = "{where}: not asked any more, after {reason}"
+    UNPARTED = "{where}: {reason}, and nothing parts them to see whether there are more"
     IGNORED = "{reason}, and as the node ignores StudyDate, it cannot be split"
 
 
@@ -35,7 +36,6 @@ class Assumption(Enum):
         "no patient lacks both PatientBirthDate and a PatientName that begins with A to Z or as one that was found"
     )
     CLEARED = "{reason}, but smaller windows found no more"
-    UNPARTED = "{reason}, and nothing parts them to see whether there are more"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 
 from qrkit.query import Request
 from qrkit.windows.facts import Answered
-from qrkit.windows.outcome import Assumption
+from qrkit.windows.outcome import Assumption, Doubt
 from qrkit.windows.progress import Progress
 from qrkit.windows.spans import BIRTH, DATE, TIME, Span, Window
 
@@ -34,23 +34,29 @@ def look_in_halves(
             progress.caps.confirm(answer.count)
             return f"{answer.count} answers were not all that there are"
         came = {uid for half in answers for uid in half.uids}
-        is_whole = all(row.uid in came for row in answer.rows if row.value(keyword) is not None)
-        if is_whole and keyword not in progress.unusable:
+        expected = {row.uid for row in answer.rows if row.value(keyword) is not None} or answer.uids
+        if expected <= came and keyword not in progress.unusable:
             progress.caps.clear(answer.count)
             if keyword != DATE or window.span(DATE) == _FULL:  # those without a value are in neither half
                 progress.note(Assumption.CLEARED, window, reason)
             return ""
-    progress.note(Assumption.UNPARTED, window, reason)
+    progress.note(Doubt.UNPARTED, window, reason)
     return ""
 
 
 def _halves(progress: Progress, window: Window, answer: Answered, keyword: str) -> list[Window]:
-    """Return the windows to each side of the median of a key, or of the one day that all answers are of."""
-    values = sorted(value for row in answer.rows if (value := row.value(keyword)) is not None)
+    """Return the windows to each side of the median of a key, or of the one day that all answers are of.
+
+    Of days that the node does not tell, the range that was asked for is halved.
+    """
+    span = window.span(keyword) or _FULL
+    known = [value for row in answer.rows if (value := row.value(keyword)) is not None]
+    values = sorted(value for value in known if span.holds(value))
+    if not known and keyword == DATE and span.first is not None and span.last is not None:
+        values = [span.first, span.last]
     if not values or not progress.can_split_by(keyword, window):
         return []
-    span = window.span(keyword) or _FULL
-    middle = values[len(values) // 2]
+    middle = values[len(values) // 2] if known else (values[0] + values[1] + 1) // 2
     cut = middle if middle > values[0] else next((value for value in values if value > middle), middle + 1)
     least = cut if values[-1] > values[0] else middle
     sides = (Span(span.first, least - 1), Span(cut, span.last))

@@ -43,6 +43,8 @@ class Pacs:
         Keys whose ranges it ignores, takes for single values, refuses.
     abort_above
         More answers than that end in A-ABORT.
+    hides_days
+        Whether it tells no StudyDate.
     said_before
         Answers that come before the status of a node that says there are too many; None: as many as its cap.
     """
@@ -58,6 +60,7 @@ class Pacs:
     refuses: frozenset[str] = frozenset()
     abort_above: int = 0
     said_before: int | None = None
+    hides_days: bool = False
     requests: list[Request] = field(default_factory=list)
 
     def answer(self, request: Request) -> Answered:
@@ -76,7 +79,7 @@ class Pacs:
         rows = tuple(
             Row(
                 one.uid,
-                one.day,
+                None if self.hides_days else one.day,
                 None if one.second is None else one.second // 60,
                 one.birth,
                 one.patient,
