@@ -40,7 +40,9 @@ class Filter:
     where: Where = Where.LOCAL
 
 
-def select(query: Query, level: Level, table: pa.Table, *, local: Collection[str] = ()) -> Selected:
+def select(
+    query: Query, level: Level, table: pa.Table, *, local: Collection[str] = (), unjudged: Collection[str] = ()
+) -> Selected:
     """Apply the local filters of a query that belong to a level.
 
     Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
@@ -50,8 +52,11 @@ def select(query: Query, level: Level, table: pa.Table, *, local: Collection[str
     ----------
     local
         Matching keys that the node is known not to match, so that they are matched here alone.
+    unjudged
+        Matching keys that are asked for, but not matched here.
     """
-    return apply(filters_at(query, level, local=local), level, table)
+    filters = (one for one in filters_at(query, level, local=local) if one.name not in unjudged)
+    return apply(tuple(filters), level, table)
 
 
 def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:

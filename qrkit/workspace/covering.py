@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +30,9 @@ from qrkit.windows import (
 from qrkit.workspace.asking import Asker
 from qrkit.workspace.listing import Lists
 
+_SCOUTS = 8
+"""Requests of a step that are asked until the first answer comes; if none does, the others are not asked."""
+
 _LISTED = 500
 """Windows that a coverage lists; their number is always told."""
 
@@ -39,6 +43,56 @@ _LIST_SUBJECTS = {
     Level.IMAGE: Subject.SERIES_OF_STUDIES,
 }
 """By level: what a profile calls lists of UIDs there."""
+
+
+class _Step:
+    """Requests that do not depend on one another, each driven in its windows.
+
+    Attributes
+    ----------
+    tables
+        What has come of each.
+    done
+        How those went that are through, by their place.
+    error
+        The first one; None: none yet.
+    """
+
+    def __init__(self, requests: Sequence[Request], drivers: Sequence[Drive]) -> None:
+        self._levels = [request.level for request in requests]
+        self._drivers = drivers
+        self._wanted = {place: next(driver) for place, driver in enumerate(drivers)}
+        self._is_answered = False
+        self.tables: list[list[pa.Table]] = [[] for _ in requests]
+        self.done: dict[int, Driven] = {}
+        self.error: NodeError | None = None
+
+    def batches(self) -> dict[int, tuple[Request, ...]]:
+        """Return what is to be asked next, by place: of a node that has answered nothing yet, only a few."""
+        if self._is_answered:
+            return dict(self._wanted)
+        return dict(islice(self._wanted.items(), max(_SCOUTS - len(self.done), 0)))
+
+    def take(self, place: int, answers: Sequence[pa.Table | Failure]) -> None:
+        """Take what came of the batch of a place."""
+        for answer in answers:
+            if isinstance(answer, Failure):
+                self.error = self.error or answer.error
+            else:
+                self._is_answered = True
+                self.tables[place].append(answer)
+        del self._wanted[place]
+        after = _advanced(self._drivers[place], [_facts(answer, self._levels[place]) for answer in answers])
+        if isinstance(after, Driven):
+            self.done[place] = after
+        else:
+            self._wanted = {place: after, **self._wanted}
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether some of it failed and nothing came."""
+        is_empty = not any(table.num_rows for found in self.tables for table in found)
+        return is_empty and any(one.errors or not one.has_answer for one in self.done.values())
 
 
 class Covering:
@@ -87,32 +141,16 @@ class Covering:
         NodeError
             The first one, if windows failed and no other brought anything.
         """
-        running = {place: drive(request, self._knowledge(request.level)) for place, request in enumerate(requests)}
-        tables: list[list[pa.Table]] = [[] for _ in requests]
-        first_error: NodeError | None = None
-        wanted = {place: next(driver) for place, driver in running.items()}
-        done: dict[int, Driven] = {}
-        while wanted:
-            came = self._lists.try_ask([request for batch in wanted.values() for request in batch])
-            following: dict[int, tuple[Request, ...]] = {}
-            for place, batch in wanted.items():
-                answers, came = came[: len(batch)], came[len(batch) :]
-                for answer in answers:
-                    if isinstance(answer, Failure):
-                        first_error = first_error or answer.error
-                    else:
-                        tables[place].append(answer)
-                after = _advanced(running[place], [_facts(answer, requests[place].level) for answer in answers])
-                if isinstance(after, Driven):
-                    done[place] = after
-                else:
-                    following[place] = after
-            wanted = following
-        self._driven += [done[place] for place in sorted(done)]
-        is_empty = not any(table.num_rows for found in tables for table in found)
-        if first_error is not None and is_empty and any(one.errors or not one.has_answer for one in done.values()):
-            raise _advised(first_error, requests[0])
-        return [self._joined(request, found) for request, found in zip(requests, tables, strict=True)]
+        step = _Step(requests, [drive(request, self._knowledge(request.level)) for request in requests])
+        while batches := step.batches():
+            came = self._lists.try_ask([request for batch in batches.values() for request in batch])
+            for place, batch in batches.items():
+                step.take(place, came[: len(batch)])
+                came = came[len(batch) :]
+        self._driven += [step.done[place] for place in sorted(step.done)]
+        if step.error is not None and step.has_failed:
+            raise _advised(step.error, requests[0])
+        return [self._joined(request, found) for request, found in zip(requests, step.tables, strict=True)]
 
     def coverage(self) -> dict[str, Any]:
         """Return what is to be told of the windows so far, as plain values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -46,6 +46,30 @@ class Answer:
         return frame
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """One query to one node.
+
+    Attributes
+    ----------
+    unjudged
+        Keys by which the answer is not filtered here.
+    """
+
+    node: Node
+    profile: Profile
+    query: Query
+    unjudged: Collection[str]
+    should_stop: Callable[[], bool] | None
+
+    def begin(self, here: Sequence[str]) -> _Begun:
+        """Return its steps and the requests of the first; the keys `here` are matched here alone."""
+        reliance = self.profile.reliance.without(here)
+        chosen = partial(select, local=reliance.unmatched, unjudged=self.unjudged)
+        steps = drill(self.query, self.node.information_model, chosen, reliance)
+        return steps, next(steps)
+
+
 class Finder:
     """Runs queries and keeps their answers."""
 
@@ -64,8 +88,20 @@ class Finder:
         self._user = user
         self._calling_ae_title = calling_ae_title
 
-    def find(self, node: Node, query: Query, *, should_stop: Callable[[], bool] | None = None) -> Answer:
+    def find(
+        self,
+        node: Node,
+        query: Query,
+        *,
+        unjudged: Collection[str] = (),
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Answer:
         """Ask a node, and keep what it answers.
+
+        Parameters
+        ----------
+        unjudged
+            Matching keys that the node is asked for, whereas rows that do not match stay.
 
         Raises
         ------
@@ -79,15 +115,16 @@ class Finder:
         keys = query.wildcard_keys
         is_matched = profile.verdict(Subject.WILDCARDS)
         here = keys if is_matched.is_against else ()
-        begun = _begin(query, node, profile, here)
+        question = _Question(node=node, profile=profile, query=query, unjudged=unjudged, should_stop=should_stop)
+        begun = question.begin(here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
             with self._queries.alive(query_id):
-                drilled, coverage = self._ask(node, profile, begun, should_stop)
+                drilled, coverage = self._ask(question, begun)
                 if here and query.dates is None:
                     coverage = _doubted(coverage, _ask_with_dates(here))
                 elif keys and is_matched is Verdict.UNKNOWN and not drilled.table.num_rows:
-                    drilled, coverage = self._checked(node, profile, query, (drilled, coverage), should_stop)
+                    drilled, coverage = self._checked(question, (drilled, coverage))
             with self._results.writer(query_id, schema=drilled.table.schema) as writer:
                 writer.write(drilled.table)
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
@@ -98,12 +135,11 @@ class Finder:
             raise
         return Answer(query_id=query_id, table=drilled.table, coverage=coverage)
 
-    def _checked(
-        self, node: Node, profile: Profile, query: Query, found: _Found, should_stop: Callable[[], bool] | None
-    ) -> _Found:
+    def _checked(self, question: _Question, found: _Found) -> _Found:
         """Return what is behind an answer of no rows to wildcards: a node may have taken them for letters."""
         drilled, coverage = found
-        prober = Prober(node, calling_ae_title=self._calling_ae_title, should_stop=should_stop)
+        node, query = question.node, question.query
+        prober = Prober(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop)
         try:
             with prober:
                 seen = prober.check_wildcards(today=date.today())
@@ -114,7 +150,7 @@ class Finder:
         if seen.verdict is not Verdict.UNKNOWN:
             self._profiles.learn(node.name, Evidence(statements=(seen,)), self._user)
         if seen.verdict.is_against and query.dates is not None:
-            drilled, coverage = self._ask(node, profile, _begin(query, node, profile, keys), should_stop)
+            drilled, coverage = self._ask(question, question.begin(keys))
             loads.append(coverage["load"])
         elif seen.verdict.is_against:
             coverage = _doubted(coverage, _ask_with_dates(keys))
@@ -128,15 +164,10 @@ class Finder:
         load = added(*loads)
         return drilled, coverage | {"requests": load["requests"], "load": load}
 
-    def _ask(
-        self,
-        node: Node,
-        profile: Profile,
-        begun: _Begun,
-        should_stop: Callable[[], bool] | None,
-    ) -> _Found:
+    def _ask(self, question: _Question, begun: _Begun) -> _Found:
         steps, requests = begun
-        with Asker(node, calling_ae_title=self._calling_ae_title, should_stop=should_stop) as asker:
+        node, profile = question.node, question.profile
+        with Asker(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop) as asker:
             covering = Covering(asker, node, profile, today=date.today())
             while True:
                 answers = covering.ask(requests)
@@ -166,13 +197,6 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
         "keys_unsupported": asker.keys_unsupported,
         "filters": [_report(report) for report in drilled.reports],
     }
-
-
-def _begin(query: Query, node: Node, profile: Profile, here: Sequence[str]) -> _Begun:
-    """Return the steps of a query and the requests of the first; the keys `here` are matched here alone."""
-    reliance = profile.reliance.without(here)
-    steps = drill(query, node.information_model, partial(select, local=reliance.unmatched), reliance)
-    return steps, next(steps)
 
 
 def _doubted(coverage: dict[str, Any], why: str) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class Planner:
                 dates=asked.query.dates,
                 times=asked.query.times,
             )
-            answer = self._finder.find(node, query, should_stop=asking.should_stop)
+            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), should_stop=asking.should_stop)
             tables.append(answer.table)
             why += answer.coverage["why"]
             windows += answer.coverage["windows"]

@@ -179,6 +179,20 @@ def test_a_node_that_does_not_find_studies_is_an_error_and_leaves_no_plan(linked
     assert len(linked.workspace.plans.list()) == 0
 
 
+@pytest.mark.parametrize("is_probed", [False, True])
+def test_a_node_that_ignores_modalities_gets_the_same_plan_of_a_group_of_several_codes(
+    linked: Linked, *, is_probed: bool
+) -> None:
+    honest = linked.workspace.plan("pacs", "DX", **ALL).to_json()["studies"]
+    linked.pacs.quirks = Quirks(ignore_keys=("ModalitiesInStudy",))
+    if is_probed:
+        assert linked.workspace.probe("pacs").verdict("ModalitiesInStudy").value == "ignored"
+    again = linked.workspace.plan("pacs", "DX", **ALL).to_json()["studies"]
+    assert {study["StudyInstanceUID"]: study for study in honest if study["keep"]} == {
+        study["StudyInstanceUID"]: study for study in again if study["keep"]
+    }
+
+
 def test_planning_again_asks_for_the_studies_only_and_finds_the_same(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(omit_keys=("SOPClassesInStudy",))
     first = linked.workspace.plan("pacs", "CT,NM", **ALL)
