@@ -163,6 +163,13 @@ def test_patients_whom_a_node_says_are_too_many_are_found_by_their_dates_of_birt
         found(linked, Quirks(find_status=0xA700), level="PATIENT", date=None)
 
 
+def test_of_many_requests_a_few_are_asked_of_a_node_that_refuses_them(linked: Linked) -> None:
+    uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:40]]
+    with pytest.raises(StatusError, match="0xC001"):
+        found(linked, Quirks(find_status=0xC001), level="SERIES", date=None, study_uid=uids)
+    assert len(linked.pacs.requests) == 8
+
+
 def test_keys_that_are_left_out_are_warned_of_if_the_standard_requires_them(linked: Linked) -> None:
     frame = found(linked, Quirks(omit_keys=("AccessionNumber", "StudyDescription")))
     assert frame[["AccessionNumber", "StudyDescription"]].isna().all(axis=None)
