@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks import faults, finding, jobs, lab, memory, page, planning, retrieving, storage, windows
+from benchmarks import faults, finding, hunting, jobs, lab, memory, page, planning, retrieving, storage, windows
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -31,21 +31,21 @@ def main() -> None:
     parser.add_argument(
         "works",
         nargs="*",
-        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", []],
+        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", "hunt", []],
         help="which; all without",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
     parser.add_argument("--folder", type=Path, default=None, help="where objects are written meanwhile")
     parser.add_argument("--part", action="append", choices=[*jobs.PARTS], help="of jobs; may be repeated")
     parser.add_argument("--kills", type=int, default=200, help="of the worker, by jobs")
-    parser.add_argument("--seed", default=uuid4().hex[:6], help="of faults; the same one repeats them")
-    parser.add_argument("--minutes", type=float, default=20, help="of the soak of jobs")
+    parser.add_argument("--seed", default=uuid4().hex[:6], help="of faults and the hunt; the same one repeats them")
+    parser.add_argument("--minutes", type=float, default=20, help="of the soak of jobs, or of the hunt")
     options = parser.parse_args()
     chosen = options.works or [*WORKS, "memory"]
     folder = Path(tempfile.mkdtemp(prefix="qrkit-bench-", dir=options.folder))
     try:
         print(f"{date.today()}, {_versions()}; medians of {options.rounds}, in turn.\n")
-        if not {"jobs", "faults"}.issuperset(chosen):
+        if not {"jobs", "faults", "hunt"}.issuperset(chosen):
             print("| work | qrkit | peer | | times as fast | goal | |\n|---|--:|---|--:|--:|--:|---|")
         for name in chosen:
             _run(name, folder, options)
@@ -107,6 +107,11 @@ def _lab(folder: Path, _: argparse.Namespace) -> Iterator[str]:
         yield f"| {what} | {figure} |"
 
 
+def _hunt(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    for line in hunting.measure(folder / "hunt", seed=options.seed, seconds=60 * options.minutes):
+        yield f"- {line}"
+
+
 LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "plan": _plan_of_many,
     "windows": _windows,
@@ -115,6 +120,7 @@ LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "faults": _faults,
     "page": _page,
     "lab": _lab,
+    "hunt": _hunt,
 }
 
 

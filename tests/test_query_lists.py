@@ -73,6 +73,12 @@ def test_a_study_that_a_list_left_short_is_asked_for_alone() -> None:
     came, steps = ask(below(STUDIES), Level.SERIES, short)
     assert came == list(STUDIES.values())
     assert steps == [1, 1]
+    flow = in_lists(below(STUDIES), Level.SERIES)
+    (listed,) = next(flow)
+    (alone,) = flow.send([short(listed)])
+    with pytest.raises(StopIteration) as end:
+        flow.send([short(alone)])
+    assert end.value.value.short == 1
 
 
 def test_a_node_that_gives_what_was_not_in_the_list_is_asked_study_by_study() -> None:

@@ -56,6 +56,8 @@ class Drilled:
         Why the answer may not be what was asked for.
     contradiction
         What came for ModalitiesInStudy that was not asked for; empty: nothing.
+    against_lists
+        What shows that series of several studies do not come whole in one request; empty: nothing.
     """
 
     table: pa.Table
@@ -64,6 +66,7 @@ class Drilled:
     requests: int = 0
     doubts: tuple[str, ...] = ()
     contradiction: str = ""
+    against_lists: str = ""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class _Account:
     requests: int = 0
     unasked: int = 0
     contradiction: str = ""
+    against_lists: str = ""
     doubts: list[str] = field(default_factory=list)
     reports: list[FilterReport] = field(default_factory=list)
 
@@ -140,6 +144,7 @@ def drill(query: Query, model: InformationModel, select: Select, reliance: Relia
         requests=account.requests,
         doubts=tuple(account.doubts),
         contradiction=account.contradiction,
+        against_lists=account.against_lists,
     )
 
 
@@ -161,6 +166,8 @@ def _rows(
     elif level in reliance.lists and len(requests) > 1:
         listed = yield from in_lists(asked, level)
         account.requests += listed.sent
+        if listed.short and level is Level.SERIES:
+            account.against_lists = f"{listed.short} studies had fewer series in a list of UIDs than alone"
         tables = listed.tables
     else:
         account.requests += len(requests)

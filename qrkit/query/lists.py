@@ -7,7 +7,7 @@ which nothing came, is asked for alone, and so are all of a list in whose answer
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -31,19 +31,27 @@ Asked = Sequence[tuple[Parent, Request]]
 
 @dataclass(frozen=True, slots=True)
 class InLists:
-    """What came: the tables for each that was asked, by how many requests in all."""
+    """What came: the tables for each that was asked, by how many requests in all.
+
+    Attributes
+    ----------
+    short
+        How many rows above had fewer children in a list than alone, at a node that was said to take lists.
+    """
 
     tables: list[list[pa.Table]]
     sent: int
+    short: int = 0
 
 
 @dataclass(slots=True)
 class _List:
-    """Some of what is asked, in one request, and the places of which nothing came."""
+    """Some of what is asked, in one request, the places of which nothing came, and how many came of too few."""
 
     places: list[int]
     request: Request
-    empty: list[int]
+    empty: list[int] = field(default_factory=list)
+    few: dict[int, int] = field(default_factory=dict)
 
 
 Step = Generator[tuple[Request, ...], Sequence[pa.Table], InLists]
@@ -73,7 +81,8 @@ def in_lists(asked: Asked, level: Level) -> Step:
         wrong = [one for one in lists if one.empty and told[one.empty[0]].num_rows]
         alone = [place for one in wrong for place in one.empty if place not in samples]
         samples += alone
-    return InLists([[told[place]] for place in range(len(asked))], sent)
+    short = sum(told[place].num_rows > came for one in lists for place, came in one.few.items())
+    return InLists([[told[place]] for place in range(len(asked))], sent, short)
 
 
 def _lists(asked: Asked, level: Level) -> Iterator[_List]:
@@ -86,7 +95,7 @@ def _lists(asked: Asked, level: Level) -> Iterator[_List]:
     for places in groups.values():
         for some in _in_parts(places, asked, level):
             if len(some) > 1:
-                yield _List(some, _listed([asked[place][1] for place in some], level), [])
+                yield _List(some, _listed([asked[place][1] for place in some], level))
 
 
 def _in_parts(places: Sequence[int], asked: Asked, level: Level) -> Iterator[list[int]]:
@@ -122,6 +131,8 @@ def _told(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[int,
             told[place] = answer.take(pa.array(some, pa.int64()))
             if not some and expected is None:
                 one.empty.append(place)
+        else:
+            one.few[place] = len(some)
     return told
 
 

@@ -176,7 +176,9 @@ class Finder:
                 except StopIteration as end:
                     drilled: Drilled = end.value
                     break
-        against = covering.contradiction or (drilled.contradiction if profile.honours("ModalitiesInStudy") else "")
+        said = {Subject.MODALITIES_IN_STUDY: drilled.contradiction, Subject.SERIES_OF_STUDIES: drilled.against_lists}
+        told = (why for subject, why in said.items() if why and profile.honours(subject))
+        against = covering.contradiction or next(told, "")
         if against and profile.is_known:
             self._profiles.mark_stale(node.name, against)
         elif not profile.is_told_by(covering.evidence):
