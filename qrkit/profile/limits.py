@@ -41,7 +41,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
-    """The number of answers at which a node probably stops, if any, and the most that it gave."""
+    """The number of answers at which a node probably stops, if any, and the most that surely were not cut off."""
 
     likely: int | None = None
     most_answers: int = 0
@@ -145,7 +145,8 @@ def likely_cap(windows: Sequence[Window]) -> Cap:
     if largest.heard.is_whole and cap_reason(most) and not _is_borne_out(largest, windows):
         return Cap(likely=most, most_answers=most, evidence=cap_reason(most))
     more = ", when it was cancelled" if largest.heard.was_cancelled else ""
-    return Cap(most_answers=most, evidence=f"no cap was seen: one question got {most} answers{more}")
+    evidence = f"no cap was seen: one question got {most} answers{more}"
+    return Cap(most_answers=_uncut(windows, most), evidence=evidence)
 
 
 def judge_cancel(heard: Iterable[Heard]) -> Judged:
@@ -203,6 +204,15 @@ def _is_borne_out(largest: Window, windows: Sequence[Window]) -> bool:
         and other.present <= largest.present
         for other in windows
     )
+
+
+def _uncut(windows: Sequence[Window], most: int) -> int:
+    """Return the most answers that surely were not cut off: fewer than another question got, or cancelled by us.
+
+    The largest answer itself may have been, whatever its number: a cap is one number, and need not be a round one.
+    """
+    counts = (window.heard.count for window in windows if window.heard.was_cancelled or window.heard.count < most)
+    return max(counts, default=0)
 
 
 def _days_for_many(windows: Sequence[Window]) -> int:
