@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from qrkit.errors import WorkerError
 from qrkit.settings import Settings
 
 ERRORS_FILE = "worker.err"
@@ -72,8 +73,20 @@ def last_words(path: Path, *, since: datetime) -> str:
 
 
 def log_to_file(path: Path) -> logging.Handler:
-    """Have qrkit's log written to a file of the worker's own, rotated at 5 MB; return its handler."""
-    handler = RotatingFileHandler(path, maxBytes=_SIZE, backupCount=_FILES, encoding="utf-8")
+    """Have qrkit's log written to a file of the worker's own, rotated at 5 MB; return its handler.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot be written, as on a disk that is read-only.
+    """
+    try:
+        handler = RotatingFileHandler(path, maxBytes=_SIZE, backupCount=_FILES, encoding="utf-8")
+    except OSError as error:
+        raise WorkerError(
+            f"The worker's log, {path}, cannot be written: {error.strerror}.",
+            advice="Check that the disk of the workspace can be written, then start the worker again.",
+        ) from error
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("qrkit")
     logger.addHandler(handler)

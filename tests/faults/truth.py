@@ -127,7 +127,9 @@ def of_what_is_left(stage: Stage) -> Iterator[str]:
     with stage.workspace._state.reading() as connection:
         if under_way := connection.scalar(sa.select(sa.func.count()).select_from(batches)):
             yield f"{under_way} batches are counted that nobody runs"
-    for worker in stage.workers:
+    # one that cannot even start, since its workspace is on the disk that fails, rightly ends
+    on_disk = stage.disk is not None and stage.workspace.settings.workspace.is_relative_to(stage.disk)
+    for worker in () if on_disk else stage.workers:
         yield from (f"worker {worker.ae_title} ended by itself, status {code}" for code in worker.ended_badly)
     yield from _of_logs(stage.workspace.settings.workspace)
 

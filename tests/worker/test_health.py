@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from qrkit.worker.health import DEAD_AFTER, health_of
+from qrkit.worker.logs import log_file
 from qrkit.workspace import Workspace
 from tests.workspace.opened import OpenWorkspace, environment, worker_in_thread
 
@@ -53,3 +54,12 @@ def test_a_disk_below_the_floor_is_said(open_workspace: OpenWorkspace, tmp_path:
     workspace.settings.files.mkdir(parents=True)
     health = health_of(workspace.settings, workspace._state)
     assert any("below the floor" in problem for problem in health.problems)
+
+
+def test_a_worker_that_cannot_write_its_log_says_so_in_one_line(workspace: Workspace) -> None:
+    log_file(workspace.settings).mkdir()  # which nothing can be written to, not even by root
+    command = [sys.executable, "-m", "qrkit.cli", "serve"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(workspace))
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "worker.log, cannot be written: Is a directory." in line
