@@ -87,7 +87,7 @@ def _memory(folder: Path, _: argparse.Namespace) -> Iterator[str]:
 def _jobs(folder: Path, options: argparse.Namespace) -> Iterator[str]:
     extent = jobs.Extent(kills=options.kills, minutes=options.minutes, rounds=options.rounds)
     for line in jobs.measure(folder / "jobs", extent, parts=tuple(options.part or ())):
-        yield f"- {line}"
+        yield line if line.startswith("|") else f"- {line}\n"
 
 
 def _faults(folder: Path, options: argparse.Namespace) -> Iterator[str]:

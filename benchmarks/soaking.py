@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import psutil
@@ -15,6 +15,7 @@ import psutil
 from benchmarks.pacs import hospital
 from benchmarks.servers import process, workspace
 from qrkit.job import JobState
+from qrkit.worker.reception import IDLE_EXIT
 from qrkit.workspace import Job, Workspace
 from tests.peers.waiting import free_port
 
@@ -25,21 +26,43 @@ STUDIES = 12
 
 _OF_A_JOB = 3
 _SETTLED = 5.0
-_WARM = 60.0
+_REST = IDLE_EXIT + 30.0
+"""Seconds without a job after which the receiving processes have ended by themselves."""
+
+_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What a process and its children hold: bytes of memory, threads, open files, sockets."""
+    """What processes hold.
 
-    memory: int
-    threads: int
-    files: int
-    sockets: int
+    Attributes
+    ----------
+    memory
+        Bytes; of what processes share, each counts its part (PSS) where the platform tells.
+    files
+        Open ones.
+    sockets
+        Of TCP.
+    descriptors
+        All of them: files, sockets, pipes.
+    """
 
-    def row(self) -> str:
-        """Return it as a cell."""
-        return f"{self.memory / 1e6:.0f} MB, {self.threads} threads, {self.files} files, {self.sockets} sockets"
+    memory: int = 0
+    threads: int = 0
+    files: int = 0
+    sockets: int = 0
+    descriptors: int = 0
+
+    def cell(self) -> str:
+        """Return it as a cell of a table."""
+        return (
+            f"{self.memory / 1e6:.0f} MB, {self.threads} threads, {self.files} files, {self.sockets} sockets, "
+            f"{self.descriptors} descriptors"
+        )
+
+
+_NAMES = tuple(field.name for field in fields(Used))
 
 
 def measure(folder: Path, *, minutes: float) -> Iterator[str]:
@@ -47,27 +70,22 @@ def measure(folder: Path, *, minutes: float) -> Iterator[str]:
     port = free_port()
     with ExitStack() as stack:
         opened = stack.enter_context(workspace(folder, port))
-        watched = {f"pacs{number}": stack.enter_context(_pacs(opened, number, port)) for number in range(NODES)}
+        nodes = [stack.enter_context(_pacs(opened, number, port)) for number in range(NODES)]
         environment = {"QRKIT_WORKSPACE": str(folder), "QRKIT_PORT": str(port)}
         command = [sys.executable, "-m", "qrkit.cli", "serve"]
-        watched["worker"] = stack.enter_context(process(command, port, **environment))
+        worker = stack.enter_context(process(command, port, **environment))
         time.sleep(_SETTLED)
-        start = _used(watched)
+        yield f"soak: {minutes:g} min, {JOBS} jobs at a time from {NODES} nodes; the most of each minute"
+        yield f"| | worker | receiving processes | PACS, {NODES} together |"
+        yield "|---|---|---|---|"
+        yield _row("at the start", _used(worker, nodes))
         turns = Turns(opened)
-        warm = turns.run(min(_WARM, minutes * 30), watched)
-        highest = turns.run(minutes * 60 - min(_WARM, minutes * 30), watched)
+        for minute in range(1, round(minutes) + 1):
+            yield _row(f"minute {minute}", turns.run(_MINUTE, worker, nodes))
         turns.end()
-        time.sleep(_SETTLED)
-        end = _used(watched)
-        yield (
-            f"soak: {minutes:g} min, {JOBS} jobs at a time, {NODES} nodes: {turns.ended:,} jobs, {turns.objects:,} "
-            f"objects, {turns.not_complete} jobs not complete"
-        )
-        for name in watched:
-            yield (
-                f"soak, {name}: start {start[name].row()}; most in the first minute {warm[name].row()}; most later "
-                f"{highest[name].row()}; end {end[name].row()}"
-            )
+        time.sleep(_REST)
+        yield _row(f"{_REST:.0f} s after the end", _used(worker, nodes))
+        yield f"soak: {turns.ended:,} jobs, {turns.objects:,} objects, {turns.not_complete} jobs not complete"
 
 
 class Turns:
@@ -80,19 +98,19 @@ class Turns:
         self._turn = 0
         self.ended = self.objects = self.not_complete = 0
 
-    def run(self, seconds: float, watched: Mapping[str, psutil.Process]) -> dict[str, Used]:
-        """Keep the jobs going for so long; return the most that each process held."""
+    def run(self, seconds: float, worker: psutil.Process, nodes: Sequence[psutil.Process]) -> list[Used]:
+        """Keep the jobs going for so long; return the most that was held meanwhile."""
         until = time.monotonic() + seconds
-        seen = [_used(watched)]
+        seen = [_used(worker, nodes)]
         look = time.monotonic()
         while time.monotonic() < until:
             for slot in range(JOBS):
                 self._next(slot)
-            if time.monotonic() - look > 5:
-                seen.append(_used(watched))
+            if time.monotonic() - look > _SETTLED:
+                seen.append(_used(worker, nodes))
                 look = time.monotonic()
             time.sleep(0.2)
-        return {name: _most([one[name] for one in seen]) for name in watched}
+        return [_most(column) for column in zip(*seen, strict=True)]
 
     def end(self) -> None:
         """Wait for what is under way."""
@@ -132,37 +150,33 @@ def _pacs(opened: Workspace, number: int, destination: int) -> AbstractContextMa
     return process([sys.executable, "-m", "benchmarks.pacs", *arguments], port)
 
 
-def _used(watched: Mapping[str, psutil.Process]) -> dict[str, Used]:
-    return {name: _of(root) for name, root in watched.items()}
+def _used(worker: psutil.Process, nodes: Sequence[psutil.Process]) -> list[Used]:
+    """Return what the worker holds, its receiving processes together, and the nodes together."""
+    return [_sum([worker]), _sum(worker.children(recursive=True)), _sum(nodes)]
 
 
-def _of(root: psutil.Process) -> Used:
-    processes = [root, *root.children(recursive=True)]
-    parts = []
+def _sum(processes: Sequence[psutil.Process]) -> Used:
+    seen: list[Used] = []
     for one in processes:
-        try:
-            parts.append(
-                Used(
-                    memory=one.memory_info().rss,
-                    threads=one.num_threads(),
-                    files=len(one.open_files()),
-                    sockets=len(one.net_connections()),
-                )
-            )
-        except psutil.NoSuchProcess:  # a receiving process that has just left
-            continue
+        with suppress(psutil.NoSuchProcess):  # a receiving process that has just left
+            seen.append(_of(one))
+    return Used(**{name: sum(getattr(one, name) for one in seen) for name in _NAMES})
+
+
+def _of(one: psutil.Process) -> Used:
+    memory = one.memory_full_info()
     return Used(
-        memory=sum(one.memory for one in parts),
-        threads=sum(one.threads for one in parts),
-        files=sum(one.files for one in parts),
-        sockets=sum(one.sockets for one in parts),
+        memory=getattr(memory, "pss", memory.rss),
+        threads=one.num_threads(),
+        files=len(one.open_files()),
+        sockets=len(one.net_connections()),
+        descriptors=one.num_fds() if hasattr(one, "num_fds") else 0,
     )
 
 
 def _most(seen: Sequence[Used]) -> Used:
-    return Used(
-        memory=max(one.memory for one in seen),
-        threads=max(one.threads for one in seen),
-        files=max(one.files for one in seen),
-        sockets=max(one.sockets for one in seen),
-    )
+    return Used(**{name: max(getattr(one, name) for one in seen) for name in _NAMES})
+
+
+def _row(when: str, used: Sequence[Used]) -> str:
+    return "| " + " | ".join([when, *(one.cell() for one in used)]) + " |"
