@@ -31,7 +31,7 @@ def process(command: Sequence[str | Path], port: int, **environment: str) -> Ite
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: accepts_connections(port), 20, what=f"{command[0]} on port {port}")
+        wait_until(lambda: accepts_connections(port), 90, what=f"{command[0]} on port {port}")
         yield psutil.Process(running.pid)
     finally:
         running.terminate()

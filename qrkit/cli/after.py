@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from qrkit.after import summary
@@ -19,6 +20,8 @@ JobOption = Annotated[str, typer.Option("--job", help="Only for the series of th
 HandlerOption = Annotated[str, typer.Option("--handler", help="Only of this handler.")]
 
 _NONE = "none"
+_NAMED = 5
+"""Runs that are named with an error."""
 
 
 @app.command("list")
@@ -35,7 +38,10 @@ def list_runs(
 ) -> None:
     """List the newest runs of handlers: which series, how often tried, why it failed."""
     frame = workspace.after.list(job=job, handler=handler, state=state, limit=limit)
-    print_frame(frame, form, output)
+    is_table = form is Format.TABLE and output is None
+    print_frame(frame.drop(columns="error") if is_table else frame, form, output)
+    for told in errors_told(frame) if is_table else ():
+        say(told)
     known = set(workspace.after.handlers["handler"])
     orphans = sorted({str(name) for name in frame.loc[frame["state"] == "waiting", "handler"]} - known)
     if orphans:
@@ -66,6 +72,21 @@ def retry(
         raise InputError("Say which runs: their ids, --job or --handler.")
     count = workspace.after.retry(*(run_ids or []), job=job, handler=handler, again=again)
     say(f"{counted(count, 'run')} tried again.")
+
+
+def errors_told(runs: pd.DataFrame) -> list[str]:
+    """Return what went wrong in runs, each error once with its runs: a column of them would break every line.
+
+    >>> rows = [(7, "copy", "No folder."), (8, "copy", "No folder."), (9, "send", "")]
+    >>> errors_told(pd.DataFrame(rows, columns=["run_id", "handler", "error"]))
+    ['copy, runs 7, 8: No folder.']
+    """
+    told = []
+    for (handler, error), some in runs[runs["error"] != ""].groupby(["handler", "error"], sort=False):
+        ids = [str(run_id) for run_id in some["run_id"]]
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        told.append(f"{handler}, run{'s' * (len(ids) > 1)} {', '.join(ids[:_NAMED])}{more}: {error}")
+    return told
 
 
 def handlers(given: str | None) -> list[str] | None:

@@ -122,6 +122,7 @@ def list_nodes(workspace: Workspace, *, form: FormatOption = Format.TABLE, outpu
         "host",
         "port",
         "ae_title",
+        *(["sites"] if frame["sites"].any() else []),
         "can_find",
         "can_get",
         "can_move",

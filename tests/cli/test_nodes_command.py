@@ -22,6 +22,9 @@ def test_a_node_is_added_shown_changed_listed_and_removed(here: Here) -> None:
     assert here("nodes", "edit", "pacs", "--no-can-get", "--associations", "4").status == 0
     (listed,) = here("nodes", "list", "--format", "json").json
     assert (listed["can_get"], listed["associations"], listed["response_timeout"]) == (False, 4, 60.0)
+    assert "sites" not in here("nodes", "list").out
+    here("nodes", "edit", "pacs", "--sites", "north,east")
+    assert "north,east" in here("nodes", "list").out
     assert here("nodes", "remove", "pacs").status == 0
     assert here("nodes", "list", "--format", "json").json == []
 

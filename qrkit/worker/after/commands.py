@@ -11,6 +11,7 @@ from pathlib import Path
 
 from qrkit.after import arguments, redacted
 from qrkit.errors import HandlerFailed
+from qrkit.worker.after.entry import NOT_THERE
 from qrkit.worker.after.processes import Ended, run_program
 from qrkit.worker.after.task import Task
 
@@ -41,7 +42,7 @@ def call_function(task: Task) -> str:
     Raises
     ------
     HandlerFailed
-        If it raises something, or takes too long.
+        If it raises something, or takes too long; not for now only, if there is no such function.
     """
     series = asdict(task.series) | {"files": [str(path) for path in task.series.files]}
     command = [sys.executable, "-m", "qrkit.worker.after.entry", task.handler.call]
@@ -59,6 +60,12 @@ def _run(command: list[str], task: Task, *, given: bytes | None = None) -> str:
         ended.status,
         f"; it printed:\n{output}" if output else "",
     )
+    if task.handler.call and ended.status == NOT_THERE:
+        raise HandlerFailed(
+            f"{task.handler.call} cannot be called{_last_line(output)}.",
+            advice="Mend the function, or its name in qrkit.toml and start the worker again; then qrkit after retry.",
+            transient=False,
+        )
     if ended.status != 0:
         raise HandlerFailed(_said(ended, output, task), advice="The worker's log has what it printed.")
     return ""
@@ -66,5 +73,9 @@ def _run(command: list[str], task: Task, *, given: bytes | None = None) -> str:
 
 def _said(ended: Ended, output: str, task: Task) -> str:
     program = task.handler.call or task.handler.command[0]
+    return f"{program} ended with status {ended.status}{_last_line(output)}."
+
+
+def _last_line(output: str) -> str:
     last = output.splitlines()[-1].strip()[:_LAST_LINE] if output else ""
-    return f"{program} ended with status {ended.status}{f': {last}' if last else ''}."
+    return last and f": {last}"

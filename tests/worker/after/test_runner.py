@@ -126,6 +126,22 @@ def test_a_python_function_of_the_workspace_is_called_with_the_series(
         assert set(uids) == {one.SOPInstanceUID for one in series.instances}
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [("nowhere.dicom:arrived", "No module named 'nowhere'"), ("json:arrived", "has no attribute 'arrived'")],
+)
+def test_a_function_that_is_not_there_is_sought_once_and_said(
+    with_handlers: WithHandlers, study: Study, call: str, said: str
+) -> None:
+    linked = with_handlers({"name": "call", "call": call, "attempts": 3})
+    with worker_in_thread(linked.workspace):
+        runs = fetched(linked, study).after
+    assert set(runs["attempts"]) == {1}
+    (error,) = set(runs["error"])
+    assert error.startswith(f"{call} cannot be called: ")
+    assert said in error
+
+
 def test_a_series_is_sent_on_to_a_node(with_handlers: WithHandlers, study: Study, storescp: Storescp) -> None:
     linked = with_handlers({"name": "on", "send_to": "store"})
     linked.workspace.nodes.add("store", host=LOOPBACK, port=storescp.port, ae_title=storescp.ae_title, can_store=True)
