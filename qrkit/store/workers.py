@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 
@@ -11,7 +12,10 @@ from qrkit.errors import NotFound
 from qrkit.store.schema import workers
 from qrkit.store.state import State, as_text
 
-RUNNING, LEFT = "running", "left"
+RUNNING, LEFT, DEAD = "running", "left", "dead"
+
+_KEPT = timedelta(days=30)
+"""How long a worker that has ended stays listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +31,7 @@ class WorkerRow:
     started, heartbeat
         UTC, ISO 8601.
     state
-        ``running`` or ``left``.
+        ``running``, ``left``, or ``dead``: others saw no sign of life any more.
     site
         Where it is, as its settings call it; decides which nodes it can reach.
     service
@@ -94,8 +98,24 @@ class WorkerTable:
         """
         self._update(worker_id, state=LEFT)
 
+    def bury(self, alive_worker_ids: Collection[str]) -> None:
+        """Write down that the others have died, and forget those that ended long ago.
+
+        One that was only out of reach runs again with its next heartbeat.
+        """
+        long_ago = as_text(datetime.fromisoformat(self._state.now()) - _KEPT)
+        are_dead = sa.and_(workers.c.state == RUNNING, workers.c.worker_id.not_in(list(alive_worker_ids)))
+        are_old = sa.and_(workers.c.state != RUNNING, workers.c.heartbeat < long_ago)
+        with self._state.reading() as connection:  # a worker looks often, and seldom finds any
+            wanted = sa.select(workers.c.worker_id).where(sa.or_(are_dead, are_old)).limit(1)
+            if connection.execute(wanted).first() is None:
+                return
+        with self._state.transaction() as connection:
+            connection.execute(workers.update().where(are_dead).values(state=DEAD))
+            connection.execute(workers.delete().where(are_old))
+
     def running(self) -> tuple[WorkerRow, ...]:
-        """Return the workers that have not left, newest first; some may have died."""
+        """Return the workers that have not left, newest first; some may have died just now."""
         return self._rows(workers.c.state == RUNNING)
 
     def alive(self, max_age_seconds: float) -> tuple[WorkerRow, ...]:

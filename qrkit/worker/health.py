@@ -17,7 +17,7 @@ from qrkit.node import Node, Timeouts
 from qrkit.settings import Settings
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.state import State
-from qrkit.store.workers import RUNNING, WorkerRow, WorkerTable
+from qrkit.store.workers import DEAD, RUNNING, WorkerRow, WorkerTable
 from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
 
 DEAD_AFTER = 30.0
@@ -114,7 +114,7 @@ def _last_end(settings: Settings, state: State) -> str:
     words = last_words(log, since=datetime.fromisoformat(last.started))
     if words:
         return f"The last worker ended by an error at {words} The log, {log.name}, has more."
-    if last.state == RUNNING:
+    if last.state in (RUNNING, DEAD):
         return (
             f"The last worker, process {last.pid}, ended after {last.heartbeat[:19]}Z without leaving: killed, out "
             f"of memory, or a power cut. {ERRORS_FILE} in the workspace may have more; its items are taken over."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -48,12 +49,20 @@ def log_file(settings: Settings) -> Path:
 
 
 def errors_file(folder: Path) -> Path:
-    """Return where a worker in the background prints to, if it must; an old one that has grown is put aside."""
-    path = folder / ERRORS_FILE
-    with suppress(OSError):  # on Windows: another worker has it open
+    """Return where a worker in the background prints to, if it must."""
+    return folder / ERRORS_FILE
+
+
+def keep_errors_small(folder: Path) -> None:
+    """Put aside what workers in the background have printed, once that has grown.
+
+    They have the file open, for as long as they live, and append to it; so it is copied and emptied, not renamed.
+    """
+    path = errors_file(folder)
+    with suppress(OSError):  # there is none, or on Windows: it is in use
         if path.stat().st_size > _SIZE:
-            path.replace(path.with_name(f"{ERRORS_FILE}.1"))
-    return path
+            shutil.copyfile(path, path.with_name(f"{ERRORS_FILE}.1"))
+            os.truncate(path, 0)
 
 
 def last_words(path: Path, *, since: datetime) -> str:

@@ -38,6 +38,7 @@ from qrkit.worker.beside import Companion
 from qrkit.worker.colleagues import Colleagues
 from qrkit.worker.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.worker.held import Held
+from qrkit.worker.logs import keep_errors_small
 from qrkit.worker.methods import is_out_of_reach
 from qrkit.worker.receiving import Assignment
 from qrkit.worker.reception import Reception
@@ -254,6 +255,8 @@ class Worker:
         self._batches.forget_lost(others, worker_id=self._worker_id, under_way=batch_ids)
         self._room.resume_jobs()
         alive = [*others, self._worker_id]
+        self._workers.bury(alive)
+        keep_errors_small(self._settings.workspace)
         for companion in self._beside:
             companion.tend(alive)
 

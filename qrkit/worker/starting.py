@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from qrkit.errors import WorkerError
 from qrkit.settings import Settings
-from qrkit.worker.logs import errors_file
+from qrkit.worker.logs import errors_file, keep_errors_small
 
 _BOOT = 10.0
 """Seconds that a worker we have started may take until it holds the lock, before another one is started."""
@@ -88,6 +88,7 @@ def ensure_worker(settings: Settings) -> bool:
         "--idle-exit",
         str(settings.worker_idle_exit),
     ]
+    keep_errors_small(settings.workspace)
     try:
         with errors_file(settings.workspace).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours

@@ -14,7 +14,7 @@ from qrkit.errors import PortInUse, WorkerError
 from qrkit.job import JobState
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
-from qrkit.worker.starting import is_running
+from qrkit.worker.starting import ensure_worker, is_running
 from qrkit.workspace import Workspace
 from tests.peers.processes import runs
 from tests.peers.waiting import wait_until
@@ -209,6 +209,12 @@ def test_the_log_has_uids_and_counts_but_no_patient(linked: Linked) -> None:
     family = study.patient.PatientName.split("^")[0]
     for secret in (study.patient.PatientID, family, study.patient.PatientBirthDate):
         assert secret not in logged
+
+
+def test_each_site_of_a_workspace_is_given_a_worker_of_its_own(open_workspace: OpenWorkspace, tmp_path: Path) -> None:
+    stations = [open_workspace(tmp_path / "shared", site=site).settings for site in ("north", "south")]
+    assert [ensure_worker(station) for station in stations] == [True, True]
+    assert [ensure_worker(station) for station in stations] == [False, False]
 
 
 def test_workers_of_two_workspaces_run_side_by_side(
