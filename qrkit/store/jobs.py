@@ -1,6 +1,6 @@
 """Retrieve jobs in the state, as people have them: made, looked at, cancelled, paused, retried.
 
-What workers do with their items is in `qrkit.store.queue`.
+What workers do with their items is in `qrkit.store.job_queue` and `qrkit.store.job_under_way`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import logging
 from qrkit.job import JobRow, lack_of_room, still_to_come
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
-from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_rests import JobRests
 from qrkit.store.state import State
 from qrkit.words import volume
 
@@ -26,16 +26,16 @@ class Room:
         Bytes that stay free on it.
     """
 
-    def __init__(self, files: FileStore, queue: JobQueue, *, floor: int) -> None:
+    def __init__(self, files: FileStore, rests: JobRests, *, floor: int) -> None:
         self._files = files
-        self._queue = queue
+        self._rests = rests
         self._floor = floor
 
     @classmethod
     def of(cls, settings: Settings, state: State) -> Room:
         """Return that of a workspace."""
         files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
-        return cls(files, JobQueue(state), floor=settings.free_space_floor)
+        return cls(files, JobRests(state), floor=settings.free_space_floor)
 
     def is_gone(self) -> bool:
         """Whether nothing more may come: too little is free, or the folder cannot be written or is gone."""
@@ -53,15 +53,24 @@ class Room:
         if not self._files.is_writable():
             reason = f"{self._files.folder} cannot be written, or is not there: it goes on by itself when it can."
         logger.warning("Job %s rests: %s", job_id, reason)
-        self._queue.pause_for_disk(job_id, reason)
+        self._rests.pause_for_disk(job_id, reason)
 
-    def lack(self, to_come: int) -> str:
+    def lack(self, to_come: int, *, job: JobRow | None = None) -> str:
         """Return why what is to bring so many bytes rests; nothing where they fit, or nobody knows how many.
 
-        That which nobody knows of ends at the floor, if it does.
+        That which nobody knows of ends at the floor, if it does. Of jobs that run at once and do not fit together,
+        the later one rests.
+
+        Parameters
+        ----------
+        job
+            Of which they are; without it, of a new one.
         """
+        if not to_come:
+            return ""
+        others = self._rests.to_come(before=job)
         try:
-            lack = lack_of_room(to_come, free=self._files.free_space(), floor=self._floor)
+            lack = lack_of_room(to_come, free=self._files.free_space(), floor=self._floor, others=others)
         except OSError:  # for another reason than this estimate it will not get far
             return ""
         return lack and (
@@ -71,10 +80,10 @@ class Room:
 
     def takes(self, job: JobRow) -> bool:
         """Whether what a job will probably bring still fits; one that does not rests from now on."""
-        lack = self.lack(still_to_come(job))
+        lack = self.lack(still_to_come(job), job=job)
         if lack:
             logger.warning("Job %s rests: %s", job.job_id, lack)
-            self._queue.pause_for_disk(job.job_id, lack)
+            self._rests.pause_for_disk(job.job_id, lack)
         return not lack
 
     def resume_jobs(self) -> None:
@@ -86,7 +95,10 @@ class Room:
         floor = round(self._floor * (1 + _MARGIN))
         if free < floor or not is_writable:
             return
-        for job in self._queue.paused_for_disk():
-            if not lack_of_room(still_to_come(job), free=free, floor=floor):
+        waiting = self._rests.paused_for_disk()
+        others = self._rests.to_come() if waiting else 0
+        for job in waiting:
+            if not lack_of_room(still_to_come(job), free=free, floor=floor, others=others):
+                others += still_to_come(job)
                 logger.info("Job %s goes on: there is room", job.job_id)
-                self._queue.resume_from_disk(job.job_id)
+                self._rests.resume_from_disk(job.job_id)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from qrkit import errors
 from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after
-from qrkit.store.job_queue import JobQueue, PutOff
+from qrkit.store.job_under_way import PutOff, UnderWay
 from qrkit.store.state import as_text
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ class Verdicts:
         Gives the time of the state.
     """
 
-    def __init__(self, queue: JobQueue, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]) -> None:
-        self._queue = queue
+    def __init__(self, under_way: UnderWay, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]) -> None:
+        self._under_way = under_way
         self._worker_id = worker_id
         self._policy = policy
         self._now = now
@@ -35,9 +35,9 @@ class Verdicts:
         failures = failures_after(item.failures, item.outcome, outcome)
         put_off = self._put_off(self._policy, failures) if _is_worth_it(outcome) else None
         if put_off is not None:
-            self._queue.put_off(item.item_id, outcome, put_off, worker_id=self._worker_id)
+            self._under_way.put_off(item.item_id, outcome, put_off, worker_id=self._worker_id)
         else:
-            self._queue.finish_item(item.item_id, outcome, worker_id=self._worker_id)
+            self._under_way.finish_item(item.item_id, outcome, worker_id=self._worker_id)
         logger.info(
             "Item %d of job %s: %s, %d of %s stored%s",
             item.position + 1,
@@ -75,11 +75,11 @@ class Verdicts:
         put_off = self._put_off(policy, failures) if error.transient else None
         if put_off is None:
             logger.warning("Job %s ends: %s", job.job_id, error)
-            self._queue.give_up(job.job_id, error=error.message, advice=error.advice)
+            self._under_way.give_up(job.job_id, error=error.message, advice=error.advice)
             return
         logger.warning("Job %s waits until %s: %s", job.job_id, put_off.not_before, error)
         reason = f"{error.message} Try {failures + 1} of {most + 1} follows."
-        self._queue.put_off_job(job.job_id, [item.item_id for item in items], put_off, reason=reason)
+        self._under_way.put_off_job(job.job_id, [item.item_id for item in items], put_off, reason=reason)
 
     def _put_off(self, policy: RetryPolicy, failures: int) -> PutOff | None:
         # chance keeps many items from coming back at once; it guards no secret

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qrkit.errors import StoreError
 from qrkit.job import ItemOutcome, JobState
-from qrkit.store.job_queue import JobQueue, Wish
+from qrkit.store.job_under_way import UnderWay, Wish
 from qrkit.worker.admission import ActiveItem
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Watcher:
 
     def __init__(
         self,
-        queue: JobQueue,
+        under_way: UnderWay,
         job_id: str,
         ending: threading.Event,
         *,
@@ -50,7 +50,7 @@ class Watcher:
         has_no_room: Callable[[], bool] = lambda: False,
         worker_id: str | None = None,
     ) -> None:
-        self._queue = queue
+        self._under_way = under_way
         self._job_id = job_id
         self._ending = ending
         self._node_is_closed = node_is_closed
@@ -86,7 +86,7 @@ class Watcher:
             expected=None if active.expected is None else len(active.expected),
         )
         try:
-            held = self._queue.progress(active.item.item_id, told, worker_id=self._worker_id)
+            held = self._under_way.progress(active.item.item_id, told, worker_id=self._worker_id)
             if not held and not self._is_lost:
                 logger.warning("Item %d of job %s is no longer ours", active.item.position + 1, self._job_id)
             self._is_lost = not held
@@ -99,7 +99,7 @@ class Watcher:
         if now - self._asked >= _EVERY:
             self._asked = now
             try:
-                self._wish = self._queue.wish(self._job_id)
+                self._wish = self._under_way.wish(self._job_id)
             except StoreError as error:
                 logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
         asked = self._wish.cancel or self._wish.pause
@@ -113,6 +113,6 @@ class Watcher:
             return False
         self._began = time.monotonic()  # the next look is a slice later
         try:
-            return self._queue.has_rival(self._job_id)
+            return self._under_way.has_rival(self._job_id)
         except StoreError:
             return False

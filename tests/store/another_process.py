@@ -24,6 +24,7 @@ from qrkit.store.generations import snapshot
 from qrkit.store.index import index_row
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
@@ -56,15 +57,17 @@ def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list
     claimed: list[int] = []
     most = 0
     with State.open(where) as state:
-        queue, batches = JobQueue(state), BatchTable(state)
+        queue, under_way, batches = JobQueue(state), UnderWay(state), BatchTable(state)
         while queue.waiting():
             batch_id = f"{me}.{len(claimed)}"
             items = queue.claim_share(f"worker {me}", {"pacs": associations}, most=1, batch_id=batch_id)
             most = max(most, batches.by_node().get("pacs", 0))
             for item in items:  # none: the others have all associations
                 claimed.append(item.item_id)
-                queue.progress(item.item_id, ItemOutcome(state=JobState.RUNNING, stored=1))
-                queue.finish_item(item.item_id, ItemOutcome(state=JobState.COMPLETE, expected=1, stored=1, bytes=10))
+                under_way.progress(item.item_id, ItemOutcome(state=JobState.RUNNING, stored=1))
+                under_way.finish_item(
+                    item.item_id, ItemOutcome(state=JobState.COMPLETE, expected=1, stored=1, bytes=10)
+                )
                 batches.end(batch_id)
     return claimed, most
 

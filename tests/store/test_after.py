@@ -12,6 +12,7 @@ from qrkit.store.after import AfterTable
 from qrkit.store.after_due import AfterDue, Held
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from tests.store.conftest import Clock
@@ -42,9 +43,9 @@ def ended(state: State, *requests: RetrieveRequest, outcome: ItemOutcome = DONE,
     table = JobTable(state)
     values = {"node": "pacs", "requests": requests, **job}
     job_id = table.create(NewJob(**values))  # type: ignore[arg-type]
-    queue = JobQueue(state)
+    queue, under_way = JobQueue(state), UnderWay(state)
     for item in queue.claim_share("w", {"pacs": 1}, most=9):
-        queue.finish_item(item.item_id, outcome)
+        under_way.finish_item(item.item_id, outcome)
     return job_id
 
 
@@ -93,9 +94,9 @@ def test_a_series_waits_for_all_items_that_cover_it(state: State) -> None:
     ]
     job_id = table.create(NewJob(node="pacs", requests=tuple(images)))
     one, other = table.get(job_id).items
-    JobQueue(state).finish_item(one.item_id, DONE)
+    UnderWay(state).finish_item(one.item_id, DONE)
     assert queued(state, "dose") == []
-    JobQueue(state).finish_item(other.item_id, DONE)
+    UnderWay(state).finish_item(other.item_id, DONE)
     (held,) = queued(state, "dose")
     assert held.levels == ("IMAGE",)
 

@@ -18,7 +18,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
 from qrkit.store.job_changes import MOST_DEATHS
 from qrkit.store.job_late import LateObjects
-from qrkit.store.job_queue import JobQueue, PutOff
+from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_rests import JobRests
+from qrkit.store.job_under_way import PutOff, UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State, as_text
@@ -64,6 +66,7 @@ class JobMachine(RuleBasedStateMachine):
             connection.execute(job_items.delete())
             connection.execute(jobs.delete())
         self.table, self.queue = JobTable(self.state), JobQueue(self.state)
+        self.under_way, self.rests = UnderWay(self.state), JobRests(self.state)
         self.ids: list[str] = []
         self.holder: dict[int, str] = {}
         self.complete: set[int] = set()
@@ -98,19 +101,19 @@ class JobMachine(RuleBasedStateMachine):
             assert item.item_id not in self.holder, "two workers have the same item"
             assert item.item_id in may_start
             assert self.table.get_summary(item.job_id).state is JobState.RUNNING
-            assert not self.queue.wish(item.job_id).cancel
+            assert not self.under_way.wish(item.job_id).cancel
             self.holder[item.item_id] = worker
 
     @rule(worker=_workers, stored=_stored)
     def a_worker_gets_on(self, worker: str, stored: int) -> None:
         for item_id in self.held(worker)[:1]:
-            self.queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=min(stored, _EXPECTED - 1)))
+            self.under_way.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=min(stored, _EXPECTED - 1)))
 
     @rule(worker=_workers, end=st.sampled_from(_ENDS), stored=_stored)
     def a_worker_ends_an_item(self, worker: str, end: JobState, stored: int) -> None:
         for item_id in self.held(worker)[:1]:
             told = _outcome(end, stored)
-            self.queue.finish_item(item_id, told, worker_id=worker)
+            self.under_way.finish_item(item_id, told, worker_id=worker)
             del self.holder[item_id]
             if end is JobState.COMPLETE:
                 self.complete.add(item_id)
@@ -121,7 +124,7 @@ class JobMachine(RuleBasedStateMachine):
         for item_id in self.held(worker)[:1]:
             not_before = as_text(self.clock.moment + timedelta(seconds=seconds))
             told = _outcome(JobState.PARTIAL, stored)
-            self.queue.put_off(item_id, told, PutOff(not_before=not_before, failures=1), worker_id=worker)
+            self.under_way.put_off(item_id, told, PutOff(not_before=not_before, failures=1), worker_id=worker)
             del self.holder[item_id]
 
     @rule(worker=_workers, gives_up=st.booleans())
@@ -129,11 +132,11 @@ class JobMachine(RuleBasedStateMachine):
         for item_id in self.held(worker)[:1]:
             job_id = self._item(item_id).job_id
             if gives_up:
-                self.queue.give_up(job_id, error="Out of reach.", advice="")
+                self.under_way.give_up(job_id, error="Out of reach.", advice="")
                 gone = {item.item_id for item in self.table.get(job_id).items}
             else:
                 later = PutOff(not_before=as_text(self.clock.moment + timedelta(seconds=30)), failures=1)
-                self.queue.put_off_job(job_id, [item_id], later, reason="Out of reach.")
+                self.under_way.put_off_job(job_id, [item_id], later, reason="Out of reach.")
                 gone = {item_id}
             self.holder = {one: holder for one, holder in self.holder.items() if one not in gone}
 
@@ -183,7 +186,7 @@ class JobMachine(RuleBasedStateMachine):
             item_id = items[item_number]
             before = self._item(item_id).outcome
             told = _outcome(end, 0)
-            self.queue.finish_item(item_id, told, worker_id=worker)
+            self.under_way.finish_item(item_id, told, worker_id=worker)
             after = self._item(item_id).outcome
             if end is JobState.COMPLETE and not before.state.is_final:
                 assert after == told
@@ -203,16 +206,16 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(job_id=jobs_made)
     def the_disk_is_full(self, job_id: str) -> None:
-        self.queue.pause_for_disk(job_id, "No room.")
+        self.rests.pause_for_disk(job_id, "No room.")
 
     @rule(job_id=jobs_made)
     def there_is_room(self, job_id: str) -> None:
-        self.queue.resume_from_disk(job_id)
+        self.rests.resume_from_disk(job_id)
 
     @rule(job_id=jobs_made)
     def somebody_resumes(self, job_id: str) -> None:
         self.table.resume(job_id)
-        assert not self.queue.wish(job_id).pause
+        assert not self.under_way.wish(job_id).pause
 
     @rule(job_id=jobs_made)
     def somebody_retries(self, job_id: str) -> None:

@@ -8,7 +8,9 @@ from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, Retrieve
 from qrkit.node import Method
 from qrkit.store.batches import BatchTable
 from qrkit.store.job_changes import MOST_DEATHS
-from qrkit.store.job_queue import JobQueue, PutOff
+from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_rests import JobRests
+from qrkit.store.job_under_way import PutOff, UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State, as_text
 from tests.store.conftest import Clock
@@ -32,6 +34,16 @@ def table(state: State) -> JobTable:
 @pytest.fixture
 def queue(state: State) -> JobQueue:
     return JobQueue(state)
+
+
+@pytest.fixture
+def under_way(state: State) -> UnderWay:
+    return UnderWay(state)
+
+
+@pytest.fixture
+def rests(state: State) -> JobRests:
+    return JobRests(state)
 
 
 def _create(table: JobTable, *requests: RetrieveRequest) -> str:
@@ -73,12 +85,14 @@ def test_a_job_comes_back_as_it_was_asked_for(table: JobTable) -> None:
     assert job.started is None
 
 
-def test_a_job_that_lacks_room_rests_from_its_beginning_until_there_is_some(table: JobTable, queue: JobQueue) -> None:
+def test_a_job_that_lacks_room_rests_from_its_beginning_until_there_is_some(
+    table: JobTable, queue: JobQueue, rests: JobRests
+) -> None:
     job_id = table.create(NewJob(node="pacs", requests=(_STUDY,), lack_of_room="No room."))
     job = table.get(job_id)
     assert (job.state, job.paused_by, job.reason) == (JobState.PAUSED, PausedBy.DISK, "No room.")
     assert _next(queue) is None
-    queue.resume_from_disk(job_id)
+    rests.resume_from_disk(job_id)
     assert (table.get(job_id).state, table.get(job_id).reason) == (JobState.QUEUED, "")
 
 
@@ -87,12 +101,12 @@ def test_a_job_without_requests_is_refused(table: JobTable) -> None:
         table.create(NewJob(node="pacs", requests=()))
 
 
-def test_a_job_that_is_not_there_is_not_found(table: JobTable, queue: JobQueue) -> None:
-    for ask in (table.get, table.request_cancel, queue.wish, table.retry, table.pause, table.resume):
+def test_a_job_that_is_not_there_is_not_found(table: JobTable, under_way: UnderWay) -> None:
+    for ask in (table.get, table.request_cancel, under_way.wish, table.retry, table.pause, table.resume):
         with pytest.raises(NotFound, match="no job 'x'"):
             ask("x")
     with pytest.raises(NotFound, match="no item 7"):
-        queue.finish_item(7, _DONE)
+        under_way.finish_item(7, _DONE)
 
 
 def test_items_are_claimed_in_their_order_and_jobs_in_turn(table: JobTable, queue: JobQueue) -> None:
@@ -149,18 +163,20 @@ def test_the_limit_of_a_node_holds_for_all_workers_together_until_batches_end_or
     assert batches.by_node() == {"pacs": 1}
 
 
-def test_a_rival_is_another_job_of_the_same_node_that_waits_for_its_turn(table: JobTable, queue: JobQueue) -> None:
+def test_a_rival_is_another_job_of_the_same_node_that_waits_for_its_turn(
+    table: JobTable, under_way: UnderWay
+) -> None:
     job_id = _create(table)
     table.create(NewJob(node="archive", requests=(_STUDY,)))
-    assert not queue.has_rival(job_id)
+    assert not under_way.has_rival(job_id)
     rival = _create(table, _STUDY)
-    assert queue.has_rival(job_id)
+    assert under_way.has_rival(job_id)
     table.set_priority(job_id, 1)
-    assert not queue.has_rival(job_id)
-    assert queue.has_rival(rival)
+    assert not under_way.has_rival(job_id)
+    assert under_way.has_rival(rival)
     table.set_priority(rival, 1)
     table.pause(rival)
-    assert not queue.has_rival(job_id)
+    assert not under_way.has_rival(job_id)
 
 
 def test_a_claimed_item_and_its_job_are_running(table: JobTable, queue: JobQueue) -> None:
@@ -174,22 +190,22 @@ def test_a_claimed_item_and_its_job_are_running(table: JobTable, queue: JobQueue
     assert job.finished is None
 
 
-def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue) -> None:
+def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     job_id = _create(table, _STUDY, _SERIES)
     item_id = _claim(queue)
-    queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=4, received=3, bytes=800, expected=10))
-    queue.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=5, received=3, bytes=900))
+    under_way.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=4, received=3, bytes=800, expected=10))
+    under_way.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=5, received=3, bytes=900))
     job = table.get(job_id)
     assert job.items[0].outcome == ItemOutcome(state=JobState.RUNNING, expected=10, stored=5, received=3, bytes=900)
     assert (job.expected, job.stored, job.received, job.bytes) == (12, 5, 3, 900)
 
 
-def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue) -> None:
+def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
-    queue.finish_item(first, _DONE)
+    under_way.finish_item(first, _DONE)
     assert table.get(job_id).state is JobState.RUNNING
-    queue.finish_item(second, _LOST)
+    under_way.finish_item(second, _LOST)
     job = table.get(job_id)
     assert job.state is JobState.PARTIAL
     assert job.finished is not None
@@ -198,33 +214,37 @@ def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue) -> None
     assert [item.outcome for item in job.items] == [_DONE, _LOST]
 
 
-def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue) -> None:
+def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue)
     with pytest.raises(InputError, match="cannot end as running"):
-        queue.finish_item(item_id, ItemOutcome(state=JobState.RUNNING))
-    queue.finish_item(item_id, _DONE)
-    queue.finish_item(item_id, _LOST)
-    queue.progress(item_id, ItemOutcome(state=JobState.RUNNING))
+        under_way.finish_item(item_id, ItemOutcome(state=JobState.RUNNING))
+    under_way.finish_item(item_id, _DONE)
+    under_way.finish_item(item_id, _LOST)
+    under_way.progress(item_id, ItemOutcome(state=JobState.RUNNING))
     assert table.get(job_id).items[0].outcome == _DONE
 
 
-def test_cancelling_ends_what_is_queued_and_asks_what_is_running(table: JobTable, queue: JobQueue) -> None:
+def test_cancelling_ends_what_is_queued_and_asks_what_is_running(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
-    assert not queue.wish(job_id).cancel
+    assert not under_way.wish(job_id).cancel
     table.request_cancel(job_id)
-    assert queue.wish(job_id).cancel
+    assert under_way.wish(job_id).cancel
     job = table.get(job_id)
     assert [item.outcome.state for item in job.items] == [JobState.RUNNING, JobState.CANCELLED]
     assert job.state is JobState.RUNNING
-    queue.finish_item(item_id, ItemOutcome(state=JobState.CANCELLED, expected=2, stored=1, missing=("1.1.2",)))
+    under_way.finish_item(item_id, ItemOutcome(state=JobState.CANCELLED, expected=2, stored=1, missing=("1.1.2",)))
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_cancelling_a_job_that_has_ended_changes_nothing(table: JobTable, queue: JobQueue) -> None:
+def test_cancelling_a_job_that_has_ended_changes_nothing(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
     job_id = _create(table, _SERIES)
-    queue.finish_item(_claim(queue), _DONE)
+    under_way.finish_item(_claim(queue), _DONE)
     before = table.get(job_id)
     table.request_cancel(job_id)
     assert table.get(job_id) == before
@@ -237,18 +257,20 @@ def test_a_queued_job_is_cancelled_at_once(table: JobTable, queue: JobQueue) -> 
     assert _next(queue) is None
 
 
-def test_a_paused_job_is_not_claimed_until_it_is_resumed(table: JobTable, queue: JobQueue) -> None:
+def test_a_paused_job_is_not_claimed_until_it_is_resumed(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
     table.pause(job_id)
     assert table.get(job_id).state is JobState.RUNNING
     assert _next(queue) is None
     assert queue.waiting() == 0
-    queue.finish_item(item_id, _DONE)
+    under_way.finish_item(item_id, _DONE)
     assert table.get(job_id).state is JobState.PAUSED
     table.resume(job_id)
     assert queue.waiting() == 1
-    queue.finish_item(_claim(queue), _DONE)
+    under_way.finish_item(_claim(queue), _DONE)
     assert table.get(job_id).state is JobState.COMPLETE
 
 
@@ -259,10 +281,10 @@ def test_a_paused_job_can_be_cancelled(table: JobTable) -> None:
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue) -> None:
+def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY)
-    queue.finish_item(_claim(queue), _DONE)
-    queue.finish_item(_claim(queue), _LOST)
+    under_way.finish_item(_claim(queue), _DONE)
+    under_way.finish_item(_claim(queue), _LOST)
     table.request_cancel(job_id)
     assert table.retry(job_id) == 2
     job = table.get(job_id)
@@ -286,20 +308,20 @@ def test_items_of_dead_workers_are_queued_again(table: JobTable, queue: JobQueue
     assert table.get(job_id).state is JobState.QUEUED
 
 
-def _die(queue: JobQueue, *, stored: int = 0) -> list[int]:
+def _die(queue: JobQueue, under_way: UnderWay, *, stored: int = 0) -> list[int]:
     """Have a worker take what it may, bring some of the first, and die."""
     taken = queue.claim_share("mortal", {"pacs": 1}, most=50)
-    queue.progress(taken[0].item_id, replace(_LOST, state=JobState.RUNNING, stored=stored))
+    under_way.progress(taken[0].item_id, replace(_LOST, state=JobState.RUNNING, stored=stored))
     queue.requeue_orphans([])
     return [item.position for item in taken]
 
 
 def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_others_go_on(
-    table: JobTable, queue: JobQueue
+    table: JobTable, queue: JobQueue, under_way: UnderWay
 ) -> None:
     job_id = _create(table, _SERIES, _SERIES, _SERIES)
     # all together at first, then the suspicious one alone
-    assert [_die(queue) for _ in range(MOST_DEATHS)] == [[0, 1, 2], [0, 1, 2], [0], [0], [0]]
+    assert [_die(queue, under_way) for _ in range(MOST_DEATHS)] == [[0, 1, 2], [0, 1, 2], [0], [0], [0]]
     first, *others = table.get(job_id).items
     assert first.outcome.state is JobState.FAILED
     assert f"{MOST_DEATHS} times in a row" in first.outcome.error
@@ -311,11 +333,11 @@ def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_othe
 
 
 def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_up(
-    table: JobTable, queue: JobQueue
+    table: JobTable, queue: JobQueue, under_way: UnderWay
 ) -> None:
     job_id = _create(table, _SERIES)
     for stored in range(1, 2 * MOST_DEATHS):
-        assert _die(queue, stored=stored) == [0]
+        assert _die(queue, under_way, stored=stored) == [0]
     (item,) = table.get(job_id).items
     assert (item.outcome.state, item.failures) == (JobState.QUEUED, 1)
 
@@ -328,27 +350,29 @@ def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: 
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_a_worker_thought_dead_may_still_say_what_came(table: JobTable, queue: JobQueue) -> None:
+def test_a_worker_thought_dead_may_still_say_what_came(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue, "slow")
     queue.requeue_orphans([])
-    queue.finish_item(item_id, _DONE)
+    under_way.finish_item(item_id, _DONE)
     assert table.get(job_id).state is JobState.COMPLETE
     assert _next(queue, "other") is None
 
 
-def test_of_a_worker_whose_item_was_taken_over_only_success_counts(table: JobTable, queue: JobQueue) -> None:
+def test_of_a_worker_whose_item_was_taken_over_only_success_counts(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue, "slow")
     queue.requeue_orphans([])
     assert _claim(queue, "other") == item_id
-    queue.finish_item(item_id, _LOST, worker_id="slow")
+    under_way.finish_item(item_id, _LOST, worker_id="slow")
     assert table.get(job_id).state is JobState.RUNNING
-    queue.put_off(item_id, _LOST, PutOff(not_before="2026-01-31", failures=1), worker_id="slow")
+    under_way.put_off(item_id, _LOST, PutOff(not_before="2026-01-31", failures=1), worker_id="slow")
     assert queue.give_back([item_id], worker_id="slow") == 0
     assert table.get(job_id).state is JobState.RUNNING
-    queue.finish_item(item_id, _DONE, worker_id="slow")
-    queue.finish_item(item_id, _LOST, worker_id="other")
+    under_way.finish_item(item_id, _DONE, worker_id="slow")
+    under_way.finish_item(item_id, _LOST, worker_id="other")
     assert table.get(job_id).state is JobState.COMPLETE
 
 
@@ -363,13 +387,15 @@ def _later(clock: Clock, seconds: float) -> str:
     return as_text(clock.moment + timedelta(seconds=seconds))
 
 
-def test_an_item_that_is_put_off_waits_and_keeps_what_came(table: JobTable, queue: JobQueue, clock: Clock) -> None:
+def test_an_item_that_is_put_off_waits_and_keeps_what_came(
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue)
     some = ItemOutcome(
         state=JobState.PARTIAL, expected=2, stored=1, missing=("1.1.2",), error="Gone.", advice="Wait."
     )
-    queue.put_off(item_id, some, PutOff(not_before=_later(clock, 60), failures=2), worker_id="w")
+    under_way.put_off(item_id, some, PutOff(not_before=_later(clock, 60), failures=2), worker_id="w")
     job = table.get(job_id)
     (item,) = job.items
     assert (job.state, job.stored, job.error) == (JobState.QUEUED, 1, "")
@@ -381,30 +407,32 @@ def test_an_item_that_is_put_off_waits_and_keeps_what_came(table: JobTable, queu
     assert _claim(queue) == item_id
 
 
-def test_a_clock_that_was_wrong_keeps_nothing_waiting(table: JobTable, queue: JobQueue, clock: Clock) -> None:
+def test_a_clock_that_was_wrong_keeps_nothing_waiting(
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+) -> None:
     _create(table, _SERIES)
     clock.turn_on(100_000)
-    queue.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
     clock.turn_on(-100_000)
     assert _next(queue) is not None
 
 
 def test_a_waiting_item_is_tried_at_once_when_somebody_resumes_its_job(
-    table: JobTable, queue: JobQueue, clock: Clock
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
 ) -> None:
     job_id = _create(table, _SERIES)
-    queue.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
     table.resume(job_id)
     assert _next(queue) is not None
 
 
 def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_given_back(
-    table: JobTable, queue: JobQueue, clock: Clock
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
 ) -> None:
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
     table.request_cancel(job_id)
-    queue.put_off(first, _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.put_off(first, _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
     assert queue.give_back([second], worker_id="w") == 0
     job = table.get(job_id)
     assert job.state is JobState.CANCELLED
@@ -412,10 +440,12 @@ def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_give
     assert not queue.has_work_to_come()
 
 
-def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(table: JobTable, queue: JobQueue, clock: Clock) -> None:
+def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+) -> None:
     job_id = _create(table)
     later = PutOff(not_before=_later(clock, 60), failures=1)
-    queue.put_off_job(job_id, [_claim(queue)], later, reason="pacs is out of reach.")
+    under_way.put_off_job(job_id, [_claim(queue)], later, reason="pacs is out of reach.")
     job = table.get(job_id)
     assert (job.state, job.reason, job.failures) == (JobState.QUEUED, "pacs is out of reach.", 1)
     assert job.not_before == later.not_before
@@ -424,63 +454,65 @@ def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(table: JobTable, queu
     clock.turn_on(60)
     item_id = _claim(queue)
     assert table.get_summary(job_id).reason == ""
-    queue.finish_item(item_id, _DONE, worker_id="w")
+    under_way.finish_item(item_id, _DONE, worker_id="w")
     assert table.get_summary(job_id).failures == 0
 
 
-def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue) -> None:
+def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY, _STUDY)
-    queue.finish_item(_claim(queue), _DONE)
-    queue.progress(_claim(queue), ItemOutcome(state=JobState.RUNNING, stored=1))
-    queue.give_up(job_id, error="pacs is out of reach.", advice="Ask for it.")
+    under_way.finish_item(_claim(queue), _DONE)
+    under_way.progress(_claim(queue), ItemOutcome(state=JobState.RUNNING, stored=1))
+    under_way.give_up(job_id, error="pacs is out of reach.", advice="Ask for it.")
     job = table.get(job_id)
     assert [item.outcome.state.value for item in job.items] == ["complete", "partial", "failed", "failed"]
     assert (job.state, job.said) == (JobState.PARTIAL, "pacs is out of reach. Ask for it.")
 
 
 def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_not(
-    table: JobTable, queue: JobQueue
+    table: JobTable, queue: JobQueue, rests: JobRests
 ) -> None:
     job_id, other = _create(table), _create(table)
     table.pause(other)
-    queue.pause_for_disk(other, "No room.")
-    queue.pause_for_disk(job_id, "No room.")
+    rests.pause_for_disk(other, "No room.")
+    rests.pause_for_disk(job_id, "No room.")
     job = table.get(job_id)
     assert (job.state, job.reason, job.paused_by) == (JobState.PAUSED, "No room.", PausedBy.DISK)
     assert {item.outcome.state for item in job.items} == {JobState.PAUSED}
-    assert [job.job_id for job in queue.paused_for_disk()] == [job_id]
+    assert [job.job_id for job in rests.paused_for_disk()] == [job_id]
     assert queue.waiting() == 0
     assert queue.has_work_to_come()
-    queue.resume_from_disk(job_id)
-    queue.resume_from_disk(other)
+    rests.resume_from_disk(job_id)
+    rests.resume_from_disk(other)
     assert (table.get_summary(job_id).state, table.get_summary(job_id).reason) == (JobState.QUEUED, "")
     assert (table.get_summary(other).state, table.get_summary(other).paused_by) == (JobState.PAUSED, PausedBy.USER)
 
 
-def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQueue) -> None:
+def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQueue, rests: JobRests) -> None:
     running, waiting = _create(table), _create(table)
     _claim(queue)
-    queue.explain("pacs", "pacs is fetched from at 22:00-06:00 only.")
+    rests.explain("pacs", "pacs is fetched from at 22:00-06:00 only.")
     assert table.get_summary(running).reason == ""
     assert table.get_summary(waiting).reason == "pacs is fetched from at 22:00-06:00 only."
-    queue.explain("pacs", "")
+    rests.explain("pacs", "")
     assert table.get_summary(waiting).reason == ""
 
 
-def test_jobs_are_listed_newest_first_and_can_be_filtered(table: JobTable, queue: JobQueue) -> None:
+def test_jobs_are_listed_newest_first_and_can_be_filtered(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
     first, second = _create(table, _SERIES), _create(table)
-    queue.finish_item(_claim(queue), _DONE)
+    under_way.finish_item(_claim(queue), _DONE)
     assert [job.job_id for job in table.list()] == [second, first]
     assert [job.job_id for job in table.list(state=JobState.COMPLETE)] == [first]
     assert table.list(node="other") == ()
     assert table.list(limit=1)[0].items == ()
 
 
-def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue) -> None:
+def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
     requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(5000))
     job_id = _create(table, *requests)
     for _ in range(20):
-        queue.finish_item(_claim(queue), _DONE)
+        under_way.finish_item(_claim(queue), _DONE)
     table.request_cancel(job_id)
     job = table.get(job_id)
     assert job.stored == 40

@@ -4,6 +4,7 @@ from qrkit.estimate import Held
 from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
@@ -41,9 +42,9 @@ def test_the_rate_is_that_of_the_retrieves_that_brought_something(state: State) 
     for node in ("pacs", "other"):
         request = RetrieveRequest(level="STUDY", StudyInstanceUID="1.2")
         job_id = jobs.create(NewJob(node=node, requests=(request,)))
-        queue = JobQueue(state)
+        queue, under_way = JobQueue(state), UnderWay(state)
         (claimed,) = queue.claim_share("worker", {node: 1}, most=1)
-        queue.finish_item(claimed.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1, bytes=4_000_000))
+        under_way.finish_item(claimed.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1, bytes=4_000_000))
         assert jobs.get(job_id).state is JobState.COMPLETE
     rate = node_history(state, "pacs").bytes_per_second
     assert rate is not None

@@ -2,6 +2,7 @@
 
 from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.workspace.job import Job
@@ -15,7 +16,7 @@ class PlayedJob:
 
     def __init__(self, state: State) -> None:
         self.table = JobTable(state)
-        self.queue = JobQueue(state)
+        self.queue, self.under_way = JobQueue(state), UnderWay(state)
         self.job = Job(self.table.create(NewJob(node="pacs", requests=STUDIES)), self.table, lambda: None)
 
     def claim(self) -> ItemRow:
@@ -26,8 +27,8 @@ class PlayedJob:
     def get_on(self, item: ItemRow, *, stored: int) -> None:
         """Have so many objects of twenty come, of 200 kB each."""
         told = ItemOutcome(state=JobState.RUNNING, expected=20, stored=stored, bytes=stored * 200_000)
-        self.queue.progress(item.item_id, told)
+        self.under_way.progress(item.item_id, told)
 
     def finish(self, outcome: ItemOutcome = DONE) -> None:
         """Have the next item run, and end."""
-        self.queue.finish_item(self.claim().item_id, outcome)
+        self.under_way.finish_item(self.claim().item_id, outcome)

@@ -16,6 +16,7 @@ import qrkit
 from qrkit.job import ItemOutcome, JobState, NewJob
 from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_under_way import UnderWay
 from qrkit.workspace import Job, Workspace
 from tests.peers.programs import in_ci
 from tests.peers.waiting import LOOPBACK
@@ -118,11 +119,11 @@ def _paused(ws: Workspace) -> Job:
 
 def _failed(ws: Workspace) -> Job:
     """A job whose node said something nasty."""
-    table, queue = ws.jobs._table, JobQueue(ws._state)
+    table, queue, under_way = ws.jobs._table, JobQueue(ws._state), UnderWay(ws._state)
     job_id = table.create(NewJob(node="pacs", requests=STUDIES))
     for _ in STUDIES:
         (item,) = queue.claim_share("test", {"pacs": 1}, most=1)
-        queue.finish_item(item.item_id, ItemOutcome(state=JobState.FAILED, expected=3, error=_HTML))
+        under_way.finish_item(item.item_id, ItemOutcome(state=JobState.FAILED, expected=3, error=_HTML))
     return ws.jobs[job_id]
 
 

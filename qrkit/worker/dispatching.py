@@ -1,0 +1,130 @@
+"""Which items a worker takes when, and the batches that it has under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from uuid import uuid4
+
+from qrkit.errors import StoreError
+from qrkit.job import ItemRow, JobRow
+from qrkit.store.batches import BatchTable
+from qrkit.store.job_queue import JobQueue
+from qrkit.store.jobs import JobTable
+from qrkit.store.nodes import NodeTable
+from qrkit.store.state import State
+from qrkit.worker.hours import Hours
+
+AT_ONCE = 8
+"""Batches of a worker, each with an association of its own."""
+
+_ITEMS_IN_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A batch under way."""
+
+    batch_id: str
+    item_ids: tuple[int, ...]
+
+
+class Dispatcher:
+    """Claims items for a worker and has them fetched, as many at a time as the nodes allow.
+
+    Parameters
+    ----------
+    site
+        Of the worker; decides which nodes it can reach.
+    hours
+        Of the nodes.
+    fetch
+        Fetches some items of a job; called in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        worker_id: str,
+        *,
+        site: str,
+        hours: Hours,
+        fetch: Callable[[JobRow, Sequence[ItemRow]], None],
+    ) -> None:
+        self._worker_id = worker_id
+        self._site = site
+        self._hours = hours
+        self._fetch = fetch
+        self._jobs = JobTable(state)
+        self._queue = JobQueue(state)
+        self._batches = BatchTable(state)
+        self._nodes = NodeTable(state)
+        self._out_of_reach: list[str] = []
+        self._running: dict[Future[None], _Begun] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a batch is under way, or has ended without having been looked at since."""
+        return bool(self._running)
+
+    def has_work_to_come(self) -> bool:
+        """Whether something waits for its time; an unknown state is none to stay for."""
+        try:
+            return self._queue.has_work_to_come(except_nodes=self._out_of_reach)
+        except StoreError:
+            return False
+
+    def dispatch(self, pool: Executor) -> None:
+        """Start batches for as many associations as the nodes allow."""
+        self._forget_ended()
+        # looking first: a claim takes the write lock, ten times a second for nothing while the worker is idle
+        while len(self._running) < AT_ONCE and self._queue.has_waiting(except_nodes=self._out_of_reach):
+            most = self._most_associations()
+            under_way = self._batches.by_node()
+            full = [name for name, count in most.items() if under_way.get(name, 0) >= count]
+            if full and not self._queue.has_waiting(except_nodes=[*self._out_of_reach, *full]):
+                return
+            batch_id = uuid4().hex
+            items = self._queue.claim_share(self._worker_id, most, most=_ITEMS_IN_BATCH, batch_id=batch_id)
+            if not items:
+                return
+            job = self._jobs.get_summary(items[0].job_id)
+            begun = _Begun(batch_id=batch_id, item_ids=tuple(item.item_id for item in items))
+            self._running[pool.submit(self._fetch, job, items)] = begun
+
+    def tend(self, others: Sequence[str]) -> None:
+        """Make good for workers that have died, and for what this one has lost sight of; with each heartbeat.
+
+        Parameters
+        ----------
+        others
+            Ids of the other workers that are alive.
+        """
+        self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(self._site)]
+        # first what has ended: of the rest, what the state has as ours and we have not is lost
+        self._forget_ended()
+        in_hand = [item_id for begun in self._running.values() for item_id in begun.item_ids]
+        self._queue.requeue_orphans(others, worker_id=self._worker_id, under_way=in_hand)
+        batch_ids = [begun.batch_id for begun in self._running.values()]
+        self._batches.forget_lost(others, worker_id=self._worker_id, under_way=batch_ids)
+
+    def leave(self, others: Sequence[str]) -> None:
+        """Give back all that this worker has not done, and what workers had that have died."""
+        self._forget_ended()  # what it had under way is given back by it: it has not died
+        self._queue.requeue_orphans([*others, self._worker_id])
+        self._batches.forget_lost(others)
+
+    def _forget_ended(self) -> None:
+        """Forget the batches that have ended, having given back what they have not done."""
+        for future in [one for one in self._running if one.done()]:
+            begun = self._running.pop(future)
+            self._queue.give_back(begun.item_ids, worker_id=self._worker_id)
+            self._batches.end(begun.batch_id)
+
+    def _most_associations(self) -> dict[str, int]:
+        """Return how many associations each node allows now, removed ones too: their jobs fail and say so."""
+        known = self._nodes.list(include_removed=True)
+        nodes = [node for node in known if node.is_reached_from(self._site)]
+        self._hours.look(nodes)
+        return {node.name: 0 if self._hours.are_over(node.name) else node.associations for node in nodes}
