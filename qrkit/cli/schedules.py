@@ -79,6 +79,8 @@ def show(
         print_json(asdict(schedule) | {"runs": records})
     else:
         print_frame(runs, form, output)
+        for run in runs[runs["missed"] > 0].itertuples():
+            say(f"Run {run.run_id} makes up for {run.missed} more that were due before it, while no worker ran.")
         say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); due next {schedule.next_due}.")
     _say_service(workspace)
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+import threading
+from collections.abc import Callable, Collection
 from typing import Protocol
+
+from qrkit.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+REST = 5.0
+"""Seconds to wait where something went wrong."""
 
 
 class Companion(Protocol):
@@ -21,3 +30,57 @@ class Companion(Protocol):
 
     def stop(self) -> None:
         """End soon, and return when it has."""
+
+
+class Lookout:
+    """Looks for something to do again and again, in a thread of its own, whatever goes wrong with a look.
+
+    Parameters
+    ----------
+    name
+        Of the thread, and for the log.
+    look
+        Looks once.
+    every
+        Seconds between two looks.
+
+    Attributes
+    ----------
+    stopping
+        Set when it is to end.
+    """
+
+    def __init__(self, name: str, look: Callable[[], None], *, every: float) -> None:
+        self.stopping = threading.Event()
+        self._look = look
+        self._every = every
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have it look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End, once the look that is under way has ended."""
+        self.stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._look()
+            except StoreError:  # the database may come back; what is to be done waits meanwhile
+                logger.exception("The state cannot be used")
+                self.stopping.wait(REST)
+            except Exception:  # the worker must survive whatever is found
+                logger.exception("An error inside qrkit, in looking for what is to be done: %s", self._thread.name)
+                self.stopping.wait(REST)
+            self._wake.wait(self._every)
+            self._wake.clear()

@@ -6,7 +6,6 @@ Objects that are here are not fetched again: a plan leaves them out, and a retri
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from qrkit.errors import QrkitError, StoreError
+from qrkit.errors import QrkitError
 from qrkit.job import JobState
 from qrkit.plan import Plan
 from qrkit.query import Query
@@ -23,13 +22,13 @@ from qrkit.query.when import dates
 from qrkit.recurrence import zone_of
 from qrkit.store.jobs import JobTable
 from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun, ScheduleTable
+from qrkit.worker.beside import Lookout
 from qrkit.workspace.job import Job
 
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 2
 _LOOK = 2.0
-_REST = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +56,9 @@ class ScheduleRunner:
         self._jobs = jobs
         self._doing = doing
         self._worker_id = ""
-        self._stopping = threading.Event()
         self._running: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="schedule")
-        self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
+        self._lookout = Lookout("schedules", self._look, every=_LOOK)
         self._is_busy = True  # until it has looked for the first time
 
     @property
@@ -71,7 +69,7 @@ class ScheduleRunner:
     def start(self, worker_id: str) -> None:
         """Begin."""
         self._worker_id = worker_id
-        self._thread.start()
+        self._lookout.start()
 
     def tend(self, alive_worker_ids: Collection[str]) -> None:
         """Make good for workers that died in the middle of a run."""
@@ -79,23 +77,12 @@ class ScheduleRunner:
 
     def stop(self) -> None:
         """End; a run that is just asking a node is waited for."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._lookout.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._follow()
-                self._dispatch()
-            except StoreError:  # the database may come back
-                logger.exception("The state cannot be used")
-                self._stopping.wait(_REST)
-            except Exception:  # the worker must survive whatever one schedule does
-                logger.exception("An error inside qrkit, in looking for what is due")
-                self._stopping.wait(_REST)
-            self._stopping.wait(_LOOK)
+    def _look(self) -> None:
+        self._follow()
+        self._dispatch()
 
     def _follow(self) -> None:
         """End the runs whose jobs have ended."""

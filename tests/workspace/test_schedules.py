@@ -1,10 +1,14 @@
 """What recurs: asked by the worker, new objects fetched, told with query, plan and job."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from qrkit.errors import InputError, NotFound
 from qrkit.job import JobState
 from qrkit.simulator import Quirks
+from qrkit.store.schema import schedules
+from qrkit.store.state import as_text
 from tests.cli.commands import Here
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, files_of, worker_in_thread
@@ -34,7 +38,17 @@ def test_a_query_recurs_and_only_what_is_new_is_fetched(linked: Linked) -> None:
         assert ended(linked, "series", 2) == ["complete"] * 2
         workspace.nodes.edit("pacs", sites="elsewhere")
         assert list(workspace.schedules.unattended) == ["series"]
-    runs = workspace.schedules.runs("series")
+    workspace.nodes.edit("pacs", sites="")
+    with workspace._state.transaction() as connection:  # as if it had been due while no worker ran
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        connection.execute(schedules.update().values(next_due=as_text(hour - timedelta(hours=3))))
+    with worker_in_thread(workspace):
+        assert ended(linked, "series", 3) == ["complete"] * 3
+    made_up, *runs_before = workspace.schedules.runs("series")["missed"]
+    assert made_up in (3, 4)  # the hour may have struck meanwhile
+    assert runs_before == [0, 0]
+    assert workspace.schedules["series"].next_due > as_text(datetime.now(UTC))
+    runs = workspace.schedules.runs("series")[1:]
     jobs = [workspace.jobs[str(job_id)].status for job_id in runs["job_id"]]
     assert [job.received for job in jobs] == [0, len(fetched)]
     assert {job.state for job in jobs} == {JobState.COMPLETE}

@@ -7,7 +7,6 @@ thread ever waits for one.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,12 +23,12 @@ from qrkit.worker.after.copying import copy_files
 from qrkit.worker.after.patient import private_values
 from qrkit.worker.after.sending import send_files
 from qrkit.worker.after.task import Task, ToSend
+from qrkit.worker.beside import REST, Lookout
 
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 4
 _LOOK = 1.0
-_REST = 5.0
 
 
 class AfterRunner:
@@ -42,12 +41,10 @@ class AfterRunner:
         self._runs = AfterTable(state)
         self._nodes = NodeTable(state)
         self._worker_id = ""
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
         self._running: dict[str, Future[None]] = {}
         self._is_busy = True  # until it has looked for the first time
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="after")
-        self._thread = threading.Thread(target=self._run, name="after", daemon=True)
+        self._lookout = Lookout("after", self._look, every=_LOOK)
 
     @property
     def is_busy(self) -> bool:
@@ -57,39 +54,26 @@ class AfterRunner:
     def start(self, worker_id: str) -> None:
         """Begin."""
         self._worker_id = worker_id
-        self._thread.start()
+        self._lookout.start()
 
     def tend(self, alive_worker_ids: Collection[str]) -> None:
         """Start runs anew whose workers are no longer alive."""
         if self._runs.requeue_orphans(alive_worker_ids):
-            self._wake.set()
+            self._lookout.wake()
 
     def stop(self) -> None:
         """End what is under way, which goes back to the queue."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._lookout.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._decide()
-                self._dispatch()
-                self._is_busy = bool(self._running) or self._runs.waiting(self._handlers) > 0
-            except StoreError:  # the database may come back; what is to be done waits meanwhile
-                logger.exception("The state cannot be used")
-                self._stopping.wait(_REST)
-            except Exception:  # the worker must survive whatever one series does
-                logger.exception("An error inside qrkit, in deciding what is done after arrival")
-                self._stopping.wait(_REST)
-            self._wake.wait(_LOOK)
-            self._wake.clear()
+    def _look(self) -> None:
+        self._decide()
+        self._dispatch()
+        self._is_busy = bool(self._running) or self._runs.waiting(self._handlers) > 0
 
     def _decide(self) -> None:
         """Queue runs for what became complete since."""
-        while (items := self._due.list()) and not self._stopping.is_set():
+        while (items := self._due.list()) and not self._lookout.stopping.is_set():
             for due in items:
                 handlers = self._chosen(due)
                 series = self._due.complete_series(due) if handlers else ()
@@ -119,7 +103,7 @@ class AfterRunner:
                 return
             future = self._pool.submit(self._attempt, run)
             self._running[run.handler] = future
-            future.add_done_callback(lambda _: self._wake.set())
+            future.add_done_callback(lambda _: self._lookout.wake())
 
     def _attempt(self, run: AfterRun) -> None:
         handler = self._handlers[run.handler]
@@ -169,7 +153,7 @@ class AfterRunner:
             settings=self._settings,
             private=private_values(files),
             deadline=time.monotonic() + handler.time_limit,
-            is_stopping=self._stopping.is_set,
+            is_stopping=self._lookout.stopping.is_set,
         )
 
     def _failed(self, run: AfterRun, error: str, *, transient: bool = True) -> None:
@@ -186,7 +170,7 @@ class AfterRunner:
                 change()
             except StoreError:
                 logger.exception("What became of a handler cannot be written down yet")
-                if self._stopping.wait(_REST):
+                if self._lookout.stopping.wait(REST):
                     return  # another worker finds out by the missing heartbeat, and starts it anew
             else:
                 return
