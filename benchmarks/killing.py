@@ -31,7 +31,7 @@ from tests.peers.waiting import free_port, wait_until
 STUDIES = 137
 """Of 73 objects each: 10,001."""
 
-_QUIET = 30.0
+_QUIET = 120.0
 _BOOT = 2.5
 _LAST = 0.97
 """Share of the objects within which the kills fall, so that the last ones still find something to fetch."""

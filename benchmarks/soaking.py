@@ -39,7 +39,9 @@ class Used:
     Attributes
     ----------
     memory
-        Bytes; of what processes share, each counts its part (PSS) where the platform tells.
+        Bytes of RAM, those of files included that it shares with other processes.
+    own
+        Bytes of them that no other process shares, which is what would grow (RssAnon; only on Linux).
     files
         Open ones.
     sockets
@@ -49,6 +51,7 @@ class Used:
     """
 
     memory: int = 0
+    own: int = 0
     threads: int = 0
     files: int = 0
     sockets: int = 0
@@ -57,8 +60,8 @@ class Used:
     def cell(self) -> str:
         """Return it as a cell of a table."""
         return (
-            f"{self.memory / 1e6:.0f} MB, {self.threads} threads, {self.files} files, {self.sockets} sockets, "
-            f"{self.descriptors} descriptors"
+            f"{self.memory / 1e6:.0f} MB ({self.own / 1e6:.0f} own), {self.threads} threads, {self.files} files, "
+            f"{self.sockets} sockets, {self.descriptors} descriptors"
         )
 
 
@@ -164,14 +167,22 @@ def _sum(processes: Sequence[psutil.Process]) -> Used:
 
 
 def _of(one: psutil.Process) -> Used:
-    memory = one.memory_full_info()
     return Used(
-        memory=getattr(memory, "pss", memory.rss),
+        memory=one.memory_info().rss,
+        own=_own_memory(one.pid),
         threads=one.num_threads(),
         files=len(one.open_files()),
         sockets=len(one.net_connections()),
         descriptors=one.num_fds() if hasattr(one, "num_fds") else 0,
     )
+
+
+def _own_memory(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _most(seen: Sequence[Used]) -> Used:

@@ -164,8 +164,9 @@ def worker_processes(folder: Path) -> list[psutil.Process]:
 def wait_for_worker(workspace: Workspace) -> psutil.Process:
     """The worker process of a workspace, once it is registered."""
     folder = workspace.settings.workspace
-    wait_until(lambda: is_running(folder) and worker_rows(workspace), 20, what="a worker runs")
-    return psutil.Process(worker_rows(workspace)[-1])
+    # one look: it may soon leave again
+    pids = wait_until(lambda: is_running(folder) and worker_rows(workspace), 60, what="a worker runs") or []
+    return psutil.Process(pids[-1])
 
 
 def end_workers(folder: Path) -> None:
