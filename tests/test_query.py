@@ -412,6 +412,13 @@ def shape(steps: list[tuple[Request, ...]]) -> list[tuple[str, int]]:
     return [(step[0].level.value, len(step)) for step in steps]
 
 
+def test_the_unique_key_above_stays_even_if_it_is_not_matched_as_the_query_has_it() -> None:
+    query = built(patient_id="Q*", date_from="2026-01-01")
+    drilled, steps = ask(query, PATIENT_ROOT, reliance=Reliance(unmatched=frozenset({"PatientID"})))
+    assert [step[0].level for step in steps] == [Level.PATIENT, Level.STUDY]
+    assert sorted(uids(drilled, Level.STUDY)) == ["1.1", "1.2", "1.3"]
+
+
 def test_a_study_query_under_study_root_is_one_request() -> None:
     drilled, steps = ask(built(date=("2026-01-01", "2026-01-02"), patient_id="Q*"))
     assert shape(steps) == [("STUDY", 1)]

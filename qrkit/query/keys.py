@@ -83,7 +83,7 @@ def request_at(
     keys = {**dict(above), **_keys_at(query, level, model)}
     if level is Level.SERIES and len(query.modalities) == 1:
         keys["Modality"] = query.modalities[0]  # several codes: one request, filtered here, is the fewest round trips
-    for keyword in reliance.unmatched & set(keys) - {"StudyDate", "StudyTime"}:
+    for keyword in reliance.unmatched & set(keys) - {"StudyDate", "StudyTime", *dict(above)}:
         if above or query.dates is not None:  # without a key the whole archive would answer
             del keys[keyword]
     extra = [keyword for keyword in query.extra_keys if _home(keyword, query.level, model) is level]
