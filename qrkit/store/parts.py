@@ -73,7 +73,7 @@ class PartFiles:
         """
         swept, limit = 0, time.time() - older_than
         for part in self.folder.glob("*.part"):
-            with contextlib.suppress(FileNotFoundError, PermissionError):  # taken, or still open on Windows
+            with contextlib.suppress(OSError):  # taken, still open on Windows, or on a disk that became read-only
                 if _is_orphan(part.name) or part.stat().st_mtime < limit:
                     part.unlink()
                     swept += 1

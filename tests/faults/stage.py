@@ -207,6 +207,8 @@ def set_up(folder: Path, *, server: Postgres | None = None, state_on_disk: bool 
     with ExitStack() as stack:
         disk = stack.enter_context(small_disk(folder / "disk"))
         url = stack.enter_context(server.new_database()) if server is not None else ""
+        if url:  # as PostgreSQL is by itself: a server that stops at once has what it said it has
+            url += "?options=-csynchronous_commit%3Don"
         where = (disk if state_on_disk and disk else folder) / "workspace"
         files = (disk or folder) / "files"
         given: dict[str, str | int] = {
