@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -28,6 +29,7 @@ from qrkit.cli import (
     users,
 )
 from qrkit.cli.options import uids_as_options
+from qrkit.cli.output import discard_stdout
 from qrkit.errors import InputError, QrkitError
 
 app = typer.Typer(
@@ -86,6 +88,9 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit status."""
     given = uids_as_options(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of patients have letters that some terminals do not
+            stream.reconfigure(errors="replace")
     try:
         status = app(given, standalone_mode=False)
     except _UsageError as error:
@@ -93,7 +98,7 @@ def run(arguments: list[str] | None = None) -> int:
     except QrkitError as error:
         status = _fail(error, 2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         status = 1
     except typer.Abort:  # there was a question, and no answer
         status = 1

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from qrkit.cli.options import Command, Format, FormatOption, OutputOption, Workspace, signed, with_workspace
-from qrkit.cli.output import print_frame, print_json, say, stderr
+from qrkit.cli.output import print_bytes, print_frame, print_json, say, stderr
 from qrkit.cli.probing import print_card
 from qrkit.errors import InputError
 from qrkit.node import node_to_mapping
@@ -159,7 +159,7 @@ def export(
     """Write all nodes as TOML."""
     text = workspace.nodes.export(file)
     if file is None:
-        typer.echo(text, nl=False)
+        print_bytes(text.encode())
 
 
 @app.command("import")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 from rich import box
@@ -17,7 +19,7 @@ from rich.table import Table
 
 from qrkit.cli.columns import columns_that_fit, least_width
 from qrkit.cli.options import Format
-from qrkit.errors import InputError
+from qrkit.errors import InputError, QrkitError
 from qrkit.words import local_time
 
 SHOWN_ROWS = 100
@@ -29,22 +31,53 @@ _WIDEST = 64
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 """Times of the state; people are shown them by their own clock."""
 
+_ELSEWHERE = "Print to a file on a disk with room, or to a terminal."
+
 stderr = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """Tell people something, on stderr."""
-    stderr.print(text, markup=False, soft_wrap=True)
+    """Tell people something, on stderr; what was asked for does not fail where nobody can be told."""
+    with contextlib.suppress(OSError):
+        stderr.print(text, markup=False, soft_wrap=True)
 
 
 def print_text(text: str) -> None:
     """Print words on stdout, where they are what was asked for."""
-    sys.stdout.write(text + "\n")
+    with printing() as out:
+        out.write(text + "\n")
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    print_bytes(_json(value))
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[TextIO]:
+    """Give stdout, and have all of what is printed there when it is left.
+
+    Raises
+    ------
+    QrkitError
+        If it cannot be written; but that its reader has seen enough is no error of ours.
+    """
+    out = sys.stdout
+    if out is None:
+        raise QrkitError("There is nowhere to print to: stdout is closed.", advice=_ELSEWHERE)
+    try:
+        yield out
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_stdout()
+        raise QrkitError(f"The output cannot be written: {error.strerror}.", advice=_ELSEWHERE) from error
+
+
+def discard_stdout() -> None:
+    """Let what is left for stdout go nowhere, so that Python does not complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_frame(frame: pd.DataFrame, form: Format, output: Path | None = None) -> None:
@@ -62,13 +95,22 @@ def print_frame(frame: pd.DataFrame, form: Format, output: Path | None = None) -
         return
     content = _encoded(frame, form)
     if output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        print_bytes(content)
         return
     try:
         output.write_bytes(content)
     except OSError as error:
         raise InputError(f"{output} cannot be written: {error.strerror}.") from error
+
+
+def print_bytes(content: bytes) -> None:
+    """Print what other programs read on stdout: it is UTF-8, whatever the terminal speaks."""
+    with printing() as out:
+        out.buffer.write(content)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode()
 
 
 def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
@@ -81,8 +123,7 @@ def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
         plain.to_parquet(buffer, index=False)
         return buffer.getvalue()
     if form is Format.JSON:
-        text = json.dumps(_records(frame), indent=2, ensure_ascii=False, default=str) + "\n"
-        return text.encode()
+        return _json(_records(frame))
     return _readable(frame).to_csv(index=False).encode()
 
 
@@ -127,7 +168,8 @@ def _print_table(frame: pd.DataFrame) -> None:
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=_width(name, cells))
     for row in zip(*(cells[name] for name in fitting), strict=True):
         table.add_row(*(escape(cell) for cell in row))
-    console.print(table)
+    with printing():
+        console.print(table)
     _tell_what_is_hidden(frame, filled, fitting)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
-from qrkit.cli.output import print_frame, print_json, say, stderr
+from qrkit.cli.output import print_frame, print_json, printing, say, stderr
 from qrkit.profile import Profile, Subject, Verdict, card
 from qrkit.profile.cards import LABELS
 from qrkit.words import counted
@@ -36,7 +36,8 @@ def probe(
             node, watch=lambda number, what: status.update(f"Probing {node}: {number} of at most 12, {what} …")
         )
     if form is Format.TABLE and output is None:
-        print_card(profile, Console(highlight=False))
+        with printing():
+            print_card(profile, Console(highlight=False))
     elif form is Format.JSON and output is None:
         print_json(profile.to_json())
     else:

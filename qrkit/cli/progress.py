@@ -31,7 +31,13 @@ def follow(job: Job) -> JobRow:
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         bar = bars.add_task("retrieve", total=None, volume="")
 
+        told = ""
+
         def show(status: JobRow) -> None:
+            nonlocal told
+            if status.reason and status.reason != told and not status.state.is_final:
+                say(status.reason)  # that it rests, and why: nobody should wait without knowing
+            told = status.reason
             rate.add(status.bytes)
             bars.update(
                 bar,

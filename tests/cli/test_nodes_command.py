@@ -1,13 +1,15 @@
 """``qrkit nodes`` and ``qrkit echo``."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import qrkit
 from qrkit.simulator import Quirks
 from tests.cli.commands import Here
 from tests.peers.waiting import free_port
-from tests.workspace.opened import Linked, StartSimulator, link
+from tests.workspace.opened import Linked, StartSimulator, environment, link
 
 ADD = ("--host", "10.1.2.3", "--port", "104", "--ae-title", "MAINPACS")
 
@@ -118,3 +120,17 @@ def test_tls_is_set_option_by_option_and_files_become_whole_paths(here: Here, tm
     assert here("nodes", "remove", "pacs").status == 0
     assert here("nodes", "import", str(carried)).status == 0
     assert here("nodes", "show", "pacs").json["tls"] == tls
+
+
+def test_what_programs_read_is_utf_8_and_a_full_disk_one_line(here: Here) -> None:
+    here("nodes", "add", "pacs", *ADD, "--description", "Zürich 漢字")
+    command = [sys.executable, "-m", "qrkit.cli", "nodes"]
+    ascii_terminal = environment(here.workspace) | {"PYTHONIOENCODING": "ascii"}
+    exported = subprocess.run([*command, "export"], check=True, capture_output=True, timeout=60, env=ascii_terminal)
+    assert "Zürich 漢字" in exported.stdout.decode()
+    with Path("/dev/full").open("w") as full:
+        listed = subprocess.run(
+            [*command, "list"], check=False, stdout=full, stderr=subprocess.PIPE, timeout=60, env=ascii_terminal
+        )
+    told = b"qrkit: The output cannot be written: No space left on device."
+    assert (listed.returncode, listed.stderr.startswith(told), listed.stderr.count(b"\n")) == (1, True, 1)
