@@ -149,7 +149,7 @@ def _create_state_table(connection: duckdb.DuckDBPyConnection, name: str, conten
 def _converted(field: pa.Field) -> str:
     column = identifier(field.name)
     if field.name in TIMES and field.type == pa.string():
-        return f"CAST(left({column}, 26) AS TIMESTAMP) AS {column}"
+        return f"TRY_CAST(left({column}, 26) AS TIMESTAMP) AS {column}"  # empty: it has not been, as a probe
     if field.name == "StudyDate":
         return f"CAST(try_strptime({column}, '%Y%m%d') AS DATE) AS {column}"
     return column

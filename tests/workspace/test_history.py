@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 
 from qrkit.errors import InputError, NotFound
+from qrkit.profile import Profile
 from qrkit.simulator import Quirks
+from qrkit.store.profiles import ProfileTable
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, free_port
 from tests.workspace.opened import Linked, OpenWorkspace
@@ -150,6 +152,8 @@ def test_sql_takes_parameters_and_its_errors_are_duckdbs_own_words(linked: Linke
 
 def test_duckdb_gives_a_connection_on_the_same_tables(linked: Linked) -> None:
     first = found(linked)
+    ProfileTable(linked.workspace._state).add(Profile.unknown("pacs"), "ann")  # as queries keep what they have seen
+    assert linked.workspace.sql("SELECT node, probed FROM profiles").isna().sum().tolist() == [0, 1]
     with linked.workspace.duckdb() as connection:
         assert connection.execute("SELECT count(*) FROM studies").fetchall() == [(len(first),)]
         connection.execute("CREATE TABLE mine AS SELECT StudyInstanceUID FROM studies")
