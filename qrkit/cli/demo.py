@@ -133,9 +133,10 @@ def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
     )
     print_frame(told, Format.TABLE)
     console.print(f"[bold]{plan.cost_in_words}[/] carry the dose of {plan.funnel[-1].studies} studies.\n")
-    _step(f"qrkit retrieve {NODE} --plan {plan.plan_id[:8]}… --method get")
-    exit_for(follow(opened.retrieve(plan, method="get")))
-    console.print()
+    if plan.requests():
+        _step(f"qrkit retrieve {NODE} --plan {plan.plan_id[:8]}… --method get")
+        exit_for(follow(opened.retrieve(plan, method="get")))
+        console.print()
     is_ct = studies["ModalitiesInStudy"].map(modality_label) == "CT"
     _fetch(opened, studies[is_ct].tail(1), "move")
 

@@ -19,6 +19,14 @@ from qrkit.workspace import Job
 
 _OF_JOB = ("job_id", "state", "expected", "stored", "bytes")
 _OF_ITEM = ("level", "StudyInstanceUID", "SeriesInstanceUID", "state", "expected", "stored", "missing", "error")
+_NOTHING: dict[str, object] = {
+    "job_id": None,
+    "state": "complete",
+    "expected": 0,
+    "stored": 0,
+    "bytes": 0,
+    "items": [],
+}
 
 Uids = Annotated[list[str] | None, typer.Option(help="UIDs, parted by commas or given repeatedly.")]
 
@@ -50,6 +58,11 @@ def retrieve(
     options = {"method": method, "to": to, "after": handlers(after)}
     budget = Budget(objects=most_objects, bytes=most_bytes)
     job = _queued(workspace, node, what, None if yes else budget, **options)
+    if job is None:
+        say("There is nothing to fetch: all of it is here already, or nothing was chosen.")
+        if form is Format.JSON:
+            print_json(_NOTHING)
+        return
     if priority:
         job.prioritise(priority)
     nobody = workspace.nobody_for(job.status.node, one_starts=True)
@@ -88,15 +101,18 @@ def _queued(
     what: Mapping[str, Any],
     budget: Budget | None,
     **options: Any,  # noqa: ANN401 - as `Workspace.retrieve` takes them
-) -> Job:
+) -> Job | None:
+    """Queue what is to be fetched; None where a plan or an answer has nothing, which is complete as it is."""
     studies, all_series = _uids(what["study"]), _uids(what["series"])
     query, plan = what["from_query"], what["plan"]
     if sum(map(bool, (query, plan, studies or all_series))) != 1:
         raise InputError("Say what to retrieve: --plan, --study, --series or --from-query.")
     if plan:
-        return workspace.retrieve(_within(budget, workspace.plans[plan]), node=node, **options)
+        kept = _within(budget, workspace.plans[plan])
+        return workspace.retrieve(kept, node=node, **options) if kept.requests() else None
     if query:
-        return workspace.retrieve(workspace.queries.read(query), node=node, **options)
+        rows = workspace.queries.read(query)
+        return workspace.retrieve(rows, node=node, **options) if len(rows) else None
     return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
 
 

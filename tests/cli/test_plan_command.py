@@ -28,11 +28,13 @@ def test_a_plan_has_the_documented_json_and_is_fetched_by_its_id(hospital_here: 
         assert [item["SeriesInstanceUID"] for item in again.json["items"]] == whole
     assert (done.status, done.json["state"]) == (0, "complete")
     assert len(files_of(linked.workspace)) == done.json["stored"]
+    nothing_new = hospital_here("plan", "pacs", "--dose", "CT,NM", *DAY, "--format", "json").json["plan_id"]
+    nothing = hospital_here("retrieve", "pacs", "--plan", nothing_new, "--format", "json")
+    assert (nothing.status, nothing.json["state"], list(nothing.json)) == (0, "complete", list(done.json))
     shown = hospital_here("plans", "show", ran.json["plan_id"], "--format", "json")
     assert shown.json == ran.json
-    assert [one["plan_id"] for one in hospital_here("plans", "list", "--format", "json").json] == [
-        ran.json["plan_id"]
-    ]
+    listed = hospital_here("plans", "list", "--format", "json").json
+    assert [one["plan_id"] for one in listed] == [nothing_new, ran.json["plan_id"]]
 
 
 def test_a_plan_as_a_table_says_what_it_costs_and_how_to_fetch_it(hospital_here: Here) -> None:

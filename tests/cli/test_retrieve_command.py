@@ -215,6 +215,15 @@ def test_the_demo_goes_the_whole_way_without_anything_else(tmp_path: Path) -> No
         timeout=LIMIT,
     )
     assert {job["state"] for job in json.loads(listed.stdout)} == {"complete"}
+    again = subprocess.run(
+        [sys.executable, "-m", "qrkit.cli", "demo", "--headless", "--workspace", str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    end_workers(folder)
+    assert again.returncode == 0, again.stderr
 
 
 def test_a_demo_quirk_that_there_is_not_is_status_2(tmp_path: Path, here: Here) -> None:
