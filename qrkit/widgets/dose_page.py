@@ -8,6 +8,7 @@ from qrkit.plan import Plan
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.pictures import Pictures, pictures_of_plan
 from qrkit.widgets.query_form import QueryForm
 from qrkit.widgets.query_page import running_jobs
 from qrkit.widgets.telling import Notice
@@ -30,6 +31,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.stop = self.notice.button("Stop", self.background.cancel, tip="Stop planning; what is known is kept")
         self.stop.disabled = True
         self.told = ipywidgets.HTML()
+        self.pictures = Pictures()
         self.studies = ChoiceTable(first=("group", "keep", "rule", "reason", "StudyDate", "StudyDescription"))
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
@@ -50,6 +52,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
                 ipywidgets.HBox([self.retrieve]),
                 self.jobs,
                 self.studies,
+                self.pictures,
                 ipywidgets.HTML("<h3>Why was it not fetched?</h3>"),
                 ipywidgets.HBox([self.wanted, self.ask], layout=ipywidgets.Layout(flex_flow="row wrap")),
                 self.reasons,
@@ -59,6 +62,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def close(self) -> None:
         """Stop planning; retrieves go on."""
         self.background.close()
+        self.pictures.close()
         super().close()
 
     def _make(self) -> None:
@@ -76,6 +80,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.retrieve.disabled = not plan.requests()
         self.notice.say("Planned; nothing is fetched yet.")
         self.told.value = plan._repr_html_()
+        self.pictures.offer(pictures_of_plan(plan))
         self.studies.show(plan.studies.drop(columns="trail", errors="ignore"))
 
     def _failed(self, error: BaseException) -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ipywidgets
 
-from qrkit.job import ItemRow, JobRow, JobState, PausedBy
+from qrkit.job import ItemRow, JobRow, JobState
 from qrkit.markup import grid, paragraph
+from qrkit.widgets.in_place import on_page
 from qrkit.words import counted, local_time
 from qrkit.workspace import Job
 
 _SHOWN = 100
 _ORDER = (JobState.RUNNING, JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED, JobState.PAUSED, JobState.QUEUED)
-_PAUSED = {
-    PausedBy.USER: "Somebody has paused it; Go on lets it go on.",
-    PausedBy.DISK: "Paused, since the disk is full; it goes on by itself when there is room.",
-}
 
 
 class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
@@ -36,11 +33,7 @@ class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no
 
 
 def items_html(job: JobRow) -> str:
-    """Return the items of a job as HTML, and why nothing of it is under way, while that is so."""
-    why = [_PAUSED.get(job.paused_by, "") if job.paused_by else "", job.reason]
-    if job.not_before:
-        why.append(f"The node is tried again at {local_time(job.not_before)}.")
-    told = " ".join(filter(None, why))
+    """Return the items of a job as HTML."""
     items = sorted(job.items, key=lambda item: (_place(item), item.position))
     shown = [
         [
@@ -49,14 +42,14 @@ def items_html(job: JobRow) -> str:
             f"{item.outcome.stored:,}" + ("" if item.outcome.expected is None else f" of {item.outcome.expected:,}"),
             str(item.attempts),
             local_time(item.not_before),
-            item.outcome.said or item.outcome.note,
+            on_page(item.outcome.said or item.outcome.note),
         ]
         for item in items[:_SHOWN]
     ]
     more = len(items) - _SHOWN
     heads = ["what", "state", "objects", "tries", "next try", "what went wrong, and what to do"]
     rest = paragraph(f"and {counted(more, 'request')} more") if more > 0 else ""
-    return str((paragraph(told) if told and not job.state.is_final else "") + grid(heads, shown) + rest)
+    return str(grid(heads, shown) + rest)
 
 
 def _place(item: ItemRow) -> int:

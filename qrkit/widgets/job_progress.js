@@ -1,4 +1,4 @@
-// A retrieve job: headline, bar, numbers, what failed, and Cancel. All text goes in as textContent.
+// A retrieve job: headline, bar, numbers, what failed, and what can be done. All text goes in as textContent.
 
 function make(tag, className, attributes = {}) {
   const element = document.createElement(tag);
@@ -17,14 +17,14 @@ function render({ model, el }) {
   const head = make("div", "qrkit-job-head");
   const title = make("span", "qrkit-job-title");
   const headline = make("span", "qrkit-job-headline", { role: "status" });
-  const cancel = make("button", "qrkit-job-cancel", { type: "button" });
+  const acts = make("span", "qrkit-job-acts");
   const bar = make("progress", "qrkit-job-bar", { max: "1" });
   const numbers = make("div", "qrkit-job-numbers");
+  const note = make("div", "qrkit-job-note");
   const failures = make("ul", "qrkit-job-failures");
   const alert = make("div", "qrkit-job-alert", { role: "alert" });
-  cancel.textContent = "Cancel";
-  head.append(title, headline, cancel);
-  root.append(head, bar, numbers, failures, alert);
+  head.append(title, headline, acts);
+  root.append(head, bar, numbers, note, failures, alert);
   el.append(root);
 
   function drawLabel() {
@@ -32,7 +32,30 @@ function render({ model, el }) {
     setText(title, label);
     root.setAttribute("aria-label", label);
     bar.setAttribute("aria-label", label);
-    cancel.setAttribute("aria-label", `Cancel ${label.charAt(0).toLowerCase()}${label.slice(1)}`);
+    for (const button of acts.children) nameButton(button);
+  }
+
+  function nameButton(button) {
+    const label = model.get("label");
+    const joint = ["pause", "cancel"].includes(button.dataset.act) ? " " : ": ";
+    button.setAttribute("aria-label", `${button.textContent}${joint}${label.charAt(0).toLowerCase()}${label.slice(1)}`);
+  }
+
+  // A button that stays keeps the keyboard; where it went away, its neighbour has it.
+  function drawActs() {
+    const wanted = model.get("acts");
+    const had = acts.contains(document.activeElement);
+    const there = new Map([...acts.children].map((button) => [button.dataset.act, button]));
+    acts.replaceChildren(
+      ...wanted.map(([act, text]) => {
+        const button = there.get(act) || make("button", "qrkit-job-act", { type: "button", "data-act": act });
+        button.textContent = text;
+        button.disabled = false;
+        nameButton(button);
+        return button;
+      }),
+    );
+    if (had && acts.firstElementChild) acts.firstElementChild.focus();
   }
 
   function drawBar() {
@@ -59,16 +82,17 @@ function render({ model, el }) {
     fraction: drawBar,
     numbers: () => setText(numbers, model.get("numbers")),
     failures: drawFailures,
-    can_cancel: () => (cancel.disabled = !model.get("can_cancel")),
+    note: () => setText(note, model.get("note")),
+    acts: drawActs,
     alert: () => setText(alert, model.get("alert")),
   };
   for (const [name, draw] of Object.entries(drawings)) {
     model.on(`change:${name}`, draw);
     draw();
   }
-  cancel.addEventListener("click", () => {
-    cancel.disabled = true;
-    model.send({ action: "cancel" });
+  acts.addEventListener("click", (event) => {
+    const act = event.target.dataset.act;
+    if (act) model.send({ action: act });
   });
   // JupyterLab's command keys (d d deletes the cell) look at the focused element itself.
   root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));

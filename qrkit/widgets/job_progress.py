@@ -13,7 +13,8 @@ import traitlets
 
 from qrkit.errors import QrkitError
 from qrkit.job import JobRow, JobState
-from qrkit.widgets.job_view import JobView, fraction_done, view_of
+from qrkit.widgets.in_place import on_page
+from qrkit.widgets.job_view import ACTS, JobView, fraction_done, view_of
 from qrkit.widgets.pump import Pump
 from qrkit.workspace import Job
 from qrkit.workspace.rate import Rate
@@ -22,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _PARTS = 1_000_000
-_WHILE_WAITING = "(A cell waits for this job: to cancel, interrupt the cell first.)"
+_WHILE_WAITING = "(A cell waits for this job: to pause or cancel it, interrupt the cell first.)"
 
 
 class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
-    """Shows how far a retrieve job is, and lets it be cancelled.
+    """Shows how far a retrieve job is, and lets it be paused, go on, be cancelled, and be tried again.
 
     It follows the job by itself as long as that is active and the kernel is free; `Job.wait` keeps it going while
     a cell waits. What is shown is text, never HTML.
@@ -45,7 +46,8 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
     numbers = traitlets.Unicode().tag(sync=True)
     fraction = traitlets.Float(None, allow_none=True).tag(sync=True)
     failures = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    can_cancel = traitlets.Bool(False).tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    acts: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
     alert = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, job: Job) -> None:
@@ -89,24 +91,35 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         Parameters
         ----------
         waiting
-            Whether a cell waits for the job: what the browser sends is not heard then, so Cancel is not offered.
+            Whether a cell waits for the job: what the browser sends is not heard then, so no button is offered.
         """
         view = self._view(job)
-        waiting = waiting and view.can_cancel
+        waiting = waiting and not job.state.is_final
         with self.hold_sync():
             self.label = f"Retrieve from {job.node}"
             self.headline = view.headline
             self.numbers = f"{view.numbers} {_WHILE_WAITING}".strip() if waiting else view.numbers
             self.fraction = view.fraction
             self.failures = list(view.failures)
-            self.can_cancel = view.can_cancel and not waiting
+            self.note = view.note
+            self.acts = [] if waiting else [[act, ACTS[act]] for act in view.acts]
             self.alert = self._told()
         return not job.state.is_final
 
-    def cancel(self) -> None:
-        """Cancel the job, as the button does; what has come stays."""
-        with self._telling("cancel"):
-            self._job.cancel()
+    def act(self, name: str) -> None:
+        """Do with the job what a button of that name does, one of `ACTS`; what has come stays."""
+        do = {
+            "pause": self._job.pause,
+            "resume": self._job.resume,
+            "cancel": self._job.cancel,
+            "retry": self._job.retry,
+        }
+        with self._telling("act"):
+            do[name]()
+
+    def follow(self) -> None:
+        """Look at the job again, and go on as long as anything can happen."""
+        self._pump.wake()
 
     def close(self) -> None:
         """Show no more; the job goes on."""
@@ -126,9 +139,10 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
 
     def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
         """Do what the button asks; JupyterLab may call it from a thread of its own, so no trait is set here."""
-        if content == {"action": "cancel"}:
-            self.cancel()
-            self._pump.wake()
+        for name in ACTS:
+            if content == {"action": name}:  # a browser may send anything
+                self.act(name)
+                self.follow()
 
     @contextmanager
     def _telling(self, action: str) -> Iterator[None]:
@@ -137,7 +151,7 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         try:
             yield
         except QrkitError as error:
-            self._troubles[action] = str(error)
+            self._troubles[action] = on_page(str(error))
         except Exception as error:  # whatever it is, the page must say so
             logger.exception("The progress of job %s could not be shown", self.job_id)
             self._troubles[action] = f"An error inside qrkit, {type(error).__name__}; the kernel's log has more."

@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from qrkit.job import ItemRow, JobRow, JobState
-from qrkit.words import counted, duration, volume
+from qrkit.job import ItemRow, JobRow, JobState, PausedBy
+from qrkit.widgets.in_place import on_page
+from qrkit.words import counted, duration, local_time, volume
 
 _FAILURES_SHOWN = 20
+
+ACTS = {"pause": "Pause", "resume": "Go on", "cancel": "Cancel", "retry": "Try again what failed"}
+"""What can be done with a job, and what the buttons say."""
+
+_PAUSED = {
+    PausedBy.USER: "Somebody has paused it; Go on lets it go on.",
+    PausedBy.DISK: "Paused, since the disk is full; it goes on by itself when there is room.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +35,18 @@ class JobView:
         How much is done, 0 to 1; None if nobody can say.
     failures
         A line for each item that has ended otherwise than complete, once the job has ended.
-    can_cancel
-        Whether there is anything left to cancel.
+    note
+        Why nothing is under way, and when or by whom it goes on; empty while it runs and when it has ended.
+    acts
+        Names of what can be done with it now, of `ACTS`.
     """
 
     headline: str
     numbers: str
     fraction: float | None
     failures: tuple[str, ...]
-    can_cancel: bool
+    note: str
+    acts: tuple[str, ...]
 
 
 def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float | None = None) -> JobView:
@@ -58,8 +70,27 @@ def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float |
         numbers=", ".join(numbers),
         fraction=fraction_done(job),
         failures=_failures(job),
-        can_cancel=not job.state.is_final and not job.cancel_requested,
+        note=why_it_rests(job),
+        acts=_acts(job),
     )
+
+
+def why_it_rests(job: JobRow) -> str:
+    """Return why nothing of a job is under way, and what then; empty where it runs or has ended."""
+    if job.state.is_final:
+        return ""
+    told = [_PAUSED.get(job.paused_by, "") if job.paused_by else "", on_page(job.reason)]
+    if job.not_before:
+        told.append(f"The node is tried again at {local_time(job.not_before)}.")
+    return " ".join(filter(None, told))
+
+
+def _acts(job: JobRow) -> tuple[str, ...]:
+    if job.state.is_final:
+        return () if job.state is JobState.COMPLETE else ("retry",)
+    if job.cancel_requested:
+        return ()
+    return ("resume" if job.state is JobState.PAUSED else "pause", "cancel")
 
 
 def fraction_done(job: JobRow) -> float | None:
@@ -118,9 +149,13 @@ def _failures(job: JobRow) -> tuple[str, ...]:
 def _failure(item: ItemRow) -> str:
     request, result = item.request, item.outcome
     what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Images of series"
-    expected = "" if result.expected is None else f" of {result.expected:,}"
     told = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
-    return f"{told}, {result.stored:,}{expected} objects. {result.said}".strip()
+    count = (
+        counted(result.stored, "object")
+        if result.expected is None
+        else f"{result.stored:,} of {counted(result.expected, 'object')}"
+    )
+    return f"{told}, {count}. {on_page(result.said)}".strip()
 
 
 def _duration(job: JobRow) -> Sequence[str]:

@@ -10,6 +10,7 @@ import ipywidgets
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.job_items import JobItems
 from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.pictures import Pictures, pictures_of_job
 from qrkit.widgets.pump import Pump
 from qrkit.widgets.sharing import share
 from qrkit.widgets.telling import Notice
@@ -49,11 +50,14 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def refresh(self) -> None:
         """Show the jobs as they are now; those that were chosen stay chosen."""
         listed = self._workspace.jobs.list(500)[list(_SHOWN)]
-        if self.table.frame.empty or not listed.equals(self.table.frame):
+        has_changed = self.table.frame.empty or not listed.equals(self.table.frame)
+        if has_changed:
             self.table.renew(listed, "job_id")
         for shown in self.opened.children:
             if isinstance(shown, JobItems):
                 shown.tick()
+            elif isinstance(shown, Pictures) and has_changed:
+                shown.renew()
 
     def tick(self) -> bool:
         """Look again, by itself; the page is followed until it is closed."""
@@ -83,8 +87,15 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _show(self, jobs: list[Job]) -> None:
         for shown in self.opened.children:
             shown.close()
-        kinds = [(JobProgress(job), share("jobs", "job", job.job_id), JobItems(job)) for job in jobs]
+        kinds = [
+            (JobProgress(job), share("jobs", "job", job.job_id), JobItems(job), self._pictures(job)) for job in jobs
+        ]
         self.opened.children = [one for parts in kinds for one in parts]
+
+    def _pictures(self, job: Job) -> Pictures:
+        pictures = Pictures()
+        pictures.offer(pictures_of_job(self._workspace, job.status))
+        return pictures
 
     def _act(self, act: Callable[[Job], object]) -> None:
         jobs = self._jobs()

@@ -15,6 +15,7 @@ from qrkit.widgets.cost import cost_in_words, kinds_in_words
 from qrkit.widgets.job_progress import JobProgress
 from qrkit.widgets.narrowing import Narrowing
 from qrkit.widgets.node_tiles import NodeTiles
+from qrkit.widgets.pictures import Pictures, pictures_of_studies
 from qrkit.widgets.query_form import QueryForm
 from qrkit.widgets.telling import Notice
 from qrkit.words import counted
@@ -35,7 +36,8 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.cancel.disabled = True
         self.told = ipywidgets.HTML()
         self.answer = ChoiceTable()
-        self.filters = Narrowing(table=self.answer, told=self._show_choice)
+        self.filters = Narrowing(table=self.answer, told=self._narrowed)
+        self.pictures = Pictures()
         self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Fetch the chosen rows")
         self.retrieve.disabled = True
         self.cost = ipywidgets.HTML()
@@ -63,6 +65,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 self.answer,
                 fetch,
                 self.jobs,
+                self.pictures,
             ]
         )
         self.answer.observe(lambda _: self._show_choice(), "chosen")
@@ -74,6 +77,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         """Show an answer, such as one of the history."""
         self.answer.show(frame)
         self.filters.show()
+        self.pictures.offer(pictures_of_studies(lambda: self.answer.shown))
         self.told.value = ""
         if len(frame):
             with self.notice.telling():
@@ -92,6 +96,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         """Stop asking; retrieves go on."""
         self.background.close()
         self.tiles.close()
+        self.pictures.close()
         super().close()
 
     def _ask(self) -> None:
@@ -110,6 +115,10 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     def _failed(self, error: BaseException) -> None:
         self.ask.disabled, self.cancel.disabled = False, True
         self.notice.failed(error)
+
+    def _narrowed(self) -> None:
+        self.pictures.renew()
+        self._show_choice()
 
     def _show_choice(self) -> None:
         number, hidden = len(self.answer.chosen), self.answer.hidden

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import ipywidgets
 
 from qrkit.errors import QrkitError
+from qrkit.widgets.in_place import on_page
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Notice(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no t
     def failed(self, error: BaseException) -> None:
         """Show an error as one sentence with what to do."""
         if isinstance(error, QrkitError):
-            self.alert(str(error))
+            self.alert(on_page(str(error)))
             return
         logger.error("A callback of the page has failed", exc_info=error)
         self.alert(f"An error inside qrkit, {type(error).__name__}; the kernel's log has more.")

@@ -37,7 +37,7 @@ def test_it_shows_at_once_where_the_job_is(widget: JobProgress) -> None:
     assert widget.label == "Retrieve from pacs"
     assert widget.headline.startswith("Queued")
     assert widget.fraction == 0.0
-    assert widget.can_cancel
+    assert widget.acts == [["pause", "Pause"], ["cancel", "Cancel"]]
 
 
 def test_a_tick_brings_it_up_to_date(widget: JobProgress, played: PlayedJob) -> None:
@@ -64,7 +64,7 @@ def test_the_last_tick_shows_the_end(widget: JobProgress, played: PlayedJob) -> 
     played.finish()
     played.finish()
     assert not widget.tick()
-    assert (widget.headline, widget.fraction, widget.can_cancel) == ("Complete", 1.0, False)
+    assert (widget.headline, widget.fraction, widget.acts) == ("Complete", 1.0, [])
 
 
 def test_what_failed_is_listed_as_text(widget: JobProgress, played: PlayedJob) -> None:
@@ -78,7 +78,7 @@ def test_the_button_cancels_the_job(widget: JobProgress, played: PlayedJob) -> N
     widget._handle_custom_msg({"action": "cancel"}, [])
     assert played.job.state is JobState.CANCELLED
     widget.tick()
-    assert (widget.headline, widget.can_cancel) == ("Cancelled", False)
+    assert (widget.headline, widget.acts) == ("Cancelled", [["retry", "Try again what failed"]])
 
 
 @pytest.mark.parametrize("content", [{}, {"action": "close"}, "cancel", None, {"action": "cancel", "job": "other"}])
@@ -115,11 +115,11 @@ def test_any_other_error_is_shown_and_logged(played: PlayedJob, caplog: pytest.L
 
 def test_a_cancel_that_fails_is_told_until_the_next(widget: JobProgress, played: PlayedJob) -> None:
     widget._job = _LostJob(played.job, error=StateUnavailable("The state cannot be used."))
-    widget.cancel()
+    widget.act("cancel")
     widget._job = played.job
     widget.tick()
     assert widget.alert == "The state cannot be used."
-    widget.cancel()
+    widget.act("cancel")
     widget.tick()
     assert widget.alert == ""
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, RetrieveRequest
+from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
 from qrkit.node import Method
 from qrkit.widgets.job_view import fraction_done, view_of
 
@@ -55,7 +55,7 @@ def test_a_queued_job_has_done_nothing_yet() -> None:
     assert view.fraction == 0.0
     assert view.headline == "Queued: waits for the worker"
     assert view.numbers == "0 objects, 0 of 2 requests ended"
-    assert view.can_cancel
+    assert view.acts == ("pause", "cancel")
 
 
 def test_a_running_job_shows_rate_and_time_left() -> None:
@@ -77,7 +77,7 @@ def test_a_complete_job_fills_the_bar_and_says_how_long_it_took() -> None:
     )
     view = view_of(job)
     assert (view.headline, view.fraction, view.numbers) == ("Complete", 1.0, "20 of 20 objects, took 2 min 30 s")
-    assert not view.can_cancel
+    assert view.acts == ()
     assert view.failures == ()
 
 
@@ -101,4 +101,26 @@ def test_many_failures_are_cut_and_the_cut_is_told() -> None:
 def test_a_job_that_is_being_cancelled_cannot_be_cancelled_again() -> None:
     view = view_of(replace(_job(JobState.RUNNING, _HALF), cancel_requested=True))
     assert view.headline == "Being cancelled"
-    assert not view.can_cancel
+    assert view.acts == ()
+
+
+def test_one_object_is_no_objects_and_advice_names_the_button() -> None:
+    lost = ItemOutcome(
+        state=JobState.FAILED,
+        expected=1,
+        stored=0,
+        error="It died.",
+        advice="Wait; then qrkit jobs retry asks again.",
+    )
+    view = view_of(_job(JobState.FAILED, lost))
+    assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait; Try again what failed asks again.",)
+
+
+def test_a_job_that_rests_says_why_and_what_lets_it_go_on() -> None:
+    paused = replace(_job(JobState.PAUSED, _HALF), paused_by=PausedBy.DISK)
+    assert view_of(paused).note == "Paused, since the disk is full; it goes on by itself when there is room."
+    assert view_of(paused).acts == ("resume", "cancel")
+    waiting = replace(
+        _job(JobState.QUEUED, _WAITING), reason="No worker runs, so nothing is fetched; start one: qrkit serve."
+    )
+    assert view_of(waiting).note == "No worker runs, so nothing is fetched; ask an administrator to start one."

@@ -184,7 +184,7 @@ def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
     page.buttons["Open"].click()
     assert page.opened.children[0].job_id == job.job_id
     assert f'href="jobs.ipynb?job={job.job_id}"' in page.opened.children[1].value
-    assert "Somebody has paused it" in page.opened.children[2].value
+    assert "Somebody has paused it" in page.opened.children[0].note
     second = linked.workspace.retrieve(studies.tail(1))
     second.pause()
     assert page.tick()

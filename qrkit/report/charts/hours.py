@@ -45,7 +45,7 @@ def hours_of_day(studies: pd.DataFrame) -> go.Figure:
         z=shown.to_numpy(),
         text=shown.map(lambda count: str(count) if count else "").to_numpy(),
         texttemplate="%{text}",
-        colorscale=[[0, "#ffffff"], [1e-9, "#e6f1f9"], [1, "#0072B2"]],
+        colorscale=[[0, "rgba(255,255,255,0)"], [1e-9, "#e6f1f9"], [1, "#0072B2"]],
         xgap=1,
         ygap=1,
         colorbar={"title": "Studies"},

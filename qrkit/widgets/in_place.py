@@ -1,0 +1,40 @@
+"""`on_page`: advice for whoever has a page and no command line: it names the page, its button, or who can help."""
+
+from __future__ import annotations
+
+import re
+
+_PAGES = {"jobs": "Jobs", "queries": "History", "nodes": "Nodes", "users": "Users"}
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), told)
+    for pattern, told in (
+        *((rf"\bqrkit {verb} list shows those there are", f"The page {page} shows those there are")
+          for verb, page in _PAGES.items()),
+        (r" ?\bqrkit \w+ list shows those there are\.", ""),
+        (r"Add one first: qrkit nodes add\b", "An administrator adds one on the page Nodes"),
+        (r"Change it by: qrkit nodes edit (\S+)[^.]*", r"An administrator can change \1 on the page Nodes"),
+        (r": qrkit nodes edit (\S+)[^.]*", r", an administrator can change \1 on the page Nodes"),
+        (r"Start it by hand: qrkit serve\b", "Ask an administrator to start it"),
+        (r"start one: qrkit serve\b", "ask an administrator to start one"),
+        (r", or by qrkit serve\b", ""),
+        (r"\bqrkit jobs retry asks\b", "Try again what failed asks"),
+        (r"Mend that, then try again; qrkit serve shows it too\b", "An administrator can mend that; then try again"),
+        (r"\bqrkit jobs show( [\w-]+)? tells", "the page Jobs tells"),
+        (r"Say that it is meant: --yes, or plan\.meant\(\)", "If it is meant, tick Above the budget on purpose"),
+        (r"\bLook into the worker's log\b", "An administrator can look into the worker's log"),
+    )
+)  # fmt: skip
+
+
+def on_page(text: str) -> str:
+    """Return a message with advice that can be followed on a page.
+
+    >>> on_page("There is no job 'x'. qrkit jobs list shows those there are.")
+    "There is no job 'x'. The page Jobs shows those there are."
+    >>> on_page("pacs may not be queried. Change it by: qrkit nodes edit pacs --can-find.")
+    'pacs may not be queried. An administrator can change pacs on the page Nodes.'
+    """
+    for pattern, told in _RULES:
+        text = pattern.sub(told, text)
+    return text

@@ -1,0 +1,60 @@
+// A row of buttons, each of which opens something below; pressed again, it closes it.
+function render({ model, el }) {
+  const row = document.createElement("div");
+  row.className = "qrkit-openers";
+  row.setAttribute("role", "group");
+  el.append(row);
+
+  function draw() {
+    row.setAttribute("aria-label", model.get("label"));
+    const labels = model.get("labels");
+    while (row.children.length > labels.length) row.lastChild.remove();
+    labels.forEach((text, place) => {
+      let button = row.children[place];
+      if (!button) {
+        button = document.createElement("button");
+        button.type = "button";
+        button.addEventListener("click", () => {
+          model.set("opened", model.get("opened") === place ? -1 : place);
+          model.save_changes();
+        });
+        row.append(button);
+      }
+      if (button.textContent !== text) button.textContent = text;
+      button.setAttribute("aria-expanded", String(model.get("opened") === place));
+    });
+  }
+
+  // A picture is many loose texts for a screen reader: it hears what the picture says in one sentence instead.
+  function tell() {
+    const told = model.get("told");
+    const box = el.closest(".qrkit-pictures");
+    for (const plot of box ? box.querySelectorAll(".js-plotly-plot") : [])
+      for (const [place, image] of plot.querySelectorAll(".main-svg").entries()) {
+        if (place) image.setAttribute("aria-hidden", "true");
+        else if (image.getAttribute("aria-label") !== told) {
+          image.setAttribute("role", "img");
+          image.setAttribute("aria-label", told);
+        }
+      }
+  }
+
+  const watch = new MutationObserver(tell);
+  const begin = setTimeout(() => {
+    const box = el.closest(".qrkit-pictures");
+    if (box) watch.observe(box, { childList: true, subtree: true });
+    tell();
+  });
+  // JupyterLab's command keys (d d deletes the cell) look at the focused element itself.
+  row.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
+  for (const name of ["label", "labels", "opened"]) model.on(`change:${name}`, draw);
+  model.on("change:told", tell);
+  draw();
+  return () => {
+    clearTimeout(begin);
+    watch.disconnect();
+    for (const name of ["label", "labels", "opened"]) model.off(`change:${name}`, draw);
+    model.off("change:told", tell);
+  };
+}
+export default { render };
