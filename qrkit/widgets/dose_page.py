@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipywidgets
 
-from qrkit.plan import Plan
+from qrkit.errors import InputError
+from qrkit.plan import Plan, site_budget
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.job_progress import JobProgress
@@ -35,6 +36,11 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.studies = ChoiceTable(first=("group", "keep", "rule", "reason", "StudyDate", "StudyDescription"))
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
+        self.meant = ipywidgets.Checkbox(
+            description="Above the budget on purpose",
+            indent=False,
+            layout=ipywidgets.Layout(width="auto", display="none"),
+        )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
         self.wanted = ipywidgets.Text(
             description="What",
@@ -49,7 +55,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
                 self.form,
                 ipywidgets.HBox([self.make, self.stop, self.notice]),
                 self.told,
-                ipywidgets.HBox([self.retrieve]),
+                ipywidgets.HBox([self.retrieve, self.meant], layout=ipywidgets.Layout(flex_flow="row wrap")),
                 self.jobs,
                 self.studies,
                 self.pictures,
@@ -79,9 +85,19 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.make.disabled, self.stop.disabled = False, True
         self.retrieve.disabled = not plan.requests()
         self.notice.say("Planned; nothing is fetched yet.")
+        self._ask_if_meant(plan)
         self.told.value = plan._repr_html_()
         self.pictures.offer(pictures_of_plan(plan))
         self.studies.show(plan.studies.drop(columns="trail", errors="ignore"))
+
+    def _ask_if_meant(self, plan: Plan) -> None:
+        """Say of a plan that it passes the site's budget, and let it be meant."""
+        self.meant.value, self.meant.layout.display = False, "none"
+        try:
+            site_budget(self._workspace.settings.tables.get("plan", {})).check(plan.cost)
+        except InputError as error:
+            self.meant.layout.display = ""
+            self.notice.failed(error)
 
     def _failed(self, error: BaseException) -> None:
         self.make.disabled, self.stop.disabled = False, True
@@ -103,5 +119,5 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         if self._plan is None:
             self.notice.alert("Plan first, then retrieve.")
             return
-        job = self._workspace.retrieve(self._plan)
+        job = self._workspace.retrieve(self._plan.meant() if self.meant.value else self._plan)
         self.jobs.children = (JobProgress(job), *self.jobs.children)

@@ -7,6 +7,7 @@ import ipywidgets
 from qrkit.query import Query
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.pictures import Pictures, pictures_of_studies
 from qrkit.widgets.sharing import share
 from qrkit.widgets.telling import Notice
 from qrkit.words import counted
@@ -24,6 +25,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self.notice = Notice()
         self.table = ChoiceTable(first=_SHOWN)
         self.answer = ChoiceTable(first=("change", "columns", "StudyDate", "ModalitiesInStudy", "StudyDescription"))
+        self.pictures = Pictures()
         self.buttons = {
             "Refresh": self.notice.button("Refresh", self.refresh),
             "Open": self.notice.button("Open", self._open, primary=True, tip="Show the kept answer"),
@@ -33,7 +35,9 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         }
         self.link = ipywidgets.HBox()
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        super().__init__([ipywidgets.HTML("<h2>History</h2>"), self.table, row, self.notice, self.link, self.answer])
+        self.buttons["Stop"].disabled = True
+        head = [ipywidgets.HTML("<h2>History</h2>"), self.table, row, self.notice]
+        super().__init__([*head, self.link, self.answer, self.pictures])
         self.refresh()
 
     def refresh(self) -> None:
@@ -44,6 +48,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
     def open_named(self, query_id: str) -> None:
         """Show the kept answer of a query, such as the one that a link names."""
         self.answer.show(self._workspace.queries.read(query_id))
+        self.pictures.offer(pictures_of_studies(lambda: self.answer.shown))
         self.link.children = [share("history", "query", query_id)]
         asked = self._workspace.queries.show(query_id)
         self.notice.say(f"{asked.question} from {asked.node}: {counted(len(self.answer.frame), 'row')}.")
@@ -51,6 +56,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
     def close(self) -> None:
         """Ask no more."""
         self.background.close()
+        self.pictures.close()
         super().close()
 
     def _chosen(self, number: int) -> list[str]:
@@ -66,10 +72,19 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self.background.run(
             lambda stop: self._workspace.ask(row.node, query, should_stop=stop),
             lambda _: self._asked_again(),
-            self.notice.failed,
+            self._failed,
         )
+        self._is_asking(asking=True)
+
+    def _is_asking(self, *, asking: bool) -> None:
+        self.buttons["Stop"].disabled, self.buttons["Run again"].disabled = not asking, asking
+
+    def _failed(self, error: BaseException) -> None:
+        self._is_asking(asking=False)
+        self.notice.failed(error)
 
     def _asked_again(self) -> None:
+        self._is_asking(asking=False)
         self.refresh()
         self.notice.say("Asked again; the newest query is first.")
 
@@ -77,6 +92,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         after, before = self._chosen(2)  # newest first
         found = self._workspace.queries.diff(before, after)
         self.answer.show(found)
+        self.pictures.offer({})
         self.link.children = []
         new, gone, changed = (int((found["change"] == one).sum()) for one in ("added", "removed", "changed"))
         self.notice.say(

@@ -56,6 +56,8 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         for shown in self.opened.children:
             if isinstance(shown, JobItems):
                 shown.tick()
+            elif isinstance(shown, JobProgress) and has_changed:
+                shown.follow()
             elif isinstance(shown, Pictures) and has_changed:
                 shown.renew()
 
