@@ -110,7 +110,7 @@ def test_one_object_is_no_objects_and_advice_names_the_button() -> None:
         expected=1,
         stored=0,
         error="It died.",
-        advice="Wait; then qrkit jobs retry asks again.",
+        advice="Wait; qrkit jobs retry asks again.",
     )
     view = view_of(_job(JobState.FAILED, lost))
     assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait; Try again what failed asks again.",)
