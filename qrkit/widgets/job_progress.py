@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _PARTS = 1_000_000
+_WORKER_CHECK = 5.0
+"""Seconds between two looks for a worker while a job is queued."""
+
 _WHILE_WAITING = "(A cell waits for this job: to pause or cancel it, interrupt the cell first.)"
 
 
@@ -57,6 +61,7 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         self._parts = Rate()
         self._troubles: dict[str, str] = {}
         self._pump = Pump(self.tick)
+        self._seen_to = time.monotonic()
         self.on_msg(self._on_message)
         _open.add(self)
         if self.tick():
@@ -81,7 +86,9 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         """Show the job as it is now; say whether anything more can happen."""
         more = False
         with self._telling("read"):
-            more = self.show(self._job.status)
+            job = self._job.status
+            more = self.show(job)
+            self._see_to_worker(job)
         self.alert = self._told()
         return more
 
@@ -136,6 +143,14 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         per_second = self._parts.per_second
         left = (1.0 - done) * _PARTS / per_second if per_second else None
         return view_of(job, bytes_per_second=self._bytes.per_second, seconds_left=left)
+
+    def _see_to_worker(self, job: JobRow) -> None:
+        if job.state is not JobState.QUEUED:
+            self._troubles["worker"] = ""
+        elif time.monotonic() - self._seen_to > _WORKER_CHECK:
+            self._seen_to = time.monotonic()
+            with self._telling("worker"):
+                self._job.see_to_worker()
 
     def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
         """Do what the button asks; JupyterLab may call it from a thread of its own, so no trait is set here."""

@@ -134,9 +134,19 @@ class Job:
                     advice="It goes on in the background: qrkit jobs show tells how far it is.",
                 )
             if job.state is not JobState.PAUSED and now >= check_worker:
-                self._ensure_worker()
+                self.see_to_worker()
                 check_worker = now + _WORKER_CHECK
             time.sleep(max(_POLL, took * _REST))
+
+    def see_to_worker(self) -> None:
+        """Start a worker if none runs, as `wait` does every few seconds: the one there was may have ended.
+
+        Raises
+        ------
+        WorkerError
+            If it cannot be started, or has ended by an error each time.
+        """
+        self._ensure_worker()
 
     def cancel(self) -> None:
         """Ask for the job to end; what is under way ends within seconds, what has come stays."""

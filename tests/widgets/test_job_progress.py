@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from qrkit.errors import StateUnavailable
+from qrkit.errors import StateUnavailable, WorkerError
 from qrkit.job import ItemOutcome, JobRow, JobState
-from qrkit.widgets import JobProgress
+from qrkit.widgets import JobProgress, job_progress
 from qrkit.workspace.job import Job
 from tests.widgets.played import PlayedJob
 from tests.widgets.waiting import until
@@ -48,6 +48,28 @@ def test_a_tick_brings_it_up_to_date(widget: JobProgress, played: PlayedJob) -> 
     assert widget.headline == "Running"
     assert widget.fraction == pytest.approx((1 + 0.25) / 2)
     assert widget.numbers == "15 of 30 objects, 6.0 MB"
+
+
+def test_a_job_that_stays_queued_is_given_a_worker_and_one_that_cannot_start_is_told_of(
+    played: PlayedJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ensure_worker() -> None:
+        asked.append(True)
+        if len(asked) > 1:
+            raise WorkerError("The worker ends as soon as it starts.")
+
+    asked: list[bool] = []
+    shown = JobProgress(Job(played.job.job_id, played.table, ensure_worker))
+    assert not asked
+    monkeypatch.setattr(job_progress, "_WORKER_CHECK", -1.0)
+    assert shown.tick()
+    assert (len(asked), shown.alert) == (1, "")
+    assert shown.tick()
+    assert "ends as soon as it starts" in shown.alert
+    played.claim()
+    assert shown.tick()
+    assert (len(asked), shown.alert) == (2, "")
+    shown.close()
 
 
 def test_rate_and_time_left_come_with_the_second_look(widget: JobProgress, played: PlayedJob) -> None:
