@@ -24,7 +24,7 @@ def lack_of_room(to_come: int, *, free: int, floor: int, others: int = 0) -> str
         Bytes that other jobs under way are to bring there.
 
     >>> lack_of_room(3_000_000, free=9_000_000, floor=1_000_000, others=6_000_000)
-    'About 3 MB are to come, and there is room for 2 MB beside what other jobs bring'
+    'About 3.0 MB are to come, and there is room for 2.0 MB beside what other jobs bring'
     """
     room = max(free - floor - others, 0)
     if to_come <= room:

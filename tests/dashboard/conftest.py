@@ -29,7 +29,7 @@ def pacs() -> Iterator[Simulator]:
 def ws(tmp_path_factory: pytest.TempPathFactory, pacs: Simulator) -> Iterator[Workspace]:
     """The workspace that is served."""
     folder = tmp_path_factory.mktemp("served") / "workspace"
-    with qrkit.open(folder, host=LOOPBACK, port=free_port(), worker_idle_exit=60) as opened:
+    with qrkit.open(folder, host=LOOPBACK, port=free_port(), worker_idle_exit=0) as opened:
         opened.nodes.add("pacs", host=pacs.host, port=pacs.port, ae_title=pacs.ae_title)
         for name, role in ROLES.items():
             opened.users.add(name, PASSWORD, role=role)
