@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import Any
 
 import pandas as pd
@@ -40,21 +39,15 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-_ALL_OR_NONE: list[dict[str, Any]] = [
-    {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
-    {"extend": "selectNone", "text": "Choose none"},
-]
-"""All found: those that the search and the filters leave."""
-
-_SEARCH = {"language": {"search": "Search in the table:"}}
-
-
-class Choice(Enum):
-    """How many rows of a table can be chosen."""
-
-    NONE = "none"
-    ONE = "single"
-    MANY = "multi"
+_CHOOSING: dict[str, Any] = {
+    "buttons": [
+        {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
+        {"extend": "selectNone", "text": "Choose none"},
+        *_OPTIONS["buttons"],
+    ],
+    "language": {"search": "Search in the table:"},
+}
+"""What a table of which rows are chosen has besides; all found: those that the search and the filters leave."""
 
 
 def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> AnswerGrid:
@@ -69,9 +62,7 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> AnswerGrid:
     return AnswerGrid(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
 
 
-def choosing(
-    frame: pd.DataFrame, chosen: Sequence[int] = (), *, choice: Choice = Choice.MANY, into: AnswerGrid | None = None
-) -> AnswerGrid:
+def choosing(frame: pd.DataFrame, chosen: Sequence[int] = (), *, into: AnswerGrid | None = None) -> AnswerGrid:
     """Return a widget from which rows are chosen; `frame` is as it is to be shown.
 
     Parameters
@@ -81,7 +72,7 @@ def choosing(
     into
         A widget that shows this table instead of what it has shown; its order, search and page stay as they are.
     """
-    options = _OPTIONS | _SEARCH | _choice_options(choice)
+    options = _OPTIONS | _CHOOSING
     caption = f"The first {SHOWN:,} of {len(frame):,} rows" if len(frame) > SHOWN else ""
     if into is None:
         return AnswerGrid(frame.head(SHOWN), caption=caption, **options, selected_rows=list(chosen))
@@ -89,13 +80,6 @@ def choosing(
         into.shown = None
         into.update(frame.head(SHOWN), caption=caption, **options, selected_rows=list(chosen))
     return into
-
-
-def _choice_options(choice: Choice) -> dict[str, Any]:
-    if choice is Choice.NONE:
-        return {"select": False}
-    buttons = [*(_ALL_OR_NONE if choice is Choice.MANY else ()), *_OPTIONS["buttons"]]
-    return {"select": {"style": choice.value, "keys": True}, "buttons": buttons}
 
 
 def as_shown(frame: pd.DataFrame) -> pd.DataFrame:

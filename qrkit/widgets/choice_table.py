@@ -12,7 +12,7 @@ import traitlets
 
 from qrkit.errors import InputError
 from qrkit.widgets.answer_grid import AnswerGrid
-from qrkit.widgets.answer_table import SHOWN, Choice, as_shown, choosing
+from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
 from qrkit.widgets.headings import headings, legend
 from qrkit.words import counted, local_time
 
@@ -46,8 +46,6 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         Columns that come first.
     only
         Whether there are no others.
-    choice
-        How many rows can be chosen.
     """
 
     chosen = traitlets.Tuple()
@@ -58,12 +56,10 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         frame: pd.DataFrame | None = None,
         first: tuple[str, ...] = _FIRST,
         only: bool = False,
-        choice: Choice = Choice.MANY,
     ) -> None:
         super().__init__()
         self._first = first
         self._only = only
-        self._choice = choice
         self._shown: AnswerGrid | None = None
         self._at: list[int] = []
         self._sent: list[int] = []
@@ -149,11 +145,11 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         shown = as_shown(_in_words(rows)).rename(columns=self._columns)
         with self._quietly():
             if self._shown is None:
-                self._shown = choosing(shown, self._marked(), choice=self._choice)
+                self._shown = choosing(shown, self._marked())
                 self._shown.observe(self._choose, "selected_rows")
                 self.children = (self._shown, ipywidgets.HTML(legend(self._columns)))
             else:
-                choosing(shown, self._marked(), choice=self._choice, into=self._shown)
+                choosing(shown, self._marked(), into=self._shown)
 
     def _mark(self) -> None:
         with self._quietly():

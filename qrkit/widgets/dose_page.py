@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets
 
 from qrkit.errors import InputError
-from qrkit.plan import Plan, site_budget
+from qrkit.plan import Plan
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.job_progress import JobProgress
@@ -14,6 +14,7 @@ from qrkit.widgets.query_form import QueryForm
 from qrkit.widgets.query_page import running_jobs
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
+from qrkit.workspace.retrieving import check_budget
 
 
 class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -94,7 +95,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         """Say of a plan that it passes the site's budget, and let it be meant."""
         self.meant.value, self.meant.layout.display = False, "none"
         try:
-            site_budget(self._workspace.settings.tables.get("plan", {})).check(plan.cost)
+            check_budget(self._workspace.settings, plan)
         except InputError as error:
             self.meant.layout.display = ""
             self.notice.failed(error)

@@ -70,12 +70,12 @@ def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float |
         numbers=", ".join(numbers),
         fraction=fraction_done(job),
         failures=_failures(job),
-        note=why_it_rests(job),
+        note=_why_it_rests(job),
         acts=_acts(job),
     )
 
 
-def why_it_rests(job: JobRow) -> str:
+def _why_it_rests(job: JobRow) -> str:
     """Return why nothing of a job is under way, and what then; empty where it runs or has ended."""
     if job.state.is_final:
         return ""

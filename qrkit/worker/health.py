@@ -78,9 +78,8 @@ def health_of(settings: Settings, state: State) -> Health:
     StoreError
         If the state cannot be read: then nothing is well.
     """
-    alive = WorkerTable(state).alive(DEAD_AFTER)
     station = (socket.gethostname(), settings.site)
-    here = [row for row in alive if (row.host, row.site) == station and seems_to_run(row)]
+    here = [row for row in living(WorkerTable(state)) if (row.host, row.site) == station]
     worker = here[0] if here else None
     last = "" if worker else _last_end(settings, state)
     free = _free(settings.files)
@@ -93,6 +92,11 @@ def health_of(settings: Settings, state: State) -> Health:
         free=free,
         problems=tuple(filter(None, problems)),
     )
+
+
+def living(workers: WorkerTable) -> list[WorkerRow]:
+    """Return the workers that have given a sign of life lately, and whose process runs."""
+    return [row for row in workers.alive(DEAD_AFTER) if seems_to_run(row)]
 
 
 def seems_to_run(worker: WorkerRow) -> bool:
@@ -131,7 +135,7 @@ def nobody_for(node: Node, state: State, settings: Settings, *, one_starts: bool
         Whether a worker of this station has just been started, so that it counts as alive.
     """
     here = node.is_reached_from(settings.site)
-    sites = [row.site for row in WorkerTable(state).alive(DEAD_AFTER) if seems_to_run(row)]
+    sites = [row.site for row in living(WorkerTable(state))]
     if (one_starts and here) or any(map(node.is_reached_from, sites)):
         return ""
     if here:

@@ -131,8 +131,7 @@ class Retriever:
             source = source or str(what.attrs.get("qrkit", {}).get("query_id", ""))
             name = name or (self._queries.get(source).node if source else "")
         if isinstance(what, Plan):
-            if not what.is_meant:
-                site_budget(self._settings.tables.get("plan", {})).check(what.cost)
+            check_budget(self._settings, what)
             source, name = source or what.plan_id, name or what.node
         if not name:
             raise InputError('Say which node to retrieve from: node="…".')
@@ -162,6 +161,18 @@ class Retriever:
             if levels in ({"SERIES"}, {"STUDY"}):
                 known = self.known(studies, series if levels == {"SERIES"} else ())
         return None if known is None else bytes_to_come(self._state, wanted.node.name, known, wanted.requests)
+
+
+def check_budget(settings: Settings, plan: Plan) -> None:
+    """Refuse a plan that passes the budget of the site, unless it is meant.
+
+    Raises
+    ------
+    InputError
+        With the numbers.
+    """
+    if not plan.is_meant:
+        site_budget(settings.tables.get("plan", {})).check(plan.cost)
 
 
 def _method(method: str, node: Node, destination: Node | None) -> Method:

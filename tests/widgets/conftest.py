@@ -1,4 +1,4 @@
-"""A retrieve job whose rows the test writes itself, as a worker would."""
+"""The fixtures of the upper layers, and a retrieve job whose rows the test writes itself, as a worker would."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,16 @@ import pytest
 
 from qrkit.store.state import State
 from tests.widgets.played import PlayedJob
+from tests.workspace.opened import (
+    _temporary_files_stay_here,
+    hospital,
+    linked,
+    open_workspace,
+    start_simulator,
+    workspace,
+)
+
+__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
 
 
 @pytest.fixture

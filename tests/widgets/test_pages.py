@@ -21,17 +21,7 @@ from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.telling import Notice
 from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Workspace
-from tests.workspace.opened import (
-    Linked,
-    _temporary_files_stay_here,
-    hospital,
-    linked,
-    open_workspace,
-    start_simulator,
-    workspace,
-)
-
-__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
+from tests.workspace.opened import Linked
 
 
 @pytest.fixture

@@ -8,17 +8,7 @@ import traitlets
 
 from qrkit.widgets.openers import Openers
 from qrkit.widgets.pictures import Pictures, pictures_of_job, pictures_of_studies
-from tests.workspace.opened import (
-    Linked,
-    _temporary_files_stay_here,
-    hospital,
-    linked,
-    open_workspace,
-    start_simulator,
-    workspace,
-)
-
-__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
+from tests.workspace.opened import Linked
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
