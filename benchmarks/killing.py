@@ -1,4 +1,8 @@
-"""10,000 objects fetched by a worker that is killed again and again: whole, valid, and how many came twice."""
+"""10,000 objects fetched by a worker that is killed again and again: whole, valid, and how many came twice.
+
+The kills are spread over the objects, not over time: the PACS, which is in this process, kills the worker in the
+midst of sending a certain object, while its other associations send theirs.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
@@ -25,37 +30,72 @@ from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
-from qrkit.workspace import Workspace
+from qrkit.workspace import Job, Workspace
 from tests.peers.waiting import free_port, wait_until
 
 STUDIES = 137
 """Of 73 objects each: 10,001."""
 
 _QUIET = 30.0
+"""Seconds without the object in which a worker is to be killed, after which it is killed all the same."""
+
 _BOOT = 2.5
-_LAST = 0.97
-"""Share of the objects within which the kills fall, so that the last ones still find something to fetch."""
+_LATER = 0.05
+"""Seconds at most after the object has been prepared: while it is sent, filed, answered, or listed."""
+
 _LIMIT = 900.0
+_TENTHS = 10
 
 
-class CountingHospital(CTHospital):
-    """Knows how often each of its objects was sent, whether or not it arrived."""
+class Killing(CTHospital):
+    """Knows how often each of its objects was sent, whether or not it arrived; kills who fetches a certain one."""
 
     def __init__(self, archive: CTHospital) -> None:
         super().__init__(seed=archive.seed, studies=archive.size, calendar=archive.calendar)
         self.sent: Counter[str] = Counter()
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
+        self._aim: tuple[int, int, float] | None = None
+
+    def aim(self, pid: int, *, at: int, later: float) -> None:
+        """Kill a process when so many different objects have been sent, or a little later."""
+        with self._lock:
+            self._aim = pid, at, later
+
+    def forget(self) -> None:
+        """Kill nobody from now on."""
+        with self._lock:
+            self._aim = None
 
     def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
         """Return the object's data set."""
-        with self._counting:
+        with self._lock:
             self.sent[instance.SOPInstanceUID] += 1
+            is_due = self._aim is not None and len(self.sent) >= self._aim[1]
+        if is_due:
+            threading.Thread(target=self._kill, daemon=True).start()
         return super().encoded(study, series, instance, transfer_syntax)
+
+    def _kill(self) -> None:
+        with self._lock:
+            aim, self._aim = self._aim, None
+            if aim is not None:
+                pid, _, later = aim
+                time.sleep(later)  # nothing else is prepared meanwhile, so that the kill falls where it is meant
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """One of the kills: how many different objects the PACS had begun to send by then, and whether it sent any."""
+
+    sent: int
+    idle: bool
 
 
 def measure(folder: Path, *, kills: int) -> Iterator[str]:
-    """Fetch, kill at random points, look at every file."""
-    archive = CountingHospital(hospital(STUDIES))
+    """Fetch, kill in the midst of objects all over the run, look at every file."""
+    archive = Killing(hospital(STUDIES))
     port = free_port()
     with (
         workspace(folder, port) as opened,
@@ -65,22 +105,25 @@ def measure(folder: Path, *, kills: int) -> Iterator[str]:
         studies = [archive.study(number) for number in range(STUDIES)]
         expected = {one.SOPInstanceUID for study in studies for series in study.series for one in series.instances}
         started = time.perf_counter()
-        job_ids = _queue(opened, studies)
-        killed = _kill_again_and_again(opened, job_ids, kills, total=len(expected))
+        jobs = [opened.jobs[job_id] for job_id in _queue(opened, studies)]
+        killed = list(_kill_again_and_again(opened, archive, kills, total=len(expected)))
         with _serving(opened):
-            jobs = [opened.jobs[job_id] for job_id in job_ids]
-            wait_until(lambda: all(job.state.is_final for job in jobs), _LIMIT, what="the jobs end")
-            states = {job.state for job in jobs}
-            wait_until(lambda: len(opened.files.list()) >= len(expected), 30, what="all rows")
-        seconds = time.perf_counter() - started
-        again = sum(count - 1 for count in archive.sent.values())
-        objects = sum(1 for count in archive.sent.values() if count > 1)
-        yield (
-            f"kills: {killed} × kill -9 while {len(expected):,} objects came in {seconds:,.0f} s by both methods: "
-            f"jobs {'complete' if states == {JobState.COMPLETE} else states}; {_verdict(opened, expected)}; "
-            f"{objects} objects sent twice or more, {again} transfers too many ({again / len(expected):.2%}), "
-            f"{again / max(killed, 1):.2f} for each kill"
-        )
+            yield f"kills: {len(killed)} × kill -9 of the worker, {_spread(killed, len(expected))}"
+            _wait_for(jobs)
+            seconds = time.perf_counter() - started
+            yield f"kills: {len(expected):,} objects by both methods in {seconds:,.0f} s: {_ends(jobs)}"
+            yield f"kills: {_verdict(opened, expected)}"
+            if any(job.state is not JobState.COMPLETE for job in jobs):
+                for job in jobs:
+                    job.retry()
+                _wait_for(jobs)
+                yield f"kills: after a retry {_ends(jobs)}; {_verdict(opened, expected)}"
+    again = sum(count - 1 for count in archive.sent.values())
+    objects = sum(1 for count in archive.sent.values() if count > 1)
+    yield (
+        f"kills: {objects} objects sent twice or more, {again} transfers too many ({again / len(expected):.2%}), "
+        f"{again / max(len(killed), 1):.2f} for each kill"
+    )
 
 
 def _queue(opened: Workspace, studies: list[Study]) -> list[str]:
@@ -92,31 +135,46 @@ def _queue(opened: Workspace, studies: list[Study]) -> list[str]:
         return [table.create(NewJob(node="pacs", requests=some, method=method)) for method, some in halves.items()]
 
 
-def _kill_again_and_again(opened: Workspace, job_ids: list[str], kills: int, *, total: int) -> int:
-    """Kill at random points: three of four by new objects, so that they spread over all of them; one by time."""
+def _kill_again_and_again(opened: Workspace, archive: Killing, kills: int, *, total: int) -> Iterator[Kill]:
+    """Kill in the midst of an object, each time a part of them further; one of four some time after its start."""
     luck = random.Random(1)  # noqa: S311 - it guards no secret
     for number in range(kills):
-        here = _stored(opened, job_ids)
-        share = (total * _LAST - here) / (kills - number)
+        before = archive.sent.total()
         with _serving(opened) as worker:
-            if number % 4 == 3:
-                time.sleep(luck.uniform(0, _BOOT))
-            else:
-                with contextlib.suppress(TimeoutError):
-                    _wait_for(opened, job_ids, here + luck.uniform(0, 2 * share))
-                time.sleep(luck.uniform(0, 0.3))
-            os.kill(worker.pid, signal.SIGKILL)
+            archive.aim(worker.pid, at=round((number + 1) * total / (kills + 1)), later=luck.uniform(0, _LATER))
+            patience = luck.uniform(0, _BOOT) if number % 4 == 3 else _QUIET
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(patience)
+            archive.forget()
+            worker.kill()
             worker.wait()
-    return kills
+        yield Kill(sent=len(archive.sent), idle=archive.sent.total() == before)
 
 
-def _wait_for(opened: Workspace, job_ids: list[str], point: float) -> None:
-    wait_until(lambda: _stored(opened, job_ids) >= point, _QUIET)
+def _spread(killed: Sequence[Kill], total: int) -> str:
+    """Say how many kills fell into each tenth of the objects."""
+    counts = Counter(min(kill.sent * _TENTHS // total, _TENTHS - 1) for kill in killed)
+    listed = " ".join(str(counts[tenth]) for tenth in range(_TENTHS))
+    idle = sum(kill.idle for kill in killed)
+    return f"in each tenth of the objects {listed}; {idle} of them before anything was sent to it"
 
 
-def _stored(opened: Workspace, job_ids: list[str]) -> int:
-    listed = opened.jobs.list()
-    return int(listed.loc[listed["job_id"].isin(job_ids), "stored"].sum())
+def _wait_for(jobs: Sequence[Job]) -> None:
+    with contextlib.suppress(TimeoutError):  # what has not ended is told
+        wait_until(lambda: all(job.state.is_final for job in jobs), _LIMIT)
+
+
+def _ends(jobs: Sequence[Job]) -> str:
+    """Say how jobs and their items have ended, and what is said of those that are not whole."""
+    told = [job.status for job in jobs]
+    items = [item for job in told for item in job.items]
+    states = Counter(item.outcome.state.value for item in items)
+    errors = Counter(item.outcome.error for item in items if item.outcome.error)
+    return (
+        f"jobs {' and '.join(job.state.value for job in told)}, items {dict(states)}, "
+        f"taken {sum(item.attempts for item in items) / len(items):.1f} times each and at most "
+        f"{max(item.attempts for item in items)} times{f', {dict(errors)}' if errors else ''}"
+    )
 
 
 @contextlib.contextmanager

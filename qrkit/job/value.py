@@ -154,6 +154,8 @@ class ItemRow:
         How often a worker took it.
     failures
         Failed tries in a row.
+    deaths
+        Workers in a row that died with it before anything new had come.
     not_before
         When it is tried again.
     started, finished
@@ -167,6 +169,7 @@ class ItemRow:
     outcome: ItemOutcome
     attempts: int = 0
     failures: int = 0
+    deaths: int = 0
     not_before: str | None = None
     started: str | None = None
     finished: str | None = None

@@ -28,7 +28,10 @@ MOST_DEATHS = 5
 """So many workers in a row may die with an item, without a new object in between, before it is given up."""
 
 _SUSPICIOUS = 2
-"""Failures after which an item is taken alone."""
+"""Failures, or deaths, after which an item is taken alone."""
+
+_LAST = MOST_DEATHS - 1
+"""Deaths after which one more is the last."""
 
 _DEADLY = f"The worker has ended unexpectedly {MOST_DEATHS} times in a row while it was fetching this."
 _DEADLY_ADVICE = (
@@ -70,10 +73,18 @@ def claimable(job_id: str, now: str) -> Conditions:
 
 
 def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *, most: int) -> Sequence[sa.Row[Any]]:
-    """Claim the next items of a job that nobody else is claiming just now, in their order."""
+    """Claim the next items of a job that nobody else is claiming just now, in their order.
+
+    Of those that one more death would end, a worker has one at a time: else that which kills it would take others
+    along.
+    """
+    risky = job_items.alias()
+    has_a_risky_one = sa.exists().where(
+        risky.c.worker_id == worker_id, risky.c.state == RUNNING, risky.c.deaths >= _LAST
+    )
     following = (
-        sa.select(job_items.c.item_id, job_items.c.failures)
-        .where(*claimable(job_id, now))
+        sa.select(job_items.c.item_id, job_items.c.failures, job_items.c.deaths)
+        .where(*claimable(job_id, now), sa.or_(job_items.c.deaths < _LAST, sa.not_(has_a_risky_one)))
         .order_by(job_items.c.position)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -97,11 +108,13 @@ def _together(items: Sequence[Any]) -> list[int]:
     """Return the items of which a worker takes all; one that has failed before goes alone, so that it harms no other.
 
     >>> from collections import namedtuple
-    >>> item = namedtuple("item", "item_id failures")
-    >>> _together([item(1, 0), item(2, 1), item(3, 2), item(4, 0)]), _together([item(3, 2), item(4, 0)])
-    ([1, 2], [3])
+    >>> item = namedtuple("item", "item_id failures deaths")
+    >>> _together([item(1, 0, 0), item(2, 1, 1), item(3, 2, 0), item(4, 0, 0)])
+    [1, 2]
+    >>> _together([item(3, 0, 2), item(4, 0, 0)])
+    [3]
     """
-    before = takewhile(lambda item: item.failures < _SUSPICIOUS, items)
+    before = takewhile(lambda item: max(item.failures, item.deaths) < _SUSPICIOUS, items)
     return [item.item_id for item in before] or [item.item_id for item in items[:1]]
 
 
@@ -150,8 +163,8 @@ def give_up_deadly(connection: sa.Connection, which: Conditions, now: str) -> No
     """End the running items, of dead workers, whose workers have died too often; of jobs that shall go on."""
     ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
     is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")
-    deadly = (is_running, job_items.c.failures >= MOST_DEATHS - 1, sa.not_(ending), *which)
-    said = {"error": _DEADLY, "advice": _DEADLY_ADVICE, "finished": now, "failures": MOST_DEATHS}
+    deadly = (is_running, job_items.c.deaths >= _LAST, sa.not_(ending), *which)
+    said = {"error": _DEADLY, "advice": _DEADLY_ADVICE, "finished": now, "deaths": MOST_DEATHS}
     some = move_items(connection, Change.GIVE_UP, JobState.PARTIAL, (*deadly, job_items.c.stored > 0), **said)
     none = move_items(connection, Change.GIVE_UP, JobState.FAILED, (*deadly, job_items.c.stored == 0), **said)
     for job_id in sorted({item.job_id for item in (*some, *none)}):

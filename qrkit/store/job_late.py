@@ -14,6 +14,7 @@ from qrkit.store.job_changes import follow
 from qrkit.store.job_rows import item_row
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State, as_text
+from qrkit.words import counted
 
 LATE_NOTE = "Objects came after its end, and are counted."
 
@@ -80,4 +81,4 @@ def _counted(item: sa.Row[Any], came: Collection[str], size: int) -> dict[str, A
     }
     if is_whole:
         return values | {"error": "", "advice": ""}
-    return values | ({"error": f"{len(left)} objects are still missing."} if left else {})
+    return values | ({"error": f"Still missing: {counted(len(left), 'object')}."} if left else {})

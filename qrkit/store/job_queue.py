@@ -141,7 +141,7 @@ class JobQueue:
         now = self._state.now()
         with self._state.transaction() as connection:
             give_up_deadly(connection, (dead,), now)
-            given_back = give_back(connection, (dead,), now, failures=job_items.c.failures + 1)
+            given_back = give_back(connection, (dead,), now, deaths=job_items.c.deaths + 1)
             return len([*given_back, *give_back(connection, (lost,), now)])
 
     def _count(self, *which: sa.ColumnElement[bool]) -> int:

@@ -65,6 +65,7 @@ def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
         outcome=item_outcome(row, paused=paused),
         attempts=row.attempts,
         failures=row.failures,
+        deaths=row.deaths,
         not_before=row.not_before,
         started=row.started,
         finished=row.finished,

@@ -50,14 +50,15 @@ class UnderWay:
     def progress(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> bool:
         """Write down how far a running item is, and say whether it is running still.
 
-        Nothing happens to one that is not, such as one that another worker has taken over.
+        Nothing happens to one that is not, such as one that another worker has taken over. What is stored never
+        becomes less: a worker that takes an item over first has to look what is here.
 
         Parameters
         ----------
         worker_id
             Who says so; None: whoever holds it.
         """
-        values = {"stored": outcome.stored, "received": outcome.received, "bytes": outcome.bytes}
+        values = {"received": outcome.received, "bytes": outcome.bytes}
         if outcome.expected is not None:
             values["expected"] = outcome.expected
         with self._state.transaction() as connection:
@@ -65,7 +66,7 @@ class UnderWay:
             held = bool(item.state == RUNNING and worker_id in (None, item.worker_id))
             if held:
                 if outcome.stored > item.stored:  # a try that brings something new is the first again
-                    values["failures"] = 0
+                    values |= {"stored": outcome.stored, "failures": 0, "deaths": 0}
                 connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
                 follow(connection, item.job_id, self._state.now())
         return held
@@ -162,6 +163,7 @@ class UnderWay:
                     worker_id=None,
                     not_before=put_off.not_before,
                     failures=put_off.failures,
+                    deaths=0,
                 )
             follow(connection, item.job_id, now)
 

@@ -140,7 +140,7 @@ class JobTable:
             connection.execute(job_items.update().where(*waiting).values(not_before=None))
             rests = get_job(connection, job_id).paused_by == PausedBy.DISK.value
             values: dict[str, object] = {"estimated_bytes": None} if rests else {}
-            values |= {"paused": False, "paused_by": "", "reason": "", "not_before": None, "failures": 0}
+            values |= {"paused": False, "paused_by": "", "reason": "", "not_before": None}
             follow(connection, job_id, now, **values)
 
     def retry(self, job_id: str) -> int:
@@ -151,10 +151,10 @@ class JobTable:
         NotFound
             If there is no such job.
         """
-        afresh = {"error": "", "advice": "", "finished": None, "worker_id": None, "not_before": None, "failures": 0}
+        afresh = {"error": "", "advice": "", "finished": None, "worker_id": None, "not_before": None}
         with self._state.transaction() as connection:
             which = (job_items.c.job_id == job_id,)
-            moved = move_items(connection, Change.RETRY, JobState.QUEUED, which, **afresh)
+            moved = move_items(connection, Change.RETRY, JobState.QUEUED, which, **afresh, failures=0, deaths=0)
             follow(
                 connection,
                 job_id,

@@ -93,6 +93,11 @@ def _add_batches(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[schema.batches])
 
 
+def _count_deaths(connection: sa.Connection) -> None:
+    """Count the workers that died with an item apart from its failed tries."""
+    connection.execute(sa.text("ALTER TABLE job_items ADD COLUMN deaths BIGINT NOT NULL DEFAULT 0"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -104,6 +109,7 @@ MIGRATIONS = (
     Migration(number=8, name="who asks a query", apply=_tell_who_asks),
     Migration(number=9, name="estimates of jobs", apply=_add_estimates),
     Migration(number=10, name="batches under way", apply=_add_batches),
+    Migration(number=11, name="workers that died with an item", apply=_count_deaths),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

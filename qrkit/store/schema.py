@@ -154,6 +154,7 @@ job_items = sa.Table(
     _text("advice"),
     _text("note"),
     _count("failures"),
+    _count("deaths"),
     _maybe("not_before"),
     sa.Index("job_items_job", "job_id", "position"),
     sa.Index("job_items_next", "job_id", "state", "position"),

@@ -61,6 +61,7 @@ class Watcher:
         self._wish = Wish()
         self._worker_id = worker_id
         self._is_lost = False
+        self._cleared: set[int] = set()
 
     @property
     def is_cancelled(self) -> bool:
@@ -73,10 +74,16 @@ class Watcher:
         return not self._wish.cancel and self._has_no_room()
 
     def progress(self, active: ActiveItem) -> None:
-        """Write down how far an item is, at most a few times a second."""
+        """Write down how far an item is, at most a few times a second.
+
+        That one with which workers have died gets on is written at once: another death is not its fault then.
+        """
         now = time.monotonic()
-        if now - self._written < _EVERY:
+        gets_on = bool(active.item.deaths) and len(active.stored) > active.item.outcome.stored
+        if now - self._written < _EVERY and (not gets_on or active.item.item_id in self._cleared):
             return
+        if gets_on:
+            self._cleared.add(active.item.item_id)
         self._written = now
         told = ItemOutcome(
             state=JobState.RUNNING,

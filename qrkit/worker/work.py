@@ -11,6 +11,7 @@ from qrkit.dimse.contexts import COMMON_STORAGE
 from qrkit.dimse.retrieve import Suboperations
 from qrkit.dimse.status import PENDING, Service, classify
 from qrkit.job import ItemOutcome, ItemRow, JobState, outcome
+from qrkit.words import counted
 from qrkit.worker.admission import ActiveItem
 from qrkit.worker.expected import ExpectedObject
 
@@ -141,23 +142,22 @@ class Work:
     def _note(self) -> str:
         said = []
         if self.active.refused:
-            said.append(f"{self.active.refused} objects that were not asked for came along and were refused.")
+            said.append(f"Refused, not having been asked for: {counted(self.active.refused, 'object')}.")
         if self.active.other_versions:
             said.append(
-                f"{self.active.other_versions} objects came with other bytes than the same SOP Instances that are "
-                "here; both are kept, the later ones with the start of a digest in their names."
+                f"{counted(self.active.other_versions, 'object')} came with other bytes than the same SOP Instance "
+                "that is here; both are kept, the later one with the start of a digest in its name."
             )
         return " ".join(said)
 
     def _what_the_node_said(self) -> str:
-        missing = str(len(self.active.missing) or ("Some" if self.active.stored else "All"))
+        lack = "some objects did not come" if self.active.stored else "nothing came"
+        if self.active.missing:
+            lack = f"{counted(len(self.active.missing), 'object')} did not come"
         counters = f"{self.counted.completed} completed, {self.counted.failed or 0} failed"
         if self.counted.completed is None:
             counters = "no counters"
-        return (
-            f"{missing} objects are missing although the node ended with status "
-            f"0x{self.counted.status:04X} ({counters})."
-        )
+        return f"The node ended with status 0x{self.counted.status:04X} ({counters}), yet {lack}."
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

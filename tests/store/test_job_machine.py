@@ -156,7 +156,7 @@ class JobMachine(RuleBasedStateMachine):
             after = self._item(item_id).outcome.state
             assert after is not JobState.RUNNING
             if after in (JobState.PARTIAL, JobState.FAILED):
-                assert before.failures >= MOST_DEATHS - 1, "only what has killed many workers is given up"
+                assert before.deaths >= MOST_DEATHS - 1, "only what has killed many workers is given up"
 
     @rule(item_number=st.integers(0, 11), count=st.integers(1, _EXPECTED))
     def objects_come_after_the_end(self, item_number: int, count: int) -> None:

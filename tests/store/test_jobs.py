@@ -339,7 +339,43 @@ def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_
     for stored in range(1, 2 * MOST_DEATHS):
         assert _die(queue, under_way, stored=stored) == [0]
     (item,) = table.get(job_id).items
-    assert (item.outcome.state, item.failures) == (JobState.QUEUED, 1)
+    assert (item.outcome.state, item.deaths) == (JobState.QUEUED, 1)
+
+
+def test_what_kills_its_workers_takes_nothing_along_that_they_fetch_beside_it(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
+    job_id = _create(table, *[_SERIES] * 4)
+    deadly = table.get(job_id).items[2].item_id
+    while not table.get(job_id).state.is_final:
+        taken = [item.item_id for _ in range(4) if (item := _next(queue, "mortal")) is not None]
+        if deadly in taken:
+            queue.requeue_orphans([])
+        else:
+            for item_id in taken:
+                under_way.finish_item(item_id, _DONE, worker_id="mortal")
+    states = [item.outcome.state for item in table.get(job_id).items]
+    assert states == [JobState.COMPLETE, JobState.COMPLETE, JobState.FAILED, JobState.COMPLETE]
+
+
+def test_an_item_that_failed_often_before_is_not_given_up_for_one_death(
+    table: JobTable, queue: JobQueue, under_way: UnderWay, clock: Clock
+) -> None:
+    job_id = _create(table, _SERIES)
+    put_off = PutOff(not_before=_later(clock, 0), failures=2 * MOST_DEATHS)
+    under_way.put_off(_claim(queue), _LOST, put_off, worker_id="w")
+    assert _die(queue, under_way) == [0]
+    (item,) = table.get(job_id).items
+    assert (item.outcome.state, item.failures, item.deaths) == (JobState.QUEUED, 2 * MOST_DEATHS, 1)
+
+
+def test_what_is_stored_never_becomes_less_while_the_next_worker_looks_what_is_here(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
+    job_id = _create(table, _SERIES)
+    assert [_die(queue, under_way, stored=stored) for stored in (1, 0, 1)] == [[0]] * 3
+    (item,) = table.get(job_id).items
+    assert (item.outcome.stored, item.deaths) == (1, 3)
 
 
 def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: JobTable, queue: JobQueue) -> None:
