@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -46,6 +47,11 @@ class House:
         """Return the processes in which pages run."""
         running = psutil.Process(self.served.pid).children(recursive=True)
         return [one for one in running if any("ipykernel" in word for word in one.cmdline())]
+
+    def browsers(self) -> list[psutil.Process]:
+        """Return Chromium's processes."""
+        ours = psutil.Process().children(recursive=True)
+        return [one for one in ours if "chrom" in one.name()]
 
     def wait_for_quiet(self) -> None:
         """Wait until no kernel computes any more: those that wait for visitors are ready then."""
@@ -132,6 +138,16 @@ def button(page: Page, name: str) -> Locator:
 def pss(process: psutil.Process) -> int:
     """Return the bytes of memory that a process costs, what it shares divided among those that share it."""
     return int(process.memory_full_info().pss)
+
+
+def cpu_seconds(*processes: psutil.Process) -> float:
+    """Return the seconds of processor time that processes have used: a busy machine does not change them much."""
+    found = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            found += times.user + times.system
+    return found
 
 
 def _busy(process: psutil.Process) -> float:

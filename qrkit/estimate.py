@@ -135,17 +135,18 @@ def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
     objects = uncounted = based_on = 0
     size: float | None = 0.0
     counted = False
-    asked: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+    means: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[float | None, int]] = {}
     for one in selections:
         if one.objects is None:
             uncounted += 1
             continue
         counted = True
         objects += one.objects
-        mean, known = mean_size(one, history)
-        if (one.modalities, one.sop_classes) not in asked:
-            asked.add((one.modalities, one.sop_classes))
-            based_on += known
+        kind = (one.modalities, one.sop_classes)
+        if kind not in means:  # thousands of studies are of a few kinds
+            means[kind] = mean_size(one, history)
+            based_on += means[kind][1]
+        mean, _ = means[kind]
         if one.objects:
             size = None if size is None or mean is None else size + mean * one.objects
     whole = round(size) if size is not None and counted else None

@@ -35,4 +35,5 @@ class AnswerGrid(ITable):  # type: ignore[misc] # itables publishes no types
 
     _esm = _script()
 
-    shown: Any = traitlets.List(traitlets.Int(), default_value=None, allow_none=True).tag(sync=True)
+    # Of thousands of positions each would be checked at each letter of a filter.
+    shown: Any = traitlets.List(default_value=None, allow_none=True).tag(sync=True)

@@ -41,6 +41,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Fetch the chosen rows")
         self.retrieve.disabled = True
         self.cost = ipywidgets.HTML()
+        self._told_cost = ""
         self.to = ipywidgets.Dropdown(
             options=_destinations(workspace),
             description="Deliver to",
@@ -118,17 +119,22 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def _narrowed(self) -> None:
         self.pictures.renew()
-        self._show_choice()
+        self._tell_cost()  # the choice is the same
 
     def _show_choice(self) -> None:
-        number, hidden = len(self.answer.chosen), self.answer.hidden
+        number = len(self.answer.chosen)
         self.retrieve.disabled = not number
         self.retrieve.description = f"Retrieve {counted(number, 'row')}" if number else "Retrieve"
-        self.cost.value = ""
+        self._told_cost = ""
         if number:
             with self.notice.telling():
-                told = cost_in_words(self._workspace.estimate(self.answer.rows()))
-                self.cost.value = escape(f"{told}; {hidden:,} of them hidden by the filters" if hidden else told)
+                self._told_cost = cost_in_words(self._workspace.estimate(self.answer.rows()))
+        self._tell_cost()
+
+    def _tell_cost(self) -> None:
+        hidden = self.answer.hidden
+        also = f"; {hidden:,} of them hidden by the filters" if hidden and self._told_cost else ""
+        self.cost.value = escape(self._told_cost + also)
 
     def _retrieve(self) -> None:
         job = self._workspace.retrieve(self.answer.rows(), to=self.to.value)

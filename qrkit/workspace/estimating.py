@@ -33,7 +33,8 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
     if kind is None:
         raise InputError("The table has no StudyInstanceUID; give the rows of a find.")
     unique, count, modality, sop_class = kind
-    once = frame.drop_duplicates(unique)
+    told = [name for name in (count, modality, sop_class) if name in frame.columns]
+    once = frame.drop_duplicates(unique)[told]
     is_image = not count
     for row in once.to_dict("records"):
         number = 1 if is_image else row.get(count)
