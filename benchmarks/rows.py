@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
-from benchmarks.visitors import House, ask, button, chromium, house, log_in, open_query, pss
+from benchmarks.visitors import ask, button, chromium, house, log_in, open_query, pss
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -83,7 +83,7 @@ async def rows(folder: Path) -> Sequence[Row]:
             opened.wait_for_quiet()
             figures = await _use(page)
             after = pss(kernel)
-            again = await _from_history(page, opened)
+            again = await _from_history(page)
     return (
         (f"{ROWS:,} rows: click on Query to the table, of which the PACS needs {asking:.1f} s", f"{shown:.1f} s"),
         (f"{ROWS:,} rows opened from the history", f"{again:.2f} s"),
@@ -123,7 +123,7 @@ async def _drawn(page: Page, event: str, part: str, *, key: str = "", click: Loc
     return found
 
 
-async def _from_history(page: Page, opened: House) -> float:
+async def _from_history(page: Page) -> float:
     """Return the seconds until an answer of the history is there."""
     await page.get_by_role("link", name="History").click()
     await page.get_by_role("heading", name="History", exact=True).wait_for()
