@@ -52,6 +52,10 @@ class Killing(CTHospital):
 
     def __init__(self, archive: CTHospital) -> None:
         super().__init__(seed=archive.seed, studies=archive.size, calendar=archive.calendar)
+        studies = [self.study(number) for number in range(self.size)]
+        self.objects = frozenset(
+            one.SOPInstanceUID for study in studies for series in study.series for one in series.instances
+        )
         self.sent: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._aim: tuple[int, int, float] | None = None
@@ -102,22 +106,21 @@ def measure(folder: Path, *, kills: int) -> Iterator[str]:
         Simulator(archive, quirks=Quirks(delay_object=0.004), destinations={"QRKIT": ("127.0.0.1", port)}) as pacs,
     ):
         opened.nodes.add("pacs", host="127.0.0.1", port=pacs.port, ae_title=pacs.ae_title, associations=4)
-        studies = [archive.study(number) for number in range(STUDIES)]
-        expected = {one.SOPInstanceUID for study in studies for series in study.series for one in series.instances}
+        expected = archive.objects
         started = time.perf_counter()
-        jobs = [opened.jobs[job_id] for job_id in _queue(opened, studies)]
-        killed = list(_kill_again_and_again(opened, archive, kills, total=len(expected)))
+        jobs = [opened.jobs[job_id] for job_id in _queue(opened, archive)]
+        killed = list(_kill_again_and_again(opened, archive, jobs, kills))
         with _serving(opened):
             yield f"kills: {len(killed)} × kill -9 of the worker, {_spread(killed, len(expected))}"
             _wait_for(jobs)
-            seconds = time.perf_counter() - started
-            yield f"kills: {len(expected):,} objects by both methods in {seconds:,.0f} s: {_ends(jobs)}"
-            yield f"kills: {_verdict(opened, expected)}"
-            if any(job.state is not JobState.COMPLETE for job in jobs):
-                for job in jobs:
-                    job.retry()
-                _wait_for(jobs)
-                yield f"kills: after a retry {_ends(jobs)}; {_verdict(opened, expected)}"
+        seconds = time.perf_counter() - started
+        yield f"kills: {len(expected):,} objects by both methods in {seconds:,.0f} s: {_ends(jobs)}"
+        yield f"kills: {_verdict(opened, expected)}"
+        if any(job.state is not JobState.COMPLETE for job in jobs):
+            for job in jobs:
+                job.retry()
+            _wait_for(jobs)
+            yield f"kills: after a retry {_ends(jobs)}; {_verdict(opened, expected)}"
     again = sum(count - 1 for count in archive.sent.values())
     objects = sum(1 for count in archive.sent.values() if count > 1)
     yield (
@@ -126,19 +129,22 @@ def measure(folder: Path, *, kills: int) -> Iterator[str]:
     )
 
 
-def _queue(opened: Workspace, studies: list[Study]) -> list[str]:
+def _queue(opened: Workspace, archive: Killing) -> list[str]:
     """Queue half by C-GET and half by C-MOVE; no worker is started, as `Workspace.retrieve` does."""
-    requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=study.StudyInstanceUID) for study in studies)
+    uids = [archive.study(number).StudyInstanceUID for number in range(STUDIES)]
+    requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=uid) for uid in uids)
     halves = {Method.GET: requests[: len(requests) // 2], Method.MOVE: requests[len(requests) // 2 :]}
     with State.open(opened.settings.workspace) as state:
         table = JobTable(state)
         return [table.create(NewJob(node="pacs", requests=some, method=method)) for method, some in halves.items()]
 
 
-def _kill_again_and_again(opened: Workspace, archive: Killing, kills: int, *, total: int) -> Iterator[Kill]:
+def _kill_again_and_again(opened: Workspace, archive: Killing, jobs: Sequence[Job], kills: int) -> Iterator[Kill]:
     """Kill in the midst of an object, each time a part of them further; one of four some time after its start."""
-    luck = random.Random(1)  # noqa: S311 - it guards no secret
+    luck, total = random.Random(1), len(archive.objects)  # noqa: S311 - it guards no secret
     for number in range(kills):
+        if all(job.state.is_final for job in jobs):
+            return
         before = archive.sent.total()
         with _serving(opened) as worker:
             archive.aim(worker.pid, at=round((number + 1) * total / (kills + 1)), later=luck.uniform(0, _LATER))
@@ -196,7 +202,7 @@ def _serving(opened: Workspace) -> Iterator[subprocess.Popen[bytes]]:
             worker.wait(30)
 
 
-def _verdict(opened: Workspace, expected: set[str]) -> str:
+def _verdict(opened: Workspace, expected: frozenset[str]) -> str:
     """Read every file back, and compare its digest with the one that was listed."""
     listed = opened.files.list()
     files = opened.files.folder

@@ -14,8 +14,12 @@ from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.errors import QrkitError, WorkerError
 from qrkit.worker.logs import log_file, log_to_file
+from qrkit.worker.service import Worker
 
 logger = logging.getLogger(__name__)
+
+_LEAVES_WITHIN = 30.0
+"""Seconds after which a worker that was asked to end does, with status 1; what it has under way is taken over."""
 
 
 @with_workspace
@@ -47,6 +51,7 @@ def serve(
         logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
         raise
     finally:
+        faulthandler.cancel_dump_traceback_later()
         logging.getLogger("qrkit").removeHandler(handler)
         handler.close()
 
@@ -68,7 +73,7 @@ def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> 
     while True:
         worker = workspace.worker(needs_scp=not background)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.stop())  # noqa: B023 - the worker of this turn is meant
+            signal.signal(number, lambda *_: _stop(worker))  # noqa: B023 - the worker of this turn is meant
         try:
             worker.run(idle_exit=idle_exit)
         except WorkerError:
@@ -78,3 +83,11 @@ def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> 
         # a job that came while this worker left found it still there, and started no other
         if worker.is_stopped or not workspace.has_waiting_jobs():
             return
+
+
+def _stop(worker: Worker) -> None:
+    """Have a worker end; in a while for certain, as if it was killed, whatever it waits for."""
+    if sys.__stderr__ is not None:
+        # not by a thread of ours: a hanging database, disk or lock would hold that up, too
+        faulthandler.dump_traceback_later(_LEAVES_WITHIN, exit=True, file=sys.__stderr__)
+    worker.stop()

@@ -105,8 +105,18 @@ class Arrivals:
         self._backlog.stop()
         self.files.close()
 
+    def hurry(self) -> None:
+        """From now on wait for no state that is away; what is not listed then is found in the folder later."""
+        self._backlog.hurry()
+
     def drain(self) -> None:
-        """Return when all that has arrived so far is in the instances table."""
+        """Return when all that has arrived so far is in the instances table.
+
+        Raises
+        ------
+        StoreError
+            If some of it will not be, since the worker ends.
+        """
         self._backlog.drain()
 
     def receiver_for_item(self, active: ActiveItem, source: str) -> Receiver:

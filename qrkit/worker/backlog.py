@@ -47,21 +47,27 @@ class Backlog(Generic[Entry]):
         self._finished = threading.Condition()
         self._wake = threading.Event()
         self._stopping = False
+        self._hurrying = False
+        self._has_given_up = False
         self._thread = threading.Thread(target=self._run, name="backlog", daemon=True)
 
     def start(self) -> None:
         """Start to process."""
         self._thread.start()
 
+    def hurry(self) -> None:
+        """From now on give up what the store does not take at once: whoever waits for it is to end."""
+        self._hurrying = True
+
     def stop(self) -> None:
         """Process what waits, and end; what the store does not take any more is given up."""
-        self._stopping = True
+        self._stopping = self._hurrying = True
         self._wake.set()
         self._thread.join()
 
     def put(self, entry: Entry) -> None:
         """Add an entry; wait while there are too many, so that a slow store slows the sender down."""
-        while len(self._waiting) >= _MOST and not self._stopping:
+        while len(self._waiting) >= _MOST and not self._hurrying:
             self._wake.set()
             time.sleep(0.01)
         self._waiting.append(entry)
@@ -70,11 +76,19 @@ class Backlog(Generic[Entry]):
             self._wake.set()
 
     def drain(self) -> None:
-        """Return when all that was put before is processed."""
+        """Return when all that was put before is processed.
+
+        Raises
+        ------
+        StoreError
+            If anything was given up.
+        """
         self._wake.set()
         with self._finished:
             while (self._waiting or self._busy) and self._thread.is_alive():
                 self._finished.wait(0.1)
+        if self._has_given_up:
+            raise StoreError("Objects are filed, but could not be listed before the end.")
 
     def _run(self) -> None:
         while not (self._stopping and not self._waiting):
@@ -108,7 +122,8 @@ class Backlog(Generic[Entry]):
             except (StoreError, MemoryError):
                 if not number:  # once, or a night without the database fills the log
                     logger.exception("%d objects are filed, but cannot be listed yet", len(batch))
-                if self._stopping:
+                if self._hurrying:
+                    self._has_given_up = True
                     return
                 self._pause(pause)
             else:
@@ -118,5 +133,5 @@ class Backlog(Generic[Entry]):
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < deadline:
+        while not self._hurrying and time.monotonic() < deadline:
             time.sleep(0.1)

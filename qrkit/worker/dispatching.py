@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.worker.hours import Hours
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Batches of a worker, each with an association of its own."""
@@ -119,6 +122,11 @@ class Dispatcher:
         """Forget the batches that have ended, having given back what they have not done."""
         for future in [one for one in self._running if one.done()]:
             begun = self._running.pop(future)
+            error = future.exception()
+            if isinstance(error, StoreError):
+                logger.warning("What became of a batch cannot be written: %s", error)
+            elif error is not None:
+                logger.error("A batch ended by an error of ours", exc_info=error)
             self._queue.give_back(begun.item_ids, worker_id=self._worker_id)
             self._batches.end(begun.batch_id)
 

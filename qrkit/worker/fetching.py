@@ -77,13 +77,7 @@ class Fetching:
             if not self._shared.room.takes(job):
                 return
             batch = self._batch(job, watcher)
-            batch.run(items)
-        except errors.Cancelled:
-            if batch is not None and watcher.is_cancelled:
-                self._shared.arrivals.drain()
-                batch.end(cancelled=True)
-            elif watcher.has_no_room:
-                self._shared.room.pause(job.job_id)
+            self._run(batch, items, job, watcher)
         except errors.StoreError:  # what is not told by then is queued again once the state can be used
             logger.exception("A batch of job %s ended early", job.job_id)
         except errors.QrkitError as error:
@@ -92,6 +86,16 @@ class Fetching:
             logger.exception("Job %s failed by an error of ours", job.job_id)
             ours = errors.QrkitError(f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
             self._failed(job, batch.undone if batch is not None else items, ours)
+
+    def _run(self, batch: Batch, items: Sequence[ItemRow], job: JobRow, watcher: Watcher) -> None:
+        try:
+            batch.run(items)
+        except errors.Cancelled:
+            if watcher.is_cancelled:
+                self._shared.arrivals.drain()
+                batch.end(cancelled=True)
+            elif watcher.has_no_room:
+                self._shared.room.pause(job.job_id)
 
     def _watcher(self, job: JobRow) -> Watcher:
         return Watcher(

@@ -172,6 +172,7 @@ class Worker:
     def _halt(self) -> None:
         """Have the batches under way end, and give back what they have not done."""
         self._ending.set()
+        self._arrivals.hurry()
 
     def _lock(self, stack: ExitStack) -> None:
         lock = FileLock(lock_path(self._settings.workspace, self._settings.site))

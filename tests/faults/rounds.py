@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -86,16 +86,24 @@ def run(folder: Path, seed: str, *, count: int, server: Postgres | None = None) 
 def _strike(stage: Stage, luck: Random, told: Told, count: int) -> None:
     """Have faults strike at random moments; several may last at once."""
     lasting: list[tuple[float, Callable[[], object]]] = []
-    for fault in faults(luck, count):
-        _pass(luck.uniform(0.0, 1.0), lasting)
-        _keep_busy(stage, luck)
-        lasts = luck.uniform(0.2, fault.longest)
-        end = fault.begin(stage, luck)
-        if end is not None:
-            told.struck[fault.kind] += 1
-            lasting.append((time.monotonic() + lasts, end))
-    for _, end in sorted(lasting, key=lambda one: one[0]):
-        end()
+    try:
+        for fault in faults(luck, count):
+            _pass(luck.uniform(0.0, 1.0), lasting)
+            _keep_busy(stage, luck)
+            lasts = luck.uniform(0.2, fault.longest)
+            end = fault.begin(stage, luck)
+            if end is not None:
+                told.struck[fault.kind] += 1
+                lasting.append((time.monotonic() + lasts, end))
+    finally:
+        _end_all(lasting)
+
+
+def _end_all(lasting: Sequence[tuple[float, Callable[[], object]]]) -> None:
+    """Have those end that still last, the first one first, even where another cannot be ended."""
+    with contextlib.ExitStack() as ends:
+        for _, end in sorted(lasting, key=lambda one: one[0], reverse=True):
+            ends.callback(end)
 
 
 def _keep_busy(stage: Stage, luck: Random) -> None:

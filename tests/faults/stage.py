@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from tests.peers.waiting import LOOPBACK, free_port, wait_until
 FLOOR = 3_000_000
 _SIZE = 48_000_000
 _SITES = ("", "other")
+_LEAVES_WITHIN = 40.0
+SAY = signal.SIGUSR1
+"""Has a worker say what its threads are at."""
 _PATIENCE = {"connect": 5.0, "association": 6.0, "response": 6.0, "inactivity": 2.0}
 
 
@@ -97,6 +101,20 @@ class WorkerProcess:
             return [child for child in children if runs(child)]
         return []
 
+    def _wait(self) -> int:
+        """Return its exit status; one that does not end says in worker.out what it is at."""
+        if self._process is None:
+            raise RuntimeError(f"worker {self.ae_title} does not run")
+        try:
+            return self._process.wait(_LEAVES_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(SAY)
+            time.sleep(1)  # while it does
+            self._process.kill()
+            self._process.wait()
+            out = (self._workspace.parent / "worker.out").read_text("utf-8", "replace")
+            raise RuntimeError(f"worker {self.ae_title} did not end; its threads: {out[-8000:]}") from None
+
     def _send(self, number: signal.Signals) -> None:
         if self._process is not None and self.is_running:
             self._process.send_signal(number)
@@ -109,7 +127,7 @@ class WorkerProcess:
         children = self.receiving()
         self._send(signal.SIGCONT)
         self._send(number)
-        code = self._process.wait(40)
+        code = self._wait()
         if number == signal.SIGTERM and code not in (0, -signal.SIGTERM):  # the latter while it was starting
             self.ended_badly.append(code)
         self._process = None

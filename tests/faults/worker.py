@@ -1,5 +1,7 @@
 """``qrkit serve`` whose heart beats ten times as fast, so that what hangs on it fits into a round of faults."""
 
+import faulthandler
+import signal
 import sys
 
 from qrkit.worker import health
@@ -10,6 +12,7 @@ from qrkit.cli import main  # noqa: E402
 from qrkit.worker import service, watching  # noqa: E402
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # as `tests.faults.stage.SAY`
     service.HEARTBEAT = 0.5
     watching.SLICE = 1.0
     sys.argv = ["qrkit", "serve"]

@@ -92,12 +92,17 @@ class Postgres(ServerProcess):
 
     @contextmanager
     def new_database(self) -> Iterator[str]:
-        """Give the SQLAlchemy URL of an empty database, which is dropped in the end, with all its connections."""
+        """Give the SQLAlchemy URL of an empty database, which is dropped in the end, with all its connections.
+
+        A server that was stopped meanwhile is started for that: others may go on with it.
+        """
         name = f"test_{uuid4().hex}"
         self._run("createdb", *self._where(), name)
         try:
             yield self.url(name)
         finally:
+            if not self.is_alive():
+                self.start()
             self._run("dropdb", *self._where(), "--force", name)
 
     def _where(self) -> tuple[str, ...]:

@@ -26,9 +26,16 @@ from tests.workspace.opened import (
     of_size,
     uids_of,
     worker_in_thread,
+    worker_rows,
 )
 
 LIMIT = 60.0
+HASTY = """import sys
+from qrkit.cli import main, serving
+serving._LEAVES_WITHIN = 5
+sys.argv[1:] = ['serve']
+main()"""
+"""A worker that waits a shorter time for what hangs when it is asked to end."""
 END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
 AND pid <> pg_backend_pid()"
 
@@ -64,12 +71,16 @@ def ask(linked: Linked, method: str) -> tuple[Job, set[str]]:
 
 
 def whole(job: Job, linked: Linked, wanted: set[str]) -> None:
-    """Wait for a job; it must be whole then, and nothing must have been sent twice."""
+    """Wait for a job; it must be whole then, each object with its row."""
     linked.pacs.quirks = Quirks()
     done = job.wait(timeout=LIMIT)
     assert (done.state, done.error) == (JobState.COMPLETE, "")
     assert files_of(linked.workspace) == wanted
     assert sorted(linked.workspace.files.list()["SOPInstanceUID"]) == sorted(wanted)
+
+
+def sent_once(linked: Linked, wanted: set[str]) -> None:
+    """Nothing must have been sent twice."""
     assert sum(one.answers for one in linked.pacs.requests if one.service in ("C-GET", "C-MOVE")) == len(wanted)
 
 
@@ -87,6 +98,7 @@ def test_a_database_that_stops_in_the_middle_of_a_retrieve_loses_and_doubles_not
         wait_until(lambda: len(files_of(on_server.workspace)) >= enough, LIMIT, what="objects that still come")
         server.start()
         whole(job, on_server, wanted)
+        sent_once(on_server, wanted)
 
 
 def test_connections_that_the_database_ends_and_one_that_hangs_lose_and_double_nothing(
@@ -104,6 +116,35 @@ def test_connections_that_the_database_ends_and_one_that_hangs_lose_and_double_n
         for process in whole_family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
+        whole(job, on_server, wanted)
+        sent_once(on_server, wanted)
+
+
+@pytest.mark.parametrize("fault", ["stops", "hangs"])
+def test_a_worker_that_is_asked_to_end_while_its_database_is_away_does_and_the_next_one_goes_on(
+    server: Postgres, on_server: Linked, fault: str
+) -> None:
+    command = [sys.executable, "-c", HASTY]
+    with subprocess.Popen(command, env=environment(on_server.workspace), stderr=subprocess.DEVNULL) as worker:
+        wait_until(lambda: worker_rows(on_server.workspace), LIMIT, what="the worker runs")
+        job, wanted = ask(on_server, "get")
+        whole_family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        if fault == "stops":
+            server.stop_at_once()
+            studies = [uids_of(study) for study in of_size(on_server.hospital, 8)[:2]]
+            wait_until(lambda: any(files_of(on_server.workspace) >= uids for uids in studies), LIMIT, what="a study")
+        else:
+            for process in whole_family:
+                process.suspend()
+        worker.terminate()
+        # in order where it is told that the database is not there; where nothing answers, as if it was killed
+        assert worker.wait(LIMIT) == (0 if fault == "stops" else 1)
+    if fault == "stops":
+        server.start()
+    for process in whole_family if fault == "hangs" else ():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+    with worker_in_thread(on_server.workspace):
         whole(job, on_server, wanted)
 
 
