@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from qrkit.workspace import Workspace
+    from qrkit.workspace.repairing import Repair
 
-__all__ = ["QrkitError", "Workspace", "__version__", "open"]
+__all__ = ["QrkitError", "Workspace", "__version__", "open", "repair"]
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,31 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
         register_in_notebook()
         register_answers()
     return Opened.open(folder, **settings)
+
+
+def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repair:
+    """Mend a workspace whose files are damaged, or whose state is gone; nothing is deleted.
+
+    What is damaged is put aside under a name that says so, and what can be read of it is saved. Objects and answers
+    that are in the folder and not in the state are listed.
+
+    Parameters
+    ----------
+    folder
+        As of `open`.
+    thorough
+        Whether each object is read and compared with the SHA-256 that it came with, not only its size.
+
+    Raises
+    ------
+    WorkerError
+        If a worker runs this workspace.
+    StoreError
+        If something cannot be read now, or not be written.
+    """
+    from qrkit.workspace.repairing import repair as mend
+
+    return mend(folder, thorough=thorough)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -21,6 +21,7 @@ from qrkit.cli import (
     planning,
     plans,
     probing,
+    repairing,
     reporting,
     retrieving,
     schedules,
@@ -77,6 +78,7 @@ app.command("retrieve")(retrieving.retrieve)
 app.command("sql")(tables.sql)
 app.command("report")(reporting.report)
 app.command("serve")(serving.serve)
+app.command("repair")(repairing.repair)
 app.command("dashboard")(dashboard.dashboard)
 app.command("demo")(demo.demo)
 

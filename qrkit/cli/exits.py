@@ -9,7 +9,7 @@ import typer
 from qrkit.cli.output import say
 from qrkit.job import JobRow, JobState
 
-_NOT_COMPLETE = 3
+NOT_COMPLETE = 3
 
 
 def exit_for(job: JobRow) -> None:
@@ -29,4 +29,4 @@ def exit_for(job: JobRow) -> None:
         return
     if failed and not any(item.outcome.error for item in failed) and job.error:
         say(job.said)
-    raise typer.Exit(1 if job.state is JobState.FAILED else _NOT_COMPLETE)
+    raise typer.Exit(1 if job.state is JobState.FAILED else NOT_COMPLETE)

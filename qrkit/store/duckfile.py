@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,13 @@ from qrkit.errors import InputError, StoreError
 # Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
 STORAGE_VERSION = "v1.5.0"
 
-_ADVICE = "Check the results folder of the workspace and its free space."
+_ADVICE = (
+    "Check the results folder of the workspace and its free space; if a file is damaged, qrkit repair saves what "
+    "can be read."
+)
+
+# "DUCK", then the version of the storage as a 64-bit number, behind a checksum.
+_MAGIC_AT, _VERSION = 8, struct.Struct("<4sQ")
 
 # What is not about the SQL, but about files and memory.
 _OURS = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException)
@@ -36,6 +44,29 @@ def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
 def attach_settled(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     """Attach a settled file, read only, as `settled`."""
     connection.execute(f"ATTACH {literal(str(file))} AS settled (READ_ONLY)")
+
+
+def is_of_another_duckdb(file: Path) -> bool:
+    """Whether a file that cannot be read is of a DuckDB that writes another storage version than ours."""
+    with tempfile.TemporaryDirectory(prefix="qrkit-") as scratch, memory_connection(Path(scratch)) as connection:
+        ours = Path(scratch) / "ours.duckdb"
+        connection.execute(f"ATTACH {literal(str(ours))} AS ours (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute("DETACH ours")
+        magic, version = _storage_version(ours)
+    theirs = _storage_version(file)
+    return theirs[0] == magic and theirs[1] != version
+
+
+def _storage_version(file: Path) -> tuple[bytes, int]:
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_MAGIC_AT + _VERSION.size)
+    except FileNotFoundError:
+        return b"", 0
+    if len(head) < _MAGIC_AT + _VERSION.size:
+        return b"", 0
+    magic, version = _VERSION.unpack_from(head, _MAGIC_AT)
+    return bytes(magic), int(version)
 
 
 def close_to_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:

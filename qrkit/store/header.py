@@ -122,6 +122,29 @@ def read_header(content: Buffer, transfer_syntax_uid: str, *, whole: bool) -> He
         return _read_by_pydicom(content, transfer_syntax_uid, whole=whole)
 
 
+def ends_early(content: Buffer, transfer_syntax_uid: str) -> bool:
+    """Whether the bytes of a data set end within an element, as those of a file that was cut do.
+
+    What is unusual, or deflated, counts as whole.
+    """
+    if transfer_syntax_uid in (uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN):
+        return False
+    explicit = transfer_syntax_uid != uids.IMPLICIT_VR_LITTLE_ENDIAN
+    position = 0
+    try:
+        while position < len(content):
+            _, vr, length, start = _element(content, position, explicit=explicit)
+            if length == _UNDEFINED:
+                position = _skip_sequence(content, start, explicit=explicit and vr != b"UN", depth=0)
+            else:
+                position = start + length
+    except struct.error:
+        return True
+    except _Odd:
+        return False
+    return position > len(content)
+
+
 def _scan(content: Buffer, *, explicit: bool, whole: bool) -> dict[int, bytes]:
     """Return the values of the wanted elements by tag."""
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival
 from qrkit.store.files import Stored
-from qrkit.store.header import HeaderIncomplete, read_header
+from qrkit.store.header import HeaderIncomplete, ends_early, read_header
 from qrkit.store.instances import InstanceRow
 from qrkit.store.part10 import read_file_head
 from qrkit.store.placing import sha256_of
@@ -57,7 +57,7 @@ def stored_file(folder: Path, relative: str) -> Stored:
     Raises
     ------
     ObjectUnreadable
-        If it is no DICOM file.
+        If it is no DICOM file, or was cut.
     OSError
         If it cannot be read.
     """
@@ -65,10 +65,13 @@ def stored_file(folder: Path, relative: str) -> Stored:
     with path.open("rb") as file:
         head = read_file_head(file)
         file.seek(head.data_set_start)
+        data_set = file.read()
         try:
-            header = read_header(file.read(), head.transfer_syntax_uid, whole=True)
+            header = read_header(data_set, head.transfer_syntax_uid, whole=True)
         except HeaderIncomplete as error:
             raise ObjectUnreadable(f"{relative} is not whole.") from error
+        if ends_early(data_set, head.transfer_syntax_uid):
+            raise ObjectUnreadable(f"{relative} is not whole.")
     arrival = Arrival(
         sop_class_uid=header.SOPClassUID,
         sop_instance_uid=header.SOPInstanceUID,

@@ -113,13 +113,14 @@ class InstanceTable:
                         found.setdefault(series, set()).add(uid)
         return {series: frozenset(uids) for series, uids in found.items()}
 
-    def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        """Return SOP Instance UID and path of each file of some SOP Instances."""
-        found: list[tuple[str, str]] = []
+    def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str, int], ...]:
+        """Return SOP Instance UID, path and size of each file of some SOP Instances."""
+        found: list[tuple[str, str, int]] = []
         with self._state.reading() as connection:
             for condition in _conditions(sop_instance_uids, None, None):
-                rows = connection.execute(sa.select(instances.c.SOPInstanceUID, instances.c.path).where(condition))
-                found.extend((row.SOPInstanceUID, row.path) for row in rows)
+                wanted = sa.select(instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
+                rows = connection.execute(wanted.where(condition))
+                found.extend((row.SOPInstanceUID, row.path, row.size) for row in rows)
         return tuple(found)
 
     def of_series(self, series_instance_uid: str) -> tuple[InstanceRow, ...]:

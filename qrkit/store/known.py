@@ -1,11 +1,12 @@
 """What nodes have answered for plans: Parquet files that are written once, listed in the state, merged now and then.
 
-A file that is gone is no error: what it told is asked again.
+A file that is gone is no error, nor one that is damaged, which is put aside: what it told is asked again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 from uuid import uuid4
@@ -16,9 +17,12 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from qrkit.errors import StoreError
+from qrkit.store.aside import is_damage, put_aside
 from qrkit.store.plans import writing
 from qrkit.store.schema import known_answers
 from qrkit.store.state import State
+
+logger = logging.getLogger(__name__)
 
 MOST_FILES = 12
 """Of a node; more are merged."""
@@ -98,10 +102,14 @@ class KnownAnswers:
         except FileNotFoundError:
             return None
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(
-                f"What the node has answered cannot be read from {self._path(name)}: {error}.",
-                advice="Delete the file: what it told is asked again.",
-            ) from error
+            if not is_damage(error):
+                raise StoreError(
+                    f"What the node has answered cannot be read from {self._path(name)}: {error}.",
+                    advice="Check that disk or share.",
+                ) from error
+            with contextlib.suppress(OSError):  # somebody else has put it aside
+                logger.warning("Damaged, so what it told is asked again: %s", put_aside(self._path(name)))
+            return None
         return table if wanted is None else table.filter(pc.is_in(table["StudyInstanceUID"], value_set=wanted))
 
     def _merge(self, node: str, files: list[str], merge: Merge) -> None:

@@ -127,8 +127,8 @@ def is_current(connection: sa.Connection, migrations: Sequence[Migration] = MIGR
     return _version(connection, migrations) == migrations[-1].number
 
 
-def migrate(connection: sa.Connection, *, now: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the state to the newest version, within the transaction that is open.
+def migrate(connection: sa.Connection, *, now: str, migrations: Sequence[Migration] = MIGRATIONS) -> bool:
+    """Bring the state to the newest version, within the transaction that is open; return whether it is a fresh one.
 
     Processes that do it at once wait for one another: on SQLite by its write lock, which the caller's
     transaction holds, on PostgreSQL by an advisory lock until the transaction ends.
@@ -149,6 +149,7 @@ def migrate(connection: sa.Connection, *, now: str, migrations: Sequence[Migrati
         if version is not None and migration.apply is not None:
             migration.apply(connection)
         connection.execute(schema_version.insert().values(number=migration.number, name=migration.name, applied=now))
+    return version is None
 
 
 def _version(connection: sa.Connection, migrations: Sequence[Migration]) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from qrkit.errors import ObjectUnreadable
 from qrkit.store.part10 import read_file_head
 
 _CHUNK = 1 << 20
@@ -104,7 +105,10 @@ def _names(sop_instance_uid: str, part: Path) -> Iterator[str]:
 def _same_object(held: Path, part: Path) -> bool:
     """Whether two files have the same transfer syntax and data set; who sent them does not matter."""
     with held.open("rb") as one, part.open("rb") as other:
-        heads = read_file_head(one), read_file_head(other)
+        try:
+            heads = read_file_head(one), read_file_head(other)
+        except ObjectUnreadable:  # the one that is here was damaged since
+            return False
         sizes = [
             os.fstat(file.fileno()).st_size - head.data_set_start
             for file, head in zip((one, other), heads, strict=True)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from qrkit.errors import DiskFull, NotFound, StoreError
 from qrkit.estimate import Estimate
 from qrkit.plan import DoseQuery, Plan, PlanTables, Step
+from qrkit.store.aside import is_whole_parquet
 from qrkit.store.placing import NO_SPACE
 from qrkit.store.schema import plans
 from qrkit.store.state import State
@@ -128,6 +129,10 @@ class PlanTable:
                 f"The plan {row.plan_id} cannot be read from {path}: {error}.",
                 advice="Restore the folder of the plans, or plan again.",
             ) from error
+
+    def is_readable(self, row: PlanRow) -> bool:
+        """Whether the tables of a plan are there, and whole."""
+        return all(is_whole_parquet(self.folder / row.folder / f"{table}.parquet") for table in _FILES)
 
     def _row(self, plan_id: str) -> PlanRow:
         with self._state.reading() as connection:

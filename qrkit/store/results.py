@@ -9,12 +9,13 @@ where the batches bring it, `warnings` (JSON list of texts, or null).
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,9 @@ ADDED = pa.schema([("query_id", pa.string()), ("node", pa.string()), ("asked_at"
 WARNINGS = pa.field("warnings", pa.string())
 """The reserved column that comes with the batches."""
 
+ASKED = "qrkit"
+"""Under which the metadata of an answer's file keep what was asked, as JSON: level, request and user."""
+
 _ROWS_PER_GROUP = 65_536
 
 
@@ -45,8 +49,8 @@ class ResultWriter:
         Of the query, for the reserved columns; `asked_at` with its time zone.
     schema
         Of the batches; without it, that of the first batch.
-    durable
-        Have the file on the disk, not only in the system's memory, before `commit` returns.
+    asked
+        What was asked and by whom, kept in the file too: it tells that where the state is lost.
     """
 
     def __init__(
@@ -57,13 +61,13 @@ class ResultWriter:
         node: str,
         asked_at: datetime,
         schema: pa.Schema | None = None,
-        durable: bool = False,
+        asked: Mapping[str, Any] | None = None,
     ) -> None:
         self._folder = folder
         self._name = f"{asked_at.astimezone(UTC):%Y}/{query_id}.parquet"
         self._values = (query_id, node, asked_at.astimezone(UTC).replace(tzinfo=None))
         self._schema = schema
-        self._durable = durable
+        self._asked = dict(asked or {})
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._parquet: pq.ParquetWriter | None = None
@@ -119,8 +123,7 @@ class ResultWriter:
         with self._writing():
             self._parquet.close()
             self._parquet = None
-            if self._durable:
-                _sync(self._part)
+            _sync(self._part)  # or a power cut might leave a row without its answer
             self._part.replace(self._folder / self._name)
         return self._name
 
@@ -131,7 +134,9 @@ class ResultWriter:
         with self._writing():
             if self._parquet is None:
                 self._part.parent.mkdir(parents=True, exist_ok=True)
-                self._parquet = pq.ParquetWriter(self._part, result_schema(schema), compression="zstd")
+                told = result_schema(schema)
+                told = told.with_metadata({**(told.metadata or {}), ASKED: json.dumps(self._asked)})
+                self._parquet = pq.ParquetWriter(self._part, told, compression="zstd")
             self._parquet.write_table(self._with_added(rows), row_group_size=_ROWS_PER_GROUP)
         self._waiting.clear()
         self._waiting_rows = 0
@@ -170,7 +175,7 @@ class Results:
         self.folder = folder
         self._state = state
 
-    def writer(self, query_id: str, *, schema: pa.Schema | None = None, durable: bool = False) -> ResultWriter:
+    def writer(self, query_id: str, *, schema: pa.Schema | None = None) -> ResultWriter:
         """Return the writer for the answer of a query that is running.
 
         Raises
@@ -185,7 +190,7 @@ class Results:
             node=query.node,
             asked_at=datetime.fromisoformat(query.started),
             schema=schema,
-            durable=durable,
+            asked={"level": query.level, "request": dict(query.request), "user": query.user},
         )
 
     def read(self, query_id: str) -> pa.Table:

@@ -32,8 +32,9 @@ from qrkit.store.duckfile import (
 )
 from qrkit.store.generations import FreshAnswer, Snapshot, snapshot
 from qrkit.store.levels import LEVELS
+from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
-from qrkit.store.settled import SCHEMAS, tables_of_settled
+from qrkit.store.settled import SCHEMAS, answers_in, tables_of_settled
 from qrkit.store.state import State, as_text
 
 MOST_FRESH = 64
@@ -179,13 +180,29 @@ def _remove_old(state: State, folder: Path, *, delay: float) -> None:
     _remove_parquet(state, folder, limit)
     with state.reading() as connection:
         known = set(connection.scalars(sa.select(generations.c.file)))
-    for file in folder.glob("settled-*.duckdb*"):  # of a process that ended while settling
-        if file.name not in known:
+    for file in folder.glob("settled-*.duckdb.part*"):  # of a process that ended while settling
+        _removed(file)
+    for file in folder.glob("settled-*.duckdb"):
+        if file.name not in known and _is_superfluous(state, file):
             _removed(file)
     for part in folder.glob("*/*.parquet.part"):  # of a process that ended while writing an answer
         with contextlib.suppress(FileNotFoundError):
             if part.stat().st_mtime < time.time() - _A_DAY:
                 _removed(part)
+
+
+def _is_superfluous(state: State, file: Path) -> bool:
+    """Whether the state knows all answers in a settled file that it does not know: its process ended before saying.
+
+    If it does not, the state was lost and the file is all that is left of them.
+    """
+    try:
+        held = answers_in(file)
+    except StoreError:
+        return False
+    wanted = sa.select(queries.c.query_id).where(queries.c.state == DONE)
+    with state.reading() as connection:
+        return held <= set(connection.scalars(wanted))
 
 
 def _remove_generations(state: State, folder: Path, limit: str) -> None:

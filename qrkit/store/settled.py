@@ -24,17 +24,48 @@ def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def read_settled(state: State, folder: Path, query_id: str, offset: int, limit: int | None) -> pa.Table:
-    """Return rows of an answer that has been settled.
+    """Return rows of an answer that has been settled; errors as `read_from`."""
+    return read_from(folder / str(snapshot(state).settled), query_id, offset, limit)
+
+
+def answers_in(file: Path) -> set[str]:
+    """Return the ids of the queries whose answers are in a settled file.
 
     Raises
     ------
     StoreError
-        If the settled file is not there, or has no such answer.
+        If it cannot be read.
     """
-    newest = snapshot(state)
-    file = folder / str(newest.settled)
+    with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
+        attach_settled(connection, file)
+        rows = connection.execute(f"SELECT query_id FROM settled.{SCHEMAS}").fetchall()  # noqa: S608 - a constant
+    return {str(query_id) for (query_id,) in rows}
+
+
+def read_all(file: Path) -> None:
+    """Read all of a settled file, to see whether it is whole.
+
+    Raises
+    ------
+    StoreError
+        If any of it cannot be read.
+    """
+    with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
+        attach_settled(connection, file)
+        for table in sorted(tables_of_settled(connection)):
+            connection.execute(f"SELECT sum(hash(one)) FROM settled.{identifier(table)} one").fetchall()  # noqa: S608
+
+
+def read_from(file: Path, query_id: str, offset: int = 0, limit: int | None = None) -> pa.Table:
+    """Return rows of an answer out of a settled file.
+
+    Raises
+    ------
+    StoreError
+        If the settled file is not there, cannot be read, or has no such answer.
+    """
     doing = f"The settled results {file} cannot be read"
-    with store_errors(doing), memory_connection(folder) as connection:
+    with store_errors(doing), memory_connection(file.parent) as connection:
         attach_settled(connection, file)
         known = connection.execute(
             f"SELECT level, arrow_schema FROM settled.{SCHEMAS} WHERE query_id = ?",  # noqa: S608 - a constant

@@ -22,10 +22,15 @@ from sqlalchemy import exc
 
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.migrations import is_current, migrate
+from qrkit.store.salvage import is_damage_of_sqlite
 
 FILE_NAME = "qrkit.sqlite"
 
 _FULL_ADVICE = "Make room there; nothing was changed."
+_GONE_ADVICE = "Check that the file or server is there, that you may write it, and that nothing locks it."
+_DAMAGED_ADVICE = (
+    "The file is damaged: put back a backup, or have qrkit repair put it aside and save what can be read of it."
+)
 
 _PATIENCE = 30.0
 """Seconds that a write waits for those of other processes."""
@@ -61,8 +66,10 @@ class State:
         self.engine = engine
         self.instances_read: pa.Table | None = None
         """The rows of `instances` that this process has read last, for `qrkit.store.duck`."""
+        self.is_new = False
+        """Whether this process has made it, rather than found it."""
         self._clock = clock
-        self._where = engine.url.render_as_string(hide_password=True)
+        self._where = str(engine.url.database) if _is_file(engine.url) else engine.url.render_as_string()
         self._identity: tuple[int, int] | None = None
 
     @classmethod
@@ -152,7 +159,7 @@ class State:
                 raise DiskFull(f"The disk of the workspace, {self._where}, is full.", advice=_FULL_ADVICE) from error
             raise StateUnavailable(
                 f"The state of the workspace, {self._where}, cannot be used: {_sentence(error)}.",
-                advice="Check that the file or server is there, that you may write it, and that nothing locks it.",
+                advice=_DAMAGED_ADVICE if is_damage_of_sqlite(getattr(error, "orig", None)) else _GONE_ADVICE,
             ) from error
         except exc.SQLAlchemyError as error:
             raise StoreError(f"The state could not be read or written: {_sentence(error)}.") from error
@@ -163,7 +170,7 @@ class State:
             if url.get_backend_name() == "sqlite":
                 _use_write_ahead_log(Path(str(url.database)))
             with self.transaction() as connection:
-                migrate(connection, now=self.now())
+                self.is_new = migrate(connection, now=self.now())
 
 
 def as_text(moment: datetime) -> str:
@@ -173,6 +180,10 @@ def as_text(moment: datetime) -> str:
     '2026-01-31T08:15:00.000000+00:00'
     """
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _is_file(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
 
 
 def _url(url_or_folder: str | Path) -> sa.URL:
@@ -257,9 +268,10 @@ def _use_write_ahead_log(path: Path) -> None:
                 return
         except sqlite3.Error as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
+                is_damaged = is_damage_of_sqlite(error)
                 raise StateUnavailable(
                     f"The state of the workspace, {path}, cannot be used: {error}.",
-                    advice="Check that it is on a local disk, that you may write it, and that nothing locks it.",
+                    advice=_DAMAGED_ADVICE if is_damaged else f"Is it on a local disk? {_GONE_ADVICE}",
                 ) from error
         time.sleep(0.01)
 

@@ -16,6 +16,7 @@ from qrkit.errors import NodeError
 from qrkit.node import Node, Timeouts
 from qrkit.settings import Settings
 from qrkit.store.job_queue import JobQueue
+from qrkit.store.relisting import has_lost_its_list
 from qrkit.store.state import State
 from qrkit.store.workers import DEAD, RUNNING, WorkerRow, WorkerTable
 from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
@@ -83,7 +84,7 @@ def health_of(settings: Settings, state: State) -> Health:
     worker = here[0] if here else None
     last = "" if worker else _last_end(settings, state)
     free = _free(settings.files)
-    problems = [_of_worker(settings, worker), last, _of_disk(settings, free)]
+    problems = [_of_worker(settings, worker), last, _of_disk(settings, free), _of_list(settings, state)]
     return Health(
         worker_id=worker.worker_id if worker else None,
         heartbeat_age=_age(state, worker) if worker else None,
@@ -170,6 +171,12 @@ def _of_disk(settings: Settings, free: int | None) -> str:
     if free is None or free >= settings.free_space_floor:
         return ""
     return f"Only {free / 1e6:,.0f} MB are free on the disk of {settings.files}; nothing is fetched below the floor."
+
+
+def _of_list(settings: Settings, state: State) -> str:
+    if not has_lost_its_list(state, settings.files):
+        return ""
+    return f"No object in {settings.files} is listed: the state was lost, or is another one; qrkit repair lists them."
 
 
 def _free(files: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -31,6 +32,7 @@ from qrkit.store.nodes import NodeTable
 from qrkit.store.plans import PlanTable
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
+from qrkit.store.relisting import has_lost_its_list
 from qrkit.store.results import Results
 from qrkit.store.schedules import ScheduleTable
 from qrkit.store.settle import settle
@@ -62,6 +64,8 @@ from qrkit.workspace.retrieving import Order, Retriever
 from qrkit.workspace.schedules import Schedules
 from qrkit.workspace.users import Users
 from qrkit.workspace.why import Reasons
+
+logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -141,6 +145,10 @@ class Workspace:
             ) from error
         loaded = load_settings(where, environment)
         state = State.open(loaded.database_url or where)
+        if state.is_new and has_lost_its_list(state, loaded.files):
+            logger.warning(
+                "The state of %s is new, and objects of an earlier one are there: qrkit repair lists them.", where
+            )
         return cls(loaded, state, access=_access(current_user(environment), environment.get("QRKIT_ROLE", ""), state))
 
     def close(self) -> None:

@@ -59,7 +59,10 @@ def test_what_is_held_is_told_of_objects_series_and_studies(table: InstanceTable
 
 def test_the_files_of_objects_are_told(table: InstanceTable) -> None:
     table.add_many([replace(_ROW, sha256="dd", path="1/1.1/1.1.1.dddd.dcm")])
-    assert set(table.paths(["1.1.1", "7.7"])) == {("1.1.1", "1/1.1/1.1.1.dcm"), ("1.1.1", "1/1.1/1.1.1.dddd.dcm")}
+    assert set(table.paths(["1.1.1", "7.7"])) == {
+        ("1.1.1", "1/1.1/1.1.1.dcm", _ROW.size),
+        ("1.1.1", "1/1.1/1.1.1.dddd.dcm", _ROW.size),
+    }
 
 
 def test_a_filter_on_no_column_is_an_input_error(table: InstanceTable) -> None:

@@ -15,8 +15,8 @@ from tests.store.answers import STUDY, answer, studies
 _ASKED = datetime(2026, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=2)))
 
 
-def _writer(folder: Path, **options: bool) -> ResultWriter:
-    return ResultWriter(folder, query_id="q1", node="pacs", asked_at=_ASKED, **options)
+def _writer(folder: Path) -> ResultWriter:
+    return ResultWriter(folder, query_id="q1", node="pacs", asked_at=_ASKED)
 
 
 def _files(folder: Path) -> list[str]:
@@ -24,7 +24,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def test_batches_become_one_file_named_by_year_and_query(tmp_path: Path) -> None:
-    with _writer(tmp_path, durable=True) as writer:
+    with _writer(tmp_path) as writer:
         writer.write(studies(["1.2", "1.3"]))
         writer.write(pa.Table.from_batches([studies(["1.4"])]))
         assert writer.commit() == "2026/q1.parquet"
