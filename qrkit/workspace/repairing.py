@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,13 @@ def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repai
         found = [_of_state(_mend_state(settings))]
         with State.open(settings.database_url or where) as state:
             _check_no_worker(state)
-            found.append(_of_files(_relist(state, settings, thorough=thorough)))
-            found.append(_of_answers(_mend(state, where / "results")))
-            found.append(_of_forgotten(_recover(state, where / "results")))
-            found.append(_of_plans(PlanTable(state, where / "plans")))
+            with _reading(f"The files in {settings.files}"):
+                found.append(_of_files(relist(state, settings.files, thorough=thorough)))
+            with _reading(f"The answers in {where / 'results'}"):
+                found.append(_of_answers(mend_answers(state, where / "results")))
+                found.append(_of_forgotten(recover_answers(state, where / "results")))
+            with _reading(f"The plans in {where / 'plans'}"):
+                found.append(_of_plans(PlanTable(state, where / "plans")))
     return Repair(
         done=tuple(text for one in found for text in one.get("done", ())),
         lost=tuple(text for one in found for text in one.get("lost", ())),
@@ -107,22 +110,13 @@ def _mend_state(settings: Settings) -> Salvage | None:
         ) from error
 
 
-def _relist(state: State, settings: Settings, *, thorough: bool) -> Relisted:
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Translate what the system says of a disk or a share that does not give its files."""
     try:
-        return relist(state, settings.files, thorough=thorough)
+        yield
     except OSError as error:
-        raise StoreError(
-            f"The files in {settings.files} cannot be read: {error.strerror}.", advice="Check that disk or share."
-        ) from error
-
-
-def _mend(state: State, folder: Path) -> Mended:
-    try:
-        return mend_answers(state, folder)
-    except OSError as error:
-        raise StoreError(
-            f"The answers in {folder} cannot be read: {error.strerror}.", advice="Check that disk or share."
-        ) from error
+        raise StoreError(f"{what} cannot be read: {error.strerror}.", advice="Check that disk or share.") from error
 
 
 Sentences = Mapping[str, tuple[str, ...]]
@@ -164,15 +158,6 @@ def _of_answers(mended: Mended) -> Sentences:
         return {"done": tuple(done)}
     ids = ", ".join(mended.lost)
     return {"done": tuple(done), "lost": (f"Answers lost, which qrkit queries rerun asks again: {ids}.",)}
-
-
-def _recover(state: State, folder: Path) -> int:
-    try:
-        return recover_answers(state, folder)
-    except OSError as error:
-        raise StoreError(
-            f"The answers in {folder} cannot be read: {error.strerror}.", advice="Check that disk or share."
-        ) from error
 
 
 def _of_forgotten(count: int) -> Sentences:
