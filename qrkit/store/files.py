@@ -51,6 +51,8 @@ class Stored:
         The same, relative to the folder of the files, with ``/``.
     size
         Of the file, in bytes.
+    receipt
+        A second name of the file until `FileStore.listed`, by which it is found if this process dies before.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Stored:
     size: int
     header: Header
     arrival: Arrival
+    receipt: Path | None = None
 
     @property
     def is_another_version(self) -> bool:
@@ -85,16 +88,25 @@ class FileStore:
         Bytes that stay free on its disk; below, objects are refused with 0xA700.
     indexed
         Called with each object once it is in its place, on the thread that received it: it should only queue it.
+    keep_receipts
+        Whether objects have receipts, of which `listed` must be told.
     """
 
     def __init__(
-        self, folder: Path, *, free_space_floor: int, indexed: Callable[[Stored], None] = lambda _: None
+        self,
+        folder: Path,
+        *,
+        free_space_floor: int,
+        indexed: Callable[[Stored], None] = lambda _: None,
+        keep_receipts: bool = False,
     ) -> None:
         self.folder = folder
         self.incoming = folder / ".incoming"
         self.parts = PartFiles(self.incoming)
         self._floor = free_space_floor
         self._indexed = indexed
+        self._keep_receipts = keep_receipts
+        self._receipts: set[Path] = set()
         self._free = 0
         self._free_until = float("-inf")
         self._is_writable = False
@@ -162,6 +174,16 @@ class FileStore:
         """
         return self.parts.sweep(older_than=older_than)
 
+    def unlisted(self, *, older_than: float = 86_400.0) -> list[Path]:
+        """Return the receipts of objects that processes have filed and not listed before they ended; see `sweep`."""
+        return [part for part in self.parts.receipts(older_than=older_than) if part not in self._receipts]
+
+    def listed(self, stored: Stored) -> None:
+        """Take note that an object has its row, so that it needs no receipt any more."""
+        if stored.receipt is not None:
+            discard(stored.receipt)
+            self._receipts.discard(stored.receipt)
+
     def keep(self, written: Written, arrival: Arrival) -> Stored:
         """Put a whole file in its place, tell of it, and return it; of one that cannot be, nothing is left.
 
@@ -172,13 +194,19 @@ class FileStore:
         """
         header = written.header
         folder = self.folder / header.StudyInstanceUID / header.SeriesInstanceUID
+        receipt = written.part if self._keep_receipts else None
         try:
-            path = place(written.part, folder, arrival.sop_instance_uid)
+            if receipt is not None:
+                self._receipts.add(receipt)
+            path = place(written.part, folder, arrival.sop_instance_uid, keep_part=self._keep_receipts)
             relative = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{path.name}"
-            stored = Stored(path=path, relative=relative, size=written.size, header=header, arrival=arrival)
+            stored = Stored(
+                path=path, relative=relative, size=written.size, header=header, arrival=arrival, receipt=receipt
+            )
             self._indexed(stored)
         except BaseException as error:
             discard(written.part)
+            self._receipts.discard(written.part)
             if isinstance(error, OSError):
                 raise _refusal(error) from error
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,5 +76,24 @@ def stored_file(folder: Path, relative: str) -> Stored:
         sop_class_uid=header.SOPClassUID,
         sop_instance_uid=header.SOPInstanceUID,
         transfer_syntax_uid=head.transfer_syntax_uid,
+        sender=head.sender,
     )
     return Stored(path=path, relative=relative, size=path.stat().st_size, header=header, arrival=arrival)
+
+
+def filed_object(folder: Path, receipt: Path) -> Stored | None:
+    """Return the object of a receipt; None where it is not in its place.
+
+    Raises
+    ------
+    ObjectUnreadable
+        If it is no DICOM file.
+    OSError
+        If it cannot be read.
+    """
+    said = stored_file(folder, receipt.relative_to(folder).as_posix())
+    place, uid = folder / said.header.StudyInstanceUID / said.header.SeriesInstanceUID, said.header.SOPInstanceUID
+    path = next((one for one in place.glob(f"{uid}*.dcm") if one.samefile(receipt)), None)
+    if path is None:
+        return None
+    return replace(said, path=path, relative=path.relative_to(folder).as_posix(), receipt=receipt)

@@ -30,10 +30,11 @@ def file_head(arrival: Arrival) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileHead:
-    """What the head of a file says: the encoding of its data set, and where that starts, in bytes."""
+    """What the head of a file says: the encoding of its data set, where that starts, in bytes, and who sent it."""
 
     transfer_syntax_uid: str
     data_set_start: int
+    sender: str = ""
 
 
 def read_file_head(file: BinaryIO) -> FileHead:
@@ -49,10 +50,16 @@ def read_file_head(file: BinaryIO) -> FileHead:
     if len(head) < start or head[128:132] != b"DICM" or head[132:136] != b"\x02\x00\x00\x00":
         raise ObjectUnreadable("A file in the folder of received objects is no DICOM file with a proper head.")
     length = int(_GROUP_LENGTH.unpack_from(head, _LENGTH_AT)[4])
-    found = re.search(rb"\x02\x00\x10\x00UI..([0-9.]*)", file.read(length), re.DOTALL)
+    elements = file.read(length)
+    found = re.search(rb"\x02\x00\x10\x00UI..([0-9.]*)", elements, re.DOTALL)
     if found is None:
         raise ObjectUnreadable("A file in the folder of received objects does not name its transfer syntax.")
-    return FileHead(transfer_syntax_uid=found[1].decode("ascii"), data_set_start=start + length)
+    sender = re.search(rb"\x02\x00\x16\x00AE..([ -~]{1,16})", elements, re.DOTALL)
+    return FileHead(
+        transfer_syntax_uid=found[1].decode("ascii"),
+        data_set_start=start + length,
+        sender="" if sender is None else sender[1].decode("ascii").strip(),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,20 +65,31 @@ class PartFiles:
             discard(path)
 
     def sweep(self, *, older_than: float) -> int:
-        """Remove what processes left that have ended, and return how many files.
+        """Remove what processes left half written that have ended, and return how many files.
 
         Parameters
         ----------
         older_than
             Seconds since the last byte was written, for those of other machines, which cannot be asked.
         """
-        swept, limit = 0, time.time() - older_than
-        for part in self.folder.glob("*.part"):
+        swept = 0
+        for part in self._left(older_than, filed=False):
             with contextlib.suppress(OSError):  # taken, still open on Windows, or on a disk that became read-only
-                if _is_orphan(part.name) or part.stat().st_mtime < limit:
-                    part.unlink()
-                    swept += 1
+                part.unlink()
+                swept += 1
         return swept
+
+    def receipts(self, *, older_than: float) -> Iterator[Path]:
+        """Give what such processes left that is a second name of a file in its place, which they had not listed."""
+        return self._left(older_than, filed=True)
+
+    def _left(self, older_than: float, *, filed: bool) -> Iterator[Path]:
+        limit = time.time() - older_than
+        for part in self.folder.glob("*.part"):
+            with contextlib.suppress(OSError):
+                there = part.stat()
+                if (there.st_nlink > 1) is filed and (_is_orphan(part.name) or there.st_mtime < limit):
+                    yield part
 
     def _new(self) -> tuple[Path, int]:
         path = self.folder / f"{_MACHINE}-{os.getpid()}-{uuid4().hex}.part"

@@ -18,16 +18,21 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 """What a full disk answers, or a full quota."""
 
 
-def place(part: Path, folder: Path, sop_instance_uid: str) -> Path:
+def place(part: Path, folder: Path, sop_instance_uid: str, *, keep_part: bool = False) -> Path:
     """Give a finished file its name in a folder, and return where the object is now.
 
     An object that is there already is kept and the new file removed; the same SOP Instance with another data set
     or transfer syntax gets a name of its own beside the first, with the start of a SHA-256 of those two. So the same
     version has the same name, whoever sends it and whichever process is first.
+
+    Parameters
+    ----------
+    keep_part
+        Whether the part file stays, as a second name of what is in its place; only where the file system has such.
     """
     for name in _names(sop_instance_uid, part):
         path = folder / name
-        if _moved(part, path):
+        if _moved(part, path, keep_part=keep_part):
             return path
         if _same_object(path, part):
             part.unlink(missing_ok=True)
@@ -41,21 +46,22 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _moved(part: Path, final: Path) -> bool:
+def _moved(part: Path, final: Path, *, keep_part: bool) -> bool:
     """Move a file to a name that is free; False if it is taken."""
     try:
-        return _renamed(part, final)
+        return _renamed(part, final, keep_part=keep_part)
     except FileNotFoundError:  # the folder, which is made only when it is missed
         if not part.exists():
             raise
         final.parent.mkdir(parents=True, exist_ok=True)
-        return _renamed(part, final)
+        return _renamed(part, final, keep_part=keep_part)
 
 
 if os.name == "nt":
 
-    def _renamed(part: Path, final: Path) -> bool:
+    def _renamed(part: Path, final: Path, *, keep_part: bool) -> bool:
         """Rename; Windows itself refuses when the name is taken."""
+        del keep_part
         try:
             part.rename(final)
         except FileExistsError:
@@ -66,7 +72,7 @@ else:
     # What file systems without hard links answer: shares of Windows, exFAT, some object stores.
     _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-    def _renamed(part: Path, final: Path) -> bool:
+    def _renamed(part: Path, final: Path, *, keep_part: bool) -> bool:
         """Give the file its second name, which fails when that is taken, then take away the first."""
         try:
             os.link(part, final)
@@ -76,7 +82,8 @@ else:
             if error.errno not in _NO_LINKS:
                 raise
             return _renamed_under_lock(part, final)
-        part.unlink()
+        if not keep_part:
+            part.unlink()
         return True
 
 

@@ -147,6 +147,11 @@ class ActiveItems:
             while len(self._late) > _MOST_LATE:
                 del self._late[next(iter(self._late))]
 
+    def late(self, sop_instance_uid: str) -> ActiveItem | None:
+        """Return the ended item that lacks an object."""
+        with self._lock:
+            return self._late.get(sop_instance_uid)
+
     def candidates(self, sop_instance_uid: str, move_message_id: int) -> tuple[ActiveItem, ...]:
         """Return the items that an object may belong to.
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from qrkit.errors import StoreError
+from qrkit.errors import ObjectUnreadable, StoreError
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile, Stored, Written
 from qrkit.store.header import Header
-from qrkit.store.index import index_row
+from qrkit.store.index import filed_object, index_row
 from qrkit.store.instances import InstanceRow
 from qrkit.store.parts import discard
+from qrkit.words import counted
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.backlog import Backlog
 
@@ -119,6 +120,28 @@ class Arrivals:
         """
         self._backlog.drain()
 
+    def list_left(self) -> None:
+        """Have those objects listed that processes had filed and not listed when they were killed."""
+        for receipt in self.files.unlisted():
+            try:
+                stored = filed_object(self.files.folder, receipt)
+            except OSError as error:
+                logger.warning("A file that was never listed cannot be read: %s", error.strerror)
+            except ObjectUnreadable as error:
+                logger.warning("A file that was never listed is not listed: %s", error)
+                discard(receipt)
+            else:
+                if stored is None:  # somebody has taken it away
+                    discard(receipt)
+                else:
+                    self.filed(stored, self._origin(stored.arrival))
+
+    def _origin(self, arrival: Arrival) -> Origin:
+        late = self.active.late(arrival.sop_instance_uid)
+        if late is None:
+            return Origin(source=self._node_name(arrival.sender))
+        return Origin(source=late.node, job_id=late.item.job_id, item_id=late.item.item_id, is_late=True)
+
     def receiver_for_item(self, active: ActiveItem, source: str) -> Receiver:
         """Return the receiver of a C-GET, whose objects are all meant for one item."""
         return _ItemReceiver(self, active, source)
@@ -176,7 +199,11 @@ class Arrivals:
         for item_id, arrived in late.items():
             self._count_late(item_id, arrived.keys(), sum(arrived.values()))
         if unread:
-            raise StoreError(f"{len(unread)} files cannot be read for now: {unread[0].strerror}.") from unread[0]
+            raise StoreError(
+                f"{counted(len(unread), 'file')} cannot be read for now: {unread[0].strerror}."
+            ) from unread[0]
+        for stored, _ in batch:
+            self.files.listed(stored)
 
 
 class _ItemReceiver:

@@ -79,7 +79,7 @@ class Worker:
         self._known_others: frozenset[str] = frozenset()
         self._needs_scp = needs_scp
         self._beside = tuple(beside)
-        self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
+        self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor, keep_receipts=True)
         self._arrivals = Arrivals(
             self._files,
             ActiveItems(),
@@ -147,8 +147,8 @@ class Worker:
             pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix="retrieve"))
             _start_threads(pool)
             stack.callback(self._halt)
-            self._files.sweep()
             self._expect_late()
+            self._tidy_up()
             for companion in self._beside:
                 companion.start(self._worker_id)
                 stack.callback(companion.stop)
@@ -168,6 +168,11 @@ class Worker:
         """Take what items lacked when an earlier worker ended them."""
         for node, item in self._late.lacking(hours=_LATE_HOURS):
             self._arrivals.active.expect_late(item, item.outcome.missing, node=node)
+
+    def _tidy_up(self) -> None:
+        """Remove what workers that were killed left half written, and list what they left unlisted."""
+        self._files.sweep()
+        self._arrivals.list_left()
 
     def _halt(self) -> None:
         """Have the batches under way end, and give back what they have not done."""
@@ -235,7 +240,7 @@ class Worker:
         self._workers.heartbeat(self._worker_id)
         others = self._colleagues.alive()
         if not self._known_others.issubset(others):
-            self._files.sweep()  # what one that was killed left half written; nobody may follow it
+            self._tidy_up()  # nobody may follow one that was killed
         self._known_others = frozenset(others)
         self._dispatcher.tend(others)
         self._room.resume_jobs()

@@ -1,5 +1,7 @@
 """Objects that come when nobody waits for them any longer, and objects that come in two versions."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +20,15 @@ from qrkit.store.job_late import LATE_NOTE
 from qrkit.worker.expected import unique_keys
 from qrkit.workspace import Job
 from tests.peers.waiting import wait_until
-from tests.workspace.opened import Linked, files_of, of_size, uids_of, worker_in_thread
+from tests.workspace.opened import (
+    Linked,
+    environment,
+    files_of,
+    of_size,
+    uids_of,
+    worker_in_thread,
+    worker_rows,
+)
 
 LIMIT = 60.0
 
@@ -69,6 +79,27 @@ def test_objects_that_come_after_the_end_of_their_job_are_counted_there(
     assert status.bytes == linked.workspace.files.list()["size"].sum()
 
 
+def test_what_was_filed_and_not_listed_when_the_worker_was_killed_is_listed_and_counted_by_the_next_one(
+    linked: Linked, study: Study
+) -> None:
+    serve = [sys.executable, "-m", "qrkit.cli", "serve"]
+    with subprocess.Popen(serve, env=environment(linked.workspace), stderr=subprocess.DEVNULL) as worker:
+        wait_until(lambda: worker_rows(linked.workspace), LIMIT, what="the worker runs")
+        job = incomplete(linked, study)
+        with linked.workspace._state.transaction():  # so that no row is written meanwhile
+            send_by_hand(linked, job)
+            worker.kill()
+            worker.wait()
+    assert files_of(linked.workspace) == uids_of(study)
+    assert len(job.status.items[0].outcome.missing) == 2
+    with worker_in_thread(linked.workspace):
+        wait_until(lambda: job.state is JobState.COMPLETE, LIMIT, what="the job is whole")
+    listed = linked.workspace.files.list()
+    assert set(listed["SOPInstanceUID"]) == uids_of(study)
+    assert (set(listed["source"]), set(listed["job_id"])) == ({"pacs"}, {job.job_id})
+    assert list(linked.workspace.files.folder.rglob("*.part")) == []
+
+
 def test_what_comes_for_a_cancelled_job_is_refused(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(delay_object=0.3)
     with worker_in_thread(linked.workspace):
@@ -95,7 +126,7 @@ def test_another_version_of_an_object_is_kept_beside_the_first_and_said(linked: 
         job = workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method="get")
         status = job.wait(timeout=LIMIT)
     assert status.state is JobState.COMPLETE
-    assert "1 objects came with other bytes" in status.items[0].outcome.note
+    assert "1 object came with other bytes" in status.items[0].outcome.note
     assert "both are kept" in job.items["note"][0]
     assert path.read_bytes() == changed
     versions = list(workspace.files.folder.rglob(f"{uid}*.dcm"))
