@@ -10,6 +10,30 @@ import pyarrow as pa
 FOUND = "found"
 TO_FETCH = "to fetch"
 
+_WORDS = {
+    FOUND: "found by the question",
+    "description include": "whose description has what was asked for",
+    "description exclude": "whose description has nothing of what was excluded",
+    "station include": "from the stations asked for",
+    "station exclude": "from no station that was excluded",
+    "modality": "of a kind that can carry this dose",
+    "SR only": "with nothing but structured reports",
+    "unanswered": "of which the node has told the series",
+    "held": "that are not here already",
+    TO_FETCH: "to fetch now",
+}
+
+
+def step_in_words(step: str) -> str:
+    """Return what is said of the studies that are left after a step.
+
+    >>> step_in_words("held"), step_in_words("CT rules")
+    ('that are not here already', 'with an object that tells the dose of CT')
+    """
+    group, _, is_rules = step.rpartition(" ")
+    told = f"with an object that tells the dose of {group}" if is_rules == "rules" else step
+    return _WORDS.get(step, told)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -12,9 +11,10 @@ import pyarrow as pa
 
 from qrkit.estimate import Estimate
 from qrkit.job import RetrieveRequest
+from qrkit.markup import bullets, code, grid, paragraph, strong
 from qrkit.plan.asked import DoseQuery
 from qrkit.plan.columns import PlanTables
-from qrkit.plan.funnel import Step
+from qrkit.plan.funnel import Step, step_in_words
 from qrkit.tables import to_plain_frame
 
 
@@ -123,12 +123,12 @@ class Plan:
     def _repr_html_(self) -> str:
         what = ", ".join(self.asked.groups) or "SR only"
         complete = "complete" if self.coverage.get("complete") else "not proven complete"
-        notes = "".join(f"<li>{escape(note)}</li>" for note in (*self.coverage.get("why", ()), *self.notes))
-        return (
-            f"<p>Plan <code>{escape(self.plan_id)}</code> for {escape(what)} from {escape(self.node)}: "
-            f"{escape(self.cost_in_words)}; {complete}.</p>"
-            f"{self.steps.to_html(index=False, escape=True)}<ul>{notes}</ul>"
+        head = paragraph(
+            "Plan ", code(self.plan_id), f" for {what} from {self.node}: ", strong(self.cost_in_words), f"; {complete}."
         )
+        steps = [[one.step, one.studies, one.dropped or None, step_in_words(one.step)] for one in self.funnel]
+        notes = bullets((*self.coverage.get("why", ()), *self.notes))
+        return head + grid(["step", "studies left", "fewer", "which are those"], steps) + notes
 
 
 _PATIENTS = ("StudyInstanceUID", "PatientID")

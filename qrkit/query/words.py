@@ -23,8 +23,10 @@ def in_words(query: Query) -> str:
     >>> in_words(build_query(today=today, modalities="CT,PT", date="today", PatientID="Q*", description_exclude="x"))
     'CT or PT studies of 2026-02-01, PatientID Q*, description without x'
     """
-    first = f"{listed(query.modalities, last='or')} {_NOUNS[query.level]}".strip()
-    return ", ".join((first + _when(query), *(f"{key} {value}" for key, value in query.keys), *_filtered(query)))
+    keys = dict(query.keys)
+    codes = query.modalities or tuple(filter(None, str(keys.pop("ModalitiesInStudy", "")).split("\\")))
+    first = f"{listed(codes, last='or')} {_NOUNS[query.level]}".strip()
+    return ", ".join((first + _when(query), *(f"{key} {value}" for key, value in keys.items()), *_filtered(query)))
 
 
 def _when(query: Query) -> str:

@@ -16,7 +16,7 @@ function sameColumns(one, other) {
 async function render({ model, el }) {
   const { ITable, set_or_remove_dark_class: follow } = await tables();
   if (follow) follow();
-  el.classList.add("itables_anywidget");
+  el.classList.add("itables_anywidget", "qrkit-grid");
   const table = document.createElement("table");
   el.append(table);
   let grid = null;
@@ -57,6 +57,21 @@ async function render({ model, el }) {
     model.save_changes();
   }
 
+  // A table wider than its place has a shadow at the side on which it goes on.
+  function edge() {
+    const body = el.querySelector(".dt-scroll-body");
+    if (!body) return;
+    const rest = body.scrollWidth - body.clientWidth;
+    body.parentElement.classList.toggle("goes-on-left", body.scrollLeft > 1);
+    body.parentElement.classList.toggle("goes-on-right", rest - body.scrollLeft > 1);
+  }
+
+  // What is cut is told in full when somebody points at it.
+  function tell(event) {
+    const cell = event.target.closest("td");
+    if (cell) cell.title = cell.scrollWidth > cell.clientWidth ? cell.textContent : "";
+  }
+
   function build() {
     if (grid) grid.destroy();
     args = model.get("_dt_args");
@@ -69,6 +84,9 @@ async function render({ model, el }) {
     narrow();
     choose();
     grid.dt.draw();
+    el.querySelector(".dt-scroll-body")?.addEventListener("scroll", edge);
+    grid.dt.on("draw", edge);
+    edge();
   }
 
   // Rows that stay keep their place in the page, and the one that has the keyboard keeps it.
@@ -98,11 +116,15 @@ async function render({ model, el }) {
 
   // JupyterLab's command keys (Down goes to the next cell, d d deletes one) look at the focused element itself.
   el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
+  el.addEventListener("mouseover", tell);
   build();
+  const width = new ResizeObserver(edge);
+  width.observe(el);
   const followed = { _dt_args: renew, shown: renarrow, selected_rows: choose, caption: drawCaption };
   for (const [name, act] of Object.entries(followed)) model.on(`change:${name}`, act);
   return () => {
     for (const [name, act] of Object.entries(followed)) model.off(`change:${name}`, act);
+    width.disconnect();
     grid.destroy();
   };
 }

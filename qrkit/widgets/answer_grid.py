@@ -13,6 +13,8 @@ from itables.widget import ITable
 
 _BUNDLE = Path(itables.__file__).parent / "html" / "dt_bundle.js"
 
+_STYLE = Path(itables.__file__).parent / "widget" / "static" / "widget.css"
+
 
 def _script() -> str:
     """Return our module, with itables' bundle in it as a text: what it exports is all that we need to know."""
@@ -34,6 +36,7 @@ class AnswerGrid(ITable):  # type: ignore[misc] # itables publishes no types
     """
 
     _esm = _script()
+    _css = _STYLE.read_text(encoding="utf-8") + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
     # Of thousands of positions each would be checked at each letter of a filter.
     shown: Any = traitlets.List(default_value=None, allow_none=True).tag(sync=True)

@@ -12,6 +12,12 @@ from qrkit.widgets.answer_grid import AnswerGrid
 SHOWN = 10_000
 """Rows that a browser still handles with ease."""
 
+# All rows that the search and the filters leave, chosen or not. What a PACS sends must not become a formula.
+_DOWNLOAD: dict[str, Any] = {
+    "filename": "qrkit",
+    "exportOptions": {"modifier": {"selected": None}, "escapeExcelFormula": True},
+}
+
 # Each is given always: by default itables hides rows beyond 64 kB and takes text for HTML, and what comes from a
 # PACS is not to be trusted.
 _OPTIONS: dict[str, Any] = {
@@ -29,25 +35,40 @@ _OPTIONS: dict[str, Any] = {
     "lengthMenu": [10, 25, 50, 100],
     "order": [],
     "select": {"style": "multi", "keys": True},
-    "buttons": [{"extend": "colvis", "text": "Columns"}],
+    "buttons": [
+        {"extend": "colvis", "text": "Columns"},
+        {
+            "extend": "collection",
+            "text": "Download",
+            "buttons": [
+                {"extend": "csvHtml5", "text": "For any program (CSV)", "charset": "utf-8", "bom": True, **_DOWNLOAD},
+                {"extend": "excelHtml5", "text": "For Excel (xlsx)", "title": None, **_DOWNLOAD},
+            ],
+        },
+    ],
     "layout": {
         "topStart": "buttons",
         "topEnd": "search",
         "bottomStart": ["info", "pageLength"],
         "bottomEnd": "paging",
     },
+    "language": {
+        "search": "Search:",
+        "info": "Rows _START_ to _END_ of _TOTAL_",
+        "infoEmpty": "No rows",
+        "infoFiltered": "found among _MAX_",
+        "lengthMenu": "_MENU_ rows per page",
+        "emptyTable": "There are no rows.",
+        "zeroRecords": "No row has what is searched or filtered for.",
+        "select": {"rows": {"0": "", "1": "1 chosen", "_": "%d chosen"}},
+    },
 }
 
-
-_CHOOSING: dict[str, Any] = {
-    "buttons": [
-        {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
-        {"extend": "selectNone", "text": "Choose none"},
-        *_OPTIONS["buttons"],
-    ],
-    "language": {"search": "Search in the table:"},
-}
-"""What a table of which rows are chosen has besides; all found: those that the search and the filters leave."""
+_CHOOSE: list[dict[str, Any]] = [
+    {"extend": "selectAll", "text": "Choose all found", "selectorModifier": {"search": "applied"}},
+    {"extend": "selectNone", "text": "Choose none"},
+]
+"""Buttons of a table of which rows are chosen; all found: those that the search and the filters leave."""
 
 
 def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> AnswerGrid:
@@ -62,17 +83,23 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> AnswerGrid:
     return AnswerGrid(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
 
 
-def choosing(frame: pd.DataFrame, chosen: Sequence[int] = (), *, into: AnswerGrid | None = None) -> AnswerGrid:
+def choosing(
+    frame: pd.DataFrame, chosen: Sequence[int] = (), *, empty: str = "", into: AnswerGrid | None = None
+) -> AnswerGrid:
     """Return a widget from which rows are chosen; `frame` is as it is to be shown.
 
     Parameters
     ----------
     chosen
         Positions of those that are chosen already.
+    empty
+        What stands there if there are no rows.
     into
         A widget that shows this table instead of what it has shown; its order, search and page stay as they are.
     """
-    options = _OPTIONS | _CHOOSING
+    options = _OPTIONS | {"buttons": [*_CHOOSE, *_OPTIONS["buttons"]]}
+    if empty:
+        options["language"] = _OPTIONS["language"] | {"emptyTable": empty}
     caption = f"The first {SHOWN:,} of {len(frame):,} rows" if len(frame) > SHOWN else ""
     if into is None:
         return AnswerGrid(frame.head(SHOWN), caption=caption, **options, selected_rows=list(chosen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import time
 
@@ -30,6 +30,7 @@ _FIRST = (
     "AccessionNumber",
     "PatientName",
 )
+_SELDOM = ("error", "reason", "description")
 _MOMENTS = ("created", "started", "finished", "changed", "not_before")
 """Columns of times in UTC, shown by the user's own clock."""
 
@@ -46,6 +47,8 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         Columns that come first.
     only
         Whether there are no others.
+    empty
+        What stands there if there are no rows.
     """
 
     chosen = traitlets.Tuple()
@@ -56,8 +59,10 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         frame: pd.DataFrame | None = None,
         first: tuple[str, ...] = _FIRST,
         only: bool = False,
+        empty: str = "",
     ) -> None:
         super().__init__()
+        self._empty = empty
         self._first = first
         self._only = only
         self._shown: AnswerGrid | None = None
@@ -71,10 +76,7 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
 
     def show(self, frame: pd.DataFrame, *, chosen: Sequence[int] = ()) -> None:
         """Show another table, of which nothing is chosen but what is said."""
-        names = [name for name in self._first if name in frame.columns]
-        if not self._only:
-            names += [name for name in frame.columns if name not in names and frame[name].notna().any()]
-        self._columns = headings(names)
+        self._columns = headings(self._names(frame))
         self.frame = frame
         self._at = list(range(len(frame)))
         self.chosen = tuple(chosen)
@@ -97,7 +99,7 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         """Show the same table as it is now; rows that were chosen stay chosen, by their `key`."""
         before = set(self.rows()[key]) if key in self.frame.columns else set()
         chosen = [place for place, value in enumerate(frame[key]) if value in before]
-        if list(frame.columns) != list(self.frame.columns) or self._shown is None:
+        if self._names(frame) != list(self._columns) or self._shown is None:
             self.show(frame, chosen=chosen)
             return
         self.frame, self._at, self.chosen = frame, list(range(len(frame))), tuple(chosen)
@@ -138,6 +140,13 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         """The rows that are shown, as they are in `frame`."""
         return self.frame.iloc[self._at]
 
+    def _names(self, frame: pd.DataFrame) -> list[str]:
+        """Return the columns to show, in their order: of those that seldom have a value, the ones that have."""
+        names = [name for name in self._first if name in frame.columns]
+        if not self._only:
+            names += [name for name in frame.columns if name not in names and frame[name].notna().any()]
+        return [name for name in names if name not in _SELDOM or frame[name].astype(bool).any()]
+
     def _draw(self) -> None:
         """Send the rows: all of them, or if they are too many those that are shown."""
         self._sent = list(range(len(self.frame))) if len(self.frame) <= SHOWN else self._at[:SHOWN]
@@ -145,11 +154,11 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         shown = as_shown(_in_words(rows)).rename(columns=self._columns)
         with self._quietly():
             if self._shown is None:
-                self._shown = choosing(shown, self._marked())
+                self._shown = choosing(shown, self._marked(), empty=self._empty)
                 self._shown.observe(self._choose, "selected_rows")
                 self.children = (self._shown, ipywidgets.HTML(legend(self._columns)))
             else:
-                choosing(shown, self._marked(), into=self._shown)
+                choosing(shown, self._marked(), empty=self._empty, into=self._shown)
 
     def _mark(self) -> None:
         with self._quietly():
@@ -184,8 +193,8 @@ def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
             told[name] = told[name].map(local_time, na_action="ignore")
         elif name == "bytes":
             told[name] = (told[name] / 1e6).round(1)
-        elif name == "ModalitiesInStudy":
-            told[name] = told[name].map(_several, na_action="ignore")
+        elif name in _WORDED:
+            told[name] = told[name].map(_WORDED[name], na_action="ignore")
         elif pd.api.types.is_bool_dtype(told[name]) or name == "complete":
             told[name] = told[name].map({True: "yes", False: "no"})
         elif told[name].dtype == object:
@@ -199,3 +208,15 @@ def _short(value: object) -> object:
 
 def _several(value: object) -> object:
     return value.replace("\\", ", ") if isinstance(value, str) else value
+
+
+def _person(value: object) -> object:
+    """Return a person name as it is written: ``Doe^Jane^^Dr`` is Doe, Jane, Dr (PS3.5 6.2.1)."""
+    return ", ".join(filter(None, value.partition("=")[0].split("^"))) if isinstance(value, str) else value
+
+
+_WORDED: dict[str, Callable[[object], object]] = {
+    "ModalitiesInStudy": _several,
+    "PatientName": _person,
+}
+"""Columns whose values are not told as they are."""

@@ -8,6 +8,7 @@ from qrkit.errors import InputError
 from qrkit.plan import Plan
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.fields import field, fields
 from qrkit.widgets.job_progress import JobProgress
 from qrkit.widgets.pictures import Pictures, pictures_of_plan
 from qrkit.widgets.query_form import QueryForm
@@ -15,6 +16,9 @@ from qrkit.widgets.query_page import running_jobs
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
 from qrkit.workspace.retrieving import check_budget
+
+_SHOWN = ("keep", "group", "reason", "StudyDate", "StudyDescription", "rule")
+_WANTED = "An accession number, or the UID of a study, series or object."
 
 
 class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -34,7 +38,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.stop.disabled = True
         self.told = ipywidgets.HTML()
         self.pictures = Pictures()
-        self.studies = ChoiceTable(first=("group", "keep", "rule", "reason", "StudyDate", "StudyDescription"))
+        self.studies = ChoiceTable(first=_SHOWN)
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
         self.meant = ipywidgets.Checkbox(
@@ -44,9 +48,8 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
         self.wanted = ipywidgets.Text(
-            description="What",
-            placeholder="accession number, or UID of a study, series or object",
-            layout=ipywidgets.Layout(width="36em", max_width="100%"),
+            description="What was not fetched",
+            placeholder="accession number, or UID",
         )
         self.ask = self.notice.button("Why was this not fetched?", self._why, tip="What the newest plan says of it")
         self.reasons = ipywidgets.HTML()
@@ -61,7 +64,8 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
                 self.studies,
                 self.pictures,
                 ipywidgets.HTML("<h3>Why was it not fetched?</h3>"),
-                ipywidgets.HBox([self.wanted, self.ask], layout=ipywidgets.Layout(flex_flow="row wrap")),
+                fields([field(self.wanted, _WANTED)]),
+                ipywidgets.HBox([self.ask]),
                 self.reasons,
             ]
         )

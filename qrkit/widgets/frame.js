@@ -5,6 +5,10 @@ function render({ model, el }) {
   nav.setAttribute("aria-label", "Pages");
   const served = document.getElementById("jupyter-config-data") && document.body.dataset.voila;
   const base = served ? JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl : "";
+  const brand = document.createElement("span");
+  brand.className = "qrkit-brand";
+  brand.textContent = "qrkit";
+  nav.append(brand);
   const links = new Map();
   for (const [name, title] of model.get("pages")) {
     const link = document.createElement("a");

@@ -8,6 +8,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from qrkit.widgets.fields import FIELDS_CSS
+
 _HERE = Path(__file__).parent
 
 
@@ -25,7 +27,7 @@ class Frame(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no
     """
 
     _esm = _HERE / "frame.js"
-    _css = _HERE / "frame.css"
+    _css = (_HERE / "frame.css").read_text(encoding="utf-8") + FIELDS_CSS
 
     pages: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
     page = traitlets.Unicode().tag(sync=True)

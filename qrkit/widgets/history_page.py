@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipywidgets
+import pandas as pd
 
 from qrkit.query import Query
 from qrkit.widgets.background import Background
@@ -13,7 +14,10 @@ from qrkit.widgets.telling import Notice
 from qrkit.words import counted
 from qrkit.workspace import Workspace
 
-_SHOWN = ("started", "user", "node", "level", "asked", "state", "row_count", "complete", "error", "query_id")
+_SHOWN = ("started", "user", "node", "asked", "row_count", "complete", "state", "error", "query_id")
+
+_FIRST = ("change", "columns", "StudyDate", "ModalitiesInStudy", "StudyDescription")
+_NONE_YET = "Nothing was asked yet. Ask on the page Query and retrieve."
 
 
 class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -23,8 +27,8 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self._workspace = workspace
         self.background = Background()
         self.notice = Notice()
-        self.table = ChoiceTable(first=_SHOWN)
-        self.answer = ChoiceTable(first=("change", "columns", "StudyDate", "ModalitiesInStudy", "StudyDescription"))
+        self.table = ChoiceTable(first=_SHOWN, empty=_NONE_YET)
+        self.answer = ChoiceTable(first=_FIRST, empty="There is nothing in it.")
         self.pictures = Pictures()
         self.buttons = {
             "Refresh": self.notice.button("Refresh", self.refresh),
@@ -91,10 +95,17 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
     def _difference(self) -> None:
         after, before = self._chosen(2)  # newest first
         found = self._workspace.queries.diff(before, after)
-        self.answer.show(found)
+        self.answer.show(_with_what_they_are(found, [self._workspace.queries.read(one) for one in (after, before)]))
         self.pictures.offer({})
         self.link.children = []
         new, gone, changed = (int((found["change"] == one).sum()) for one in ("added", "removed", "changed"))
         self.notice.say(
             f"{counted(len(found), 'row')} came, went or changed: {new:,} new, {gone:,} gone, {changed:,} changed."
         )
+
+
+def _with_what_they_are(found: pd.DataFrame, answers: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return differences with the columns of what differs, as the newer answer has it, or else the older."""
+    key = str(found.columns[0])
+    told = pd.concat(answers).drop_duplicates(key).drop(columns=["change", "columns"], errors="ignore")
+    return found.merge(told, on=key, how="left")

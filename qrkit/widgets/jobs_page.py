@@ -28,7 +28,7 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
         self.notice = Notice()
-        self.table = ChoiceTable(first=_SHOWN, only=True)
+        self.table = ChoiceTable(first=_SHOWN, only=True, empty="Nothing was retrieved yet.")
         acts: tuple[tuple[str, Callable[[Job], object]], ...] = (
             ("Pause", Job.pause),
             ("Go on", Job.resume),

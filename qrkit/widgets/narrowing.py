@@ -9,9 +9,9 @@ import ipywidgets
 import pandas as pd
 
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.fields import field, fields, hint
 
-_STYLE = {"description_width": "150px"}
-_WIDE = ipywidgets.Layout(width="360px", max_width="100%")
+_WORDS = "Words of the description, with commas between."
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
 _MODALITIES = ("ModalitiesInStudy", "Modality")
 
@@ -29,12 +29,16 @@ class Narrowing(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self._table = table
         self._told = told
         self._rows: list[tuple[str, frozenset[str]]] = []
-        self.include = _text("Show only those with", "chest, abdomen")
-        self.exclude = _text("Hide those with", "imported")
+        self.include = ipywidgets.Text(description="Show only those with", placeholder="chest, abdomen")
+        self.exclude = ipywidgets.Text(description="Hide those with", placeholder="imported")
         self.modalities = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.count = ipywidgets.HTML()
-        words = ipywidgets.HBox([self.include, self.exclude], layout=ipywidgets.Layout(flex_flow="row wrap"))
-        super().__init__([ipywidgets.HTML("<h3>Filter this answer</h3>"), words, self.modalities, self.count])
+        self.modalities.add_class("qrkit-kinds")
+        words = fields([field(self.include, _WORDS), field(self.exclude, _WORDS)])
+        told = hint("Only the kinds that are ticked; none: all.")
+        heading = ipywidgets.HTML("<h3>Filter this answer</h3>")
+        super().__init__([heading, words, ipywidgets.VBox([self.modalities, told]), self.count])
+        self.add_class("qrkit-form")
         self.layout.display = "none"
         for widget in (self.include, self.exclude):
             widget.observe(lambda _: self.act(), "value")
@@ -99,7 +103,3 @@ def _box(code: str) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(
         description=code, tooltip=f"Show those with {code}", indent=False, layout=ipywidgets.Layout(width="72px")
     )
-
-
-def _text(label: str, example: str) -> ipywidgets.Text:
-    return ipywidgets.Text(description=label, placeholder=example, style=_STYLE, layout=_WIDE)

@@ -40,9 +40,9 @@ class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         answers, workers = found
         tiles = [_tile(row) for row in answers.to_dict("records")]
         settings = self._workspace.settings
-        told = "runs" if workers else "starts by itself with the next retrieve"
-        where = f"{settings.ae_title}, port {settings.port}"
-        tiles.append(_html("ok" if workers else "", "Worker and Storage SCP", f"{where}: {told}", ""))
+        told = "Runs" if workers else "Starts by itself with the next retrieve"
+        where = f"receives as {settings.ae_title} on port {settings.port}"
+        tiles.append(_html("ok" if workers else "", "Worker and Storage SCP", f"{told}; {where}.", ""))
         self.tiles.value = f'<div class="qrkit-tiles" role="status">{"".join(tiles)}</div>'
 
 
@@ -52,7 +52,7 @@ def _workers(workspace: Workspace) -> int:
 
 def _tile(row: dict[Any, Any]) -> str:
     if row["ok"]:
-        return _html("ok", str(row["node"]), f"answers in {row['round_trip_ms']:.0f} ms", "")
+        return _html("ok", str(row["node"]), f"answers in {max(1, round(row['round_trip_ms']))} ms", "")
     return _html("bad", str(row["node"]), str(row["error"]), str(row["advice"]))
 
 

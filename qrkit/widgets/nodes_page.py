@@ -8,17 +8,24 @@ import ipywidgets
 
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.fields import field, fields, hint
 from qrkit.widgets.node_tiles import NodeTiles
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
 
-_STYLE = {"description_width": "150px"}
+_TEXTS = {
+    "name": ("Name", "pacs", "What you call it here."),
+    "host": ("Host", "10.1.2.3", "Its name in the network, or its IP address."),
+    "ae_title": ("AE title", "MAINPACS", "Its name in DICOM, up to 16 characters; capitals matter."),
+    "description": ("Description", "the PACS of radiology", "For people; may stay empty."),
+}
+_PORT = "The port on which it takes DICOM: often 104 or 11112."
 _SWITCHES = {
-    "can_find": "May be queried",
-    "can_get": "Sends by C-GET",
-    "can_move": "Sends by C-MOVE",
-    "can_store": "Takes objects",
-    "enabled": "In use",
+    "can_find": ("May be queried", "It answers C-FIND: it is offered on the pages that ask."),
+    "can_get": ("Sends by C-GET", "It sends on the same connection: no firewall to open."),
+    "can_move": ("Sends by C-MOVE", "It calls us, as the address that it has for our AE title."),
+    "can_store": ("Takes objects", "It is offered as a place to deliver to."),
+    "enabled": ("In use", "Nothing is asked of a node that is not."),
 }
 _SHOWN = ("name", "ae_title", "host", "port", "description", *_SWITCHES)
 
@@ -32,12 +39,13 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.notice = Notice()
         self.tiles = NodeTiles(workspace=workspace)
         self.table = ChoiceTable(first=_SHOWN)
-        labels = {"name": "Name", "host": "Host", "ae_title": "AE title", "description": "Description"}
-        self.texts = {key: ipywidgets.Text(description=label, style=_STYLE) for key, label in labels.items()}
-        self.port = ipywidgets.BoundedIntText(value=104, min=1, max=65535, description="Port", style=_STYLE)
+        self.texts = {
+            key: ipywidgets.Text(description=label, placeholder=example) for key, (label, example, _) in _TEXTS.items()
+        }
+        self.port = ipywidgets.BoundedIntText(value=104, min=1, max=65535, description="Port")
         self.switches = {
             key: ipywidgets.Checkbox(value=key != "can_store", description=label, indent=False)
-            for key, label in _SWITCHES.items()
+            for key, (label, _) in _SWITCHES.items()
         }
         self.buttons = {
             "Edit": self.notice.button("Edit chosen", self._edit),
@@ -50,9 +58,16 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         }
         self.profile = ipywidgets.HTML()
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        switches = ipywidgets.HBox(list(self.switches.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        texts = [field(widget, _TEXTS[key][2]) for key, widget in self.texts.items()]
+        switches = [field(widget, _SWITCHES[key][1]) for key, widget in self.switches.items()]
+        form = fields([*texts, field(self.port, _PORT), *switches])
+        settings = workspace.settings
+        ours = hint(
+            f"Its team must know us in return: AE title {settings.ae_title}, port {settings.port}, "
+            "and the address of the computer that receives."
+        )
         heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Nodes", "Add or change a node")]
-        editor = [*self.texts.values(), self.port, switches, row, self.notice, self.profile]
+        editor = [form, ours, row, self.notice, self.profile]
         super().__init__([heads[0], self.tiles, self.table, heads[1], *editor])
         self._refresh()
 
@@ -102,7 +117,7 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     def _tested(self, answers: Any) -> None:  # noqa: ANN401 - a DataFrame of one row
         row = answers.iloc[0]
         if row["ok"]:
-            self.notice.say(f"{row['node']} answers in {row['round_trip_ms']:.0f} ms.")
+            self.notice.say(f"{row['node']} answers in {max(1, round(row['round_trip_ms']))} ms.")
         else:
             self.notice.alert(f"{row['error']} {row['advice']}")
 

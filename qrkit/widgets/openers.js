@@ -31,6 +31,8 @@ function render({ model, el }) {
     const box = el.closest(".qrkit-pictures");
     for (const plot of box ? box.querySelectorAll(".js-plotly-plot") : [])
       for (const [place, image] of plot.querySelectorAll(".main-svg").entries()) {
+        // What is responsive is as high as its place, which would be nothing; a picture has a height of its own.
+        if (!place) plot.style.minHeight = `${image.getAttribute("height")}px`;
         if (place) image.setAttribute("aria-hidden", "true");
         else if (image.getAttribute("aria-label") !== told) {
           image.setAttribute("role", "img");

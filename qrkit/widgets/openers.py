@@ -8,6 +8,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from qrkit.widgets.fields import FIELDS_CSS
+
 _HERE = Path(__file__).parent
 
 
@@ -28,7 +30,7 @@ class Openers(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes 
     """
 
     _esm = _HERE / "openers.js"
-    _css = _HERE / "openers.css"
+    _css = (_HERE / "openers.css").read_text(encoding="utf-8") + FIELDS_CSS  # it unfolds fields, too
 
     label = traitlets.Unicode().tag(sync=True)
     labels: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from html import escape
+from typing import Any
 
 import ipywidgets
 import pandas as pd
@@ -21,6 +23,12 @@ from qrkit.widgets.telling import Notice
 from qrkit.words import counted
 from qrkit.workspace import Job, Workspace
 
+_NEXT = {
+    True: "Choose rows, then retrieve them.",
+    False: "Take more days, or leave something out of the question, and ask again.",
+}
+"""What to do with an answer, and with one that has nothing."""
+
 
 class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
     """The whole way from a question to files; a retrieve goes on without it."""
@@ -35,7 +43,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.cancel = self.notice.button("Stop", self.background.cancel, tip="Stop the query")
         self.cancel.disabled = True
         self.told = ipywidgets.HTML()
-        self.answer = ChoiceTable()
+        self.answer = ChoiceTable(empty="Nothing was found.")
         self.filters = Narrowing(table=self.answer, told=self._narrowed)
         self.pictures = Pictures()
         self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Fetch the chosen rows")
@@ -54,6 +62,10 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             [self.ask, self.cancel, self.notice], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
         fetch = ipywidgets.HBox([self.to, self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self.found = ipywidgets.VBox(
+            [ipywidgets.HTML("<h2>Answer</h2>"), self.told, self.filters, self.answer, fetch],
+            layout=ipywidgets.Layout(display="none"),
+        )
         super().__init__(
             [
                 ipywidgets.HTML("<h2>Nodes</h2>"),
@@ -61,10 +73,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 ipywidgets.HTML("<h2>Query</h2>"),
                 self.form,
                 buttons,
-                self.told,
-                self.filters,
-                self.answer,
-                fetch,
+                self.found,
                 self.jobs,
                 self.pictures,
             ]
@@ -79,6 +88,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.answer.show(frame)
         self.filters.show()
         self.pictures.offer(pictures_of_studies(lambda: self.answer.shown))
+        self.found.layout.display = "" if len(frame) else "none"
         self.told.value = ""
         if len(frame):
             with self.notice.telling():
@@ -87,11 +97,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                     f"{kinds}. To fetch all of it: {cost}." if kinds else f"To fetch all: {cost}."
                 )
         told = frame.attrs.get("qrkit", {})
-        coverage = told.get("coverage", {})
-        proven = (
-            "complete" if coverage.get("complete") else "not proven complete: " + "; ".join(coverage.get("why", []))
-        )
-        self.notice.say(f"{len(frame):,} rows; {proven}. Choose rows, then retrieve them.")
+        self.notice.say(f"{_number(frame)}; {_proven(told.get('coverage', {}))}. {_NEXT[bool(len(frame))]}")
 
     def close(self) -> None:
         """Stop asking; retrieves go on."""
@@ -139,6 +145,17 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     def _retrieve(self) -> None:
         job = self._workspace.retrieve(self.answer.rows(), to=self.to.value)
         self.jobs.children = (JobProgress(job), *self.jobs.children)
+
+
+def _number(frame: pd.DataFrame) -> str:
+    if frame.empty:
+        return "Nothing found"
+    one, several = ("series", "series") if "SeriesInstanceUID" in frame.columns else ("study", "studies")
+    return counted(len(frame), one, plural=several)
+
+
+def _proven(coverage: Mapping[str, Any]) -> str:
+    return "complete" if coverage.get("complete") else "not proven complete: " + "; ".join(coverage.get("why", []))
 
 
 def running_jobs(workspace: Workspace) -> list[JobProgress]:

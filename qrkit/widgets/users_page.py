@@ -6,15 +6,18 @@ import ipywidgets
 
 from qrkit.access import Role
 from qrkit.widgets.choice_table import ChoiceTable
+from qrkit.widgets.fields import field, fields
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
 
-_STYLE = {"description_width": "150px"}
 _ROLES = {
     Role.VIEWER: "Viewer: may query and see",
     Role.OPERATOR: "Operator: may retrieve too",
     Role.ADMINISTRATOR: "Administrator: may change nodes, users and settings too",
 }
+_NAME = "With which they log in."
+_PASSWORD = "At least 8 characters; it is kept so that nobody can read it."
+_ROLE = "Operators may do what viewers may, and administrators all."
 
 
 class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -31,12 +34,11 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.notice = Notice()
         self.table = ChoiceTable(first=("name", "role", "created", "changed"))
         self.table.show(self._users.list())
-        self.name = ipywidgets.Text(description="Name", style=_STYLE)
-        self.password = ipywidgets.Password(description="Password", style=_STYLE)
+        self.name = ipywidgets.Text(description="Name")
+        self.password = ipywidgets.Password(description="Password")
         self.role = ipywidgets.Dropdown(
-            options=[(told, role) for role, told in _ROLES.items()], description="Role", style=_STYLE
+            options=[(told, role) for role, told in _ROLES.items()], description="Role"
         )
-        self.role.layout.width = "min(100%, 480px)"
         self.buttons = {
             "Add": self.notice.button("Add user", self._add, primary=True, tip="At least 8 characters of password"),
             "Role": self.notice.button("Give chosen this role", self._give_role),
@@ -48,9 +50,10 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             ),
         }
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        form = fields([field(self.name, _NAME), field(self.password, _PASSWORD), field(self.role, _ROLE)])
         heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Users", "Add or change a user")]
         super().__init__(
-            [heads[0], self.table, heads[1], self.name, self.password, self.role, row, self.notice],
+            [heads[0], self.table, heads[1], form, row, self.notice],
         )
 
     def _refresh(self) -> None:

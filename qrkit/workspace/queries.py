@@ -146,15 +146,6 @@ def _row(row: QueryRow) -> dict[str, Any]:
         "row_count": row.row_count,
         "seconds": row.seconds,
         "complete": coverage.get("complete"),
-        "asked": _asked(row.request),
+        "asked": row.question,
         "error": row.error,
     }
-
-
-def _asked(request: Any) -> str:  # noqa: ANN401 - the plain values of a query
-    parts = [f"{key}={value}" for key, value in dict(request.get("keys", {})).items()]
-    if request.get("modalities"):
-        parts.append(",".join(request["modalities"]))
-    if request.get("dates"):
-        parts.append(" to ".join(dict.fromkeys(request["dates"])))
-    return " ".join(parts)
