@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 import qrkit
 from qrkit.simulator import Quirks, Simulator, small_hospital
@@ -133,15 +133,16 @@ def _jobs_ended(page: Page, site: Site) -> None:
 
 def _history(page: Page, _site: Site) -> None:
     _go(page, "history", "History")
-    rows = page.locator("table.dataTable tbody tr")
-    rows.nth(0).click()
+    page.locator(".dt-container").first.get_by_text("CT studies of").first.click()
     _press(page, "Open")
     expect(page.get_by_text("Link to this query")).to_be_visible()
 
 
 def _history_compared(page: Page, _site: Site) -> None:
-    rows = page.locator(".dt-container").first.locator("tbody tr")
-    rows.nth(1).click()
+    table = page.locator(".dt-container").first
+    _press(page, "Choose none", within=table)
+    table.get_by_text("CT studies", exact=True).first.click()
+    table.get_by_text("CT studies, description without head").first.click()
     _press(page, "Compare")
     expect(page.get_by_text("came, went or changed")).to_be_visible()
 
@@ -159,10 +160,8 @@ def _users(page: Page, _site: Site) -> None:
 
 
 def _login(page: Page, site: Site) -> None:
-    cookies = page.context.cookies()
     page.context.clear_cookies()
     page.goto(f"{site.base}/login")
-    page.context.add_cookies(cookies)
 
 
 _SCENES: dict[str, Scene] = {
@@ -201,18 +200,19 @@ def main() -> int:
     with _site() as (link, site), sync_playwright() as playwright:
         expect.set_options(timeout=_LIMIT * 1e3)
         browser = playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM)
-        context = browser.new_context(viewport={"width": _WIDTHS[0], "height": _HEIGHT})
-        context.set_default_timeout(_LIMIT * 1e3)
-        context.new_page().goto(link)
+        entered = browser.new_context()
+        entered.new_page().goto(link)
         for scheme in given.scheme.split(","):
+            context = browser.new_context(storage_state=entered.storage_state(), color_scheme=scheme)
+            context.set_default_timeout(_LIMIT * 1e3)
             page = context.new_page()
-            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": _WIDTHS[0], "height": _HEIGHT})
             page.goto(f"{site.base}/voila/render/start.ipynb")
             for name, scene in _SCENES.items():
                 if name.startswith(wanted):
                     scene(page, site)
                     _photograph(page, name, scheme, given.to)
-            page.close()
+            context.close()
         browser.close()
     return 0
 
@@ -287,8 +287,8 @@ def _go(page: Page, name: str, heading: str) -> None:
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
 
-def _press(page: Page, label: str) -> None:
-    page.get_by_role("button", name=re.compile(f"^{label}$")).click()
+def _press(page: Page, label: str, *, within: Locator | None = None) -> None:
+    (within or page).get_by_role("button", name=re.compile(f"^{label}$")).click()
 
 
 def _picture(page: Page, name: str) -> None:

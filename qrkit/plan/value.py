@@ -124,7 +124,11 @@ class Plan:
         what = ", ".join(self.asked.groups) or "SR only"
         complete = "complete" if self.coverage.get("complete") else "not proven complete"
         head = paragraph(
-            "Plan ", code(self.plan_id), f" for {what} from {self.node}: ", strong(self.cost_in_words), f"; {complete}."
+            "Plan ",
+            code(self.plan_id),
+            f" for {what} from {self.node}: ",
+            strong(self.cost_in_words),
+            f"; {complete}.",
         )
         steps = [[one.step, one.studies, one.dropped or None, step_in_words(one.step)] for one in self.funnel]
         notes = bullets((*self.coverage.get("why", ()), *self.notes))

@@ -40,7 +40,8 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.tiles = NodeTiles(workspace=workspace)
         self.table = ChoiceTable(first=_SHOWN)
         self.texts = {
-            key: ipywidgets.Text(description=label, placeholder=example) for key, (label, example, _) in _TEXTS.items()
+            key: ipywidgets.Text(description=label, placeholder=example)
+            for key, (label, example, _) in _TEXTS.items()
         }
         self.port = ipywidgets.BoundedIntText(value=104, min=1, max=65535, description="Port")
         self.switches = {

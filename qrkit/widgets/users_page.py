@@ -16,7 +16,7 @@ _ROLES = {
     Role.ADMINISTRATOR: "Administrator: may change nodes, users and settings too",
 }
 _NAME = "With which they log in."
-_PASSWORD = "At least 8 characters; it is kept so that nobody can read it."
+_LONG_ENOUGH = "At least 8 characters; it is kept so that nobody can read it."
 _ROLE = "Operators may do what viewers may, and administrators all."
 
 
@@ -36,9 +36,7 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.table.show(self._users.list())
         self.name = ipywidgets.Text(description="Name")
         self.password = ipywidgets.Password(description="Password")
-        self.role = ipywidgets.Dropdown(
-            options=[(told, role) for role, told in _ROLES.items()], description="Role"
-        )
+        self.role = ipywidgets.Dropdown(options=[(told, role) for role, told in _ROLES.items()], description="Role")
         self.buttons = {
             "Add": self.notice.button("Add user", self._add, primary=True, tip="At least 8 characters of password"),
             "Role": self.notice.button("Give chosen this role", self._give_role),
@@ -50,7 +48,7 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             ),
         }
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        form = fields([field(self.name, _NAME), field(self.password, _PASSWORD), field(self.role, _ROLE)])
+        form = fields([field(self.name, _NAME), field(self.password, _LONG_ENOUGH), field(self.role, _ROLE)])
         heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Users", "Add or change a user")]
         super().__init__(
             [heads[0], self.table, heads[1], form, row, self.notice],
