@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import time
@@ -60,7 +61,9 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, *options: str, studies: int = 300, people: int = 1, delay: float = 0.0) -> Iterator[House]:
+def house(
+    folder: Path, *options: str, studies: int = 300, people: int = 1, delay: float = 0.0, **settings: str
+) -> Iterator[House]:
     """Open one, in which `person1`, `person2` … are operators.
 
     Parameters
@@ -69,11 +72,16 @@ def house(folder: Path, *options: str, studies: int = 300, people: int = 1, dela
         Of ``qrkit dashboard``.
     delay
         Seconds before the hospital sends each object.
+    settings
+        Of the workspace.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each kernel would compile qrkit anew, as no installed one does
     hospital = small_hospital(seed=1, until=date.today(), days=28, studies=studies)
     with (
         Simulator(hospital, quirks=Quirks(delay_object=delay)) as pacs,
-        qrkit.open(folder / "workspace", host=LOOPBACK, port=free_port(), worker_idle_exit=1) as workspace,
+        qrkit.open(
+            folder / "workspace", host=LOOPBACK, port=free_port(), worker_idle_exit=1, **settings
+        ) as workspace,
     ):
         workspace.nodes.add("pacs", host=pacs.host, port=pacs.port, ae_title=pacs.ae_title)
         pacs.add_destination(workspace.settings.ae_title, LOOPBACK, workspace.settings.port)
@@ -123,7 +131,7 @@ async def open_query(page: Page, opened: House) -> float:
 
 async def ask(page: Page) -> float:
     """Ask for the last 30 days; return the seconds until the table is there."""
-    await page.get_by_label("Study date").select_option("Last 30 days")
+    await page.get_by_label("Study date", exact=True).select_option("Last 30 days")
     started = time.perf_counter()
     await button(page, "Query").click()
     await page.locator("table.dataTable tbody tr").first.wait_for()

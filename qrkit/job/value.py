@@ -225,3 +225,9 @@ class JobRow:
     def said(self) -> str:
         """The error with its advice, for people."""
         return f"{self.error} {self.advice}".strip()
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether it goes on only while a worker lives: all but what has ended, and what a user lets rest."""
+        rests = self.paused_by is PausedBy.USER and not self.cancel_requested
+        return not self.state.is_final and not rests

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 _PARTS = 1_000_000
 _WORKER_CHECK = 5.0
-"""Seconds between two looks for a worker while a job is queued."""
+"""Seconds between two looks for a worker, which may have been killed, while a job needs one."""
 
 _WHILE_WAITING = "(A cell waits for this job: to pause or cancel it, interrupt the cell first.)"
 
@@ -145,7 +145,7 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         return view_of(job, bytes_per_second=self._bytes.per_second, seconds_left=left)
 
     def _see_to_worker(self, job: JobRow) -> None:
-        if job.state is not JobState.QUEUED:
+        if not job.needs_worker:
             self._troubles["worker"] = ""
         elif time.monotonic() - self._seen_to > _WORKER_CHECK:
             self._seen_to = time.monotonic()

@@ -133,7 +133,7 @@ class Job:
                     f"Job {self.job_id} is {job.state.value} after {timeout:g} seconds.",
                     advice="It goes on in the background: qrkit jobs show tells how far it is.",
                 )
-            if job.state is not JobState.PAUSED and now >= check_worker:
+            if job.needs_worker and now >= check_worker:
                 self.see_to_worker()
                 check_worker = now + _WORKER_CHECK
             time.sleep(max(_POLL, took * _REST))

@@ -13,6 +13,7 @@ from qrkit.workspace import Workspace
 from tests.dashboard.served import PASSWORD, Served
 from tests.peers.waiting import wait_until
 from tests.widgets.test_browser import Watched, chromium, watched
+from tests.workspace.opened import wait_for_worker
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -133,12 +134,13 @@ def _position(page: Page, *, above: float = 0.0) -> float:
 
 
 def _retrieve_is_seen_by_every_page(served: Served, ws: Workspace, watched: Watched) -> None:
-    """Retrieve two studies: reload in the middle, cancel on a second page, which takes its kernel along."""
+    """Retrieve two studies: the worker is killed and the page reloaded in the middle; cancel on a second page."""
     from playwright.sync_api import expect
 
     page = watched.page
     _button(page, "Retrieve 2 rows").click()
     before, left = _position(page), page.evaluate(_KERNEL_ID)
+    wait_for_worker(ws).kill()  # the page sees to it that there is another
     page.reload()
     _position(page, above=before)  # what runs is found again, and has not stood still
     assert page.url.endswith("/query.ipynb")

@@ -50,7 +50,7 @@ def test_a_tick_brings_it_up_to_date(widget: JobProgress, played: PlayedJob) -> 
     assert widget.numbers == "15 of 30 objects, 6.0 MB"
 
 
-def test_a_job_that_stays_queued_is_given_a_worker_and_one_that_cannot_start_is_told_of(
+def test_a_job_is_given_a_worker_until_it_ends_and_one_that_cannot_start_is_told_of(
     played: PlayedJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ensure_worker() -> None:
@@ -66,9 +66,13 @@ def test_a_job_that_stays_queued_is_given_a_worker_and_one_that_cannot_start_is_
     assert (len(asked), shown.alert) == (1, "")
     assert shown.tick()
     assert "ends as soon as it starts" in shown.alert
-    played.claim()
+    played.claim()  # also while it runs: its worker may have been killed
+    asked.clear()
     assert shown.tick()
-    assert (len(asked), shown.alert) == (2, "")
+    assert (len(asked), shown.alert) == (1, "")
+    shown.act("pause")
+    shown.tick()
+    assert len(asked) == 1
     shown.close()
 
 
