@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from threading import Thread
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from qrkit.cli.options import Workspace, with_workspace
 from qrkit.cli.output import say
+from qrkit.dashboard.hub import Hub
 from qrkit.dashboard.options import ServeOptions
 
 
@@ -30,17 +32,21 @@ def dashboard(
         str,
         typer.Option(envvar="QRKIT_PROXY_SECRET", help="What that proxy sends as X-Qrkit-Secret.", show_envvar=True),
     ] = "",
-    proxy_role: Annotated[str, typer.Option(help="Role of the proxy's users who have no account here.")] = "viewer",
+    proxy_role: Annotated[
+        str, typer.Option(help="Role of users of the proxy or Hub who have no account here.")
+    ] = "viewer",
     seats: Annotated[int, typer.Option(help="Most visitors at once.")] = 20,
     preheated: Annotated[int, typer.Option(help="Kernels that wait for visitors; about 150 MB each.")] = 1,
     session_hours: Annotated[float, typer.Option(help="Hours after which somebody has to log in again.")] = 10.0,
     idle_minutes: Annotated[float, typer.Option(help="Minutes after which an unused page is closed.")] = 60.0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
 ) -> None:
-    """Serve the dashboards with login, by accounts (qrkit users add) or a proxy; on this machine unless told."""
+    """Serve the dashboards with login, by accounts (qrkit users add), a proxy or JupyterHub; here unless told."""
+    hub = Hub.of(os.environ)
+    wanted = hub.address if hub is not None else ("", 0)
     options = ServeOptions(
-        host=host,
-        port=port,
+        host=wanted[0] or host,
+        port=wanted[1] or port,
         certificate=certificate,
         key=key,
         proxy_header=proxy_header,
@@ -50,7 +56,8 @@ def dashboard(
         preheated=preheated,
         session_hours=session_hours,
         idle_minutes=idle_minutes,
-        open_browser=browser,
+        open_browser=browser and hub is None,
+        hub=hub,
     )
     run(workspace, options)
 
@@ -63,6 +70,9 @@ def run(workspace: Workspace, options: ServeOptions) -> None:
         say(f"Warning: {options.warning}")
 
     def started(link: str) -> None:
+        if options.hub is not None:
+            say(f"The dashboard of {workspace.settings.workspace} runs as a service of the Hub, at {link}")
+            return
         say(
             f"The dashboard of {workspace.settings.workspace} runs until Ctrl-C. This link lets you in, once:\n{link}"
         )

@@ -33,13 +33,21 @@ _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 
 _ELSEWHERE = "Print to a file on a disk with room, or to a terminal."
 
-stderr = Console(stderr=True, highlight=False)
+
+class _Words(Console):
+    """Where people are told something; what was asked for does not fail where nobody can be told."""
+
+    def _write_buffer(self) -> None:
+        with contextlib.suppress(OSError):
+            super()._write_buffer()
+
+
+stderr = _Words(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """Tell people something, on stderr; what was asked for does not fail where nobody can be told."""
-    with contextlib.suppress(OSError):
-        stderr.print(text, markup=False, soft_wrap=True)
+    """Tell people something, on stderr."""
+    stderr.print(text, markup=False, soft_wrap=True)
 
 
 def print_text(text: str) -> None:

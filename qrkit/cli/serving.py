@@ -68,14 +68,17 @@ def _check(workspace: Workspace, form: Format) -> None:
 
 def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> None:
     settings = workspace.settings
-    if not background:
-        say(f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {settings.port}.")
+
+    def started(port: int) -> None:
+        if not background:
+            say(f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {port}.")
+
     while True:
         worker = workspace.worker(needs_scp=not background)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: _stop(worker))  # noqa: B023 - the worker of this turn is meant
         try:
-            worker.run(idle_exit=idle_exit)
+            worker.run(idle_exit=idle_exit, started=started)
         except WorkerError:
             if background:  # another one was quicker, which is as good
                 return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import re
+import secrets
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import tornado.web
 from jupyter_core.utils import ensure_async
@@ -15,8 +17,11 @@ from tornado.ioloop import IOLoop
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
+from qrkit.access import Role
+from qrkit.dashboard.hub import Hub
 from qrkit.dashboard.identity import SESSION_COOKIE
 from qrkit.dashboard.sessions import Visitor
+from qrkit.errors import NotAllowed
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 START = "voila/render/start.ipynb"
 _TEMPLATE_FILE = re.compile(r"\w+/static/(?:[\w-]+/)*[\w-][\w.-]*")
+HUB_COOKIE = "qrkit-hub"
 USER_HEADER, ROLE_HEADER = "X-Qrkit-User", "X-Qrkit-Role"
 """What the server tells a kernel of its visitor; what a request says in them is thrown away."""
 
@@ -35,6 +41,19 @@ class _Page(JupyterHandler):  # type: ignore[misc] # jupyter_server's classes ar
     def initialize(self, server: DashboardServer) -> None:
         """Take the application, as tornado gives it."""
         self.server = server
+
+    @property
+    def hub(self) -> Hub | None:
+        """The Hub whose service we are."""
+        return self.server.serve_options.hub
+
+    def ask(self, hub: Hub, to: str) -> None:
+        """Send a visitor to the Hub, which sends them back to `HubCallback`."""
+        state = secrets.token_urlsafe(32)
+        secure = self.request.protocol == "https"
+        told = {"httponly": True, "samesite": "Lax", "secure": secure, "path": self.base_url}
+        self.set_cookie(HUB_COOKIE, f"{state}|{quote(to, safe='')}", **told)
+        self.redirect(hub.login_url(state))
 
     def show(self, name: str, **values: object) -> None:
         """Answer with a template."""
@@ -64,15 +83,19 @@ class LoginPage(_Page):
 
     @allow_unauthenticated  # type: ignore[untyped-decorator] # jupyter_server is untyped here
     def get(self) -> None:
-        """Show the form."""
+        """Show the form, or lead to the Hub."""
         if self.current_user is not None:
             self.redirect(self.base_url)
-            return
-        self._form("")
+        elif self.hub is not None:
+            self.ask(self.hub, self.get_argument("next", ""))
+        else:
+            self._form("")
 
     @allow_unauthenticated  # type: ignore[untyped-decorator] # jupyter_server is untyped here
     async def post(self) -> None:
         """Let somebody in, or say why not."""
+        if self.hub is not None:  # its users have no password here
+            raise tornado.web.HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
         name, password = (
             self.get_body_argument("name", "").strip(),
             self.get_body_argument("password", "", strip=False),
@@ -109,6 +132,29 @@ def inside(to: str, base: str) -> str:
     return parts.geturl() if ours else ""
 
 
+class HubCallback(_Page):
+    """Lets in whom the Hub has sent."""
+
+    @allow_unauthenticated  # type: ignore[untyped-decorator] # jupyter_server is untyped here
+    async def get(self) -> None:
+        """Begin a session for the user of the Hub, if they come from where we have sent them."""
+        if self.hub is None:
+            raise tornado.web.HTTPError(HTTPStatus.NOT_FOUND)
+        state, _, to = self.get_cookie(HUB_COOKIE, "").partition("|")
+        self.clear_cookie(HUB_COOKIE, path=self.base_url)
+        if not state or not hmac.compare_digest(state, self.get_argument("state", "")):
+            self.ask(self.hub, "")  # an old tab, or a link from elsewhere
+            return
+        try:
+            name = await self.hub.user_of(self.get_argument("code", ""))
+        except NotAllowed as error:
+            self.set_status(HTTPStatus.FORBIDDEN)
+            self.show("message.html", message=str(error), xsrf="")
+            return
+        role = self.server.users.role_of(name) or Role.parse(self.server.serve_options.proxy_role)
+        self.enter(Visitor(name=name, role=role), inside(unquote(to), self.base_url))
+
+
 class EnterPage(_Page):
     """Lets in whoever holds a link that the server has printed, once."""
 
@@ -133,7 +179,7 @@ class LogoutPage(_Page):
         self.clear_cookie(SESSION_COOKIE, path=self.base_url)
         if visitor is not None:
             await self.server.end_kernels_of(visitor.name)
-        self.redirect(f"{self.base_url}login")
+        self.redirect(self.hub.home if self.hub is not None else f"{self.base_url}login")
 
 
 class HomePage(_Page):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from qrkit.dashboard.hub import Hub
 from qrkit.errors import InputError
 
 
@@ -22,7 +23,9 @@ class ServeOptions:
         The header in which a trusted proxy names the user, and the secret that it sends as X-Qrkit-Secret; empty:
         visitors log in by name and password.
     proxy_role
-        What users of the proxy are who have no account of their own.
+        What users of the proxy or of the Hub are who have no account of their own.
+    hub
+        The JupyterHub that we are a service of, whose users log in there; None: there is none.
     seats
         Most visitors at once.
     preheated
@@ -47,6 +50,7 @@ class ServeOptions:
     session_hours: float = 10.0
     idle_minutes: float = 60.0
     open_browser: bool = True
+    hub: Hub | None = None
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):
@@ -72,6 +76,11 @@ class ServeOptions:
             return self.host == "localhost"
 
     @property
+    def is_behind_a_proxy(self) -> bool:
+        """Whether what we get was passed on by a proxy: the Hub's, or one that names the user."""
+        return bool(self.proxy_header) or self.hub is not None
+
+    @property
     def is_secure(self) -> bool:
         """Whether visitors come by TLS to this server itself, so that cookies need never go another way.
 
@@ -83,7 +92,7 @@ class ServeOptions:
     @property
     def warning(self) -> str:
         """What is not safe about it; empty if nothing is."""
-        if self.is_loopback or self.certificate or self.proxy_header:
+        if self.is_loopback or self.certificate or self.is_behind_a_proxy:
             return ""
         return (
             f"Passwords and patients' data go over the network from {self.host} in clear text. Give --certificate "

@@ -141,6 +141,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             (f"{self.base_url}login", handlers.LoginPage, ours),
             (f"{self.base_url}logout", handlers.LogoutPage, ours),
             (rf"{self.base_url}enter/([\w-]+)", handlers.EnterPage, ours),
+            (f"{self.base_url}oauth_callback", handlers.HubCallback, ours),
             (f"{self.base_url}voila/render/(.*)", handlers.DashboardPage, page),
             (f"{self.base_url}voila/api/shutdown/(.*)", handlers.EndKernel, ours),
             (f"{self.base_url}voila/templates/(.*)", handlers.TemplateFile),
@@ -159,15 +160,12 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             ) from error
         self.port = listener.getsockname()[1]
         server = tornado.httpserver.HTTPServer(
-            self.app, xheaders=bool(options.proxy_header), ssl_options=_tls(options)
+            self.app, xheaders=options.is_behind_a_proxy, ssl_options=_tls(options)
         )
         server.add_sockets([listener])
         shortest = min(options.idle_minutes * 60, options.session_hours * 3600)
         PeriodicCallback(self._keep_house, min(_HOUSEKEEPING, shortest / 3) * 1e3).start()
-        scheme = "https" if options.is_secure else "http"
-        link = self.sessions.link_for(Visitor(name=self.workspace.user, role=self._own_role()))
-        self.note_account(self.workspace.user)
-        self.started(f"{scheme}://{options.host}:{self.port}{self.base_url}enter/{link}")
+        self.started(self._way_in())
         self.ioloop = tornado.ioloop.IOLoop.current()
         try:
             self.ioloop.start()
@@ -175,6 +173,16 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             pass
         finally:
             self.stop()
+
+    def _way_in(self) -> str:
+        """Return the link for whoever has started us; of a Hub's service, its address, since the Hub prints it."""
+        options = self.serve_options
+        if options.hub is not None:
+            return options.hub.prefix
+        scheme = "https" if options.is_secure else "http"
+        link = self.sessions.link_for(Visitor(name=self.workspace.user, role=self._own_role()))
+        self.note_account(self.workspace.user)
+        return f"{scheme}://{options.host}:{self.port}{self.base_url}enter/{link}"
 
     def note_account(self, name: str) -> None:
         """Note what the account of somebody is like when they come in."""
@@ -240,7 +248,7 @@ def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str
     PortInUse
         If it cannot listen.
     """
-    if not options.is_loopback and not options.proxy_header and not len(workspace.users):
+    if not options.is_loopback and not options.is_behind_a_proxy and not len(workspace.users):
         raise InputError(
             "Nobody has an account, so nobody could log in from another machine.",
             advice="Add somebody first: qrkit users add NAME --role administrator.",
@@ -262,6 +270,8 @@ def _config(options: ServeOptions, workspace: Path, scratch: Path) -> Config:
     config = Config()
     config.Voila.root_dir = str(dashboards_folder())
     config.Voila.open_browser = False
+    if options.hub is not None:
+        config.Voila.base_url = options.hub.prefix
     config.Voila.log_level = logging.WARNING
     config.Voila.connection_dir_root = str(scratch)
     config.Voila.identity_provider_class = Identity

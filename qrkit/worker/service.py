@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -120,13 +120,15 @@ class Worker:
         """Whether somebody stopped it."""
         return self._stopping.is_set()
 
-    def run(self, *, idle_exit: float | None = None) -> None:
+    def run(self, *, idle_exit: float | None = None, started: Callable[[int], None] = lambda _: None) -> None:
         """Run jobs.
 
         Parameters
         ----------
         idle_exit
             Seconds without anything to do after which to return; None: only when stopped.
+        started
+            Called with the port of its Storage SCP, 0 for none, once it may run.
 
         Raises
         ------
@@ -144,6 +146,7 @@ class Worker:
             self._workers.register(self._worker_id, self._station(port, stays=idle_exit is None))
             stack.callback(self._leave)
             logger.info("Worker %s runs; Storage SCP %s on port %d", self._worker_id, self._settings.ae_title, port)
+            started(port)
             pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE, thread_name_prefix="retrieve"))
             _start_threads(pool)
             stack.callback(self._halt)

@@ -134,3 +134,6 @@ def test_what_programs_read_is_utf_8_and_a_full_disk_one_line(here: Here) -> Non
         )
     told = b"qrkit: The output cannot be written: No space left on device."
     assert (listed.returncode, listed.stderr.startswith(told), listed.stderr.count(b"\n")) == (1, True, 1)
+    words = "from qrkit.cli.output import say, stderr\nwith stderr.status('Asking'):\n    say('told')"
+    with Path("/dev/full").open("w") as full:  # nobody can be told, which is no failure of what is done
+        subprocess.run([sys.executable, "-c", words], check=True, stderr=full, timeout=60)

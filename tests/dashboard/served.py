@@ -87,6 +87,7 @@ class Answer:
         self.status = status
         self.headers = headers
         self.text = text
+        self.url = url
         self.path = urllib.parse.urlsplit(url).path
 
     @property
