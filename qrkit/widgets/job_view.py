@@ -123,7 +123,7 @@ def _headline(job: JobRow) -> str:
     if job.cancel_requested and not job.state.is_final:
         return "Being cancelled"
     if job.state is JobState.QUEUED:
-        return "Queued: waits for the worker"
+        return "Waits" if job.reason or job.not_before else "Queued: waits for the worker"
     if job.state is JobState.PARTIAL and job.expected > job.stored:
         return f"Partial: {counted(job.expected - job.stored, 'object')} missing"
     return str(job.state.value).capitalize()

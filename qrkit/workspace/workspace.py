@@ -14,7 +14,7 @@ import pandas as pd
 
 from qrkit.access import Access, Role
 from qrkit.after import handlers_from
-from qrkit.errors import InputError
+from qrkit.errors import InputError, NotAllowed
 from qrkit.estimate import Estimate, estimate
 from qrkit.job import RetrieveRequest
 from qrkit.plan import Plan, build_dose_query
@@ -505,9 +505,12 @@ def _access(user: str, role: str, state: State) -> Access:
     if not role:
         return Access.unlimited(user)
     granted, table = Role.parse(role), AccountTable(state)
+    has_account = table.get(user) is not None  # whom a proxy names needs none
 
     def role_now() -> Role:
         account = table.get(user)
+        if account is None and has_account:
+            raise NotAllowed(f"{user} may not go on: the account was removed.", advice="Log in as somebody else.")
         return account.role if account is not None else granted
 
     return Access(user=user, role_now=role_now)

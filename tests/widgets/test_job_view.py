@@ -56,6 +56,8 @@ def test_a_queued_job_has_done_nothing_yet() -> None:
     assert view.headline == "Queued: waits for the worker"
     assert view.numbers == "0 objects, 0 of 2 requests ended"
     assert view.acts == ("pause", "cancel")
+    away = replace(_job(JobState.QUEUED, _WAITING), reason="pacs refused the connection.")
+    assert view_of(away).headline == "Waits"  # for the node, of which the note tells
 
 
 def test_a_running_job_shows_rate_and_time_left() -> None:
