@@ -13,13 +13,12 @@ import typer
 from qrkit.cli.options import Format, Workspace, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.errors import QrkitError, WorkerError
+from qrkit.worker.ending import calm_down, end_for_certain
+from qrkit.worker.heaps import keep_heaps_few
 from qrkit.worker.logs import log_file, log_to_file
 from qrkit.worker.service import Worker
 
 logger = logging.getLogger(__name__)
-
-_LEAVES_WITHIN = 30.0
-"""Seconds after which a worker that was asked to end does, with status 1; what it has under way is taken over."""
 
 
 @with_workspace
@@ -39,6 +38,7 @@ def serve(
         return
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # worker.err, or the journal of the service
+    keep_heaps_few()
     handler = log_to_file(log_file(workspace.settings))
     try:
         _run(workspace, idle_exit=idle_exit, background=background)
@@ -51,7 +51,7 @@ def serve(
         logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
         raise
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        calm_down()
         logging.getLogger("qrkit").removeHandler(handler)
         handler.close()
 
@@ -90,7 +90,5 @@ def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> 
 
 def _stop(worker: Worker) -> None:
     """Have a worker end; in a while for certain, as if it was killed, whatever it waits for."""
-    if sys.__stderr__ is not None:
-        # not by a thread of ours: a hanging database, disk or lock would hold that up, too
-        faulthandler.dump_traceback_later(_LEAVES_WITHIN, exit=True, file=sys.__stderr__)
+    end_for_certain()
     worker.stop()

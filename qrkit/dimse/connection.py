@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import queue
 import selectors
 import socket
-import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from qrkit import errors
@@ -17,6 +18,9 @@ from qrkit.dimse.waiting import TICK, OnWait, wait_for, wait_patiently
 from qrkit.node import Node
 
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
+
+_RESOLVES_WITHIN = 60.0
+"""Seconds that a resolver has at least, which tries its servers one after the other."""
 
 _Address = tuple[Any, ...]
 
@@ -90,7 +94,12 @@ def _first_to_answer(node: Node, on_wait: OnWait) -> socket.socket:
 
 
 def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
-    """Look a host name up; a resolver that hangs is left to itself, since its call cannot be ended."""
+    """Look a host name up; a resolver that hangs is left to itself, since its call cannot be ended.
+
+    An IP address needs none.
+    """
+    with suppress(socket.gaierror):
+        return list(socket.getaddrinfo(node.host, node.port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
     found: queue.SimpleQueue[list[_Address] | Exception] = queue.SimpleQueue()
 
     def look_up() -> None:
@@ -99,8 +108,13 @@ def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
         except Exception as error:  # noqa: BLE001 - raised again in the thread that asked
             found.put(error)
 
-    threading.Thread(target=look_up, name="resolve", daemon=True).start()
-    while True:
+    try:
+        # not threading.Thread, whose start waits without end for a thread that cannot begin for want of memory
+        _thread.start_new_thread(look_up, ())
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+    deadline = time.monotonic() + max(node.timeouts.connect, _RESOLVES_WITHIN)
+    while time.monotonic() < deadline:
         try:
             answer = found.get(timeout=TICK)
         except queue.Empty:
@@ -109,6 +123,7 @@ def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
         if isinstance(answer, Exception):
             raise answer
         return answer
+    raise socket.gaierror(socket.EAI_AGAIN, "the resolver does not answer")
 
 
 def _open(connection: socket.socket, address: Any, patience: float, on_wait: OnWait) -> None:  # noqa: ANN401

@@ -68,10 +68,25 @@ class Fetching:
         self._nodes = NodeTable(state)
         self._instances = InstanceTable(state)
         self._late = LateObjects(state)
+        self._watchers: set[Watcher] = set()
+
+    def silence(self) -> int:
+        """Return how often in a row this was asked without a sign of life of one of the batches; 0: all live."""
+        watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.unheard += 1
+        return max((watcher.unheard - 1 for watcher in watchers), default=0)
 
     def fetch(self, job: JobRow, items: Sequence[ItemRow]) -> None:
         """Fetch some items of a job; nothing that goes wrong with them is raised."""
         watcher = self._watcher(job)
+        self._watchers.add(watcher)
+        try:
+            self._fetch(job, items, watcher)
+        finally:
+            self._watchers.discard(watcher)
+
+    def _fetch(self, job: JobRow, items: Sequence[ItemRow], watcher: Watcher) -> None:
         batch: Batch | None = None
         try:
             if not self._shared.room.takes(job):

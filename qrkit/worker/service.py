@@ -36,6 +36,7 @@ from qrkit.worker.arrivals import Arrivals
 from qrkit.worker.beside import Companion
 from qrkit.worker.colleagues import Colleagues
 from qrkit.worker.dispatching import AT_ONCE, Dispatcher
+from qrkit.worker.ending import end_for_certain
 from qrkit.worker.fetching import Fetching, Shared
 from qrkit.worker.hours import Hours
 from qrkit.worker.logs import keep_errors_small
@@ -49,6 +50,9 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life."""
+
+SILENT = 120
+"""Heartbeats without a sign of life of a batch after which it is stuck; a living one gives several a second."""
 
 _LATE_HOURS = 24.0
 _POLL = 0.1
@@ -237,10 +241,10 @@ class Worker:
             logger.critical("%s", message)
             raise errors.WorkerError(message, advice="Start the worker again, and stop it before the next restore.")
         if self._scp is not None and self._scp.is_stuck():
-            message = "The Storage SCP takes no connections any more, probably for want of memory."
-            logger.critical("%s", message)
-            raise errors.WorkerError(message, advice="Start the worker again, with more memory; its jobs go on.")
+            self._stuck("The Storage SCP takes no connections any more, probably for want of memory.")
         self._workers.heartbeat(self._worker_id)
+        if self._fetching.silence() >= SILENT:  # not for want of the state, which has just been written
+            self._stuck("A retrieve has stood still for minutes and heeds nobody, probably for want of memory.")
         others = self._colleagues.alive()
         if not self._known_others.issubset(others):
             self._tidy_up()  # nobody may follow one that was killed
@@ -252,6 +256,11 @@ class Worker:
         keep_errors_small(self._settings.workspace)
         for companion in self._beside:
             companion.tend(alive)
+
+    def _stuck(self, message: str) -> None:
+        logger.critical("%s", message)
+        end_for_certain()  # to wait for what is stuck would be in vain
+        raise errors.WorkerError(message, advice="Start the worker again, with more memory; its jobs go on.")
 
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat

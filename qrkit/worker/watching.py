@@ -62,6 +62,8 @@ class Watcher:
         self._worker_id = worker_id
         self._is_lost = False
         self._cleared: set[int] = set()
+        self.unheard = 0
+        """Heartbeats of the worker since the last sign of life of the batch."""
 
     @property
     def is_cancelled(self) -> bool:
@@ -78,6 +80,7 @@ class Watcher:
 
         That one with which workers have died gets on is written at once: another death is not its fault then.
         """
+        self.unheard = 0
         now = time.monotonic()
         gets_on = bool(active.item.deaths) and len(active.stored) > active.item.outcome.stored
         if now - self._written < _EVERY and (not gets_on or active.item.item_id in self._cleared):
@@ -102,6 +105,7 @@ class Watcher:
 
     def should_stop(self) -> bool:
         """Whether to end at once: cancelled, paused, no room for more, or the worker ends."""
+        self.unheard = 0
         now = time.monotonic()
         if now - self._asked >= _EVERY:
             self._asked = now

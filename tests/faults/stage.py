@@ -36,12 +36,18 @@ _PATIENCE = {"connect": 5.0, "association": 6.0, "response": 6.0, "inactivity": 
 
 
 class WorkerProcess:
-    """A worker as a process of its own, with its own site, AE title and port."""
+    """A worker as a process of its own, with its own site, AE title and port.
 
-    def __init__(self, workspace: Path, site: str, settings: dict[str, str]) -> None:
+    Parameters
+    ----------
+    out
+        The file for what it says, on a disk that does not fail.
+    """
+
+    def __init__(self, workspace: Path, site: str, settings: dict[str, str], out: Path) -> None:
         self.ae_title = f"QRKIT{site.upper()}"
         self.port = free_port()
-        self._workspace = workspace
+        self._out = out
         self._environment = settings | {
             "QRKIT_WORKSPACE": str(workspace),
             "QRKIT_SITE": site,
@@ -70,7 +76,7 @@ class WorkerProcess:
             return
         if self._process is not None:
             self.ended_badly.append(self._process.returncode)
-        with (self._workspace.parent / "worker.out").open("ab") as out:
+        with self._out.open("ab") as out:
             command = [sys.executable, "-m", "tests.faults.worker"]
             self._process = subprocess.Popen(
                 command, env=os.environ | self._environment, stdout=out, stderr=out, cwd=ROOT
@@ -112,8 +118,8 @@ class WorkerProcess:
             time.sleep(1)  # while it does
             self._process.kill()
             self._process.wait()
-            out = (self._workspace.parent / "worker.out").read_text("utf-8", "replace")
-            raise RuntimeError(f"worker {self.ae_title} did not end; its threads: {out[-8000:]}") from None
+            said = self._out.read_text("utf-8", "replace")
+            raise RuntimeError(f"worker {self.ae_title} did not end; its threads: {said[-8000:]}") from None
 
     def _send(self, number: signal.Signals) -> None:
         if self._process is not None and self.is_running:
@@ -238,7 +244,7 @@ def set_up(folder: Path, *, server: Postgres | None = None, state_on_disk: bool 
         workspace = stack.enter_context(qrkit.open(where, **given))
         files.mkdir()
         environment = {f"QRKIT_{name.upper()}": str(value) for name, value in given.items()}
-        workers = [WorkerProcess(where, site, environment) for site in _SITES]
+        workers = [WorkerProcess(where, site, environment, folder / "worker.out") for site in _SITES]
         pacs = [FaultyPacs(f"pacs{number}", {one.ae_title: one.port for one in workers}) for number in range(2)]
         for one in pacs:
             stack.callback(one.stop)

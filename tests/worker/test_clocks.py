@@ -8,6 +8,7 @@ import pytest
 from qrkit.job import JobState
 from qrkit.simulator import Quirks
 from qrkit.store.state import utc_now
+from qrkit.worker import service
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, OpenWorkspace, files_of, link, of_size, uids_of, worker_in_thread
 
@@ -16,8 +17,9 @@ LIMIT = 60.0
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_jumps_by_an_hour_while_objects_come_and_items_wait_changes_nothing(
-    open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path, hours: int
+    open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
+    monkeypatch.setattr(service, "HEARTBEAT", 0.5)
     workspace = open_workspace(tmp_path / "patient", retries=3, retry_pause=20)
     link(workspace, linked.pacs)
     first, second = of_size(linked.hospital, 8)[:2]
