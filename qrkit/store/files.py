@@ -107,6 +107,7 @@ class FileStore:
         self._indexed = indexed
         self._keep_receipts = keep_receipts
         self._receipts: set[Path] = set()
+        self._spent: set[Path] = set()
         self._free = 0
         self._free_until = float("-inf")
         self._is_writable = False
@@ -137,6 +138,7 @@ class FileStore:
     def close(self) -> None:
         """Remove what was made ready and not needed."""
         self.parts.close()
+        self._discard_spent()
 
     def free_space(self) -> int:
         """Return the free bytes of the disk, as of at most a second ago.
@@ -181,8 +183,16 @@ class FileStore:
     def listed(self, stored: Stored) -> None:
         """Take note that an object has its row, so that it needs no receipt any more."""
         if stored.receipt is not None:
-            discard(stored.receipt)
-            self._receipts.discard(stored.receipt)
+            self._spent.add(stored.receipt)
+            self._discard_spent()
+
+    def _discard_spent(self) -> None:
+        """Remove the receipts of what is listed; those on a disk that has become read-only with the next ones."""
+        for receipt in list(self._spent):
+            with contextlib.suppress(OSError):
+                receipt.unlink(missing_ok=True)
+                self._spent.discard(receipt)
+                self._receipts.discard(receipt)
 
     def keep(self, written: Written, arrival: Arrival) -> Stored:
         """Put a whole file in its place, tell of it, and return it; of one that cannot be, nothing is left.

@@ -277,6 +277,25 @@ def test_a_file_that_was_made_ready_and_deleted_since_is_not_used(tmp_path: Path
     assert path.is_file()
 
 
+def test_receipts_that_could_not_be_removed_once_are_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileStore(tmp_path, free_space_floor=0, keep_receipts=True)
+    incoming = store.begin(an_arrival())
+    incoming.write(memoryview(encoded(a_dataset())))
+    stored = incoming.commit()
+    assert stored.receipt is not None
+    assert stored.receipt.samefile(stored.path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", _read_only)
+        store.listed(stored)
+    assert stored.receipt.exists()
+    store.close()
+    assert list(store.incoming.iterdir()) == []
+
+
+def _read_only(*_: object, **__: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
 def test_a_folder_that_is_gone_since_is_not_made_anew(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "share" / "files", free_space_floor=0)
     assert store.is_writable()
