@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ import qrkit
 from qrkit.simulator import Quirks, Simulator, small_hospital
 
 _CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-_LIMIT = 40.0
+_LIMIT = 60.0
+_HALF_WAY = 45
+"""Objects of which a retrieve has some and not all."""
 _WIDTHS = (1280, 800)
 _HEIGHT = 3000
 """Pixels of the window: the page scrolls inside, so that what is below the window would not be seen."""
@@ -47,7 +50,16 @@ _STILL = """() => new Promise((done) => {
 })"""
 """Waits until nothing on the page has moved for a while: tables draw, and take a new width, by themselves."""
 
-_LOWEST = "pages => Math.ceil(Math.max(...pages.map(page => page.getBoundingClientRect().bottom)))"
+_BOX = """part => {
+  const box = part.getBoundingClientRect();
+  const top = part.matches(".qrkit-page") ? 0 : Math.max(0, box.top - 12);
+  const bottom = Math.ceil(Math.min(innerHeight, box.bottom + 24));
+  return { x: 0, y: top, width: innerWidth, height: bottom - top, scale: 1 };
+}"""
+"""What is shown: the page down to its end, or a part of it, over the whole width."""
+_PARTS = dict.fromkeys(("query-days", "query-hours", "query-descriptions", "dose-funnel"), ".qrkit-pictures")
+"""Where the page above is the one of the picture before, only what has changed is shown."""
+_QUALITY = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +254,11 @@ def _site() -> Iterator[tuple[str, Site]]:
         found = workspace.find("archive", modalities=["CT"])
         workspace.find("archive", modalities=["CT"], description_exclude="head")
         workspace.retrieve(found.head(3), method="get").wait(timeout=_LIMIT)
-        pacs.quirks = Quirks(delay_object=1.5)
+        pacs.quirks = Quirks(delay_object=0.2)
         running = workspace.retrieve(found.tail(8), method="get")
+        while running.status.stored < _HALF_WAY:
+            time.sleep(0.2)
+        pacs.quirks = Quirks(delay_object=_LIMIT)  # it still runs when the last picture is taken
         stack.callback(running.cancel)
         yield link, Site(base=link.partition("/enter/")[0], workspace=workspace, running=running)
 
@@ -267,17 +282,16 @@ def _link(log: Path) -> str:
 
 def _photograph(page: Page, name: str, scheme: str, target: Path) -> None:
     """Take one scene at every width."""
+    browser = page.context.new_cdp_session(page)  # Playwright's own takes no WebP, a third of the size
     for width in _WIDTHS:
-        page.set_viewport_size({"width": width, "height": _HEIGHT})
-        if page.locator(".qrkit-page").count():
-            page.evaluate(_STILL)
-        low = page.locator(".qrkit-page").evaluate_all(_LOWEST) if page.locator(".qrkit-page").count() else 560
-        page.screenshot(
-            path=target / f"{name}-{width}-{scheme}.png",
-            clip={"x": 0, "y": 0, "width": width, "height": min(_HEIGHT, low + 24)},
-            animations="disabled",
-            caret="hide",
-        )
+        is_login = page.locator(".qrkit-page").count() == 0
+        page.set_viewport_size({"width": width, "height": 560 if is_login else _HEIGHT})
+        page.mouse.move(2, 2)
+        page.evaluate(_STILL)
+        clip = page.locator("html" if is_login else _PARTS.get(name, ".qrkit-page")).first.evaluate(_BOX)
+        given = {"format": "webp", "quality": _QUALITY, "clip": clip}
+        taken = browser.send("Page.captureScreenshot", given)
+        (target / f"{name}-{width}-{scheme}.webp").write_bytes(b64decode(taken["data"]))
     page.set_viewport_size({"width": _WIDTHS[0], "height": _HEIGHT})
 
 

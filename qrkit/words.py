@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,10 +10,16 @@ from datetime import datetime
 def counted(number: int, what: str, *, plural: str = "") -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "study", plural="studies"), counted(1200, "file")
-    ('1 study', '1,200 files')
+    >>> counted(1, "study"), counted(2, "study"), counted(2, "day"), counted(2, "series"), counted(1200, "file")
+    ('1 study', '2 studies', '2 days', '2 series', '1,200 files')
     """
-    return f"{number:,} {what if number == 1 else plural or what + 's'}"
+    return f"{number:,} {what if number == 1 else plural or _plural(what)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("series"):
+        return noun
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
 
 
 def volume(size: float) -> str:

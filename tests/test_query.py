@@ -450,7 +450,7 @@ def test_a_node_seen_to_ignore_modalities_is_asked_once_for_all_others() -> None
     drilled, steps = ask(query, archive=ignoring("ModalitiesInStudy"))
     assert [one.value("ModalitiesInStudy") for step in steps for one in step] == ["MR", ""]
     assert sorted(uids(drilled, Level.STUDY)) == ["1.1", "1.2", "1.3"]
-    assert drilled.contradiction == "1 studies came for ModalitiesInStudy MR that have no MR"
+    assert drilled.contradiction == "1 study came for ModalitiesInStudy MR without a series of MR"
 
 
 def test_a_node_that_tells_one_modality_of_each_study_still_answers_all() -> None:

@@ -8,13 +8,15 @@ import typer
 
 from qrkit.cli.output import say
 from qrkit.job import JobRow, JobState
+from qrkit.words import counted
 
 NOT_COMPLETE = 3
 
 
 def exit_for(job: JobRow) -> None:
     """Say what became of a job, and end with its exit status: 0 complete, 3 something is missing, 1 nothing came."""
-    say(f"{job.stored} of {job.expected} objects stored, {job.bytes / 1e6:.1f} MB fetched: {job.state.value}.")
+    stored = f"{job.stored:,} of {counted(job.expected, 'object')} stored"
+    say(f"{stored}, {job.bytes / 1e6:.1f} MB fetched: {job.state.value}.")
     failed = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
     for item in failed[:10]:
         request = item.request

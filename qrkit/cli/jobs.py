@@ -53,7 +53,10 @@ def show(
     if wait:
         exit_for(status)
     else:
-        said = [f"{status.state.value}: {status.stored} of {status.expected} objects stored.", status.reason]
+        said = [
+            f"{status.state.value}: {status.stored:,} of {counted(status.expected, 'object')} stored.",
+            status.reason,
+        ]
         if status.not_before:
             said.append(f"It is tried again at {local_time(status.not_before)}.")
         if status.state in (JobState.QUEUED, JobState.RUNNING):

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
+from qrkit.words import counted
 
 
 def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
@@ -54,7 +55,7 @@ Say that it is meant: --yes, or plan.meant().
         """
         passed = []
         if self.objects and (cost.objects or 0) > self.objects:
-            passed.append(f"{self.objects} objects")
+            passed.append(counted(self.objects, "object"))
         if self.bytes and (cost.bytes or 0) > self.bytes:
             passed.append(f"{self.bytes / 1e6:.1f} MB")
         if passed:

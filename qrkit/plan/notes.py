@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from qrkit.plan.outcome import Item
 from qrkit.plan.policy import UNANSWERED, Policy
 from qrkit.selection import Filter
+from qrkit.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +47,18 @@ class Tally:
         """Give why the plan may lack studies."""
         count = self.unanswered.total()
         if count:
-            yield f"{count} studies could not be judged: {next(iter(self.unanswered))}"
+            yield f"{counted(count, 'study')} could not be judged: {next(iter(self.unanswered))}"
         if self.unlisted:
-            yield f"in {self.unlisted} studies that no rule fits, the node counts more series than it lists"
+            yield f"in {counted(self.unlisted, 'study')} that no rule fits, the node counts more series than it lists"
 
     def notes(self, policy: Policy) -> Iterator[str]:
         """Give what people should know besides."""
         if self.empty_sr and "empty_sr" not in policy.options:
             yield f"The node lists no objects in {self.empty_sr} SR series, perhaps dose reports: empty_sr may help."
         for name, count in self.blank_studies.items():
-            yield f"Filter {name}: {count} studies pass because they have no value to judge by."
+            yield f"Filter {name} lets {counted(count, 'study')} pass, without a value to judge by."
         for name, count in self.blank_series.items():
-            yield f"Filter {name}: {count} series pass because they have no value to judge by."
+            yield f"Filter {name} lets {counted(count, 'series')} pass, without a value to judge by."
 
 
 def tally(items: Sequence[Item], policy: Policy) -> Tally:

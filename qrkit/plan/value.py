@@ -16,6 +16,7 @@ from qrkit.plan.asked import DoseQuery
 from qrkit.plan.columns import PlanTables
 from qrkit.plan.funnel import Step, step_in_words
 from qrkit.tables import to_plain_frame
+from qrkit.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,7 +119,9 @@ class Plan:
 
     def __repr__(self) -> str:
         found, to_fetch = self.funnel[0].studies, self.funnel[-1].studies
-        return f"<Plan {self.plan_id}: {to_fetch} of {found} studies from {self.node}, {self.cost_in_words}>"
+        return (
+            f"<Plan {self.plan_id}: {to_fetch:,} of {counted(found, 'study')} from {self.node}, {self.cost_in_words}>"
+        )
 
     def _repr_html_(self) -> str:
         what = ", ".join(self.asked.groups) or "SR only"

@@ -11,6 +11,7 @@ from qrkit.profile.questions import Heard, Question
 from qrkit.profile.subjects import Fill, Verdict
 from qrkit.profile.value import Returned
 from qrkit.tables import Level, unique_key
+from qrkit.words import counted
 
 _LOOKED_AT = {
     Level.STUDY: (
@@ -82,14 +83,18 @@ def judge_character_set(asked: Asked) -> Judged:
     beyond = [row for row in _rows(asked) if not _is_ascii(row)]
     unnamed = sum(not row.get("SpecificCharacterSet") for row in beyond)
     if odd:
-        return Judged(verdict=Verdict.IGNORED, evidence=f"{odd} answers have text that is not in what they name")
+        return Judged(
+            verdict=Verdict.IGNORED, evidence=f"text in {counted(odd, 'answer')} is not in what is named there"
+        )
     if unnamed:
         return Judged(
-            verdict=Verdict.IGNORED, evidence=f"{unnamed} answers have text beyond ASCII, but name no character set"
+            verdict=Verdict.IGNORED,
+            evidence=f"text beyond ASCII in {counted(unnamed, 'answer')} that name no character set",
         )
     if beyond:
         return Judged(
-            verdict=Verdict.HONOURED, evidence=f"{len(beyond)} answers have text beyond ASCII, as they name it"
+            verdict=Verdict.HONOURED,
+            evidence=f"text beyond ASCII in {counted(len(beyond), 'answer')}, as named there",
         )
     return Judged(evidence="no answer had text beyond ASCII")
 

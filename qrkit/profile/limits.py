@@ -18,6 +18,7 @@ from qrkit.profile.subjects import Verdict
 from qrkit.query.when import Dates
 from qrkit.tables import Level
 from qrkit.windows import cap_reason
+from qrkit.words import counted
 
 MANY = 1_050
 """Answers after which the one large question is cancelled: beyond the caps of 100 to 1,000 that are common."""
@@ -108,8 +109,8 @@ def judge_dates(windows: Sequence[Window], everything: Iterable[str], cap: int |
         evidence = f"StudyDate: {wrong} of the {wrong + came} studies that came are of other days"
         return Judged(verdict=Verdict.IGNORED, evidence=evidence)
     evidence = (
-        f"StudyDate in {len(windows)} questions: all {came} studies that came are of the days asked for, and up to "
-        f"{away} of other days stayed away"
+        f"StudyDate in {counted(len(windows), 'question')}: all {came} studies that came are of the days asked for, "
+        f"and up to {away} of other days stayed away"
     )
     return Judged(verdict=Verdict.HONOURED if came and away else Verdict.UNKNOWN, evidence=evidence)
 
@@ -145,7 +146,7 @@ def likely_cap(windows: Sequence[Window]) -> Cap:
     if largest.heard.is_whole and cap_reason(most) and not _is_borne_out(largest, windows):
         return Cap(likely=most, most_answers=most, evidence=cap_reason(most))
     more = ", when it was cancelled" if largest.heard.was_cancelled else ""
-    evidence = f"no cap was seen: one question got {most} answers{more}"
+    evidence = f"no cap was seen: one question got {counted(most, 'answer')}{more}"
     return Cap(most_answers=_uncut(windows, most), evidence=evidence)
 
 
@@ -161,7 +162,7 @@ def judge_cancel(heard: Iterable[Heard]) -> Judged:
 
 
 def _judge_cancel(heard: Heard) -> Judged:
-    came = f"C-CANCEL after {len(heard.rows)} answers: {heard.count - len(heard.rows)} more came in"
+    came = f"C-CANCEL after {counted(len(heard.rows), 'answer')}: {heard.count - len(heard.rows)} more came in"
     evidence = f"{came} {heard.after_cancel:.1f} s"
     if heard.ended is Ended.CANCELLED:
         return Judged(verdict=Verdict.HONOURED, evidence=f"{evidence}, then the status 0xFE00")
@@ -177,10 +178,11 @@ def _judge_cancel(heard: Heard) -> Judged:
 def _cut_off(window: Window) -> str:
     heard = window.heard
     if heard.ended is Ended.FAILED and heard.status >> 8 == 0xA7 and heard.count:
-        return f"{heard.count} answers, then the status 0x{heard.status:04X}"
+        return f"{counted(heard.count, 'answer')}, then the status 0x{heard.status:04X}"
     missing = len(window.owed - window.present)
     if heard.is_whole and heard.count and missing:
-        return f"{heard.count} answers and success, though {missing} more studies are known to be of these days"
+        came, more = counted(heard.count, "answer"), counted(missing, "more study")
+        return f"{came} and success, though of these days {more} should have come"
     return ""
 
 

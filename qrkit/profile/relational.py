@@ -20,6 +20,7 @@ from qrkit.profile.questions import Asking, Heard
 from qrkit.profile.subjects import Subject, Verdict
 from qrkit.query.when import Dates
 from qrkit.tables import Level, unique_key
+from qrkit.words import counted
 
 _LIMIT = 5 * SMALL
 
@@ -174,8 +175,8 @@ def _by_what_stayed_away(aim: Aim, heard: Heard, known: Known, studies: Abstract
     by_key = len((aim.lacking & same_day) - studies) + len(beside) + _counted_away(aim, heard, known, studies)
     by_day = len(((aim.having | aim.likely) & other_days) - studies)
     evidence = (
-        f"{aim.what}: {heard.count} came, of {len(studies)} studies; {by_key} of that day were kept away by "
-        f"{aim.key[0]}, {by_day} studies of other days by StudyDate"
+        f"{aim.what}: {heard.count} came, of {counted(len(studies), 'study')}; {by_key} of that day were kept away "
+        f"by {aim.key[0]}, {counted(by_day, 'study')} of other days by StudyDate"
     )
     verdict = Verdict.HONOURED if heard.is_whole and by_key and by_day else Verdict.UNKNOWN
     return Judged(verdict=verdict, evidence=evidence, answers=heard.count)

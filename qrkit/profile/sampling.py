@@ -11,6 +11,7 @@ from qrkit.profile.known import Sample
 from qrkit.profile.questions import Heard, Question
 from qrkit.query.when import Dates
 from qrkit.tables import Level
+from qrkit.words import counted
 
 STUDY_KEYS = (
     "StudyDate",
@@ -94,5 +95,5 @@ def _nothing(heard: Heard) -> str:
     if heard.failure:
         return f"Nothing could be seen: {heard.failure}"
     if heard.count:
-        return f"Nothing could be seen: {heard.count} answers had no Unique Key."
+        return f"Nothing could be seen: {counted(heard.count, 'answer')} had no Unique Key."
     return "Nothing could be seen: the node answered with no studies."

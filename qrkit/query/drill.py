@@ -29,6 +29,7 @@ from qrkit.tables import (
     unique_key,
     unique_keys_above,
 )
+from qrkit.words import counted
 
 _MOST_AGAIN = 50
 """Rows below which a second look is taken, where fewer came than they count."""
@@ -167,7 +168,7 @@ def _rows(
         listed = yield from in_lists(asked, level)
         account.requests += listed.sent
         if listed.short and level is Level.SERIES:
-            account.against_lists = f"{listed.short} studies had fewer series in a list of UIDs than alone"
+            account.against_lists = f"{counted(listed.short, 'study')} had fewer series in a list of UIDs than alone"
         tables = listed.tables
     else:
         account.requests += len(requests)

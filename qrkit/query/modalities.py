@@ -13,6 +13,7 @@ import pyarrow as pa
 from qrkit.node import InformationModel
 from qrkit.query.request import Request
 from qrkit.tables import Level, levels_of, unique_key, unique_keys_above
+from qrkit.words import counted
 
 KEYWORD = "ModalitiesInStudy"
 MOST_STUDIES = 500
@@ -64,7 +65,8 @@ def by_code(requests: Sequence[Request], codes: Sequence[str]) -> Step:
         is_ignored = bool(others)
     if rest:
         asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
-    said = f"{len(others)} studies came for ModalitiesInStudy {codes[0]} that have no {codes[0]}" if others else ""
+    came = counted(len(others), "study")
+    said = f"{came} came for ModalitiesInStudy {codes[0]} without a series of {codes[0]}" if others else ""
     return ByCode(asked=asked, tables=tables, contradiction=said)
 
 

@@ -21,6 +21,7 @@ from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.tables import to_frame
+from qrkit.words import counted
 from qrkit.workspace.asking import Asker
 from qrkit.workspace.covering import Covering
 from qrkit.workspace.nodes import check_can_find
@@ -190,7 +191,8 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
     told = covering.coverage()
     told["why"] += drilled.doubts
     if drilled.unasked:
-        told["why"].append(f"{drilled.unasked} rows above have no unique key, so nothing could be asked below them")
+        rows = counted(drilled.unasked, "row")
+        told["why"].append(f"{rows} above came without a unique key, so nothing could be asked below")
     return {
         "complete": not told["why"],
         **told,

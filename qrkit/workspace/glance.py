@@ -83,7 +83,8 @@ class Glance:
 
     def _jobs(self) -> str:
         told = [
-            f"{job.state.value}: {job.stored:,} of {job.expected:,} objects from {job.node}" for job in self.active
+            f"{job.state.value}: {job.stored:,} of {counted(job.expected, 'object')} from {job.node}"
+            for job in self.active
         ]
         return "; ".join(told[:3] + [f"and {len(told) - 3} more"] * (len(told) > 3)) or "none active"
 

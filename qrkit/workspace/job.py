@@ -13,7 +13,7 @@ from qrkit.errors import WorkerError
 from qrkit.job import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
-from qrkit.words import local_time, volume
+from qrkit.words import counted, local_time, volume
 from qrkit.workspace.acting import ANYBODY, Acts
 from qrkit.workspace.after import After, runs_frame
 
@@ -198,8 +198,10 @@ class Job:
 
     def __repr__(self) -> str:
         job = self._table.get_summary(self.job_id)
-        expected = f" of {job.expected}" if job.expected else ""
-        return f"<Job {self.job_id}: {job.state.value}, {job.stored}{expected} objects from {job.node}>"
+        objects = (
+            f"{job.stored:,} of {counted(job.expected, 'object')}" if job.expected else counted(job.stored, "object")
+        )
+        return f"<Job {self.job_id}: {job.state.value}, {objects} from {job.node}>"
 
 
 class Jobs:

@@ -51,6 +51,7 @@ from qrkit.store.known import KnownAnswers
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.tables import Level
+from qrkit.words import counted
 from qrkit.workspace.answering import Answering
 from qrkit.workspace.finding import Finder
 
@@ -202,7 +203,8 @@ class Planner:
         table = union(tables, Level.STUDY)
         nameless = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
         if nameless:
-            why.append(f"{nameless} studies have no StudyInstanceUID, so nothing can be asked or fetched of them")
+            number = counted(nameless, "study")
+            why.append(f"{number} came without StudyInstanceUID, so nothing more can be asked or fetched there")
         return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
 
     def _part(

@@ -60,9 +60,7 @@ def _rare_together(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _title(shown: int, undated: int) -> str:
-    return f"{counted(shown, 'study', plural='studies')} per day and modality" + (
-        f"; {undated} without StudyDate" if undated else ""
-    )
+    return f"{counted(shown, 'study')} per day and modality" + (f"; {undated} without StudyDate" if undated else "")
 
 
 def modality_label(modalities_in_study: object) -> str:

@@ -55,7 +55,7 @@ def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
         tiling={"pad": 1},
     )
     kind_count = counted(len(kinds), "modality", plural="modalities")
-    title = f"{counted(len(studies), 'study', plural='studies')} by description, {kind_count}"
+    title = f"{counted(len(studies), 'study')} by description, {kind_count}"
     return laid_out(go.Figure(tree if len(boxes) else []), title, height=520)
 
 

@@ -38,7 +38,7 @@ def hours_of_day(studies: pd.DataFrame) -> go.Figure:
     counts = pd.crosstab(dated["station"], dated["hour"]).reindex(columns=list(_HOURS), fill_value=0)
     shown = _busiest(counts)
     untimed = len(rows) - len(dated)
-    title = f"{counted(len(dated), 'study', plural='studies')} by hour of the day and station"
+    title = f"{counted(len(dated), 'study')} by hour of the day and station"
     tiles = go.Heatmap(
         x=[f"{hour:02d}" for hour in _HOURS],
         y=[plain(station) for station in shown.index],
