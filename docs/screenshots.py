@@ -52,8 +52,9 @@ _STILL = """() => new Promise((done) => {
 
 _BOX = """part => {
   const box = part.getBoundingClientRect();
-  const top = part.matches(".qrkit-page") ? 0 : Math.max(0, box.top - 12);
-  const bottom = Math.ceil(Math.min(innerHeight, box.bottom + 24));
+  const whole = part.matches(".qrkit-page");
+  const top = whole ? 0 : Math.max(0, box.top - 4);
+  const bottom = Math.ceil(Math.min(innerHeight, box.bottom + (whole ? 24 : 0)));
   return { x: 0, y: top, width: innerWidth, height: bottom - top, scale: 1 };
 }"""
 """What is shown: the page down to its end, or a part of it, over the whole width."""

@@ -45,11 +45,8 @@ def negotiate(node: Node) -> Generator[Offer, Agreed, Terms]:
     if model is None:
         notes += ("It accepts C-FIND under no information model, so nothing was asked.",)
     elif model is not node.information_model:
-        refused, command = (
-            node.information_model.value,
-            f"qrkit nodes edit {node.name} --information-model {model.value}",
-        )
-        notes += (f"It does not accept {refused}, by which queries ask it. Change that: {command}",)
+        told = f"It does not accept {node.information_model.value}, by which queries ask it."
+        notes += (f"{told} Change that: qrkit nodes edit {node.name} --information-model {model.value}",)
     extensions = tuple(agreed.extensions.get(model, ())) if model else ()
     return Terms(
         model=model,

@@ -14,6 +14,7 @@ from qrkit.errors import InputError
 from qrkit.widgets.answer_grid import AnswerGrid
 from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
 from qrkit.widgets.headings import headings, legend
+from qrkit.widgets.in_place import on_page
 from qrkit.words import counted, local_time
 
 _FIRST = (
@@ -218,5 +219,7 @@ def _person(value: object) -> object:
 _WORDED: dict[str, Callable[[object], object]] = {
     "ModalitiesInStudy": _several,
     "PatientName": _person,
+    "error": lambda value: on_page(str(value)),
+    "reason": lambda value: on_page(str(value)),
 }
 """Columns whose values are not told as they are."""

@@ -9,6 +9,7 @@ import ipywidgets
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.fields import field, fields, hint
+from qrkit.widgets.in_place import on_page
 from qrkit.widgets.node_tiles import NodeTiles
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
@@ -128,5 +129,5 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.background.run(lambda _: self._workspace.probe(name), self._probed, self.notice.failed)
 
     def _probed(self, profile: Any) -> None:  # noqa: ANN401 - a profile, shown as a notebook would
-        self.profile.value = profile._repr_html_() if hasattr(profile, "_repr_html_") else ""
+        self.profile.value = on_page(profile._repr_html_())
         self.notice.say("Probed; what was seen is used from now on.")

@@ -54,7 +54,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             options=_destinations(workspace),
             description="Deliver to",
             tooltip="This workspace, or a node that takes objects by C-MOVE",
-            style={"description_width": "90px"},
+            style={"description_width": "auto"},
             layout=ipywidgets.Layout(width="300px", max_width="100%"),
         )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))

@@ -67,7 +67,7 @@ def test_of_a_capped_pacs_nothing_is_lost_or_it_is_said(pacs: Pacs) -> None:
     found, driven = ask(pacs, dates=range_of(TODAY - 12, TODAY), caps=Caps(likely=None if pacs.status else pacs.cap))
     missing = [one for one in pacs.studies if one.uid not in found]
     assert found <= uids(pacs)
-    assert len(pacs.requests) <= 60 + 20 * len(pacs.studies)
+    assert len(pacs.requests) <= 100 + 20 * len(pacs.studies)
     if driven.has_answer and not driven.doubts:
         assert all(one.birth is None for one in missing)
         assert not missing or driven.assumptions
