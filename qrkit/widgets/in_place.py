@@ -6,8 +6,13 @@ import re
 
 _PAGES = {"jobs": "Jobs", "queries": "History", "nodes": "Nodes", "users": "Users"}
 
+_AWAY = (
+    "The database of this workspace cannot be used just now. What is being fetched goes on. Try again in a minute; if "
+    "it stays so, tell an administrator."
+)
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), told)
+    (re.compile(pattern, re.DOTALL), told)
     for pattern, told in (
         *((rf"\bqrkit {verb} list shows those there are", f"The page {page} shows those there are")
           for verb, page in _PAGES.items()),
@@ -34,6 +39,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bqrkit jobs show( [\w-]+)? tells", "the page Jobs tells"),
         (r"Say that it is meant: --yes, or plan\.meant\(\)", "If it is meant, tick Above the budget on purpose"),
         (r"\bLook into the worker's log\b", "An administrator can look into the worker's log"),
+        (r"^The state of the workspace, .*", _AWAY),
     )
 )  # fmt: skip
 
@@ -45,6 +51,8 @@ def on_page(text: str) -> str:
     "There is no job 'x'. The page Jobs shows those there are."
     >>> on_page("pacs may not be queried. Change it by: qrkit nodes edit pacs --can-find.")
     'pacs may not be queried. An administrator can change pacs on the page Nodes.'
+    >>> on_page("The state of the workspace, postgresql+psycopg://host/qrkit, cannot be used: timeout.")[:62]
+    'The database of this workspace cannot be used just now. What i'
     """
     for pattern, told in _RULES:
         text = pattern.sub(told, text)

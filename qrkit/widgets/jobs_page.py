@@ -28,6 +28,7 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
         self.notice = Notice()
+        self._trouble = ""
         self.table = ChoiceTable(first=_SHOWN, only=True, empty="Nothing was retrieved yet.")
         acts: tuple[tuple[str, Callable[[Job], object]], ...] = (
             ("Pause", Job.pause),
@@ -63,8 +64,13 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
 
     def tick(self) -> bool:
         """Look again, by itself; the page is followed until it is closed."""
+        is_well = False
         with self.notice.telling():
             self.refresh()
+            is_well = True
+        if is_well and self._trouble and self._trouble == self.notice.value:
+            self.notice.say("")  # it is over
+        self._trouble = "" if is_well else self.notice.value
         return True
 
     def open_named(self, job_id: str) -> None:

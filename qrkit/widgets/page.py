@@ -64,7 +64,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.add_class("qrkit-page")
         self.frame.observe(lambda change: self._show(change["new"]), "page")
         self._show(name)
-        if what and self.shown.children:
+        if what and hasattr(self.shown.children[0], "open_named"):
             with self.notice.telling():
                 self.shown.children[0].open_named(identifier)
 
@@ -76,14 +76,16 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def _show(self, name: str) -> None:
         self.notice.say("")
+        # Where a page cannot be made, nobody is left on another one that the head does not name.
+        made: ipywidgets.Widget = self.notice.button("Try again", lambda: self._show(name), primary=True)
         with self.notice.telling():
             made = self._made.get(name) or PAGES[name][1](workspace=self._workspace)
             if name in ("query", "dose", "nodes"):  # they hold what somebody is about; the others are as of now
                 self._made[name] = made
-            before, self.shown.children = self.shown.children, (made,)
-            for left in before:
-                if left is not made and left not in self._made.values():
-                    left.close()
+        before, self.shown.children = self.shown.children, (made,)
+        for left in before:
+            if left is not made and left not in self._made.values():
+                left.close()
 
 
 def page(name: str = "start") -> ipywidgets.Widget:
@@ -104,5 +106,5 @@ def page(name: str = "start") -> ipywidgets.Widget:
         return Dashboard(workspace=Workspace.open(), name=name, served=served, address=address)
     except QrkitError as error:
         notice = Notice()
-        notice.alert(str(error))
+        notice.failed(error)
         return notice

@@ -11,6 +11,9 @@ INTERVAL = 0.2
 _SHARE = 0.1
 """Part of the kernel's time that looking may take: where one look is slow, looks are fewer."""
 
+_LONGEST = 15.0
+"""Most seconds between two looks: a look at a database that is away may take half a minute, and then it is back."""
+
 
 class Pump:
     """Calls a function five times a second until it says that nothing more will happen.
@@ -58,4 +61,5 @@ class Pump:
             before = clock()
             if not self._look():
                 return
-            await asyncio.sleep(max(self._interval, (clock() - before) / _SHARE))
+            rest = min((clock() - before) / _SHARE, _LONGEST)
+            await asyncio.sleep(max(self._interval, rest))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import ipywidgets
 
-from qrkit.errors import QrkitError
+from qrkit.errors import QrkitError, StateUnavailable
 from qrkit.widgets.in_place import on_page
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class Notice(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no t
     def failed(self, error: BaseException) -> None:
         """Show an error as one sentence with what to do."""
         if isinstance(error, QrkitError):
+            if isinstance(error, StateUnavailable):
+                logger.error("%s", error)  # the page names neither server nor file
             self.alert(on_page(str(error)))
             return
         logger.error("A callback of the page has failed", exc_info=error)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qrkit.access import Role
-from qrkit.errors import NotAllowed
+from qrkit.errors import NotAllowed, StateUnavailable
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.dose_page import DosePage
@@ -20,7 +20,7 @@ from qrkit.widgets.query_form import QueryForm, dates_of
 from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.telling import Notice
 from qrkit.widgets.users_page import UsersPage
-from qrkit.workspace import Workspace
+from qrkit.workspace import Jobs, Queries, Workspace
 from tests.workspace.opened import Linked
 
 
@@ -273,4 +273,31 @@ def test_every_page_is_made_when_it_is_first_looked_at(workspace: Workspace) -> 
     first: Any = dashboard._made["query"]
     dashboard.frame.page = "query"
     assert dashboard.shown.children == (first,)
+    dashboard.close()
+
+
+def test_while_the_state_is_away_a_page_says_so_and_is_right_again_when_it_is_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StateUnavailable("The state of the workspace, postgresql://host/qrkit, cannot be used: refused.")
+
+    dashboard = Dashboard(workspace=workspace, name="query")
+    with monkeypatch.context() as trouble:
+        trouble.setattr(Queries, "list", away)
+        dashboard.frame.page = "history"
+        assert "The database of this workspace cannot be used just now" in dashboard.notice.value
+        assert "postgresql" not in dashboard.notice.value
+        (again,) = dashboard.shown.children
+    again.click()
+    assert isinstance(dashboard.shown.children[0], HistoryPage)
+    assert dashboard.notice.value == ""
+    dashboard.frame.page = "jobs"
+    (jobs,) = dashboard.shown.children
+    with monkeypatch.context() as trouble:
+        trouble.setattr(Jobs, "list", away)
+        jobs.tick()
+        assert "cannot be used just now" in jobs.notice.value
+    jobs.tick()
+    assert jobs.notice.value == ""
     dashboard.close()
