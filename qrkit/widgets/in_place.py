@@ -7,8 +7,8 @@ import re
 _PAGES = {"jobs": "Jobs", "queries": "History", "nodes": "Nodes", "users": "Users"}
 
 _AWAY = (
-    "The database of this workspace cannot be used just now. What is being fetched goes on. Try again in a minute; if "
-    "it stays so, tell an administrator."
+    "The database of this workspace cannot be used just now. What is being fetched goes on. Try again in a minute; "
+    "if it stays so, tell an administrator."
 )
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
