@@ -12,7 +12,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from qrkit.errors import QrkitError
+from qrkit.errors import QrkitError, StoreError
 from qrkit.job import JobRow, JobState
 from qrkit.widgets.in_place import on_page
 from qrkit.widgets.job_view import ACTS, JobView, fraction_done, view_of
@@ -86,7 +86,11 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         """Show the job as it is now; say whether anything more can happen."""
         more = False
         with self._telling("read"):
-            job = self._job.status
+            try:
+                job = self._job.status
+            except StoreError:
+                more = True  # what holds the state may be back at the next look
+                raise
             more = self.show(job)
             self._see_to_worker(job)
         self.alert = self._told()

@@ -76,6 +76,20 @@ def test_a_job_is_given_a_worker_until_it_ends_and_one_that_cannot_start_is_told
     shown.close()
 
 
+def test_a_state_that_is_away_is_told_and_looked_for_until_it_is_back(
+    widget: JobProgress, played: PlayedJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StateUnavailable("The state of the workspace, postgresql://host/qrkit, cannot be used: refused.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(type(played.table), "get", away)
+        assert widget.tick()
+        assert "cannot be used just now" in widget.alert
+    assert widget.tick()
+    assert widget.alert == ""
+
+
 def test_rate_and_time_left_come_with_the_second_look(widget: JobProgress, played: PlayedJob) -> None:
     item = played.claim()
     played.get_on(item, stored=5)
