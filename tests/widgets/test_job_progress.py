@@ -76,20 +76,6 @@ def test_a_job_is_given_a_worker_until_it_ends_and_one_that_cannot_start_is_told
     shown.close()
 
 
-def test_a_state_that_is_away_is_told_and_looked_for_until_it_is_back(
-    widget: JobProgress, played: PlayedJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*_: object) -> None:
-        raise StateUnavailable("The state of the workspace, postgresql://host/qrkit, cannot be used: refused.")
-
-    with monkeypatch.context() as trouble:
-        trouble.setattr(type(played.table), "get", away)
-        assert widget.tick()
-        assert "cannot be used just now" in widget.alert
-    assert widget.tick()
-    assert widget.alert == ""
-
-
 def test_rate_and_time_left_come_with_the_second_look(widget: JobProgress, played: PlayedJob) -> None:
     item = played.claim()
     played.get_on(item, stored=5)
@@ -137,11 +123,14 @@ def test_nothing_is_sent_while_nothing_changes(widget: JobProgress) -> None:
     assert changes == []
 
 
-def test_an_error_of_ours_is_shown_with_its_advice(played: PlayedJob) -> None:
+def test_a_state_that_is_away_is_told_with_its_advice_and_looked_for_until_it_is_back(played: PlayedJob) -> None:
     error = StateUnavailable("The state cannot be used.", advice="Check the disk.")
     widget = JobProgress(_LostJob(played.job, error=error))
     assert widget.alert == "The state cannot be used. Check the disk."
-    assert not widget.tick()
+    assert widget.tick()
+    widget._job = played.job
+    assert widget.tick()
+    assert widget.alert == ""
     widget.close()
 
 
