@@ -116,6 +116,12 @@ class JobQueue:
                     return tuple(item_row(item) for item in items)
         return ()
 
+    def wake(self) -> None:
+        """Let all that waits for another try have it now."""
+        with self._state.transaction() as connection:
+            for table in (job_items, jobs):
+                connection.execute(table.update().where(table.c.not_before.is_not(None)).values(not_before=None))
+
     def give_back(self, item_ids: Collection[int], *, worker_id: str) -> int:
         """Queue again what a worker has not done; return how many items that are."""
         own = (job_items.c.worker_id == worker_id, job_items.c.item_id.in_(list(item_ids)))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
 from qrkit.errors import StoreError
@@ -15,6 +16,8 @@ from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
+from qrkit.words import duration
+from qrkit.worker.clocks import PutBack
 from qrkit.worker.hours import Hours
 
 logger = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class Dispatcher:
         self._queue = JobQueue(state)
         self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
+        self._put_back = PutBack(lambda: datetime.fromisoformat(state.now()))
         self._out_of_reach: list[str] = []
         self._running: dict[Future[None], _Begun] = {}
 
@@ -105,6 +109,9 @@ class Dispatcher:
             Ids of the other workers that are alive.
         """
         self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(self._site)]
+        if back := self._put_back.look():
+            logger.warning("The clock was put back by %s; what waited for a time is tried now", duration(back))
+            self._queue.wake()
         # first what has ended: of the rest, what the state has as ours and we have not is lost
         self._forget_ended()
         in_hand = [item_id for begun in self._running.values() for item_id in begun.item_ids]

@@ -122,7 +122,8 @@ def _disk_is_full(stage: Stage, luck: Random) -> End | None:
         while True:
             file.write(bytes(1 << 20))
             file.flush()
-    return lambda: ballast.unlink(missing_ok=True)
+    # on a disk that is read-only meanwhile, there is none
+    return ballast.unlink if ballast.exists() else None
 
 
 def _disk_is_read_only(stage: Stage, luck: Random) -> End | None:

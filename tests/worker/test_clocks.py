@@ -15,9 +15,9 @@ from tests.workspace.opened import Linked, OpenWorkspace, files_of, link, of_siz
 LIMIT = 60.0
 
 
-@pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_that_jumps_by_an_hour_while_objects_come_and_items_wait_changes_nothing(
-    open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+@pytest.mark.parametrize("hours", [1, -1, -0.4])
+def test_a_clock_that_jumps_while_objects_come_and_items_wait_changes_nothing(
+    open_workspace: OpenWorkspace, linked: Linked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float
 ) -> None:
     monkeypatch.setattr(service, "HEARTBEAT", 0.5)
     workspace = open_workspace(tmp_path / "patient", retries=3, retry_pause=20)
