@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
@@ -165,6 +166,20 @@ class FileStore:
         except OSError:
             return False
         return self._is_writable
+
+    def disk(self) -> str:
+        """Return what tells the disk of the files from those of other sites: the same for all who share the folder.
+
+        Raises
+        ------
+        OSError
+            If the folder is not there, or cannot be written.
+        """
+        self.free_space()
+        path = self.incoming / "disk"
+        with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            file.write(uuid4().hex)
+        return path.read_text(encoding="ascii")
 
     def sweep(self, *, older_than: float = 86_400.0) -> int:
         """Remove what was left by processes that ended while receiving, and return how many files.

@@ -98,6 +98,12 @@ def _count_deaths(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE job_items ADD COLUMN deaths BIGINT NOT NULL DEFAULT 0"))
 
 
+def _tell_disks(connection: sa.Connection) -> None:
+    """Say on which disk a worker keeps what it receives, and for want of room on which a job rests."""
+    for table, column in (("workers", "disk"), ("jobs", "rests_on")):
+        connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -110,6 +116,7 @@ MIGRATIONS = (
     Migration(number=9, name="estimates of jobs", apply=_add_estimates),
     Migration(number=10, name="batches under way", apply=_add_batches),
     Migration(number=11, name="workers that died with an item", apply=_count_deaths),
+    Migration(number=12, name="disks of workers", apply=_tell_disks),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

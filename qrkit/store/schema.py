@@ -125,6 +125,7 @@ jobs = sa.Table(
     _maybe("not_before"),
     _maybe("served"),
     sa.Column("estimated_bytes", sa.BigInteger),
+    _text("rests_on"),
     sa.Index("jobs_created", "created"),
 )
 
@@ -234,6 +235,7 @@ workers = sa.Table(
     _text("state"),
     _text("site"),
     sa.Column("service", sa.Boolean, nullable=False, default=False),
+    _text("disk"),
 )
 
 plans = sa.Table(

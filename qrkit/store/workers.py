@@ -36,6 +36,8 @@ class WorkerRow:
         Where it is, as its settings call it; decides which nodes it can reach.
     service
         Whether it stays, so that what recurs finds it; else it leaves when idle.
+    disk
+        Tells the disk on which it keeps what it receives from those of other sites.
     """
 
     worker_id: str
@@ -48,6 +50,7 @@ class WorkerRow:
     state: str
     site: str = ""
     service: bool = False
+    disk: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Station:
     port: int
     site: str = ""
     service: bool = False
+    disk: str = ""
 
 
 _FIELDS = tuple(item.name for item in fields(WorkerRow))

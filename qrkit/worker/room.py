@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from qrkit.job import JobRow, lack_of_room, still_to_come
 from qrkit.settings import Settings
@@ -30,12 +31,21 @@ class Room:
         self._files = files
         self._rests = rests
         self._floor = floor
+        self._disk = ""
 
     @classmethod
     def of(cls, settings: Settings, state: State) -> Room:
         """Return that of a workspace."""
         files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
         return cls(files, JobRests(state), floor=settings.free_space_floor)
+
+    @property
+    def disk(self) -> str:
+        """What tells it from the disks of other sites; empty where the folder cannot be written."""
+        if not self._disk:
+            with suppress(OSError):
+                self._disk = self._files.disk()
+        return self._disk
 
     def is_gone(self) -> bool:
         """Whether nothing more may come: too little is free, or the folder cannot be written or is gone."""
@@ -53,7 +63,7 @@ class Room:
         if not self._files.is_writable():
             reason = f"{self._files.folder} cannot be written, or is not there: it goes on by itself when it can."
         logger.warning("Job %s rests: %s", job_id, reason)
-        self._rests.pause_for_disk(job_id, reason)
+        self._rests.pause_for_disk(job_id, reason, disk=self.disk)
 
     def lack(self, to_come: int, *, job: JobRow | None = None) -> str:
         """Return why what is to bring so many bytes rests; nothing where they fit, or nobody knows how many.
@@ -68,7 +78,7 @@ class Room:
         """
         if not to_come:
             return ""
-        others = self._rests.to_come(before=job)
+        others = self._rests.to_come(self.disk, before=job)
         try:
             lack = lack_of_room(to_come, free=self._files.free_space(), floor=self._floor, others=others)
         except OSError:  # for another reason than this estimate it will not get far
@@ -83,7 +93,7 @@ class Room:
         lack = self.lack(still_to_come(job), job=job)
         if lack:
             logger.warning("Job %s rests: %s", job.job_id, lack)
-            self._rests.pause_for_disk(job.job_id, lack)
+            self._rests.pause_for_disk(job.job_id, lack, disk=self.disk)
         return not lack
 
     def resume_jobs(self) -> None:
@@ -95,8 +105,8 @@ class Room:
         floor = round(self._floor * (1 + _MARGIN))
         if free < floor or not is_writable:
             return
-        waiting = self._rests.paused_for_disk()
-        others = self._rests.to_come() if waiting else 0
+        waiting = self._rests.paused_for_disk(self.disk)
+        others = self._rests.to_come(self.disk) if waiting else 0
         for job in waiting:
             if not lack_of_room(still_to_come(job), free=free, floor=floor, others=others):
                 others += still_to_come(job)

@@ -169,6 +169,7 @@ class Worker:
             port=port,
             site=self._settings.site,
             service=stays,
+            disk=self._room.disk,
         )
 
     def _expect_late(self) -> None:

@@ -98,12 +98,18 @@ class Retriever:
                 source=wanted.source,
                 after=self._after(order.after, to),
                 estimated_bytes=estimated,
-                lack_of_room=Room.of(self._settings, self._state).lack(estimated or 0),
+                lack_of_room=self._lack_of_room(wanted.node, estimated or 0),
             )
         )
         details = {"node": wanted.node.name, "requests": len(wanted.requests), "to": to}
         self._acts.write("job queued", job_id, details)
         return job_id
+
+    def _lack_of_room(self, node: Node, to_come: int) -> str:
+        """Return why a new job rests; nothing where a worker of another site, with its own disk, will fetch it."""
+        if not node.is_reached_from(self._settings.site):
+            return ""
+        return Room.of(self._settings, self._state).lack(to_come)
 
     def known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
         """Return what answers, plans and objects tell of studies and series: the keys above that a PACS wants."""

@@ -7,9 +7,14 @@ import sqlalchemy as sa
 from qrkit.errors import StateUnavailable
 from qrkit.job import PausedBy
 from qrkit.store import schema
+from qrkit.store.audit import AuditTable
+from qrkit.store.instances import InstanceTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.migrations import MIGRATIONS, Migration, is_current, migrate
+from qrkit.store.nodes import NodeTable
+from qrkit.store.queries import QueryTable
 from qrkit.store.state import FILE_NAME, State
+from qrkit.store.workers import WorkerTable
 
 
 def _add_a_column(connection: sa.Connection) -> None:
@@ -110,11 +115,63 @@ def first(where: str) -> sa.Engine:
     return engine
 
 
+_WHEN = "2026-01-01T00:00:00.000000+00:00"
+_ROWS: dict[str, dict[str, object]] = {
+    "nodes": {
+        "name": "pacs",
+        "settings": '{"name": "pacs", "host": "10.1.2.3", "port": 104, "ae_title": "PACS"}',
+        "created": _WHEN,
+    },
+    "queries": {
+        **dict.fromkeys(("node", "level", "user", "error"), ""),
+        "query_id": "q",
+        "request": "{}",
+        "state": "done",
+        "started": _WHEN,
+        "row_count": 7,
+        "coverage": '{"complete": true}',
+        "result_file": "2026/q.parquet",
+    },
+    "audit": {"at": _WHEN, "who": "ann", "action": "node added", "subject": "pacs", "details": "{}"},
+    "instances": {
+        **dict.fromkeys(("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "TransferSyntaxUID"), "1"),
+        "SOPInstanceUID": "1.2.3",
+        "path": "1/1.2/1.2.3.dcm",
+        "size": 9,
+        "sha256": "a",
+        "source": "",
+        "received": _WHEN,
+    },
+    "workers": {
+        "worker_id": "w",
+        "host": "h",
+        "pid": 1,
+        "ae_title": "A",
+        "port": 1,
+        "state": "running",
+        "started": _WHEN,
+        "heartbeat": _WHEN,
+    },
+}
 _TEXTS = ("job_id", "node", "method", "destination", "user", "source", "state", "created", "error")
 _COUNTS = ("expected", "stored", "received", "bytes")
 
 
-def test_a_state_of_the_first_version_becomes_as_a_fresh_one(where: str, first: sa.Engine) -> None:
+@pytest.mark.parametrize("level", [1, 4, 7, 10])
+def test_a_state_of_an_older_version_becomes_as_a_fresh_one_with_its_rows(
+    where: str, first: sa.Engine, level: int
+) -> None:
+    with first.begin() as connection:
+        for table, values in _ROWS.items():
+            connection.execute(sa.table(table, *map(sa.column, values)).insert().values(**values))
+        migrate(connection, now="then", migrations=MIGRATIONS[:level])
+    with State.open(where) as state:
+        assert NodeTable(state).get("pacs").host == "10.1.2.3"
+        (query,) = QueryTable(state).list()
+        assert (query.query_id, query.row_count, query.outcome) == ("q", 7, "7 rows, complete")
+        assert AuditTable(state).list()[0].action == "node added"
+        assert InstanceTable(state).paths(["1.2.3"]) == (("1.2.3", "1/1.2/1.2.3.dcm", 9),)
+        assert WorkerTable(state).running()[0].site == ""
     with State.open(where) as state, state.reading() as connection:
         migrated = _columns(connection)
         numbers = connection.scalars(sa.select(schema.schema_version.c.number)).all()

@@ -8,6 +8,7 @@ from qrkit.store.job_rests import JobRests
 from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
+from qrkit.store.workers import Station, WorkerTable
 from qrkit.worker.room import Room
 
 
@@ -35,3 +36,34 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
         UnderWay(state).finish_item(one.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1))
         room.resume_jobs()
         assert jobs.get_summary(second).state is JobState.QUEUED
+
+
+def a_room(state: State, folder: Path, *, floor: int = 0) -> Room:
+    return Room(FileStore(folder, free_space_floor=floor), JobRests(state), floor=floor)
+
+
+def test_a_full_disk_of_one_site_lets_no_job_of_another_rest_nor_go_on(tmp_path: Path) -> None:
+    """Two sites with folders of their own; that of the first is taken for full by its floor."""
+    full = shutil.disk_usage(tmp_path).total * 2
+    with State.open(tmp_path) as state:
+        jobs, queue, workers = JobTable(state), JobQueue(state), WorkerTable(state)
+        north, south = a_room(state, tmp_path / "north", floor=full), a_room(state, tmp_path / "south")
+        assert a_room(state, tmp_path / "north").disk == north.disk != south.disk
+        for site, room in (("north", north), ("south", south)):
+            station = Station(host="h", pid=1, ae_title="A", port=1, site=site, disk=room.disk)
+            workers.register(site, station)
+        size = round(shutil.disk_usage(tmp_path).free * 0.6)
+        request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
+        ids = {
+            site: jobs.create(NewJob(node=site, requests=(request,), estimated_bytes=size))
+            for site in ("north", "south")
+        }
+        for site in ids:
+            assert queue.claim_share(site, {site: 1}, most=1)
+        assert south.takes(jobs.get_summary(ids["south"])), "what goes to the other disk was counted"
+        north.pause(ids["north"])
+        south.resume_jobs()
+        assert jobs.get_summary(ids["north"]).paused_by is PausedBy.DISK, "the other site's room is none here"
+        assert jobs.get_summary(ids["south"]).state is JobState.RUNNING
+        a_room(state, tmp_path / "north").resume_jobs()  # there is room again
+        assert jobs.get_summary(ids["north"]).paused_by is not PausedBy.DISK
