@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -89,6 +89,8 @@ class State:
             If the database cannot be reached, is not ours, or was made by a newer qrkit.
         """
         url = _url(url_or_folder)
+        if _is_file(url):
+            _make_file(Path(str(url.database)))
         state = cls(_engine(url), clock=clock)
         try:
             with state.reading() as connection:
@@ -184,6 +186,12 @@ def as_text(moment: datetime) -> str:
 
 def _is_file(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite"
+
+
+def _make_file(path: Path) -> None:
+    """Make the file, unless it is there: one that SQLite makes only its owner can write, whatever the umask says."""
+    with suppress(OSError):  # which SQLite will tell
+        path.touch()
 
 
 def _url(url_or_folder: str | Path) -> sa.URL:

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -133,3 +134,15 @@ def test_a_backup_made_while_it_is_used_is_whole(sqlite_state: State, tmp_path: 
     AuditTable(sqlite_state).write("me", "after", "the backup")
     with State.open(f"sqlite:///{tmp_path / 'backup.sqlite'}") as restored:
         assert [row.action for row in AuditTable(restored).list()] == ["before"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no umask")
+def test_people_of_one_group_share_a_state_where_their_umask_says_so(tmp_path: Path) -> None:
+    before = os.umask(0o007)
+    try:
+        with State.open(tmp_path / "shared") as state, state.transaction():
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "shared").iterdir()}
+    finally:
+        os.umask(before)
+    assert len(modes) >= 3
+    assert set(modes.values()) == {0o660}, modes
