@@ -6,6 +6,7 @@ Exit status: 0 done and complete; 1 a failure, said in one line on stderr; 2 wro
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
@@ -19,4 +20,6 @@ def main() -> None:
         status = run()
     except KeyboardInterrupt:
         status = INTERRUPTED
+        with suppress(OSError):
+            print("qrkit: Interrupted.", file=sys.stderr)  # noqa: T201 - the one line of an error
     sys.exit(status)

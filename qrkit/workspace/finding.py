@@ -131,7 +131,7 @@ class Finder:
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
         except BaseException as error:
             status = error.status if isinstance(error, StatusError) else None
-            said = str(error) if isinstance(error, QrkitError) else f"interrupted ({type(error).__name__})"
+            said = _said(error)
             self._queries.fail(query_id, said, status)
             raise
         return Answer(query_id=query_id, table=drilled.table, coverage=coverage)
@@ -201,6 +201,12 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
         "keys_unsupported": asker.keys_unsupported,
         "filters": [_report(report) for report in drilled.reports],
     }
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "whoever asked has interrupted it"
+    return str(error) if isinstance(error, QrkitError) else f"interrupted ({type(error).__name__})"
 
 
 def _doubted(coverage: dict[str, Any], why: str) -> dict[str, Any]:
