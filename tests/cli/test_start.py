@@ -79,4 +79,4 @@ from qrkit.cli import main
 main()
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "qrkit: Interrupted.\n")
