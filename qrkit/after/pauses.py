@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 3_600, 21_600))
+LONGEST_PAUSE = _PAUSES[-1]
+"""A run that is due later than that was put off by a clock that was wrong."""
 
 
 def pause_after(attempts: int, *, most: int, transient: bool = True) -> timedelta | None:

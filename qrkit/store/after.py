@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from qrkit.after import AfterRun, RunState
+from qrkit.after.pauses import LONGEST_PAUSE
 from qrkit.errors import InputError, NotFound
 from qrkit.store.schema import after_runs, instances, job_items
 from qrkit.store.state import State, as_text
@@ -168,11 +169,13 @@ class AfterTable:
             return tuple(_run(row) for row in rows)
 
     def _next(self, handlers: Collection[str]) -> sa.Select[Any]:
+        now = self._state.now()
+        far = as_text(datetime.fromisoformat(now) + LONGEST_PAUSE)
         return (
             sa.select(after_runs.c.run_id)
             .where(
                 after_runs.c.state == _WAITING,
-                after_runs.c.due <= self._state.now(),
+                sa.or_(after_runs.c.due <= now, after_runs.c.due > far),
                 after_runs.c.handler.in_(list(handlers)),
             )
             .order_by(after_runs.c.due, after_runs.c.run_id)

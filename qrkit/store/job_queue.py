@@ -25,7 +25,7 @@ from qrkit.store.job_changes import (
     going_on,
 )
 from qrkit.store.job_rows import item_row
-from qrkit.store.schema import job_items, jobs
+from qrkit.store.schema import after_runs, job_items, jobs
 from qrkit.store.state import State
 
 _NOW, _FAR = sa.bindparam("now", type_=sa.String), sa.bindparam("far", type_=sa.String)
@@ -117,10 +117,12 @@ class JobQueue:
         return ()
 
     def wake(self) -> None:
-        """Let all that waits for another try have it now."""
+        """Let all that waits for another try have it now: items, jobs, and what is done after arrival."""
+        now = self._state.now()
         with self._state.transaction() as connection:
             for table in (job_items, jobs):
                 connection.execute(table.update().where(table.c.not_before.is_not(None)).values(not_before=None))
+            connection.execute(after_runs.update().where(after_runs.c.due > now).values(due=now))
 
     def give_back(self, item_ids: Collection[int], *, worker_id: str) -> int:
         """Queue again what a worker has not done; return how many items that are."""

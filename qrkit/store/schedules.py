@@ -165,6 +165,14 @@ class ScheduleTable:
         """Let a schedule be due now, even while it is paused. NotFound if there is none."""
         self._change(name, next_due=self._state.now(), paused=False)
 
+    def mend_due(self) -> None:
+        """Have nothing due later than it recurs, as it would be by a clock that was wrong and is put right."""
+        now = datetime.fromisoformat(self._state.now())
+        for schedule in self.list():
+            following = as_text(schedule.recurrence.following(now))
+            if schedule.next_due > following:
+                self._change(schedule.name, next_due=following)
+
     def is_due(self, nodes: Collection[str]) -> bool:
         """Whether a schedule that asks one of some nodes is due."""
         with self._state.reading() as connection:

@@ -164,7 +164,12 @@ def test_a_failed_attempt_is_due_again_after_its_pause(runs: AfterTable, clock: 
     runs.failed(claimed.run_id, "no room", pause=timedelta(minutes=2))
     assert runs.get(claimed.run_id).error == "no room"
     assert runs.claim("one", ["dose"]) is None
-    clock.turn_on(125)
+    clock.turn_on(-86_400)  # it was wrong
+    assert runs.is_due(["dose"])
+    clock.turn_on(86_400 - 600)
+    assert not runs.is_due(["dose"])
+    JobQueue(runs._state).wake()  # as a worker does that has noticed
+    assert runs.is_due(["dose"])
     again = runs.claim("one", ["dose"])
     assert again is not None
     assert again.attempts == 2

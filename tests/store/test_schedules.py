@@ -44,6 +44,14 @@ def test_a_schedule_is_claimed_once_when_it_is_due(table: ScheduleTable, clock: 
     assert table.get("night").next_due == "2026-03-02T02:00:00.000000+00:00"
 
 
+def test_a_clock_that_was_wrong_keeps_no_schedule_waiting(table: ScheduleTable, clock: Clock) -> None:
+    clock.turn_on(10 * 86_400)
+    table.add(nightly())
+    clock.turn_on(-10 * 86_400)
+    table.mend_due()
+    assert table.get("night").next_due == "2026-03-01T02:00:00.000000+00:00"
+
+
 def test_of_several_missed_runs_one_is_made(table: ScheduleTable, clock: Clock) -> None:
     table.add(nightly())
     clock.turn_on(3 * 86_400 + 7_200)
