@@ -28,6 +28,10 @@ _PRIVACY = {
 }
 # Without plotly's row of buttons, which neither paper nor a screen reader has a use for.
 _CONFIG = {"responsive": True, "displayModeBar": False}
+# What was drawn as wide as a window would be cut on paper: 680 pixels are what A4 and Letter have room for.
+_ON_PAPER = """for (const [event, width] of [["beforeprint", 680], ["afterprint", null]])
+  addEventListener(event, () => document.querySelectorAll(".js-plotly-plot").forEach(
+    (plot) => Plotly.relayout(plot, { width, autosize: width === null })));"""
 
 
 def render(report: Report) -> str:
@@ -45,7 +49,7 @@ def render(report: Report) -> str:
             f"Made {report.made} by ", ", ".join(f"{name} {one}" for name, one in report.versions.items())
         ),
         # plotly.js uses no </script>; plotly itself puts it into pages in the same way.
-        plotly=f"<script>{get_plotlyjs()}</script>" if has_pictures else "",
+        plotly=f"<script>{get_plotlyjs()}</script><script>{_ON_PAPER}</script>" if has_pictures else "",
     )
 
 

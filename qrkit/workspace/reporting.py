@@ -11,7 +11,8 @@ import pandas as pd
 from qrkit.coverage import Coverage
 from qrkit.errors import InputError
 from qrkit.markup import Markup
-from qrkit.query import as_command, in_words
+from qrkit.plan.funnel import step_in_words
+from qrkit.query import Query, as_command, in_words
 from qrkit.report.charts import (
     descriptions_treemap,
     filter_steps,
@@ -84,19 +85,23 @@ class _About:
         sections = [Section(title="Is it all?", parts=(Markup(coverage._repr_html_()), *steps))]
         sections += self._pictures(answer)
         sections += [Section(title="Answer", parts=(self._shown(answer),))]
-        return f"{counted(len(answer), 'row')} from {row.node}", facts, tuple(sections), again
+        what = row.level.lower() if row.level in ("PATIENT", "STUDY", "SERIES", "IMAGE") else "row"
+        return f"{counted(len(answer), what)} from {row.node}", facts, tuple(sections), again
 
     def plan(self, plan_id: str) -> _Gathered:
         plan = self._workspace.plans[plan_id]
         facts: dict[str, object] = {
             "Plan": plan.plan_id,
             "For": ", ".join(plan.asked.groups) or "studies of SR only",
+            "Asked": self._words(plan.asked.query),
             "Node": plan.node,
             "By": plan.user,
             "When": local_time(plan.created),
+            "To fetch": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
         }
+        steps = plan.steps.assign(**{"which are those": [step_in_words(one.step) for one in plan.funnel]})
         sections = (
-            Section(title="Is it all?", parts=(Markup(Coverage(plan.coverage)._repr_html_()), plan.steps)),
+            Section(title="Is it all?", parts=(Markup(Coverage(plan.coverage)._repr_html_()), steps)),
             Section(title="From found to fetched", parts=(funnel(plan.steps),)),
             Section(title="Studies", parts=(self._shown(plan.studies),)),
             Section(title="Series", parts=(self._shown(plan.series.drop(columns=["expected"])),)),
@@ -165,7 +170,10 @@ class _About:
         return facts, tuple(again)
 
     def _question(self, row: QueryRow) -> str:
-        return row.question if self._with_patients else in_words(question_without_people(row.query))
+        return row.question if self._with_patients else self._words(row.query)
+
+    def _words(self, query: Query) -> str:
+        return in_words(query if self._with_patients else question_without_people(query))
 
     def _shown(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame if self._with_patients else without_people(frame)
