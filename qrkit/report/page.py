@@ -6,6 +6,7 @@ template language has nothing left to do; and no kernel has to run, as nbconvert
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from string import Template
@@ -26,6 +27,8 @@ _PRIVACY = {
     True: "This report tells who the patients are. Keep it where patient data belong.",
     False: "Columns that tell who somebody is are left out.",
 }
+_LONG, _PIECES = re.compile(r"\S{25}"), re.compile(r"(?s).{1,16}")
+"""What a narrow column has no room for, such as a UID, and where it may be broken: a copy of it is whole."""
 # Without plotly's row of buttons, which neither paper nor a screen reader has a use for.
 _CONFIG = {"responsive": True, "displayModeBar": False}
 # What was drawn as wide as a window would be cut on paper: 680 pixels are what A4 and Letter have room for.
@@ -74,7 +77,7 @@ def _picture(place: str, figure: go.Figure) -> str:
 def _table(frame: pd.DataFrame, title: str) -> str:
     filled = frame[[name for name in frame.columns if len(frame) == 0 or _has_values(frame[name])]]
     shown = filled.head(SHOWN_ROWS)
-    table = grid([str(name) for name in shown.columns], zip(*map(_cells, _columns(shown)), strict=True))
+    table = grid([_head(str(name)) for name in shown.columns], zip(*map(_cells, _columns(shown)), strict=True))
     notes = [counted(len(frame), "row") + (f", the first {len(shown):,} shown" if len(shown) < len(frame) else "")]
     empty = [str(name) for name in frame.columns if name not in filled.columns]
     notes += [f"empty columns not shown: {', '.join(empty)}"] if empty else []
@@ -91,6 +94,7 @@ def _cells(column: pd.Series[Any]) -> list[object]:
     if pd.api.types.is_datetime64_any_dtype(column):
         is_day = bool((column.dropna() == column.dropna().dt.normalize()).all())
         column = column.dt.strftime("%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S")
+        return [_day(value) for value in column.astype("object")]
     return [_cell(value) for value in column.astype("object")]
 
 
@@ -100,7 +104,18 @@ def _cell(value: Any) -> object:  # noqa: ANN401 - whatever a table holds
     if pd.isna(value):
         return None
     plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, str) and _LONG.search(plain):
+        return Markup("<wbr>".join(map(html, _PIECES.findall(plain))))
     return round(plain, 3) if isinstance(plain, float) else plain
+
+
+def _day(value: Any) -> object:  # noqa: ANN401 - a text, or what stands for none
+    return None if pd.isna(value) else Markup(f'<span class="day">{html(value)}</span>')
+
+
+def _head(name: str) -> Markup:
+    """Return a column's name, which may be broken where a word of it begins."""
+    return Markup("<wbr>".join(map(html, re.split("(?<=[a-z])(?=[A-Z])", name))))
 
 
 def _has_values(column: pd.Series[Any]) -> bool:

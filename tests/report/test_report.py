@@ -51,7 +51,9 @@ def _query(ws: Workspace, place: int) -> str:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    return (
+        path.read_text(encoding="utf-8").replace("<wbr>", "").replace('<span class="day">', "").replace("</span>", "")
+    )
 
 
 def test_the_report_of_a_query_says_what_was_asked_and_how_far_it_can_be_trusted(
