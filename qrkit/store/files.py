@@ -21,7 +21,7 @@ from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.header import Header, HeaderIncomplete, read_header
 from qrkit.store.part10 import file_head
-from qrkit.store.parts import PartFiles, discard
+from qrkit.store.parts import PartFiles
 from qrkit.store.placing import NO_SPACE, place
 from qrkit.uids import is_valid_uid
 
@@ -108,7 +108,6 @@ class FileStore:
         self._indexed = indexed
         self._keep_receipts = keep_receipts
         self._receipts: set[Path] = set()
-        self._spent: set[Path] = set()
         self._free = 0
         self._free_until = float("-inf")
         self._is_writable = False
@@ -139,7 +138,6 @@ class FileStore:
     def close(self) -> None:
         """Remove what was made ready and not needed."""
         self.parts.close()
-        self._discard_spent()
 
     def free_space(self) -> int:
         """Return the free bytes of the disk, as of at most a second ago.
@@ -198,16 +196,8 @@ class FileStore:
     def listed(self, stored: Stored) -> None:
         """Take note that an object has its row, so that it needs no receipt any more."""
         if stored.receipt is not None:
-            self._spent.add(stored.receipt)
-            self._discard_spent()
-
-    def _discard_spent(self) -> None:
-        """Remove the receipts of what is listed; those on a disk that has become read-only with the next ones."""
-        for receipt in list(self._spent):
-            with contextlib.suppress(OSError):
-                receipt.unlink(missing_ok=True)
-                self._spent.discard(receipt)
-                self._receipts.discard(receipt)
+            self.parts.discard(stored.receipt)
+            self._receipts.discard(stored.receipt)
 
     def keep(self, written: Written, arrival: Arrival) -> Stored:
         """Put a whole file in its place, tell of it, and return it; of one that cannot be, nothing is left.
@@ -230,7 +220,7 @@ class FileStore:
             )
             self._indexed(stored)
         except BaseException as error:
-            discard(written.part)
+            self.parts.discard(written.part)
             self._receipts.discard(written.part)
             if isinstance(error, OSError):
                 raise _refusal(error) from error
@@ -314,7 +304,7 @@ class IncomingFile:
         """Forget the object, unless it has been put in its place."""
         self._close()
         if self._part is not None:
-            discard(self._part)
+            self._store.parts.discard(self._part)
             self._part = None
 
     def _checked(self, header: Header) -> Header:

@@ -34,6 +34,7 @@ class PartFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._spares: list[tuple[Path, int]] = []
+        self._kept: set[Path] = set()
 
     def take(self) -> tuple[Path, int]:
         """Return a new file and its open descriptor.
@@ -53,6 +54,7 @@ class PartFiles:
 
     def ready(self) -> None:
         """Have a file for the next `take`; what goes wrong is told by that."""
+        self._discard_kept()
         if len(self._spares) < _MOST_SPARES:
             with contextlib.suppress(OSError):
                 self._spares.append(self._new())
@@ -62,7 +64,21 @@ class PartFiles:
         while self._spares:
             path, file = self._spares.pop()
             os.close(file)
-            discard(path)
+            self.discard(path)
+        self._discard_kept()
+
+    def discard(self, part: Path) -> None:
+        """Remove a file that is not needed; one on a disk that has become read-only with the next `ready`."""
+        try:
+            part.unlink(missing_ok=True)
+        except OSError:
+            self._kept.add(part)
+
+    def _discard_kept(self) -> None:
+        for part in list(self._kept):
+            with contextlib.suppress(OSError):  # the disk is as it was
+                part.unlink(missing_ok=True)
+                self._kept.discard(part)
 
     def sweep(self, *, older_than: float) -> int:
         """Remove what processes left half written that have ended, and return how many files.
@@ -98,12 +114,6 @@ class PartFiles:
         except FileNotFoundError:  # a new workspace, or somebody has tidied up
             self.folder.mkdir(exist_ok=True)
             return path, os.open(path, _OPEN, 0o666)
-
-
-def discard(part: Path) -> None:
-    """Remove a file that is not needed; one that cannot be, on a disk that has become read-only, is swept later."""
-    with contextlib.suppress(OSError):
-        part.unlink()
 
 
 def _is_orphan(name: str) -> bool:

@@ -18,7 +18,6 @@ from qrkit.store.files import FileStore, IncomingFile, Stored, Written
 from qrkit.store.header import Header
 from qrkit.store.index import filed_object, index_row
 from qrkit.store.instances import InstanceRow
-from qrkit.store.parts import discard
 from qrkit.words import counted
 from qrkit.worker.admission import ActiveItem, ActiveItems
 from qrkit.worker.backlog import Backlog
@@ -129,10 +128,10 @@ class Arrivals:
                 logger.warning("A file that was never listed cannot be read: %s", error.strerror)
             except ObjectUnreadable as error:
                 logger.warning("A file that was never listed is not listed: %s", error)
-                discard(receipt)
+                self.files.parts.discard(receipt)
             else:
                 if stored is None:  # somebody has taken it away
-                    discard(receipt)
+                    self.files.parts.discard(receipt)
                 else:
                     self.filed(stored, self._origin(stored.arrival))
 
@@ -256,7 +255,7 @@ class CallerReceiver:
             admissible, files = self._admissible(arrival), self._arrivals.files
             self._arrivals.admit(arrival, admissible, written.header, lambda: files.keep(written, arrival))
         except Refused:
-            discard(written.part)
+            self._arrivals.files.parts.discard(written.part)
             raise
 
     def _admissible(self, arrival: Arrival) -> Admissible:

@@ -22,7 +22,6 @@ from qrkit.dimse.negotiation import load_negotiation
 from qrkit.dimse.serving import STOP_LIMIT, Listener, StorageService
 from qrkit.receipt import Arrival, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile
-from qrkit.store.parts import discard
 from qrkit.tls import Tls
 from qrkit.worker.channel import Began, Finished, decode_verdict, encode
 
@@ -124,7 +123,8 @@ class _Forwarded:
         try:
             status, comment = self._channel.finished(Finished(arrival=self._arrival, written=written))
         except errors.WorkerError:
-            discard(written.part)
+            with suppress(OSError):  # it is swept when we have ended
+                written.part.unlink(missing_ok=True)
             raise
         if status:
             raise Refused(status, comment)

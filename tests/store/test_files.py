@@ -288,6 +288,8 @@ def test_receipts_that_could_not_be_removed_once_are_later(tmp_path: Path, monke
         patched.setattr(Path, "unlink", _read_only)
         store.listed(stored)
     assert stored.receipt.exists()
+    store.ready()
+    assert not stored.receipt.exists()
     store.close()
     assert list(store.incoming.iterdir()) == []
 
