@@ -132,10 +132,11 @@ def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
     >>> estimate([Selection(objects=300, modalities=("MR",)), Selection(objects=None)], sent)
     Estimate(objects=300, bytes=None, seconds=None, uncounted=1, based_on=0)
     """
-    objects = uncounted = based_on = 0
+    objects = uncounted = 0
+    judged_by: set[Held] = set()
     size: float | None = 0.0
     counted = False
-    means: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[float | None, int]] = {}
+    means: dict[tuple[tuple[str, ...], tuple[str, ...]], float | None] = {}
     for one in selections:
         if one.objects is None:
             uncounted += 1
@@ -144,9 +145,9 @@ def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
         objects += one.objects
         kind = (one.modalities, one.sop_classes)
         if kind not in means:  # thousands of studies are of a few kinds
-            means[kind] = mean_size(one, history)
-            based_on += means[kind][1]
-        mean, _ = means[kind]
+            means[kind], held = mean_size(one, history)
+            judged_by.update(held)  # several kinds may be judged by the same objects
+        mean = means[kind]
         if one.objects:
             size = None if size is None or mean is None else size + mean * one.objects
     whole = round(size) if size is not None and counted else None
@@ -156,12 +157,12 @@ def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
         bytes=whole,
         seconds=whole / rate if whole is not None and rate else None,
         uncounted=uncounted,
-        based_on=based_on,
+        based_on=sum(one.objects for one in judged_by),
     )
 
 
-def mean_size(selection: Selection, history: NodeHistory) -> tuple[float | None, int]:
-    """Return the mean size of a selection's objects in bytes, None if unknown, and from how many objects it is.
+def mean_size(selection: Selection, history: NodeHistory) -> tuple[float | None, list[Held]]:
+    """Return the mean size of a selection's objects in bytes, None if unknown, and from which objects it is.
 
     By SOP class before modality, from this node before others. A study of several kinds is taken for the mean of
     what is here of them, weighted by how many; its small objects do not count, if it has images.
@@ -175,5 +176,5 @@ def mean_size(selection: Selection, history: NodeHistory) -> tuple[float | None,
             held = [one for one in kind if (one.node == history.node) is is_ours]
             objects = sum(one.objects for one in held)
             if objects:
-                return sum(one.bytes for one in held) / objects, objects
-    return None, 0
+                return sum(one.bytes for one in held) / objects, held
+    return None, []

@@ -52,7 +52,7 @@ def test_what_nobody_knows_is_none() -> None:
 def test_the_counted_are_summed_and_the_uncounted_are_counted() -> None:
     some = [
         Selection(objects=2, modalities=("CT",)),
-        Selection(objects=4, modalities=("CT",)),
+        Selection(objects=4, modalities=("CT", "PR")),
         Selection(objects=None),
     ]
     found = estimate(some, HISTORY)

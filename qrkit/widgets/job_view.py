@@ -141,9 +141,20 @@ def _objects(job: JobRow) -> str:
 def _failures(job: JobRow) -> tuple[str, ...]:
     if not job.state.is_final or job.state is JobState.COMPLETE:
         return ()
-    lines = [_failure(item) for item in job.items if item.outcome.state is not JobState.COMPLETE]
+    others = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
+    lines = [_failure(item) for item in others if not _is_untouched(item)]
+    untouched = len(others) - len(lines)
     more = len(lines) - _FAILURES_SHOWN
-    return (*lines[:_FAILURES_SHOWN], *([f"and {more:,} more, all in the job's items"] if more > 0 else []))
+    return (
+        *lines[:_FAILURES_SHOWN],
+        *([f"and {more:,} more, all in the job's items"] if more > 0 else []),
+        *([f"{counted(untouched, 'request')} cancelled before anything came"] if untouched else []),
+    )
+
+
+def _is_untouched(item: ItemRow) -> bool:
+    """Whether an item was cancelled before anything of it came, which is nothing to look into."""
+    return item.outcome.state is JobState.CANCELLED and not item.outcome.stored and not item.outcome.said
 
 
 def _failure(item: ItemRow) -> str:

@@ -100,6 +100,12 @@ def test_many_failures_are_cut_and_the_cut_is_told() -> None:
     assert failures[-1] == "and 5 more, all in the job's items"
 
 
+def test_what_was_cancelled_before_anything_came_is_one_line() -> None:
+    untouched = ItemOutcome(state=JobState.CANCELLED, expected=10)
+    failures = view_of(_job(JobState.CANCELLED, _LOST, *[untouched] * 57)).failures
+    assert failures[1:] == ("57 requests cancelled before anything came",)
+
+
 def test_a_job_that_is_being_cancelled_cannot_be_cancelled_again() -> None:
     view = view_of(replace(_job(JobState.RUNNING, _HALF), cancel_requested=True))
     assert view.headline == "Being cancelled"
