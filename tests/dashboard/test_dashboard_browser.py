@@ -111,6 +111,17 @@ def _sort(page: Page, column: str) -> None:
     expect(page.locator("th[aria-sort=descending]").first).to_be_visible()
 
 
+def _download(page: Page) -> None:
+    """Take the table as a file: every row that is found, though only some are chosen."""
+    _button(page, "Download").first.click()
+    with page.expect_download() as taken:
+        _button(page, re.escape("For any program (CSV)")).click()
+    lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith('"Study date","Study time","Patient ID"')
+    assert f"Rows 1 to 10 of {len(lines) - 1:,}" in page.locator(".dt-info").first.inner_text()
+    page.keyboard.press("Escape")
+
+
 def _open_and_compare(page: Page, name: str) -> None:
     """Open somebody's oldest answer from the history, ask again, and compare the two."""
     from playwright.sync_api import expect
@@ -199,6 +210,7 @@ def test_an_operator_asks_retrieves_reloads_cancels_tries_again_and_compares(
     newest = str(ws.queries.read(ws.queries.list()["query_id"].iloc[0])["StudyDate"].max())[:10]
     expect(_rows(page).first).to_contain_text(newest)
     _choose_two(page)
+    _download(page)
     _retrieve_is_seen_by_every_page(served, ws, watched)
     row = ws.jobs.list().iloc[0]  # the newest
     assert (row["user"], ws.jobs[row["job_id"]].state) == ("ann", JobState.CANCELLED)

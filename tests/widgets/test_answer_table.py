@@ -3,7 +3,7 @@ import json
 import pandas as pd
 
 from qrkit.widgets import table
-from qrkit.widgets.answer_table import as_shown
+from qrkit.widgets.answer_table import _OPTIONS, as_shown
 
 _STUDIES = pd.DataFrame(
     {
@@ -26,6 +26,12 @@ def test_dates_are_iso_and_what_is_not_known_stays_empty() -> None:
         "missing": ["1.2, 1.3", ""],
         "StudyDescription": ["<b>CT</b>", ""],
     }
+
+
+def test_what_is_downloaded_is_all_that_is_shown_and_no_formula() -> None:
+    (download,) = [one for one in json.loads(json.dumps(_OPTIONS["buttons"])) if one["extend"] == "collection"]
+    options = [one["exportOptions"] for one in download["buttons"]]
+    assert options == [{"modifier": {"selected": None}, "escapeExcelFormula": True}] * 2
 
 
 def test_the_table_that_was_given_stays_as_it_was() -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import wait
 from datetime import date
 from typing import Any
 
+import ipywidgets
 import pytest
 
 from qrkit.access import Role
@@ -95,6 +96,26 @@ def test_rows_that_are_not_there_cannot_be_chosen(query: QueryPage) -> None:
     ask_everything(query)
     choose(query.answer, -1, 3, 10**9)
     assert query.answer.chosen == (3,)
+
+
+@pytest.mark.parametrize("dose", [False, True])
+def test_every_field_is_explained_in_place(linked: Linked, *, dose: bool) -> None:  # noqa: ARG001 - see below
+    form = QueryForm(nodes=["pacs"], dose=dose)
+    fields = [form.node, form.dates, form.first, form.last, *form.texts.values()]
+    fields += [form.toshiba, form.empty_sr] if dose else [form.level]
+    beside = {box.children[0]: box.children[1].value for box in _all_in(form) if _is_field(box)}
+    assert all("<span>" in beside[field] for field in fields)
+    assert all(box.tooltip for box in form.boxes.values())
+
+
+def _is_field(widget: ipywidgets.Widget) -> bool:
+    return "qrkit-field" in getattr(widget, "_dom_classes", ()) and len(widget.children) == 2
+
+
+def _all_in(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _all_in(child)
 
 
 def test_presets_tick_what_they_mean(linked: Linked) -> None:  # noqa: ARG001 - widgets clean up after themselves
