@@ -84,7 +84,12 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> AnswerGrid:
 
 
 def choosing(
-    frame: pd.DataFrame, chosen: Sequence[int] = (), *, empty: str = "", into: AnswerGrid | None = None
+    frame: pd.DataFrame,
+    chosen: Sequence[int] = (),
+    *,
+    empty: str = "",
+    can_choose: bool = True,
+    into: AnswerGrid | None = None,
 ) -> AnswerGrid:
     """Return a widget from which rows are chosen; `frame` is as it is to be shown.
 
@@ -94,10 +99,12 @@ def choosing(
         Positions of those that are chosen already.
     empty
         What stands there if there are no rows.
+    can_choose
+        Whether rows can be chosen at all.
     into
         A widget that shows this table instead of what it has shown; its order, search and page stay as they are.
     """
-    options = _OPTIONS | {"buttons": [*_CHOOSE, *_OPTIONS["buttons"]]}
+    options = _OPTIONS | ({"buttons": [*_CHOOSE, *_OPTIONS["buttons"]]} if can_choose else {"select": False})
     if empty:
         options["language"] = _OPTIONS["language"] | {"emptyTable": empty}
     caption = f"The first {SHOWN:,} of {len(frame):,} rows" if len(frame) > SHOWN else ""

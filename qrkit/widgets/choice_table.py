@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import time
+from typing import Any
 
 import ipywidgets
 import pandas as pd
@@ -50,6 +51,8 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         Whether there are no others.
     empty
         What stands there if there are no rows.
+    can_choose
+        Whether rows can be chosen; where nothing is done with them, that would mislead.
     """
 
     chosen = traitlets.Tuple()
@@ -61,9 +64,10 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         first: tuple[str, ...] = _FIRST,
         only: bool = False,
         empty: str = "",
+        can_choose: bool = True,
     ) -> None:
         super().__init__()
-        self._empty = empty
+        self._look: dict[str, Any] = {"empty": empty, "can_choose": can_choose}
         self._first = first
         self._only = only
         self._shown: AnswerGrid | None = None
@@ -155,11 +159,11 @@ class ChoiceTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         shown = as_shown(_in_words(rows)).rename(columns=self._columns)
         with self._quietly():
             if self._shown is None:
-                self._shown = choosing(shown, self._marked(), empty=self._empty)
+                self._shown = choosing(shown, self._marked(), **self._look)
                 self._shown.observe(self._choose, "selected_rows")
                 self.children = (self._shown, ipywidgets.HTML(legend(self._columns)))
             else:
-                choosing(shown, self._marked(), empty=self._empty, into=self._shown)
+                choosing(shown, self._marked(), **self._look, into=self._shown)
 
     def _mark(self) -> None:
         with self._quietly():

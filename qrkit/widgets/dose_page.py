@@ -38,7 +38,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.stop.disabled = True
         self.told = ipywidgets.HTML()
         self.pictures = Pictures()
-        self.studies = ChoiceTable(first=_SHOWN)
+        self.studies = ChoiceTable(first=_SHOWN, can_choose=False)
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
         self.meant = ipywidgets.Checkbox(

@@ -28,7 +28,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self.background = Background()
         self.notice = Notice()
         self.table = ChoiceTable(first=_SHOWN, empty=_NONE_YET)
-        self.answer = ChoiceTable(first=_FIRST, empty="There is nothing in it.")
+        self.answer = ChoiceTable(first=_FIRST, empty="There is nothing in it.", can_choose=False)
         self.pictures = Pictures()
         self.buttons = {
             "Refresh": self.notice.button("Refresh", self.refresh),
