@@ -84,7 +84,9 @@ async function render({ model, el }) {
     narrow();
     choose();
     grid.dt.draw();
-    el.querySelector(".dt-scroll-body")?.addEventListener("scroll", edge);
+    const body = el.querySelector(".dt-scroll-body");
+    body?.addEventListener("scroll", edge);
+    if (body && !args.select) body.tabIndex = 0;  // without rows to choose, this is what arrow keys scroll
     grid.dt.on("draw", edge);
     edge();
   }

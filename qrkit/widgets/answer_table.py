@@ -15,6 +15,7 @@ SHOWN = 10_000
 # All rows that the search and the filters leave, chosen or not. What a PACS sends must not become a formula.
 _DOWNLOAD: dict[str, Any] = {
     "filename": "qrkit",
+    "footer": False,
     "exportOptions": {"modifier": {"selected": None}, "escapeExcelFormula": True},
 }
 
