@@ -37,10 +37,11 @@ _OPTIONS: dict[str, Any] = {
     "order": [],
     "select": {"style": "multi", "keys": True},
     "buttons": [
-        {"extend": "colvis", "text": "Columns"},
+        {"extend": "colvis", "text": "Columns", "background": False},
         {
             "extend": "collection",
             "text": "Download",
+            "background": False,
             "buttons": [
                 {"extend": "csvHtml5", "text": "For any program (CSV)", "charset": "utf-8", "bom": True, **_DOWNLOAD},
                 {"extend": "excelHtml5", "text": "For Excel (xlsx)", "title": None, **_DOWNLOAD},

@@ -254,6 +254,16 @@ class Workspace:
             If the question is not valid; nothing was sent.
         NodeError
             If the node cannot be reached, or refuses; never an empty table.
+
+        Examples
+        --------
+        A month of CT, without what was imported::
+
+            ws.find("pacs", modalities="CT", date=("2026-01-01", "2026-01-31"), description_exclude="imported")
+
+        The series of one patient::
+
+            ws.find("pacs", level="SERIES", PatientID="Q100003")
         """
         return self.ask(node, build_query(today=date.today(), **what)).frame()
 
@@ -302,6 +312,13 @@ class Workspace:
             If the question is not valid; nothing was sent.
         NodeError
             If the node cannot be reached, or refuses.
+
+        Examples
+        --------
+        The dose of CT and mammography of 30 days, and its retrieve::
+
+            plan = ws.plan("pacs", dose=["CT", "MG"], date="last 30 days")
+            job = ws.retrieve(plan)
         """
         asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
         plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh, should_stop=should_stop)
