@@ -1,4 +1,6 @@
-"""The dashboard as people meet it: ``python -m benchmarks page``, or ``python -m benchmarks.page PART …`` for some.
+"""The dashboard as people meet it: ``python -m benchmarks.page``, or ``python -m benchmarks.page PART …`` for some.
+
+Each part ends by itself, at the latest after some minutes, and the table then says that it was not measured.
 
 Needs Chromium and the extra ``test``. Browser, dashboard, kernels and hospital share this machine's cores, as they
 would on a workstation.
@@ -12,17 +14,21 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from benchmarks import lab
 from benchmarks.rows import Row, rows
-from benchmarks.visitors import House, ask, button, chromium, cpu_seconds, house, log_in, open_query, pss
+from benchmarks.visitors import QUERY, House, ask, button, chromium, cpu_seconds, house, log_in, open_query, pss
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
+
+    from tests.dashboard.served import Caller
 
 VISITORS = 10
 RETRIEVERS = 6
@@ -78,6 +84,26 @@ async def visitors(folder: Path) -> Sequence[Row]:
     )
 
 
+async def served(folder: Path) -> Sequence[Row]:
+    """Ten visitors in the same moment whose browsers are elsewhere: until the server has sent the whole page."""
+    with house(folder, people=VISITORS) as opened:
+        callers = [opened.served.caller() for _ in range(VISITORS)]
+        for number, caller in enumerate(callers, 1):
+            caller.log_in(f"person{number}")
+        opened.wait_for_quiet()
+        seconds = sorted(await asyncio.gather(*(asyncio.to_thread(_sent, caller) for caller in callers)))
+    told = f"{seconds[0]:.1f}, {median(seconds):.1f}, {seconds[-1]:.1f} s"
+    return ((f"the same with browsers on other machines: first, middle, last of {VISITORS} pages sent", told),)
+
+
+def _sent(caller: Caller) -> float:
+    started = time.perf_counter()
+    answer = caller.get(QUERY)
+    if answer.status != HTTPStatus.OK:
+        raise RuntimeError(f"The page is answered with {answer.status}.")
+    return time.perf_counter() - started
+
+
 async def six(folder: Path) -> Sequence[Row]:
     """Six people retrieve in the same moment from a node that allows two associations."""
     with house(folder, people=RETRIEVERS, delay=0.05) as opened:
@@ -110,16 +136,21 @@ PARTS: dict[str, Callable[[Path], Coroutine[Any, Any, Sequence[Row]]]] = {
     "rows": rows,
     "first": first,
     "visitors": visitors,
+    "served": served,
     "six": six,
 }
+_LAB = "lab"
 
 
-def measure(folder: Path, parts: Sequence[str] = tuple(PARTS)) -> Iterator[Row]:
+def measure(folder: Path, parts: Sequence[str] = (*PARTS, _LAB)) -> Iterator[Row]:
     """Yield what each part finds: what was measured, and the figure."""
     for part in parts:
         try:
-            yield from asyncio.run(asyncio.wait_for(PARTS[part](folder / part), _LONGEST))
-        except Exception as error:  # noqa: BLE001 - the other parts are worth measuring
+            if part == _LAB:
+                yield from lab.measure(folder / part)
+            else:
+                yield from asyncio.run(asyncio.wait_for(PARTS[part](folder / part), _LONGEST))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other parts are worth measuring
             yield f"{part}: not measured", f"{type(error).__name__} {error}".strip()[:200]
 
 
@@ -175,11 +206,11 @@ def _mb(size: float) -> str:
 def main() -> None:
     """Measure the parts that are asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all without")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, _LAB, []], help="which; all without")
     folder = Path(tempfile.mkdtemp(prefix="qrkit-page-"))
     try:
         print("| page | |\n|---|--:|")
-        for what, figure in measure(folder, parser.parse_args().parts or tuple(PARTS)):
+        for what, figure in measure(folder, parser.parse_args().parts or (*PARTS, _LAB)):
             print(f"| {what} | {figure} |", flush=True)
     finally:
         shutil.rmtree(folder)

@@ -13,7 +13,7 @@ function setText(element, text) {
 }
 
 function render({ model, el }) {
-  const root = make("section", "qrkit-job");
+  const root = make("section", "qrkit-job", { tabindex: "-1" });
   const head = make("div", "qrkit-job-head");
   const title = make("span", "qrkit-job-title");
   const headline = make("span", "qrkit-job-headline", { role: "status" });
@@ -41,10 +41,10 @@ function render({ model, el }) {
     button.setAttribute("aria-label", `${button.textContent}${joint}${label.charAt(0).toLowerCase()}${label.slice(1)}`);
   }
 
-  // A button that stays keeps the keyboard; where it went away, its neighbour has it.
+  // A button that stays keeps the keyboard; where it went away, its neighbour has it, or the box until there is one.
   function drawActs() {
     const wanted = model.get("acts");
-    const had = acts.contains(document.activeElement);
+    const had = acts.contains(document.activeElement) || document.activeElement === root;
     const there = new Map([...acts.children].map((button) => [button.dataset.act, button]));
     acts.replaceChildren(
       ...wanted.map(([act, text]) => {
@@ -55,7 +55,7 @@ function render({ model, el }) {
         return button;
       }),
     );
-    if (had && acts.firstElementChild) acts.firstElementChild.focus();
+    if (had) (acts.firstElementChild || root).focus();
   }
 
   function drawBar() {

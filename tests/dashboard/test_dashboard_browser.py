@@ -92,6 +92,22 @@ def _ask(page: Page) -> None:
     expect(page.get_by_text("Choose rows, then retrieve them.")).to_be_visible()
 
 
+def _filter(page: Page, ws: Workspace) -> None:
+    """Show only the heads of the answer, which the node is not asked for, and all again."""
+    from playwright.sync_api import expect
+
+    asked = ws.queries.list()["query_id"].iloc[0]
+    words = ws.queries.read(asked)["StudyDescription"].fillna("").str.casefold()
+    heads = int(words.str.contains("head").sum())
+    assert 0 < heads < len(words)
+    page.get_by_label("Show only those with").fill("head")
+    expect(page.get_by_text(f"{heads} of {len(words)} shown")).to_be_visible()
+    expect(page.locator(".dt-info").last).to_contain_text(f"of {heads}")
+    page.get_by_label("Show only those with").fill("")
+    expect(page.get_by_text(f"{len(words)} of {len(words)} shown")).to_be_visible()
+    assert ws.queries.list()["query_id"].iloc[0] == asked
+
+
 def _choose_two(page: Page) -> None:
     from playwright.sync_api import expect
 
@@ -206,6 +222,7 @@ def test_an_operator_asks_retrieves_reloads_cancels_tries_again_and_compares(
     expect(page.get_by_text("ann, operator")).to_be_visible()
     expect(page.get_by_text(re.compile(r"answers in \d+ ms")).first).to_be_visible()
     _ask(page)
+    _filter(page, ws)
     _sort(page, "Study date")
     newest = str(ws.queries.read(ws.queries.list()["query_id"].iloc[0])["StudyDate"].max())[:10]
     expect(_rows(page).first).to_contain_text(newest)
@@ -240,9 +257,14 @@ def test_an_operator_asks_retrieves_reloads_cancels_tries_again_and_compares(
 
 
 def _open(page: Page, name: str) -> None:
-    """Have a page show what it has below."""
+    """Have a page show what it has below, and what is folded away."""
     from playwright.sync_api import expect
 
+    if name in ("Query and retrieve", "Dose objects"):
+        more = page.get_by_role("button", name="More options")
+        more.click()
+        expect(more).to_have_attribute("aria-expanded", "true")
+        expect(page.get_by_label("Time from")).to_be_visible()
     if name == "Dose objects":
         page.get_by_label("Study date").select_option("Last 30 days")
         page.get_by_label("CT", exact=True).check()
@@ -281,14 +303,21 @@ def test_an_administrator_adds_a_node_tests_and_probes_it_and_no_page_has_violat
         _open(page, name)
         _has_no_violations(page)
     _leave(page)
+    _has_no_violations(page)
     assert watched.outside == []
     assert watched.errors == []
+
+
+_IS_SEEN = """() => { const style = getComputedStyle(document.activeElement);
+  return document.activeElement === document.body || style.outlineStyle !== "none" || style.boxShadow !== "none"; }"""
+"""Whether what has the keyboard shows that it has it."""
 
 
 def _tab_to(page: Page, wanted: Locator, *, back: bool = False) -> None:
     """Go on by Tab until something has the focus."""
     for _ in range(80):
         page.keyboard.press("Shift+Tab" if back else "Tab")
+        assert page.evaluate(_IS_SEEN), page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
         if wanted.evaluate("one => one === document.activeElement"):
             return
     pytest.fail(f"Tab does not come to {wanted}")
@@ -324,6 +353,13 @@ def test_a_retrieve_needs_no_mouse(served: Served, ws: Workspace, watched: Watch
     page.keyboard.press("Enter")
     expect(page.get_by_role("region", name="Retrieve from pacs").first).to_be_visible()
     assert len(ws.jobs.list()) == before + 1
+    job = page.get_by_role("region", name="Retrieve from pacs").first
+    expect(job.get_by_role("status")).to_have_text("Running")
+    expect(wanted).to_be_focused()  # whatever is drawn anew meanwhile
+    _tab_to(page, job.get_by_role("button", name="Cancel retrieve from pacs"))
+    page.keyboard.press("Enter")
+    expect(job.get_by_role("status")).to_have_text("Cancelled")
+    expect(job.get_by_role("button", name="Try again what failed: retrieve from pacs")).to_be_focused()
     _tab_to(page, page.get_by_role("button", name="Log out"), back=True)
     page.keyboard.press("Enter")
     expect(page.get_by_label("Password")).to_be_visible()
