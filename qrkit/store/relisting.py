@@ -78,8 +78,15 @@ def relist(state: State, folder: Path, *, thorough: bool = False) -> Relisted:
 
 
 def has_lost_its_list(state: State, folder: Path) -> bool:
-    """Whether there are objects in the folder of the files and none in the list: the state was lost, or another."""
-    return not InstanceTable(state).count() and next(_objects(folder), None) is not None
+    """Whether there are objects in the folder of the files and none in the list: the state was lost, or another.
+
+    One that has come just now, and whose row is about to be written, has a receipt: a second name.
+    """
+    table = InstanceTable(state)
+    if table.count():
+        return False
+    settled = (path for path in _objects(folder) if (folder / path).stat().st_nlink == 1)
+    return next(settled, None) is not None and not table.count()
 
 
 def _known(state: State) -> dict[str, tuple[int, str]]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from qrkit.errors import WorkerError
 from qrkit.settings import Settings
+from qrkit.store.workers import WorkerTable
 from qrkit.worker.logs import errors_file, keep_errors_small
 
 _BOOT = 10.0
@@ -58,15 +60,18 @@ def is_running(workspace: Path, site: str = "") -> bool:
     return False
 
 
-def ensure_worker(settings: Settings) -> bool:
+def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
     """Start a worker in the background unless one runs; say whether one was started.
 
-    Two that start at once are no harm: one gets the lock, the other ends.
+    Two that start at once are no harm: one gets the lock, the other ends. One that holds the lock looks for work
+    again once it has let go of it; one that does not hold it any more, and ends, is none to rely on.
 
     Raises
     ------
     WorkerError
         If it cannot be started, or has ended by an error each time.
+    StoreError
+        If the state cannot be read.
     """
     _look_after_started()
     lock, latest = lock_path(settings.workspace, settings.site), time.monotonic() - _BOOT
@@ -76,7 +81,8 @@ def ensure_worker(settings: Settings) -> bool:
             f"The worker ends as soon as it starts: {_last_words(settings.workspace)}",
             advice="Mend that, then try again; qrkit serve shows it too. What is queued stays queued.",
         )
-    is_booting = any(one.lock == lock and one.since > latest for one in _started)
+    booting = [one.process.pid for one in _started if one.lock == lock and one.since > latest]
+    is_booting = bool(booting) and not _has_begun(booting, settings, workers)
     if is_booting or is_running(settings.workspace, settings.site):
         return False
     command = [
@@ -108,6 +114,12 @@ def ensure_worker(settings: Settings) -> bool:
         ) from error
     _started.append(_Started(lock, process, time.monotonic()))
     return True
+
+
+def _has_begun(pids: Sequence[int], settings: Settings, workers: WorkerTable) -> bool:
+    """Whether the last worker of this station is one of these processes: then it had the lock already."""
+    last = workers.last(socket.gethostname(), settings.site)
+    return last is not None and last.pid in pids
 
 
 def _look_after_started() -> None:

@@ -502,7 +502,7 @@ class Workspace:
         return JobQueue(self._state).has_waiting(except_nodes=away)
 
     def _ensure_worker(self) -> bool:
-        return ensure_worker(self.settings)
+        return ensure_worker(self.settings, WorkerTable(self._state))
 
     def _node_of_query(self, query_id: str) -> str:
         return self.queries.show(query_id).node if query_id else ""

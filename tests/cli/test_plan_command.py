@@ -88,7 +88,7 @@ def test_a_plan_that_passes_the_budget_is_refused_in_one_line_unless_it_is_meant
     plan = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json").json["plan_id"]
     refused = hospital_here("retrieve", "pacs", "--plan", plan, "--most-objects", "1")
     assert (refused.status, refused.out, len(refused.err.splitlines())) == (2, "", 1)
-    assert "budget of 1 objects" in refused.err
+    assert "budget of 1 object." in refused.err
     with worker_in_thread(linked.workspace):
         assert hospital_here("retrieve", "pacs", "--plan", plan, "--most-objects", "1", "--yes").status == 0
 

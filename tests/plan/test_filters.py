@@ -60,13 +60,13 @@ def test_blank_says_what_include_filters_do_with_an_empty_value_and_how_many_is_
     items = study(description="").judge(policy)
     assert sum(item.fate.keep for item in items) == kept_studies
     notes = list(tally(items, policy).notes(policy))
-    assert [note.partition(":")[0] for note in notes] == (
+    assert [note.partition(" lets ")[0] for note in notes] == (
         ["Filter description include", "Filter station include"] if keep_blank else []
     )
     by_series = policy_of("CT", station_include=("ct1",), keep_blank=keep_blank)
     nameless = world_of(Series(modality="SR", classes=(RDSR,)), IMAGES).judge(by_series)
     assert kept(nameless) == ({"1": ("SERIES", ())} if keep_blank else {})
-    assert [note.split()[3] for note in tally(nameless, by_series).notes(by_series)] == ["1"] * keep_blank
+    assert [note.split()[4] for note in tally(nameless, by_series).notes(by_series)] == ["1"] * keep_blank
 
 
 def test_stations_are_those_of_the_series_unless_those_of_the_study_are_asked_for() -> None:

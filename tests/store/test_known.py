@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
-from qrkit.errors import StoreError
 from qrkit.store.known import MOST_FILES, KnownAnswers
 from qrkit.store.state import State
 
@@ -44,12 +42,14 @@ def test_many_files_become_one(state: State, tmp_path: Path) -> None:
     assert len(list(known.folder.iterdir())) == 1
 
 
-def test_a_file_that_is_gone_is_asked_again_and_a_broken_one_named(sqlite_state: State, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_asked_again_and_a_broken_one_put_aside(sqlite_state: State, tmp_path: Path) -> None:
     known = KnownAnswers(sqlite_state, tmp_path / "known")
     known.add("pacs", answers("1"), merge)
     (file,) = known.folder.iterdir()
     file.write_bytes(b"nonsense")
-    with pytest.raises(StoreError, match=str(file)):
-        known.read("pacs")
-    file.unlink()
+    assert read(known) == []
+    (aside,) = known.folder.iterdir()
+    assert aside.name.startswith(f"{file.name}.damaged-")
+    assert aside.read_bytes() == b"nonsense"
+    aside.unlink()
     assert read(known) == []

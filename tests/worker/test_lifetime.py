@@ -4,6 +4,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,7 +16,9 @@ from qrkit.errors import PortInUse, WorkerError
 from qrkit.job import JobState
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
-from qrkit.worker.starting import ensure_worker, is_running
+from qrkit.store.workers import Station, WorkerTable
+from qrkit.worker import starting
+from qrkit.worker.starting import ensure_worker, is_running, lock_path
 from qrkit.workspace import Workspace
 from tests.peers.processes import runs
 from tests.peers.waiting import wait_until
@@ -212,9 +216,22 @@ def test_the_log_has_uids_and_counts_but_no_patient(linked: Linked) -> None:
 
 
 def test_each_site_of_a_workspace_is_given_a_worker_of_its_own(open_workspace: OpenWorkspace, tmp_path: Path) -> None:
+    workers = WorkerTable(open_workspace(tmp_path / "shared")._state)
     stations = [open_workspace(tmp_path / "shared", site=site).settings for site in ("north", "south")]
-    assert [ensure_worker(station) for station in stations] == [True, True]
-    assert [ensure_worker(station) for station in stations] == [False, False]
+    assert [ensure_worker(station, workers) for station in stations] == [True, True]
+    assert [ensure_worker(station, workers) for station in stations] == [False, False]
+
+
+def test_a_worker_that_has_let_go_of_the_workspace_and_ends_is_none_to_rely_on(open_workspace: OpenWorkspace) -> None:
+    workspace = open_workspace()
+    workers, lock = WorkerTable(workspace._state), lock_path(workspace.settings.workspace)
+    station = Station(host=socket.gethostname(), pid=0, ae_title="QRKIT", port=0)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ending:
+        starting._started.append(starting._Started(lock, ending, time.monotonic()))
+        assert not ensure_worker(workspace.settings, workers)  # it is booting still
+        workers.register("ending", replace(station, pid=ending.pid))
+        assert ensure_worker(workspace.settings, workers)
+        ending.communicate(b"\n")
 
 
 def test_workers_of_two_workspaces_run_side_by_side(
