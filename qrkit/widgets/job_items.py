@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import ipywidgets
 
 from qrkit.job import ItemRow, JobRow, JobState
@@ -15,11 +17,18 @@ _ORDER = (JobState.RUNNING, JobState.FAILED, JobState.PARTIAL, JobState.CANCELLE
 
 
 class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
-    """Shows the items of a job as they are at each `tick`: those that run and those that failed come first."""
+    """Shows the items of a job as they are at each `tick`: those that run and those that failed come first.
 
-    def __init__(self, job: Job) -> None:
+    Parameters
+    ----------
+    names
+        What people call its studies and series, by Instance UID.
+    """
+
+    def __init__(self, job: Job, *, names: Mapping[str, str]) -> None:
         super().__init__()
         self._job = job
+        self._names = names
         self._has_ended = False
         self.tick()
 
@@ -28,16 +37,16 @@ class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no
         has_ended = self._job.state.is_final
         if has_ended and self._has_ended:
             return  # thousands of items take long to read; after Try again the job has not ended any more
-        self.value = items_html(self._job.status)
+        self.value = items_html(self._job.status, self._names)
         self._has_ended = has_ended
 
 
-def items_html(job: JobRow) -> str:
-    """Return the items of a job as HTML."""
+def items_html(job: JobRow, names: Mapping[str, str]) -> str:
+    """Return the items of a job as HTML, with what people call its studies and series, by Instance UID."""
     items = sorted(job.items, key=lambda item: (_place(item), item.position))
     shown = [
         [
-            _what(item),
+            _what(item, names),
             item.outcome.state.value,
             f"{item.outcome.stored:,}" + ("" if item.outcome.expected is None else f" of {item.outcome.expected:,}"),
             str(item.attempts),
@@ -47,7 +56,7 @@ def items_html(job: JobRow) -> str:
         for item in items[:_SHOWN]
     ]
     more = len(items) - _SHOWN
-    heads = ["what", "state", "objects", "tries", "next try", "what went wrong, and what to do"]
+    heads = ["What", "State", "Objects", "Tries", "Next try", "What went wrong, and what to do"]
     rest = paragraph(f"and {counted(more, 'request')} more") if more > 0 else ""
     return str(grid(heads, shown) + rest)
 
@@ -57,7 +66,10 @@ def _place(item: ItemRow) -> int:
     return _ORDER.index(state) if state in _ORDER else len(_ORDER)
 
 
-def _what(item: ItemRow) -> str:
+def _what(item: ItemRow, names: Mapping[str, str]) -> str:
+    """Return what is asked for, as people call it; by its UID where nobody knows more."""
     request = item.request
     kind = {"STUDY": "Study", "SERIES": "Series"}.get(request.level, "Objects of series")
-    return f"{kind} {request.SeriesInstanceUID or request.StudyInstanceUID}"
+    study = names.get(request.StudyInstanceUID, "" if request.SeriesInstanceUID else request.StudyInstanceUID)
+    series = names.get(request.SeriesInstanceUID, request.SeriesInstanceUID)
+    return f"{kind} {': '.join(filter(None, (study, series)))}"

@@ -7,6 +7,7 @@ from functools import partial
 
 import ipywidgets
 
+from qrkit.widgets.called import names_of
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.job_items import JobItems
 from qrkit.widgets.job_progress import JobProgress
@@ -95,10 +96,11 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _show(self, jobs: list[Job]) -> None:
         for shown in self.opened.children:
             shown.close()
-        kinds = [
-            (JobProgress(job), share("jobs", "job", job.job_id), JobItems(job), self._pictures(job)) for job in jobs
-        ]
-        self.opened.children = [one for parts in kinds for one in parts]
+        self.opened.children = [part for job in jobs for part in self._parts(job)]
+
+    def _parts(self, job: Job) -> tuple[ipywidgets.Widget, ...]:
+        items = JobItems(job, names=names_of(self._workspace, job.status.source))
+        return (JobProgress(job), share("jobs", "job", job.job_id), items, self._pictures(job))
 
     def _pictures(self, job: Job) -> Pictures:
         pictures = Pictures()

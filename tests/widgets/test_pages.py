@@ -11,6 +11,7 @@ import pytest
 from qrkit.access import Role
 from qrkit.errors import NotAllowed, StateUnavailable
 from qrkit.widgets.background import Background
+from qrkit.widgets.called import names_of
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.history_page import HistoryPage
@@ -154,6 +155,9 @@ def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None
     (job_id,) = linked.workspace.jobs.list()["job_id"]
     fetched = {item.request.SeriesInstanceUID for item in linked.workspace.jobs[job_id].status.items}
     assert fetched == planned
+    names = names_of(linked.workspace, plan_id)
+    assert {names[uid][:8] for uid in linked.workspace.plans[plan_id].studies["StudyInstanceUID"]} == {"2026-06-"}
+    assert {names[uid] for uid in planned & set(names)} >= {"Dose Report"}
     linked.workspace.jobs[job_id].cancel()
     page.ask.click()
     assert "Enter an accession number" in page.notice.value
@@ -196,6 +200,10 @@ def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
     assert page.opened.children[0].job_id == job.job_id
     assert f'href="jobs.ipynb?job={job.job_id}"' in page.opened.children[1].value
     assert "Somebody has paused it" in page.opened.children[0].note
+    (wanted,) = studies.head(1).itertuples()
+    assert f"Study {wanted.StudyDate:%Y-%m-%d}, {wanted.StudyDescription}, {wanted.PatientID}<" in (
+        page.opened.children[2].value
+    )
     second = linked.workspace.retrieve(studies.tail(1))
     second.pause()
     assert page.tick()
