@@ -9,45 +9,81 @@ import ipywidgets
 import pandas as pd
 
 from qrkit.widgets.background import Background
+from qrkit.widgets.in_place import on_page
+from qrkit.widgets.pump import Pump
 from qrkit.widgets.telling import Notice
+from qrkit.worker.health import Health
 from qrkit.workspace import Workspace
+
+_WORKER = "Worker and Storage SCP"
+
+_LOOK = 10.0
+"""Seconds between two looks at the worker."""
 
 
 class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """A tile for each node: whether it answers, how quickly, and if not, what to do."""
+    """A tile for each node: whether it answers, how quickly, and if not, what to do; and one for the worker.
+
+    The worker's follows what becomes of it; nodes are asked again only when somebody says so.
+    """
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._shown: tuple[list[str], str] = ([], "")
         self.background = Background()
         self.notice = Notice()
         self.tiles = ipywidgets.HTML('<div role="status">Asking the nodes …</div>')
         again = self.notice.button("Check again", self.check, tip="Send C-ECHO to every node")
         super().__init__([self.tiles, ipywidgets.HBox([again, self.notice])])
+        self._pump = Pump(self._look_again, interval=_LOOK)
         self.check()
+        self._pump.wake()
 
     def check(self) -> None:
         """Ask every node; return at once."""
         self.background.run(
-            lambda _: (self._workspace.echo(), _workers(self._workspace)), self._show, self.notice.failed
+            lambda _: (self._workspace.echo(), self._workspace.health()), self._show, self.notice.failed
         )
 
     def close(self) -> None:
         """Ask no more."""
+        self._pump.stop()
         self.background.close()
         super().close()
 
-    def _show(self, found: tuple[pd.DataFrame, int]) -> None:
-        answers, workers = found
-        tiles = [_tile(row) for row in answers.to_dict("records")]
-        settings = self._workspace.settings
-        told = "Runs" if workers else "Starts by itself with the next retrieve"
-        where = f"receives as {settings.ae_title} on port {settings.port}"
-        tiles.append(_html("ok" if workers else "", "Worker and Storage SCP", f"{told}; {where}.", ""))
-        self.tiles.value = f'<div class="qrkit-tiles" role="status">{"".join(tiles)}</div>'
+    def _look_again(self) -> bool:
+        """Look how the worker is, unless that is being asked."""
+        if not self.background.is_busy:
+            self.background.run(lambda _: self._workspace.health(), self._show_worker, self._show_trouble)
+        return True
+
+    def _show(self, found: tuple[pd.DataFrame, Health]) -> None:
+        answers, health = found
+        self._shown = ([_tile(row) for row in answers.to_dict("records")], self._shown[1])
+        self._show_worker(health)
+
+    def _show_worker(self, health: Health) -> None:
+        self._draw(_worker_tile(health, self._workspace.settings.ae_title))
+
+    def _show_trouble(self, error: BaseException) -> None:
+        self._draw(_html("bad", _WORKER, "Nobody can say how it is.", on_page(str(error))))
+
+    def _draw(self, worker: str) -> None:
+        nodes = self._shown[0]
+        self._shown = (nodes, worker)
+        self.tiles.value = f'<div class="qrkit-tiles" role="status">{"".join(nodes)}{worker}</div>'
 
 
-def _workers(workspace: Workspace) -> int:
-    return int(workspace.sql("SELECT count(*) AS n FROM workers WHERE state = 'running'")["n"][0])
+def _worker_tile(health: Health, ae_title: str) -> str:
+    """Return the worker's tile; that there is none is no trouble, since one starts with the next retrieve."""
+    if health.worker_id is None:
+        told, problems = "Starts by itself with the next retrieve.", health.problems[1:]
+    else:
+        told, problems = f"Runs; receives as {ae_title} on port {health.port}.", health.problems
+        if not health.port:
+            told = "Runs."
+    kind = "bad" if problems else "ok" if health.worker_id else ""
+    return _html(kind, _WORKER, told, on_page(" ".join(problems)))
 
 
 def _tile(row: dict[Any, Any]) -> str:

@@ -1,7 +1,6 @@
 """The pages as plain objects: what a browser would send is set, what it would show is read."""
 
 from collections.abc import Iterator
-from concurrent.futures import wait
 from datetime import date
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from qrkit.access import Role
 from qrkit.errors import NotAllowed, StateUnavailable
-from qrkit.widgets.background import Background
 from qrkit.widgets.called import names_of
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.dose_page import DosePage
@@ -23,6 +21,7 @@ from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.telling import Notice
 from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Jobs, Queries, Workspace
+from tests.widgets.waiting import finish
 from tests.workspace.opened import Linked
 
 
@@ -32,12 +31,6 @@ def query(linked: Linked) -> Iterator[QueryPage]:
     finish(made.tiles.background)
     yield made
     made.close()
-
-
-def finish(background: Background) -> None:
-    """Let what runs end, and hand it over, as the kernel's loop would."""
-    wait([future for future, _, _ in background._waiting], timeout=60)
-    assert not background.tick()
 
 
 def choose(table: ChoiceTable, *rows: int) -> None:

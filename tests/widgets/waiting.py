@@ -1,7 +1,10 @@
-"""Waiting on a condition while a loop runs."""
+"""Waiting on a condition while a loop runs, and on what runs in the background."""
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import wait
+
+from qrkit.widgets.background import Background
 
 LIMIT = 10.0
 """Seconds."""
@@ -12,3 +15,9 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - the widgets looked at set no asyncio.Event
             await asyncio.sleep(0.005)
+
+
+def finish(background: Background) -> None:
+    """Let what runs end, and hand it over, as the kernel's loop would."""
+    wait([future for future, _, _ in background._waiting], timeout=60)
+    assert not background.tick()
