@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from qrkit.dimse.echo import echo
 from qrkit.errors import NodeError
 from qrkit.node import Node, Timeouts
@@ -20,6 +18,7 @@ from qrkit.store.relisting import has_lost_its_list
 from qrkit.store.state import State
 from qrkit.store.workers import DEAD, RUNNING, WorkerRow, WorkerTable
 from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
+from qrkit.worker.starting import lives
 
 DEAD_AFTER = 30.0
 """Seconds without a heartbeat after which a worker counts as dead."""
@@ -104,10 +103,7 @@ def seems_to_run(worker: WorkerRow) -> bool:
     """Whether the process of a worker runs; on another machine only its heartbeat tells."""
     if worker.host != socket.gethostname():
         return True
-    try:
-        return bool(psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    return lives(worker.pid)
 
 
 def _last_end(settings: Settings, state: State) -> str:

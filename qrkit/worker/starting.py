@@ -8,10 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from qrkit.errors import WorkerError
@@ -20,7 +20,7 @@ from qrkit.store.workers import WorkerTable
 from qrkit.worker.logs import errors_file, keep_errors_small
 
 _BOOT = 10.0
-"""Seconds that a worker we have started may take until it holds the lock, before another one is started."""
+"""Seconds that a worker may take from its start until it holds the lock, before another one is started."""
 
 
 _SOON = 60.0
@@ -74,17 +74,27 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
         If the state cannot be read.
     """
     _look_after_started()
-    lock, latest = lock_path(settings.workspace, settings.site), time.monotonic() - _BOOT
+    lock = lock_path(settings.workspace, settings.site)
     if _failures.get(lock, 0) >= _TRIES:
         del _failures[lock]
         raise WorkerError(
             f"The worker ends as soon as it starts: {_last_words(settings.workspace)}",
             advice="Mend that, then try again; qrkit serve shows it too. What is queued stays queued.",
         )
-    booting = [one.process.pid for one in _started if one.lock == lock and one.since > latest]
-    is_booting = bool(booting) and not _has_begun(booting, settings, workers)
-    if is_booting or is_running(settings.workspace, settings.site):
+    try:
+        with FileLock(lock.with_suffix(".starting.lock"), timeout=0):
+            if _is_booting(lock, settings, workers) or is_running(settings.workspace, settings.site):
+                return False
+            process = _start(settings)
+            with contextlib.suppress(OSError):  # then others may start one too, which does no harm
+                _mark(lock).write_text(str(process.pid), encoding="ascii")
+    except Timeout:  # somebody else is starting one
         return False
+    _started.append(_Started(lock, process, time.monotonic()))
+    return True
+
+
+def _start(settings: Settings) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -97,7 +107,7 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
     keep_errors_small(settings.workspace)
     try:
         with errors_file(settings.workspace).open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours
+            return subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -112,14 +122,32 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
         raise WorkerError(
             f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
         ) from error
-    _started.append(_Started(lock, process, time.monotonic()))
-    return True
 
 
-def _has_begun(pids: Sequence[int], settings: Settings, workers: WorkerTable) -> bool:
-    """Whether the last worker of this station is one of these processes: then it had the lock already."""
+def _mark(lock: Path) -> Path:
+    """Return the file that has the process id of the worker of this station that was started last."""
+    return lock.with_suffix(".starting")
+
+
+def _is_booting(lock: Path, settings: Settings, workers: WorkerTable) -> bool:
+    """Whether somebody has just started a worker of this station that has not had its lock yet, but will."""
+    try:
+        age = time.time() - _mark(lock).stat().st_mtime
+        pid = int(_mark(lock).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return False
+    if not 0 <= age < _BOOT or not lives(pid):
+        return False
     last = workers.last(socket.gethostname(), settings.site)
-    return last is not None and last.pid in pids
+    return last is None or last.pid != pid
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _look_after_started() -> None:

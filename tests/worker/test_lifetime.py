@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from qrkit.job import JobState
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.store.workers import Station, WorkerTable
-from qrkit.worker import starting
 from qrkit.worker.starting import ensure_worker, is_running, lock_path
 from qrkit.workspace import Workspace
 from tests.peers.processes import runs
@@ -227,7 +225,7 @@ def test_a_worker_that_has_let_go_of_the_workspace_and_ends_is_none_to_rely_on(o
     workers, lock = WorkerTable(workspace._state), lock_path(workspace.settings.workspace)
     station = Station(host=socket.gethostname(), pid=0, ae_title="QRKIT", port=0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ending:
-        starting._started.append(starting._Started(lock, ending, time.monotonic()))
+        lock.with_suffix(".starting").write_text(str(ending.pid))
         assert not ensure_worker(workspace.settings, workers)  # it is booting still
         workers.register("ending", replace(station, pid=ending.pid))
         assert ensure_worker(workspace.settings, workers)
