@@ -26,6 +26,7 @@
     ├── StoreError                    state, results or files
     │   ├── StateUnavailable          the database cannot be reached or read
     │   ├── DiskFull                  under the floor of free space
+    │   ├── StoreInUse                another program has a file of ours open
     │   └── ObjectUnreadable          a received object cannot be kept under its UIDs
     ├── HandlerFailed                 something done with what has arrived did not work
     ├── WorkerError                   the background worker does not start or does not answer
@@ -61,6 +62,7 @@ __all__ = [
     "StateUnavailable",
     "StatusError",
     "StoreError",
+    "StoreInUse",
     "TlsFailed",
     "WorkerError",
 ]
@@ -222,6 +224,12 @@ class StateUnavailable(StoreError):
 
 class DiskFull(StoreError):
     """There is less free space than the workspace keeps in reserve."""
+
+    transient = True
+
+
+class StoreInUse(StoreError):
+    """Another program has a file of ours open so that nobody else can read it."""
 
     transient = True
 

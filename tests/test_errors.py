@@ -57,6 +57,7 @@ def test_some_errors_pass_by_themselves_and_others_do_not() -> None:
         "NetworkUnreachable",
         "NodeTimeout",
         "PortInUse",
+        "StoreInUse",
     }
 
 

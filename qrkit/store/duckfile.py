@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from qrkit.errors import InputError, StoreError
+from qrkit.errors import InputError, StoreError, StoreInUse
 
 # Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
 STORAGE_VERSION = "v1.5.0"
@@ -42,8 +43,23 @@ def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def attach_settled(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Attach a settled file, read only, as `settled`."""
-    connection.execute(f"ATTACH {literal(str(file))} AS settled (READ_ONLY)")
+    """Attach a settled file, read only, as `settled`.
+
+    Raises
+    ------
+    StoreInUse
+        If another program has it open for writing, as a tool that people look into databases with may.
+    """
+    try:
+        connection.execute(f"ATTACH {literal(str(file))} AS settled (READ_ONLY)")
+    except duckdb.IOException as error:
+        if "lock" not in str(error).partition("\n")[0].replace(str(file), ""):
+            raise
+        holder = re.search(r"PID (\d+)", str(error))
+        raise StoreInUse(
+            f"{file} is open for writing in another program{f', process {holder[1]}' if holder else ''}.",
+            advice="Close it there; to look into it, open it read only.",
+        ) from error
 
 
 def is_of_another_duckdb(file: Path) -> bool:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from filelock import FileLock
 
-from qrkit.errors import StoreError
+from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.aside import is_whole_parquet, put_aside
 from qrkit.store.duckfile import is_of_another_duckdb
 from qrkit.store.generations import snapshot
@@ -23,6 +23,7 @@ from qrkit.store.state import State
 
 _AT_ONCE = 500
 _PATIENCE = 60.0
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,26 @@ def _mend_settled(state: State, folder: Path) -> tuple[list[str], int, list[str]
 def _is_whole(file: Path) -> bool:
     try:
         read_all(file)
+    except StoreInUse:
+        raise
     except StoreError:
+        _read_bytes(file)
         return False
     return True
+
+
+def _read_bytes(file: Path) -> None:
+    """See whether the disk gives a file at all: one that it keeps for now is not damaged."""
+    try:
+        with file.open("rb") as opened:
+            while opened.read(_CHUNK):
+                pass
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"The settled results {file} cannot be read: {error.strerror}.", advice="Check that disk or share."
+        ) from error
 
 
 def _held_by(state: State, folder: Path) -> list[tuple[Path, set[str]]]:
@@ -108,6 +126,8 @@ def _held_by(state: State, folder: Path) -> list[tuple[Path, set[str]]]:
     for name in names:
         try:
             found.append((folder / name, answers_in(folder / name)))
+        except StoreInUse:
+            raise
         except StoreError:
             continue
     return found

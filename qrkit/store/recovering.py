@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from qrkit.errors import StoreError
+from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.aside import is_damage
 from qrkit.store.levels import LEVELS
 from qrkit.store.mending import write_answer
@@ -70,6 +70,8 @@ def _read(path: Path) -> pa.Table | None:
 def _forgotten(file: Path, known: set[str]) -> set[str]:
     try:
         return answers_in(file) - known
+    except StoreInUse:
+        raise
     except StoreError:
         return set()
 

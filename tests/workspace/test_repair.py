@@ -1,6 +1,8 @@
 """Files of a workspace that are damaged or gone: what is said, and what `qrkit repair` makes of it."""
 
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import qrkit
-from qrkit.errors import QrkitError, StoreError, WorkerError
+from qrkit.errors import QrkitError, StoreError, StoreInUse, WorkerError
 from qrkit.query import build_query
 from qrkit.store.files import FileStore
 from qrkit.store.index import index_row
@@ -134,6 +136,22 @@ def test_settled_answers_of_another_duckdb_are_not_taken_for_damaged(folder: Pat
         qrkit.repair(folder)
     assert file.exists()
     assert damaged(folder) == []
+
+
+def test_settled_answers_that_another_program_writes_to_are_not_taken_for_damaged(folder: Path) -> None:
+    file = settled(folder)
+    held = f"import duckdb, sys; held = duckdb.connect({str(file)!r}); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        told = f"is open for writing in another program, process {other.pid}"
+        with pytest.raises(StoreInUse, match=told):
+            qrkit.repair(folder)
+        with qrkit.open(folder) as workspace, pytest.raises(StoreInUse, match=told):
+            workspace.sql("select count(*) from studies")
+        other.communicate()
+    assert damaged(folder) == []
+    assert file.exists()
 
 
 def test_a_write_ahead_log_that_somebody_left_beside_settled_answers_changes_nothing(folder: Path) -> None:
