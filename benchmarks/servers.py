@@ -61,11 +61,12 @@ class Receiver:
         return seconds
 
     def _check_and_empty(self, expected: int) -> None:
-        received = sum(1 for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".part")
+        beside = self.folder / ".incoming"
+        received = sum(1 for path in self.folder.rglob("*") if path.is_file() and beside not in path.parents)
         if received != expected:
             raise RuntimeError(f"Port {self.port} kept {received} of {expected} objects.")
         for path in self.folder.iterdir():
-            if path.is_dir() and path.name != ".incoming":
+            if path.is_dir() and path != beside:
                 shutil.rmtree(path)
             elif path.is_file():
                 path.unlink()
