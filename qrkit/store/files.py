@@ -193,6 +193,11 @@ class FileStore:
         """Return the receipts of objects that processes have filed and not listed before they ended; see `sweep`."""
         return [part for part in self.parts.receipts(older_than=older_than) if part not in self._receipts]
 
+    def take_up(self, stored: Stored) -> None:
+        """Take note that an object will have its row, so that its receipt is not given as left by anybody."""
+        if stored.receipt is not None:
+            self._receipts.add(stored.receipt)
+
     def listed(self, stored: Stored) -> None:
         """Take note that an object has its row, so that it needs no receipt any more."""
         if stored.receipt is not None:

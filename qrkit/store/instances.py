@@ -132,6 +132,11 @@ class InstanceTable:
         with self._state.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(instances)) or 0
 
+    def is_empty(self) -> bool:
+        """Whether there is none; cheap, however many there are."""
+        with self._state.reading() as connection:
+            return connection.execute(sa.select(sa.literal(1)).select_from(instances).limit(1)).first() is None
+
     def volume(self) -> tuple[int, int]:
         """Return how many rows there are, and the bytes of their files."""
         with self._state.reading() as connection:

@@ -147,6 +147,8 @@ def _read_from_any(held: Sequence[tuple[Path, set[str]]], query_id: str) -> pa.T
         if query_id in answers:
             try:
                 return read_from(file, query_id)
+            except StoreInUse:
+                raise
             except StoreError:
                 continue
     return None

@@ -83,10 +83,10 @@ def has_lost_its_list(state: State, folder: Path) -> bool:
     One that has come just now, and whose row is about to be written, has a receipt: a second name.
     """
     table = InstanceTable(state)
-    if table.count():
+    if not table.is_empty():
         return False
     settled = (path for path in _objects(folder) if (folder / path).stat().st_nlink == 1)
-    return next(settled, None) is not None and not table.count()
+    return next(settled, None) is not None and table.is_empty()
 
 
 def _known(state: State) -> dict[str, tuple[int, str]]:

@@ -29,7 +29,7 @@ class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._shown: tuple[list[str], str] = ([], "")
+        self._nodes: list[str] = []
         self.background = Background()
         self.notice = Notice()
         self.tiles = ipywidgets.HTML('<div role="status">Asking the nodes …</div>')
@@ -59,7 +59,7 @@ class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def _show(self, found: tuple[pd.DataFrame, Health]) -> None:
         answers, health = found
-        self._shown = ([_tile(row) for row in answers.to_dict("records")], self._shown[1])
+        self._nodes = [_tile(row) for row in answers.to_dict("records")]
         self._show_worker(health)
 
     def _show_worker(self, health: Health) -> None:
@@ -69,9 +69,16 @@ class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self._draw(_html("bad", _WORKER, "Nobody can say how it is.", on_page(str(error))))
 
     def _draw(self, worker: str) -> None:
-        nodes = self._shown[0]
-        self._shown = (nodes, worker)
-        self.tiles.value = f'<div class="qrkit-tiles" role="status">{"".join(nodes)}{worker}</div>'
+        self.tiles.value = f'<div class="qrkit-tiles" role="status">{"".join(self._nodes)}{worker}</div>'
+
+
+def answers_in(milliseconds: float) -> str:
+    """Return what is said of a node that has answered C-ECHO.
+
+    >>> answers_in(0.2), answers_in(12.4)
+    ('answers in 1 ms', 'answers in 12 ms')
+    """
+    return f"answers in {max(1, round(milliseconds))} ms"
 
 
 def _worker_tile(health: Health, ae_title: str) -> str:
@@ -88,7 +95,7 @@ def _worker_tile(health: Health, ae_title: str) -> str:
 
 def _tile(row: dict[Any, Any]) -> str:
     if row["ok"]:
-        return _html("ok", str(row["node"]), f"answers in {max(1, round(row['round_trip_ms']))} ms", "")
+        return _html("ok", str(row["node"]), answers_in(row["round_trip_ms"]), "")
     return _html("bad", str(row["node"]), str(row["error"]), str(row["advice"]))
 
 

@@ -10,7 +10,7 @@ from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.fields import field, fields, hint
 from qrkit.widgets.in_place import on_page
-from qrkit.widgets.node_tiles import NodeTiles
+from qrkit.widgets.node_tiles import NodeTiles, answers_in
 from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
 
@@ -119,7 +119,7 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     def _tested(self, answers: Any) -> None:  # noqa: ANN401 - a DataFrame of one row
         row = answers.iloc[0]
         if row["ok"]:
-            self.notice.say(f"{row['node']} answers in {max(1, round(row['round_trip_ms']))} ms.")
+            self.notice.say(f"{row['node']} {answers_in(row['round_trip_ms'])}.")
         else:
             self.notice.alert(f"{row['error']} {row['advice']}")
 

@@ -133,6 +133,7 @@ class Arrivals:
                 if stored is None:  # somebody has taken it away
                     self.files.parts.discard(receipt)
                 else:
+                    self.files.take_up(stored)
                     self.filed(stored, self._origin(stored.arrival))
 
     def _origin(self, arrival: Arrival) -> Origin:

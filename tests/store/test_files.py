@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence
 from qrkit import uids
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, Stored
+from qrkit.store.index import filed_object
 from tests.store.objects import a_dataset, an_arrival, data_set_of, encoded
 
 
@@ -292,6 +293,23 @@ def test_receipts_that_could_not_be_removed_once_are_later(tmp_path: Path, monke
     assert not stored.receipt.exists()
     store.close()
     assert list(store.incoming.iterdir()) == []
+
+
+def test_a_receipt_is_given_until_somebody_takes_it_up(tmp_path: Path) -> None:
+    killed = FileStore(tmp_path, free_space_floor=0, keep_receipts=True)
+    incoming = killed.begin(an_arrival())
+    incoming.write(memoryview(encoded(a_dataset())))
+    receipt = incoming.commit().receipt
+    assert receipt is not None
+    following = FileStore(tmp_path, free_space_floor=0, keep_receipts=True)
+    assert following.unlisted(older_than=-1.0) == [receipt]
+    stored = filed_object(tmp_path, receipt)
+    assert stored is not None
+    following.take_up(stored)
+    assert following.unlisted(older_than=-1.0) == []
+    following.listed(stored)
+    assert not receipt.exists()
+    assert stored.path.exists()
 
 
 def _read_only(*_: object, **__: object) -> None:
