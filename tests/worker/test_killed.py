@@ -166,9 +166,9 @@ def test_a_worker_that_slept_too_long_leaves_its_items_to_the_one_that_took_them
     job = workspace.retrieve_uids("pacs", study_uids=uids, method="get")
     sleeper = wait_for_worker(workspace)
     some_are_here(workspace)
-    sleeper.suspend()
     try:
-        with workspace._state.transaction() as connection:
+        with workspace._state.transaction() as connection:  # so that the sleeper holds no lock of the state
+            sleeper.suspend()
             connection.exec_driver_sql("UPDATE workers SET heartbeat = '2026-01-01T00:00:00.000000+00:00'")
         other = open_workspace(workspace.settings.workspace, site="other", retries=5, retry_pause=1)
         with worker_in_thread(other):
