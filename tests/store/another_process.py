@@ -53,7 +53,10 @@ def write_everything(where: str, folder: str, me: int, count: int) -> int:
 
 
 def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list[int], int]:
-    """Claim and finish items until none is left; give their ids, and the most associations seen at a time."""
+    """Claim and finish items until none is left; give their ids, and the most associations seen at a time.
+
+    The first item is held until others have all further associations, so that they surely compete.
+    """
     claimed: list[int] = []
     most = 0
     with State.open(where) as state:
@@ -61,6 +64,8 @@ def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list
         while queue.waiting():
             batch_id = f"{me}.{len(claimed)}"
             items = queue.claim_share(f"worker {me}", {"pacs": associations}, most=1, batch_id=batch_id)
+            while items and not claimed and batches.by_node()["pacs"] < associations and queue.waiting():
+                pass
             most = max(most, batches.by_node().get("pacs", 0))
             for item in items:  # none: the others have all associations
                 claimed.append(item.item_id)
