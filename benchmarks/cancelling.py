@@ -10,7 +10,7 @@ from statistics import median
 
 from benchmarks.pacs import hospital
 from benchmarks.servers import process, workspace
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
 from qrkit.workspace import Workspace
 from tests.peers.waiting import free_port, wait_until

@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmarks.servers import workspace
 from qrkit.errors import NodeError
-from qrkit.query.below import canonical
+from qrkit.find.parents import canonical
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.tables import Level, unique_key
 from qrkit.workspace import Workspace
 

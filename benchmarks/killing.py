@@ -24,10 +24,10 @@ from pydicom import dcmread
 
 from benchmarks.pacs import CTHospital, hospital
 from benchmarks.servers import workspace
-from qrkit.job import JobState, NewJob, RetrieveRequest
+from qrkit.jobs import JobState, NewJob, RetrieveRequest
 from qrkit.node import Method
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.facts import Instance, Series, Study
+from qrkit.simulator.hospital.facts import Instance, Series, Study
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.workspace import Job, Workspace

@@ -10,12 +10,12 @@ import threading
 from datetime import date
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.days import Calendar
-from qrkit.simulator.facts import Kind, Series, Study
-from qrkit.simulator.hospital import GeneratedHospital
-from qrkit.simulator.people import patient
-from qrkit.simulator.stations import CT_FORCE
-from qrkit.simulator.studies import Instances, make_study
+from qrkit.simulator.hospital.days import Calendar
+from qrkit.simulator.hospital.facts import Kind, Series, Study
+from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.simulator.hospital.people import patient
+from qrkit.simulator.hospital.stations import CT_FORCE
+from qrkit.simulator.hospital.studies import Instances, make_study
 
 DELAY = 0.02
 UNTIL = date(2026, 6, 30)

@@ -20,8 +20,7 @@ from benchmarks.servers import process, workspace
 from benchmarks.timing import Measured
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find, find_proposals
-from qrkit.node import Node
-from qrkit.plan import (
+from qrkit.dose import (
     Answer,
     Ask,
     Need,
@@ -34,18 +33,19 @@ from qrkit.plan import (
     study_rows,
     to_table,
 )
+from qrkit.dose.planner import Planner
+from qrkit.find.finder import Answer as Found
+from qrkit.find.finder import Finder
+from qrkit.node import Node
 from qrkit.profile import Profile
 from qrkit.query import Query, Request, answer_keywords, identifier
-from qrkit.store.known import KnownAnswers
+from qrkit.store.plan_answers import KnownAnswers
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.state import State
 from qrkit.tables import Level, schema, table_columns
 from qrkit.workspace import Workspace
-from qrkit.workspace.finding import Answer as Found
-from qrkit.workspace.finding import Finder
-from qrkit.workspace.planning import Planner
 from tests.peers.waiting import free_port
 
 STUDIES = 2_000

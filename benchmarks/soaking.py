@@ -14,8 +14,8 @@ import psutil
 
 from benchmarks.pacs import hospital
 from benchmarks.servers import process, workspace
-from qrkit.job import JobState
-from qrkit.worker.reception import IDLE_EXIT
+from qrkit.jobs import JobState
+from qrkit.worker.receiver_pool import IDLE_EXIT
 from qrkit.workspace import Job, Workspace
 from tests.peers.waiting import free_port
 

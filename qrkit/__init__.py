@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from qrkit.workspace import Workspace
-    from qrkit.workspace.repairing import Repair
+    from qrkit.workspace.repair import Repair
 
 __all__ = ["QrkitError", "Workspace", "__version__", "open", "repair"]
 
@@ -72,7 +72,7 @@ def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repai
     StoreError
         If something cannot be read now, or not be written.
     """
-    from qrkit.workspace.repairing import repair as mend
+    from qrkit.workspace.repair import repair as mend
 
     return mend(folder, thorough=thorough)
 

@@ -51,7 +51,7 @@ class Settings:
     site
         Where this machine is, in a name of your own: a node may be reached only from some sites.
     tables
-        The tables of the file as TOML gives them, by name: ``after`` for `qrkit.after`, ``plan`` for `qrkit.plan`.
+        The tables of the file as TOML gives them, by name: ``after`` for `qrkit.handlers`, ``plan`` for `qrkit.dose`.
     """
 
     workspace: Path

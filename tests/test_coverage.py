@@ -4,7 +4,7 @@ import json
 import pytest
 from IPython.lib.pretty import pretty
 
-from qrkit.coverage import Coverage
+from qrkit.query.coverage import Coverage
 
 _DOUBTFUL = {
     "complete": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qrkit.estimate import Estimate, Held, NodeHistory, Selection, estimate
+from qrkit.jobs.estimate import Estimate, Held, NodeHistory, Selection, estimate
 
 CT, SR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.67"
 HISTORY = NodeHistory(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrkit.errors import InputError
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, RetrieveRequest, job_state, job_to_json, outcome
+from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetrieveRequest, job_state, job_to_json, outcome
 from qrkit.node import Method
 
 

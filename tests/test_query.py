@@ -18,10 +18,12 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from qrkit.errors import InputError
+from qrkit.find.hierarchy import Drilled, drill
+from qrkit.find.modalities import MOST_STUDIES
+from qrkit.find.parents import union
 from qrkit.node import InformationModel
-from qrkit.query import Drilled, Query, Reliance, Request, answer_keywords, build_query, drill, identifier, union
-from qrkit.query.modalities import MOST_STUDIES
-from qrkit.selection import select
+from qrkit.query import Query, Reliance, Request, answer_keywords, build_query, identifier
+from qrkit.query.filters import select
 from qrkit.tables import Level, schema, unique_key, unique_keys_above
 
 TODAY = dt.date(2026, 2, 1)

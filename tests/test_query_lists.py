@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 import pytest
 
+from qrkit.find.parents import Parent
+from qrkit.find.uid_lists import InLists, in_lists
 from qrkit.query import Request
-from qrkit.query.below import Parent
-from qrkit.query.lists import InLists, in_lists
 from qrkit.tables import Level
 
 Asked = tuple[Parent, Request]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrkit.query import build_query, local_judge
-from qrkit.selection import select
+from qrkit.query.filters import select
 from qrkit.tables import Level
 
 

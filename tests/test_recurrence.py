@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrkit.errors import InputError
-from qrkit.query.when import dates
+from qrkit.query.dates import dates
 from qrkit.recurrence import Recurrence, parse_recurrence
 
 # New York and Berlin at different weeks, Lord Howe by half an hour, Kathmandu and St John's off the full hour, Cairo

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from qrkit.query import Query, Where, build_query
-from qrkit.selection import select
+from qrkit.query.filters import select
 from qrkit.tables import Level
 
 TODAY = date(2026, 2, 1)

@@ -11,22 +11,17 @@ import typer
 
 from qrkit import __version__
 from qrkit.cli import (
-    after,
-    asking,
     dashboard,
     demo,
-    history,
+    handlers,
+    instances,
     jobs,
+    maintenance,
     nodes,
-    planning,
     plans,
-    probing,
-    repairing,
-    reporting,
-    retrieving,
+    queries,
+    retrieve,
     schedules,
-    serving,
-    tables,
     users,
 )
 from qrkit.cli.options import uids_as_options
@@ -64,21 +59,21 @@ def common(
 
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(jobs.app, name="jobs")
-app.add_typer(after.app, name="after")
+app.add_typer(handlers.app, name="after")
 app.add_typer(schedules.app, name="schedule")
-app.add_typer(history.app, name="queries")
+app.add_typer(queries.app, name="queries")
 app.add_typer(plans.app, name="plans")
-app.add_typer(tables.app, name="instances")
+app.add_typer(instances.app, name="instances")
 app.add_typer(users.app, name="users")
-app.command("echo")(asking.echo)
-app.command("find")(asking.find)
-app.command("probe")(probing.probe)
-app.command("plan")(planning.plan)
-app.command("retrieve")(retrieving.retrieve)
-app.command("sql")(tables.sql)
-app.command("report")(reporting.report)
-app.command("serve")(serving.serve)
-app.command("repair")(repairing.repair)
+app.command("echo")(queries.echo)
+app.command("find")(queries.find)
+app.command("probe")(nodes.probe)
+app.command("plan")(plans.plan)
+app.command("retrieve")(retrieve.retrieve)
+app.command("sql")(instances.sql)
+app.command("report")(maintenance.report)
+app.command("serve")(maintenance.serve)
+app.command("repair")(maintenance.repair)
 app.command("dashboard")(dashboard.dashboard)
 app.command("demo")(demo.demo)
 

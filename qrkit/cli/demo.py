@@ -17,10 +17,9 @@ from rich.console import Console
 
 import qrkit
 from qrkit.cli.dashboard import run
-from qrkit.cli.exits import exit_for
 from qrkit.cli.options import Format
 from qrkit.cli.output import print_frame
-from qrkit.cli.progress import follow
+from qrkit.cli.retrieve import exit_for, follow
 from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError
 from qrkit.report.charts import modality_label, studies_per_day, write_chart

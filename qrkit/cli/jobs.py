@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from qrkit.cli.after import say_after
-from qrkit.cli.exits import exit_for
+from qrkit.cli.handlers import say_after
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
 from qrkit.cli.output import print_frame, print_json, say
-from qrkit.cli.progress import follow
-from qrkit.job import JobState
+from qrkit.cli.retrieve import exit_for, follow
+from qrkit.jobs import JobState
 from qrkit.words import counted, local_time
 
 app = typer.Typer(help="Retrieve jobs, which the worker runs.", no_args_is_help=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qrkit.cli.after import handlers
+from qrkit.cli.handlers import handlers
 from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, say
 

@@ -17,9 +17,9 @@ from qrkit.dimse.connection import connect
 from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance, request_pdu
 from qrkit.dimse.rejection import rejected
+from qrkit.dimse.socket_wait import OnWait, wait_patiently
 from qrkit.dimse.stream import Stream
 from qrkit.dimse.tls import failed
-from qrkit.dimse.waiting import OnWait, wait_patiently
 from qrkit.node import Node
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from qrkit import errors
-from qrkit.dimse.serving import STOP_LIMIT, Listener, StorageService
+from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
 from qrkit.receipt import Receiver
 
 __all__ = ["Aside", "Listener", "StorageScp", "listen"]

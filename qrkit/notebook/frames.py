@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qrkit.coverage import Coverage
 from qrkit.markup import Markup, code, paragraph
+from qrkit.query.coverage import Coverage
 from qrkit.words import counted
 
 if TYPE_CHECKING:

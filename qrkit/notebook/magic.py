@@ -11,7 +11,7 @@ import pandas as pd
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from qrkit.errors import InputError, QrkitError
-from qrkit.notebook.found import workspace_in
+from qrkit.notebook.workspaces import workspace_in
 
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 # Texts, quoted names, comments and DuckDB's $$text$$: a dollar in them is no parameter.

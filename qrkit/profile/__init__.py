@@ -5,9 +5,9 @@ A node that was never probed has `Profile.unknown`, which honours nothing.
 
 from __future__ import annotations
 
-from qrkit.profile.cards import Card, card, card_html
+from qrkit.profile.card import Card, card, card_html
+from qrkit.profile.profile import Evidence, Profile, Returned, Statement
 from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
-from qrkit.profile.value import Evidence, Profile, Returned, Statement
 
 __all__ = [
     "Card",

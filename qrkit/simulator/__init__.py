@@ -13,21 +13,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qrkit.simulator.hospital import empty_hospital, small_hospital
-    from qrkit.simulator.large import large_hospital
-    from qrkit.simulator.quirks import Quirks
-    from qrkit.simulator.server import Simulator
-    from qrkit.simulator.site import Request
+    from qrkit.simulator.hospital.hospital import empty_hospital, small_hospital
+    from qrkit.simulator.hospital.large import large_hospital
+    from qrkit.simulator.pacs.quirks import Quirks
+    from qrkit.simulator.pacs.server import Simulator
+    from qrkit.simulator.pacs.site import Request
 
 __all__ = ["Quirks", "Request", "Simulator", "empty_hospital", "large_hospital", "small_hospital"]
 
 _WHERE = {
-    "Quirks": "quirks",
-    "Request": "site",
-    "Simulator": "server",
-    "empty_hospital": "hospital",
-    "large_hospital": "large",
-    "small_hospital": "hospital",
+    "Quirks": "pacs.quirks",
+    "Request": "pacs.site",
+    "Simulator": "pacs.server",
+    "empty_hospital": "hospital.hospital",
+    "large_hospital": "hospital.large",
+    "small_hospital": "hospital.hospital",
 }
 
 

@@ -19,10 +19,9 @@ from uuid import uuid4
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
+from qrkit.store.file_names import NO_SPACE, PartFiles, place
 from qrkit.store.header import Header, HeaderIncomplete, read_header
 from qrkit.store.part10 import file_head
-from qrkit.store.parts import PartFiles
-from qrkit.store.placing import NO_SPACE, place
 from qrkit.uids import is_valid_uid
 
 _log = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from qrkit.dose import DoseQuery, Plan, PlanTables, Step
 from qrkit.errors import DiskFull, NotFound, StoreError
-from qrkit.estimate import Estimate
-from qrkit.plan import DoseQuery, Plan, PlanTables, Step
-from qrkit.store.aside import is_whole_parquet
-from qrkit.store.placing import NO_SPACE
+from qrkit.jobs.estimate import Estimate
+from qrkit.store.file_names import NO_SPACE
+from qrkit.store.quarantine import is_whole_parquet
 from qrkit.store.schema import plans
 from qrkit.store.state import State
 

@@ -20,10 +20,10 @@ from uuid import uuid4
 import psutil
 import sqlalchemy as sa
 
-from qrkit.coverage import Coverage
 from qrkit.errors import InputError, NotFound, StoreError
 from qrkit.markup import code, facts
 from qrkit.query import Query, in_words
+from qrkit.query.coverage import Coverage
 from qrkit.store.schema import queries
 from qrkit.store.state import State
 from qrkit.words import counted, local_time

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qrkit.errors import DiskFull, InputError, NotFound, StoreError
-from qrkit.store.placing import NO_SPACE
+from qrkit.store.duckdb_file import read_settled
+from qrkit.store.file_names import NO_SPACE
 from qrkit.store.queries import DONE, QueryRow, QueryTable
-from qrkit.store.settled import read_settled
 from qrkit.store.state import State
 
 ADDED = pa.schema([("query_id", pa.string()), ("node", pa.string()), ("asked_at", pa.timestamp("us"))])

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from qrkit.estimate import Held, NodeHistory
-from qrkit.job import JobState, RetrieveRequest
+from qrkit.jobs import JobState, RetrieveRequest
+from qrkit.jobs.estimate import Held, NodeHistory
 from qrkit.store.schema import instances, jobs
 from qrkit.store.state import State
 

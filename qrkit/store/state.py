@@ -22,7 +22,7 @@ from sqlalchemy import exc
 
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.migrations import is_current, migrate
-from qrkit.store.salvage import is_damage_of_sqlite
+from qrkit.store.repair.state import is_damage_of_sqlite
 
 FILE_NAME = "qrkit.sqlite"
 
@@ -65,7 +65,7 @@ class State:
     def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.engine = engine
         self.instances_read: pa.Table | None = None
-        """The rows of `instances` that this process has read last, for `qrkit.store.duck`."""
+        """The rows of `instances` that this process has read last, for `qrkit.store.sql`."""
         self.is_new = False
         """Whether this process has made it, rather than found it."""
         self._clock = clock

@@ -14,8 +14,8 @@ import traitlets
 from qrkit.errors import InputError
 from qrkit.widgets.answer_grid import AnswerGrid
 from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
-from qrkit.widgets.headings import headings, legend
 from qrkit.widgets.in_place import on_page
+from qrkit.widgets.labels import headings, legend
 from qrkit.words import counted, local_time
 
 _FIRST = (

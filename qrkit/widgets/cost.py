@@ -6,7 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
-from qrkit.estimate import Estimate
+from qrkit.jobs.estimate import Estimate
 from qrkit.words import counted, volume
 
 _KINDS = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from qrkit.job import JobRow
-from qrkit.workspace.job import Job, watchers
+from qrkit.jobs import JobRow
+from qrkit.workspace.jobs import Job, watchers
 
 
 def register_in_notebook() -> None:
@@ -17,7 +17,7 @@ def register_in_notebook() -> None:
     if shell is None or shell.display_formatter is None or not hasattr(shell, "kernel"):
         return  # IPython on a terminal has no widgets
     formatter = shell.display_formatter.mimebundle_formatter
-    formatter.for_type_by_name("qrkit.workspace.job", "Job", job_bundle)
+    formatter.for_type_by_name("qrkit.workspace.jobs", "Job", job_bundle)
     if show_while_waiting not in watchers:
         watchers.append(show_while_waiting)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ipywidgets
 
+from qrkit.dose import Plan
 from qrkit.errors import InputError
-from qrkit.plan import Plan
 from qrkit.widgets.background import Background
+from qrkit.widgets.charts import Pictures, pictures_of_plan
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.fields import field, fields
 from qrkit.widgets.job_progress import JobProgress
-from qrkit.widgets.pictures import Pictures, pictures_of_plan
+from qrkit.widgets.labels import field, fields
+from qrkit.widgets.notice import Notice
 from qrkit.widgets.query_form import QueryForm
 from qrkit.widgets.query_page import running_jobs
-from qrkit.widgets.telling import Notice
 from qrkit.workspace import Workspace
-from qrkit.workspace.retrieving import check_budget
+from qrkit.workspace.retrieve import check_budget
 
 _SHOWN = ("keep", "group", "reason", "StudyDate", "StudyDescription", "rule")
 _WANTED = "An accession number, or the UID of a study, series or object."

@@ -8,7 +8,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from qrkit.widgets.fields import FIELDS_CSS
+from qrkit.widgets.labels import FIELDS_CSS
 
 _HERE = Path(__file__).parent
 

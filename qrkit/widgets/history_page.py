@@ -7,10 +7,10 @@ import pandas as pd
 
 from qrkit.query import Query
 from qrkit.widgets.background import Background
+from qrkit.widgets.charts import Pictures, pictures_of_studies
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.pictures import Pictures, pictures_of_studies
-from qrkit.widgets.sharing import share
-from qrkit.widgets.telling import Notice
+from qrkit.widgets.links import share
+from qrkit.widgets.notice import Notice
 from qrkit.words import counted
 from qrkit.workspace import Workspace
 

@@ -1,16 +1,22 @@
-"""`JobItems`: the requests of a job one by one, with what went wrong, what to do, and when each is tried again."""
+"""`JobItems`: the requests of a job one by one, with what went wrong, what to do, and when each is tried again.
+
+What people call the studies and series of a retrieve, from the answer or the plan that it came from.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import ipywidgets
+import pandas as pd
 
-from qrkit.job import ItemRow, JobRow, JobState
+from qrkit.errors import QrkitError
+from qrkit.jobs import ItemRow, JobRow, JobState
 from qrkit.markup import grid, paragraph
 from qrkit.widgets.in_place import on_page
 from qrkit.words import counted, local_time
-from qrkit.workspace import Job
+from qrkit.workspace import Job, Workspace
 
 _SHOWN = 100
 _ORDER = (JobState.RUNNING, JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED, JobState.PAUSED, JobState.QUEUED)
@@ -73,3 +79,40 @@ def _what(item: ItemRow, names: Mapping[str, str]) -> str:
     study = names.get(request.StudyInstanceUID, "" if request.SeriesInstanceUID else request.StudyInstanceUID)
     series = names.get(request.SeriesInstanceUID, request.SeriesInstanceUID)
     return f"{kind} {': '.join(filter(None, (study, series)))}"
+
+
+_OF = {
+    "StudyInstanceUID": ("StudyDate", "StudyDescription", "PatientID"),
+    "SeriesInstanceUID": ("SeriesDescription",),
+}
+
+
+def names_of(workspace: Workspace, source: str) -> Mapping[str, str]:
+    """Return what people call them, by Instance UID; empty where nothing is known.
+
+    A study is called by its date, its description and the Patient ID, a series by its description.
+
+    Parameters
+    ----------
+    source
+        Id of the query or the plan of a job.
+    """
+    names: dict[str, str] = {}
+    for frame in _frames(workspace, source):
+        for key, columns in _OF.items():
+            told = frame.reindex(columns=[key, *columns]).astype("string").fillna("").drop_duplicates()
+            for uid, *values in told.itertuples(index=False):
+                if any(values):
+                    names.setdefault(uid, ", ".join(filter(None, values)))
+    return names
+
+
+def _frames(workspace: Workspace, source: str) -> Iterator[pd.DataFrame]:
+    if not source:
+        return
+    with suppress(QrkitError):  # it is no query, or its answer is not kept any more
+        yield workspace.queries.read(source)
+        return
+    with suppress(QrkitError):
+        plan = workspace.plans[source]
+        yield from (plan.studies, plan.series)

@@ -13,12 +13,12 @@ import anywidget
 import traitlets
 
 from qrkit.errors import QrkitError, StoreError
-from qrkit.job import JobRow, JobState
+from qrkit.jobs import JobRow, JobState
+from qrkit.jobs.rate import Rate
+from qrkit.widgets.background import Pump
 from qrkit.widgets.in_place import on_page
 from qrkit.widgets.job_view import ACTS, JobView, fraction_done, view_of
-from qrkit.widgets.pump import Pump
 from qrkit.workspace import Job
-from qrkit.workspace.rate import Rate
 
 logger = logging.getLogger(__name__)
 

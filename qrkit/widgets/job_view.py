@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from qrkit.job import ItemRow, JobRow, JobState, PausedBy
+from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy
 from qrkit.widgets.in_place import on_page
 from qrkit.words import counted, duration, local_time, volume
 

@@ -7,14 +7,13 @@ from functools import partial
 
 import ipywidgets
 
-from qrkit.widgets.called import names_of
+from qrkit.widgets.background import Pump
+from qrkit.widgets.charts import Pictures, pictures_of_job
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.job_items import JobItems
+from qrkit.widgets.job_items import JobItems, names_of
 from qrkit.widgets.job_progress import JobProgress
-from qrkit.widgets.pictures import Pictures, pictures_of_job
-from qrkit.widgets.pump import Pump
-from qrkit.widgets.sharing import share
-from qrkit.widgets.telling import Notice
+from qrkit.widgets.links import share
+from qrkit.widgets.notice import Notice
 from qrkit.workspace import Job, Workspace
 
 _LOOK = 2.0

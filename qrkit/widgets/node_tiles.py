@@ -8,10 +8,9 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 
-from qrkit.widgets.background import Background
+from qrkit.widgets.background import Background, Pump
 from qrkit.widgets.in_place import on_page
-from qrkit.widgets.pump import Pump
-from qrkit.widgets.telling import Notice
+from qrkit.widgets.notice import Notice
 from qrkit.worker.health import Health
 from qrkit.workspace import Workspace
 

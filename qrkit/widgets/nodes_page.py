@@ -8,10 +8,10 @@ import ipywidgets
 
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.fields import field, fields, hint
 from qrkit.widgets.in_place import on_page
+from qrkit.widgets.labels import field, fields, hint
 from qrkit.widgets.node_tiles import NodeTiles, answers_in
-from qrkit.widgets.telling import Notice
+from qrkit.widgets.notice import Notice
 from qrkit.workspace import Workspace
 
 _TEXTS = {

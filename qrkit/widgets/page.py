@@ -14,11 +14,11 @@ from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.frame import Frame
 from qrkit.widgets.history_page import HistoryPage
 from qrkit.widgets.jobs_page import JobsPage
+from qrkit.widgets.links import NAMES, named_in
 from qrkit.widgets.nodes_page import NodesPage
+from qrkit.widgets.notice import Notice
 from qrkit.widgets.query_page import QueryPage
-from qrkit.widgets.sharing import NAMES, named_in
 from qrkit.widgets.start_page import StartPage
-from qrkit.widgets.telling import Notice
 from qrkit.widgets.users_page import UsersPage
 from qrkit.widgets.visitor import become_the_visitors, is_served
 from qrkit.workspace import Workspace

@@ -8,9 +8,9 @@ from typing import Any
 
 import ipywidgets
 
-from qrkit.plan.groups import GROUPS
-from qrkit.widgets.fields import field, fields, hint
-from qrkit.widgets.openers import Openers
+from qrkit.dose.groups import GROUPS
+from qrkit.widgets.disclosure import Openers
+from qrkit.widgets.labels import field, fields, hint
 
 DATES = ("Today", "Yesterday", "Last 7 days", "Last 30 days", "Last month", "Any date", "From … until …")
 _OWN = DATES[-1]

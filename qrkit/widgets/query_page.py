@@ -12,14 +12,14 @@ import pandas as pd
 
 from qrkit.query import build_query
 from qrkit.widgets.background import Background
+from qrkit.widgets.charts import Pictures, pictures_of_studies
 from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.cost import cost_in_words, kinds_in_words
+from qrkit.widgets.filter_panel import Narrowing
 from qrkit.widgets.job_progress import JobProgress
-from qrkit.widgets.narrowing import Narrowing
 from qrkit.widgets.node_tiles import NodeTiles
-from qrkit.widgets.pictures import Pictures, pictures_of_studies
+from qrkit.widgets.notice import Notice
 from qrkit.widgets.query_form import QueryForm
-from qrkit.widgets.telling import Notice
 from qrkit.words import counted
 from qrkit.workspace import Job, Workspace
 

@@ -6,8 +6,8 @@ import ipywidgets
 
 from qrkit.access import Role
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.fields import field, fields
-from qrkit.widgets.telling import Notice
+from qrkit.widgets.labels import field, fields
+from qrkit.widgets.notice import Notice
 from qrkit.workspace import Workspace
 
 _ROLES = {

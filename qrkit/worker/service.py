@@ -1,6 +1,6 @@
 """The worker of a workspace on this station: its life, its Storage SCP, and what it looks at while it lives.
 
-Which items it takes is in `qrkit.worker.dispatching`, how they are fetched in `qrkit.worker.fetching`.
+Which items it takes is in `qrkit.worker.dispatcher`, how they are fetched in `qrkit.worker.fetcher`.
 """
 
 from __future__ import annotations
@@ -20,31 +20,28 @@ from filelock import FileLock, Timeout
 
 from qrkit import errors
 from qrkit.dimse.scp import Listener, StorageScp
-from qrkit.job import RetryPolicy
+from qrkit.jobs import RetryPolicy
+from qrkit.retrieve.admission import ActiveItems
+from qrkit.retrieve.arrivals import Arrivals
+from qrkit.retrieve.outcomes import Verdicts
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
-from qrkit.store.job_late import LateObjects
-from qrkit.store.job_rests import JobRests
-from qrkit.store.job_under_way import UnderWay
+from qrkit.store.job_pauses import JobRests
+from qrkit.store.job_progress import LateObjects, UnderWay
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import Station, WorkerTable
 from qrkit.tls import Tls
-from qrkit.worker.admission import ActiveItems
-from qrkit.worker.arrivals import Arrivals
-from qrkit.worker.beside import Companion
-from qrkit.worker.colleagues import Colleagues
-from qrkit.worker.dispatching import AT_ONCE, Dispatcher
-from qrkit.worker.ending import end_for_certain
-from qrkit.worker.fetching import Fetching, Shared
-from qrkit.worker.hours import Hours
+from qrkit.worker.background_task import Companion
+from qrkit.worker.disk_space import Room
+from qrkit.worker.dispatcher import AT_ONCE, Dispatcher, Hours
+from qrkit.worker.fetcher import Fetching, Shared
+from qrkit.worker.health import Colleagues
 from qrkit.worker.logs import keep_errors_small
-from qrkit.worker.receiving import Assignment
-from qrkit.worker.reception import Reception
-from qrkit.worker.room import Room
-from qrkit.worker.starting import lock_path
-from qrkit.worker.verdicts import Verdicts
+from qrkit.worker.process import end_for_certain, lock_path
+from qrkit.worker.receiver_pool import Reception
+from qrkit.worker.receiver_process import Assignment
 
 logger = logging.getLogger(__name__)
 

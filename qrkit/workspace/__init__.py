@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qrkit.workspace.job import Job, Jobs
+from qrkit.workspace.jobs import Job, Jobs
 from qrkit.workspace.nodes import Nodes
 from qrkit.workspace.queries import Queries
 from qrkit.workspace.users import Users

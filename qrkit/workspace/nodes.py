@@ -1,9 +1,13 @@
-"""The nodes of a workspace: add, change, list, remove, carry to another workspace as TOML."""
+"""The nodes of a workspace: add, change, list, remove, carry to another workspace as TOML.
+
+C-ECHO to several nodes at once, as a table.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +15,11 @@ import pandas as pd
 import tomli_w
 
 from qrkit.access import Access, Role
-from qrkit.errors import InputError
+from qrkit.dimse.echo import echo
+from qrkit.errors import InputError, QrkitError
 from qrkit.node import CHARACTER_SETS, Method, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.store.nodes import NodeTable
-from qrkit.workspace.glance import nodes_html
+from qrkit.workspace.overview import nodes_html
 
 
 class Nodes:
@@ -229,3 +234,45 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if not isinstance(nodes, list) or not nodes or not all(isinstance(node, dict) for node in nodes):
         raise InputError(f"{path} holds no nodes; it needs tables that begin with [[node]].")
     return nodes
+
+
+_AT_ONCE = 16
+
+COLUMNS = ["node", "ok", "association_ms", "round_trip_ms", "error_kind", "error", "advice"]
+
+
+def echo_nodes(nodes: Sequence[Node], *, calling_ae_title: str) -> pd.DataFrame:
+    """Echo all nodes at once, one association each.
+
+    Returns
+    -------
+    DataFrame
+        One row per node: `ok`, the times in milliseconds, and the kind, sentence and advice of an error.
+    """
+    if not nodes:
+        return pd.DataFrame(columns=COLUMNS)
+    with ThreadPoolExecutor(min(_AT_ONCE, len(nodes)), thread_name_prefix="echo") as pool:
+        rows = list(pool.map(lambda node: _row(node, calling_ae_title), nodes))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(node: Node, calling_ae_title: str) -> dict[str, Any]:
+    try:
+        answer = echo(node, calling_ae_title=calling_ae_title)
+    except QrkitError as error:
+        return {
+            "node": node.name,
+            "ok": False,
+            "error_kind": type(error).__name__,
+            "error": error.message,
+            "advice": error.advice,
+        }
+    return {
+        "node": node.name,
+        "ok": True,
+        "association_ms": round(answer.association * 1000, 2),
+        "round_trip_ms": round(answer.round_trip * 1000, 2),
+        "error_kind": "",
+        "error": "",
+        "advice": "",
+    }

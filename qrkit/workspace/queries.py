@@ -1,21 +1,57 @@
-"""The history of queries: who asked what when, and every answer again."""
+"""The history of queries: who asked what when, and every answer again.
+
+What changed between two answers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from qrkit.coverage import Coverage
+from qrkit.errors import InputError
+from qrkit.find.finder import Finder
 from qrkit.markup import code, grid
 from qrkit.node import Node
 from qrkit.query import Query
+from qrkit.query.coverage import Coverage
 from qrkit.store.queries import QueryRow, QueryTable
 from qrkit.store.results import Results
-from qrkit.tables import to_frame
+from qrkit.tables import Level, to_frame, unique_key
 from qrkit.words import local_time
-from qrkit.workspace.finding import Finder
+
+
+def difference(before: pd.DataFrame, after: pd.DataFrame, *, levels: Sequence[str]) -> pd.DataFrame:
+    """Return one row per Unique Key that was added, removed or changed, in the order of the key.
+
+    Raises
+    ------
+    InputError
+        If the answers are of different levels.
+    """
+    if len(set(levels)) > 1:
+        raise InputError(f"Answers of different levels cannot be compared: {' and '.join(levels)}.")
+    key = unique_key(Level.parse(levels[0]))
+    old, new = (_by_key(frame, key) for frame in (before, after))
+    rows: list[tuple[str, str, str]] = []
+    for uid in sorted(set(old) | set(new)):
+        if uid not in old:
+            rows.append((uid, "added", ""))
+        elif uid not in new:
+            rows.append((uid, "removed", ""))
+        else:
+            columns = [name for name in old[uid] if name in new[uid] and old[uid][name] != new[uid][name]]
+            if columns:
+                rows.append((uid, "changed", ", ".join(columns)))
+    return pd.DataFrame(rows, columns=[key, "change", "columns"])
+
+
+def _by_key(frame: pd.DataFrame, key: str) -> dict[str, dict[str, object]]:
+    comparable = frame.astype("object").where(frame.notna(), None)
+    rows = ({str(name): value for name, value in row.items()} for row in comparable.to_dict("records"))
+    return {str(row[key]): row for row in rows if row[key] is not None}
+
 
 _SHOWN = 20
 
@@ -107,8 +143,6 @@ class Queries:
         InputError
             If the two are of different levels.
         """
-        from qrkit.workspace.difference import difference
-
         rows = [self._table.get(query_id) for query_id in (before, after)]
         return difference(*(self.read(query_id) for query_id in (before, after)), levels=[row.level for row in rows])
 

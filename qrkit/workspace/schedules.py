@@ -10,16 +10,16 @@ from typing import Any
 
 import pandas as pd
 
+from qrkit.dose import build_dose_query
 from qrkit.errors import InputError, NotFound
 from qrkit.node import Node
-from qrkit.plan import build_dose_query
 from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule, ScheduleTable
 from qrkit.store.workers import WorkerTable
 from qrkit.worker.health import living
-from qrkit.workspace.acting import Acts
-from qrkit.workspace.recurring import resolved, today_in
+from qrkit.workspace.permissions import Acts
+from qrkit.workspace.schedule_runner import resolved, today_in
 
 _COLUMNS = [
     "name",

@@ -6,7 +6,7 @@ import pandas as pd
 
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
-from qrkit.workspace.acting import Acts
+from qrkit.workspace.permissions import Acts
 
 _NAME_SHOWN = 64
 

@@ -13,18 +13,22 @@ from typing import Any, Self
 import pandas as pd
 
 from qrkit.access import Access, Role
-from qrkit.after import handlers_from
+from qrkit.dose import Plan, build_dose_query
+from qrkit.dose.planner import Planner
 from qrkit.errors import InputError, NotAllowed
-from qrkit.estimate import Estimate, estimate
-from qrkit.job import RetrieveRequest
-from qrkit.plan import Plan, build_dose_query
+from qrkit.find.finder import Answer, Finder
+from qrkit.handlers import handlers_from
+from qrkit.handlers.runner import AfterRunner
+from qrkit.jobs import RetrieveRequest
+from qrkit.jobs.estimate import Estimate, estimate
+from qrkit.probe.session import Prober, Watch
 from qrkit.profile import Profile
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
-from qrkit.store import duck
+from qrkit.store import sql
 from qrkit.store.accounts import AccountTable
-from qrkit.store.after import AfterTable
 from qrkit.store.audit import AuditTable
+from qrkit.store.handler_runs import AfterTable
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
@@ -32,38 +36,31 @@ from qrkit.store.nodes import NodeTable
 from qrkit.store.plans import PlanTable
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
-from qrkit.store.relisting import has_lost_its_list
+from qrkit.store.repair.objects import has_lost_its_list
 from qrkit.store.results import Results
 from qrkit.store.schedules import ScheduleTable
-from qrkit.store.settle import settle
+from qrkit.store.settling import settle
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
 from qrkit.tables import schemas, to_plain_frame
-from qrkit.worker.after.runner import AfterRunner
-from qrkit.worker.beside import Companion
+from qrkit.worker.background_task import Companion
 from qrkit.worker.health import Health, health_of, nobody_for
+from qrkit.worker.process import ensure_worker
 from qrkit.worker.service import Worker
-from qrkit.worker.starting import ensure_worker
-from qrkit.workspace.acting import Acts
-from qrkit.workspace.after import After
-from qrkit.workspace.echoing import echo_nodes
-from qrkit.workspace.estimating import selections
+from qrkit.workspace.estimates import selections
 from qrkit.workspace.files import Files
-from qrkit.workspace.finding import Answer, Finder
-from qrkit.workspace.glance import glance
-from qrkit.workspace.job import Job, Jobs
-from qrkit.workspace.nodes import Nodes, check_can_find
-from qrkit.workspace.planning import Planner
-from qrkit.workspace.plans import Plans
-from qrkit.workspace.probing import Prober, Watch
+from qrkit.workspace.handlers import After
+from qrkit.workspace.jobs import Job, Jobs
+from qrkit.workspace.nodes import Nodes, check_can_find, echo_nodes
+from qrkit.workspace.overview import glance
+from qrkit.workspace.permissions import Acts
+from qrkit.workspace.plans import Plans, Reasons
 from qrkit.workspace.queries import Queries
-from qrkit.workspace.recurring import Doing, ScheduleRunner
-from qrkit.workspace.requests import requests_from_uids
-from qrkit.workspace.retrieving import Order, Retriever
+from qrkit.workspace.retrieve import Order, Retriever, requests_from_uids
+from qrkit.workspace.schedule_runner import Doing, ScheduleRunner
 from qrkit.workspace.schedules import Schedules
 from qrkit.workspace.users import Users
-from qrkit.workspace.why import Reasons
 
 logger = logging.getLogger(__name__)
 
@@ -441,7 +438,7 @@ class Workspace:
             If there is nothing of that id.
         """
         from qrkit.report.page import render
-        from qrkit.workspace.reporting import gather
+        from qrkit.workspace.reports import gather
 
         made = gather(self, name, ids, with_patients=with_patients, made=self._state.now())
         target = Path(path)
@@ -465,12 +462,12 @@ class Workspace:
             If the SQL is wrong; the message is DuckDB's.
         """
         self._queries.end_dead()
-        return to_plain_frame(duck.sql(self._state, self._results.folder, schemas(), text, params))
+        return to_plain_frame(sql.sql(self._state, self._results.folder, schemas(), text, params))
 
     def duckdb(self) -> Any:  # noqa: ANN401 - duckdb is known to the store alone
         """Return a DuckDB connection on the same tables, as they are now."""
         self._queries.end_dead()
-        return duck.connect(self._state, self._results.folder, schemas())
+        return sql.connect(self._state, self._results.folder, schemas())
 
     def worker(self, *, needs_scp: bool = True) -> Worker:
         """Return the worker of this workspace, to be run in the foreground; see `qrkit.worker.service.Worker`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qrkit.cli.columns import columns_that_fit
+from qrkit.cli.output import columns_that_fit
 from qrkit.simulator import Quirks
 from tests.cli.commands import Here
 from tests.workspace.opened import Linked, all_studies

@@ -4,7 +4,7 @@ import io
 import pytest
 from rich.console import Console
 
-from qrkit.cli.probing import print_card
+from qrkit.cli.nodes import print_card
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
 from tests.cli.commands import Here

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
-from qrkit.worker.starting import is_running
+from qrkit.worker.process import is_running
 from tests.cli.commands import LIMIT, Here, qrkit
 from tests.peers.waiting import accepts_connections, wait_until
 from tests.workspace.opened import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
 from qrkit.workspace import Workspace
 from tests.dashboard.served import PASSWORD, Served

@@ -11,10 +11,11 @@ from pydicom import Dataset, dcmread
 
 from qrkit.dimse.association import associate
 from qrkit.dimse.find import find, find_proposals
+from qrkit.find.hierarchy import drill
+from qrkit.find.parents import ROW
 from qrkit.node import InformationModel, Node
-from qrkit.query import Query, answer_keywords, build_query, drill, identifier
-from qrkit.query.union import ROW
-from qrkit.selection import select
+from qrkit.query import Query, answer_keywords, build_query, identifier
+from qrkit.query.filters import select
 from qrkit.tables import Level, schema, unique_key
 from tests.peers.peer import Archive
 

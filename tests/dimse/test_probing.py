@@ -6,10 +6,10 @@ import pytest
 
 from qrkit.dimse.association import associate
 from qrkit.dimse.find import find_proposals
-from qrkit.dimse.probing import make_offer, put_question
 from qrkit.node import InformationModel, Node, Timeouts
+from qrkit.probe.associations import make_offer, put_question
+from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile import Extension
-from qrkit.profile.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.query import Request
 from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.tables import Level

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from qrkit.errors import QrkitError
-from qrkit.job import PausedBy
+from qrkit.jobs import PausedBy
 from tests.faults import truth
 from tests.faults.stage import Stage, set_up
 from tests.faults.strikes import faults

@@ -16,9 +16,9 @@ from random import Random
 import psutil
 
 import qrkit
-from qrkit.job import NewJob, RetrieveRequest
+from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import Method
-from qrkit.simulator.facts import Study
+from qrkit.simulator.hospital.facts import Study
 from qrkit.store.jobs import JobTable
 from qrkit.workspace import Workspace
 from tests.faults.pacs import ROOT, FaultyPacs, hospital

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydicom import dcmread
 
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, job_state
+from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, job_state
 from qrkit.store.instances import InstanceTable
 from qrkit.store.schema import batches
 from qrkit.workspace import Workspace

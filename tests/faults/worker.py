@@ -9,13 +9,14 @@ from qrkit.worker import health
 health.DEAD_AFTER = 5.0  # before anybody takes it from there
 
 from qrkit.cli import main  # noqa: E402
-from qrkit.worker import ending, service, watching  # noqa: E402
+from qrkit.retrieve import watcher  # noqa: E402
+from qrkit.worker import process, service  # noqa: E402
 
 if __name__ == "__main__":
     faulthandler.register(signal.SIGUSR1)  # as `tests.faults.stage.SAY`
     service.HEARTBEAT = 0.5
     service.SILENT = 40
-    ending.LEAVES_WITHIN = 15.0
-    watching.SLICE = 1.0
+    process.LEAVES_WITHIN = 15.0
+    watcher.SLICE = 1.0
     sys.argv = ["qrkit", "serve"]
     main()

@@ -6,8 +6,8 @@
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
 
-from qrkit.coverage import Coverage
 from qrkit.notebook.frames import frame_html, told_of
+from qrkit.query.coverage import Coverage
 
 _ANSWER = pd.DataFrame({"PatientID": ["Q1", "Q2"]})
 _ANSWER.attrs["qrkit"] = {

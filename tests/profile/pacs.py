@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from qrkit.node import InformationModel, Node
+from qrkit.probe.probe import probe
+from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile import Extension, Profile
-from qrkit.profile.probing import probe
-from qrkit.profile.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.query import answer_keywords
-from qrkit.query.when import parse_time
+from qrkit.query.dates import parse_time
 from qrkit.tables import Level
 
 TODAY = date(2026, 6, 30)

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrkit.node import InformationModel, Node
+from qrkit.probe.limits import MANY
+from qrkit.probe.questions import Agreed
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
-from qrkit.profile.limits import MANY
-from qrkit.profile.questions import Agreed
 from qrkit.tables import Level
 from tests.profile.pacs import NODE, TODAY, Habits, Pacs, Row, made_study
 

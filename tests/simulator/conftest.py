@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 
 
 class StartSimulator(Protocol):

@@ -8,7 +8,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.pynetdicom_scu import keep_responses
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.scu import FIND, GET, MOVE, PATIENT_FIND, association, echo, find, identifier

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qrkit.simulator.matching import datetime_range_matcher, key_matcher, matches_any
+from qrkit.simulator.pacs.matching import datetime_range_matcher, key_matcher, matches_any
 
 CASES = [
     # single value

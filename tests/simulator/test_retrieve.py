@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.facts import Kind, Study
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.facts import Kind, Study
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.waiting import free_port
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.scu import EXPLICIT_VR, GET, IMPLICIT_VR, MOVE, STORAGE, association, get, identifier, move

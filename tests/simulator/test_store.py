@@ -15,11 +15,11 @@ from pydicom.uid import UID
 from pynetdicom import build_context
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.association import Association, request_association
-from qrkit.simulator.encoding import encode
-from qrkit.simulator.facts import Kind, Study
-from qrkit.simulator.hospital import GeneratedHospital
-from qrkit.simulator.wire import C_FIND_RQ, C_MOVE_RQ
+from qrkit.simulator.hospital.facts import Kind, Study
+from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.simulator.pacs.association import Association, request_association
+from qrkit.simulator.pacs.encoding import encode
+from qrkit.simulator.pacs.wire import C_FIND_RQ, C_MOVE_RQ
 from tests.peers.waiting import free_port, wait_until
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.made import made

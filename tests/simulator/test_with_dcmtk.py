@@ -5,7 +5,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers import dcmtk
 from tests.peers.peer import PeerAddress
 from tests.peers.storescp import Storescp

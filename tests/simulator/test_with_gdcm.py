@@ -5,7 +5,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from qrkit.simulator import Simulator
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.gdcm import AE_TITLE, gdcmscu, statuses
 from tests.peers.peer import PeerAddress
 from tests.peers.waiting import LOOPBACK, free_port

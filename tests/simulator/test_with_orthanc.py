@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from qrkit.simulator import Simulator
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.fixtures import StartPeer
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress

@@ -14,22 +14,20 @@ from typing import Any
 import pyarrow as pa
 
 from qrkit.errors import NotFound
-from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
+from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.node import Node
 from qrkit.receipt import Arrival
-from qrkit.store import duck
-from qrkit.store.batches import BatchTable
+from qrkit.store import sql
 from qrkit.store.files import FileStore, Stored
 from qrkit.store.generations import snapshot
-from qrkit.store.index import index_row
-from qrkit.store.instances import InstanceTable
-from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_under_way import UnderWay
+from qrkit.store.instances import InstanceTable, index_row
+from qrkit.store.job_progress import UnderWay
+from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import ResultWriter
-from qrkit.store.settle import settle, write_generation
+from qrkit.store.settling import settle, write_generation
 from qrkit.store.state import State
 
 _EXIT_DEAD = 9
@@ -112,7 +110,7 @@ def read_all_the_time(where: str, folder: str, count: int, **_: object) -> list[
     counts = [0]
     with State.open(where) as state:
         while counts[-1] < count:
-            table = duck.sql(state, Path(folder), {}, "select count(*) n from study_answers")
+            table = sql.sql(state, Path(folder), {}, "select count(*) n from study_answers")
             counts.append(int(table["n"][0].as_py()))
     return counts
 

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from qrkit.after import RunState
 from qrkit.errors import InputError, NotFound
-from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
-from qrkit.store.after import AfterTable
-from qrkit.store.after_due import AfterDue, Held
+from qrkit.handlers import RunState
+from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
+from qrkit.store.handler_due import AfterDue, Held
+from qrkit.store.handler_runs import AfterTable
 from qrkit.store.instances import InstanceRow, InstanceTable
+from qrkit.store.job_progress import UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from tests.store.conftest import Clock

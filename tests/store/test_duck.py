@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from qrkit.errors import InputError, StoreError
-from qrkit.job import NewJob, RetrieveRequest
+from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import Node
-from qrkit.store import duck
+from qrkit.store import sql
 from qrkit.store.audit import AuditTable
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.jobs import JobTable
@@ -48,12 +48,12 @@ class Asking:
         self.state = state
         self.results = results
 
-    def __call__(self, text: str, params: Any = None) -> list[dict[str, Any]]:  # noqa: ANN401 - as `duck.sql`
+    def __call__(self, text: str, params: Any = None) -> list[dict[str, Any]]:  # noqa: ANN401 - as `sql.sql`
         rows: list[dict[str, Any]] = self.table(text, params).to_pylist()
         return rows
 
-    def table(self, text: str, params: Any = None) -> pa.Table:  # noqa: ANN401 - as `duck.sql`
-        return duck.sql(self.state, self.results.folder, _SCHEMAS, text, params)
+    def table(self, text: str, params: Any = None) -> pa.Table:  # noqa: ANN401 - as `sql.sql`
+        return sql.sql(self.state, self.results.folder, _SCHEMAS, text, params)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_all_tables_are_there_and_typed_before_anything_was_asked(ask: Asking) -
 
 
 def test_no_column_of_the_state_has_to_be_quoted(ask: Asking) -> None:
-    with duck.connect(ask.state, ask.results.folder, _SCHEMAS) as connection:
+    with sql.connect(ask.state, ask.results.folder, _SCHEMAS) as connection:
         for table in STATE_TABLES:
             columns = ", ".join(empty_state_table(table).column_names)
             connection.execute(f"FROM {table} ORDER BY {columns}")
@@ -157,13 +157,13 @@ def test_instances_are_seen_as_they_come_though_known_ones_are_not_read_again(st
     table = InstanceTable(state)
     seen = []
     for number in range(4):
-        uids = duck.sql(state, tmp_path, {}, "select SOPInstanceUID u from instances order by u")["u"].to_pylist()
+        uids = sql.sql(state, tmp_path, {}, "select SOPInstanceUID u from instances order by u")["u"].to_pylist()
         seen.append(uids)
         table.add_many([_instance(f"1.1.{number}.{n}") for n in range(number)])
     assert [len(uids) for uids in seen] == [0, 0, 1, 3]
     with state.transaction() as connection:  # nobody does, but what is read must be what is there
         connection.execute(instances.delete().where(instances.c.SOPInstanceUID == "1.1.1.0"))
-    assert duck.sql(state, tmp_path, {}, "from instances").num_rows == 5
+    assert sql.sql(state, tmp_path, {}, "from instances").num_rows == 5
 
 
 def test_values_are_parameters(ask: Asking) -> None:
@@ -209,7 +209,7 @@ def test_the_connection_reads_the_results_and_no_other_file(ask: Asking, tmp_pat
     NodeTable(ask.state).add(Node(name="pacs", host="h", ae_title="A"), "ann")
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
-    with duck.connect(ask.state, ask.results.folder, _SCHEMAS) as connection:
+    with sql.connect(ask.state, ask.results.folder, _SCHEMAS) as connection:
         assert connection.execute("select count(*), max(asked_at) is null from studies").fetchall() == [(1, False)]
         assert connection.execute("select name from nodes").fetchall() == [("pacs",)]
         assert len(connection.execute("select started from queries").fetchall()) == 1
@@ -227,7 +227,7 @@ def test_the_connection_reads_the_results_and_no_other_file(ask: Asking, tmp_pat
 def test_folders_with_quotes_are_no_danger(sqlite_state: State, tmp_path: Path) -> None:
     results = Results(sqlite_state, tmp_path / "O'Hara's; drop table \"x\"")
     answer(sqlite_state, results, studies(["1"]))
-    assert duck.sql(sqlite_state, results.folder, {}, "select * from studies").num_rows == 1
+    assert sql.sql(sqlite_state, results.folder, {}, "select * from studies").num_rows == 1
 
 
 def test_a_missing_answer_is_a_store_error_not_the_askers(ask: Asking) -> None:
@@ -241,7 +241,7 @@ def test_the_state_may_be_postgresql(state: State, tmp_path: Path) -> None:
     results = Results(state, tmp_path / "results")
     NodeTable(state).add(Node(name="pacs", host="h", ae_title="A"), "ann")
     answer(state, results, studies(["1"]))
-    with duck.connect(state, results.folder, _SCHEMAS) as connection:
+    with sql.connect(state, results.folder, _SCHEMAS) as connection:
         found = connection.execute("select q.user, q.coverage, n.port from queries q join nodes n on n.name = q.node")
         assert found.fetchall() == [("tester", '{"complete": true}', 104)]
 

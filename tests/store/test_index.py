@@ -6,8 +6,7 @@ import pytest
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.store.files import FileStore, Stored
-from qrkit.store.index import index_row, stored_file
-from qrkit.store.instances import InstanceTable
+from qrkit.store.instances import InstanceTable, index_row, stored_file
 from qrkit.store.state import State
 from tests.store.objects import a_dataset, an_arrival, encoded
 

@@ -15,12 +15,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
-from qrkit.store.job_changes import MOST_DEATHS
-from qrkit.store.job_late import LateObjects
+from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
+from qrkit.store.job_pauses import JobRests
+from qrkit.store.job_progress import LateObjects, PutOff, UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_rests import JobRests
-from qrkit.store.job_under_way import PutOff, UnderWay
+from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State, as_text

@@ -4,13 +4,12 @@ from datetime import timedelta
 import pytest
 
 from qrkit.errors import InputError, NotFound
-from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
+from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
-from qrkit.store.batches import BatchTable
-from qrkit.store.job_changes import MOST_DEATHS
-from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_rests import JobRests
-from qrkit.store.job_under_way import PutOff, UnderWay
+from qrkit.store.job_pauses import JobRests
+from qrkit.store.job_progress import PutOff, UnderWay
+from qrkit.store.job_queue import BatchTable, JobQueue
+from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State, as_text
 from tests.store.conftest import Clock

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qrkit.errors import StateUnavailable
-from qrkit.job import NewJob, RetrieveRequest
+from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import FILE_NAME, State
 

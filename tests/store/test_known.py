@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from qrkit.store.known import MOST_FILES, KnownAnswers
+from qrkit.store.plan_answers import MOST_FILES, KnownAnswers
 from qrkit.store.state import State
 
 

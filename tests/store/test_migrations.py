@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
-from qrkit.job import PausedBy
+from qrkit.jobs import PausedBy
 from qrkit.store import schema
 from qrkit.store.audit import AuditTable
 from qrkit.store.instances import InstanceTable

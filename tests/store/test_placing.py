@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from qrkit.store.file_names import place, sha256_of
 from qrkit.store.part10 import file_head
-from qrkit.store.placing import place, sha256_of
 from tests.store.objects import an_arrival
 
 

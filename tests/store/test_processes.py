@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from qrkit.job import JobState, NewJob, RetrieveRequest
+from qrkit.jobs import JobState, NewJob, RetrieveRequest
 from qrkit.node import Node
-from qrkit.store import duck
+from qrkit.store import sql
 from qrkit.store.audit import AuditTable
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
@@ -17,7 +17,7 @@ from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
-from qrkit.store.settle import settle
+from qrkit.store.settling import settle
 from qrkit.store.state import State
 from tests.store import another_process
 from tests.store.objects import a_dataset, encoded
@@ -90,7 +90,7 @@ def test_six_processes_write_everything_at_once_and_nothing_is_lost(where: str, 
         assert {query.state for query in QueryTable(state).list(limit=1000)} == {"done"}
         assert len(JobTable(state).list(limit=1000)) == 90
         assert JobQueue(state).waiting() == 180
-        rows = duck.sql(state, folder, {}, "select count(distinct StudyInstanceUID) n from studies").to_pylist()
+        rows = sql.sql(state, folder, {}, "select count(distinct StudyInstanceUID) n from studies").to_pylist()
     assert rows == [{"n": 90}]
 
 
@@ -133,10 +133,10 @@ def test_an_answer_whose_process_ended_before_the_row_is_invisible_and_no_error(
     _at_once([("die_before_the_row", told)], status=_DEAD)
     assert len(list(folder.rglob("*.parquet"))) == 1
     with State.open(where) as state:
-        assert duck.sql(state, folder, {}, "select * from studies").num_rows == 0
+        assert sql.sql(state, folder, {}, "select * from studies").num_rows == 0
         assert [query.state for query in QueryTable(state).list()] == ["running"]
         _at_once([("write_everything", told | {"me": 1, "count": 2})])
-        assert duck.sql(state, folder, {}, "select * from studies").num_rows == 2
+        assert sql.sql(state, folder, {}, "select * from studies").num_rows == 2
 
 
 def test_a_process_that_ends_while_settling_loses_nothing(where: str, folder: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_process_that_ends_while_settling_loses_nothing(where: str, folder: Pa
     _at_once([("die_while_settling", told)], status=_DEAD)
     assert len(list(folder.glob("*.duckdb"))) == 1
     with State.open(where) as state:
-        assert duck.sql(state, folder, {}, "select * from studies").num_rows == 3
+        assert sql.sql(state, folder, {}, "select * from studies").num_rows == 3
         assert settle(state, folder, most_fresh=0) == 3
         assert len(list(folder.glob("*.duckdb"))) == 1
-        assert duck.sql(state, folder, {}, "select * from studies").num_rows == 3
+        assert sql.sql(state, folder, {}, "select * from studies").num_rows == 3
 
 
 def test_a_process_that_ends_in_a_transaction_has_changed_nothing(where: str) -> None:

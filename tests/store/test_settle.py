@@ -8,18 +8,18 @@ import pytest
 from filelock import FileLock
 
 from qrkit.errors import StoreError
-from qrkit.store import duck
+from qrkit.store import sql
 from qrkit.store.generations import Snapshot, snapshot
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
-from qrkit.store.settle import adopt_generation, settle, write_generation
+from qrkit.store.settling import adopt_generation, settle, write_generation
 from qrkit.store.state import State
 from tests.store.answers import STUDY, answer, studies
 from tests.store.conftest import Clock
 
 
 def _count(state: State, results: Results, table: str = "study_answers") -> int:
-    answered = duck.sql(state, results.folder, {"STUDY": STUDY}, f"select count(*) n from {table}")  # noqa: S608 - ours
+    answered = sql.sql(state, results.folder, {"STUDY": STUDY}, f"select count(*) n from {table}")  # noqa: S608 - ours
     return int(answered["n"][0].as_py())
 
 
@@ -59,7 +59,7 @@ def test_settled_and_fresh_answers_are_one_table(sqlite_state: State, results: R
     answer(sqlite_state, results, studies(["1", "2"], series=1))
     _settle(sqlite_state, results)
     answer(sqlite_state, results, studies(["2"], series=9))
-    rows = duck.sql(
+    rows = sql.sql(
         sqlite_state,
         results.folder,
         {},
@@ -98,7 +98,7 @@ def test_a_reader_goes_on_reading_what_it_began_with(sqlite_state: State, result
     answer(sqlite_state, results, studies(["1"]))
     _settle(sqlite_state, results)
     answer(sqlite_state, results, studies(["2"]))
-    with duck.connect(sqlite_state, results.folder, {}) as connection:
+    with sql.connect(sqlite_state, results.folder, {}) as connection:
         _settle(sqlite_state, results)
         clock.turn_on(600)
         _settle(sqlite_state, results)
@@ -152,7 +152,7 @@ def test_whoever_loses_against_another_machine_leaves_no_file(
         adopt_generation(sqlite_state, before, write_generation(folder, before))
         return write_generation(folder, before)
 
-    monkeypatch.setattr("qrkit.store.settle.write_generation", write_after_another)
+    monkeypatch.setattr("qrkit.store.settling.write_generation", write_after_another)
     with pytest.raises(StoreError):
         _settle(sqlite_state, results)
     assert [name for name in _names(results) if name.endswith(".duckdb")] == [snapshot(sqlite_state).settled]

@@ -1,10 +1,10 @@
 """Sizes and rates from what came earlier."""
 
-from qrkit.estimate import Held
-from qrkit.job import ItemOutcome, JobState, NewJob, RetrieveRequest
+from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
+from qrkit.jobs.estimate import Held
 from qrkit.store.instances import InstanceRow, InstanceTable
+from qrkit.store.job_progress import UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State

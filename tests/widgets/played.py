@@ -1,11 +1,11 @@
 """The worker's part, played by a test: the rows are real, and nothing is sent."""
 
-from qrkit.job import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
+from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
+from qrkit.store.job_progress import UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
-from qrkit.workspace.job import Job
+from qrkit.workspace.jobs import Job
 
 STUDIES = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.2.{number}") for number in (1, 2))
 DONE = ItemOutcome(state=JobState.COMPLETE, expected=10, stored=10, received=10, bytes=5_000_000)

@@ -13,10 +13,10 @@ import nbformat
 import pytest
 
 import qrkit
-from qrkit.job import ItemOutcome, JobState, NewJob
+from qrkit.jobs import ItemOutcome, JobState, NewJob
 from qrkit.simulator import Quirks, Simulator, small_hospital
+from qrkit.store.job_progress import UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_under_way import UnderWay
 from qrkit.workspace import Job, Workspace
 from tests.peers.programs import in_ci
 from tests.peers.waiting import LOOPBACK

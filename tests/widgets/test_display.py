@@ -64,7 +64,7 @@ def test_a_cell_that_waits_shows_the_job_and_follows_it(tmp_path: Path) -> None:
         tmp_path,
         "import qrkit; ws = qrkit.open('workspace')",
         f"""
-        from qrkit.workspace.job import Job
+        from qrkit.workspace.jobs import Job
         job = Job({job_id!r}, ws.jobs._table, lambda: None)
         steps = iter([lambda: None, job.cancel, lambda: None])
         """,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 import pytest
 
 from qrkit.errors import StateUnavailable, WorkerError
-from qrkit.job import ItemOutcome, JobRow, JobState
+from qrkit.jobs import ItemOutcome, JobRow, JobState
 from qrkit.widgets import JobProgress, job_progress
-from qrkit.workspace.job import Job
+from qrkit.workspace.jobs import Job
 from tests.widgets.played import PlayedJob
 from tests.widgets.waiting import until
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from qrkit.job import ItemOutcome, ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
+from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
 from qrkit.node import Method
 from qrkit.widgets.job_view import fraction_done, view_of
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.narrowing import Narrowing
+from qrkit.widgets.filter_panel import Narrowing
 
 _ANSWER = pd.DataFrame(
     {

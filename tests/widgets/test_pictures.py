@@ -6,8 +6,8 @@ from concurrent.futures import wait
 import pytest
 import traitlets
 
-from qrkit.widgets.openers import Openers
-from qrkit.widgets.pictures import Pictures, pictures_of_job, pictures_of_studies
+from qrkit.widgets.charts import Pictures, pictures_of_job, pictures_of_studies
+from qrkit.widgets.disclosure import Openers
 from tests.workspace.opened import Linked
 
 PLOTLY = "application/vnd.plotly.v1+json"

@@ -1,7 +1,7 @@
 import asyncio
 import threading
 
-from qrkit.widgets.pump import Pump
+from qrkit.widgets.background import Pump
 from tests.widgets.waiting import until
 
 

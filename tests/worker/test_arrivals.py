@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
 from qrkit.workspace import Workspace
 from tests.peers.dcmtk import dcmsend, storescu

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from qrkit.errors import StateUnavailable
-from qrkit.worker.backlog import Backlog
+from qrkit.retrieve.index_queue import Backlog
 from tests.peers.waiting import wait_until
 
 

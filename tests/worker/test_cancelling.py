@@ -16,7 +16,7 @@ from statistics import median
 import pytest
 
 from qrkit.errors import Cancelled
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.query import build_query
 from qrkit.simulator import Quirks
 from qrkit.workspace import Job, Workspace

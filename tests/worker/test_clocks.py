@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
 from qrkit.store.state import utc_now
 from qrkit.worker import service

@@ -5,8 +5,7 @@ import socket
 from dataclasses import replace
 
 from qrkit.store.workers import WorkerRow
-from qrkit.worker.colleagues import Colleagues
-from qrkit.worker.health import DEAD_AFTER
+from qrkit.worker.health import DEAD_AFTER, Colleagues
 
 FAR = WorkerRow(
     worker_id="far",

@@ -2,7 +2,7 @@ import platform
 
 import pytest
 
-from qrkit.worker.heaps import keep_heaps_few
+from qrkit.worker.process import keep_heaps_few
 
 
 def test_heaps_are_kept_few_where_the_c_library_has_them_and_nobody_has_said_how_many(

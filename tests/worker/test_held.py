@@ -2,11 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from qrkit.retrieve.stored import Held
 from qrkit.store.files import FileStore
-from qrkit.store.index import index_row
-from qrkit.store.instances import InstanceTable
+from qrkit.store.instances import InstanceTable, index_row
 from qrkit.store.state import State
-from qrkit.worker.held import Held
 from tests.store.objects import a_dataset, an_arrival, encoded
 
 UID, PLACE = "1.2.3.1", "1.2/1.2.3"

@@ -10,8 +10,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from qrkit.job import JobState
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.jobs import JobState
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.workspace import Job, Workspace
 from tests.peers.processes import runs
 from tests.peers.simulated import SimulatedPacs

@@ -12,12 +12,12 @@ from qrkit.dimse.association import associate
 from qrkit.dimse.contexts import Proposal, move_model
 from qrkit.dimse.retrieve import Retrieval
 from qrkit.errors import StatusError
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.node import InformationModel
+from qrkit.retrieve.expected import unique_keys
 from qrkit.simulator import Quirks
-from qrkit.simulator.facts import Study
-from qrkit.store.job_late import LATE_NOTE
-from qrkit.worker.expected import unique_keys
+from qrkit.simulator.hospital.facts import Study
+from qrkit.store.job_progress import LATE_NOTE
 from qrkit.workspace import Job
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import (

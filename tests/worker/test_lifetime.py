@@ -12,11 +12,11 @@ import pytest
 
 import qrkit
 from qrkit.errors import PortInUse, WorkerError
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
-from qrkit.simulator.facts import Study
+from qrkit.simulator.hospital.facts import Study
 from qrkit.store.workers import Station, WorkerTable
-from qrkit.worker.starting import ensure_worker, is_running, lock_path
+from qrkit.worker.process import ensure_worker, is_running, lock_path
 from qrkit.workspace import Workspace
 from tests.peers.processes import runs
 from tests.peers.waiting import wait_until

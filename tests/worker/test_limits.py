@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from tests.faults import truth
 from tests.faults.stage import Stage, set_up
 from tests.peers.waiting import wait_until

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from qrkit.errors import StateUnavailable
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.workspace import Job, Workspace
 from tests.peers.postgres import Postgres
 from tests.peers.waiting import free_port, wait_until

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.job import JobState
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.jobs import JobState
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import (
     OpenWorkspace,

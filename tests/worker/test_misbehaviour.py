@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from qrkit.errors import WorkerError
-from qrkit.job import ItemRow, JobRow, JobState
+from qrkit.jobs import ItemRow, JobRow, JobState
 from qrkit.simulator import Quirks
-from qrkit.simulator.facts import Study
+from qrkit.simulator.hospital.facts import Study
 from qrkit.worker.service import Worker
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread

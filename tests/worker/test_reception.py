@@ -20,13 +20,13 @@ from qrkit.dimse.command import store_request
 from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.errors import ConnectionLost, NodeError
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.node import Node
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, Written
 from qrkit.tls import Tls
-from qrkit.worker.receiving import Assignment
-from qrkit.worker.reception import Reception
+from qrkit.worker.receiver_pool import Reception
+from qrkit.worker.receiver_process import Assignment
 from tests.dimse.received import MemoryReceiver, data_set_bytes
 from tests.dimse.scripted import p_data
 from tests.peers.certificates import Authority
@@ -198,7 +198,7 @@ def test_stopping_aborts_what_is_under_way_and_leaves_no_process(tmp_path: Path)
 
 
 def test_a_process_ends_after_a_while_without_associations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qrkit.worker.reception.IDLE_EXIT", 0.2)
+    monkeypatch.setattr("qrkit.worker.receiver_pool.IDLE_EXIT", 0.2)
     with receiving(tmp_path) as ours:
         wait_until(lambda: ours.reception.pids == [], what="the idle process ends")
 
@@ -225,7 +225,7 @@ def test_a_move_by_several_associations_is_complete_and_refuses_what_nobody_want
 def receiving_processes(parent: int = 0) -> list[psutil.Process]:
     """The receiving processes of a worker, by default of one in this process."""
     children = psutil.Process(parent or os.getpid()).children()
-    return [child for child in children if "qrkit.worker.receiving" in child.cmdline()]
+    return [child for child in children if "qrkit.worker.receiver_process" in child.cmdline()]
 
 
 def test_no_process_outlives_a_worker_that_is_killed(linked: Linked) -> None:
@@ -252,6 +252,6 @@ def test_a_receiving_process_whose_worker_was_killed_ends_without_a_word(tmp_pat
     ours, theirs = socket.socketpair()
     ours.close()
     with theirs:
-        command = [sys.executable, "-m", "qrkit.worker.receiving", str(theirs.fileno()), assignment.to_text()]
+        command = [sys.executable, "-m", "qrkit.worker.receiver_process", str(theirs.fileno()), assignment.to_text()]
         ended = subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, check=False, timeout=30)
     assert (ended.returncode, ended.stderr) == (0, b"")

@@ -1,15 +1,15 @@
 import shutil
 from pathlib import Path
 
-from qrkit.job import ItemOutcome, JobState, NewJob, PausedBy, RetrieveRequest
+from qrkit.jobs import ItemOutcome, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.store.files import FileStore
+from qrkit.store.job_pauses import JobRests
+from qrkit.store.job_progress import UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_rests import JobRests
-from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.store.workers import Station, WorkerTable
-from qrkit.worker.room import Room
+from qrkit.worker.disk_space import Room
 
 
 def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_first_has_ended(

@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.worker.logs import log_file
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, wait_until

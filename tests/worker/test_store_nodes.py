@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from qrkit.errors import InputError
-from qrkit.job import JobRow, JobState
+from qrkit.jobs import JobRow, JobState
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.facts import Study
+from qrkit.simulator.hospital.facts import Study
 from qrkit.worker.service import Worker
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from qrkit.errors import InputError
-from qrkit.job import JobState
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.jobs import JobState
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.certificates import Authority
 from tests.peers.waiting import LOOPBACK
 from tests.workspace.opened import OpenWorkspace, StartSimulator, all_studies, link, worker_in_thread

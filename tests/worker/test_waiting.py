@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.job import JobRow, JobState, PausedBy
+from qrkit.jobs import JobRow, JobState, PausedBy
+from qrkit.retrieve import watcher
 from qrkit.simulator import Quirks
-from qrkit.worker import watching
 from qrkit.workspace import Job
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, OpenWorkspace, files_of, link, of_size, uids_of, worker_in_thread
@@ -120,7 +120,7 @@ def test_a_job_that_is_paused_rests_within_seconds_and_what_came_is_not_fetched_
 def test_a_small_job_has_its_turn_before_a_large_one_has_ended(
     linked: Linked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "SLICE", 0.3)
+    monkeypatch.setattr(watcher, "SLICE", 0.3)
     linked.workspace.nodes.edit("pacs", associations=1)
     linked.pacs.quirks = Quirks(delay_first_object=0.15)
     large = [study.StudyInstanceUID for study in of_size(linked.hospital, 1, most=2)[:20]]

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.job import NewJob, RetrieveRequest
+from qrkit.jobs import NewJob, RetrieveRequest
+from qrkit.retrieve.admission import ActiveItem
+from qrkit.retrieve.watcher import Watcher
+from qrkit.store.job_progress import UnderWay
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.job_under_way import UnderWay
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
-from qrkit.worker.admission import ActiveItem
-from qrkit.worker.watching import Watcher
 
 
 @pytest.fixture

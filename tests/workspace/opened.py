@@ -19,11 +19,11 @@ import pytest
 
 import qrkit
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.simulator.facts import Study
-from qrkit.simulator.hospital import GeneratedHospital
-from qrkit.worker import starting
+from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.worker import process
+from qrkit.worker.process import is_running
 from qrkit.worker.service import Worker
-from qrkit.worker.starting import is_running
 from qrkit.workspace import Workspace
 from tests.peers.processes import runs
 from tests.peers.waiting import LOOPBACK, free_port, wait_until
@@ -176,7 +176,7 @@ def end_workers(folder: Path) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             worker.send_signal(signal.SIGTERM)
     wait_until(lambda: not any(map(runs, workers)), 15, what="the worker ends when asked to")
-    for started in starting._started:
+    for started in process._started:
         started.process.poll()  # or Python says of each, at its own end, that it still runs
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.filereader import read_file_meta_info
 
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.workspace import Workspace
 from tests.peers.dcmtk import findscu
 from tests.peers.peer import Archive, PeerAddress

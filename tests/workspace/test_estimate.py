@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from qrkit.errors import InputError
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.store.files import FileStore
 from tests.workspace.opened import Linked, worker_in_thread
 

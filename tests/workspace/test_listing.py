@@ -4,11 +4,11 @@ import pyarrow as pa
 import pytest
 
 from qrkit.errors import StatusError
+from qrkit.find.uid_lists import Lists
+from qrkit.find.windows import Failure, failure_of
 from qrkit.profile import Verdict
 from qrkit.query import Request
 from qrkit.tables import Level
-from qrkit.windows import Failure, failure_of
-from qrkit.workspace.listing import Lists
 
 _UIDS = ("1.1", "1.2", "1.3")
 

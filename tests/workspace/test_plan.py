@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
+from qrkit.dose import Plan
 from qrkit.errors import Cancelled, InputError, NodeError
-from qrkit.job import JobState
-from qrkit.plan import Plan
+from qrkit.jobs import JobState
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.settings import load_settings
 from qrkit.simulator import Quirks
-from qrkit.simulator.facts import Series, Study
+from qrkit.simulator.hospital.facts import Series, Study
 from qrkit.store.profiles import ProfileTable
 from qrkit.workspace import Workspace
-from tests.plan.world import ESR, RDSR
+from tests.dose.world import ESR, RDSR
 from tests.workspace.opened import Linked, all_studies, files_of, worker_in_thread
 
 FIRST, LAST = "2026-06-19", "2026-06-30"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
 
-from qrkit.job import JobState
-from qrkit.plan import Plan
+from qrkit.dose import Plan
+from qrkit.jobs import JobState
 from qrkit.workspace import Workspace
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress

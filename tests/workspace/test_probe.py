@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from qrkit.dose import Abilities
 from qrkit.errors import CallingTitleRejected, Cancelled, ConnectionRefused, InputError, NotFound
 from qrkit.node import InformationModel, Node, Timeouts
-from qrkit.plan import Abilities
+from qrkit.probe.session import Prober
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
 from qrkit.simulator import Quirks, Simulator, large_hospital
-from qrkit.simulator.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.workspace import Workspace
-from qrkit.workspace.probing import Prober
 from tests.peers.waiting import LOOPBACK, free_port
 from tests.workspace.opened import QUICK, Linked, StartSimulator, link
 

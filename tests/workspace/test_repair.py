@@ -13,11 +13,10 @@ import qrkit
 from qrkit.errors import QrkitError, StoreError, StoreInUse, WorkerError
 from qrkit.query import build_query
 from qrkit.store.files import FileStore
-from qrkit.store.index import index_row
-from qrkit.store.instances import InstanceTable
+from qrkit.store.instances import InstanceTable, index_row
 from qrkit.store.queries import FAILED, QueryTable
 from qrkit.store.results import Results
-from qrkit.store.settle import settle
+from qrkit.store.settling import settle
 from qrkit.store.state import FILE_NAME, State
 from qrkit.workspace import Workspace
 from tests.store.answers import answer, studies

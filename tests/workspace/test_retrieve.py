@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from qrkit.errors import InputError, NotFound
-from qrkit.job import JobState, RetrieveRequest
-from qrkit.simulator.facts import Study
+from qrkit.jobs import JobState, RetrieveRequest
+from qrkit.simulator.hospital.facts import Study
 from qrkit.workspace import Workspace
 from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
 

@@ -4,9 +4,9 @@ import pytest
 
 from qrkit.access import Role
 from qrkit.errors import NotAllowed
-from qrkit.job import RetrieveRequest
+from qrkit.jobs import RetrieveRequest
 from qrkit.workspace import Job, Nodes, Users, Workspace
-from qrkit.workspace.after import After
+from qrkit.workspace.handlers import After
 from qrkit.workspace.schedules import Schedules
 from tests.workspace.opened import Linked, OpenWorkspace, worker_in_thread
 

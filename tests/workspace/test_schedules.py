@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qrkit.errors import InputError, NotFound
-from qrkit.job import JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
 from qrkit.store.schema import schedules
 from qrkit.store.state import as_text

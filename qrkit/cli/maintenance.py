@@ -1,0 +1,133 @@
+"""``qrkit repair``.
+
+``qrkit report``.
+
+``qrkit serve``: the worker in the foreground, or as it is started in the background.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import qrkit
+from qrkit.cli.options import Format, Workspace, with_workspace
+from qrkit.cli.output import print_json, say
+from qrkit.cli.retrieve import NOT_COMPLETE
+from qrkit.errors import QrkitError, WorkerError
+from qrkit.worker.logs import log_file, log_to_file
+from qrkit.worker.process import calm_down, end_for_certain, keep_heaps_few
+from qrkit.worker.service import Worker
+
+logger = logging.getLogger(__name__)
+
+
+def repair(
+    *,
+    workspace: Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.")] = "",
+    thorough: Annotated[bool, typer.Option("--thorough", help="Compare each object with its SHA-256, too.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+) -> None:
+    """Mend a workspace whose files are damaged or whose state is gone, while no worker runs; nothing is deleted."""
+    done = qrkit.repair(workspace or None, thorough=thorough)
+    if form is Format.JSON:
+        print_json(done.to_json())
+    for line in str(done).splitlines():
+        say(line)
+    if not done.is_whole:
+        raise typer.Exit(NOT_COMPLETE)
+
+
+@with_workspace
+def report(
+    workspace: Workspace,
+    name: Annotated[str, typer.Argument(help="query, plan, job or compare.")],
+    ids: Annotated[list[str], typer.Argument(help="Id of the query, plan or job; of two queries to compare.")],
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else NAME-ID.html here.")] = None,
+    with_patients: Annotated[
+        bool, typer.Option("--with-patients", help="Also the columns that tell who somebody is.")
+    ] = False,
+) -> None:
+    """Write a report as one HTML file that needs no network: what was asked, of whom, how far it can be trusted."""
+    path = output or Path(f"{name}-{'-'.join(one[:8] for one in ids)}.html")
+    say(f"Report: {workspace.report(name, *ids, path=path, with_patients=with_patients)}")
+
+
+@with_workspace
+def serve(
+    workspace: Workspace,
+    *,
+    idle_exit: Annotated[float | None, typer.Option(min=0, help="After so many seconds without work, leave.")] = None,
+    background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say how the worker is; exit 1 if it is not well.")
+    ] = False,
+    form: Annotated[Format, typer.Option("--format", help="Of --check: table or json.")] = Format.TABLE,
+) -> None:
+    """Run the worker and its Storage SCP, until stopped."""
+    if check:
+        _check(workspace, form)
+        return
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # worker.err, or the journal of the service
+    keep_heaps_few()
+    handler = log_to_file(log_file(workspace.settings))
+    try:
+        _run(workspace, idle_exit=idle_exit, background=background)
+    except WorkerError:
+        raise  # that there is another one is no end of a worker
+    except QrkitError as error:
+        logger.critical("%s", error)
+        raise
+    except Exception as error:
+        logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
+        raise
+    finally:
+        calm_down()
+        logging.getLogger("qrkit").removeHandler(handler)
+        handler.close()
+
+
+def _check(workspace: Workspace, form: Format) -> None:
+    health = workspace.health()
+    if form is Format.JSON:
+        print_json(health.to_json())
+    for problem in health.problems or ("The worker is well.",):
+        say(problem)
+    if not health.is_well:
+        raise typer.Exit(1)
+
+
+def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> None:
+    settings = workspace.settings
+
+    def started(port: int) -> None:
+        if not background:
+            say(f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {port}.")
+
+    while True:
+        worker = workspace.worker(needs_scp=not background)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: _stop(worker))  # noqa: B023 - the worker of this turn is meant
+        try:
+            worker.run(idle_exit=idle_exit, started=started)
+        except WorkerError:
+            if background:  # another one was quicker, which is as good
+                return
+            raise
+        # a job that came while this worker left found it still there, and started no other
+        if worker.is_stopped or not workspace.has_waiting_jobs():
+            return
+
+
+def _stop(worker: Worker) -> None:
+    """Have a worker end; in a while for certain, as if it was killed, whatever it waits for."""
+    end_for_certain()
+    worker.stop()

@@ -1,0 +1,156 @@
+"""``qrkit echo`` and ``qrkit find``.
+
+``qrkit queries``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
+from qrkit.cli.output import print_frame, print_json, say, stderr
+from qrkit.errors import InputError
+from qrkit.query.coverage import filter_words
+from qrkit.tables import Level, reasons_of
+from qrkit.words import counted, local_time
+
+NOT_COMPLETE = 3
+_REASONS_SHOWN = 5
+
+
+@with_workspace
+def echo(
+    workspace: Workspace,
+    nodes: Annotated[list[str] | None, typer.Argument(help="Names of nodes; without any, all enabled ones.")] = None,
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Send C-ECHO to nodes, all at once; exit status 1 if any fails."""
+    answers = workspace.echo(*(nodes or []))
+    if not len(answers):
+        raise InputError("There are no nodes to echo.", advice="Add one: qrkit nodes add.")
+    shown = answers if form is not Format.TABLE else answers[["node", "ok", "association_ms", "round_trip_ms"]]
+    print_frame(shown, form, output)
+    failed = answers[~answers["ok"].astype(bool)]
+    for row in failed.itertuples():
+        say(f"{row.node}: {row.error} {row.advice}")
+    if len(failed):
+        raise typer.Exit(1)
+
+
+@with_workspace
+@with_filters
+def find(
+    workspace: Workspace,
+    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    *,
+    level: Annotated[str, typer.Option(help="patient, study, series or image.")] = "study",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    filters: dict[str, object],
+) -> None:
+    """Ask a node by C-FIND; exit status 3 if the answer may not be complete."""
+    with stderr.status(f"Asking {node} …"):
+        frame = workspace.find(node, level=level, **filters)
+    print_frame(frame, form, output)
+    told = frame.attrs["qrkit"]
+    coverage = told["coverage"]
+    cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage['requests'], 'request')}"
+    say(f"{cost}; kept as query {told['query_id']}.")
+    if len(frame) and Level(level.upper()) is not Level.PATIENT:
+        say(f"To fetch them: {workspace.estimate(frame, node=node).in_words()}.")
+    for report in coverage["filters"]:
+        blank = f", {report['blank_kept']} of them because blank" if report["blank_kept"] else ""
+        say(f"{filter_words(report)}, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")
+    _say_warnings(told["warnings"])
+    for assumption in coverage.get("assumptions", ()):
+        say(f"Assumed: {assumption}.")
+    if not coverage["complete"]:
+        for why in coverage["why"]:
+            say(f"Not proven complete: {why}.")
+        raise typer.Exit(NOT_COMPLETE)
+
+
+def _say_warnings(warnings: list[dict[str, Any]]) -> None:
+    """Say which values were odd and why; the raw ones may be a patient's, so they stay with the answer."""
+    if not warnings:
+        return
+    reasons = reasons_of(warnings)
+    more = len(reasons) - _REASONS_SHOWN
+    for reason in reasons[:_REASONS_SHOWN]:
+        say(f"Odd values: {reason}.")
+    also = f"{more} more reasons and the" if more > 0 else "The"
+    say(f"{also} raw values are in the answer's warnings (frame.attrs in Python).")
+
+
+app = typer.Typer(help="The history of queries, and their answers again.", no_args_is_help=True)
+
+QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
+
+
+@app.command("list")
+@with_workspace
+def list_queries(
+    workspace: Workspace,
+    *,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """List the newest queries: who, when, what, how long, how many."""
+    print_frame(workspace.queries.list(limit), form, output)
+
+
+@app.command("show")
+@with_workspace
+def show(
+    workspace: Workspace,
+    query_id: QueryId,
+    *,
+    about: Annotated[bool, typer.Option("--about", help="What was asked and how it went, instead of rows.")] = False,
+    page: Annotated[int, typer.Option(min=1, help="Page of the answer.")] = 1,
+    rows: Annotated[int, typer.Option(min=1, help="Rows in a page.")] = 1_000,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Show the answer of a query again, page by page."""
+    row = workspace.queries.show(query_id)
+    if about:
+        print_json(asdict(row))
+        return
+    frame = workspace.queries.read_page(query_id, offset=(page - 1) * rows, limit=rows)
+    print_frame(frame, form, output)
+    when = local_time(row.started)
+    pages = max(1, -(-(row.row_count or 0) // rows))
+    say(f"Page {page} of {pages}; {counted(row.row_count or 0, 'row')} from {row.node}, asked {when} by {row.user}.")
+
+
+@app.command("rerun")
+@with_workspace
+def rerun(
+    workspace: Workspace, query_id: QueryId, *, form: FormatOption = Format.TABLE, output: OutputOption = None
+) -> None:
+    """Ask the same node the same thing again, as a new query."""
+    frame = workspace.queries.rerun(query_id)
+    print_frame(frame, form, output)
+    say(f"{counted(len(frame), 'row')}; kept as query {frame.attrs['qrkit']['query_id']}.")
+
+
+@app.command("diff")
+@with_workspace
+def diff(
+    workspace: Workspace,
+    before: QueryId,
+    after: Annotated[str, typer.Argument(help="Id of the later query.")],
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Compare two answers: what was added, removed and changed."""
+    frame = workspace.queries.diff(before, after)
+    print_frame(frame, form, output)
+    say(f"{counted(len(frame), 'difference')}.")

@@ -1,0 +1,203 @@
+"""``qrkit retrieve``.
+
+A job's progress on the terminal: objects, bytes, rate, time left.
+
+How a command that waited for a job ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from qrkit.cli import INTERRUPTED
+from qrkit.cli.handlers import handlers, say_after
+from qrkit.cli.options import Format, FormatOption, Workspace, with_workspace
+from qrkit.cli.output import print_frame, print_json, say, stderr
+from qrkit.dose import Budget, Plan
+from qrkit.errors import InputError
+from qrkit.jobs import JobRow, JobState, PausedBy
+from qrkit.jobs.rate import Rate
+from qrkit.words import counted
+from qrkit.workspace import Job
+
+
+def follow(job: Job) -> JobRow:
+    """Show a job's progress on stderr until it ends; Ctrl-C leaves it running, and ends the command."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[volume]}"),
+        TimeRemainingColumn(),
+    )
+    rate = Rate()
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
+        bar = bars.add_task("retrieve", total=None, volume="")
+
+        told = ""
+
+        def show(status: JobRow) -> None:
+            nonlocal told
+            if status.reason and status.reason != told and not status.state.is_final:
+                say(status.reason)  # that it rests, and why: nobody should wait without knowing
+            told = status.reason
+            rate.add(status.bytes)
+            bars.update(
+                bar,
+                description=status.state.value,
+                completed=status.stored,
+                total=status.expected or None,
+                volume=f"{status.bytes / 1e6:.1f} MB, {rate.per_second / 1e6:.1f} MB/s",
+            )
+
+        try:
+            return job.wait(on_progress=show)
+        except KeyboardInterrupt:
+            say(f"Job {job.job_id} goes on in the background. To end it: qrkit jobs cancel {job.job_id}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+NOT_COMPLETE = 3
+
+
+def exit_for(job: JobRow) -> None:
+    """Say what became of a job, and end with its exit status: 0 complete, 3 something is missing, 1 nothing came."""
+    stored = f"{job.stored:,} of {counted(job.expected, 'object')} stored"
+    say(f"{stored}, {job.bytes / 1e6:.1f} MB fetched: {job.state.value}.")
+    failed = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
+    for item in failed[:10]:
+        request = item.request
+        what = request.SeriesInstanceUID or request.StudyInstanceUID
+        missing = f", {len(item.outcome.missing)} missing" if item.outcome.missing else ""
+        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.said}")
+    if len(failed) > 10:
+        say(f"… and {len(failed) - 10} more: qrkit jobs show {job.job_id}")
+    for note, count in Counter(item.outcome.note for item in job.items if item.outcome.note).items():
+        say(f"{note} ({count} items)" if count > 1 else note)
+    if job.state is JobState.COMPLETE:
+        return
+    if failed and not any(item.outcome.error for item in failed) and job.error:
+        say(job.said)
+    raise typer.Exit(1 if job.state is JobState.FAILED else NOT_COMPLETE)
+
+
+_OF_JOB = ("job_id", "state", "expected", "stored", "bytes")
+_OF_ITEM = ("level", "StudyInstanceUID", "SeriesInstanceUID", "state", "expected", "stored", "missing", "error")
+_NOTHING: dict[str, object] = {
+    "job_id": None,
+    "state": "complete",
+    "expected": 0,
+    "stored": 0,
+    "bytes": 0,
+    "items": [],
+}
+
+Uids = Annotated[list[str] | None, typer.Option(help="UIDs, parted by commas or given repeatedly.")]
+
+
+@with_workspace
+def retrieve(
+    workspace: Workspace,
+    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    *,
+    study: Uids = None,
+    series: Uids = None,
+    from_query: Annotated[str, typer.Option(help="Id of a query: fetch all its rows.")] = "",
+    plan: Annotated[str, typer.Option(help="Id of a plan: fetch what it keeps and is not here yet.")] = "",
+    method: Annotated[str, typer.Option(help="auto, get or move.")] = "auto",
+    to: Annotated[str, typer.Option(help="A store node that shall receive by C-MOVE instead.")] = "",
+    after: Annotated[
+        str | None,
+        typer.Option(help="Handlers to run after arrival, parted by commas; none for none. Else the automatic ones."),
+    ] = None,
+    most_objects: Annotated[int, typer.Option(help="With --plan: refuse one of more objects.", min=0)] = 0,
+    most_bytes: Annotated[int, typer.Option(help="With --plan: refuse one of more bytes.", min=0)] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="With --plan: fetch it whatever it costs.")] = False,
+    priority: Annotated[int, typer.Option(help="Goes before jobs of a lower one, -100 to 100.")] = 0,
+    detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Fetch a plan, studies, series, or all rows of a query; exit status 3 if objects are missing."""
+    what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
+    options = {"method": method, "to": to, "after": handlers(after)}
+    budget = Budget(objects=most_objects, bytes=most_bytes)
+    job = _queued(workspace, node, what, None if yes else budget, **options)
+    if job is None:
+        say("There is nothing to fetch: all of it is here already, or nothing was chosen.")
+        if form is Format.JSON:
+            print_json(_NOTHING)
+        return
+    if priority:
+        job.prioritise(priority)
+    nobody = workspace.nobody_for(job.status.node, one_starts=True)
+    if nobody:
+        say(nobody)
+    if job.status.paused_by is PausedBy.DISK:
+        say(job.status.reason)
+    if detach:
+        say(f"Job {job.job_id} is queued. Follow it: qrkit jobs show {job.job_id}")
+        _print(job, form)
+        return
+    status = follow(job)
+    _print(job, form)
+    say_after(job)
+    exit_for(status)
+
+
+def _print(job: Job, form: Format) -> None:
+    """Print a job for other programs; people read the words on stderr."""
+    if form is Format.JSON:
+        print_json(_told(job))
+    elif form is not Format.TABLE:
+        print_frame(job.items, form)
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """Return what other programs may rely on; ``qrkit jobs show`` tells more."""
+    told = job.to_json()
+    items = [{name: item[name] for name in _OF_ITEM} for item in told["items"]]
+    return {name: told[name] for name in _OF_JOB} | {"items": items}
+
+
+def _queued(
+    workspace: Workspace,
+    node: str,
+    what: Mapping[str, Any],
+    budget: Budget | None,
+    **options: Any,  # noqa: ANN401 - as `Workspace.retrieve` takes them
+) -> Job | None:
+    """Queue what is to be fetched; None where a plan or an answer has nothing, which is complete as it is."""
+    studies, all_series = _uids(what["study"]), _uids(what["series"])
+    query, plan = what["from_query"], what["plan"]
+    if sum(map(bool, (query, plan, studies or all_series))) != 1:
+        raise InputError("Say what to retrieve: --plan, --study, --series or --from-query.")
+    if plan:
+        kept = _within(budget, workspace.plans[plan])
+        return workspace.retrieve(kept, node=node, **options) if kept.requests() else None
+    if query:
+        rows = workspace.queries.read(query)
+        return workspace.retrieve(rows, node=node, **options) if len(rows) else None
+    return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
+
+
+def _within(budget: Budget | None, plan: Plan) -> Plan:
+    """Return a plan that may be fetched: one within the budget, or any where there is none."""
+    if budget is None:
+        return plan.meant()
+    budget.check(plan.cost)
+    return plan
+
+
+def _uids(given: list[str]) -> list[str]:
+    return [uid.strip() for text in given for uid in text.split(",") if uid.strip()]

@@ -1,0 +1,136 @@
+"""Answers what a plan needs to know: from what the node has answered before, else over several associations.
+
+One odd study does not fail it, and what was answered is kept even if the node fails later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from qrkit.dose.cache import Memory
+from qrkit.dose.facts import Answer, Need, Unanswered
+from qrkit.dose.requests import Ways
+from qrkit.errors import AssociationAborted, Cancelled, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.find.session import Asker
+from qrkit.node import Node
+from qrkit.query import Request
+
+AT_ONCE = 64
+"""Requests that are handed over together: one failure costs few of them a second try, and a stop is soon heard."""
+
+_PATIENCE = 3
+"""Requests in a row that may break the association; after them the node is taken for gone."""
+
+
+class Answering:
+    """Answers needs by C-FIND.
+
+    Parameters
+    ----------
+    ways
+        How needs become requests.
+    memory
+        What need not be asked again.
+    keep
+        Keeps what was asked, at the end.
+    should_stop
+        True cancels what is under way.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        ways: Ways,
+        memory: Memory,
+        *,
+        keep: Callable[[Mapping[Need, Answer]], None],
+        calling_ae_title: str,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self._ways = ways
+        self._memory = memory
+        self._keep = keep
+        self._should_stop = should_stop
+        self._asked: dict[Need, Answer] = {}
+        self._asker = Asker(
+            node, calling_ae_title=calling_ae_title, should_stop=should_stop, relational=ways.offers_relational
+        )
+
+    def __enter__(self) -> Self:
+        self._asker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._asker.__exit__(kind, error, trace)
+        if self._asked:
+            self._keep(self._asked)
+
+    @property
+    def requests(self) -> int:
+        """C-FIND requests sent so far."""
+        return self._asker.requests
+
+    def answer(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
+        """Return the answers to needs.
+
+        Raises
+        ------
+        NodeError
+            If the node cannot be reached any more.
+        Cancelled
+            If `should_stop` said so.
+        """
+        answers = self._memory.recall(needs)
+        rest = [need for need in needs if need not in answers]
+        if rest:
+            asked = self._ask_for(rest)
+            self._asked |= asked
+            answers |= asked
+        return answers
+
+    def _ask_for(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
+        asking = self._ways.ask(needs)
+        try:
+            requests = next(asking)
+            while True:
+                replies: list[Any] = []
+                for start in range(0, len(requests), AT_ONCE):
+                    replies += self._ask(requests[start : start + AT_ONCE])
+                requests = asking.send(replies)
+        except StopIteration as end:
+            answers: Mapping[Need, Answer] = end.value
+            return answers
+
+    def _ask(self, requests: Sequence[Request]) -> list[Any]:
+        """Return a table for each request, or why there is none; one by one if not all of them work at once."""
+        if self._should_stop is not None and self._should_stop():
+            raise Cancelled("The plan was cancelled.")
+        try:
+            return list(self._asker.ask(requests))
+        except _FAILED:
+            return self._one_by_one(requests)
+
+    def _one_by_one(self, requests: Sequence[Request]) -> list[Any]:
+        replies: list[Any] = []
+        broken = 0
+        for request in requests:
+            try:
+                replies += self._asker.ask([request])
+                broken = 0
+            except StatusError as error:
+                replies.append(Unanswered(error.message))
+                broken = 0
+            except _BROKEN as error:
+                broken += 1
+                if broken == _PATIENCE:
+                    raise
+                replies.append(Unanswered(error.message))
+        return replies
+
+
+_BROKEN: tuple[type[NodeError], ...] = (AssociationAborted, ConnectionLost, NodeTimeout)
+_FAILED: tuple[type[NodeError], ...] = (StatusError, *_BROKEN)

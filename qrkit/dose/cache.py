@@ -1,0 +1,277 @@
+"""What a node has answered before, with its age: as a table to be kept, and as answers that need not be asked again.
+
+An answer on a study is as good as new while the node counts as many series and instances in the study as then. Of a
+node that does not count them, an answer is used as long as its study can be taken for finished. Answers to questions
+for dose objects, which name SOP Classes, count as long as these are the ones that are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.dose.facts import (
+    Answer,
+    Ask,
+    Need,
+    ObjectRow,
+    ObjectsAnswer,
+    SeriesAnswer,
+    SeriesRow,
+    StudyRow,
+    Unanswered,
+)
+from qrkit.dose.groups import DOSE_CLASSES, dose_class_uids
+
+SCHEMA = pa.schema(
+    [
+        ("StudyInstanceUID", pa.string()),
+        ("SeriesInstanceUID", pa.string()),
+        ("ask", pa.string()),
+        ("is_part", pa.bool_()),
+        ("asked_at", pa.timestamp("us")),
+        ("study_series", pa.int64()),
+        ("study_instances", pa.int64()),
+        ("classes", pa.string()),
+        ("uid", pa.string()),
+        ("Modality", pa.string()),
+        ("SeriesDescription", pa.string()),
+        ("StationName", pa.string()),
+        ("SOPClassUID", pa.string()),
+        ("number", pa.int64()),
+        ("instances", pa.int64()),
+    ]
+)
+"""One row per series or object of an answer, or one row without `uid` where there were none."""
+
+_HEAD = SCHEMA.names.index("uid")
+"""Columns that all rows of an answer share."""
+
+_USUAL = dose_class_uids(DOSE_CLASSES)
+
+_SUBSTITUTES = {
+    Ask.SR_SERIES: (Ask.SERIES,),
+    Ask.DOSE_OBJECTS: (Ask.OBJECTS,),
+}
+"""What else tells as much, besides the same question."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ages:
+    """How long answers are used, of a node that does not count series and instances.
+
+    Attributes
+    ----------
+    recent
+        A study is recent for so long after its StudyDate: reports may still come.
+    of_recent
+        So long an answer on a recent study is used.
+    of_others
+        So long any other is.
+    """
+
+    recent: timedelta = timedelta(days=7)
+    of_recent: timedelta = timedelta(hours=1)
+    of_others: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One answer, when it was given, what the node counted in the study then, and the SOP Classes it was asked by."""
+
+    answer: Answer
+    asked_at: datetime
+    study_series: int | None
+    study_instances: int | None
+    classes: str | None = None
+
+    def holds(self, study: StudyRow, now: datetime, ages: Ages) -> bool:
+        """Whether the answer still counts.
+
+        Parameters
+        ----------
+        study
+            As the node tells it now.
+        now
+            In UTC, without a zone, as `asked_at`.
+        """
+        then_and_now = ((self.study_series, study.series_count), (self.study_instances, study.instance_count))
+        counted = [(then, count) for then, count in then_and_now if then is not None and count is not None]
+        if counted:
+            return all(then == count for then, count in counted)
+        day = _day(study.StudyDate)
+        was_recent = day is None or self.asked_at - day < ages.recent
+        return now - self.asked_at < (ages.of_recent if was_recent else ages.of_others)
+
+
+def to_table(
+    answers: Mapping[Need, Answer], studies: Mapping[str, StudyRow], asked_at: datetime, classes: str = _USUAL
+) -> pa.Table:
+    """Return answers as a table; what the node did not answer is left out.
+
+    Parameters
+    ----------
+    asked_at
+        In UTC, without a zone.
+    classes
+        The SOP Classes that dose objects were asked for by, as `dose_class_uids` gives them.
+    """
+    rows = [
+        (*head, *row)
+        for need, answer in answers.items()
+        if not isinstance(answer, Unanswered)
+        for head in [(*_head(need, answer, studies[need.StudyInstanceUID], asked_at), _named(answer, classes))]
+        for row in _rows(answer)
+    ]
+    columns: Iterable[Iterable[Any]] = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    return pa.table(
+        [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
+    )
+
+
+def from_table(table: pa.Table) -> dict[Need, Known]:
+    """Return the answers of tables put together, of each question the newest."""
+    found: dict[Need, Known] = {}
+    for need, head, rows in _answers(table):
+        is_part, asked_at, *counts_and_classes = head
+        if need not in found or found[need].asked_at <= asked_at:
+            found[need] = Known(_answer(need, rows, is_part=is_part), asked_at, *counts_and_classes)
+    return found
+
+
+def newest(table: pa.Table) -> pa.Table:
+    """Return of several answers to one question the newest."""
+    last: dict[tuple[str, str, str], datetime] = {}
+    columns = [table[name].to_pylist() for name in ("StudyInstanceUID", "SeriesInstanceUID", "ask", "asked_at")]
+    for *question, asked_at in zip(*columns, strict=True):
+        place = tuple(question)
+        last[place] = max(asked_at, last.get(place, asked_at))
+    rows = zip(*columns, strict=True)
+    return table.filter(pa.array([asked_at == last[tuple(question)] for *question, asked_at in rows], pa.bool_()))
+
+
+class Memory:
+    """Answers that were given before, as far as they still count.
+
+    Parameters
+    ----------
+    known
+        Those of one node.
+    now
+        In UTC, without a zone.
+    classes
+        The SOP Classes that dose objects are asked for by, as `dose_class_uids` gives them.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[Need, Known],
+        studies: Mapping[str, StudyRow],
+        *,
+        now: datetime,
+        ages: Ages | None = None,
+        classes: str = _USUAL,
+    ) -> None:
+        self._known = known
+        self._studies = studies
+        self._now = now
+        self._ages = ages or Ages()
+        self._classes = classes
+
+    def recall(self, needs: Iterable[Need]) -> dict[Need, Answer]:
+        """Return the answers to those needs that need not be asked again."""
+        return {need: answer for need in needs if (answer := self._recall(need)) is not None}
+
+    def _recall(self, need: Need) -> Answer | None:
+        study = self._studies[need.StudyInstanceUID]
+        for ask in (need.ask, *_SUBSTITUTES.get(need.ask, ())):
+            known = self._known.get(Need(ask, need.StudyInstanceUID, need.SeriesInstanceUID))
+            if known is None or known.classes not in (None, self._classes):
+                continue
+            if known.holds(study, self._now, self._ages):
+                return known.answer
+        return None
+
+
+def _head(need: Need, answer: Answer, study: StudyRow, asked_at: datetime) -> tuple[Any, ...]:
+    is_part = answer.only_sr if isinstance(answer, SeriesAnswer) else not _is_whole(answer)
+    counts = (study.series_count, study.instance_count)
+    return need.StudyInstanceUID, need.SeriesInstanceUID, need.ask.value, is_part, asked_at, *counts
+
+
+def _named(answer: Answer, classes: str) -> str | None:
+    """Return the SOP Classes that an answer knows alone; None if it tells of all objects, or of series."""
+    return classes if isinstance(answer, ObjectsAnswer) and not answer.is_whole else None
+
+
+def _is_whole(answer: Answer) -> bool:
+    return isinstance(answer, ObjectsAnswer) and answer.is_whole
+
+
+def _rows(answer: SeriesAnswer | ObjectsAnswer) -> Iterator[tuple[Any, ...]]:
+    if not answer.rows:
+        yield (None,) * 7
+    for row in answer.rows:
+        if isinstance(row, SeriesRow):
+            texts = (row.SeriesInstanceUID, row.Modality, row.SeriesDescription, row.StationName, None)
+            yield (*texts, row.SeriesNumber, row.instance_count)
+        else:
+            yield (row.SOPInstanceUID, None, None, None, row.SOPClassUID, row.InstanceNumber, None)
+
+
+def _answers(table: pa.Table) -> Iterator[tuple[Need, tuple[Any, ...], list[tuple[Any, ...]]]]:
+    """Give the rows of each answer, which stand together."""
+    asks = {ask.value: ask for ask in Ask}
+    last: tuple[Any, ...] = ()
+    rows: list[tuple[Any, ...]] = []
+    for values in zip(*(_shared(_column(table, name)) for name in SCHEMA.names), strict=True):
+        head = values[:_HEAD]
+        if head != last:
+            if rows:
+                yield Need(asks[last[2]], last[0], last[1]), last[3:], rows
+            last, rows = head, []
+        rows.append(values[_HEAD:])
+    if rows:
+        yield Need(asks[last[2]], last[0], last[1]), last[3:], rows
+
+
+def _answer(need: Need, rows: list[tuple[Any, ...]], *, is_part: bool) -> Answer:
+    found = [row for row in rows if row[0] is not None]
+    if need.ask in (Ask.SERIES, Ask.SR_SERIES):
+        series = tuple(
+            SeriesRow(uid, modality, description, station, number, instances)
+            for uid, modality, description, station, _, number, instances in found
+        )
+        return SeriesAnswer(series, only_sr=is_part)
+    return ObjectsAnswer(tuple(ObjectRow(row[0], row[4], row[5]) for row in found), is_whole=not is_part)
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column; what was kept before there was one of SOP Classes has none."""
+    if name in table.column_names:
+        column: pa.ChunkedArray = table[name]
+        return column
+    return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
+
+
+def _shared(column: pa.ChunkedArray) -> Iterable[Any]:
+    """Return the values of a column, of which equal ones are one object: a million rows repeat a few of them."""
+    if not (pa.types.is_string(column.type) or pa.types.is_timestamp(column.type)):
+        values: Iterable[Any] = column.to_pylist()
+        return values
+    encoded = column.combine_chunks().dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    return (None if index is None else texts[index] for index in encoded.indices.to_pylist())
+
+
+@lru_cache(maxsize=10_000)
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - a StudyDate has no zone
+    except ValueError:
+        return None

@@ -1,0 +1,256 @@
+"""Plans: the studies are found, judged by what the node tells of them, and what comes of it is a plan."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from uuid import uuid4
+
+import pyarrow as pa
+
+from qrkit.dose.answers import Answering
+from qrkit.dose.cache import Memory, from_table, newest, to_table
+from qrkit.dose.facts import StudyRow, study_rows
+from qrkit.dose.groups import dose_class_uids
+from qrkit.dose.judge import Judge, together
+from qrkit.dose.outcome import Held, Item
+from qrkit.dose.plan import Plan, cost_of, with_bytes
+from qrkit.dose.policy import UNANSWERED, Tally, tally
+from qrkit.dose.query import DoseQuery, ask_codes, matching_of
+from qrkit.dose.requests import Abilities, Ways
+from qrkit.dose.site_rules import site_policy
+from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
+from qrkit.errors import InputError
+from qrkit.find.finder import Finder
+from qrkit.find.parents import union
+from qrkit.node import InformationModel, Node
+from qrkit.profile import Profile
+from qrkit.query import Query
+from qrkit.settings import Settings
+from qrkit.store.instances import InstanceTable
+from qrkit.store.plan_answers import KnownAnswers
+from qrkit.store.sizes import node_history
+from qrkit.store.state import State
+from qrkit.tables import Level
+from qrkit.words import counted
+
+AT_ONCE = 25_000
+"""Studies that are judged side by side; with more, it is memory that grows and not speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The studies of a plan, as the node answered, and how far they can be trusted to be all."""
+
+    table: pa.Table
+    why: tuple[str, ...]
+    windows: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """What one plan is asked for, and how."""
+
+    asked: DoseQuery
+    refresh: bool
+    should_stop: Callable[[], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some studies that were judged side by side."""
+
+    tables: PlanTables
+    counted: Tally
+    requests: int
+
+
+class Planner:
+    """Makes plans.
+
+    Parameters
+    ----------
+    settings
+        Of the workspace; its table ``plan`` has the site's rules.
+    profile
+        Gives what a node was seen to do.
+    """
+
+    def __init__(
+        self, state: State, finder: Finder, settings: Settings, *, profile: Callable[[str], Profile], user: str
+    ) -> None:
+        self._state = state
+        self._finder = finder
+        self._settings = settings
+        self._profile = profile
+        self._user = user
+        self._known = KnownAnswers(state, settings.workspace / "known")
+
+    def plan(
+        self,
+        node: Node,
+        asked: DoseQuery,
+        *,
+        refresh: bool = False,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Plan:
+        """Find the studies, judge them, and return the plan; nothing is fetched.
+
+        Parameters
+        ----------
+        refresh
+            Ask even what the node has told before.
+        should_stop
+            True cancels what is under way; what the node has told by then is kept.
+
+        Raises
+        ------
+        InputError
+            If the node cannot be asked for series, or the site's rules are not valid.
+        NodeError
+            If the node fails to answer for studies.
+        Cancelled
+            If `should_stop` said so.
+        """
+        asking = _Asking(asked=asked, refresh=refresh, should_stop=should_stop)
+        if node.information_model is InformationModel.PATIENT_STUDY_ONLY:
+            raise InputError(
+                f"Node {node.name} has no SERIES level under its information model, and a plan needs it.",
+                advice=f"If it has another: qrkit nodes edit {node.name} --information-model study-root.",
+            )
+        policy = replace(
+            site_policy(self._settings.tables.get("plan", {})),
+            groups=asked.groups,
+            sr_only=asked.sr_only,
+            options=asked.options,
+            filters=asked.query.filters,
+            sr_first=Abilities.of(self._profile(node.name)).sr_first,
+        )
+        found = self._find(node, asking)
+        parts = [
+            self._part(node, Judge(policy, self._held(asked, studies)), studies, found.table, asking)
+            for studies in _in_parts(study_rows(found.table))
+        ]
+        counted = sum((part.counted for part in parts), Tally())
+        tables = joined([part.tables for part in parts])
+        history = node_history(self._state, node.name)
+        tables = replace(tables, series=with_bytes(tables.series, history))
+        why = (*found.why, *counted.doubts())
+        return Plan(
+            plan_id=uuid4().hex,
+            node=node.name,
+            user=self._user,
+            created=self._state.now(),
+            asked=asked,
+            coverage={
+                "complete": not why,
+                "why": list(why),
+                "windows": found.windows,
+                "requests": found.requests + sum(part.requests for part in parts),
+            },
+            funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
+            notes=tuple(counted.notes(policy)),
+            cost=cost_of(tables.series, history),
+            tables=tables,
+        )
+
+    def _find(self, node: Node, asking: _Asking) -> _Found:
+        """Ask for the studies of each code, with no filter but the node's own: what is dropped is dropped here."""
+        asked = asking.asked
+        tables: list[pa.Table] = []
+        why: list[str] = []
+        windows = requests = 0
+        codes = ask_codes(asked.codes, matching_of(self._profile(node.name)))
+        code = next(codes)
+        while True:
+            query = Query(
+                level=Level.STUDY,
+                keys=(*asked.query.keys, ("ModalitiesInStudy", code)),
+                dates=asked.query.dates,
+                times=asked.query.times,
+            )
+            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), should_stop=asking.should_stop)
+            tables.append(answer.table)
+            why += answer.coverage["why"]
+            windows += answer.coverage["windows"]
+            requests += answer.coverage["requests"]
+            try:
+                code = codes.send({uid: row.ModalitiesInStudy for uid, row in study_rows(answer.table).items()})
+            except StopIteration:
+                break
+        table = union(tables, Level.STUDY)
+        nameless = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
+        if nameless:
+            number = counted(nameless, "study")
+            why.append(f"{number} came without StudyInstanceUID, so nothing more can be asked or fetched there")
+        return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
+
+    def _part(
+        self, node: Node, judge: Judge, studies: Mapping[str, StudyRow], found: pa.Table, asking: _Asking
+    ) -> _Part:
+        """Judge some studies: those of the whole plan, unless they are very many."""
+        abilities = Abilities.of(self._profile(node.name))
+        ways = Ways(studies, abilities, model=node.information_model, classes=judge.policy.classes)
+        with _without_collector():
+            classes = dose_class_uids(judge.policy.classes)
+            with self._answering(node, ways, studies, classes, asking) as answering:
+                items = _judged(judge, studies, answering)
+            return _Part(plan_tables(items, found), tally(items, judge.policy), answering.requests)
+
+    def _held(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> Held:
+        return (
+            Held()
+            if asked.refetch
+            else Held(InstanceTable(self._state).by_series(list(studies), self._settings.files))
+        )
+
+    def _answering(
+        self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], classes: str, asking: _Asking
+    ) -> Answering:
+        now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
+        known = None if asking.refresh else self._known.read(node.name, studies)
+        return Answering(
+            node,
+            ways,
+            Memory({} if known is None else from_table(known), studies, now=now, classes=classes),
+            keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
+            calling_ae_title=self._settings.ae_title,
+            should_stop=asking.should_stop,
+        )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the garbage collector from looking through a million rows again and again: it took 40 % of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _judged(judge: Judge, studies: Mapping[str, StudyRow], answering: Answering) -> list[Item]:
+    """Judge studies side by side; what they need next is answered for all of them at once."""
+    steps = together(judge.study(study) for study in studies.values())
+    try:
+        needs = next(steps)
+        while True:
+            needs = steps.send(answering.answer(needs))
+    except StopIteration as end:
+        judged: list[tuple[Item, ...]] = end.value
+    return [item for items in judged for item in items]
+
+
+def _in_parts(studies: Mapping[str, StudyRow]) -> Iterator[dict[str, StudyRow]]:
+    """Give the studies in parts; one without any, if there are none."""
+    waiting = iter(studies.items())
+    yield dict(islice(waiting, AT_ONCE))
+    while some := dict(islice(waiting, AT_ONCE)):
+        yield some

@@ -1,0 +1,304 @@
+"""How needs are asked of a node: in as few C-FIND requests as it can be trusted to answer.
+
+The careful way is one study or one series at a time; every PACS can do that. What a node's profile shows to work is
+used besides: lists of StudyInstanceUIDs, SERIES by StudyDate and Modality without a StudyInstanceUID, IMAGE by
+StudyDate and SOPClassUID. An answer to such a request is believed for those studies and series of which it agrees
+with what else is known; the others are asked for again, the careful way.
+
+`ask` does no I/O: it yields requests that do not depend on one another, and is sent their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Self
+
+import pyarrow as pa
+
+from qrkit.dose.facts import (
+    Answer,
+    Ask,
+    Need,
+    ObjectsAnswer,
+    SeriesAnswer,
+    StudyRow,
+    Unanswered,
+    objects_by_series,
+    series_by_study,
+)
+from qrkit.dose.groups import DOSE_CLASSES, SR, dose_class_uids
+from qrkit.find.windows import looks_capped
+from qrkit.node import InformationModel
+from qrkit.profile import Extension, Profile, Subject
+from qrkit.query import Request
+from qrkit.tables import Level
+
+SERIES_KEYS = (
+    "SeriesInstanceUID",
+    "Modality",
+    "SeriesDescription",
+    "StationName",
+    "SeriesNumber",
+    "NumberOfSeriesRelatedInstances",
+)
+IMAGE_KEYS = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
+
+LISTED = 90
+"""UIDs in one list: about 6 kB of Identifier, and one answer each is no number that PACS stop at."""
+
+IN_WINDOW = 240
+"""Studies that are asked for by one range of days, so that its answer stays below what PACS cut off."""
+
+Asking = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
+"""Yields requests, is sent one table or `Unanswered` for each in the same order, returns what they tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a node was seen to do, as its profile tells.
+
+    Attributes
+    ----------
+    lists
+        It gives the series of several StudyInstanceUIDs in one request.
+    modality
+        It matches Modality at SERIES level.
+    series_by_date, images_by_date
+        It answers SERIES by StudyDate and Modality, and IMAGE by StudyDate and SOPClassUID, without the keys above.
+    negotiated
+        It accepted the offer of relational queries, so that it is made again.
+    """
+
+    lists: bool = False
+    modality: bool = False
+    series_by_date: bool = False
+    images_by_date: bool = False
+    negotiated: bool = False
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self:
+        """Return the abilities for which a profile has evidence."""
+        return cls(
+            lists=profile.honours(Subject.SERIES_OF_STUDIES),
+            modality=profile.honours(Subject.MODALITY),
+            series_by_date=profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY),
+            images_by_date=profile.honours(Subject.IMAGES_BY_DATE_AND_CLASS),
+            negotiated=profile.accepts(Extension.RELATIONAL),
+        )
+
+    @property
+    def sr_first(self) -> bool:
+        """Whether the SR series of many studies come in few requests."""
+        return self.series_by_date or (self.lists and self.modality)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One request, and what its answer tells of the needs it is for."""
+
+    request: Request
+    read: Callable[[pa.Table], dict[Need, Answer]]
+
+
+class Ways:
+    """The ways in which one node is asked.
+
+    Parameters
+    ----------
+    studies
+        All that may be asked about, by StudyInstanceUID.
+    classes
+        The SOP Classes of each kind of dose object.
+    """
+
+    def __init__(
+        self,
+        studies: Mapping[str, StudyRow],
+        abilities: Abilities,
+        *,
+        model: InformationModel = InformationModel.STUDY_ROOT,
+        classes: Mapping[str, frozenset[str]] = DOSE_CLASSES,
+    ) -> None:
+        self._studies = studies
+        # Under Patient Root a request has one PatientID, so that studies of several patients cannot be listed.
+        self._abilities = abilities if model is InformationModel.STUDY_ROOT else Abilities()
+        self._model = model
+        self._dose_classes = dose_class_uids(classes)
+
+    @property
+    def offers_relational(self) -> bool:
+        """Whether associations offer relational queries (PS3.4 C.5.1.1.1)."""
+        return self._abilities.negotiated
+
+    def ask(self, needs: Sequence[Need]) -> Asking:
+        """Ask for everything that is needed, in as few steps and requests as possible."""
+        answers: dict[Need, Answer] = {}
+        for way in (self._by_date, self._by_list):
+            batches = list(way([need for need in needs if need not in answers]))
+            if not batches:
+                continue
+            replies = yield tuple(batch.request for batch in batches)
+            for batch, reply in zip(batches, replies, strict=True):
+                if not isinstance(reply, Unanswered):
+                    answers |= batch.read(reply)
+        rest = [need for need in needs if need not in answers]
+        for instance_number in ("1", "0"):
+            if not rest:
+                break
+            replies = yield tuple(self._one(need, instance_number) for need in rest)
+            told = {need: _told(need, reply) for need, reply in zip(rest, replies, strict=True)}
+            answers |= told
+            rest = [need for need in rest if need.ask is Ask.FIRST_IMAGE and told[need] == ObjectsAnswer()]
+        return answers
+
+    def _by_date(self, needs: Sequence[Need]) -> Iterator[_Batch]:
+        """SR series, and dose objects of SR series, of whole ranges of days."""
+        if self._abilities.series_by_date:
+            for first, last, some in self._windows(needs, Ask.SR_SERIES):
+                keys = (("StudyDate", _range(first, last)), ("Modality", SR))
+                yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
+        if self._abilities.images_by_date:
+            for first, last, some in self._windows(needs, Ask.DOSE_OBJECTS):
+                keys = (("StudyDate", _range(first, last)), ("SOPClassUID", self._dose_classes))
+                yield _Batch(_request(Level.IMAGE, keys), _reader_of_dose_objects(some))
+
+    def _by_list(self, needs: Sequence[Need]) -> Iterator[_Batch]:
+        """Series of listed studies, and objects of listed series."""
+        if not self._abilities.lists:
+            return
+        for ask in (Ask.SR_SERIES, Ask.SERIES):
+            for some in _lists(need for need in needs if need.ask is ask):
+                keys = [("StudyInstanceUID", "\\".join(need.StudyInstanceUID for need in some))]
+                if ask is Ask.SR_SERIES and self._abilities.modality:
+                    keys.append(("Modality", SR))
+                yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
+        of_series = [need for need in needs if need.ask in (Ask.OBJECTS, Ask.DOSE_OBJECTS)]
+        for some in _lists(of_series):
+            studies = dict.fromkeys(need.StudyInstanceUID for need in some)
+            keys = [
+                ("StudyInstanceUID", "\\".join(studies)),
+                ("SeriesInstanceUID", "\\".join(need.SeriesInstanceUID for need in some)),
+            ]
+            yield _Batch(_request(Level.IMAGE, keys), _reader_of_objects(some))
+
+    def _windows(self, needs: Sequence[Need], ask: Ask) -> Iterator[tuple[str, str, list[Need]]]:
+        """Give ranges of days, with the needs in them; studies without a date are left for another way."""
+        by_day: dict[str, list[Need]] = {}
+        for need in needs:
+            if need.ask is ask and (day := self._studies[need.StudyInstanceUID].StudyDate):
+                by_day.setdefault(day, []).append(need)
+        some: list[Need] = []
+        first = last = ""
+        for day in sorted(by_day):
+            if some and len(some) + len(by_day[day]) > IN_WINDOW:
+                yield first, last, some
+                some = []
+            first, last = (first if some else day), day
+            some = some + by_day[day]
+        if some:
+            yield first, last, some
+
+    def _reader_of_series(self, needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
+        def read(table: pa.Table) -> dict[Need, Answer]:
+            found = series_by_study(table)
+            capped = _looks_cut_off(table, found, [need.StudyInstanceUID for need in needs])
+            answers: dict[Need, Answer] = {}
+            for need in needs:
+                rows = found.get(need.StudyInstanceUID, ())
+                study = self._studies[need.StudyInstanceUID]
+                if need.ask is Ask.SR_SERIES:
+                    rows = tuple(row for row in rows if row.Modality == SR)
+                    is_told = not capped and (bool(rows) or SR not in study.ModalitiesInStudy)
+                    answer = SeriesAnswer(rows, only_sr=True)
+                else:
+                    is_told = len(rows) == study.series_count if study.series_count else bool(rows) and not capped
+                    answer = SeriesAnswer(rows)
+                if is_told:
+                    answers[need] = answer
+            return answers
+
+        return read
+
+    def _one(self, need: Need, instance_number: str) -> Request:
+        """Return the careful request: the keys above, one value each."""
+        keys = [("StudyInstanceUID", need.StudyInstanceUID)]
+        if self._model is InformationModel.PATIENT_ROOT:
+            keys.insert(0, ("PatientID", self._studies[need.StudyInstanceUID].PatientID))
+        if need.ask is Ask.SERIES:
+            return _request(Level.SERIES, keys)
+        if need.ask is Ask.SR_SERIES:
+            return _request(Level.SERIES, [*keys, ("Modality", SR)])
+        keys.append(("SeriesInstanceUID", need.SeriesInstanceUID))
+        if need.ask is Ask.FIRST_IMAGE:
+            keys.append(("InstanceNumber", instance_number))
+        return _request(Level.IMAGE, keys)
+
+
+def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:
+    matching = tuple(keys)
+    returned = SERIES_KEYS if level is Level.SERIES else IMAGE_KEYS
+    given = {keyword for keyword, _ in matching}
+    return Request(level=level, keys=matching, return_keys=tuple(key for key in returned if key not in given))
+
+
+def _reader_of_dose_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
+    """Read objects of dose classes; whether a series without any is empty or of another class, this does not tell."""
+
+    def read(table: pa.Table) -> dict[Need, Answer]:
+        found = objects_by_series(table)
+        if _looks_cut_off(table, found, [need.SeriesInstanceUID for need in needs]):
+            return {}
+        return {
+            need: ObjectsAnswer(found[need.SeriesInstanceUID], is_whole=False)
+            for need in needs
+            if need.SeriesInstanceUID in found
+        }
+
+    return read
+
+
+def _reader_of_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
+    def read(table: pa.Table) -> dict[Need, Answer]:
+        found = objects_by_series(table)
+        if _looks_cut_off(table, found, [need.SeriesInstanceUID for need in needs]):
+            return {}
+        return {
+            need: ObjectsAnswer(found[need.SeriesInstanceUID]) for need in needs if need.SeriesInstanceUID in found
+        }
+
+    return read
+
+
+def _looks_cut_off(table: pa.Table, found: Collection[str], wanted: Iterable[str]) -> bool:
+    """Whether a number of answers is one that PACS stop at, and something that was asked for is not among them."""
+    return looks_capped(table.num_rows) and not all(uid in found for uid in wanted)
+
+
+def _told(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, untyped, or Unanswered
+    """Return what the answer to a careful request tells, with local matching of what a node may ignore."""
+    if isinstance(reply, Unanswered):
+        return reply
+    if need.ask in (Ask.SERIES, Ask.SR_SERIES):
+        rows = series_by_study(reply, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
+        if need.ask is Ask.SERIES:
+            return SeriesAnswer(rows)
+        if any(row.Modality not in ("", SR) for row in rows):  # it ignores Modality, and so tells all
+            return SeriesAnswer(rows)
+        return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True)
+    found = objects_by_series(reply, series_instance_uid=need.SeriesInstanceUID)
+    objects = found.get(need.SeriesInstanceUID, ())
+    if need.ask is not Ask.FIRST_IMAGE:
+        return ObjectsAnswer(objects)
+    return ObjectsAnswer(tuple(one for one in objects if one.InstanceNumber in (0, 1, None))[:1])
+
+
+def _lists(needs: Iterable[Need]) -> Iterator[list[Need]]:
+    waiting = iter(needs)
+    while some := list(islice(waiting, LISTED)):
+        yield some
+
+
+def _range(first: str, last: str) -> str:
+    return first if first == last else f"{first}-{last}"

@@ -1,0 +1,80 @@
+"""The rules of each group, in their order, as data."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qrkit.dose import image_rules
+from qrkit.dose.groups import ESR, NM, RDSR, SR_GROUP, UNKNOWN_SR
+from qrkit.dose.rule import Rule
+from qrkit.dose.sr_rules import class_needs, judge_reports
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name=RDSR,
+        groups=("MG", "DX", "FL", "CT", SR_GROUP),
+        reason="a Radiation Dose SR",
+        judge=partial(judge_reports, RDSR),
+        needs=class_needs,
+        by_sr=True,
+    ),
+    Rule(
+        name=ESR,
+        groups=("FL", "CT", SR_GROUP),
+        reason="an Enhanced SR, which may tell the dose; the study has no Radiation Dose SR",
+        judge=partial(judge_reports, ESR),
+        needs=class_needs,
+        by_sr=True,
+    ),
+    Rule(
+        name=UNKNOWN_SR,
+        groups=("MG", "DX", "FL", "CT", SR_GROUP),
+        reason="an SR study in which the node lists no objects of an SR series, so it may be a dose report",
+        judge=partial(judge_reports, UNKNOWN_SR),
+        needs=class_needs,
+        by_sr=True,
+        option="empty_sr",
+    ),
+    Rule(
+        name="images",
+        groups=("MG", "DX"),
+        reason="the study has no Radiation Dose SR, so its images tell the dose",
+        judge=image_rules.judge_all_images,
+    ),
+    Rule(
+        name="Philips dose info",
+        groups=("CT",),
+        reason="it is described as dose info",
+        judge=image_rules.judge_dose_info,
+    ),
+    Rule(
+        name="Philips few images",
+        groups=("CT",),
+        reason=f"no series is described, and this one has at most {image_rules.FEW} images: perhaps the dose sheet",
+        judge=image_rules.judge_few_images,
+        unless="toshiba",
+    ),
+    Rule(
+        name="Toshiba",
+        groups=("CT",),
+        reason="one image of the series, for what its header tells",
+        judge=image_rules.judge_first_images,
+        needs=image_rules.first_image_needs,
+        option="toshiba",
+    ),
+    Rule(
+        name="RRDSR and PET",
+        groups=("NM",),
+        reason="Radiopharmaceutical Radiation Dose SR, and of each PET series the first image",
+        judge=image_rules.judge_nuclear_images,
+        needs=image_rules.nuclear_needs,
+    ),
+    Rule(
+        name=NM,
+        groups=("NM",),
+        reason="the first NM series; the study has neither a Radiopharmaceutical Radiation Dose SR nor PET images",
+        judge=image_rules.judge_first_nm,
+        needs=image_rules.nuclear_needs,
+    ),
+)
+"""The first that fits a study of its group decides; a study that fits none is dropped."""

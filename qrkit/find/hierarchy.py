@@ -1,0 +1,254 @@
+"""How a query is asked under an information model: level by level from the top, as PS3.4 C.4.1.2.1 requires.
+
+`drill` does no I/O. It yields the requests of a step, which do not depend on one another and so may be sent in any
+order or at once, and is sent their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import pyarrow as pa
+
+from qrkit.find.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
+from qrkit.find.parents import (
+    ROW,
+    Parent,
+    are_counted,
+    conform,
+    first_rows,
+    inherited,
+    own_rows,
+    parents_of,
+    short_of,
+    union,
+)
+from qrkit.find.uid_lists import in_lists
+from qrkit.node import InformationModel
+from qrkit.query.filters import FilterReport, Reliance, Select, Where
+from qrkit.query.query import Query
+from qrkit.query.request import Request, given_uniques, lowest_level, request_at
+from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key, unique_keys_above
+from qrkit.words import counted
+
+_MOST_AGAIN = 50
+"""Rows below which a second look is taken, where fewer came than they count."""
+
+
+Drill = Generator[tuple[Request, ...], Sequence[pa.Table], "Drilled"]
+"""Yields the requests of a step, is sent one table for each in the same order, returns what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drilled:
+    """The answer of a whole query.
+
+    Attributes
+    ----------
+    table
+        With the query's columns and `warnings`; one row per Unique Key.
+    reports
+        What the local filters did, in order.
+    unasked
+        Rows of the levels above that have no Unique Key, so that nothing could be asked below them.
+    requests
+        How many requests there were.
+    doubts
+        Why the answer may not be what was asked for.
+    contradiction
+        What came for ModalitiesInStudy that was not asked for; empty: nothing.
+    against_lists
+        What shows that series of several studies do not come whole in one request; empty: nothing.
+    """
+
+    table: pa.Table
+    reports: tuple[FilterReport, ...] = ()
+    unasked: int = 0
+    requests: int = 0
+    doubts: tuple[str, ...] = ()
+    contradiction: str = ""
+    against_lists: str = ""
+
+
+@dataclass(slots=True)
+class _Account:
+    """What is told of a query when it ends."""
+
+    requests: int = 0
+    unasked: int = 0
+    contradiction: str = ""
+    against_lists: str = ""
+    doubts: list[str] = field(default_factory=list)
+    reports: list[FilterReport] = field(default_factory=list)
+
+    def note(self, reports: Sequence[FilterReport]) -> None:
+        """Keep what filters did; a key that the answers contradict was matched here."""
+        is_here = {KEYWORD} if self.contradiction else set()
+        self.reports += [replace(one, where=Where.LOCAL) if one.name in is_here else one for one in reports]
+
+    def note_foreign(
+        self, level: Level, came: Sequence[Sequence[pa.Table]], own: Sequence[Sequence[pa.Table]], *, is_counted: bool
+    ) -> None:
+        """Keep how many rows came that belong to none of the rows above; doubt the rest unless they are counted."""
+        before, after = (sum(table.num_rows for tables in some for table in tables) for some in (came, own))
+        if before > after:
+            name = "UIDs of the level above"
+            self.reports.append(FilterReport(name=name, level=level, terms=(), before=before, after=after))
+            if not is_counted:
+                self.doubts.append(_UNCOUNTED)
+
+
+_UNCOUNTED = "the node ignores the UIDs of the level above and does not count the rows below: some may be missing"
+
+_Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
+
+
+def drill(query: Query, model: InformationModel, select: Select, reliance: Reliance | None = None) -> Drill:
+    """Yield the requests of a query, step by step, and return its answer.
+
+    A level above the query's own is asked first, unless its Unique Key is given and nothing else narrows it down.
+
+    Parameters
+    ----------
+    reliance
+        What is known of the node's matching; without it nothing is.
+
+    Raises
+    ------
+    InputError
+        If the query cannot be asked under the information model; before anything is yielded.
+    """
+    lowest = lowest_level(query, model)
+    reliance = reliance or Reliance()
+    parents = [Parent()]
+    account = _Account()
+    table = pa.table({})
+    for level in levels_of(model):
+        if level is not lowest and (given := given_uniques(query, level, model)):
+            parents = [Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
+            continue
+        asked = [(one, request_at(query, level, model, one.keys, reliance)) for one in parents]
+        rows = yield from _rows(query, (model, level), asked, reliance, account)
+        if level is lowest and level is Level.STUDY and query.modalities and KEYWORD not in reliance.honoured:
+            rows = yield from _told_by_series(rows, model, reliance, account)
+        selected = select(query, level, rows)
+        account.note(selected.reports)
+        table = selected.table
+        if level is lowest:
+            break
+        parents = parents_of(table, level, model)
+        account.unasked += table.num_rows - len(parents)
+    return Drilled(
+        table=conform(union([table], query.level), schema(query.level, query.columns)),
+        reports=tuple(account.reports),
+        unasked=account.unasked,
+        requests=account.requests,
+        doubts=tuple(account.doubts),
+        contradiction=account.contradiction,
+        against_lists=account.against_lists,
+    )
+
+
+def _rows(
+    query: Query,
+    where: tuple[InformationModel, Level],
+    asked: Sequence[tuple[Parent, Request]],
+    reliance: Reliance,
+    account: _Account,
+) -> _Rows:
+    """Ask the requests of a level, and return its rows before they are filtered."""
+    model, level = where
+    requests = [request for _, request in asked]
+    if requests and level is Level.STUDY and query.modalities and KEYWORD not in reliance.unmatched:
+        came = yield from by_code(requests, query.modalities)
+        account.contradiction = came.contradiction
+        account.requests += came.asked
+        tables = came.tables
+    elif level in reliance.lists and len(requests) > 1:
+        listed = yield from in_lists(asked, level)
+        account.requests += listed.sent
+        if listed.short and level is Level.SERIES:
+            account.against_lists = f"{counted(listed.short, 'study')} had fewer series in a list of UIDs than alone"
+        tables = listed.tables
+    else:
+        account.requests += len(requests)
+        tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
+    own = own_rows(asked, tables)
+    account.note_foreign(level, tables, own, is_counted=are_counted(asked, level))
+    rows = first_rows([_empty(query, level), *_inherited(query, level, asked, own)], _identity(query, level, model))
+    return (yield from _counted(query, where, asked, rows, account))
+
+
+def _counted(
+    query: Query,
+    where: tuple[InformationModel, Level],
+    asked: Sequence[tuple[Parent, Request]],
+    rows: pa.Table,
+    account: _Account,
+) -> _Rows:
+    """Return rows with what a second look brings where fewer came than the rows above count; doubt the rest."""
+    model, level = where
+    short = short_of(asked, rows, level)
+    if not short.places:
+        return rows
+    again = [asked[place] for place in short.places[:_MOST_AGAIN]]
+    account.requests += len(again)
+    answers = yield tuple(request for _, request in again)
+    own = own_rows(again, [[answer] for answer in answers])
+    rows = first_rows([rows, *_inherited(query, level, again, own)], _identity(query, level, model))
+    short = short_of(asked, rows, level)
+    if short.places:
+        account.doubts.append(short.doubt(level))
+    return rows
+
+
+def _inherited(
+    query: Query, level: Level, asked: Sequence[tuple[Parent, Request]], own: Sequence[Sequence[pa.Table]]
+) -> list[pa.Table]:
+    """Return the answers to requests, each with what it lacks of the row above that it was asked for."""
+    return [
+        inherited(query, level, one, answer)
+        for (one, _), answers in zip(asked, own, strict=True)
+        for answer in answers
+    ]
+
+
+def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Reliance, account: _Account) -> _Rows:
+    """Return studies with the modalities of their series, if the node tells those of no study."""
+    asked = series_requests(studies, model)
+    if not asked:
+        return studies
+    if len(asked) > MOST_STUDIES:
+        account.doubts.append(
+            f"{len(asked)} studies came without ModalitiesInStudy, too many to look at the series of each: some may"
+            " not have the modality"
+        )
+        return studies
+    if Level.SERIES in reliance.lists:
+        told = studies.to_pylist()
+        listed = yield from in_lists([(Parent(one.keys, told[row]), one) for row, one in asked], Level.SERIES)
+        account.requests += listed.sent
+        series: Sequence[pa.Table] = [table for (table,) in listed.tables]
+    else:
+        account.requests += len(asked)
+        series = yield tuple(request for _, request in asked)
+    return with_modalities(studies, [row for row, _ in asked], series)
+
+
+def _identity(query: Query, level: Level, model: InformationModel) -> tuple[str, ...]:
+    """Return what tells rows of a level apart before they are filtered.
+
+    On the way down these are all Unique Keys: there are archives in which two patients share a study.
+    """
+    if level is query.level:
+        return ROW[level]
+    above = ROW[Level.PATIENT] if query.level is Level.PATIENT else unique_keys_above(level, model)
+    return (unique_key(level), *above)
+
+
+def _empty(query: Query, level: Level) -> pa.Table:
+    """Return a table without rows, so that a level always has its columns and their types."""
+    names = query.columns if level is query.level else inherited_columns(level)
+    return schema(level, names).empty_table()

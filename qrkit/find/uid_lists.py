@@ -1,0 +1,246 @@
+"""What is below many rows, asked for in lists of their UIDs (PS3.4 C.2.2.2.2) instead of row by row.
+
+No list is believed further than it can be checked: a row above whose children did not all come by their count, or of
+which nothing came, is asked for alone, and so are all of a list in whose answer something has no place.
+
+Lists of UIDs as one request asks for them, at nodes that may refuse a list or match only a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from qrkit.find.parents import Parent, asks_for_all, canonical, expected_below
+from qrkit.find.windows import Failure, Trouble
+from qrkit.profile import Verdict
+from qrkit.query import Request
+from qrkit.tables import Level, unique_key
+
+_MOST_UIDS = 90
+"""UIDs in one list: about 6 kB of Identifier."""
+
+_MOST_ROWS = 190
+"""Rows that are expected of one list at most: fewer than PACS stop at."""
+
+_GUESS = 8
+"""Series of a study that does not count them."""
+
+_UIDS = (unique_key(Level.STUDY), unique_key(Level.SERIES))
+
+Asked = Sequence[tuple[Parent, Request]]
+
+
+@dataclass(frozen=True, slots=True)
+class InLists:
+    """What came: the tables for each that was asked, by how many requests in all.
+
+    Attributes
+    ----------
+    short
+        How many rows above had fewer children in a list than alone, at a node that was said to take lists.
+    """
+
+    tables: list[list[pa.Table]]
+    sent: int
+    short: int = 0
+
+
+@dataclass(slots=True)
+class _List:
+    """Some of what is asked, in one request, the places of which nothing came, and how many came of too few."""
+
+    places: list[int]
+    request: Request
+    empty: list[int] = field(default_factory=list)
+    few: dict[int, int] = field(default_factory=dict)
+
+
+Step = Generator[tuple[Request, ...], Sequence[pa.Table], InLists]
+
+
+def in_lists(asked: Asked, level: Level) -> Step:
+    """Ask what is below rows in lists of those rows, and alone what the answers leave open.
+
+    Images are listed only where their series count them; the first list shows whether the node takes such lists.
+    """
+    lists = list(_lists(asked, level))
+    told: dict[int, pa.Table] = {}
+    sent = 0
+    for some in (lists[:1], lists[1:]) if level is Level.IMAGE else (lists,):
+        if not some or (sent and not told):
+            continue
+        answers = yield tuple(one.request for one in some)
+        sent += len(some)
+        for one, answer in zip(some, answers, strict=True):
+            told |= _told(asked, level, one, answer)
+    samples = [one.empty[0] for one in lists if one.empty]
+    alone = [place for place in range(len(asked)) if place not in told or place in samples]
+    while alone:
+        answers = yield tuple(asked[place][1] for place in alone)
+        sent += len(alone)
+        told |= dict(zip(alone, answers, strict=True))
+        wrong = [one for one in lists if one.empty and told[one.empty[0]].num_rows]
+        alone = [place for one in wrong for place in one.empty if place not in samples]
+        samples += alone
+    short = sum(told[place].num_rows > came for one in lists for place, came in one.few.items())
+    return InLists([[told[place]] for place in range(len(asked))], sent, short)
+
+
+def _lists(asked: Asked, level: Level) -> Iterator[_List]:
+    """Give lists of what differs in nothing but its UIDs above; a list of one is left out."""
+    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for place, (parent, request) in enumerate(asked):
+        if level is Level.SERIES or expected_below(parent, request, level) is not None:
+            others = tuple(pair for pair in request.keys if pair not in parent.keys or pair[0] not in _UIDS)
+            groups.setdefault(others, []).append(place)
+    for places in groups.values():
+        for some in _in_parts(places, asked, level):
+            if len(some) > 1:
+                yield _List(some, _listed([asked[place][1] for place in some], level))
+
+
+def _in_parts(places: Sequence[int], asked: Asked, level: Level) -> Iterator[list[int]]:
+    some: list[int] = []
+    rows = 0
+    for place in places:
+        expected = expected_below(*asked[place], level)
+        if some and (len(some) == _MOST_UIDS or rows + (_GUESS if expected is None else expected) > _MOST_ROWS):
+            yield some
+            some, rows = [], 0
+        some.append(place)
+        rows += _GUESS if expected is None else expected
+    yield some
+
+
+def _listed(requests: Sequence[Request], level: Level) -> Request:
+    listed = requests[0]
+    for name in _UIDS[: 1 if level is Level.SERIES else 2]:
+        listed = listed.with_key(name, "\\".join(dict.fromkeys(request.value(name) for request in requests)))
+    return listed
+
+
+def _told(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[int, pa.Table]:
+    """Return the answer by the rows above of which it is to be believed; note those of which nothing came."""
+    rows = _by_place(asked, level, one, answer)
+    own = answer[unique_key(level)].to_pylist()
+    told = {}
+    for place, some in rows.items():
+        parent, request = asked[place]
+        expected = expected_below(parent, request, level)
+        least = int(asks_for_all(parent, request)) if expected is None else expected
+        if len({own[row] for row in some}) >= least:
+            told[place] = answer.take(pa.array(some, pa.int64()))
+            if not some and expected is None:
+                one.empty.append(place)
+        else:
+            one.few[place] = len(some)
+    return told
+
+
+def _by_place(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[int, list[int]]:
+    """Return the rows of an answer by the row above that each belongs to; none if one of them has no place."""
+    name = _UIDS[0 if level is Level.SERIES else 1]
+    places = {canonical(dict(asked[place][0].keys)[name]): place for place in one.places}
+    rows: dict[int, list[int]] = {place: [] for place in places.values()}
+    if len(places) < len(one.places) or name not in answer.column_names:
+        return {}
+    for row, uid in enumerate(answer[name].to_pylist()):
+        place = places.get(canonical(uid or ""))
+        if place is None:
+            return {}
+        rows[place].append(row)
+    return rows
+
+
+TryAsk = Callable[[Sequence[Request]], "list[pa.Table | Failure]"]
+"""Asks requests; `qrkit.find.session.Asker.try_ask` is one."""
+
+_UNIQUE = tuple(unique_key(level) for level in (Level.STUDY, Level.SERIES, Level.IMAGE))
+
+
+class Lists:
+    """Asks requests, those with a list of UIDs UID by UID where the node does not take the list.
+
+    Parameters
+    ----------
+    verdict_of
+        Gives what is known of lists at a level. Where nothing is, one UID that did not come is asked for alone.
+
+    Attributes
+    ----------
+    told
+        How often lists were asked UID by UID, and why; empty: never.
+    against
+        What the node has shown of lists, by level, that do not work.
+    """
+
+    def __init__(self, try_ask: TryAsk, verdict_of: Callable[[Level], Verdict]) -> None:
+        self._try_ask = try_ask
+        self._verdict_of = verdict_of
+        self.told = ""
+        self.against: dict[Level, str] = {}
+
+    def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
+        """Return the answers to requests, or why there is none, in their order."""
+        lists = [_list_key(request) for request in requests]
+        by_uid = [bool(key) and self._is_against(one.level) for one, key in zip(requests, lists, strict=True)]
+        came = iter(self._try_ask([one for one, alone in zip(requests, by_uid, strict=True) if not alone]))
+        answers: list[pa.Table | Failure] = []
+        for request, key, alone in zip(requests, lists, by_uid, strict=True):
+            if not key:
+                answers.append(next(came))
+            elif alone:
+                why = self.against.get(request.level, "by its profile the node does not take lists")
+                answers.append(self._one_by_one(request, key, why))
+            else:
+                answers.append(self._whole(request, key, next(came)))
+        return answers
+
+    def _is_against(self, level: Level) -> bool:
+        return level in self.against or self._verdict_of(level).is_against
+
+    def _whole(self, request: Request, key: str, answer: pa.Table | Failure) -> pa.Table | Failure:
+        """Return the answer to a list, or to each of its UIDs if the list was refused or matched in part."""
+        if isinstance(answer, Failure):
+            if answer.trouble is not Trouble.REFUSED:
+                return answer
+            return self._refused(request, key)
+        if self._verdict_of(request.level) is Verdict.HONOURED:
+            return answer
+        here = set(answer[key].to_pylist()) if key in answer.column_names else set()
+        missed = [uid for uid in request.value(key).split("\\") if uid not in here]
+        if not missed:
+            return answer
+        (alone,) = self._try_ask([request.with_key(key, missed[0])])
+        if isinstance(alone, Failure) or not alone.num_rows:
+            return answer
+        why = self.against.setdefault(request.level, "the node matches only a part of a list")
+        rest = self._one_by_one(request.with_key(key, "\\".join(missed)), key, why)
+        return rest if isinstance(rest, Failure) else _together([answer, rest])
+
+    def _refused(self, request: Request, key: str) -> pa.Table | Failure:
+        """Return the answers to the UIDs of a refused list; if one of them fails alone, lists are not at fault."""
+        why = "the node refuses lists"
+        answer = self._one_by_one(request, key, why)
+        if not isinstance(answer, Failure):
+            self.against.setdefault(request.level, why)
+        return answer
+
+    def _one_by_one(self, request: Request, key: str, why: str) -> pa.Table | Failure:
+        uids = request.value(key).split("\\")
+        self.told = f"{key}: {why}, so each UID was asked for alone"
+        answers = self._try_ask([request.with_key(key, uid) for uid in uids])
+        failed = next((answer for answer in answers if isinstance(answer, Failure)), None)
+        return failed or _together([answer for answer in answers if not isinstance(answer, Failure)])
+
+
+def _list_key(request: Request) -> str:
+    """Return the Unique Key for which a request has a list of UIDs, or an empty text."""
+    return next((key for key, value in request.keys if key in _UNIQUE and "\\" in value), "")
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables, promote_options="permissive")

@@ -1,0 +1,242 @@
+"""Asks the requests of a query in windows, and keeps account of what is proven: the coverage of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.errors import NodeError
+from qrkit.find.session import Asker
+from qrkit.find.uid_lists import Lists
+from qrkit.find.windows import (
+    Answered,
+    Asked,
+    Caps,
+    Drive,
+    Driven,
+    Failure,
+    Knowledge,
+    Trouble,
+    answered,
+    drive,
+    failure_of,
+)
+from qrkit.node import Node
+from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
+from qrkit.query import Request, answer_keywords
+from qrkit.tables import Level, schema, unique_key
+
+_SCOUTS = 8
+"""Requests of a step that are asked until the first answer comes; if none does, the others are not asked."""
+
+_LISTED = 500
+"""Windows that a coverage lists; their number is always told."""
+
+_LIST_SUBJECTS = {
+    Level.PATIENT: Subject.UID_LISTS,
+    Level.STUDY: Subject.UID_LISTS,
+    Level.SERIES: Subject.SERIES_OF_STUDIES,
+    Level.IMAGE: Subject.SERIES_OF_STUDIES,
+}
+"""By level: what a profile calls lists of UIDs there."""
+
+
+class _Step:
+    """Requests that do not depend on one another, each driven in its windows.
+
+    Attributes
+    ----------
+    tables
+        What has come of each.
+    done
+        How those went that are through, by their place.
+    error
+        The first one; None: none yet.
+    """
+
+    def __init__(self, requests: Sequence[Request], drivers: Sequence[Drive]) -> None:
+        self._levels = [request.level for request in requests]
+        self._drivers = drivers
+        self._wanted = {place: next(driver) for place, driver in enumerate(drivers)}
+        self._is_answered = False
+        self.tables: list[list[pa.Table]] = [[] for _ in requests]
+        self.done: dict[int, Driven] = {}
+        self.error: NodeError | None = None
+
+    def batches(self) -> dict[int, tuple[Request, ...]]:
+        """Return what is to be asked next, by place: of a node that has answered nothing yet, only a few."""
+        if self._is_answered:
+            return dict(self._wanted)
+        return dict(islice(self._wanted.items(), max(_SCOUTS - len(self.done), 0)))
+
+    def take(self, place: int, answers: Sequence[pa.Table | Failure]) -> None:
+        """Take what came of the batch of a place."""
+        for answer in answers:
+            if isinstance(answer, Failure):
+                self.error = self.error or answer.error
+            else:
+                self._is_answered = True
+                self.tables[place].append(answer)
+        del self._wanted[place]
+        after = _advanced(self._drivers[place], [_facts(answer, self._levels[place]) for answer in answers])
+        if isinstance(after, Driven):
+            self.done[place] = after
+        else:
+            self._wanted = {place: after, **self._wanted}
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether some of it failed and nothing came."""
+        is_empty = not any(table.num_rows for found in self.tables for table in found)
+        return is_empty and any(one.errors or not one.has_answer for one in self.done.values())
+
+
+class Covering:
+    """The requests of one query, each asked in as many windows as it takes.
+
+    Parameters
+    ----------
+    today
+        With which an open range of dates ends.
+    """
+
+    def __init__(self, asker: Asker, node: Node, profile: Profile, *, today: date) -> None:
+        self._lists = Lists(asker.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
+        self._node = node
+        self._profile = profile
+        self._today = today.toordinal()
+        self._caps: dict[Level, Caps] = {}
+        self._driven: list[Driven] = []
+
+    @property
+    def contradiction(self) -> str:
+        """What the answers say against the node's profile; empty: nothing."""
+        said = [caps.contradiction for caps in self._caps.values()]
+        said += [one.evidence for one in self.evidence.statements if self._profile.honours(one.subject)]
+        return next(filter(None, said), "")
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the answers have shown of the node, besides what its profile says."""
+        against = [
+            (_LIST_SUBJECTS[level], why) for level, why in self._lists.against.items() if level is not Level.IMAGE
+        ]
+        return Evidence(
+            statements=tuple(
+                Statement(subject=subject, verdict=Verdict.REFUSED, evidence=f"{why}; each UID alone was answered")
+                for subject, why in against
+            ),
+            most_answers=max((caps.proven for caps in self._caps.values()), default=0),
+        )
+
+    def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
+        """Return the answers to requests that do not depend on one another, in their order.
+
+        Raises
+        ------
+        NodeError
+            The first one, if windows failed and no other brought anything.
+        """
+        step = _Step(requests, [drive(request, self._knowledge(request.level)) for request in requests])
+        while batches := step.batches():
+            came = self._lists.try_ask([request for batch in batches.values() for request in batch])
+            for place, batch in batches.items():
+                step.take(place, came[: len(batch)])
+                came = came[len(batch) :]
+        self._driven += [step.done[place] for place in sorted(step.done)]
+        if step.error is not None and step.has_failed:
+            raise _advised(step.error, requests[0])
+        return [self._joined(request, found) for request, found in zip(requests, step.tables, strict=True)]
+
+    def coverage(self) -> dict[str, Any]:
+        """Return what is to be told of the windows so far, as plain values."""
+        asked = [window for driven in self._driven for window in driven.asked]
+        ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
+        if self._lists.told:
+            ignored.append(self._lists.told)
+        return {
+            "why": _once(text for driven in self._driven for text in driven.doubts),
+            "assumptions": _once(text for driven in self._driven for text in driven.assumptions),
+            "windows": len(asked),
+            "splits": sum(driven.splits for driven in self._driven),
+            "failures": sum(bool(window.failure) for window in asked),
+            "asked": [_told(window) for window in asked[:_LISTED]] if len(asked) > len(self._driven) else [],
+            "ignored": _once(ignored),
+        }
+
+    def _knowledge(self, level: Level) -> Knowledge:
+        profile = self._profile
+        known = profile.is_known
+        if level not in self._caps:
+            self._caps[level] = Caps(likely=profile.cap if known else None, most=profile.most_answers if known else 0)
+        bad = [key for key in ("StudyDate", "StudyTime") if profile.verdict(key).is_against]
+        return Knowledge(
+            caps=self._caps[level],
+            today=self._today,
+            width=self._node.associations,
+            wildcards=profile.honours(Subject.WILDCARDS),
+            unusable=tuple((key, "by its profile the node cannot be asked by it") for key in bad),
+        )
+
+    def _joined(self, request: Request, found: Sequence[pa.Table]) -> pa.Table:
+        """Return the answers of all windows; rows without a Unique Key that came twice are taken once."""
+        if not found:
+            names = answer_keywords(request, self._node.information_model)
+            return schema(request.level, names).empty_table()
+        if len(found) == 1:
+            return found[0]
+        return _without_repeated_blanks(pa.concat_tables(found, promote_options="permissive"), request.level)
+
+
+def _advised(error: NodeError, request: Request) -> NodeError:
+    """Return an error with what to give, where patients are asked for that are too many for the node."""
+    if request.level is not Level.PATIENT or failure_of(error).trouble is not Trouble.TOO_MUCH:
+        return error
+    advice = "Give a PatientID, a PatientName such as DOE*, or a range of PatientBirthDate: it gives no more at once."
+    error.advice = advice
+    return error
+
+
+def _advanced(driver: Drive, answers: Sequence[Answered]) -> tuple[Request, ...] | Driven:
+    try:
+        return driver.send(answers)
+    except StopIteration as end:
+        driven: Driven = end.value
+        return driven
+
+
+def _facts(answer: pa.Table | Failure, level: Level) -> Answered:
+    return Answered(failure=answer) if isinstance(answer, Failure) else answered(answer, level)
+
+
+def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:
+    """Return the rows, those without a Unique Key only once each, since windows overlap."""
+    uids = table[unique_key(level)].to_pylist()
+    blank = [row for row, uid in enumerate(uids) if not uid]
+    if not blank:
+        return table
+    seen: set[str] = set()
+    dropped: set[int] = set()
+    for row, values in zip(blank, table.take(blank).to_pylist(), strict=True):
+        text = repr(sorted(values.items()))
+        if text in seen:
+            dropped.add(row)
+        seen.add(text)
+    return table.take([row for row in range(table.num_rows) if row not in dropped]) if dropped else table
+
+
+def _told(asked: Asked) -> dict[str, Any]:
+    told: dict[str, Any] = {"window": asked.window.label(), "count": asked.count}
+    if asked.failure:
+        told["failure"] = asked.failure
+    if asked.is_split:
+        told["split"] = True
+    return told
+
+
+def _once(texts: Any) -> list[str]:  # noqa: ANN401 - any iterable of texts
+    return list(dict.fromkeys(texts))

@@ -1,0 +1,279 @@
+"""What the window driver looks at in an answer, and what went wrong with a request.
+
+What came of a request that was asked in windows: what was found out, and what is left unproven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import pyarrow as pa
+
+from qrkit import errors
+from qrkit.errors import NodeError
+from qrkit.find.windows.window import BIRTH, DATE, TIME, Span, Window, days_said
+from qrkit.tables import Level, unique_key
+
+_EPOCH = 719_163
+"""The ordinal of 1970-01-01, from which Arrow counts days."""
+
+_OUT_OF_RESOURCES = frozenset({0xA700, 0xA701, 0xA702, 0x0213})
+"""Statuses by which a node says that it was asked for too much (PS3.4 C.4.1.1.4, PS3.7 C.4.3)."""
+
+
+class Trouble(Enum):
+    """How a request fails, as far as it matters for what is asked next.
+
+    TOO_MUCH
+        The node says so (0xA700): less may get through.
+    BROKEN
+        The association ended, or nothing came in time: less, on a new association, may get through.
+    AWAY
+        There is no association to be had.
+    REFUSED
+        The node does not answer such a request.
+    """
+
+    TOO_MUCH = "too much at once"
+    BROKEN = "broke off"
+    AWAY = "not reached"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A request that failed.
+
+    Attributes
+    ----------
+    count
+        Answers that came before.
+    """
+
+    trouble: Trouble
+    error: errors.NodeError
+    count: int = 0
+
+
+def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
+    """Return what an error means for the requests to come.
+
+    >>> failure_of(errors.StatusError("", status=0xA700)).trouble, failure_of(errors.NodeTimeout("")).trouble
+    (<Trouble.TOO_MUCH: 'too much at once'>, <Trouble.BROKEN: 'broke off'>)
+    """
+    if isinstance(error, errors.StatusError):
+        trouble = Trouble.TOO_MUCH if error.status in _OUT_OF_RESOURCES else Trouble.REFUSED
+    elif isinstance(error, (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)):
+        trouble = Trouble.BROKEN
+    elif isinstance(error, errors.ProtocolError):
+        trouble = Trouble.REFUSED
+    else:
+        trouble = Trouble.AWAY
+    return Failure(trouble=trouble, error=error, count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One answer: StudyDate and PatientBirthDate as ordinals, StudyTime as minute of the day; None is blank.
+
+    Of a PatientName its first letter, as it is written.
+    """
+
+    uid: str
+    day: int | None = None
+    minute: int | None = None
+    birth: int | None = None
+    patient: str = ""
+    initial: str = ""
+
+    def value(self, keyword: str) -> int | None:
+        """Return what a range key is matched against."""
+        return {DATE: self.day, TIME: self.minute, BIRTH: self.birth}[keyword]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of one request.
+
+    Attributes
+    ----------
+    count
+        Answers, those that came twice and those without a Unique Key included.
+    rows
+        Each Unique Key once.
+    failure
+        Why there is no answer; the other fields are empty then.
+    """
+
+    count: int = 0
+    rows: tuple[Row, ...] = ()
+    failure: Failure | None = None
+    returned: frozenset[str] = field(default=frozenset({DATE, TIME, BIRTH}))
+    """Range keys that have a value in any of the rows."""
+
+    @property
+    def uids(self) -> frozenset[str]:
+        """The Unique Keys that came."""
+        return frozenset(row.uid for row in self.rows)
+
+
+def answered(table: pa.Table, level: Level) -> Answered:
+    """Return what the driver looks at in a table of answers.
+
+    >>> found = answered(pa.table({"StudyInstanceUID": ["1.2", "1.2", None]}), Level.STUDY)
+    >>> found.count, found.rows
+    (3, (Row(uid='1.2', day=None, minute=None, birth=None, patient='', initial=''),))
+    """
+    unique = unique_key(level)
+    size = table.num_rows
+    uids = table[unique].to_pylist() if unique in table.column_names else [None] * size
+    days, births = (_numbers(table, name, pa.int32(), size) for name in (DATE, BIRTH))
+    moments = _numbers(table, TIME, pa.int64(), size)
+    patients, names = (_texts(table, name) for name in ("PatientID", "PatientName"))
+    rows = {
+        uid: Row(
+            uid,
+            None if day is None else day + _EPOCH,
+            None if moment is None else moment // 60_000_000,
+            None if birth is None else birth + _EPOCH,
+            patient or "",
+            (name or "")[:1],
+        )
+        for uid, day, moment, birth, patient, name in zip(uids, days, moments, births, patients, names, strict=True)
+        if uid
+    }
+    filled = {DATE: days, TIME: moments, BIRTH: births}
+    returned = frozenset(name for name, values in filled.items() if any(value is not None for value in values))
+    return Answered(count=size, rows=tuple(rows.values()), returned=returned)
+
+
+def _texts(table: pa.Table, name: str) -> list[str | None]:
+    texts: list[str | None] = table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+    return texts
+
+
+def _numbers(table: pa.Table, name: str, kind: pa.DataType, size: int) -> list[int | None]:
+    if name not in table.column_names:
+        return [None] * size
+    values: list[int | None] = table[name].cast(kind).to_pylist()
+    return values
+
+
+_LISTED = 3
+"""Windows that a sentence names; the list of windows has all."""
+
+
+class Doubt(Enum):
+    """Why an answer is not proven complete: sentences about windows, with a reason."""
+
+    CUT_OFF = "{where}: {reason}, and it cannot be split further"
+    UNTIMED = "{where}: studies without StudyTime can only be asked for all at once, which is beyond the cap"
+    NO_BIRTH = "{where}: rows without PatientBirthDate can only be asked for all at once, which is beyond the cap"
+    NEITHER = "{where}: studies with neither StudyTime nor PatientBirthDate cannot be asked for, and there are some"
+    UNDATED = "studies without StudyDate can only be asked for all at once, which is beyond the cap"
+    FAILED = "{where}: {reason}"
+    NOT_ASKED = "{where}: not asked any more, after {reason}"
+    UNPARTED = "{where}: {reason}, and nothing parts them to see whether there are more"
+    IGNORED = "{reason}, and as the node ignores StudyDate, it cannot be split"
+
+
+class Assumption(Enum):
+    """What an answer rests on besides the node's honesty: sentences about windows, with a reason."""
+
+    NO_BIRTH = "no row of {where} lacks PatientBirthDate, as none that was found does"
+    NEITHER = "no study of {where} lacks both StudyTime and PatientBirthDate, as none that was found does"
+    INITIALS = (
+        "no patient lacks both PatientBirthDate and a PatientName that begins with A to Z or as one that was found"
+    )
+    CLEARED = "{reason}, but smaller windows found no more"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A doubt or an assumption about a window."""
+
+    kind: Doubt | Assumption
+    window: Window
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One window that was asked: how many answers, or why there are none; `is_split` if it was not the last word."""
+
+    window: Window
+    count: int | None
+    failure: str = ""
+    is_split: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """How a request went.
+
+    Attributes
+    ----------
+    asked
+        The windows, in order.
+    doubts, assumptions
+        Sentences without a full stop.
+    errors
+        Of the windows that failed for good.
+    has_answer
+        Whether any window succeeded.
+    unusable
+        Keys by which the node cannot be split, and why.
+    """
+
+    asked: tuple[Asked, ...] = ()
+    doubts: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    errors: tuple[NodeError, ...] = ()
+    has_answer: bool = True
+    unusable: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def splits(self) -> int:
+        """How many windows were split."""
+        return sum(one.is_split for one in self.asked)
+
+
+def sentences(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Return what is to be said, windows of one kind and reason together.
+
+    >>> days = [Window(spans=(("StudyDate", Span(day, day)),)) for day in (1, 2)]
+    >>> sentences(Note(Assumption.NO_BIRTH, day) for day in days)
+    ('no row of 0001-01-01 to 0001-01-02 lacks PatientBirthDate, as none that was found does',)
+    """
+    grouped: dict[tuple[Doubt | Assumption, str], list[Window]] = {}
+    for note in notes:
+        grouped.setdefault((note.kind, note.reason), []).append(note.window)
+    return tuple(
+        kind.value.format(where=_where(windows), reason=reason) for (kind, reason), windows in grouped.items()
+    )
+
+
+def _where(windows: Sequence[Window]) -> str:
+    days = [span for one in windows if _is_days(one) and (span := one.span(DATE))]
+    labels = [*(days_said(span) or "all days" for span in _joined(days))]
+    labels += dict.fromkeys(one.label() for one in windows if not _is_days(one))
+    shown = ", ".join(labels[:_LISTED])
+    return shown if len(labels) <= _LISTED else f"{shown} and {len(labels) - _LISTED} more"
+
+
+def _is_days(window: Window) -> bool:
+    return [keyword for keyword, _ in window.spans] == [DATE] and not window.keys
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Return ranges of days in order, those that follow one another put together."""
+    joined: list[Span] = []
+    for span in sorted(set(spans), key=lambda one: (one.first or 0, one.last or 0)):
+        last = joined[-1].last if joined else None
+        if last is not None and span.first is not None and span.first <= last + 1:
+            joined[-1] = Span(joined[-1].first, span.last)
+        else:
+            joined.append(span)
+    return joined

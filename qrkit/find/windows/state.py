@@ -1,0 +1,278 @@
+"""The state of one request that is being asked in windows: what was asked, found and learned."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+
+from qrkit.find.windows.caps import Caps
+from qrkit.find.windows.density import Density
+from qrkit.find.windows.known import Found, beyond, lacking
+from qrkit.find.windows.results import Answered, Asked, Assumption, Doubt, Driven, Failure, Note, Trouble, sentences
+from qrkit.find.windows.window import BIRTH, DATE, TIME, Span, Window, bounds, parse_days, parse_minutes
+from qrkit.query import Request
+from qrkit.tables import Level, unique_key
+
+Step = Generator[tuple[Request, ...], Sequence[Answered], bool]
+"""Asks something, and returns whether all of it is found."""
+
+Settle = Callable[["Progress", Window, Answered], Step]
+"""Does whatever the answer of a window makes necessary."""
+
+_TIMED = (Level.STUDY, Level.SERIES, Level.IMAGE)
+
+_PATIENCE = {Trouble.TOO_MUCH: (12, 40), Trouble.BROKEN: (3, 8), Trouble.AWAY: (0, 0), Trouble.REFUSED: (0, 0)}
+"""Failures in a row that are borne, each followed by a smaller window: before anything was answered, and after."""
+
+_MOST_WINDOWS = 300
+"""Windows beyond one for each row found: a node that needs more does not heed what is asked."""
+
+_MOST_VAIN = {Level.PATIENT: 30}
+_USUALLY_VAIN = 12
+"""Windows of a key that fail, before any succeeds, until the node is taken to ignore it.
+
+Patients have nothing to be split by but their dates of birth, so it takes more halves until one gets through."""
+
+_MOST_FAILED = 3
+"""Windows that may fail for good before the rest is not asked any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the windows of one query know and share.
+
+    Attributes
+    ----------
+    caps
+        Of the node.
+    today
+        The day, as an ordinal, with which an open range ends.
+    width
+        How many windows are asked at once.
+    wildcards
+        Whether the node is known to match wildcards.
+    unusable
+        Keys by which the node's profile says it cannot be split, and why.
+    """
+
+    caps: Caps
+    today: int
+    width: int = 2
+    wildcards: bool = False
+    unusable: tuple[tuple[str, str], ...] = ()
+
+
+class Progress:
+    """One request being asked.
+
+    Attributes
+    ----------
+    limit
+        How many answers get through, as far as it is known.
+    found, density
+        What the windows have brought, and what it tells of those to come.
+    unusable
+        Keys by which the node cannot be split, and why.
+    leaky
+        Keys whose windows did not bring everything again that lies in them.
+    has_answer
+        Whether any window succeeded.
+    in_a_row
+        Windows that have failed since the last one that succeeded.
+    stopped
+        Why nothing is asked any more; empty: it goes on.
+    matched
+        Added keys by which something was found, so that the node seems to know them.
+    sees_births
+        Whether there was an answer in which rows without PatientBirthDate could have been.
+    returned
+        Range keys that answers have values of.
+    single_days
+        Whether days are asked one by one, since the node leaves out the ends of a range.
+    suspect
+        The size of an answer that may be cut off and is being split, and how much was found by then.
+    """
+
+    def __init__(self, base: Request, knows: Knowledge) -> None:
+        self.base = base
+        self.knows = knows
+        self.caps = knows.caps
+        self.density = Density()
+        self.found = Found()
+        self.limit = math.inf if knows.caps.known is None else knows.caps.known - 1
+        self.unusable = dict(knows.unusable)
+        self.leaky: set[str] = set()
+        self.has_answer = False
+        self.in_a_row = 0
+        self.stopped = ""
+        self.matched: set[str] = set()
+        self.returned: set[str] = set()
+        self.sees_births = False
+        self.single_days = False
+        self.suspect: tuple[int, int] | None = None
+        self._vain: Counter[str] = Counter()
+        self._asked: dict[Window, Asked] = {}
+        self._notes: dict[Note, None] = {}
+        self._failed: list[Failure] = []
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it is not asked below one row of the level above, of which anything may be the number."""
+        above = [unique_key(level) for level in _TIMED if level is not self.base.level]
+        return not any(uid and "\\" not in uid for uid in map(self.base.value, above))
+
+    def ask(
+        self, windows: Sequence[Window]
+    ) -> Generator[tuple[Request, ...], Sequence[Answered], Sequence[Answered]]:
+        """Ask windows at once; return what came of each."""
+        if not windows:
+            return ()
+        answers = yield tuple(window.request(self.base) for window in windows)
+        for window, answer in zip(windows, answers, strict=True):
+            self._observe(window, answer)
+        if len(self._asked) > _MOST_WINDOWS + len(self.found):
+            self.stopped = f"{len(self._asked)} windows brought no more than {len(self.found)} rows"
+        return answers
+
+    def _observe(self, window: Window, answer: Answered) -> None:
+        failure = answer.failure
+        if failure is not None:
+            self._asked[window] = Asked(window=window, count=None, failure=str(failure.error))
+            for keyword in self.added(window):
+                self._vain[keyword] += keyword not in self.matched
+                if self._vain[keyword] >= _MOST_VAIN.get(self.base.level, _USUALLY_VAIN):
+                    self.unusable.setdefault(keyword, "the node fails as without it")
+            self.caps.is_told |= failure.trouble is Trouble.TOO_MUCH
+            if failure.trouble is not Trouble.REFUSED and failure.count >= self.caps.largest:
+                self.limit = min(self.limit, failure.count)
+                self.caps.largest = max(self.caps.largest, failure.count)
+            return
+        self._asked[window] = Asked(window=window, count=answer.count)
+        self.has_answer, self.in_a_row = True, 0
+        self.returned |= answer.returned
+        self.sees_births |= bool(answer.count) and window.span(BIRTH) is None
+        if self.is_bulk:
+            self.caps.observe(answer.count, answer.uids)
+        self._verify(window, answer)
+        self.found.add(answer)
+        if self.suspect is not None and len(self.found) > self.suspect[1]:
+            self.caps.confirm(self.suspect[0])
+            self.suspect = None
+
+    def _verify(self, window: Window, answer: Answered) -> None:
+        """Look whether the node has heeded the keys that were added, and brings again what is known."""
+        if answer.rows:
+            self.matched.update(self.added(window))
+        for keyword in (DATE, *self.added(window)):
+            if window.span(keyword) != Span(None, None) and beyond(answer, window, keyword):
+                self.unusable.setdefault(keyword, "the node ignores it")
+        if self.suspicion(answer.count) or not len(self.found):
+            return
+        some, most = lacking(answer, self.found.within(window))
+        added = self.added(window)
+        if most and added:
+            self.unusable.setdefault(added[-1], "the node does not match it as PS3.4 says")
+        elif some:
+            self.leaky.update(added or (DATE,))
+
+    def list_key(self, window: Window) -> str:
+        """Return the Unique Key for which a window has a list of UIDs, or an empty text."""
+        keys = dict(self.base.keys) | dict(window.keys)
+        return next((name for level in _TIMED if "\\" in keys.get(name := unique_key(level), "")), "")
+
+    def added(self, window: Window) -> tuple[str, ...]:
+        """Return the keys of a window that the request itself has not, but for StudyDate."""
+        keywords = (*dict(window.spans), *dict(window.keys))
+        return tuple(one for one in keywords if one != DATE and not self.base.value(one))
+
+    def accept(self, window: Window, answer: Answered) -> None:
+        """Learn from an answer that is whole."""
+        span = window.span(DATE)
+        if span is not None and len(window.spans) == 1 and not window.keys:
+            self.density.learn(span, [row.day for row in answer.rows if row.day is not None], answer.count)
+        self.density.add_values(answer.rows)
+
+    def suspicion(self, count: int) -> str:
+        """Return why an answer may be cut off; below one row of the level above any number may be right."""
+        return self.caps.suspicion(count) if self.is_bulk or self.caps.known is not None else ""
+
+    def was_asked(self, window: Window) -> bool:
+        """Whether a window was asked as it is."""
+        return window in self._asked
+
+    def room(self) -> float:
+        """Return how many answers a window should get at most."""
+        return self.limit if self.caps.known is None else min(self.limit, self.caps.known - 1)
+
+    def can_split_by(self, keyword: str, window: Window) -> bool:
+        """Whether a range key can narrow a window."""
+        if keyword in self.unusable or not self.is_bulk:
+            return False
+        span = window.span(keyword)
+        if span is not None:
+            low, high = bounds(keyword, span) if keyword != DATE else (0, 0 if span.is_single else 1)
+            return low < high
+        if self.base.value(keyword) or (len(self.found) and keyword not in self.returned):
+            return False
+        date = window.span(DATE)
+        return keyword == BIRTH or (keyword == TIME and date is not None and date.is_single)
+
+    def note(self, kind: Doubt | Assumption, window: Window, reason: str = "") -> None:
+        """Write down a doubt or an assumption."""
+        self._notes[Note(kind, window, reason)] = None
+
+    def mark_split(self, window: Window) -> None:
+        """Write down that a window was not the last word."""
+        if window in self._asked:
+            self._asked[window] = replace(self._asked[window], is_split=True)
+
+    def bears(self, failure: Failure) -> bool:
+        """Whether to go on with smaller windows after a failure."""
+        self.in_a_row += 1
+        return self.in_a_row <= _PATIENCE[failure.trouble][self.has_answer]
+
+    def give_up(self, window: Window, failure: Failure) -> None:
+        """Write down that a window has failed for good; after several, or without hope, nothing more is asked."""
+        self._failed.append(failure)
+        self.note(Doubt.FAILED, window, str(failure.error.message).rstrip("."))
+        hopeless = (
+            self.in_a_row > _PATIENCE[failure.trouble][self.has_answer] and failure.trouble is not Trouble.REFUSED
+        )
+        if hopeless or len(self._failed) >= _MOST_FAILED:
+            self.stopped = str(failure.error.message).rstrip(".")
+
+    def skip(self, window: Window) -> None:
+        """Write down that a window is not asked any more."""
+        if self.stopped:
+            self.note(Doubt.NOT_ASKED, window, self.stopped)
+
+    def unsplit(self, count: int) -> list[Window]:
+        """Return the windows with at least so many answers that were taken for whole."""
+        return [one.window for one in self._asked.values() if not one.is_split and (one.count or 0) >= count]
+
+    def result(self) -> Driven:
+        """Return how it went."""
+        return Driven(
+            asked=tuple(self._asked.values()),
+            doubts=sentences(note for note in self._notes if isinstance(note.kind, Doubt)),
+            assumptions=sentences(note for note in self._notes if isinstance(note.kind, Assumption)),
+            errors=tuple(failure.error for failure in self._failed),
+            has_answer=self.has_answer,
+            unusable=tuple(self.unusable.items()),
+        )
+
+
+def whole_of(base: Request) -> Window:
+    """Return the window of all that a request asks for."""
+    spans: dict[str, Span] = {}
+    if base.level in _TIMED:
+        asked = base.value(DATE)
+        days = parse_days(asked)
+        if days is not None or not asked:
+            spans[DATE] = days or Span(None, None)
+        minutes = parse_minutes(base.value(TIME))
+        if minutes is not None:
+            spans[TIME] = minutes
+    return Window(spans=tuple(spans.items()))

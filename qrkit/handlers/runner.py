@@ -1,0 +1,192 @@
+"""Decides what is to be done with series that became complete, and has it done beside the retrieves.
+
+One run of each handler at a time, a few handlers at once, in threads of their own: neither a retrieve nor a network
+thread ever waits for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from qrkit.errors import Cancelled, InputError, QrkitError, StoreError
+from qrkit.handlers.commands import call_function, private_values, run_command
+from qrkit.handlers.copy import copy_files
+from qrkit.handlers.handler import Handler, chosen, pause_after
+from qrkit.handlers.run import AfterRun, Series
+from qrkit.handlers.send import send_files
+from qrkit.handlers.task import Task, ToSend
+from qrkit.settings import Settings
+from qrkit.store.handler_due import AfterDue, Due, Held
+from qrkit.store.handler_runs import AfterTable
+from qrkit.store.nodes import NodeTable
+from qrkit.store.state import State
+from qrkit.worker.background_task import REST, Lookout
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 4
+_LOOK = 1.0
+
+
+class AfterRunner:
+    """Runs the handlers of a site; a `qrkit.worker.background_task.Companion`."""
+
+    def __init__(self, settings: Settings, state: State, handlers: Sequence[Handler]) -> None:
+        self._settings = settings
+        self._handlers = {handler.name: handler for handler in handlers}
+        self._due = AfterDue(state)
+        self._runs = AfterTable(state)
+        self._nodes = NodeTable(state)
+        self._worker_id = ""
+        self._running: dict[str, Future[None]] = {}
+        self._is_busy = True  # until it has looked for the first time
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="after")
+        self._lookout = Lookout("after", self._look, every=_LOOK)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether runs wait, also for another attempt later, or are under way."""
+        return self._is_busy
+
+    def start(self, worker_id: str) -> None:
+        """Begin."""
+        self._worker_id = worker_id
+        self._lookout.start()
+
+    def tend(self, alive_worker_ids: Collection[str]) -> None:
+        """Start runs anew whose workers are no longer alive."""
+        if self._runs.requeue_orphans(alive_worker_ids):
+            self._lookout.wake()
+
+    def stop(self) -> None:
+        """End what is under way, which goes back to the queue."""
+        self._lookout.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _look(self) -> None:
+        self._decide()
+        self._dispatch()
+        self._is_busy = bool(self._running) or self._runs.waiting(self._handlers) > 0
+
+    def _decide(self) -> None:
+        """Queue runs for what became complete since."""
+        while (items := self._due.list()) and not self._lookout.stopping.is_set():
+            for due in items:
+                handlers = self._chosen(due)
+                series = self._due.complete_series(due) if handlers else ()
+                fitting = [
+                    (handler.name, held)
+                    for held in series
+                    for handler in handlers
+                    if handler.rule.fits(_series(held))
+                ]
+                self._due.queue(due, fitting)
+
+    def _chosen(self, due: Due) -> tuple[Handler, ...]:
+        try:
+            return chosen(tuple(self._handlers.values()), due.handlers)
+        except InputError as error:  # it was registered when the job was asked for
+            logger.warning("Job %s: %s", due.job_id, error)
+            known = [name for name in due.handlers or () if name in self._handlers]
+            return chosen(tuple(self._handlers.values()), known)
+
+    def _dispatch(self) -> None:
+        for name in [name for name, future in self._running.items() if future.done()]:
+            del self._running[name]
+        while len(self._running) < _AT_ONCE and (free := self._handlers.keys() - self._running.keys()):
+            # looking first: a claim takes the write lock
+            run = self._runs.claim(self._worker_id, free) if self._runs.is_due(free) else None
+            if run is None:
+                return
+            future = self._pool.submit(self._attempt, run)
+            self._running[run.handler] = future
+            future.add_done_callback(lambda _: self._lookout.wake())
+
+    def _attempt(self, run: AfterRun) -> None:
+        handler = self._handlers[run.handler]
+        try:
+            task = self._task(run, handler)
+            note = self._do(task)
+        except Cancelled:
+            self._write(lambda: self._runs.give_back(run.run_id))
+        except QrkitError as error:
+            self._failed(run, str(error), transient=error.transient or isinstance(error, StoreError))
+        except Exception as error:  # the worker must survive whatever one series does
+            logger.exception("Handler %s failed by an error of ours", handler.name)
+            self._failed(run, f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
+        else:
+            self._write(lambda: self._runs.done(run.run_id, note))
+            logger.info("Handler %s, series %s: done", handler.name, run.SeriesInstanceUID)
+
+    def _do(self, task: Task) -> str:
+        if task.handler.way == "send_to":
+            return send_files(task, self._nodes.get(task.handler.send_to))
+        ways: dict[str, Callable[[Task], str]] = {
+            "copy_to": copy_files,
+            "command": run_command,
+            "call": call_function,
+        }
+        return ways[task.handler.way](task)
+
+    def _task(self, run: AfterRun, handler: Handler) -> Task:
+        rows = self._runs.files(run)
+        files = tuple(self._settings.files / row.path for row in rows)
+        series = Series(
+            StudyInstanceUID=run.StudyInstanceUID,
+            SeriesInstanceUID=run.SeriesInstanceUID,
+            modality=_values(row.Modality for row in rows),
+            station=_values(row.StationName for row in rows),
+            description=_values(row.SeriesDescription for row in rows),
+            node=_values(row.source for row in rows),
+            level=run.levels,
+            job_id=run.job_id,
+            files=files,
+        )
+        return Task(
+            run_id=run.run_id,
+            handler=handler,
+            series=series,
+            objects=tuple(ToSend(sop_class_uid=row.SOPClassUID, sop_instance_uid=row.SOPInstanceUID) for row in rows),
+            settings=self._settings,
+            private=private_values(files),
+            deadline=time.monotonic() + handler.time_limit,
+            is_stopping=self._lookout.stopping.is_set,
+        )
+
+    def _failed(self, run: AfterRun, error: str, *, transient: bool = True) -> None:
+        handler = self._handlers[run.handler]
+        pause = pause_after(run.attempts, most=handler.attempts, transient=transient)
+        then = f"tried again in {pause.total_seconds():.0f} seconds" if pause else "not tried again"
+        logger.warning("Handler %s, series %s, %s: %s", handler.name, run.SeriesInstanceUID, then, error)
+        self._write(lambda: self._runs.failed(run.run_id, error, pause=pause))
+
+    def _write(self, change: Callable[[], None]) -> None:
+        """Write down what became of a run; while the state cannot be used, wait for it."""
+        while True:
+            try:
+                change()
+            except StoreError:
+                logger.exception("What became of a handler cannot be written down yet")
+                if self._lookout.stopping.wait(REST):
+                    return  # another worker finds out by the missing heartbeat, and starts it anew
+            else:
+                return
+
+
+def _series(held: Held) -> Series:
+    return Series(
+        StudyInstanceUID=held.StudyInstanceUID,
+        SeriesInstanceUID=held.SeriesInstanceUID,
+        modality=held.modality,
+        station=held.station,
+        description=held.description,
+        node=held.node,
+        level=held.levels,
+    )
+
+
+def _values(values: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({value for value in values if value}))

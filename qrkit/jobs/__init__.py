@@ -1,0 +1,39 @@
+"""Retrieve jobs as values: what is to be fetched, what became of it, and what may happen to it next."""
+
+from __future__ import annotations
+
+from qrkit.jobs.job import (
+    ItemOutcome,
+    ItemRow,
+    JobRow,
+    JobState,
+    NewJob,
+    PausedBy,
+    RetrieveRequest,
+    job_to_json,
+    lack_of_room,
+    still_to_come,
+)
+from qrkit.jobs.retries import RetryPolicy, failures_after
+from qrkit.jobs.states import Change, allows, is_news, job_state, outcome, sources
+
+__all__ = [
+    "Change",
+    "ItemOutcome",
+    "ItemRow",
+    "JobRow",
+    "JobState",
+    "NewJob",
+    "PausedBy",
+    "RetrieveRequest",
+    "RetryPolicy",
+    "allows",
+    "failures_after",
+    "is_news",
+    "job_state",
+    "job_to_json",
+    "lack_of_room",
+    "outcome",
+    "sources",
+    "still_to_come",
+]

@@ -1,0 +1,1 @@
+"""What fills a node's profile: trials, each a few small C-FIND requests."""

@@ -1,0 +1,223 @@
+"""Asks what a probe wants to know: offers associations, sends C-FIND requests, listens to so many answers.
+
+Other than `qrkit.dimse.find` it takes every end of a C-FIND for an answer, and looks at what answers leave out.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit import errors, uids
+from qrkit.dimse import command as dimse
+from qrkit.dimse.answer_elements import UNDEFINED, end_of_undefined, read_header
+from qrkit.dimse.answers import AnswerDecoder
+from qrkit.dimse.association import Association, associate
+from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
+from qrkit.dimse.requests import Ask, check_response, read_command, send_request
+from qrkit.dimse.socket_wait import OnWait
+from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
+from qrkit.node import InformationModel, Node
+from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
+from qrkit.profile.subjects import Extension
+from qrkit.query import answer_keywords, identifier
+from qrkit.tables import WARNINGS, keyword_tag, keyword_vr
+
+_UNSTANDABLE = (
+    errors.AssociationAborted,
+    errors.ConnectionLost,
+    errors.NodeTimeout,
+    errors.ProtocolError,
+)
+"""How a node may take an offer that it does not understand."""
+
+_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""Value representations in which SpecificCharacterSet counts (PS3.5 6.1.2.2)."""
+
+
+def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWait | None = None) -> Agreed:
+    """Associate with everything on offer, and release; `on_wait` as `qrkit.dimse.association.associate` takes it.
+
+    Raises
+    ------
+    NodeError
+        As `qrkit.dimse.association.associate`; but a node that breaks off when extensions are offered has answered.
+    """
+    try:
+        with associate(node, _proposals(offer), calling_ae_title=calling_ae_title, on_wait=on_wait) as association:
+            return _agreed(association)
+    except _UNSTANDABLE as error:
+        if not offer.extensions:
+            raise
+        return Agreed(failure=error.message)
+    except errors.AssociationRejected as error:
+        if not offer.extensions or type(error) is not errors.AssociationRejected:
+            raise
+        return Agreed(failure=error.message)
+
+
+def put_question(
+    association: Association, question: Question, node: Node, *, should_stop: Callable[[], bool] | None = None
+) -> Heard:
+    """Send one C-FIND request, listen, and cancel it when the answers become many.
+
+    Raises
+    ------
+    Cancelled
+        If `should_stop` said so.
+    NoContextAccepted
+        If the association is not for C-FIND under the question's information model.
+    """
+    hearing = _Hearing(association, question, node, should_stop)
+    try:
+        return hearing.listen()
+    except _Deaf:
+        return hearing.heard(Ended.DEAF)
+    except errors.NodeTimeout as error:
+        return hearing.heard(Ended.SILENT, said=error.message)
+    except errors.NodeError as error:
+        return hearing.heard(Ended.LOST, said=error.message)
+
+
+class _Deaf(Exception):
+    """The peer goes on after C-CANCEL."""
+
+
+class _Hearing:
+    """The answers to one question, while they come."""
+
+    def __init__(
+        self, association: Association, question: Question, node: Node, should_stop: Callable[[], bool] | None
+    ) -> None:
+        keywords = ("SpecificCharacterSet", *answer_keywords(question.request, question.model))
+        context = association.context_for(find_model(question.model))
+        self._association = association
+        self._question = question
+        self._node = node
+        self._should_stop = should_stop
+        self._implicit = context.transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN
+        self._decoder = AnswerDecoder(keywords, implicit=self._implicit, character_set=node.character_set)
+        self._keywords = {keyword_tag(keyword): keyword for keyword in keywords}
+        self._held: Counter[str] = Counter()
+        self._count = 0
+        self._cancelled_at = 0.0
+
+    def listen(self) -> Heard:
+        """Ask, and read until the end."""
+        request, model, stream = self._question.request, self._question.model, self._association.stream
+        asked = identifier(request, model, character_set=self._node.character_set)
+        ask = send_request(self._association, dimse.C_FIND_RQ, find_model(model), asked)
+        stream.patience = self._node.timeouts.response
+        stream.on_wait = partial(self._heed, ask)
+        try:
+            while (ended := self._read_one()) is None:
+                stream.patience = self._node.timeouts.inactivity
+                if self._count >= self._question.limit and not ask.is_cancelled:
+                    self._cancelled_at = time.monotonic()
+                    ask.cancel()
+                self._heed(ask)
+            return ended
+        finally:
+            stream.on_wait = None
+
+    def heard(self, ended: Ended, *, status: int = 0, said: str = "") -> Heard:
+        """Return what was heard so far."""
+        table = pa.Table.from_batches([self._decoder.take()])
+        return Heard(
+            rows=tuple(table.drop_columns([WARNINGS]).to_pylist()),
+            held=dict(self._held),
+            odd_texts=sum(map(_has_odd_text, table[WARNINGS].to_pylist())),
+            count=self._count,
+            ended=ended,
+            was_cancelled=self._cancelled_at > 0,
+            after_cancel=time.monotonic() - self._cancelled_at if self._cancelled_at else 0.0,
+            status=status,
+            failure=said,
+        )
+
+    def _read_one(self) -> Heard | None:
+        """Read one response; return what was heard if it is the last."""
+        association = self._association
+        context_id, command = read_command(association)
+        data = association.stream.read_small_data(context_id) if command.has_data_set else b""
+        status = check_response(association, command, Service.FIND)
+        if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
+            if command.has_data_set:
+                self._take(data)
+            return None
+        if status == SUCCESS:
+            return self.heard(Ended.SUCCESS)
+        if status == CANCELLED and self._cancelled_at:
+            return self.heard(Ended.CANCELLED, status=status)
+        error = failure(Service.FIND, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))
+        return self.heard(Ended.FAILED, status=status, said=error.message)
+
+    def _take(self, data: bytes) -> None:
+        self._count += 1
+        if self._count <= self._question.limit:
+            self._decoder.add(data)
+            tags = _tags_of(data, implicit=self._implicit)
+            self._held.update(self._keywords[tag] for tag in tags if tag in self._keywords)
+
+    def _heed(self, ask: Ask) -> None:
+        """End it all if somebody wants it, and this question if the peer does not obey C-CANCEL."""
+        if self._should_stop is not None and self._should_stop():
+            raise errors.Cancelled("The probe was cancelled.")
+        try:
+            ask.check(None)
+        except errors.Cancelled as error:
+            raise _Deaf from error
+
+
+def _proposals(offer: Offer) -> Sequence[Proposal]:
+    extended = bytes(extension in offer.extensions for extension in Extension) if offer.extensions else b""
+    return (
+        Proposal(abstract_syntax=uids.VERIFICATION),
+        *(Proposal(abstract_syntax=find_model(model), extended=extended) for model in InformationModel),
+        *(Proposal(abstract_syntax=get_model(model)) for model in InformationModel),
+        *(Proposal(abstract_syntax=move_model(model)) for model in InformationModel),
+    )
+
+
+def _agreed(association: Association) -> Agreed:
+    accepted = {context.abstract_syntax for context in association.contexts.values()}
+    find = tuple(model for model in InformationModel if find_model(model) in accepted)
+    return Agreed(
+        echo=uids.VERIFICATION in accepted,
+        find=find,
+        get=tuple(model for model in InformationModel if get_model(model) in accepted),
+        move=tuple(model for model in InformationModel if move_model(model) in accepted),
+        extensions={model: _extensions(association.extended.get(find_model(model), b"")) for model in find},
+    )
+
+
+def _extensions(answer: bytes) -> tuple[Extension, ...]:
+    return tuple(extension for extension, byte in zip(Extension, answer, strict=False) if byte == 1)
+
+
+def _tags_of(data: bytes, *, implicit: bool) -> set[int]:
+    """Return the tags of an Identifier's elements, as many as can be read."""
+    tags, position = set(), 0
+    while (header := read_header(data, position, implicit=implicit)) is not None:
+        group, element = struct.unpack("<HH", header.tag)
+        tags.add((group << 16) + element)
+        end: int | None = header.start + header.length
+        if header.length == UNDEFINED:
+            end = end_of_undefined(data, header.start, implicit=implicit)
+        if end is None:
+            break
+        position = end
+    return tags
+
+
+def _has_odd_text(warnings: str | None) -> bool:
+    """Whether text of an answer could not be read in its character set: such a warning holds bytes beyond ASCII."""
+    found: list[dict[str, Any]] = json.loads(warnings) if warnings else []
+    return any("\\x" in one["raw"] and one["keyword"] and keyword_vr(one["keyword"]) in _TEXT for one in found)

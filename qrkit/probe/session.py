@@ -1,0 +1,161 @@
+"""A probe of a node: the questions of `qrkit.probe.probe`, really asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from datetime import date
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from qrkit.dimse.association import Association, associate
+from qrkit.dimse.find import find_proposals
+from qrkit.errors import Congested, NodeError
+from qrkit.find.pacing import Load
+from qrkit.find.session import Knocking
+from qrkit.node import Node
+from qrkit.probe.associations import make_offer, put_question
+from qrkit.probe.probe import probe
+from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
+from qrkit.probe.wildcards import ask_wildcards
+from qrkit.profile import Profile, Statement
+from qrkit.stop import check, rest
+
+Watch = Callable[[int, str], None]
+"""Told of each question before it is asked: its number, and what it asks for."""
+
+_Found = TypeVar("_Found")
+
+_BROKEN = (Ended.LOST, Ended.SILENT, Ended.DEAF)
+
+
+class Prober:
+    """Asks one node, over one association at a time; what breaks off is opened anew.
+
+    Parameters
+    ----------
+    should_stop
+        True cancels what is under way.
+    watch
+        Told of each question.
+
+    Attributes
+    ----------
+    load
+        What was asked so far.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        calling_ae_title: str,
+        should_stop: Callable[[], bool] | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._node = node
+        self._calling_ae_title = calling_ae_title
+        self._should_stop = should_stop
+        self._watch = watch
+        self._association: Association | None = None
+        self._knocking = Knocking(node.timeouts.association)
+        self.load = Load()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._association is not None:
+            self._association.__exit__(kind, error, trace)
+
+    def run(self, *, today: date, now: str) -> Profile:
+        """Probe the node; its profile.
+
+        Raises
+        ------
+        NodeError
+            If the node cannot be reached, or does not associate with us.
+        Cancelled
+            If `should_stop` said so.
+        """
+        return self._follow(probe(self._node, today=today, probed=now))
+
+    def check_wildcards(self, *, today: date) -> Statement:
+        """Find out by a few questions whether the node matches wildcards; raises as `run`."""
+        return self._follow(ask_wildcards(self._node.information_model, today=today))
+
+    def _follow(self, steps: Generator[Offer | Question, Any, _Found]) -> _Found:
+        step = next(steps)
+        while True:
+            try:
+                step = steps.send(self._offer(step) if isinstance(step, Offer) else self._put(step))
+            except StopIteration as end:
+                found: _Found = end.value
+                return found
+
+    def _put(self, question: Question) -> Heard:
+        if self.load.requests and self._node.pause:
+            self.load.waited += self._node.pause
+            rest(self._node.pause, self._is_stopped)
+        self.load.requests += 1
+        self.load.busiest = 1
+        if self._watch is not None:
+            self._watch(self.load.requests, question.what)
+        try:
+            association = self._association or self._open(question)
+        except NodeError as error:
+            if self.load.requests == 1:
+                raise
+            return Heard(ended=Ended.LOST, failure=error.message)
+        self._association = association
+        begun = time.monotonic()
+        heard = put_question(association, question, self._node, should_stop=self._should_stop)
+        self.load.seconds += time.monotonic() - begun
+        self.load.answers += heard.count
+        if heard.ended in _BROKEN:
+            association.abort()
+            self._knocking.left()
+            self._association = None
+        return heard
+
+    def _open(self, question: Question) -> Association:
+        asked = replace(self._node, information_model=question.model)
+        opened = self._knocked(
+            lambda: associate(
+                self._node,
+                find_proposals(asked, relational=question.relational),
+                calling_ae_title=self._calling_ae_title,
+                on_wait=lambda: check(self._is_stopped),
+            )
+        )
+        self._knocking.let_in()
+        return opened
+
+    def _offer(self, offer: Offer) -> Agreed:
+        return self._knocked(
+            lambda: make_offer(
+                self._node,
+                offer,
+                calling_ae_title=self._calling_ae_title,
+                on_wait=lambda: check(self._is_stopped),
+            )
+        )
+
+    def _knocked(self, attempt: Callable[[], _Found]) -> _Found:
+        """Return what an attempt gives, made again while the node lets nobody in for now."""
+        for tries in count(1):
+            try:
+                return attempt()
+            except Congested:
+                pause = self._knocking.pause(tries)
+                if pause is None:
+                    raise
+                rest(pause, self._is_stopped)
+        raise AssertionError  # numbers have no end
+
+    def _is_stopped(self) -> bool:
+        return self._should_stop is not None and self._should_stop()

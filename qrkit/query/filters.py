@@ -1,0 +1,293 @@
+"""Local filters: what no PACS offers, and what a PACS may have ignored.
+
+They run on the rows of one level while a query is asked (`select` is what `find.hierarchy` wants), and each says
+how many rows it left and how many it kept for want of a value.
+
+What local filters left over of the rows of one level, and what is told of each filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import pyarrow as pa
+
+from qrkit.query.local_matching import Judge, local_judge
+from qrkit.query.query import Query
+from qrkit.tables import Level, belongs_to
+
+
+class Where(Enum):
+    """Where a filter ran.
+
+    NODE
+        At the node alone: no row has a value to judge by here.
+    LOCAL
+        Here alone: no PACS offers it, or this node does not match the key.
+    BOTH
+        At the node, and again here, since nodes ignore keys and say success.
+    """
+
+    NODE = "node"
+    LOCAL = "local"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterReport:
+    """What a filter did.
+
+    Attributes
+    ----------
+    name
+        Such as ``description include``, or the keyword of a matching key.
+    level
+        Of the rows it was applied to.
+    terms
+        What was sought.
+    before, after
+        Number of rows.
+    blank_kept
+        Rows kept because they have no value to judge by.
+    where
+        Where it ran.
+    """
+
+    name: str
+    level: Level
+    terms: tuple[str, ...]
+    before: int
+    after: int
+    blank_kept: int = 0
+    where: Where = Where.LOCAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """Rows that local filters left over, and what each filter did."""
+
+    table: pa.Table
+    reports: tuple[FilterReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliance:
+    """What is known of how a node matches, by keyword; what is in neither is unknown.
+
+    Attributes
+    ----------
+    honoured
+        Matched as PS3.4 says.
+    unmatched
+        Ignored or refused: not asked to be matched where the query stays narrow without, and matched here.
+    lists
+        Levels at which several rows above may be asked for at once, by a list of their UIDs.
+    """
+
+    honoured: frozenset[str] = frozenset()
+    unmatched: frozenset[str] = frozenset()
+    lists: frozenset[Level] = frozenset()
+
+    def without(self, keywords: Iterable[str]) -> Reliance:
+        """Return the same for a query some of whose keys the node does not match, for what is asked in them."""
+        unmatched = self.unmatched | set(keywords)
+        return replace(self, honoured=self.honoured - unmatched, unmatched=unmatched)
+
+
+Select = Callable[[Query, Level, pa.Table], Selected]
+"""Applies the local filters that belong to a level; `qrkit.query.filters.select` is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """One local filter on one column.
+
+    Attributes
+    ----------
+    terms
+        What is sought, for the report.
+    keeps
+        Whether a row with this value stays.
+    keeps_blank
+        Whether a row without a value stays.
+    where
+        BOTH: a precaution, that repeats what the node was asked for. It is reported if it drops rows or cannot judge
+        them.
+    """
+
+    name: str
+    column: str
+    terms: tuple[str, ...]
+    keeps: Judge
+    keeps_blank: bool = True
+    where: Where = Where.LOCAL
+
+
+def select(
+    query: Query, level: Level, table: pa.Table, *, local: Collection[str] = (), unjudged: Collection[str] = ()
+) -> Selected:
+    """Apply the local filters of a query that belong to a level.
+
+    Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
+    as a study without ModalitiesInStudy, stays: nobody knows what it is.
+
+    Parameters
+    ----------
+    local
+        Matching keys that the node is known not to match, so that they are matched here alone.
+    unjudged
+        Matching keys that are asked for, but not matched here.
+    """
+    filters = (one for one in filters_at(query, level, local=local) if one.name not in unjudged)
+    return apply(tuple(filters), level, table)
+
+
+def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
+    """Apply filters one after the other.
+
+    >>> found = pa.table({"StudyDescription": ["CT Chest", "Import", None]})
+    >>> selected = apply([exclude("description exclude", "StudyDescription", ("import",))], Level.STUDY, found)
+    >>> selected.table["StudyDescription"].to_pylist(), selected.reports[0].after
+    (['CT Chest', None], 2)
+    """
+    reports: list[FilterReport] = []
+    for one in filters:
+        before = table.num_rows
+        table, blank_kept = _apply_one(one, table)
+        if one.where is Where.LOCAL or table.num_rows != before or blank_kept:
+            judged_none = one.where is Where.BOTH and blank_kept == before
+            reports.append(
+                FilterReport(
+                    name=one.name,
+                    level=level,
+                    terms=one.terms,
+                    before=before,
+                    after=table.num_rows,
+                    blank_kept=blank_kept,
+                    where=Where.NODE if judged_none else one.where,
+                )
+            )
+    return Selected(table=table, reports=tuple(reports))
+
+
+def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tuple[Filter, ...]:
+    """Return the local filters of a query that belong to a level, in the order in which they are applied.
+
+    Parameters
+    ----------
+    local
+        As of `select`.
+    """
+    return (*_matching(query, level, local), *_wanted(query, level))
+
+
+def include(name: str, column: str, terms: tuple[str, ...], *, keep_blank: bool) -> Filter:
+    """Return the filter that keeps rows with one of the terms in a column, as a substring in any case."""
+    return Filter(name=name, column=column, terms=terms, keeps=_has_any(terms), keeps_blank=keep_blank)
+
+
+def exclude(name: str, column: str, terms: tuple[str, ...]) -> Filter:
+    """Return the filter that drops rows with one of the terms in a column, as a substring in any case."""
+    has_any = _has_any(terms)
+    return Filter(name=name, column=column, terms=terms, keeps=lambda value: not has_any(value))
+
+
+def _wanted(query: Query, level: Level) -> Iterator[Filter]:
+    wanted = query.filters
+    if level is Level.STUDY:
+        yield from _include_exclude(
+            "description",
+            "StudyDescription",
+            (wanted.description_include, wanted.description_exclude),
+            keep_blank=wanted.keep_blank,
+        )
+    if level is wanted.station_level:
+        yield from _include_exclude(
+            "station",
+            "StationName",
+            (wanted.station_include, wanted.station_exclude),
+            keep_blank=wanted.keep_blank,
+        )
+
+
+def _include_exclude(
+    what: str, column: str, terms: tuple[tuple[str, ...], tuple[str, ...]], *, keep_blank: bool
+) -> Iterator[Filter]:
+    included, excluded = terms
+    if included:
+        yield include(f"{what} include", column, included, keep_blank=keep_blank)
+    if excluded:
+        yield exclude(f"{what} exclude", column, excluded)
+
+
+def _matching(query: Query, level: Level, local: Collection[str]) -> Iterator[Filter]:
+    """Repeat what the node was asked for: there are PACS that ignore ModalitiesInStudy, dates or lists of UIDs."""
+    codes = frozenset(query.modalities)
+    column = {Level.STUDY: "ModalitiesInStudy", Level.SERIES: "Modality"}.get(level)
+    if codes and column is not None:
+        yield Filter(
+            name=column,
+            column=column,
+            terms=query.modalities,
+            keeps=lambda value: not codes.isdisjoint(value.split("\\")),
+            where=_where(column, local),
+        )
+    for keyword, asked in _keys_at(query, level):
+        judge = local_judge(keyword, asked)
+        if judge is not None:
+            terms = tuple(sorted(set(asked.split("\\"))))
+            yield Filter(name=keyword, column=keyword, terms=terms, keeps=judge, where=_where(keyword, local))
+
+
+def _keys_at(query: Query, level: Level) -> Iterator[tuple[str, str]]:
+    """Yield the matching keys that can be judged by the rows of a level."""
+    if level is Level.STUDY:
+        if query.dates is not None:
+            yield "StudyDate", query.dates.matching
+        if query.times is not None:
+            yield "StudyTime", query.times.matching
+    for keyword, asked in query.keys:
+        if level in _homes(keyword, query.level):
+            yield keyword, asked
+
+
+def _homes(keyword: str, lowest: Level) -> tuple[Level, ...]:
+    """Return the levels at which a key is judged: the lowest that has it, down to the query's own.
+
+    What is said of patients is the same at STUDY level, where Study Root has it. StationName is not: that of a study
+    says nothing on its series.
+    """
+    order = list(Level)
+    limit = max(lowest, Level.STUDY, key=order.index)
+    levels = [level for level in belongs_to(keyword) if order.index(level) <= order.index(limit)]
+    if not levels:
+        return (limit,)
+    return (Level.PATIENT, Level.STUDY) if levels[0] is Level.PATIENT else (levels[-1],)
+
+
+def _where(keyword: str, local: Collection[str]) -> Where:
+    return Where.LOCAL if keyword in local else Where.BOTH
+
+
+def _has_any(terms: Sequence[str]) -> Judge:
+    sought = [term.casefold() for term in terms]
+
+    def has_any(value: str) -> bool:
+        folded = value.casefold()
+        return any(term in folded for term in sought)
+
+    return has_any
+
+
+def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
+    """Return the rows that a filter keeps, and how many of them have no value."""
+    if one.column not in table.column_names:
+        column: list[str | None] = [None] * table.num_rows
+    else:
+        column = table[one.column].cast(pa.string()).to_pylist()
+    verdicts = {value: one.keeps(value) if value else one.keeps_blank for value in set(column)}
+    kept = [row for row, value in enumerate(column) if verdicts[value]]
+    blank = sum(1 for row in kept if not column[row])
+    return (table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))), blank

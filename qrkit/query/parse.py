@@ -1,0 +1,204 @@
+"""From what people give, in a call, on the command line or in a form, to a checked `Query`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+from qrkit.errors import InputError
+from qrkit.query.dates import dates, times
+from qrkit.query.matching import matching_value
+from qrkit.query.query import Filters, Query
+from qrkit.tables import Level, belongs_to, canonical_keyword
+
+_NAMED_KEYS = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "accession": "AccessionNumber",
+    "study_uid": "StudyInstanceUID",
+    "series_uid": "SeriesInstanceUID",
+    "sop_uid": "SOPInstanceUID",
+}
+_TERMS = ("description_include", "description_exclude", "station_include", "station_exclude")
+_OTHERS = (
+    "level",
+    "modalities",
+    "date",
+    "date_from",
+    "date_until",
+    "time",
+    "time_from",
+    "time_until",
+    "station_level",
+    "blank",
+    "return_keys",
+)
+ARGUMENTS = (*_OTHERS, *_NAMED_KEYS, *_TERMS)
+"""What `build_query` takes besides `today` and DICOM keywords."""
+
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}", re.ASCII)
+_ORDER = list(Level)
+
+
+def build_query(*, today: date, **given: object) -> Query:
+    r"""Return the query that is meant; None and an empty text are as good as not given.
+
+    Parameters
+    ----------
+    today
+        What ``today`` and an open end mean.
+    **given
+        ``level`` (STUDY), ``modalities`` (codes), ``date`` (one or a pair) or ``date_from`` and ``date_until``,
+        ``time`` (a pair) or ``time_from`` and ``time_until``, ``patient_id``, ``patient_name``, ``accession``,
+        ``study_uid``, ``series_uid``, ``sop_uid``; filtered locally ``description_include``,
+        ``description_exclude``, ``station_include``, ``station_exclude`` (comma lists), ``station_level`` (study or
+        series; by default study for queries of studies, else series) and ``blank`` (keep or drop); ``return_keys``;
+        any DICOM keyword or tag, as a matching key.
+
+    Raises
+    ------
+    InputError
+        If something given is unknown or not valid.
+
+    >>> build_query(today=date(2026, 2, 1), modalities="ct", date_from="2026-01-05", PatientID="Q*").to_json()
+    {'level': 'STUDY', 'keys': {'PatientID': 'Q*'}, 'modalities': ['CT'], 'dates': ['2026-01-05', '2026-02-01']}
+    >>> build_query(today=date(2026, 2, 1), patientid="Q1")
+    Traceback (most recent call last):
+    qrkit.errors.InputError: A query has no 'patientid'. Did you mean patient_id?
+    """
+    present = {name: value for name, value in given.items() if value is not None and value != ""}
+    level = Level.parse(_level(present.get("level", Level.STUDY)))
+    matching, universal = _matching_keys(present, level)
+    days = dates(present.get("date"), present.get("date_from"), present.get("date_until"), today=today)
+    hours = times(present.get("time"), present.get("time_from"), present.get("time_until"))
+    codes = modality_codes(present.get("modalities", ()))
+    _refuse_twice(matching, StudyDate=days is not None, StudyTime=hours is not None)
+    _refuse_twice(matching, ModalitiesInStudy=bool(codes), Modality=bool(codes))
+    return Query(
+        level=level,
+        keys=tuple(matching.items()),
+        modalities=codes,
+        dates=days,
+        times=hours,
+        extra_keys=_extra_keys(present.get("return_keys", ()), universal),
+        filters=_filters(present, level),
+    )
+
+
+def modality_codes(given: object) -> tuple[str, ...]:
+    r"""Return the modality codes meant by a list, or by a text parted by commas or backslashes.
+
+    Raises
+    ------
+    InputError
+        If one cannot be a code.
+
+    >>> modality_codes("ct, mr"), modality_codes(["PT", "PT"])
+    (('CT', 'MR'), ('PT',))
+    """
+    codes = tuple(dict.fromkeys(term.upper() for term in terms(given, "modalities", separators=r"[,\\]")))
+    wrong = next((code for code in codes if not _CODE.fullmatch(code)), None)
+    if wrong is not None:
+        raise InputError(f"{wrong!r} is no modality code; give codes such as CT or MR, without wildcards.")
+    return codes
+
+
+def terms(given: object, name: str, *, separators: str = ",") -> tuple[str, ...]:
+    """Return the terms of a comma list or of a sequence, trimmed, without empty ones.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    >>> terms(" chest, ,Abdomen", "description_include")
+    ('chest', 'Abdomen')
+    """
+    if isinstance(given, str):
+        given = re.split(separators, given)
+    if not isinstance(given, (Sequence, set, frozenset)) or not all(isinstance(term, str) for term in given):
+        raise InputError(f"{name} is a list of texts, or one text parted by commas, not {given!r}.")
+    listed = sorted(given) if isinstance(given, (set, frozenset)) else given
+    return tuple(dict.fromkeys(term.strip() for term in listed if term.strip()))
+
+
+def _level(value: object) -> Level | str:
+    return value if isinstance(value, Level) else str(value)
+
+
+def _matching_keys(present: Mapping[str, object], level: Level) -> tuple[dict[str, str], list[str]]:
+    """Return the matching keys, and the keys that match anything and so are only to be returned."""
+    matching: dict[str, str] = {}
+    universal: list[str] = []
+    for name, value in present.items():
+        if name in _OTHERS or name in _TERMS:
+            continue
+        keyword = _keyword(name)
+        if keyword in matching:
+            raise InputError(f"{keyword} is given twice; give it once.")
+        text = matching_value(keyword, value)
+        if text:
+            _check_level(keyword, level)
+            matching[keyword] = text
+        else:
+            universal.append(keyword)
+    return matching, universal
+
+
+def _keyword(name: str) -> str:
+    if name in _NAMED_KEYS:
+        return _NAMED_KEYS[name]
+    if name[:1].islower():
+        close = difflib.get_close_matches(name, ARGUMENTS, n=1)
+        advice = f"Did you mean {close[0]}?" if close else f"It has {', '.join(ARGUMENTS)}, and DICOM keywords."
+        raise InputError(f"A query has no {name!r}.", advice=advice)
+    return canonical_keyword(name)
+
+
+def _check_level(keyword: str, level: Level) -> None:
+    homes = belongs_to(keyword)
+    if homes and all(_ORDER.index(home) > _ORDER.index(level) for home in homes):
+        where = homes[0].value
+        advice = "Use modalities instead." if keyword == "Modality" else f"Ask with level={where.lower()!r}."
+        raise InputError(
+            f"{keyword} is a key of the {where} level; a {level.value} query cannot match it.", advice=advice
+        )
+
+
+def _refuse_twice(matching: Mapping[str, str], **given: bool) -> None:
+    twice = next((keyword for keyword, is_given in given.items() if is_given and keyword in matching), None)
+    if twice is not None:
+        raise InputError(f"{twice} is given twice, as a key and by date, time or modalities; give it once.")
+
+
+def _extra_keys(given: object, universal: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(canonical_keyword(term) for term in (*terms(given, "return_keys"), *universal)))
+
+
+def _filters(present: Mapping[str, object], level: Level) -> Filters:
+    blank = present.get("blank", "keep")
+    if blank not in ("keep", "drop"):
+        raise InputError(f"blank is keep or drop, not {blank!r}.")
+    found = {name: terms(present.get(name, ()), name) for name in _TERMS}
+    filters = Filters(
+        description_include=found["description_include"],
+        description_exclude=found["description_exclude"],
+        station_include=found["station_include"],
+        station_exclude=found["station_exclude"],
+        keep_blank=blank == "keep",
+    )
+    station_level = _station_level(present, level)
+    return replace(filters, station_level=station_level) if filters.on_station else filters
+
+
+def _station_level(present: Mapping[str, object], level: Level) -> Level:
+    default = Level.STUDY if level in (Level.PATIENT, Level.STUDY) else Level.SERIES
+    given = present.get("station_level", default)
+    named = given.value if isinstance(given, Level) else str(given).strip().upper()
+    found = next((one for one in (Level.STUDY, Level.SERIES) if one.value == named), None)
+    if found is None:
+        raise InputError(f"station_level is study or series, not {given!r}.")
+    return found

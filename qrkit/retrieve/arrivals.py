@@ -1,0 +1,282 @@
+"""Objects that arrive: admitted for the item they belong to, filed, and written into the instances table.
+
+The network thread files an object and answers its sender; digest and row follow in a thread of their own, behind
+a bounded queue, so that a slow database slows the sender down and never grows our memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from qrkit.errors import ObjectUnreadable, StoreError
+from qrkit.receipt import Arrival, Incoming, Receiver, Refused
+from qrkit.retrieve.admission import ActiveItem, ActiveItems
+from qrkit.retrieve.index_queue import Backlog
+from qrkit.store.files import FileStore, IncomingFile, Stored, Written
+from qrkit.store.header import Header
+from qrkit.store.instances import InstanceRow, filed_object, index_row
+from qrkit.words import counted
+
+logger = logging.getLogger(__name__)
+
+NOT_AUTHORISED = 0x0124
+
+_FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, "ESTALE", errno.EIO)}
+"""Why a file cannot be read at this moment, and probably soon: the file itself is as it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an object came from: the node's name, the job and its item, if any, and whether that had ended."""
+
+    source: str
+    job_id: str | None = None
+    item_id: int | None = None
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admissible:
+    """For whom an object may be.
+
+    Attributes
+    ----------
+    candidates
+        Items that it may belong to; its header decides.
+    source
+        Where it came from, if it belongs to none.
+    keep
+        Whether it is kept even then.
+    """
+
+    candidates: Sequence[ActiveItem]
+    source: str
+    keep: bool = False
+
+
+class Arrivals:
+    """Takes arriving objects for the items under way.
+
+    Parameters
+    ----------
+    files
+        Where objects are kept.
+    active
+        Items under way.
+    add_rows
+        Writes rows of the instances table.
+    count_late
+        Counts objects, by their UIDs and bytes, for an item that had ended.
+    node_name
+        Gives the name of the node with a calling AE title, or an empty text.
+    keep_unsolicited
+        Whether what a known node sends without a job is kept; else it is refused.
+    """
+
+    def __init__(
+        self,
+        files: FileStore,
+        active: ActiveItems,
+        *,
+        add_rows: Callable[[Sequence[InstanceRow]], None],
+        count_late: Callable[[int, Collection[str], int], None],
+        node_name: Callable[[str], str],
+        keep_unsolicited: bool = False,
+    ) -> None:
+        self.files = files
+        self.active = active
+        self._add_rows = add_rows
+        self._count_late = count_late
+        self._node_name = node_name
+        self._keep_unsolicited = keep_unsolicited
+        self._backlog: Backlog[tuple[Stored, Origin]] = Backlog(self._write)
+
+    def start(self) -> None:
+        """Start to write rows."""
+        self._backlog.start()
+
+    def stop(self) -> None:
+        """Write the rows that are waiting, and end."""
+        self._backlog.stop()
+        self.files.close()
+
+    def hurry(self) -> None:
+        """From now on wait for no state that is away; what is not listed then is found in the folder later."""
+        self._backlog.hurry()
+
+    def drain(self) -> None:
+        """Return when all that has arrived so far is in the instances table.
+
+        Raises
+        ------
+        StoreError
+            If some of it will not be, since the worker ends.
+        """
+        self._backlog.drain()
+
+    def list_left(self) -> None:
+        """Have those objects listed that processes had filed and not listed when they were killed."""
+        for receipt in self.files.unlisted():
+            try:
+                stored = filed_object(self.files.folder, receipt)
+            except OSError as error:
+                logger.warning("A file that was never listed cannot be read: %s", error.strerror)
+            except ObjectUnreadable as error:
+                logger.warning("A file that was never listed is not listed: %s", error)
+                self.files.parts.discard(receipt)
+            else:
+                if stored is None:  # somebody has taken it away
+                    self.files.parts.discard(receipt)
+                else:
+                    self.files.take_up(stored)
+                    self.filed(stored, self._origin(stored.arrival))
+
+    def _origin(self, arrival: Arrival) -> Origin:
+        late = self.active.late(arrival.sop_instance_uid)
+        if late is None:
+            return Origin(source=self._node_name(arrival.sender))
+        return Origin(source=late.node, job_id=late.item.job_id, item_id=late.item.item_id, is_late=True)
+
+    def receiver_for_item(self, active: ActiveItem, source: str) -> Receiver:
+        """Return the receiver of a C-GET, whose objects are all meant for one item."""
+        return _ItemReceiver(self, active, source)
+
+    def receiver_for_caller(self, calling_ae_title: str) -> CallerReceiver:
+        """Return the receiver of an association with our Storage SCP."""
+        return CallerReceiver(self, self._node_name(calling_ae_title), keep_unsolicited=self._keep_unsolicited)
+
+    def admit(self, arrival: Arrival, admissible: Admissible, header: Header, keep: Callable[[], Stored]) -> None:
+        """Put a whole object in its place by `keep`, for the item it belongs to.
+
+        Raises
+        ------
+        Refused
+            If it belongs to none, or cannot be put there.
+        """
+        uid = arrival.sop_instance_uid
+        active = next((one for one in admissible.candidates if one.admits(uid, header)), None)
+        if active is None and not admissible.keep:
+            for candidate in admissible.candidates:
+                candidate.refused += 1
+            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+        stored = keep()
+        if active is None:
+            self.filed(stored, Origin(source=admissible.source))
+            return
+        row = active.item
+        if stored.is_another_version:
+            active.other_versions += 1
+        # the source of a job's object is the node that was asked, whoever delivered it
+        origin = Origin(source=active.node, job_id=row.job_id, item_id=row.item_id, is_late=active.has_ended)
+        self.filed(stored, origin)
+        active.took(uid, stored.size)
+
+    def filed(self, stored: Stored, origin: Origin) -> None:
+        """Have the row of a filed object written."""
+        self._backlog.put((stored, origin))
+
+    def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
+        rows: list[InstanceRow] = []
+        unread: list[OSError] = []
+        late: dict[int, dict[str, int]] = {}
+        for stored, origin in batch:
+            if origin.is_late and origin.item_id is not None:
+                late.setdefault(origin.item_id, {})[stored.header.SOPInstanceUID] = stored.size
+            try:
+                rows.append(index_row(stored, source=origin.source, job_id=origin.job_id, item_id=origin.item_id))
+            except OSError as error:  # the others are listed all the same
+                if error.errno in _FOR_NOW:
+                    unread.append(error)
+                    continue
+                # somebody took the file away
+                logger.warning("SOP Instance %s cannot be listed: %s", stored.header.SOPInstanceUID, error.strerror)
+        self._add_rows(rows)
+        for item_id, arrived in late.items():
+            self._count_late(item_id, arrived.keys(), sum(arrived.values()))
+        if unread:
+            raise StoreError(
+                f"{counted(len(unread), 'file')} cannot be read for now: {unread[0].strerror}."
+            ) from unread[0]
+        for stored, _ in batch:
+            self.files.listed(stored)
+
+
+class _ItemReceiver:
+    def __init__(self, arrivals: Arrivals, active: ActiveItem, source: str) -> None:
+        self._arrivals = arrivals
+        self._active = active
+        self._source = source
+
+    def begin(self, arrival: Arrival) -> Incoming:
+        self._active.touch()
+        file = self._arrivals.files.begin(arrival)
+        return _Admission(self._arrivals, Admissible(candidates=(self._active,), source=self._source), file, arrival)
+
+    def ready(self) -> None:
+        self._arrivals.files.ready()
+
+
+class CallerReceiver:
+    """Takes the objects of one association with our Storage SCP, from this process or another."""
+
+    def __init__(self, arrivals: Arrivals, source: str, *, keep_unsolicited: bool) -> None:
+        self._arrivals = arrivals
+        self._source = source
+        self._keep = keep_unsolicited and bool(source)
+
+    def begin(self, arrival: Arrival) -> Incoming:
+        """Start to take an object."""
+        admissible = self._admissible(arrival)
+        file = self._arrivals.files.begin(arrival)
+        return _Admission(self._arrivals, admissible, file, arrival)
+
+    def ready(self) -> None:
+        """Get ready for the next object."""
+        self._arrivals.files.ready()
+
+    def touch(self, arrival: Arrival) -> None:
+        """Note that an object is arriving in another process."""
+        with suppress(Refused):
+            self._admissible(arrival)
+
+    def adopt(self, arrival: Arrival, written: Written) -> None:
+        """Take an object that another process has received whole.
+
+        Raises
+        ------
+        Refused
+            With the status for the peer; then nothing is left of it.
+        """
+        try:
+            admissible, files = self._admissible(arrival), self._arrivals.files
+            self._arrivals.admit(arrival, admissible, written.header, lambda: files.keep(written, arrival))
+        except Refused:
+            self._arrivals.files.parts.discard(written.part)
+            raise
+
+    def _admissible(self, arrival: Arrival) -> Admissible:
+        candidates = self._arrivals.active.candidates(arrival.sop_instance_uid, arrival.move_message_id)
+        if not candidates and not self._keep:
+            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+        for active in candidates:
+            active.touch()
+        return Admissible(candidates=candidates, source=self._source or arrival.sender, keep=self._keep)
+
+
+class _Admission:
+    """An object under way whose item is known for sure only when its header is."""
+
+    def __init__(self, arrivals: Arrivals, admissible: Admissible, file: IncomingFile, arrival: Arrival) -> None:
+        self._arrivals = arrivals
+        self._admissible = admissible
+        self._arrival = arrival
+        self._file = file
+        self.write = file.write
+        self.discard = file.discard
+
+    def commit(self) -> None:
+        self._arrivals.admit(self._arrival, self._admissible, self._file.header, self._file.commit)

@@ -1,0 +1,165 @@
+"""Where the objects of a job go: into this workspace, or by C-MOVE to a store node."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+
+from qrkit import errors
+from qrkit.dimse.association import associate
+from qrkit.dimse.find import find_proposals
+from qrkit.dimse.retrieve import Retrieval, Suboperations
+from qrkit.jobs import RetrieveRequest
+from qrkit.node import Method, Node
+from qrkit.retrieve.admission import ActiveItem
+from qrkit.retrieve.arrivals import Arrivals
+from qrkit.retrieve.expected import list_objects
+from qrkit.retrieve.stored import Held
+from qrkit.stop import check
+
+logger = logging.getLogger(__name__)
+
+
+class Destination(Protocol):
+    """Where the objects of a job go."""
+
+    def held(self, places: Mapping[str, str]) -> set[str]:
+        """Return those of the SOP Instances that are already there; see `qrkit.retrieve.stored.Held.of`."""
+
+    def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
+        """Have the node send by C-GET or C-MOVE; errors as `qrkit.dimse.retrieve.Retrieval`."""
+
+    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+        """Return when ``active.stored`` tells what is at the destination."""
+
+
+class WorkspaceDestination:
+    """The workspace itself: C-GET on the same association, or C-MOVE into our Storage SCP.
+
+    Parameters
+    ----------
+    move_destination
+        The AE title by which the node knows our Storage SCP.
+    held
+        What is here.
+    scp_error
+        Gives why our Storage SCP does not listen, or None if it does.
+    should_stop
+        Whether to wait no longer for what may still come.
+    """
+
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        node: Node,
+        move_destination: str,
+        *,
+        held: Held,
+        scp_error: Callable[[], errors.QrkitError | None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._arrivals = arrivals
+        self._node = node
+        self._move_destination = move_destination
+        self._held = held
+        self._scp_error = scp_error
+        self._should_stop = should_stop
+
+    def held(self, places: Mapping[str, str]) -> set[str]:
+        """Return those of the SOP Instances whose files are here."""
+        return self._held.of(places, source=self._node.name)
+
+    def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
+        """Have the node send to us."""
+        if method is Method.GET:
+            return retrieval.get(identifier, self._arrivals.receiver_for_item(active, self._node.name))
+        error = self._scp_error()
+        if error is not None:
+            raise error
+        active.move_message_id = retrieval.message_id_to_come
+        before = active.received
+        counted = retrieval.move(identifier, self._move_destination)
+        wanted = _wanted(identifier, active)
+        active.wait_for_late_objects(
+            lambda: _has_come(active, active.received - before, counted.completed, wanted),
+            self._node.timeouts.inactivity,
+            self._should_stop,
+        )
+        return counted
+
+    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+        """Return when the rows of all that came are written."""
+        del counted
+        active.move_message_id = 0
+        self._arrivals.drain()
+
+
+def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:
+    """Return the SOP Instances that a request should bring; empty where nobody could say."""
+    asked = identifier.get("SOPInstanceUID") or ()
+    return frozenset([asked] if isinstance(asked, str) else asked) or active.expected or frozenset()
+
+
+def _has_come(active: ActiveItem, received: int, completed: int | None, wanted: frozenset[str]) -> bool:
+    """Whether no more will come: all is here, or as many as the node counted, which it will not exceed later."""
+    if wanted and wanted <= active.stored:
+        return True
+    return completed is not None and received >= completed
+
+
+class StoreNodeDestination:
+    """A store node, told by C-FIND there if it can be queried, else by the counters of C-MOVE.
+
+    Parameters
+    ----------
+    target
+        The store node.
+    should_stop
+        Whether to wait no longer for what it answers.
+    """
+
+    def __init__(self, target: Node, *, calling_ae_title: str, should_stop: Callable[[], bool]) -> None:
+        self._target = target
+        self._should_stop = should_stop
+        self._calling_ae_title = calling_ae_title
+
+    def held(self, places: Mapping[str, str]) -> set[str]:
+        """Return none: what a store node has already is sent again, since it may have asked for that."""
+        del places
+        return set()
+
+    def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
+        """Have the node send to the store node."""
+        del active
+        if method is Method.GET:
+            raise errors.InputError("Only C-MOVE delivers to a store node.", advice="Leave the method to qrkit.")
+        return retrieval.move(identifier, self._target.ae_title)
+
+    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+        """Count what is at the store node."""
+        expected = active.expected or frozenset()
+        try:
+            found = self._found(active.item.request) if self._target.can_find else set()
+        except errors.NodeError as error:  # then the counters tell
+            logger.warning("What %s holds could not be asked: %s", self._target.name, error)
+            found = set()
+        if found:
+            active.stored |= found & expected if expected else found
+        elif expected and (counted.completed or 0) >= len(expected) and not counted.failed:
+            active.stored |= expected
+        else:
+            active.untold = counted.completed or 0
+        active.received = max(active.received, counted.completed or 0, len(active.stored))
+
+    def _found(self, request: RetrieveRequest) -> set[str]:
+        with associate(
+            self._target,
+            find_proposals(self._target),
+            calling_ae_title=self._calling_ae_title,
+            on_wait=lambda: check(self._should_stop),
+        ) as association:
+            listing = list_objects(association, self._target, request, should_stop=self._should_stop)
+        return {item.SOPInstanceUID for item in listing.objects}

@@ -1,0 +1,74 @@
+"""Which objects are here already: listed, and their files in place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from qrkit.errors import ObjectUnreadable
+from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
+from qrkit.store.quarantine import put_aside
+
+logger = logging.getLogger(__name__)
+
+
+class Held:
+    """What a workspace holds.
+
+    Parameters
+    ----------
+    files
+        Folder of the files.
+    """
+
+    def __init__(self, instances: InstanceTable, files: Path) -> None:
+        self._instances = instances
+        self._files = files
+
+    def of(self, places: Mapping[str, str], *, source: str) -> set[str]:
+        """Return those of some SOP Instances whose files are here, having listed those that were not.
+
+        A listed file may have been deleted by somebody; an unlisted one is from a worker that died before it
+        wrote the row. One that a power cut or the disk has left half is put aside, so that it is fetched again.
+
+        Parameters
+        ----------
+        places
+            The folder, relative to that of the files, in which each SOP Instance UID would be; empty: unknown.
+        source
+            Name of the node that is asked, for the rows of unlisted files.
+        """
+        listed = self._instances.paths(list(places))
+        held = {uid for uid, path, size in listed if self._is_whole(path, size)}
+        known = {uid for uid, _, _ in listed}
+        unlisted = [f"{folder}/{uid}.dcm" for uid, folder in places.items() if folder and uid not in known]
+        rows = [row for relative in unlisted if (row := self._row(relative, source)) is not None]
+        self._instances.add_many(rows)
+        return held | {row.SOPInstanceUID for row in rows}
+
+    def _is_whole(self, relative: str, size: int) -> bool:
+        try:
+            is_whole = (self._files / relative).stat().st_size == size
+        except OSError:
+            return False
+        if not is_whole:
+            self._put_aside(relative)
+        return is_whole
+
+    def _put_aside(self, relative: str) -> None:
+        with suppress(OSError):  # it cannot be renamed, so what comes gets a name beside it
+            logger.warning("A damaged file is put aside: %s", put_aside(self._files / relative))
+
+    def _row(self, relative: str, source: str) -> InstanceRow | None:
+        try:
+            return index_row(stored_file(self._files, relative), source=source)
+        except FileNotFoundError:
+            return None
+        except ObjectUnreadable:
+            self._put_aside(relative)
+            return None
+        except OSError:
+            logger.exception("A file in the folder of objects cannot be read")
+            return None

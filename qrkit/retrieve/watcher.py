@@ -1,0 +1,129 @@
+"""What a batch tells the state while it is under way, and what it is told from there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from qrkit.errors import StoreError
+from qrkit.jobs import ItemOutcome, JobState
+from qrkit.retrieve.admission import ActiveItem
+from qrkit.store.job_progress import UnderWay, Wish
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 0.25
+"""Seconds between two looks at the state, and between two rows of progress."""
+
+SLICE = 5.0
+"""Seconds after which a batch makes room for another job of its node, as soon as an item has ended."""
+
+
+class Watcher:
+    """Watches over one batch: writes its progress, knows whether it must end.
+
+    A state that cannot be used for a while does not end a retrieve: what comes is in the folder of the files, and its
+    rows are written later.
+
+    Parameters
+    ----------
+    ending
+        Set when the worker ends.
+    node_is_closed
+        Whether the hours of the node are over.
+    has_no_room
+        Whether there is less free space than is kept in reserve where the objects go.
+    worker_id
+        Who runs the batch. An item that another worker has taken over, since this one gave no sign of life for too
+        long, ends it: both would fetch the same.
+    """
+
+    def __init__(
+        self,
+        under_way: UnderWay,
+        job_id: str,
+        ending: threading.Event,
+        *,
+        node_is_closed: Callable[[], bool] = lambda: False,
+        has_no_room: Callable[[], bool] = lambda: False,
+        worker_id: str | None = None,
+    ) -> None:
+        self._under_way = under_way
+        self._job_id = job_id
+        self._ending = ending
+        self._node_is_closed = node_is_closed
+        self._has_no_room = has_no_room
+        self._began = time.monotonic()
+        self._written = 0.0
+        self._asked = 0.0
+        self._wish = Wish()
+        self._worker_id = worker_id
+        self._is_lost = False
+        self._cleared: set[int] = set()
+        self.unheard = 0
+        """Heartbeats of the worker since the last sign of life of the batch."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody wants the job to end."""
+        return self._wish.cancel
+
+    @property
+    def has_no_room(self) -> bool:
+        """Whether the disk is what ends it."""
+        return not self._wish.cancel and self._has_no_room()
+
+    def progress(self, active: ActiveItem) -> None:
+        """Write down how far an item is, at most a few times a second.
+
+        That one with which workers have died gets on is written at once: another death is not its fault then.
+        """
+        self.unheard = 0
+        now = time.monotonic()
+        gets_on = bool(active.item.deaths) and len(active.stored) > active.item.outcome.stored
+        if now - self._written < _EVERY and (not gets_on or active.item.item_id in self._cleared):
+            return
+        if gets_on:
+            self._cleared.add(active.item.item_id)
+        self._written = now
+        told = ItemOutcome(
+            state=JobState.RUNNING,
+            stored=len(active.stored),
+            received=active.received,
+            bytes=active.bytes,
+            expected=None if active.expected is None else len(active.expected),
+        )
+        try:
+            held = self._under_way.progress(active.item.item_id, told, worker_id=self._worker_id)
+            if not held and not self._is_lost:
+                logger.warning("Item %d of job %s is no longer ours", active.item.position + 1, self._job_id)
+            self._is_lost = not held
+        except StoreError as error:
+            logger.warning("Progress cannot be written: %s", error)
+
+    def should_stop(self) -> bool:
+        """Whether to end at once: cancelled, paused, no room for more, or the worker ends."""
+        self.unheard = 0
+        now = time.monotonic()
+        if now - self._asked >= _EVERY:
+            self._asked = now
+            try:
+                self._wish = self._under_way.wish(self._job_id)
+            except StoreError as error:
+                logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
+        asked = self._wish.cancel or self._wish.pause
+        return asked or self._is_lost or self._ending.is_set() or self._has_no_room()
+
+    def should_yield(self) -> bool:
+        """Whether to end with the item that has just ended: another job's turn, or the node's hours are over."""
+        if self._node_is_closed():
+            return True
+        if time.monotonic() - self._began < SLICE:
+            return False
+        self._began = time.monotonic()  # the next look is a slice later
+        try:
+            return self._under_way.has_rival(self._job_id)
+        except StoreError:
+            return False

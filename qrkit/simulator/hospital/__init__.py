@@ -1,0 +1,1 @@
+"""What the simulated hospital has: people, sites, studies."""

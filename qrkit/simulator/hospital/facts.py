@@ -1,0 +1,191 @@
+"""What the simulated hospital knows: patients, stations, studies, series and instances as frozen values.
+
+Fields that hold a DICOM element carry its keyword and its value as DICOM text (`20260131`, `101500`), so that
+a C-FIND answer is these values put in order.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from qrkit.simulator.hospital.procedures import Procedure
+
+
+class Kind(enum.Enum):
+    """What sort of object an instance is; several kinds may share one SOP class."""
+
+    CT_IMAGE = "CT image"
+    CT_LOCALIZER = "CT localizer"
+    MR_IMAGE = "MR image"
+    MG_PRESENTATION = "mammogram for presentation"
+    MG_PROCESSING = "mammogram for processing"
+    DX_IMAGE = "digital radiograph"
+    CR_IMAGE = "computed radiograph"
+    XA_IMAGE = "X-ray angiogram"
+    RF_IMAGE = "radiofluoroscopic image"
+    NM_IMAGE = "nuclear medicine image"
+    PET_IMAGE = "PET image"
+    US_IMAGE = "ultrasound image"
+    DOSE_SHEET = "secondary capture dose sheet"
+    CAPTURE = "secondary capture"
+    RDSR = "X-Ray Radiation Dose SR"
+    ENHANCED_SR = "dose in an Enhanced SR"
+    RRDSR = "Radiopharmaceutical Radiation Dose SR"
+    REPORT = "Basic Text SR"
+    CAD = "Comprehensive SR"
+    KEY_OBJECTS = "key object selection"
+    PRESENTATION_STATE = "softcopy presentation state"
+    RECEIVED = "received by C-STORE"
+
+
+SOP_CLASS: dict[Kind, str] = {
+    Kind.CT_IMAGE: "1.2.840.10008.5.1.4.1.1.2",
+    Kind.CT_LOCALIZER: "1.2.840.10008.5.1.4.1.1.2",
+    Kind.MR_IMAGE: "1.2.840.10008.5.1.4.1.1.4",
+    Kind.MG_PRESENTATION: "1.2.840.10008.5.1.4.1.1.1.2",
+    Kind.MG_PROCESSING: "1.2.840.10008.5.1.4.1.1.1.2.1",
+    Kind.DX_IMAGE: "1.2.840.10008.5.1.4.1.1.1.1",
+    Kind.CR_IMAGE: "1.2.840.10008.5.1.4.1.1.1",
+    Kind.XA_IMAGE: "1.2.840.10008.5.1.4.1.1.12.1",
+    Kind.RF_IMAGE: "1.2.840.10008.5.1.4.1.1.12.2",
+    Kind.NM_IMAGE: "1.2.840.10008.5.1.4.1.1.20",
+    Kind.PET_IMAGE: "1.2.840.10008.5.1.4.1.1.128",
+    Kind.US_IMAGE: "1.2.840.10008.5.1.4.1.1.6.1",
+    Kind.DOSE_SHEET: "1.2.840.10008.5.1.4.1.1.7",
+    Kind.CAPTURE: "1.2.840.10008.5.1.4.1.1.7",
+    Kind.RDSR: "1.2.840.10008.5.1.4.1.1.88.67",
+    Kind.ENHANCED_SR: "1.2.840.10008.5.1.4.1.1.88.22",
+    Kind.RRDSR: "1.2.840.10008.5.1.4.1.1.88.68",
+    Kind.REPORT: "1.2.840.10008.5.1.4.1.1.88.11",
+    Kind.CAD: "1.2.840.10008.5.1.4.1.1.88.33",
+    Kind.KEY_OBJECTS: "1.2.840.10008.5.1.4.1.1.88.59",
+    Kind.PRESENTATION_STATE: "1.2.840.10008.5.1.4.1.1.11.1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """One patient; `PatientName` may hold the alphabetic, ideographic and phonetic groups, joined by `=`."""
+
+    PatientID: str
+    PatientName: str
+    PatientBirthDate: str
+    PatientSex: str
+    PatientSize: float
+    """Metres."""
+    PatientWeight: float
+    """Kilograms."""
+    SpecificCharacterSet: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """One piece of equipment and where it stands."""
+
+    StationName: str
+    Manufacturer: str
+    ManufacturerModelName: str
+    InstitutionName: str
+    DeviceSerialNumber: str
+    SoftwareVersions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One SOP Instance; the object itself is made, or read from `path`, when it is sent."""
+
+    SOPInstanceUID: str
+    SOPClassUID: str
+    InstanceNumber: int
+    kind: Kind
+    TransferSyntaxUID: str
+    """The transfer syntax in which the archive holds it."""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One series; `instances` may be made on demand, so ask for its length rather than listing it."""
+
+    SeriesInstanceUID: str
+    Modality: str
+    SeriesNumber: int
+    SeriesDescription: str
+    SeriesDate: str
+    SeriesTime: str
+    BodyPartExamined: str
+    ProtocolName: str
+    station: Station
+    sop_classes: tuple[str, ...]
+    instances: Sequence[Instance]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One study with all its series."""
+
+    patient: Patient
+    StudyInstanceUID: str
+    StudyDate: str
+    StudyTime: str
+    AccessionNumber: str
+    StudyID: str
+    StudyDescription: str
+    ReferringPhysicianName: str
+    PatientAge: str
+    series: tuple[Series, ...]
+    procedure: Procedure | None
+    """What was done; None for studies known only from received objects."""
+
+    @property
+    def ModalitiesInStudy(self) -> tuple[str, ...]:  # noqa: N802 - holds a DICOM element
+        """Every Modality of its series, each once."""
+        return tuple(dict.fromkeys(one.Modality for one in self.series if one.Modality))
+
+    @property
+    def SOPClassesInStudy(self) -> tuple[str, ...]:  # noqa: N802 - holds a DICOM element
+        """Every SOP class of its instances, each once."""
+        return tuple(dict.fromkeys(uid for one in self.series for uid in one.sop_classes))
+
+    @property
+    def NumberOfStudyRelatedSeries(self) -> int:  # noqa: N802 - holds a DICOM element
+        """How many series it has."""
+        return len(self.series)
+
+    @property
+    def NumberOfStudyRelatedInstances(self) -> int:  # noqa: N802 - holds a DICOM element
+        """How many instances all its series have."""
+        return sum(len(one.instances) for one in self.series)
+
+
+class Hospital(Protocol):
+    """What the server asks of a hospital; nothing here may take time that grows with the archive."""
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day with studies; the last before the first means that there are none."""
+
+    def on_day(self, day: date) -> Sequence[Study]:
+        """All studies of one StudyDate."""
+
+    def undated(self) -> Iterable[Study]:
+        """Studies without a StudyDate."""
+
+    def study_holding(self, uid: str) -> Study | None:
+        """Return the study that has this UID, or that holds the series or instance which has it."""
+
+    def of_patient(self, patient_id: str) -> Iterable[Study]:
+        """All studies of the patient with exactly this PatientID."""
+
+    def with_accession(self, accession_number: str) -> Iterable[Study]:
+        """All studies with exactly this AccessionNumber."""
+
+    def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
+        """Return the object's data set, without file meta information, in this transfer syntax."""

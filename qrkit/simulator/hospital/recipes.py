@@ -1,0 +1,157 @@
+"""How studies are made up: which procedures, stations and series go together, and how often.
+
+The variety is the one that dose selection must cope with: Radiation Dose SR, dose in an Enhanced SR, dose only
+in secondary captures, several SOP classes in one SR series, reports that are no dose objects, and none at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qrkit.simulator.hospital import procedures as do
+from qrkit.simulator.hospital import stations as at
+from qrkit.simulator.hospital.facts import Kind, Station
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlan:
+    """One series of a recipe: its Modality, SeriesDescription, and how many of each kind of object."""
+
+    Modality: str
+    SeriesDescription: str
+    contents: tuple[tuple[Kind, int, int], ...]
+    """Kind, least and most objects."""
+    share: float = 1.0
+    """Part of the studies that have this series."""
+    station: Station | None = None
+    """Where it was made, if not at the study's station."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One kind of study."""
+
+    weight: int
+    """How many of a hundred studies, roughly, are of this kind."""
+    procedures: tuple[do.Procedure, ...]
+    stations: tuple[Station, ...]
+    series: tuple[SeriesPlan, ...]
+
+
+def _plan(
+    Modality: str, description: str, kind: Kind, low: int = 1, high: int = 1, *, share: float = 1.0
+) -> SeriesPlan:
+    return SeriesPlan(Modality, description, ((kind, low, high),), share)
+
+
+_SCOUT = _plan("CT", "Topogram", Kind.CT_LOCALIZER, 1, 2)
+_AXIAL = _plan("CT", "{protocol} 1.0 I31f", Kind.CT_IMAGE, 4, 12)
+_CORONAL = _plan("CT", "{protocol} MPR cor", Kind.CT_IMAGE, 3, 6, share=0.5)
+_KEY_IMAGES = _plan("KO", "Key Images", Kind.KEY_OBJECTS, share=0.15)
+_STATES = _plan("PR", "Presentation States", Kind.PRESENTATION_STATE, 1, 2, share=0.15)
+_CT_RDSR = _plan("SR", "Dose Report", Kind.RDSR)
+_CT_SHEET = _plan("CT", "Dose Report", Kind.DOSE_SHEET)
+_REPORT = SeriesPlan("SR", "Radiology Report", ((Kind.REPORT, 1, 1),), 1.0, at.REPORTING)
+_FRONTAL = _plan("DX", "AP", Kind.DX_IMAGE, 1, 2)
+_RDSR = _plan("SR", "Radiation Dose Information", Kind.RDSR)
+_FLUORO = _plan("RF", "Fluoro", Kind.RF_IMAGE, 1, 3)
+_RUNS = _plan("XA", "Coro LCA", Kind.XA_IMAGE, 2, 4)
+_RRDSR = _plan("SR", "Radiopharmaceutical Dose", Kind.RRDSR)
+_PET = _plan("PT", "PET WB AC", Kind.PET_IMAGE, 4, 8)
+_PET_CT = _plan("CT", "CT WB 3.0 Br38f", Kind.CT_IMAGE, 3, 6)
+_MR_SERIES = (
+    _plan("MR", "localizer", Kind.MR_IMAGE, 3, 3),
+    _plan("MR", "t1_tse_sag", Kind.MR_IMAGE, 3, 6),
+    _plan("MR", "t2_tse_tra", Kind.MR_IMAGE, 4, 8),
+    _STATES,
+)
+_VIEWS = _plan("MG", "Mammogram", Kind.MG_PRESENTATION, 4, 4)
+_RAW_VIEWS = _plan("MG", "Mammogram raw", Kind.MG_PROCESSING, 4, 4, share=0.5)
+
+_CT_ROUTINE = (do.CT_CHEST, do.CT_ABDOMEN, do.CT_HEAD, do.CT_TRUNK, do.CT_PULMONARY, do.CT_LUMBAR, do.CT_CORONARY)
+
+RECIPES: tuple[Recipe, ...] = (
+    # CT with a Radiation Dose SR
+    Recipe(12, _CT_ROUTINE, (at.CT_FORCE, at.CT_EDGE), (_SCOUT, _AXIAL, _CORONAL, _CT_RDSR, _KEY_IMAGES, _STATES)),
+    Recipe(6, _CT_ROUTINE, (at.CT_REVOLUTION,), (_SCOUT, _AXIAL, _CT_SHEET, _CT_RDSR)),
+    Recipe(2, _CT_ROUTINE[:4], (at.CT_FORCE,), (_SCOUT, _AXIAL, _CT_RDSR, _REPORT)),
+    # older CT with the dose in an Enhanced SR, alone and beside a Radiation Dose SR in the same series
+    Recipe(
+        3,
+        (do.CT_HEAD, do.CT_CHEST, do.CT_ABDOMEN),
+        (at.CT_VCT,),
+        (_SCOUT, _AXIAL, _plan("SR", "Dose Record", Kind.ENHANCED_SR)),
+    ),
+    Recipe(
+        1,
+        (do.CT_CHEST,),
+        (at.CT_VCT,),
+        (_SCOUT, _AXIAL, SeriesPlan("SR", "Dose Record", ((Kind.RDSR, 1, 1), (Kind.ENHANCED_SR, 1, 1)))),
+    ),
+    # CT with the dose in secondary captures: Philips, with and without series descriptions, and Toshiba
+    Recipe(
+        3,
+        (do.CT_HEAD, do.CT_ABDOMEN),
+        (at.CT_BRILLIANCE,),
+        (_SCOUT, _AXIAL, _plan("CT", "Dose Info", Kind.DOSE_SHEET)),
+    ),
+    Recipe(
+        1,
+        (do.CT_UNDESCRIBED,),
+        (at.CT_BRILLIANCE,),
+        (_plan("CT", "", Kind.CT_IMAGE, 8, 12), _plan("CT", "", Kind.DOSE_SHEET)),
+    ),
+    Recipe(
+        2,
+        (do.CT_CHEST, do.CT_TRUNK),
+        (at.CT_AQUILION,),
+        (_SCOUT, _AXIAL, _plan("CT", "Patient Dose Summary", Kind.DOSE_SHEET, 1, 2)),
+    ),
+    # CT without dose objects, with a report that is none, and from elsewhere
+    Recipe(1, (do.CT_HEAD,), (at.CT_AQUILION,), (_SCOUT, _AXIAL, _REPORT)),
+    Recipe(2, (do.CT_HEAD_IMPORTED,), (at.CT_NAMELESS,), (_AXIAL,)),
+    Recipe(1, (do.CT_ABDOMEN_IMPORTED,), (at.CT_ELSEWHERE,), (_SCOUT, _AXIAL, _CT_RDSR)),
+    # only the dose report was archived
+    Recipe(1, (do.CT_CHEST,), (at.CT_EDGE,), (_CT_RDSR, _plan("KO", "Key Images", Kind.KEY_OBJECTS))),
+    # MR and ultrasound, which carry no dose; OCT, which is not CT
+    Recipe(14, (do.MR_BRAIN, do.MR_KNEE, do.MR_LUMBAR), (at.MR_SKYRA, at.MR_INGENIA), _MR_SERIES),
+    Recipe(1, (do.MR_BRAIN,), (at.MR_SKYRA,), (*_MR_SERIES, _REPORT)),
+    Recipe(2, (do.US_ABDOMEN,), (at.US_EPIQ,), (_plan("US", "Abdomen", Kind.US_IMAGE, 3, 6),)),
+    Recipe(1, (do.OCT_CORONARY,), (at.OCT_ILUMIEN,), (_plan("OCT", "Pullback", Kind.CAPTURE, 1, 2),)),
+    # mammography
+    Recipe(4, (do.MG_SCREENING, do.MG_DIAGNOSTIC), (at.MG_DIMENSIONS,), (_VIEWS, _RAW_VIEWS, _RDSR)),
+    Recipe(3, (do.MG_SCREENING,), (at.MG_SENOGRAPHE,), (_VIEWS, _RAW_VIEWS)),
+    Recipe(1, (do.MG_SCREENING,), (at.MG_DIMENSIONS,), (_VIEWS, _plan("SR", "Mammography CAD", Kind.CAD))),
+    Recipe(1, (do.MG_IMPORTED,), (at.MG_SENOGRAPHE,), (_VIEWS,)),
+    # radiography
+    Recipe(
+        8,
+        (do.DX_CHEST, do.DX_PELVIS, do.DX_HAND, do.DX_KNEE),
+        (at.DX_DISCOVERY, at.DX_DRX),
+        (_FRONTAL, _plan("DX", "LAT", Kind.DX_IMAGE, share=0.5)),
+    ),
+    Recipe(4, (do.DX_CHEST, do.DX_PELVIS), (at.DX_CXDI,), (_FRONTAL, _RDSR)),
+    Recipe(3, (do.DX_BEDSIDE, do.DX_HAND), (at.CR_CAPSULA,), (_plan("CR", "AP", Kind.CR_IMAGE, 1, 2), _STATES)),
+    Recipe(1, (do.PX_JAW,), (at.PX_NEWTOM,), (_plan("PX", "Panoramic", Kind.DX_IMAGE),)),
+    # fluoroscopy and angiography
+    Recipe(4, (do.XA_CORONARY, do.XA_PERIPHERAL), (at.XA_ARTIS, at.XA_AZURION), (_RUNS, _RDSR)),
+    Recipe(3, (do.RF_SWALLOW,), (at.RF_LUMINOS, at.RF_PRECISION), (_FLUORO, _RDSR)),
+    Recipe(1, (do.RF_THEATRE,), (at.RF_ARCADIS,), (_FLUORO, _plan("SR", "Radiation Summary", Kind.ENHANCED_SR))),
+    Recipe(1, (do.RF_THEATRE,), (at.RF_ARCADIS,), (_plan("XA", "Single Shots", Kind.XA_IMAGE, 1, 2),)),
+    # nuclear medicine, SPECT/CT and PET/CT
+    Recipe(3, (do.NM_BONE, do.NM_THYROID), (at.NM_SYMBIA,), (_plan("NM", "WB PLANAR", Kind.NM_IMAGE, 1, 2), _RRDSR)),
+    Recipe(
+        3,
+        (do.NM_BONE, do.NM_THYROID),
+        (at.NM_INFINIA,),
+        (_plan("NM", "Static", Kind.NM_IMAGE, 1, 2), _plan("NM", "Processed", Kind.NM_IMAGE)),
+    ),
+    Recipe(1, (do.NM_PARATHYROID,), (at.NM_SYMBIA,), (_plan("NM", "SPECT", Kind.NM_IMAGE), _PET_CT, _CT_RDSR)),
+    Recipe(3, (do.PET_WHOLE_BODY, do.PET_BRAIN), (at.PT_BIOGRAPH,), (_SCOUT, _PET_CT, _PET, _CT_RDSR, _RRDSR)),
+    Recipe(1, (do.PET_WHOLE_BODY,), (at.PT_DISCOVERY,), (_SCOUT, _PET_CT, _PET, _CT_RDSR)),
+    Recipe(1, (do.PET_WHOLE_BODY,), (at.PT_DISCOVERY,), (_PET_CT, _PET)),
+)
+"""All kinds of studies; every run of as many studies as their weights add up to holds each of them."""
+
+DECK: tuple[Recipe, ...] = tuple(recipe for recipe in RECIPES for _ in range(recipe.weight))
+"""Each recipe as often as its weight says."""

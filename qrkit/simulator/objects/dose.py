@@ -1,0 +1,209 @@
+"""The doses of a study, worked out once for its reports, dose sheets and images alike."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.hospital.procedures import Procedure, Scan
+
+if TYPE_CHECKING:
+    import random
+
+    from qrkit.simulator.hospital.subject import Subject
+
+_NORMAL_BMI = 26.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CTEvent:
+    """One irradiation event of a CT study (TID 10013)."""
+
+    protocol: str
+    acquisition: str
+    """localizer, spiral, sequenced or stationary."""
+    ctdi: float
+    """Mean CTDIvol in mGy."""
+    length: float
+    """Scanning length in mm."""
+    dlp: float
+    """mGy.cm."""
+    kvp: int
+    current: int
+    """Mean tube current in mA."""
+    rotation: float
+    """Seconds per rotation."""
+    exposure_time: float
+    """Seconds."""
+    collimation: float
+    """Total nominal collimation in mm."""
+    pitch: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionEvent:
+    """One irradiation event of a radiography, mammography or fluoroscopy study (TID 10003)."""
+
+    fluoroscopy: bool
+    started: datetime
+    protocol: str
+    dose_area_product: float
+    """Gy.m2."""
+    dose_rp: float
+    """Air kerma at the reference point in Gy."""
+    kvp: float
+    current: float
+    """mA."""
+    duration: float
+    """Seconds of fluoroscopy, or milliseconds times pulses of an exposure, in seconds."""
+    pulses: int
+    laterality: str = ""
+    """R or L, for a breast."""
+    view: str = ""
+    """CC or MLO."""
+    glandular_dose: float = 0.0
+    """Average glandular dose in mGy."""
+
+
+def began_at(study: Study) -> datetime:
+    """When the study began."""
+    return datetime.strptime(study.StudyDate + study.StudyTime, "%Y%m%d%H%M%S")  # noqa: DTZ007 - DICOM local time
+
+
+def _size_factor(study: Study) -> float:
+    """Larger patients get more dose: roughly with the power 1.3 of their body mass index."""
+    patient = study.patient
+    index = patient.PatientWeight / patient.PatientSize**2
+    return float((index / _NORMAL_BMI) ** 1.3)
+
+
+def ct_events(subject: Subject) -> tuple[CTEvent, ...]:
+    """Return the CT irradiation events of a study, localizer first."""
+    rng = subject.study_rng("CT dose")
+    factor = _size_factor(subject.study)
+    scans = subject.procedure.scans
+    longest = max((scan.length for scan in scans), default=200.0)
+    return (_localizer(longest, rng), *(_scanned(scan, factor, subject.procedure, rng) for scan in scans))
+
+
+def _localizer(longest: float, rng: random.Random) -> CTEvent:
+    length = round(longest * 1.15 + rng.uniform(0, 60))
+    ctdi = round(rng.uniform(0.06, 0.16), 2)
+    return CTEvent(
+        protocol="Topogram",
+        acquisition="localizer",
+        ctdi=ctdi,
+        length=length,
+        dlp=round(ctdi * length / 10, 2),
+        kvp=120,
+        current=35,
+        rotation=0.0,
+        exposure_time=round(length / 100, 2),
+        collimation=3.6,
+        pitch=0.0,
+    )
+
+
+def _scanned(scan: Scan, factor: float, procedure: Procedure, rng: random.Random) -> CTEvent:
+    stationary = scan.acquisition == "stationary"
+    length = scan.length if stationary else round(scan.length * rng.gauss(1, 0.06))
+    size = 1.0 if procedure.head_phantom or stationary else factor
+    ctdi = round(max(scan.ctdi * size * rng.gauss(1, 0.07), 0.2), 2)
+    kvp = 120 if procedure.head_phantom else rng.choice((100, 100, 110, 120))
+    pitch = round(rng.choice((0.6, 0.8, 1.2)), 1) if scan.acquisition == "spiral" else 0.0
+    rotation = 1.0 if procedure.head_phantom else 0.5
+    collimation = 38.4 if scan.acquisition == "spiral" else 10.0
+    seconds = rotation * length / collimation / (pitch or 1.0)
+    return CTEvent(
+        protocol=scan.protocol,
+        acquisition=scan.acquisition,
+        ctdi=ctdi,
+        length=length,
+        dlp=round(ctdi * length / 10, 2),
+        kvp=kvp,
+        current=round(ctdi * 18 * (120 / kvp) ** 2),
+        rotation=rotation,
+        exposure_time=round(max(seconds, rotation), 2),
+        collimation=collimation,
+        pitch=pitch,
+    )
+
+
+def dlp_total(events: tuple[CTEvent, ...]) -> float:
+    """DLP total in mGy.cm: of all events but localizers, whose dose is not reported (TID 10013 row 19)."""
+    return round(sum(event.dlp for event in events if event.acquisition != "localizer"), 2)
+
+
+def projection_events(subject: Subject) -> tuple[ProjectionEvent, ...]:
+    """Return the irradiation events of a radiography, mammography or fluoroscopy study, in their order."""
+    rng = subject.study_rng("projection dose")
+    procedure = subject.procedure
+    breast = procedure.body_part == "BREAST"
+    factor = 1.0 if breast else _size_factor(subject.study)
+    shots = [_exposure(subject, number, factor, rng) for number in range(procedure.exposures)]
+    if not procedure.fluoro_seconds:
+        return tuple(shots)
+    runs = max(2, procedure.exposures)
+    screened = [_screening(subject, runs, factor, rng) for _ in range(runs)]
+    pairs = (*screened, *shots)
+    return tuple(sorted(pairs, key=lambda event: event.started))
+
+
+def _after(study: Study, seconds: float) -> datetime:
+    return began_at(study) + timedelta(seconds=round(seconds))
+
+
+@functools.lru_cache(maxsize=8)
+def _breast_view(number: int) -> tuple[str, str]:
+    return (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))[number % 4]
+
+
+def _exposure(subject: Subject, number: int, factor: float, rng: random.Random) -> ProjectionEvent:
+    procedure = subject.procedure
+    breast = procedure.body_part == "BREAST"
+    share = 0.7 if procedure.fluoro_seconds else 1.0
+    product = procedure.dose_area_product * share / procedure.exposures * factor * rng.gauss(1, 0.12)
+    pulses = rng.randint(30, 80) if procedure.fluoro_seconds else 1
+    laterality, view = _breast_view(number) if breast else ("", "")
+    if breast and procedure.exposures == 2:
+        laterality, view = "L", ("CC", "MLO")[number]
+    milliseconds = rng.uniform(300, 900) if breast else rng.uniform(5, 40)
+    return ProjectionEvent(
+        fluoroscopy=False,
+        started=_after(subject.study, 60 + 75 * number),
+        protocol=procedure.description,
+        dose_area_product=_significant(max(product, 0.001) * 1e-4),
+        dose_rp=_significant(max(product, 0.001) * 0.012 / (4 if breast else 1)),
+        kvp=round(rng.uniform(26, 32), 1) if breast else round(rng.uniform(60, 125)),
+        current=round(rng.uniform(60, 120)) if breast else round(rng.uniform(160, 500)),
+        duration=round(milliseconds * pulses / 1000, 4),
+        pulses=pulses,
+        laterality=laterality,
+        view=view,
+        glandular_dose=round(max(rng.gauss(1.5, 0.35), 0.5), 2) if breast else 0.0,
+    )
+
+
+def _screening(subject: Subject, runs: int, factor: float, rng: random.Random) -> ProjectionEvent:
+    procedure = subject.procedure
+    seconds = max(procedure.fluoro_seconds / runs * rng.uniform(0.5, 1.5), 1.0)
+    product = procedure.dose_area_product * 0.3 / runs * factor * rng.gauss(1, 0.2)
+    return ProjectionEvent(
+        fluoroscopy=True,
+        started=_after(subject.study, rng.uniform(30, 900)),
+        protocol="Fluoro Low" if rng.random() < 0.7 else "Fluoro Normal",
+        dose_area_product=_significant(max(product, 0.001) * 1e-4),
+        dose_rp=_significant(max(product, 0.001) * 0.012),
+        kvp=round(rng.uniform(65, 90)),
+        current=round(rng.uniform(20, 110), 1),
+        duration=round(seconds, 1),
+        pulses=round(seconds * 7.5),
+    )
+
+
+def _significant(value: float) -> float:
+    """Four significant digits, so that a total of what is written is the total."""
+    return float(f"{value:.4g}")

@@ -1,0 +1,251 @@
+"""Cross-sectional, emission and captured images: CT, MR, PET, NM, ultrasound, secondary capture (PS3.3 A)."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from qrkit.simulator.hospital.facts import Kind
+from qrkit.simulator.hospital.subject import Subject, coded, composite
+from qrkit.simulator.objects import pixels
+from qrkit.simulator.objects.dose import began_at, ct_events, dlp_total
+from qrkit.simulator.objects.rrdsr import administration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Elements = dict[str, Any]
+
+FIELD_OF_VIEW = 380.0
+"""Millimetres across an image."""
+_SLICE_DISTANCE = 5.0
+_AXIAL = (1, 0, 0, 0, 1, 0)
+_CORONAL = (1, 0, 0, 0, 0, -1)
+
+
+def noise_seed(subject: Subject) -> int:
+    """Return the seed of an image's noise: another for each image, always the same for one."""
+    return zlib.crc32(subject.instance.SOPInstanceUID.encode())
+
+
+def image_pixels(subject: Subject, data: bytes, *, bits: int = 16, stored: int = 12) -> Elements:
+    """Return the Image Pixel module for one greyscale sample (PS3.3 C.7.6.3)."""
+    return {
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": subject.matrix,
+        "Columns": subject.matrix,
+        "BitsAllocated": bits,
+        "BitsStored": stored,
+        "HighBit": stored - 1,
+        "PixelRepresentation": 0,
+        "PixelData": data,
+    }
+
+
+def general_image(subject: Subject) -> Elements:
+    """Return the General Image and General Acquisition modules (PS3.3 C.7.6.1, C.7.10.1)."""
+    series = subject.series
+    return {
+        "BodyPartExamined": series.BodyPartExamined,
+        "ProtocolName": series.ProtocolName,
+        "AcquisitionDate": series.SeriesDate,
+        "AcquisitionTime": series.SeriesTime,
+        "AcquisitionNumber": 1,
+        "PatientOrientation": "",
+        "BurnedInAnnotation": "NO",
+    }
+
+
+def _plane(subject: Subject, orientation: Sequence[int] = _AXIAL) -> Elements:
+    """Return the Frame of Reference and Image Plane modules (PS3.3 C.7.4.1, C.7.6.2)."""
+    spacing = FIELD_OF_VIEW / subject.matrix
+    height = -_SLICE_DISTANCE * subject.instance.InstanceNumber
+    return {
+        "FrameOfReferenceUID": subject.frame_of_reference,
+        "PositionReferenceIndicator": "",
+        "PatientPosition": "HFS",
+        "PixelSpacing": [spacing, spacing],
+        "ImageOrientationPatient": orientation,
+        "ImagePositionPatient": [-FIELD_OF_VIEW / 2, -FIELD_OF_VIEW / 2, height],
+        "SliceThickness": _SLICE_DISTANCE,
+        "SliceLocation": height,
+    }
+
+
+def ct_image(subject: Subject) -> Elements:
+    """Return a CT image, or a localizer (PS3.3 A.3.3)."""
+    localizer = subject.instance.kind is Kind.CT_LOCALIZER
+    events = ct_events(subject)
+    event = events[0] if localizer else events[-1]
+    make = pixels.projection if localizer else pixels.slice_through_body
+    elements = {
+        "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER" if localizer else "AXIAL"],
+        "RescaleIntercept": -1024,
+        "RescaleSlope": 1,
+        "RescaleType": "HU",
+        "KVP": event.kvp,
+        "XRayTubeCurrent": event.current,
+        "ExposureTime": round((event.rotation or event.exposure_time) * 1000),
+        "ScanOptions": {"localizer": "SCOUT MODE", "spiral": "HELICAL MODE"}.get(event.acquisition, "AXIAL MODE"),
+        "DataCollectionDiameter": 500,
+        "ReconstructionDiameter": FIELD_OF_VIEW,
+        "ConvolutionKernel": "I31f",
+        "GantryDetectorTilt": 0,
+        "WindowCenter": 40,
+        "WindowWidth": 400,
+    }
+    if not localizer:
+        elements["CTDIvol"] = event.ctdi
+    data = make(subject.matrix, seed=noise_seed(subject))
+    plane = _plane(subject, _CORONAL if localizer else _AXIAL)
+    return composite(subject) | general_image(subject) | plane | elements | image_pixels(subject, data)
+
+
+def mr_image(subject: Subject) -> Elements:
+    """Return an MR image (PS3.3 A.4.3)."""
+    heavy_t2 = "t2" in subject.series.SeriesDescription
+    elements = {
+        "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"],
+        "ScanningSequence": "SE",
+        "SequenceVariant": "SK",
+        "ScanOptions": "",
+        "MRAcquisitionType": "2D",
+        "RepetitionTime": 4200 if heavy_t2 else 600,
+        "EchoTime": 98 if heavy_t2 else 11,
+        "EchoTrainLength": 15 if heavy_t2 else 3,
+        "MagneticFieldStrength": 3,
+        "ImagingFrequency": 123.2,
+        "FlipAngle": 150,
+        "SAR": 0.8,
+    }
+    data = pixels.slice_through_body(subject.matrix, seed=noise_seed(subject))
+    return composite(subject) | general_image(subject) | _plane(subject) | elements | image_pixels(subject, data)
+
+
+def _radiopharmaceutical(subject: Subject) -> Elements:
+    """Return an item of the Radiopharmaceutical Information Sequence (PS3.3 C.8.4.10, C.8.9.2)."""
+    what = administration(subject)
+    return {
+        "Radiopharmaceutical": what.tracer.agent.meaning,
+        "RadiopharmaceuticalStartTime": what.given.strftime("%H%M%S"),
+        "RadiopharmaceuticalStartDateTime": what.given.strftime("%Y%m%d%H%M%S"),
+        "RadionuclideTotalDose": what.activity * 1e6,
+        "RadionuclideHalfLife": what.tracer.half_life,
+        "RadionuclideCodeSequence": [coded(what.tracer.radionuclide)],
+        "RadiopharmaceuticalCodeSequence": [coded(what.tracer.agent)],
+    }
+
+
+def _orientation() -> Elements:
+    """Return the NM/PET Patient Orientation module (PS3.3 C.8.4.6): the two sequences may be empty."""
+    return {"PatientOrientationCodeSequence": [], "PatientGantryRelationshipCodeSequence": []}
+
+
+def pet_image(subject: Subject) -> Elements:
+    """Return a PET image (PS3.3 A.21.3); the tracer's activity is given in Bq."""
+    slices = len(subject.series.instances)
+    elapsed = (began_at(subject.study) - administration(subject).given).total_seconds()
+    half_life = administration(subject).tracer.half_life
+    elements = {
+        "ImageType": ["ORIGINAL", "PRIMARY"],
+        "Units": "BQML",
+        "CountsSource": "EMISSION",
+        "SeriesType": ["WHOLE BODY", "IMAGE"],
+        "NumberOfSlices": slices,
+        "CorrectedImage": ["NORM", "ATTN", "SCAT", "DECY", "RAN"],
+        "RandomsCorrectionMethod": "DLYD",
+        "AttenuationCorrectionMethod": "measured,AC CT",
+        "ScatterCorrectionMethod": "Model-based",
+        "DecayCorrection": "START",
+        "CollimatorType": "NONE",
+        "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical(subject)],
+        "RescaleIntercept": 0,
+        "RescaleSlope": 12.5,
+        "FrameReferenceTime": 60_000,
+        "ImageIndex": subject.instance.InstanceNumber,
+        "ActualFrameDuration": 120_000,
+        "DecayFactor": round(2 ** (elapsed / half_life), 5),
+        "WindowCenter": 5000,
+        "WindowWidth": 10_000,
+    }
+    data = pixels.counts(subject.matrix, seed=noise_seed(subject), peak=400)
+    return (
+        composite(subject)
+        | general_image(subject)
+        | _plane(subject)
+        | _orientation()
+        | elements
+        | image_pixels(subject, data, stored=16)
+    )
+
+
+def nm_image(subject: Subject) -> Elements:
+    """Return a planar NM image with an anterior and a posterior frame (PS3.3 A.5.4)."""
+    frames = 2
+    data = pixels.counts(subject.matrix, seed=noise_seed(subject), frames=frames)
+    detector = {
+        "CollimatorType": "PARA",
+        "CollimatorGridName": "LEHR",
+        "FocalDistance": 0,
+        "ImageOrientationPatient": "",
+        "ImagePositionPatient": "",
+    }
+    window = {"EnergyWindowName": "Tc99m", "EnergyWindowRangeSequence": [_ENERGY_WINDOW]}
+    elements = {
+        "ImageType": ["ORIGINAL", "PRIMARY", "STATIC", "EMISSION"],
+        "NumberOfFrames": frames,
+        "FrameIncrementPointer": [0x00540010, 0x00540020],
+        "EnergyWindowVector": [1] * frames,
+        "NumberOfEnergyWindows": 1,
+        "DetectorVector": list(range(1, frames + 1)),
+        "NumberOfDetectors": frames,
+        "PixelSpacing": [FIELD_OF_VIEW / subject.matrix] * 2,
+        "CountsAccumulated": pixels.total(data),
+        "ActualFrameDuration": 300_000,
+        "EnergyWindowInformationSequence": [window],
+        "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical(subject)],
+        "DetectorInformationSequence": [detector] * frames,
+        "PatientPosition": "HFS",
+    }
+    return (
+        composite(subject)
+        | general_image(subject)
+        | _orientation()
+        | elements
+        | image_pixels(subject, data, stored=16)
+    )
+
+
+_ENERGY_WINDOW = {"EnergyWindowLowerLimit": 129.5, "EnergyWindowUpperLimit": 150.5}
+
+
+def us_image(subject: Subject) -> Elements:
+    """Return an ultrasound image (PS3.3 A.6.4)."""
+    elements = {"ImageType": ["ORIGINAL", "PRIMARY", "ABDOMINAL"], "UltrasoundColorDataPresent": 0}
+    data = pixels.grey_bars(subject.matrix, seed=noise_seed(subject))
+    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data, bits=8, stored=8)
+
+
+def captured(subject: Subject) -> Elements:
+    """Return a secondary capture (PS3.3 A.8.1)."""
+    elements = {"ImageType": ["DERIVED", "SECONDARY"], "ConversionType": "WSD"}
+    data = pixels.grey_bars(subject.matrix, seed=noise_seed(subject))
+    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data, bits=8, stored=8)
+
+
+def dose_sheet(subject: Subject) -> Elements:
+    """Return a dose sheet as older CT scanners save it: a capture with the doses in an attribute as well."""
+    events = ct_events(subject)
+    lines = [
+        f"Series #{place} {event.protocol} Average CTDIvol={event.ctdi} DLP={event.dlp}"
+        for place, event in enumerate(events, 1)
+        if event.acquisition != "localizer"
+    ]
+    doses = {
+        "ImageType": ["DERIVED", "SECONDARY", "DOSE_INFO"],
+        "BurnedInAnnotation": "YES",
+        "KVP": events[-1].kvp,
+        "CommentsOnRadiationDose": "\n".join([*lines, f"Total DLP={dlp_total(events)}"]),
+    }
+    return captured(subject) | doses

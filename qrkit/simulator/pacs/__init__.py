@@ -1,0 +1,1 @@
+"""The simulated PACS: its wire, associations and services."""

@@ -1,0 +1,199 @@
+"""The archive of a running simulator: the hospital's studies and whatever was received by C-STORE."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+from dataclasses import replace
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_file_meta_info
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+
+from qrkit.simulator.hospital.facts import Instance, Kind
+from qrkit.simulator.pacs.association import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from qrkit.simulator.pacs.encoding import converted
+from qrkit.simulator.pacs.received import read_received, studies_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qrkit.simulator.hospital.facts import Hospital, Series, Study
+
+_PREAMBLE = b"\0" * 128 + b"DICM"
+
+
+class Archive:
+    """A hospital to which objects can be added; everything it returns holds both.
+
+    Received objects lie in a temporary folder, which is made with the first and removed by `close`. They
+    are read when the next query comes, so that receiving stays quick.
+    """
+
+    def __init__(self, hospital: Hospital) -> None:
+        self._hospital = hospital
+        self._lock = threading.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._numbers = itertools.count()
+        self._paths: dict[str, Path] = {}
+        self._unread: list[Path] = []
+        self._received: dict[str, Study] = {}
+        self._owner: dict[str, str] = {}
+
+    @property
+    def received(self) -> list[str]:
+        """SOP Instance UIDs of the objects received, in the order of their arrival."""
+        with self._lock:
+            return list(self._paths)
+
+    def path_of(self, SOPInstanceUID: str) -> Path | None:
+        """Return the Part 10 file of a received object."""
+        with self._lock:
+            return self._paths.get(SOPInstanceUID)
+
+    def add(self, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes) -> None:
+        """Keep one object as a Part 10 file, its data set byte for byte; the same UID replaces it."""
+        meta = FileMetaDataset()
+        meta.FileMetaInformationVersion = b"\x00\x01"
+        meta.MediaStorageSOPClassUID = UID(sop_class)
+        meta.MediaStorageSOPInstanceUID = UID(sop_instance)
+        meta.TransferSyntaxUID = UID(transfer_syntax)
+        meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+        meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+        path = self._new_path()
+        header = DicomBytesIO()
+        write_file_meta_info(header, meta)
+        with path.open("wb") as file:
+            file.write(_PREAMBLE + header.getvalue())
+            file.write(data)
+        with self._lock:
+            self._paths[sop_instance] = path
+            self._unread.append(path)
+
+    def close(self) -> None:
+        """Remove the received files; what has been received is still known by its UIDs."""
+        with self._lock:
+            self._unread, self._received, self._owner = [], {}, {}
+            if self._folder is not None:
+                self._folder.cleanup()
+                self._folder = None
+
+    def _new_path(self) -> Path:
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="qrkit-simulator-", ignore_cleanup_errors=True)
+            return Path(self._folder.name) / f"{next(self._numbers):08}.dcm"
+
+    def _known(self) -> dict[str, Study]:
+        """Return the received studies, after reading what has arrived since the last query."""
+        with self._lock:
+            if self._unread:
+                objects = [read_received(path) for path in dict.fromkeys(self._unread)]
+                self._unread = []
+                self._received = studies_of(objects, self._received)
+                for study in self._received.values():
+                    for series in study.series:
+                        self._owner[series.SeriesInstanceUID] = study.StudyInstanceUID
+                        for instance in series.instances:
+                            self._owner[instance.SOPInstanceUID] = study.StudyInstanceUID
+            return self._received
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day with studies, as `Hospital.days`."""
+        first, last = self._hospital.days
+        days = [day for study in self._known().values() if (day := _day(study.StudyDate))]
+        if first > last:
+            return (min(days), max(days)) if days else (first, last)
+        return min([first, *days]), max([last, *days])
+
+    def on_day(self, day: date) -> Sequence[Study]:
+        """All studies of one day, as `Hospital.on_day`."""
+        received = self._known()
+        if not received:
+            return self._hospital.on_day(day)
+        text = day.strftime("%Y%m%d")
+        return self._merged(self._hospital.on_day(day), [one for one in received.values() if one.StudyDate == text])
+
+    def undated(self) -> Sequence[Study]:
+        """Received studies without a StudyDate that could be read."""
+        return [study for study in self._known().values() if _day(study.StudyDate) is None]
+
+    def study_holding(self, uid: str) -> Study | None:
+        """Return the study that has or holds this UID, as `Hospital.study_holding`."""
+        received = self._known()
+        own = self._hospital.study_holding(uid)
+        added = received.get(own.StudyInstanceUID if own else self._owner.get(uid, uid))
+        if own is None or added is None:
+            return own or added
+        return _merge(own, added)
+
+    def of_patient(self, patient_id: str) -> Iterable[Study]:
+        """All studies of a patient, as `Hospital.of_patient`."""
+        received = [one for one in self._known().values() if one.patient.PatientID == patient_id]
+        return self._merged(self._hospital.of_patient(patient_id), received)
+
+    def with_accession(self, accession_number: str) -> Iterable[Study]:
+        """All studies with an accession number, as `Hospital.with_accession`."""
+        received = [one for one in self._known().values() if one.AccessionNumber == accession_number]
+        return self._merged(self._hospital.with_accession(accession_number), received)
+
+    def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
+        """Return the object's data set in this transfer syntax, as `Hospital.encoded`."""
+        if instance.kind is not Kind.RECEIVED or instance.path is None:
+            return self._hospital.encoded(study, series, instance, transfer_syntax)
+        return converted(data_set_of(instance.path), instance.TransferSyntaxUID, transfer_syntax)
+
+    def _merged(self, own: Iterable[Study], added: Iterable[Study]) -> Sequence[Study]:
+        """Each study once: the hospital's with the received series of the same study."""
+        by_uid = {study.StudyInstanceUID: study for study in own}
+        for study in added:
+            known = by_uid.get(study.StudyInstanceUID)
+            full = known or self._hospital.study_holding(study.StudyInstanceUID)
+            by_uid[study.StudyInstanceUID] = _merge(full, study) if full else study
+        known_received = self._received
+        return [
+            _merge(study, known_received[uid])
+            if uid in known_received and study is not known_received[uid]
+            else study
+            for uid, study in by_uid.items()
+        ]
+
+
+def data_set_of(path: Path) -> bytes:
+    """Return the data set of a Part 10 file, byte for byte, without its file meta information."""
+    meta = read_file_meta_info(path)
+    # preamble, prefix, and the group length element itself (12 bytes) come before what it counts
+    return path.read_bytes()[132 + 12 + int(meta.FileMetaInformationGroupLength) :]
+
+
+def _merge(own: Study, added: Study) -> Study:
+    """Return the hospital's study, with the received series and instances it does not have itself."""
+    by_uid = {series.SeriesInstanceUID: series for series in own.series}
+    for series in added.series:
+        known = by_uid.get(series.SeriesInstanceUID)
+        by_uid[series.SeriesInstanceUID] = _merge_series(known, series) if known else series
+    return replace(own, series=tuple(by_uid.values()))
+
+
+def _merge_series(own: Series, added: Series) -> Series:
+    held = {instance.SOPInstanceUID for instance in own.instances}
+    new = [instance for instance in added.instances if instance.SOPInstanceUID not in held]
+    if not new:
+        return own
+    classes = dict.fromkeys(chain(own.sop_classes, added.sop_classes))
+    return replace(own, instances=(*own.instances, *new), sop_classes=tuple(classes))
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return None

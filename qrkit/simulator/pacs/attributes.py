@@ -1,0 +1,102 @@
+"""Which attributes the simulated PACS answers at which level, and where their values stand (PS3.4 C.6)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from qrkit.simulator.hospital.facts import Instance, Series, Study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Value = str | int | float | tuple[str, ...]
+
+
+class Level(enum.IntEnum):
+    """Query/Retrieve level, from the top of the hierarchy (PS3.4 C.3)."""
+
+    PATIENT = 0
+    STUDY = 1
+    SERIES = 2
+    IMAGE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What one answer is about: a study, and below its level the series and the instance."""
+
+    study: Study
+    series: Series | None = None
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute: its level and how to read it from a match."""
+
+    level: Level
+    read: Callable[[Match], Value]
+
+
+UNIQUE_KEY = {
+    Level.PATIENT: "PatientID",
+    Level.STUDY: "StudyInstanceUID",
+    Level.SERIES: "SeriesInstanceUID",
+    Level.IMAGE: "SOPInstanceUID",
+}
+
+
+def _attributes(level: Level, paths: str) -> dict[str, Attribute]:
+    """Attributes read from the given paths; the keyword is the last part of each."""
+    return {path.rpartition(".")[2]: Attribute(level, attrgetter(path)) for path in paths.split()}
+
+
+ATTRIBUTES: dict[str, Attribute] = {
+    **_attributes(
+        Level.PATIENT,
+        "study.patient.PatientID study.patient.PatientName study.patient.PatientBirthDate study.patient.PatientSex",
+    ),
+    **_attributes(
+        Level.STUDY,
+        "study.StudyInstanceUID study.StudyDate study.StudyTime study.AccessionNumber study.StudyID "
+        "study.StudyDescription study.ReferringPhysicianName study.PatientAge study.ModalitiesInStudy "
+        "study.SOPClassesInStudy study.NumberOfStudyRelatedSeries study.NumberOfStudyRelatedInstances "
+        "study.patient.PatientSize study.patient.PatientWeight",
+    ),
+    **_attributes(
+        Level.SERIES,
+        "series.SeriesInstanceUID series.Modality series.SeriesNumber series.SeriesDescription "
+        "series.SeriesDate series.SeriesTime series.BodyPartExamined series.ProtocolName "
+        "series.station.StationName series.station.Manufacturer series.station.ManufacturerModelName "
+        "series.station.InstitutionName series.station.DeviceSerialNumber series.station.SoftwareVersions",
+    ),
+    **_attributes(Level.IMAGE, "instance.SOPInstanceUID instance.SOPClassUID instance.InstanceNumber"),
+    "NumberOfSeriesRelatedInstances": Attribute(Level.SERIES, lambda match: len(_series(match).instances)),
+    "PerformedProcedureStepStartDate": Attribute(Level.SERIES, attrgetter("series.SeriesDate")),
+    "PerformedProcedureStepStartTime": Attribute(Level.SERIES, attrgetter("series.SeriesTime")),
+    "AvailableTransferSyntaxUID": Attribute(Level.IMAGE, attrgetter("instance.TransferSyntaxUID")),
+    "ContentDate": Attribute(Level.IMAGE, attrgetter("series.SeriesDate")),
+    "ContentTime": Attribute(Level.IMAGE, attrgetter("series.SeriesTime")),
+}
+"""Every attribute by keyword; an answer may also hold those of the levels above its own."""
+
+AT_STUDY_LEVEL_TOO: dict[str, Callable[[Study], str]] = {
+    "StationName": lambda study: _first(study, "station.StationName"),
+    "InstitutionName": lambda study: _first(study, "station.InstitutionName"),
+    "Manufacturer": lambda study: _first(study, "station.Manufacturer"),
+    "BodyPartExamined": lambda study: _first(study, "BodyPartExamined"),
+}
+"""Series attributes that the archive also returns with a study when asked, from its first series."""
+
+
+def _series(match: Match) -> Series:
+    if match.series is None:
+        raise LookupError("a series attribute was read from an answer above the SERIES level")
+    return match.series
+
+
+def _first(study: Study, path: str) -> str:
+    return str(attrgetter(path)(study.series[0])) if study.series else ""

@@ -1,0 +1,118 @@
+"""The Identifier of a C-FIND, C-GET or C-MOVE request as a frozen query (PS3.4 C.2.2, C.4.1.1.3).
+
+Values are read as they came: a PACS must be able to find again whatever it has returned itself, valid or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.filereader import read_dataset
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+
+from qrkit.simulator.pacs.answers import CHARSET_VR
+from qrkit.simulator.pacs.attributes import UNIQUE_KEY, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_IMPLICIT_VR = "1.2.840.10008.1.2"
+_CHARACTER_SET = 0x00080005
+_LEVEL = 0x00080052
+
+
+class IdentifierError(ValueError):
+    """The Identifier does not fit the SOP class: status 0xA900 (PS3.4 C.4.1.1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One element of an Identifier."""
+
+    tag: int
+    keyword: str
+    vr: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What an Identifier asks: the level, all keys, and how dates and times combine."""
+
+    level: Level
+    keys: tuple[Key, ...]
+    combine_date_and_time: bool = False
+
+    def values(self, keyword: str) -> tuple[str, ...]:
+        """Return the values asked for; empty where the key is missing or universal."""
+        for key in self.keys:
+            if key.keyword == keyword:
+                return key.values
+        return ()
+
+    @property
+    def matching_keywords(self) -> tuple[str, ...]:
+        """Keywords of the keys that have a value."""
+        return tuple(key.keyword for key in self.keys if key.values)
+
+    def without(self, keywords: Iterable[str]) -> Query:
+        """Return the same query with these keys returned but not matched."""
+        ignored = set(keywords)
+        keys = tuple(replace(key, values=()) if key.keyword in ignored else key for key in self.keys)
+        return replace(self, keys=keys)
+
+
+def read_query(raw: bytes, transfer_syntax: str) -> Query:
+    """Return the query that an encoded Identifier holds.
+
+    Raises
+    ------
+    IdentifierError
+        QueryRetrieveLevel is missing or unknown.
+    """
+    identifier = read_dataset(BytesIO(raw), transfer_syntax == _IMPLICIT_VR, True)
+    elements = {int(tag): identifier.get_item(tag) for tag in sorted(identifier.keys())}
+    named = _texts(elements.get(_CHARACTER_SET), "CS", ())
+    encodings = convert_encodings(list(named) or ["ISO_IR 6"])
+    level = "".join(_texts(elements.get(_LEVEL), "CS", ()))
+    if level not in Level.__members__:
+        raise IdentifierError(f"QueryRetrieveLevel {level!r} is none of PATIENT, STUDY, SERIES, IMAGE")
+    keys = tuple(
+        _key(tag, element, encodings) for tag, element in elements.items() if tag not in {_CHARACTER_SET, _LEVEL}
+    )
+    return Query(level=Level[level], keys=keys)
+
+
+def _key(tag: int, element: Any, encodings: Sequence[str]) -> Key:  # noqa: ANN401 - raw elements and sequences
+    keyword = keyword_for_tag(tag)
+    vr = element.VR or (dictionary_VR(tag) if keyword else "UN")
+    return Key(tag, keyword, vr, _texts(element, vr, encodings))
+
+
+def _texts(element: Any, vr: str, encodings: Sequence[str]) -> tuple[str, ...]:  # noqa: ANN401 - as above
+    """Return the values of an element; none for sequences, which are never matched."""
+    value = element.value if element is not None else None
+    if not isinstance(value, bytes):
+        return ()
+    if vr in CHARSET_VR:
+        text = decode_bytes(value, encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS)
+    else:
+        text = value.decode("ascii", "replace")
+    return tuple(part for part in (one.strip(" \0") for one in text.split("\\")) if part)
+
+
+def check_unique_keys(query: Query, root: Level) -> None:
+    """Refuse a query that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
+
+    Parameters
+    ----------
+    root
+        The top level of the information model.
+    """
+    for level in Level:
+        if root <= level < query.level and not query.values(UNIQUE_KEY[level]):
+            raise IdentifierError(f"{UNIQUE_KEY[level]} is missing, and relational queries are not supported")

@@ -1,0 +1,184 @@
+"""What all associations of one simulator share: its archive, its quirks, and the record of what was asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from qrkit.simulator.pacs.wire import C_CANCEL_RQ, AssociationEndedError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from qrkit.simulator.pacs.archive import Archive
+    from qrkit.simulator.pacs.association import Association
+    from qrkit.simulator.pacs.quirks import Quirks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request as it was served, for tests and load reports; it holds no matching values."""
+
+    service: str
+    """C-ECHO, C-FIND, C-GET, C-MOVE or C-STORE."""
+    level: str
+    """Query/Retrieve level; empty for C-ECHO and C-STORE."""
+    keywords: tuple[str, ...]
+    """The keys that had a value."""
+    answers: int
+    """Matches returned, or objects sent."""
+    status: int
+    """The final status; -1 where the association ended first."""
+    calling_ae_title: str
+    began: float
+    """Seconds since the epoch."""
+    seconds: float
+    """How long it took to serve."""
+
+
+class Seats:
+    """How many associations are open, and whether there is room for one more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @property
+    def taken(self) -> int:
+        """How many are open."""
+        with self._lock:
+            return self._taken
+
+    def take(self, limit: int) -> bool:
+        """Take one; False if so many are taken already (0: no limit)."""
+        with self._lock:
+            if 0 < limit <= self._taken:
+                return False
+            self._taken += 1
+            return True
+
+    def leave(self) -> None:
+        """Give one back."""
+        with self._lock:
+            self._taken -= 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """The shared state of a running simulator."""
+
+    ae_title: str
+    archive: Archive
+    quirks: Quirks
+    destinations: dict[str, tuple[str, int]]
+    requests: list[Request] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    run_aside: Callable[[Callable[[], None]], None]
+    """Runs a function in a thread that the simulator waits for when it stops."""
+    seats: Seats = field(default_factory=Seats)
+    outgoing: set[socket.socket] = field(default_factory=set)
+    """Connections to move destinations that are open at this moment."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _happened: dict[str, int] = field(default_factory=dict)
+
+    def happens_again(self, what: str, times: int) -> bool:
+        """Return whether something that happens only so many times (-1: always) happens once more."""
+        if times < 0:
+            return True
+        with self._lock:
+            done = self._happened.get(what, 0)
+            self._happened[what] = done + 1
+            return done < times
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the simulator runs."""
+        if seconds > 0:
+            self.stopping.wait(seconds)
+            self.check_running()
+
+    def check_running(self) -> None:
+        """End the association if the simulator stops."""
+        if self.stopping.is_set():
+            raise AssociationEndedError("the simulator stops")
+
+    def hang(self, association: Association) -> None:
+        """Never answer: stay until the peer ends the association or the simulator stops."""
+        association.flush()
+        while True:
+            self.pause(0.01)
+            if association.has_input():
+                association.receive()
+
+
+class RequestCancelledError(Exception):
+    """The peer cancelled the request that is being served."""
+
+
+class Cancellation:
+    """Whether the peer has sent C-CANCEL-RQ for a request that is being served (PS3.7 9.3.2.3)."""
+
+    def __init__(self, association: Association, message_id: int, *, ignored: bool) -> None:
+        self._association = association
+        self._message_id = message_id
+        self._ignored = ignored
+        self._cancelled = False
+
+    def note(self, command_field: int, message_id: int) -> None:
+        """Take in a message that came while the request was being served."""
+        if command_field == C_CANCEL_RQ and message_id == self._message_id and not self._ignored:
+            self._cancelled = True
+
+    def requested(self) -> bool:
+        """Whether the request is cancelled by now; reads what the peer has sent, without waiting."""
+        while not self._cancelled and self._association.has_input():
+            message = self._association.receive()
+            self.note(message.number("CommandField"), message.number("MessageIDBeingRespondedTo"))
+        return self._cancelled
+
+    def heed(self) -> None:
+        """Raise RequestCancelledError if the request is cancelled by now."""
+        if self.requested():
+            raise RequestCancelledError
+
+
+class Recorder:
+    """Puts one request on record: before its final response, or else when it ends without one."""
+
+    def __init__(self, site: Site, association: Association, service: str) -> None:
+        self.level = ""
+        self.keywords: tuple[str, ...] = ()
+        self.answers = 0
+        self.status = -1
+        self._done = False
+        self._site = site
+        self._association = association
+        self._service = service
+        self._began = time.time()
+        self._clock = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.put()
+
+    def put(self) -> None:
+        """Put it on record, once; whoever has seen the final response finds it there."""
+        if self._done:
+            return
+        self._done = True
+        self._site.requests.append(
+            Request(
+                service=self._service,
+                level=self.level,
+                keywords=self.keywords,
+                answers=self.answers,
+                status=self.status,
+                calling_ae_title=self._association.calling_ae_title,
+                began=self._began,
+                seconds=time.perf_counter() - self._clock,
+            )
+        )

@@ -1,0 +1,223 @@
+"""DuckDB as qrkit opens it: in memory, without extensions from elsewhere, files read only where they are listed.
+
+One answer out of the settled file, with the columns and types that it had as a Parquet file.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from qrkit.errors import InputError, StoreError, StoreInUse
+from qrkit.store.generations import snapshot
+from qrkit.store.levels import of_level
+from qrkit.store.state import State
+
+# Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
+STORAGE_VERSION = "v1.5.0"
+
+_ADVICE = (
+    "Check the results folder of the workspace and its free space; if a file is damaged, qrkit repair saves what "
+    "can be read."
+)
+
+# "DUCK", then the version of the storage as a 64-bit number, behind a checksum.
+_MAGIC_AT, _VERSION = 8, struct.Struct("<4sQ")
+
+# What is not about the SQL, but about files and memory.
+_OURS = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException)
+
+
+def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory database; what does not fit into memory goes beside the results in `folder`."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            # Hospitals are offline, and SQL that names a variable of ours is a mistake.
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "temp_directory": str(folder / ".spill"),
+        },
+    )
+
+
+def attach_settled(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Attach a settled file, read only, as `settled`.
+
+    Raises
+    ------
+    StoreInUse
+        If another program has it open for writing, as a tool that people look into databases with may.
+    """
+    try:
+        connection.execute(f"ATTACH {literal(str(file))} AS settled (READ_ONLY)")
+    except duckdb.IOException as error:
+        if "lock" not in str(error).partition("\n")[0].replace(str(file), ""):
+            raise
+        holder = re.search(r"PID (\d+)", str(error))
+        raise StoreInUse(
+            f"{file} is open for writing in another program{f', process {holder[1]}' if holder else ''}.",
+            advice="Close it there; to look into it, open it read only.",
+        ) from error
+
+
+def is_of_another_duckdb(file: Path) -> bool:
+    """Whether a file that cannot be read is of a DuckDB that writes another storage version than ours."""
+    with tempfile.TemporaryDirectory(prefix="qrkit-") as scratch, memory_connection(Path(scratch)) as connection:
+        ours = Path(scratch) / "ours.duckdb"
+        connection.execute(f"ATTACH {literal(str(ours))} AS ours (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute("DETACH ours")
+        magic, version = _storage_version(ours)
+    theirs = _storage_version(file)
+    return theirs[0] == magic and theirs[1] != version
+
+
+def _storage_version(file: Path) -> tuple[bytes, int]:
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_MAGIC_AT + _VERSION.size)
+    except FileNotFoundError:
+        return b"", 0
+    if len(head) < _MAGIC_AT + _VERSION.size:
+        return b"", 0
+    magic, version = _VERSION.unpack_from(head, _MAGIC_AT)
+    return bytes(magic), int(version)
+
+
+def close_to_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Let the connection read these files, and what is attached, and nothing else; for good."""
+    connection.execute(f"SET allowed_paths = {literals(map(str, files))}")
+    connection.execute("SET enable_external_access = false")
+
+
+def parquet_source(files: Sequence[Path]) -> str:
+    """Return what stands behind FROM to read Parquet files of different columns together."""
+    return f"read_parquet({literals(map(str, files))}, union_by_name = true)"
+
+
+def literal(text: str) -> str:
+    """Quote a text, where DuckDB takes no parameter: paths in ATTACH, SET and views.
+
+    >>> literal("/data/O'Hara")
+    "'/data/O''Hara'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """Quote texts as a DuckDB list."""
+    return "[" + ", ".join(map(literal, texts)) + "]"
+
+
+def identifier(name: str) -> str:
+    """Quote a name of a table or column.
+
+    >>> identifier("StudyDate")
+    '"StudyDate"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Make DuckDB's errors ours, where the SQL is.
+
+    Parameters
+    ----------
+    doing
+        What is being done, for the message: ``The results cannot be read``.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(f"{doing}: {error}.", advice=_ADVICE) from error
+
+
+@contextmanager
+def sql_errors() -> Iterator[None]:
+    """Make DuckDB's errors those of whoever wrote the SQL, unless they are about files or memory."""
+    try:
+        yield
+    except _OURS as error:
+        raise StoreError(f"The SQL cannot be run: {error}.", advice=_ADVICE) from error
+    except duckdb.Error as error:
+        raise InputError(str(error)) from error
+
+
+SCHEMAS = "answer_schemas"
+"""The table of a settled file that keeps the Arrow schema of each answer: query_id, level, arrow_schema."""
+
+
+def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names of the tables in the settled file that is attached."""
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'settled'").fetchall()
+    return {str(name) for (name,) in rows}
+
+
+def read_settled(state: State, folder: Path, query_id: str, offset: int, limit: int | None) -> pa.Table:
+    """Return rows of an answer that has been settled; errors as `read_from`."""
+    return read_from(folder / str(snapshot(state).settled), query_id, offset, limit)
+
+
+def answers_in(file: Path) -> set[str]:
+    """Return the ids of the queries whose answers are in a settled file.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
+        attach_settled(connection, file)
+        rows = connection.execute(f"SELECT query_id FROM settled.{SCHEMAS}").fetchall()  # noqa: S608 - a constant
+    return {str(query_id) for (query_id,) in rows}
+
+
+def read_all(file: Path) -> None:
+    """Read all of a settled file, to see whether it is whole.
+
+    Raises
+    ------
+    StoreError
+        If any of it cannot be read.
+    """
+    with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
+        attach_settled(connection, file)
+        for table in sorted(tables_of_settled(connection)):
+            connection.execute(f"SELECT sum(hash(one)) FROM settled.{identifier(table)} one").fetchall()  # noqa: S608
+
+
+def read_from(file: Path, query_id: str, offset: int = 0, limit: int | None = None) -> pa.Table:
+    """Return rows of an answer out of a settled file.
+
+    Raises
+    ------
+    StoreError
+        If the settled file is not there, cannot be read, or has no such answer.
+    """
+    doing = f"The settled results {file} cannot be read"
+    with store_errors(doing), memory_connection(file.parent) as connection:
+        attach_settled(connection, file)
+        known = connection.execute(
+            f"SELECT level, arrow_schema FROM settled.{SCHEMAS} WHERE query_id = ?",  # noqa: S608 - a constant
+            [query_id],
+        ).fetchall()
+        if not known:
+            raise StoreError(f"{doing}: it has no answer of query {query_id}.")
+        level, serialized = known[0]
+        schema = pa.ipc.read_schema(pa.py_buffer(serialized))
+        columns = ", ".join(map(identifier, schema.names))
+        rows = connection.sql(
+            f"SELECT {columns} FROM settled.{of_level(level).answers} WHERE query_id = ? "  # noqa: S608 - quoted
+            "ORDER BY rowid LIMIT ? OFFSET ?",
+            params=[query_id, limit, offset],
+        ).to_arrow_table()
+    return rows.cast(schema)

@@ -1,0 +1,182 @@
+"""Items that became complete, and which runs of handlers come of that.
+
+Such an item is noted in the transaction of its end, so that no handler is forgotten whoever dies in between. A worker
+that knows the handlers decides what it means, and queues one run per handler, series and content; the unique key of
+the runs makes it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from qrkit.handlers import RunState, content_of
+from qrkit.jobs import JobState
+from qrkit.store.schema import after_chosen, after_due, after_runs, instances, job_items, jobs
+from qrkit.store.state import State
+
+_COMPLETE = JobState.COMPLETE.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An item that became complete.
+
+    Attributes
+    ----------
+    handlers
+        Names of the handlers that its job has chosen; None: the automatic ones.
+    """
+
+    item_id: int
+    job_id: str
+    level: str
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+    handlers: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A series as it is here now.
+
+    Attributes
+    ----------
+    levels
+        Of the requests of the job that cover it.
+    modality, station, description, node
+        The values that its objects have.
+    """
+
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+    levels: tuple[str, ...]
+    modality: tuple[str, ...]
+    station: tuple[str, ...]
+    description: tuple[str, ...]
+    node: tuple[str, ...]
+    content: str
+    last_instance_id: int
+    objects: int
+
+
+def choose(connection: sa.Connection, job_id: str, handlers: Sequence[str] | None) -> None:
+    """Write down which handlers a job has chosen, within the transaction that makes it."""
+    if handlers is not None:
+        connection.execute(after_chosen.insert().values(job_id=job_id, handlers=list(handlers)))
+
+
+def note_complete(connection: sa.Connection, item_id: int) -> None:
+    """Note that an item became complete, within the transaction of that; not where its objects went elsewhere."""
+    here = (
+        sa.select(job_items.c.item_id, job_items.c.job_id)
+        .join(jobs, jobs.c.job_id == job_items.c.job_id)
+        .where(job_items.c.item_id == item_id, jobs.c.destination == "")
+    )
+    insert = _insert(connection, after_due).from_select(["item_id", "job_id"], here)
+    connection.execute(insert.on_conflict_do_nothing())
+
+
+class AfterDue:
+    """The items of a workspace for whose series runs are still to be queued."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def list(self, limit: int = 100) -> tuple[Due, ...]:
+        """Return items for whose series it is to be decided what is done."""
+        wanted = (
+            sa.select(job_items, after_chosen.c.handlers)
+            .join(after_due, after_due.c.item_id == job_items.c.item_id)
+            .outerjoin(after_chosen, after_chosen.c.job_id == job_items.c.job_id)
+            .order_by(job_items.c.item_id)
+            .limit(limit)
+        )
+        with self._state.reading() as connection:
+            return tuple(
+                Due(
+                    item_id=row.item_id,
+                    job_id=row.job_id,
+                    level=row.level,
+                    StudyInstanceUID=row.StudyInstanceUID,
+                    SeriesInstanceUID=row.SeriesInstanceUID,
+                    handlers=None if row.handlers is None else tuple(row.handlers),
+                )
+                for row in connection.execute(wanted)
+            )
+
+    def complete_series(self, due: Due) -> tuple[Held, ...]:
+        """Return the series of an item that are complete within its job: every item that covers them is."""
+        mine = [instances.c.StudyInstanceUID == due.StudyInstanceUID]
+        if due.level != "STUDY":
+            mine.append(instances.c.SeriesInstanceUID == due.SeriesInstanceUID)
+        names = ("SOPInstanceUID", "sha256", "Modality", "StationName", "SeriesDescription", "source")
+        columns = (instances.c.SeriesInstanceUID, instances.c.instance_id, *(instances.c[name] for name in names))
+        with self._state.reading() as connection:
+            covering = connection.execute(
+                sa.select(job_items.c.level, job_items.c.SeriesInstanceUID, job_items.c.state).where(
+                    job_items.c.job_id == due.job_id, job_items.c.StudyInstanceUID == due.StudyInstanceUID
+                )
+            ).all()
+            by_series: dict[str, list[sa.Row[Any]]] = {}
+            for row in connection.execute(sa.select(*columns).where(*mine).order_by(instances.c.instance_id)):
+                by_series.setdefault(row.SeriesInstanceUID, []).append(row)
+        found = []
+        for series, rows in by_series.items():
+            items = [one for one in covering if one.level == "STUDY" or one.SeriesInstanceUID == series]
+            if all(one.state == _COMPLETE for one in items):
+                found.append(_held(due.StudyInstanceUID, series, sorted({one.level for one in items}), rows))
+        return tuple(found)
+
+    def queue(self, due: Due, runs: Sequence[tuple[str, Held]]) -> int:
+        """Queue a run for each handler and series, unless there is one for that content; return how many are new."""
+        now = self._state.now()
+        values = [
+            {
+                "handler": handler,
+                "StudyInstanceUID": held.StudyInstanceUID,
+                "SeriesInstanceUID": held.SeriesInstanceUID,
+                "content": held.content,
+                "last_instance_id": held.last_instance_id,
+                "objects": held.objects,
+                "levels": list(held.levels),
+                "job_id": due.job_id,
+                "state": RunState.WAITING.value,
+                "due": now,
+                "created": now,
+            }
+            for handler, held in sorted(runs, key=lambda run: (run[0], run[1].SeriesInstanceUID))
+        ]
+        with self._state.transaction() as connection:
+            connection.execute(after_due.delete().where(after_due.c.item_id == due.item_id))
+            queued = 0
+            for row in values:
+                insert = _insert(connection, after_runs).values(row).on_conflict_do_nothing()
+                queued += connection.execute(insert).rowcount
+            return queued
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401 - of one dialect or the other
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def _held(study: str, series: str, levels: Sequence[str], rows: Sequence[sa.Row[Any]]) -> Held:
+    def values(name: str) -> tuple[str, ...]:
+        return tuple(sorted({value for row in rows if (value := getattr(row, name))}))
+
+    return Held(
+        StudyInstanceUID=study,
+        SeriesInstanceUID=series,
+        levels=tuple(levels),
+        modality=values("Modality"),
+        station=values("StationName"),
+        description=values("SeriesDescription"),
+        node=values("source"),
+        content=content_of((row.SOPInstanceUID, row.sha256) for row in rows),
+        last_instance_id=rows[-1].instance_id,
+        objects=len(rows),
+    )

@@ -1,0 +1,292 @@
+"""The items of retrieve jobs that are under way: what their worker tells of them, and what it is told from there.
+
+Objects that come after their item has ended: which are missing, and what their arrival changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from qrkit.errors import InputError, NotFound
+from qrkit.jobs import Change, ItemOutcome, ItemRow, JobState, allows, is_news
+from qrkit.store.handler_due import note_complete
+from qrkit.store.job_transitions import QUEUED, RUNNING, due, follow, get_job, give_back, going_on, move_items
+from qrkit.store.jobs import item_outcome, item_row, outcome_values
+from qrkit.store.schema import job_items, jobs
+from qrkit.store.state import State, as_text
+from qrkit.words import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutOff:
+    """That something is to be tried again.
+
+    Attributes
+    ----------
+    not_before
+        When; UTC, ISO 8601.
+    failures
+        How often in a row it has failed.
+    """
+
+    not_before: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What people want of a job that is under way."""
+
+    cancel: bool = False
+    pause: bool = False
+
+
+class UnderWay:
+    """What is under way in a workspace, each item by the worker that holds it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def progress(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> bool:
+        """Write down how far a running item is, and say whether it is running still.
+
+        Nothing happens to one that is not, such as one that another worker has taken over. What is stored never
+        becomes less: a worker that takes an item over first has to look what is here.
+
+        Parameters
+        ----------
+        worker_id
+            Who says so; None: whoever holds it.
+        """
+        values = {"received": outcome.received, "bytes": outcome.bytes}
+        if outcome.expected is not None:
+            values["expected"] = outcome.expected
+        with self._state.transaction() as connection:
+            item = self._locked(connection, item_id)
+            held = bool(item.state == RUNNING and worker_id in (None, item.worker_id))
+            if held:
+                if outcome.stored > item.stored:  # a try that brings something new is the first again
+                    values |= {"stored": outcome.stored, "failures": 0, "deaths": 0}
+                connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
+                follow(connection, item.job_id, self._state.now())
+        return held
+
+    def wish(self, job_id: str) -> Wish:
+        """Return what people want of a job.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        with self._state.reading() as connection:
+            job = get_job(connection, job_id)
+            return Wish(cancel=job.cancel_requested, pause=job.paused)
+
+    def has_rival(self, job_id: str) -> bool:
+        """Whether another job of the same node, of no lower priority, waits for its turn.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        now = self._state.now()
+        with self._state.reading() as connection:
+            job = get_job(connection, job_id)
+            rivals = sa.select(jobs.c.job_id).where(
+                *going_on(),
+                due(jobs.c.not_before, now),
+                jobs.c.node == job.node,
+                jobs.c.priority >= job.priority,
+                jobs.c.job_id != job_id,
+            )
+            waits = sa.select(job_items.c.item_id).where(
+                job_items.c.job_id.in_(rivals), job_items.c.state == QUEUED, due(job_items.c.not_before, now)
+            )
+            return connection.execute(waits.limit(1)).first() is not None
+
+    def finish_item(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> None:
+        """Write down what became of an item. Nothing happens where that is no news; see `qrkit.jobs.is_news`.
+
+        Parameters
+        ----------
+        worker_id
+            Who says so; None: whoever holds it.
+
+        Raises
+        ------
+        InputError
+            If the outcome is not final.
+        NotFound
+            If there is no such item.
+        """
+        if not outcome.state.is_final:
+            raise InputError(f"An item cannot end as {outcome.state.value}.")
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            item = self._locked(connection, item_id)
+            if not is_news(item_outcome(item), outcome, by_holder=worker_id in (None, item.worker_id)):
+                return
+            ended = {"state": outcome.state.value, "finished": now, "not_before": None}
+            connection.execute(
+                job_items.update().where(job_items.c.item_id == item_id).values(outcome_values(outcome) | ended)
+            )
+            if outcome.state is JobState.COMPLETE:
+                note_complete(connection, item_id)
+            # the node was there, so it is no longer out of reach
+            follow(connection, item.job_id, now, **({"failures": 0} if outcome.stored else {}))
+
+    def put_off(self, item_id: int, outcome: ItemOutcome, put_off: PutOff, *, worker_id: str) -> None:
+        """Let an item that has failed for now be tried again later; what came of it is kept.
+
+        Raises
+        ------
+        NotFound
+            If there is no such item.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            item = self._locked(connection, item_id)
+            own = (job_items.c.item_id == item_id, job_items.c.worker_id == worker_id)
+            if get_job(connection, item.job_id).cancel_requested:
+                move_items(
+                    connection, Change.CANCEL, JobState.CANCELLED, own, **outcome_values(outcome), finished=now
+                )
+            else:
+                move_items(
+                    connection,
+                    Change.PUT_OFF,
+                    JobState.QUEUED,
+                    own,
+                    **outcome_values(outcome),
+                    worker_id=None,
+                    not_before=put_off.not_before,
+                    failures=put_off.failures,
+                    deaths=0,
+                )
+            follow(connection, item.job_id, now)
+
+    def put_off_job(self, job_id: str, item_ids: Collection[int], put_off: PutOff, *, reason: str) -> None:
+        """Give back some items of a job whose node is out of reach, and let all of it wait.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            give_back(connection, (job_items.c.item_id.in_(list(item_ids)),), now)
+            job = get_job(connection, job_id, lock=True)
+            if not JobState(job.state).is_final:
+                values = {"not_before": put_off.not_before, "failures": put_off.failures}
+                follow(connection, job_id, now, **values, reason=job.reason if job.paused else reason)
+
+    def give_up(self, job_id: str, *, error: str, advice: str) -> None:
+        """End all of a job that has not ended, since its node stays out of reach.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            for state, some in (
+                (JobState.PARTIAL, job_items.c.stored > 0),
+                (JobState.FAILED, job_items.c.stored == 0),
+            ):
+                which = (job_items.c.job_id == job_id, some)
+                move_items(
+                    connection,
+                    Change.GIVE_UP,
+                    state,
+                    which,
+                    error=error,
+                    advice=advice,
+                    finished=now,
+                    not_before=None,
+                )
+            follow(connection, job_id, now)
+
+    @staticmethod
+    def _locked(connection: sa.Connection, item_id: int) -> sa.Row[Any]:
+        wanted = sa.select(job_items).where(job_items.c.item_id == item_id).with_for_update()
+        item = connection.execute(wanted).one_or_none()
+        if item is None:
+            raise NotFound(f"There is no item {item_id} of any job.")
+        return item
+
+
+LATE_NOTE = "Objects came after its end, and are counted."
+
+_STILL_WANTED = (JobState.PARTIAL.value, JobState.FAILED.value)
+"""What a job that somebody has cancelled lacks is not wanted any more."""
+
+
+class LateObjects:
+    """What ended items of a workspace lack."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def lacking(self, *, hours: float) -> tuple[tuple[str, ItemRow], ...]:
+        """Return the items that have ended without all of their objects within some hours, with their nodes."""
+        since = as_text(datetime.fromisoformat(self._state.now()) - timedelta(hours=hours))
+        wanted = (
+            sa.select(job_items, jobs.c.node)
+            .join(jobs, jobs.c.job_id == job_items.c.job_id)
+            .where(jobs.c.destination == "", job_items.c.state.in_(_STILL_WANTED), job_items.c.finished >= since)
+            .order_by(job_items.c.finished)
+        )
+        with self._state.reading() as connection:
+            return tuple((row.node, item_row(row)) for row in connection.execute(wanted) if row.missing)
+
+    def count(self, item_id: int, arrived: Collection[str], *, size: int) -> None:
+        """Count objects for an item that has ended; nothing happens to one that goes on, or has them.
+
+        Parameters
+        ----------
+        arrived
+            SOP Instance UIDs.
+        size
+            Bytes of their files together.
+        """
+        now = self._state.now()
+        with self._state.transaction() as connection:
+            wanted = sa.select(job_items).where(job_items.c.item_id == item_id).with_for_update()
+            item = connection.execute(wanted).one_or_none()
+            if item is None or set(arrived).isdisjoint(item.missing):
+                return
+            values = _counted(item, set(arrived).intersection(item.missing), size)
+            if not allows(Change.ARRIVE, JobState(item.state), JobState(values["state"])):
+                return
+            connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
+            if values["state"] == JobState.COMPLETE.value:
+                note_complete(connection, item_id)
+            follow(connection, item.job_id, now)
+
+
+def _counted(item: sa.Row[Any], came: Collection[str], size: int) -> dict[str, Any]:
+    """Return the columns of an item after objects have come."""
+    left = [uid for uid in item.missing if uid not in came]
+    stored = item.stored + len(came)
+    is_whole = not left and item.expected is not None and stored >= item.expected
+    unfinished = JobState.CANCELLED if item.state == JobState.CANCELLED.value else JobState.PARTIAL
+    values = {
+        "state": (JobState.COMPLETE if is_whole else unfinished).value,
+        "missing": left,
+        "stored": stored,
+        "received": item.received + len(came),
+        "bytes": item.bytes + size,
+        "note": item.note if LATE_NOTE in item.note else f"{item.note} {LATE_NOTE}".strip(),
+    }
+    if is_whole:
+        return values | {"error": "", "advice": ""}
+    return values | ({"error": f"Still missing: {counted(len(left), 'object')}."} if left else {})

@@ -1,0 +1,1 @@
+"""Repairs a workspace whose files are damaged or whose state is lost."""

@@ -1,0 +1,120 @@
+"""Objects that lie in the folder of the files and are not listed, or are listed and are not what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from qrkit.errors import ObjectUnreadable
+from qrkit.store.file_names import sha256_of
+from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
+from qrkit.store.quarantine import put_aside
+from qrkit.store.schema import instances
+from qrkit.store.state import State
+
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relisted:
+    """What became of the folder of the files.
+
+    Attributes
+    ----------
+    listed
+        Objects that were not listed, and are now.
+    aside
+        Paths, relative to the folder, of files that were no whole objects any more, and are put aside.
+    gone
+        Listed objects whose files are not there; they are fetched again when they are asked for again.
+    """
+
+    listed: int
+    aside: tuple[str, ...]
+    gone: int
+
+
+def relist(state: State, folder: Path, *, thorough: bool = False) -> Relisted:
+    """List what lies in the folder of the files, and put aside what is no whole object any more.
+
+    A listed file is known as damaged by its size, and by its SHA-256 where all are read.
+
+    Parameters
+    ----------
+    thorough
+        Whether all files are read.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be read.
+    """
+    table = InstanceTable(state)
+    known = _known(state)
+    waiting: list[InstanceRow] = []
+    aside: list[str] = []
+    listed, seen = 0, 0
+    for relative in _objects(folder):
+        size, digest = known.get(relative, (-1, ""))
+        seen += relative in known
+        if relative in known and _is_as_stored(folder / relative, size, digest if thorough else ""):
+            continue
+        row = None if relative in known else _row(folder, relative)
+        if row is None:
+            put_aside(folder / relative)
+            aside.append(relative)
+            continue
+        waiting.append(row)
+        listed += 1
+        if len(waiting) >= _AT_ONCE:
+            table.add_many(waiting)
+            waiting.clear()
+    table.add_many(waiting)
+    return Relisted(listed=listed, aside=tuple(aside), gone=len(known) - seen)
+
+
+def has_lost_its_list(state: State, folder: Path) -> bool:
+    """Whether there are objects in the folder of the files and none in the list: the state was lost, or another.
+
+    One that has come just now, and whose row is about to be written, has a receipt: a second name.
+    """
+    table = InstanceTable(state)
+    if not table.is_empty():
+        return False
+    settled = (path for path in _objects(folder) if (folder / path).stat().st_nlink == 1)
+    return next(settled, None) is not None and table.is_empty()
+
+
+def _known(state: State) -> dict[str, tuple[int, str]]:
+    with state.reading() as connection:
+        rows = connection.execute(sa.select(instances.c.path, instances.c.size, instances.c.sha256))
+        return {row.path: (row.size, row.sha256) for row in rows}
+
+
+def _objects(folder: Path) -> Iterator[str]:
+    """Give the paths of the objects, relative to the folder, study by study."""
+    if not folder.is_dir():
+        return
+    for study in folder.iterdir():
+        if not study.name.startswith(".") and study.is_dir():
+            for path in sorted(study.glob("*/*.dcm")):
+                yield path.relative_to(folder).as_posix()
+
+
+def _is_as_stored(path: Path, size: int, digest: str) -> bool:
+    return path.stat().st_size == size and (not digest or sha256_of(path) == digest)
+
+
+def _row(folder: Path, relative: str) -> InstanceRow | None:
+    """Return the row of an object that is not listed; None if it is none."""
+    try:
+        stored = stored_file(folder, relative)
+    except ObjectUnreadable:
+        return None
+    study, series, _ = relative.split("/")
+    if (stored.header.StudyInstanceUID, stored.header.SeriesInstanceUID) != (study, series):
+        return None
+    return index_row(stored)

@@ -1,0 +1,166 @@
+"""Items that a worker has taken: fetched as one batch, and whatever becomes of it, its verdict written down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qrkit import errors
+from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState
+from qrkit.node import Node
+from qrkit.retrieve.arrivals import Arrivals
+from qrkit.retrieve.batch import Batch, Watch
+from qrkit.retrieve.destinations import Destination, StoreNodeDestination, WorkspaceDestination
+from qrkit.retrieve.item import is_out_of_reach
+from qrkit.retrieve.outcomes import Verdicts
+from qrkit.retrieve.stored import Held
+from qrkit.retrieve.watcher import Watcher
+from qrkit.settings import Settings
+from qrkit.store.instances import InstanceTable
+from qrkit.store.job_progress import LateObjects, UnderWay
+from qrkit.store.job_queue import BatchTable
+from qrkit.store.jobs import JobTable
+from qrkit.store.nodes import NodeTable
+from qrkit.store.state import State
+from qrkit.worker.disk_space import Room
+from qrkit.worker.dispatcher import Hours
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the batches of a worker share.
+
+    Attributes
+    ----------
+    ending
+        Set when the worker ends.
+    """
+
+    worker_id: str
+    settings: Settings
+    arrivals: Arrivals
+    room: Room
+    hours: Hours
+    verdicts: Verdicts
+    ending: threading.Event
+
+
+class Fetching:
+    """Fetches what a worker has claimed.
+
+    Attributes
+    ----------
+    scp_error
+        Why the worker has no Storage SCP, if it has none.
+    """
+
+    def __init__(self, state: State, shared: Shared) -> None:
+        self.scp_error: errors.QrkitError | None = None
+        self._shared = shared
+        self._jobs = JobTable(state)
+        self._under_way = UnderWay(state)
+        self._batches = BatchTable(state)
+        self._nodes = NodeTable(state)
+        self._instances = InstanceTable(state)
+        self._late = LateObjects(state)
+        self._watchers: set[Watcher] = set()
+
+    def silence(self) -> int:
+        """Return how often in a row this was asked without a sign of life of one of the batches; 0: all live."""
+        watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.unheard += 1
+        return max((watcher.unheard - 1 for watcher in watchers), default=0)
+
+    def fetch(self, job: JobRow, items: Sequence[ItemRow]) -> None:
+        """Fetch some items of a job; nothing that goes wrong with them is raised."""
+        watcher = self._watcher(job)
+        self._watchers.add(watcher)
+        try:
+            self._fetch(job, items, watcher)
+        finally:
+            self._watchers.discard(watcher)
+
+    def _fetch(self, job: JobRow, items: Sequence[ItemRow], watcher: Watcher) -> None:
+        batch: Batch | None = None
+        try:
+            if not self._shared.room.takes(job):
+                return
+            batch = self._batch(job, watcher)
+            self._run(batch, items, job, watcher)
+        except errors.StoreError:  # what is not told by then is queued again once the state can be used
+            logger.exception("A batch of job %s ended early", job.job_id)
+        except errors.QrkitError as error:
+            self._failed(job, batch.undone if batch is not None else items, error)
+        except Exception as error:  # the worker must survive whatever one batch does
+            logger.exception("Job %s failed by an error of ours", job.job_id)
+            ours = errors.QrkitError(f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
+            self._failed(job, batch.undone if batch is not None else items, ours)
+
+    def _run(self, batch: Batch, items: Sequence[ItemRow], job: JobRow, watcher: Watcher) -> None:
+        try:
+            batch.run(items)
+        except errors.Cancelled:
+            if watcher.is_cancelled:
+                self._shared.arrivals.drain()
+                batch.end(cancelled=True)
+            elif watcher.has_no_room:
+                self._shared.room.pause(job.job_id)
+
+    def _watcher(self, job: JobRow) -> Watcher:
+        return Watcher(
+            self._under_way,
+            job.job_id,
+            self._shared.ending,
+            node_is_closed=lambda: self._shared.hours.are_over(job.node),
+            has_no_room=self._shared.room.is_gone if not job.destination else lambda: False,
+            worker_id=self._shared.worker_id,
+        )
+
+    def _ended(self, job: JobRow, item: ItemRow, outcome: ItemOutcome) -> None:
+        """Write down what became of an item; what it lacks is taken if it comes later, unless nobody wants it now."""
+        if outcome.missing and not job.destination and outcome.state is not JobState.CANCELLED:
+            self._shared.arrivals.active.expect_late(item, outcome.missing, node=job.node)
+        self._shared.verdicts.ended(item, outcome)
+
+    def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
+        verdicts = self._shared.verdicts
+        if isinstance(error, errors.NodeError) and is_out_of_reach(error):
+            others = self._batches.of_job(job.job_id) > 1
+            verdicts.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
+        else:
+            verdicts.failed(items, error)
+
+    def _batch(self, job: JobRow, watcher: Watcher) -> Batch:
+        node = self._nodes.get(job.node)
+        if not node.enabled:
+            raise errors.InputError(f"Node {node.name} is disabled.", advice="Enable it, then retry the job.")
+        watch = Watch(
+            on_progress=watcher.progress,
+            on_done=lambda item, outcome: self._ended(job, item, outcome),
+            should_stop=watcher.should_stop,
+            should_yield=watcher.should_yield,
+            on_late=lambda item, uids, size: self._late.count(item.item_id, uids, size=size),
+        )
+        calling = self._shared.settings.ae_title
+        destination = self._destination(job, node, watcher)
+        active = self._shared.arrivals.active
+        return Batch(node, job.method, destination, active, watch, calling_ae_title=calling)
+
+    def _destination(self, job: JobRow, node: Node, watcher: Watcher) -> Destination:
+        settings = self._shared.settings
+        if job.destination:
+            target = self._nodes.get(job.destination)
+            return StoreNodeDestination(target, calling_ae_title=settings.ae_title, should_stop=watcher.should_stop)
+        return WorkspaceDestination(
+            self._shared.arrivals,
+            node,
+            node.move_destination or settings.ae_title,
+            held=Held(self._instances, settings.files),
+            scp_error=lambda: self.scp_error,
+            should_stop=watcher.should_stop,
+        )

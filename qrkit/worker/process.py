@@ -1,0 +1,239 @@
+"""Starting a worker in the background, so that a retrieve outlives the notebook that asked for it.
+
+The end of a worker's process when something in it may never end: it is then as if it had been killed.
+
+What it had under way is taken over by the next worker, as after any death.
+
+How many heaps the C library keeps for the threads of a worker, which lives for months.
+
+glibc gives each thread a heap of its own, up to eight for each processor, and what is free in one is of no use to the
+others: the memory of a worker grows by that for a long time, though it holds no more. Two are enough where threads
+wait for one another all the time anyway (measured: `docs/deployment.md`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from qrkit.errors import WorkerError
+from qrkit.settings import Settings
+from qrkit.store.workers import WorkerTable
+from qrkit.worker.logs import errors_file, keep_errors_small
+
+_BOOT = 10.0
+"""Seconds that a worker may take from its start until it holds the lock, before another one is started."""
+
+
+_SOON = 60.0
+"""Seconds within which the end of a worker is taken for a failed start."""
+
+_failures: dict[Path, int] = {}
+_TRIES = 2
+"""How often in a row a worker may end by an error as soon as it has started, before whoever waits is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A worker that this process has started: of which station, and when."""
+
+    lock: Path
+    process: subprocess.Popen[bytes]
+    since: float
+
+
+_started: list[_Started] = []
+"""All of them that still run; a station may have two for a moment, one of which finds the lock held and ends."""
+
+
+def lock_path(workspace: Path, site: str = "") -> Path:
+    """Return the file whose lock the worker of this station holds; of one machine, each site is a station."""
+    return workspace / f"worker-{socket.gethostname()}{f'-{site}' if site else ''}.lock"
+
+
+def is_running(workspace: Path, site: str = "") -> bool:
+    """Whether a worker of this station runs the workspace: it holds the lock as long as it lives."""
+    lock = FileLock(lock_path(workspace, site))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
+    """Start a worker in the background unless one runs; say whether one was started.
+
+    Two that start at once are no harm: one gets the lock, the other ends. One that holds the lock looks for work
+    again once it has let go of it; one that does not hold it any more, and ends, is none to rely on.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot be started, or has ended by an error each time.
+    StoreError
+        If the state cannot be read.
+    """
+    _look_after_started()
+    lock = lock_path(settings.workspace, settings.site)
+    if _failures.get(lock, 0) >= _TRIES:
+        del _failures[lock]
+        raise WorkerError(
+            f"The worker ends as soon as it starts: {_last_words(settings.workspace)}",
+            advice="Mend that, then try again; qrkit serve shows it too. What is queued stays queued.",
+        )
+    try:
+        with FileLock(lock.with_suffix(".starting.lock"), timeout=0):
+            if _is_booting(lock, settings, workers) or is_running(settings.workspace, settings.site):
+                return False
+            process = _start(settings)
+            with contextlib.suppress(OSError):  # then others may start one too, which does no harm
+                _mark(lock).write_text(str(process.pid), encoding="ascii")
+    except Timeout:  # somebody else is starting one
+        return False
+    _started.append(_Started(lock, process, time.monotonic()))
+    return True
+
+
+def _start(settings: Settings) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "qrkit.cli",
+        "serve",
+        "--background",
+        "--idle-exit",
+        str(settings.worker_idle_exit),
+    ]
+    keep_errors_small(settings.workspace)
+    try:
+        with errors_file(settings.workspace).open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=settings.workspace,
+                env=_environment(settings),
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+    except OSError as error:
+        raise WorkerError(
+            f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
+        ) from error
+
+
+def _mark(lock: Path) -> Path:
+    """Return the file that has the process id of the worker of this station that was started last."""
+    return lock.with_suffix(".starting")
+
+
+def _is_booting(lock: Path, settings: Settings, workers: WorkerTable) -> bool:
+    """Whether somebody has just started a worker of this station that has not had its lock yet, but will."""
+    try:
+        age = time.time() - _mark(lock).stat().st_mtime
+        pid = int(_mark(lock).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return False
+    if not 0 <= age < _BOOT or not lives(pid):
+        return False
+    last = workers.last(socket.gethostname(), settings.site)
+    return last is None or last.pid != pid
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _look_after_started() -> None:
+    """Forget the workers that have ended, and count those that did by an error, which the next would meet."""
+    for one in list(_started):
+        status = one.process.poll()
+        if status is not None:
+            with contextlib.suppress(ValueError):  # another thread has looked too
+                _started.remove(one)
+            is_failure = status > 0 and time.monotonic() - one.since < _SOON
+            _failures[one.lock] = _failures.get(one.lock, 0) + 1 if is_failure else 0
+
+
+def _last_words(workspace: Path) -> str:
+    try:
+        lines = errors_file(workspace).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line.removeprefix("qrkit: ") for line in reversed(lines) if line.strip()), "it says nothing.")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    # The role is of whoever asked for the worker, and the worker is everybody's.
+    inherited = {name: value for name, value in os.environ.items() if name != "QRKIT_ROLE"}
+    return inherited | {
+        "QRKIT_WORKSPACE": str(settings.workspace),
+        "QRKIT_AE_TITLE": settings.ae_title,
+        "QRKIT_HOST": settings.host,
+        "QRKIT_PORT": str(settings.port),
+        "QRKIT_DATABASE_URL": settings.database_url,
+        "QRKIT_FILES": str(settings.files),
+        "QRKIT_UNSOLICITED": settings.unsolicited,
+        "QRKIT_SITE": settings.site,
+        "QRKIT_FREE_SPACE_FLOOR": str(settings.free_space_floor),
+        "QRKIT_TLS_CERTIFICATE": settings.tls_certificate,
+        "QRKIT_TLS_KEY": settings.tls_key,
+        "QRKIT_TLS_CA": settings.tls_ca,
+        "QRKIT_RETRIES": str(settings.retries),
+        "QRKIT_RETRY_PAUSE": str(settings.retry_pause),
+    }
+
+
+LEAVES_WITHIN = 30.0
+"""Seconds after which a worker that is to end does, with status 1."""
+
+
+def end_for_certain() -> None:
+    """Have this process end in a while, whatever it waits for, unless it has ended by then or `calm_down` is called.
+
+    Not by a thread of ours: a hanging database, disk or lock would hold that up, too. What all threads were at is in
+    worker.err, or the journal of the service.
+    """
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(LEAVES_WITHIN, exit=True, file=sys.__stderr__)
+
+
+def calm_down() -> None:
+    """Let this process live on."""
+    faulthandler.cancel_dump_traceback_later()
+
+
+_M_ARENA_MAX = -8
+"""As glibc's malloc.h has it."""
+
+_HEAPS = 2
+
+
+def keep_heaps_few() -> bool:
+    """Have threads that begin from now on share a few heaps; say whether the C library does.
+
+    What MALLOC_ARENA_MAX says in the environment is left as it is.
+    """
+    if platform.libc_ver()[0] != "glibc" or "MALLOC_ARENA_MAX" in os.environ:
+        return False
+    return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS))

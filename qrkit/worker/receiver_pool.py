@@ -1,0 +1,286 @@
+"""Receiving processes beside the worker: when several peers send at once, one interpreter is not enough.
+
+The worker accepts all connections. The first association is served by a thread of its own; further ones are handed,
+socket and all, to a few processes that are started when they are needed and end when they are not. These write
+bytes into part files; admission, the place in the folder and the rows stay here, in one place. Where sockets cannot
+be handed over (Windows), threads do it all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol, Self
+
+from qrkit.receipt import Arrival, Refused
+from qrkit.store.files import Written
+from qrkit.worker.receiver_process import READY, Assignment, Began, decode, encode_verdict
+
+logger = logging.getLogger(__name__)
+
+IDLE_EXIT = 120.0
+"""Seconds without an association after which a receiving process ends."""
+
+_STOP_LIMIT = 12.0
+_LOOK = 1.0
+
+
+class Committing(Protocol):
+    """Takes what another process has received, for one calling AE title."""
+
+    def touch(self, arrival: Arrival) -> None:
+        """Note that an object is arriving."""
+
+    def adopt(self, arrival: Arrival, written: Written) -> None:
+        """Put an object in its place; raises `Refused`, and then nothing is left of it."""
+
+
+class Reception:
+    """The receiving processes of a worker; a `qrkit.dimse.scp.Aside`.
+
+    Parameters
+    ----------
+    assignment
+        What each needs to know.
+    committing_for
+        Gives what takes the objects of a calling AE title.
+    sweep
+        Called when a process has died, to remove what it left half written.
+    most
+        Processes at once.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        committing_for: Callable[[str], Committing],
+        sweep: Callable[[], object],
+        *,
+        most: int = os.cpu_count() or 1,
+    ) -> None:
+        self._assignment = assignment
+        self._committing_for = committing_for
+        self._sweep = sweep
+        self._most = most if hasattr(socket, "send_fds") and os.name == "posix" else 0
+        self._processes: list[_Process] = []
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def load(self) -> int:
+        """Associations that the receiving processes serve now."""
+        with self._lock:
+            return sum(process.load for process in self._processes)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes there are."""
+        with self._lock:
+            return [process.pid for process in self._processes]
+
+    def take(self, connection: socket.socket, *, busy: int) -> bool:
+        """Take a connection over, unless the caller has fewer than the others, or nothing else to do.
+
+        Parameters
+        ----------
+        busy
+            Associations that the caller serves itself.
+        """
+        with self._lock:
+            if self._stopping or not busy + sum(process.load for process in self._processes):
+                return False
+            self._start_others(busy)
+            able = [process for process in self._processes if process.is_ready]
+            process = min(able, key=lambda one: one.load, default=None)
+            if process is None or process.load > busy:
+                return False
+            process.load += 1
+        if self._handed(process, connection):
+            return True
+        self._left(process)
+        return False
+
+    def stop(self) -> None:
+        """End the processes, aborting what they receive."""
+        with self._lock:
+            self._stopping = True
+            processes = list(self._processes)
+        for process in processes:
+            process.dismiss()
+        deadline = time.monotonic() + _STOP_LIMIT
+        for process in processes:
+            process.wait(max(deadline - time.monotonic(), 0.1))
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:  # their processes have ended, so they do too
+            thread.join()
+
+    def _start_others(self, busy: int) -> None:
+        """Start as many processes as there are associations besides this one; they are ready for later ones."""
+        wanted = min(self._most, busy + sum(process.load for process in self._processes))
+        try:
+            while len(self._processes) < wanted:
+                self._processes.append(_Process(self._assignment, self._ended))
+        except OSError as error:
+            logger.warning("A receiving process could not be started: %s", error)
+
+    def _handed(self, process: _Process, connection: socket.socket) -> bool:
+        ours, theirs = socket.socketpair()
+        try:
+            process.hand_over(connection, theirs)
+        except OSError:  # it has just died; its watcher tidies up
+            ours.close()
+            return False
+        finally:
+            theirs.close()
+        connection.close()
+        thread = threading.Thread(target=self._commit_all, args=(process, ours), name="committing", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+        return True
+
+    def _commit_all(self, process: _Process, channel: socket.socket) -> None:
+        """Answer all that a process says of one association."""
+        committing: Committing | None = None
+        try:
+            with channel, channel.makefile("rb") as lines:
+                for line in lines:
+                    message = decode(line)
+                    if committing is None:
+                        committing = self._committing_for(message.arrival.sender)
+                    if isinstance(message, Began):
+                        committing.touch(message.arrival)
+                    else:
+                        channel.sendall(_verdict(committing, message.arrival, message.written))
+        except OSError:
+            logger.info("A receiving process has gone while an association was under way")
+        except Exception:  # the others go on; this peer sees its association end
+            logger.exception("An association in a receiving process ended by an error of ours")
+        finally:
+            self._left(process)
+
+    def _left(self, process: _Process) -> None:
+        with self._lock:
+            process.load -= 1
+            process.used = time.monotonic()
+            self._threads.discard(threading.current_thread())
+
+    def _ended(self, process: _Process) -> None:
+        with self._lock:
+            if process in self._processes:
+                self._processes.remove(process)
+        self._sweep()
+
+
+def _verdict(committing: Committing, arrival: Arrival, written: Written) -> bytes:
+    try:
+        committing.adopt(arrival, written)
+    except Refused as refusal:
+        return encode_verdict(refusal.status, refusal.comment)
+    return encode_verdict(0, "")
+
+
+class _Process:
+    """One receiving process, and the thread that listens to it.
+
+    Attributes
+    ----------
+    load
+        Associations that it serves.
+    used
+        When the last one ended.
+    is_ready
+        Whether it can be handed connections.
+    """
+
+    def __init__(self, assignment: Assignment, ended: Callable[[_Process], None]) -> None:
+        self._ended = ended
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "qrkit.worker.receiver_process", str(theirs.fileno()), assignment.to_text()]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program, with arguments of ours
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+            )
+        except BaseException:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
+        self.load = 0
+        self.used = time.monotonic()
+        self.is_ready = False
+        self._watcher = threading.Thread(target=self._watch, name="receiving-process", daemon=True)
+        self._watcher.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process ID."""
+        return self._process.pid
+
+    def hand_over(self, connection: socket.socket, channel: socket.socket) -> None:
+        """Give it a connection, and the channel on which it tells what comes."""
+        socket.send_fds(self._control, [b"."], [connection.fileno(), channel.fileno()])
+
+    def dismiss(self) -> None:
+        """Have it end: it takes no more connections, and aborts those it has."""
+        self.is_ready = False
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+
+    def wait(self, patience: float) -> None:
+        """Return when it has ended; kill it if it does not within so many seconds."""
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        rest = b""
+        self._control.settimeout(_LOOK)
+        while True:
+            try:
+                received = self._control.recv(65_536)
+            except TimeoutError:
+                if self.is_ready and not self.load and time.monotonic() - self.used > IDLE_EXIT:
+                    self.dismiss()
+                continue
+            except OSError:
+                break
+            if not received:
+                break
+            *lines, rest = (rest + received).split(b"\n")
+            for line in lines:
+                self._told(line)
+        self.is_ready = False
+        code = self._process.wait()
+        if code:
+            logger.warning("A receiving process has died (%d); what it was receiving has to be sent again", code)
+        self._control.close()
+        self._ended(self)
+
+    def _told(self, line: bytes) -> None:
+        if line == READY.strip():
+            self.is_ready = True
+            return
+        level, text = json.loads(line)
+        logger.log(level, "%s", text)

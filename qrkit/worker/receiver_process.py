@@ -1,0 +1,257 @@
+"""A receiving process (``python -m qrkit.worker.receiver_process``): the worker starts it when several peers send.
+
+It is handed connected sockets, and runs the whole association on each: negotiation, bytes into part files, headers.
+What is admitted and where it goes the worker decides. It ends when the worker closes its end, or has died.
+
+What a receiving process and the worker say to each other of one association: a line of JSON each.
+
+The receiving process says `Began` now and then, so that the worker knows that something comes, and `Written` for
+each object that is whole in its part file; the worker answers a `Written` with the status for the peer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from qrkit import errors
+from qrkit.dimse.negotiation import load_negotiation
+from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
+from qrkit.receipt import Arrival, Receiver, Refused
+from qrkit.store.files import FileStore, IncomingFile, Written
+from qrkit.store.header import Header
+from qrkit.tls import Tls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Began:
+    """An object is arriving."""
+
+    arrival: Arrival
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An object is whole, and waits in its part file to be admitted and put in its place."""
+
+    arrival: Arrival
+    written: Written
+
+
+def encode(message: Began | Finished) -> bytes:
+    """Return a message as a line."""
+    told: dict[str, object] = {"arrival": asdict(message.arrival)}
+    if isinstance(message, Finished):
+        written = message.written
+        told |= {"part": str(written.part), "size": written.size, "header": asdict(written.header)}
+    return json.dumps(told).encode() + b"\n"
+
+
+def decode(line: bytes) -> Began | Finished:
+    """Return the message of a line."""
+    told = json.loads(line)
+    arrival = Arrival(**told["arrival"])
+    if "part" not in told:
+        return Began(arrival=arrival)
+    written = Written(part=Path(told["part"]), size=told["size"], header=Header(**told["header"]))
+    return Finished(arrival=arrival, written=written)
+
+
+def encode_verdict(status: int, comment: str) -> bytes:
+    """Return the answer to a `Finished` as a line; status 0 for an object in its place."""
+    return json.dumps([status, comment]).encode() + b"\n"
+
+
+def decode_verdict(line: bytes) -> tuple[int, str]:
+    """Return status and comment of a line."""
+    status, comment = json.loads(line)
+    return int(status), str(comment)
+
+
+READY = b"ready\n"
+
+_NOTE_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What a receiving process needs to know: how to answer, and where to write."""
+
+    listener: Listener
+    files: Path
+    free_space_floor: int
+
+    def to_text(self) -> str:
+        """Return it as a text, for the command line."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_text(cls, text: str) -> Assignment:
+        """Return what `to_text` was made of."""
+        told = json.loads(text)
+        tls = Tls(**told["listener"].pop("tls"))
+        return cls(
+            listener=Listener(**told["listener"], tls=tls),
+            files=Path(told["files"]),
+            free_space_floor=told["free_space_floor"],
+        )
+
+
+class _Channel:
+    """One association's line to the worker."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._lines = end.makefile("rb")
+        self._noted = 0.0
+
+    def began(self, arrival: Arrival) -> None:
+        """Tell that an object comes, unless that was told just now."""
+        now = time.monotonic()
+        if now - self._noted > _NOTE_EVERY:
+            self._noted = now
+            with suppress(OSError):  # that the worker is gone, the object's end will tell
+                self._end.sendall(encode(Began(arrival=arrival)))
+
+    def finished(self, message: Finished) -> tuple[int, str]:
+        """Have a whole object put in its place, and return what the peer is told.
+
+        Raises
+        ------
+        WorkerError
+            If the worker is gone.
+        """
+        try:
+            self._end.sendall(encode(message))
+            line = self._lines.readline()
+        except OSError as error:
+            raise errors.WorkerError("The worker is gone.") from error
+        if not line:
+            raise errors.WorkerError("The worker is gone.")
+        return decode_verdict(line)
+
+    def close(self) -> None:
+        """Tell that nothing more comes."""
+        self._lines.close()
+        self._end.close()
+
+
+class _Forwarding:
+    """The receiver of one association: writes here, and leaves the rest to the worker."""
+
+    def __init__(self, files: FileStore, channel: _Channel) -> None:
+        self._files = files
+        self._channel = channel
+
+    def begin(self, arrival: Arrival) -> _Forwarded:
+        self._channel.began(arrival)
+        return _Forwarded(self._files.begin(arrival), self._channel, arrival)
+
+    def ready(self) -> None:
+        self._files.ready()
+
+
+class _Forwarded:
+    """An object that is written here and put in its place by the worker."""
+
+    def __init__(self, file: IncomingFile, channel: _Channel, arrival: Arrival) -> None:
+        self._file = file
+        self._channel = channel
+        self._arrival = arrival
+        self.write = file.write
+        self.discard = file.discard
+
+    def commit(self) -> None:
+        written = self._file.finish()
+        try:
+            status, comment = self._channel.finished(Finished(arrival=self._arrival, written=written))
+        except errors.WorkerError:
+            with suppress(OSError):  # it is swept when we have ended
+                written.part.unlink(missing_ok=True)
+            raise
+        if status:
+            raise Refused(status, comment)
+
+
+class _LinesToWorker(logging.Handler):
+    """Has the worker write our log, which is in one file."""
+
+    def __init__(self, control: socket.socket) -> None:
+        super().__init__(logging.INFO)
+        self._control = control
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record as one line."""
+        line = json.dumps([record.levelno, self.format(record)])
+        with suppress(OSError):
+            self._control.sendall(line.encode() + b"\n")
+
+
+class ReceivingProcess:
+    """Serves the connections that the worker hands over.
+
+    Parameters
+    ----------
+    control
+        Our end of the line on which they come.
+    """
+
+    def __init__(self, assignment: Assignment, control: socket.socket) -> None:
+        self._control = control
+        self._files = FileStore(assignment.files, free_space_floor=assignment.free_space_floor)
+        self._service = StorageService(assignment.listener)
+        self._threads: list[threading.Thread] = []
+
+    def run(self) -> None:
+        """Serve until the worker closes its end, or has died."""
+        load_negotiation()
+        with suppress(BrokenPipeError, ConnectionResetError):  # the worker was killed
+            self._control.sendall(READY)
+            self._serve_all()
+        self._service.stop()
+        deadline = time.monotonic() + STOP_LIMIT
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        self._files.close()
+
+    def _serve_all(self) -> None:
+        """Serve each connection that is handed over on a thread of its own."""
+        while True:
+            told, descriptors, _, _ = socket.recv_fds(self._control, 1, 2)
+            if not told:
+                return
+            peer, end = (socket.socket(fileno=one) for one in descriptors)
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._threads.append(threading.Thread(target=self._serve, args=(peer, end), daemon=True))
+            self._threads[-1].start()
+
+    def _serve(self, peer: socket.socket, end: socket.socket) -> None:
+        channel = _Channel(end)
+        receiver: Receiver = _Forwarding(self._files, channel)
+        try:
+            self._service.serve(peer, lambda _: receiver)
+        finally:
+            channel.close()
+
+
+def main(control: int, assignment: str) -> None:
+    """Run a receiving process on an inherited socket."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever stops the worker stops us by that
+        signal.signal(number, signal.SIG_IGN)
+    line = socket.socket(fileno=control)
+    logger = logging.getLogger("qrkit")
+    logger.addHandler(_LinesToWorker(line))
+    logger.setLevel(logging.INFO)
+    ReceivingProcess(Assignment.from_text(assignment), line).run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,68 @@
+"""From a table of answers to what its rows would cost to fetch, and what of that is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from qrkit.dose import Plan
+from qrkit.errors import InputError
+from qrkit.jobs import RetrieveRequest
+from qrkit.jobs.estimate import Selection, estimate
+from qrkit.store.sizes import held_bytes, node_history
+from qrkit.store.state import State
+
+_KINDS = (
+    ("SOPInstanceUID", "", "Modality", "SOPClassUID"),
+    ("SeriesInstanceUID", "NumberOfSeriesRelatedInstances", "Modality", ""),
+    ("StudyInstanceUID", "NumberOfStudyRelatedInstances", "ModalitiesInStudy", "SOPClassesInStudy"),
+)
+"""Unique Key, count, modality and SOP class of the rows of each level, from the lowest."""
+
+
+def selections(frame: pd.DataFrame) -> Iterator[Selection]:
+    """Yield what each row of a table of studies, series or images selects; each Unique Key counts once.
+
+    Raises
+    ------
+    InputError
+        If the table has none of their UIDs.
+    """
+    kind = next((one for one in _KINDS if one[0] in frame.columns), None)
+    if kind is None:
+        raise InputError("The table has no StudyInstanceUID; give the rows of a find.")
+    unique, count, modality, sop_class = kind
+    told = [name for name in (count, modality, sop_class) if name in frame.columns]
+    once = frame.drop_duplicates(unique)[told]
+    is_image = not count
+    for row in once.to_dict("records"):
+        number = 1 if is_image else row.get(count)
+        yield Selection(
+            objects=None if number is None or pd.isna(number) else int(number),
+            modalities=_values(row.get(modality)),
+            sop_classes=_values(row.get(sop_class)),
+        )
+
+
+def bytes_to_come(
+    state: State, node: str, known: pd.DataFrame | Plan, requests: Sequence[RetrieveRequest]
+) -> int | None:
+    """Return how many bytes requests will bring that are not here yet; None if nobody knows.
+
+    Parameters
+    ----------
+    known
+        What is known of what is asked for: answers, or the plan.
+    """
+    if isinstance(known, Plan):
+        size = known.cost.bytes
+    elif known.empty:
+        return None
+    else:
+        size = estimate(selections(known), node_history(state, node)).bytes
+    return None if size is None else max(size - held_bytes(state, requests), 0)
+
+
+def _values(cell: object) -> tuple[str, ...]:
+    return tuple(filter(None, cell.split("\\"))) if isinstance(cell, str) else ()

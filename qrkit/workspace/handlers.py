@@ -1,0 +1,153 @@
+"""What is done with series after they have arrived: the site's handlers, and how their runs went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from qrkit.errors import InputError
+from qrkit.handlers import AfterRun, Handler, RunState
+from qrkit.store.handler_runs import AfterTable
+from qrkit.workspace.permissions import ANYBODY, Acts
+
+_COLUMNS = [
+    "run_id",
+    "created",
+    "handler",
+    "state",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "objects",
+    "attempts",
+    "due",
+    "finished",
+    "job_id",
+    "error",
+    "note",
+]
+_HANDLER_COLUMNS = ["handler", "does", "automatic", "rule", "time_limit", "attempts"]
+
+
+class After:
+    """The handlers of a workspace and their runs.
+
+    Parameters
+    ----------
+    ensure_worker
+        Starts a worker if none runs.
+    acts
+        Of whoever works with it: only operators may retry a run.
+    """
+
+    def __init__(
+        self,
+        table: AfterTable,
+        handlers: Sequence[Handler],
+        ensure_worker: Callable[[], object],
+        *,
+        acts: Acts = ANYBODY,
+    ) -> None:
+        self._acts = acts
+        self._table = table
+        self._handlers = tuple(handlers)
+        self._ensure_worker = ensure_worker
+
+    @property
+    def handlers(self) -> pd.DataFrame:
+        """The handlers that `qrkit.toml` registers: one row each."""
+        return pd.DataFrame([_handler(handler) for handler in self._handlers], columns=_HANDLER_COLUMNS)
+
+    def list(self, *, job: str = "", handler: str = "", state: str = "", limit: int | None = 100) -> pd.DataFrame:
+        """Return the newest runs: one row per handler and series with one content.
+
+        Parameters
+        ----------
+        job
+            Only those for the series of this job.
+        handler, state
+            Only those of this handler, or in this state: ``waiting``, ``running``, ``done`` or ``failed``.
+
+        Raises
+        ------
+        InputError
+            If there is no such state.
+        """
+        runs = self._runs(job, handler, state, limit)[:limit]
+        return runs_frame(runs)
+
+    def of_job(self, job_id: str) -> tuple[AfterRun, ...]:
+        """Return the runs for the series that a job asks for."""
+        return self._table.of_job(job_id)
+
+    def retry(self, *run_ids: int, job: str = "", handler: str = "", again: bool = False) -> int:
+        """Have runs tried now, from the first attempt on: those named, else those of a job or handler that failed.
+
+        Parameters
+        ----------
+        again
+            Those too that have worked already.
+
+        Returns
+        -------
+        int
+            How many that are.
+
+        Raises
+        ------
+        NotFound
+            If there is no run of that id.
+        """
+        chosen = list(run_ids)
+        if not chosen:
+            states = {RunState.FAILED, RunState.WAITING, *([RunState.DONE] if again else [])}
+            chosen = [run.run_id for run in self._runs(job, handler, "", None) if run.state in states]
+        with self._acts.operating("retry a handler", "handlers retried", job or handler or "runs"):
+            count = self._table.retry(chosen, again=again) if chosen else 0
+        self._ensure_worker()  # also where nothing failed: a worker that was killed may have left something undecided
+        return count
+
+    def _runs(self, job: str, handler: str, state: str, limit: int | None) -> Sequence[AfterRun]:
+        wanted: dict[str, object] = {"handler": handler} if handler else {}
+        if state:
+            try:
+                wanted["state"] = RunState(state).value
+            except ValueError as error:
+                known = ", ".join(one.value for one in RunState)
+                raise InputError(f"A run is {known}, not {state!r}.") from error
+        if not job:
+            return self._table.list(wanted, limit)
+        return [
+            run
+            for run in reversed(self._table.of_job(job))
+            if handler in ("", run.handler) and state in ("", run.state.value)
+        ]
+
+    def _repr_html_(self) -> str:
+        return str(self.list(limit=20).to_html(index=False, escape=True))
+
+
+def runs_frame(runs: Iterable[AfterRun]) -> pd.DataFrame:
+    """Return runs as a table: one row each."""
+    return pd.DataFrame([_row(run) for run in runs], columns=_COLUMNS)
+
+
+def _row(run: AfterRun) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in _COLUMNS} | {
+        "state": run.state.value,
+        "due": run.due if run.state is RunState.WAITING else None,
+    }
+
+
+def _handler(handler: Handler) -> dict[str, Any]:
+    what = getattr(handler, handler.way)
+    rule = {name: getattr(handler.rule, name) for name in ("modality", "node", "station", "level", "description")}
+    return {
+        "handler": handler.name,
+        "does": f"{handler.way} {' '.join(what) if isinstance(what, tuple) else what}",
+        "automatic": handler.automatic,
+        "rule": "; ".join(f"{name} {', '.join(terms)}" for name, terms in rule.items() if terms),
+        "time_limit": handler.time_limit,
+        "attempts": handler.attempts,
+    }

@@ -1,0 +1,277 @@
+"""Retrieve jobs as people hold them: a handle on rows that the worker writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from qrkit.errors import WorkerError
+from qrkit.handlers import AfterRun
+from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
+from qrkit.markup import code, grid
+from qrkit.store.jobs import JobTable
+from qrkit.words import counted, local_time, volume
+from qrkit.workspace.handlers import After, runs_frame
+from qrkit.workspace.permissions import ANYBODY, Acts
+
+_POLL = 0.2
+_WORKER_CHECK = 2.0
+_REST = 9.0  # a job of thousands of items takes long to read: at most a tenth of the time goes into looking
+
+_SHOWN = 20
+_NEWEST = "The newest retrieve jobs"
+
+_COLUMNS = [
+    "job_id",
+    "created",
+    "user",
+    "node",
+    "destination",
+    "priority",
+    "state",
+    "expected",
+    "stored",
+    "bytes",
+    "error",
+    "reason",
+    "paused_by",
+    "not_before",
+]
+_ITEM_COLUMNS = [
+    "position",
+    "level",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "state",
+    "expected",
+    "stored",
+    "received",
+    "bytes",
+    "missing",
+    "error",
+    "advice",
+    "note",
+    "attempts",
+    "not_before",
+]
+
+watchers: list[Callable[[Job, JobRow], None]] = []
+"""Told by `Job.wait`, in its thread, of the job and how far it is; so a notebook shows it while a cell waits."""
+
+
+class Job:
+    """A retrieve job; it goes on whether or not anybody holds this handle.
+
+    Parameters
+    ----------
+    ensure_worker
+        Starts a worker if none runs.
+    acts
+        Of whoever holds the handle: only operators may change a job.
+    after
+        What is done with series after they have arrived.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        table: JobTable,
+        ensure_worker: Callable[[], object],
+        *,
+        acts: Acts = ANYBODY,
+        after: After | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self._after = after
+        self._table = table
+        self._ensure_worker = ensure_worker
+        self._acts = acts
+
+    @property
+    def status(self) -> JobRow:
+        """The job and its items as they are now."""
+        return self._table.get(self.job_id)
+
+    @property
+    def state(self) -> JobState:
+        """Where the job is now."""
+        return self._table.get_summary(self.job_id).state
+
+    def wait(self, *, timeout: float | None = None, on_progress: Callable[[JobRow], None] | None = None) -> JobRow:
+        """Return the job when it has ended.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; the job goes on when they are over.
+        on_progress
+            Called five times a second with the job as it is; less often where reading its items takes long.
+
+        Raises
+        ------
+        WorkerError
+            If it has not ended in time.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        check_worker = 0.0
+        while True:
+            looked = time.monotonic()
+            job = self.status
+            took = time.monotonic() - looked
+            for tell in watchers:
+                tell(self, job)
+            if on_progress is not None:
+                on_progress(job)
+            if job.state.is_final:
+                return job
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                raise WorkerError(
+                    f"Job {self.job_id} is {job.state.value} after {timeout:g} seconds.",
+                    advice="It goes on in the background: qrkit jobs show tells how far it is.",
+                )
+            if job.needs_worker and now >= check_worker:
+                self.see_to_worker()
+                check_worker = now + _WORKER_CHECK
+            time.sleep(max(_POLL, took * _REST))
+
+    def see_to_worker(self) -> None:
+        """Start a worker if none runs, as `wait` does every few seconds: the one there was may have ended.
+
+        Raises
+        ------
+        WorkerError
+            If it cannot be started, or has ended by an error each time.
+        """
+        self._ensure_worker()
+
+    def cancel(self) -> None:
+        """Ask for the job to end; what is under way ends within seconds, what has come stays."""
+        with self._acts.operating("cancel a job", "job cancelled", self.job_id):
+            self._table.request_cancel(self.job_id)
+
+    def pause(self) -> None:
+        """Let the job rest within seconds; what has come stays, and only the rest is fetched when it goes on."""
+        with self._acts.operating("pause a job", "job paused", self.job_id):
+            self._table.pause(self.job_id)
+
+    def resume(self) -> None:
+        """Let a paused job go on, and one that waits for another try have it now."""
+        with self._acts.operating("resume a job", "job resumed", self.job_id):
+            self._table.resume(self.job_id)
+        self._ensure_worker()
+
+    def retry(self) -> int:
+        """Queue again what failed, is incomplete or was cancelled; return how many items that are."""
+        with self._acts.operating("retry a job", "job retried", self.job_id):
+            count = self._table.retry(self.job_id)
+        if count:
+            self._ensure_worker()
+        return count
+
+    def prioritise(self, priority: int) -> None:
+        """Let the job go before those of a lower priority, -100 to 100; 0 is what jobs have."""
+        with self._acts.operating("prioritise a job", "job prioritised", self.job_id):
+            self._table.set_priority(self.job_id, priority)
+
+    @property
+    def after_runs(self) -> tuple[AfterRun, ...]:
+        """The same as `after`, as values."""
+        return () if self._after is None else self._after.of_job(self.job_id)
+
+    @property
+    def after(self) -> pd.DataFrame:
+        """What is done with its series after arrival: one row per handler and series."""
+        return runs_frame(reversed(self.after_runs))
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """The items: one row per request, with counts, bytes, missing SOP Instance UIDs, error and next try."""
+        return pd.DataFrame([_item(item) for item in self.status.items], columns=_ITEM_COLUMNS)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as the command line prints it; `after` has the runs of handlers for its series."""
+        return job_to_json(self.status) | {"after": [run.to_json() for run in self.after_runs]}
+
+    def __repr__(self) -> str:
+        job = self._table.get_summary(self.job_id)
+        objects = (
+            f"{job.stored:,} of {counted(job.expected, 'object')}" if job.expected else counted(job.stored, "object")
+        )
+        return f"<Job {self.job_id}: {job.state.value}, {objects} from {job.node}>"
+
+
+class Jobs:
+    """The retrieve jobs of a workspace."""
+
+    def __init__(
+        self, table: JobTable, ensure_worker: Callable[[], object], after: After, *, acts: Acts = ANYBODY
+    ) -> None:
+        self._table = table
+        self._ensure_worker = ensure_worker
+        self._after = after
+        self._acts = acts
+
+    def __getitem__(self, job_id: str) -> Job:
+        self._table.get(job_id)
+        return Job(job_id, self._table, self._ensure_worker, acts=self._acts, after=self._after)
+
+    def list(self, limit: int = 100) -> pd.DataFrame:
+        """Return the newest jobs: one row each, with counts of objects and bytes."""
+        return pd.DataFrame([_row(job) for job in self._table.list(limit)], columns=_COLUMNS)
+
+    def _ipython_key_completions_(self) -> tuple[str, ...]:
+        return tuple(job.job_id for job in self._table.list())
+
+    def __repr__(self) -> str:
+        jobs = self._table.list(_SHOWN)
+        newest = f", the newest {jobs[0].state.value} from {jobs[0].node}" if jobs else ""
+        return f"<Jobs: {'at least ' if len(jobs) == _SHOWN else ''}{len(jobs)}{newest}>"
+
+    def _repr_html_(self) -> str:
+        shown = [
+            [
+                local_time(job.created),
+                job.user,
+                f"{job.node} to {job.destination}" if job.destination else job.node,
+                job.state.value,
+                f"{job.stored:,} of {job.expected:,}" if job.expected else f"{job.stored:,}",
+                volume(job.bytes),
+                job.error,
+                code(job.job_id),
+            ]
+            for job in self._table.list(_SHOWN)
+        ]
+        return grid(
+            ["queued at", "by", "from", "state", "objects", "fetched", "error", "job_id"], shown, caption=_NEWEST
+        )
+
+
+def _row(job: JobRow) -> dict[str, Any]:
+    paused_by = job.paused_by.value if job.paused_by else None
+    values = {"state": job.state.value, "paused_by": paused_by}
+    return {name: values[name] if name in values else getattr(job, name) for name in _COLUMNS}
+
+
+def _item(item: ItemRow) -> dict[str, Any]:
+    request, outcome = item.request, item.outcome
+    return {
+        "position": item.position,
+        "level": request.level,
+        "StudyInstanceUID": request.StudyInstanceUID,
+        "SeriesInstanceUID": request.SeriesInstanceUID,
+        "state": outcome.state.value,
+        "expected": outcome.expected,
+        "stored": outcome.stored,
+        "received": outcome.received,
+        "bytes": outcome.bytes,
+        "missing": list(outcome.missing),
+        "error": outcome.error,
+        "advice": outcome.advice,
+        "note": outcome.note,
+        "attempts": item.attempts,
+        "not_before": item.not_before,
+    }

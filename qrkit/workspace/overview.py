@@ -1,0 +1,127 @@
+"""A workspace at a glance: nodes, worker, what was asked and fetched last, storage."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from qrkit.jobs import JobRow, JobState
+from qrkit.markup import Markup, code, facts, grid, html, paragraph
+from qrkit.node import Node
+from qrkit.settings import Settings
+from qrkit.store.instances import InstanceTable
+from qrkit.store.jobs import JobTable
+from qrkit.store.nodes import NodeTable
+from qrkit.store.queries import QueryRow, QueryTable
+from qrkit.store.state import State
+from qrkit.store.workers import WorkerRow, WorkerTable
+from qrkit.words import counted, local_time, volume
+from qrkit.worker.health import DEAD_AFTER
+
+NODE_COLUMNS = ("node", "AE title", "address", "services", "description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What a workspace is and holds, read at one moment.
+
+    Attributes
+    ----------
+    workers
+        Those whose heart beats.
+    active
+        Jobs that run, wait or are paused.
+    free
+        Bytes that are free where files go; None if that cannot be said.
+    """
+
+    settings: Settings
+    user: str
+    nodes: tuple[Node, ...]
+    workers: tuple[WorkerRow, ...]
+    last_query: QueryRow | None
+    active: tuple[JobRow, ...]
+    files: int
+    bytes: int
+    free: int | None
+
+    def facts(self) -> dict[str, str]:
+        """Return it in words, by what each is about."""
+        settings = self.settings
+        free = "" if self.free is None else f"; {volume(self.free)} free"
+        return {
+            "Folder": str(settings.workspace),
+            "User": self.user,
+            "We are": f"AE title {settings.ae_title}, receiving on port {settings.port or '(any that is free)'}",
+            "Worker": self._worker(),
+            "Last query": self._last_query(),
+            "Jobs": self._jobs(),
+            "Files": f"{counted(self.files, 'object')}, {volume(self.bytes)}, in {settings.files}{free}",
+        }
+
+    def text(self) -> str:
+        """Return it in one line, without times."""
+        nodes = ", ".join(node.name for node in self.nodes) or "none yet"
+        jobs = f"; {counted(len(self.active), 'active job')}" if self.active else ""
+        return f"<Workspace {self.settings.workspace}: nodes {nodes}; {counted(self.files, 'file')}{jobs}>"
+
+    def html(self) -> Markup:
+        """Return it as HTML."""
+        advice = paragraph("No nodes yet. Add one: ", code('ws.nodes.add("pacs", host="…", port=104, ae_title="…")'))
+        return Markup(facts(self.facts()) + (nodes_html(self.nodes) if self.nodes else advice))
+
+    def _worker(self) -> str:
+        if not self.workers:
+            return "none runs; a retrieve starts one"
+        return "; ".join(f"runs on {row.host} (process {row.pid}), port {row.port}" for row in self.workers)
+
+    def _last_query(self) -> str:
+        row = self.last_query
+        if row is None:
+            return "nothing asked yet"
+        return f"{row.question} from {row.node}, {local_time(row.started)}: {row.outcome}"
+
+    def _jobs(self) -> str:
+        told = [
+            f"{job.state.value}: {job.stored:,} of {counted(job.expected, 'object')} from {job.node}"
+            for job in self.active
+        ]
+        return "; ".join(told[:3] + [f"and {len(told) - 3} more"] * (len(told) > 3)) or "none active"
+
+
+def nodes_html(nodes: tuple[Node, ...]) -> Markup:
+    """Return nodes as a table: where each is and what it may be asked."""
+    return grid(
+        NODE_COLUMNS,
+        [
+            [node.name, node.ae_title, f"{node.host}:{node.port}", node.services or html("none"), node.description]
+            for node in nodes
+        ],
+    )
+
+
+def glance(state: State, settings: Settings, user: str) -> Glance:
+    """Look at a workspace: a few rows of its state, and how much room the disk has."""
+    instances, jobs = InstanceTable(state), JobTable(state)
+    open_states = (JobState.RUNNING, JobState.QUEUED, JobState.PAUSED)
+    count, size = instances.volume()
+    return Glance(
+        settings=settings,
+        user=user,
+        nodes=NodeTable(state).list(),
+        workers=WorkerTable(state).alive(DEAD_AFTER),
+        last_query=next(iter(QueryTable(state).list(1)), None),
+        active=tuple(job for one in open_states for job in jobs.list(state=one)),
+        files=count,
+        bytes=size,
+        free=_free(settings),
+    )
+
+
+def _free(settings: Settings) -> int | None:
+    for folder in (settings.files, settings.workspace):
+        try:
+            return shutil.disk_usage(folder).free
+        except OSError:  # the folder of files is made with the first
+            continue
+    return None

@@ -1,0 +1,196 @@
+"""What a report of a query, a plan, a job or two queries says, gathered from the workspace."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from qrkit.dose.tables import step_in_words
+from qrkit.errors import InputError
+from qrkit.markup import Markup
+from qrkit.query import Query, as_command, in_words
+from qrkit.query.coverage import Coverage
+from qrkit.report.charts import (
+    descriptions_treemap,
+    filter_steps,
+    funnel,
+    hours_of_day,
+    retrieve_rate,
+    studies_per_day,
+)
+from qrkit.report.patients import is_about_people, question_without_people, without_people
+from qrkit.report.value import Part, Report, Section
+from qrkit.store.queries import QueryRow
+from qrkit.words import counted, local_time, volume
+
+if TYPE_CHECKING:
+    from qrkit.workspace.workspace import Workspace
+
+KINDS = ("query", "plan", "job", "compare")
+_CHARTS = (
+    (studies_per_day, ("StudyDate", "ModalitiesInStudy")),
+    (hours_of_day, ("StudyTime", "StationName")),
+    (descriptions_treemap, ("ModalitiesInStudy", "StudyDescription")),
+)
+
+
+def gather(workspace: Workspace, kind: str, ids: tuple[str, ...], *, with_patients: bool, made: str) -> Report:
+    """Return the report of something.
+
+    Raises
+    ------
+    InputError
+        If there is no such report, or it needs other ids.
+    NotFound
+        If there is nothing of that id.
+    """
+    needed = {"query": 1, "plan": 1, "job": 1, "compare": 2}.get(kind)
+    if needed is None:
+        raise InputError(f"There is no report {kind!r}; there are {', '.join(KINDS)}.")
+    if len(ids) != needed:
+        raise InputError(f"The report {kind} is of {counted(needed, 'id')}, not {len(ids)}.")
+    about = _About(workspace, with_patients=with_patients)
+    title, facts, sections, again = getattr(about, kind)(*ids)
+    same = ["qrkit", "report", kind, *ids, *(["--with-patients"] if with_patients else [])]
+    return Report(
+        title=title,
+        facts=facts,
+        sections=sections,
+        again=(*again, shlex.join(same)),
+        made=f"{local_time(made)} for {workspace.user}",
+        versions={name: version(name) for name in ("qrkit", "pydicom", "pandas", "duckdb", "plotly")},
+        with_patients=with_patients,
+    )
+
+
+_Gathered = tuple[str, dict[str, object], tuple[Section, ...], tuple[str, ...]]
+
+
+class _About:
+    """Gathers; each method is of one kind of report, and is named as it is."""
+
+    def __init__(self, workspace: Workspace, *, with_patients: bool) -> None:
+        self._workspace = workspace
+        self._with_patients = with_patients
+
+    def query(self, query_id: str) -> _Gathered:
+        row = self._workspace.queries.show(query_id)
+        facts, again = self._asked(row)
+        answer = self._workspace.queries.read(query_id)
+        coverage = Coverage(row.coverage or {})
+        steps: tuple[Part, ...] = (funnel(filter_steps(coverage), what="rows"),) if coverage.get("filters") else ()
+        sections = [Section(title="Is it all?", parts=(Markup(coverage._repr_html_()), *steps))]
+        sections += self._pictures(answer)
+        sections += [Section(title="Answer", parts=(self._shown(answer),))]
+        what = row.level.lower() if row.level in ("PATIENT", "STUDY", "SERIES", "IMAGE") else "row"
+        return f"{counted(len(answer), what)} from {row.node}", facts, tuple(sections), again
+
+    def plan(self, plan_id: str) -> _Gathered:
+        plan = self._workspace.plans[plan_id]
+        facts: dict[str, object] = {
+            "Plan": plan.plan_id,
+            "For": ", ".join(plan.asked.groups) or "studies of SR only",
+            "Asked": self._words(plan.asked.query),
+            "Node": plan.node,
+            "By": plan.user,
+            "When": local_time(plan.created),
+            "To fetch": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
+        }
+        steps = plan.steps.assign(**{"which are those": [step_in_words(one.step) for one in plan.funnel]})
+        sections = (
+            Section(title="Is it all?", parts=(Markup(Coverage(plan.coverage)._repr_html_()), steps)),
+            Section(title="From found to fetched", parts=(funnel(plan.steps),)),
+            Section(title="Studies", parts=(self._shown(plan.studies),)),
+            Section(title="Series", parts=(self._shown(plan.series.drop(columns=["expected"])),)),
+        )
+        again = (shlex.join(["qrkit", "retrieve", plan.node, "--plan", plan.plan_id]),)
+        return f"Dose plan for {plan.node}", facts, sections, again
+
+    def job(self, job_id: str) -> _Gathered:
+        job = self._workspace.jobs[job_id]
+        row = job.status
+        facts: dict[str, object] = {
+            "Job": row.job_id,
+            "Node": row.node,
+            "Delivered to": row.destination or "this workspace",
+            "By": row.user,
+            "Queued": local_time(row.created),
+            "Ended": local_time(row.finished) or None,
+            "State": row.state.value,
+            "Objects": f"{row.stored:,} of {row.expected:,}, {volume(row.bytes)}",
+            "From": row.source or None,
+            "Error": row.error or None,
+        }
+        files = self._workspace.files.list({"job_id": job_id})
+        sections = [Section(title="Requests, and what is missing", parts=(self._shown(job.items),))]
+        if len(files):
+            kinds = files.groupby("Modality", dropna=False).agg(files=("path", "size"), bytes=("size", "sum"))
+            sections += [Section(title="What arrived", parts=(retrieve_rate(files), kinds.reset_index()))]
+        again = (shlex.join(["qrkit", "jobs", "retry", job_id]),)
+        return f"Retrieve from {row.node}: {row.state.value}", facts, tuple(sections), again
+
+    def compare(self, before: str, after: str) -> _Gathered:
+        rows = [self._workspace.queries.show(query_id) for query_id in (before, after)]
+        changes = self._workspace.queries.diff(before, after)
+        runs = pd.DataFrame(
+            {
+                "run": ["before", "after"],
+                "query_id": [before, after],
+                "asked at": [local_time(row.started) for row in rows],
+                "by": [row.user for row in rows],
+                "node": [row.node for row in rows],
+                "what": [self._question(row) for row in rows],
+                "outcome": [row.outcome for row in rows],
+            }
+        )
+        sections = (
+            Section(title="The two runs", parts=(runs,)),
+            Section(title="How many came, went and changed", parts=(_count_changes(changes),)),
+            Section(title="Differences", parts=(changes,)),
+        )
+        title = f"{counted(len(changes), 'difference')} between two answers"
+        return title, {"Node": rows[1].node}, sections, (shlex.join(["qrkit", "queries", "diff", before, after]),)
+
+    def _asked(self, row: QueryRow) -> tuple[dict[str, object], tuple[str, ...]]:
+        facts: dict[str, object] = {
+            "Asked": self._question(row),
+            "Node": row.node,
+            "By": row.user,
+            "When": local_time(row.started),
+            "Took": None if row.seconds is None else f"{row.seconds:.1f} s",
+            "Outcome": row.outcome,
+            "Query": row.query_id,
+        }
+        again = [f"qrkit queries rerun {row.query_id}"]
+        if self._with_patients or not any(is_about_people(key) for key, _ in row.query.keys):
+            again.append(as_command(row.node, row.query))
+        return facts, tuple(again)
+
+    def _question(self, row: QueryRow) -> str:
+        return row.question if self._with_patients else self._words(row.query)
+
+    def _words(self, query: Query) -> str:
+        return in_words(query if self._with_patients else question_without_people(query))
+
+    def _shown(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame if self._with_patients else without_people(frame)
+
+    def _pictures(self, answer: pd.DataFrame) -> list[Section]:
+        if "SOPInstanceUID" in answer.columns or not len(answer):
+            return []
+        studies = answer.drop_duplicates("StudyInstanceUID") if "StudyInstanceUID" in answer.columns else answer
+        drawn = [
+            chart(answer if chart is hours_of_day else studies)
+            for chart, needed in _CHARTS
+            if all(name in answer.columns and answer[name].notna().any() for name in needed)
+        ]
+        return [Section(title="Pictures", parts=tuple(drawn))] if drawn else []
+
+
+def _count_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    counts: Any = changes["change"].value_counts()
+    names = ("added", "removed", "changed")
+    return pd.DataFrame({"change": names, "rows": [int(counts.get(name, 0)) for name in names]})

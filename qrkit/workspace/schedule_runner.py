@@ -1,0 +1,169 @@
+"""Runs what recurs, in a worker: asks or plans, and queues a retrieve of what that gives.
+
+Objects that are here are not fetched again: a plan leaves them out, and a retrieve of rows finds them held.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandas as pd
+
+from qrkit.dose import Plan
+from qrkit.errors import QrkitError
+from qrkit.jobs import JobState
+from qrkit.query import Query
+from qrkit.query.dates import dates
+from qrkit.recurrence import zone_of
+from qrkit.store.jobs import JobTable
+from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun, ScheduleTable
+from qrkit.worker.background_task import Lookout
+from qrkit.workspace.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 2
+_LOOK = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """What a workspace does for a schedule: its own methods of these names.
+
+    Attributes
+    ----------
+    nodes
+        Gives the names of the nodes that can be reached from here.
+    """
+
+    find: Callable[..., pd.DataFrame]
+    ask: Callable[[str, Query], Any]
+    plan: Callable[..., Plan]
+    retrieve: Callable[..., Job]
+    nodes: Callable[[], Collection[str]]
+
+
+class ScheduleRunner:
+    """Runs the schedules of a workspace; a `qrkit.worker.background_task.Companion`."""
+
+    def __init__(self, table: ScheduleTable, jobs: JobTable, doing: Doing) -> None:
+        self._table = table
+        self._jobs = jobs
+        self._doing = doing
+        self._worker_id = ""
+        self._running: list[Future[None]] = []
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="schedule")
+        self._lookout = Lookout("schedules", self._look, every=_LOOK)
+        self._is_busy = True  # until it has looked for the first time
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is being made; one that is due later keeps no worker from leaving."""
+        return self._is_busy
+
+    def start(self, worker_id: str) -> None:
+        """Begin."""
+        self._worker_id = worker_id
+        self._lookout.start()
+
+    def tend(self, alive_worker_ids: Collection[str]) -> None:
+        """Make good for workers that died in the middle of a run, and for clocks that were wrong."""
+        self._table.interrupt_orphans(alive_worker_ids)
+        self._table.mend_due()
+
+    def stop(self) -> None:
+        """End; a run that is just asking a node is waited for."""
+        self._lookout.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _look(self) -> None:
+        self._follow()
+        self._dispatch()
+
+    def _follow(self) -> None:
+        """End the runs whose jobs have ended."""
+        for run in self._table.open_runs():
+            if run.job_id:
+                job = self._jobs.get_summary(run.job_id)
+                if job.state.is_final:
+                    doubtful = run.error and job.state is JobState.COMPLETE  # all of an answer that may be cut off
+                    state = JobState.PARTIAL if doubtful else job.state
+                    self._table.finish(run.run_id, state.value, " ".join(filter(None, (run.error, job.error))))
+
+    def _dispatch(self) -> None:
+        self._running = [future for future in self._running if not future.done()]
+        nodes = self._doing.nodes()
+        # looking first: a claim takes the write lock
+        while len(self._running) < _AT_ONCE and self._table.is_due(nodes):
+            claimed = self._table.claim(self._worker_id, nodes)
+            if claimed is None:
+                break
+            schedule, run = claimed
+            if run.state == RUNNING:
+                self._running.append(self._pool.submit(self._make, schedule, run))
+            else:
+                logger.warning("Schedule %s, run %d: %s", schedule.name, run.run_id, run.error)
+        self._is_busy = bool(self._running)
+
+    def _make(self, schedule: Schedule, run: ScheduleRun) -> None:
+        try:
+            self._ask(schedule, run, today_in(schedule.zone))
+        except QrkitError as error:
+            logger.warning("Schedule %s, run %d failed: %s", schedule.name, run.run_id, error)
+            self._table.finish(run.run_id, "failed", str(error))
+        except Exception as error:  # the worker must survive whatever one schedule does
+            logger.exception("Schedule %s, run %d failed by an error of ours", schedule.name, run.run_id)
+            said = f"An error inside qrkit, {type(error).__name__}; the worker's log has more."
+            self._table.finish(run.run_id, "failed", said)
+
+    def _ask(self, schedule: Schedule, run: ScheduleRun, today: date) -> None:
+        what = resolved(schedule.what, today=today)
+        found: pd.DataFrame | Plan
+        if schedule.kind == "plan":
+            found = self._doing.plan(schedule.node, **what)
+            count, coverage = len(found.requests()), found.coverage
+            self._table.note(run.run_id, plan_id=found.plan_id, found=count)
+        else:
+            found = self._find(schedule.node, what)
+            told = found.attrs["qrkit"]
+            count, coverage = len(found), told["coverage"]
+            self._table.note(run.run_id, query_id=told["query_id"], found=count)
+        whole = bool(coverage["complete"])
+        if count and schedule.retrieve is not None:
+            job = self._doing.retrieve(found, node=schedule.node, **schedule.retrieve)
+            self._table.note(run.run_id, job_id=job.job_id, **({} if whole else {"error": _said(coverage)}))
+            return
+        self._table.finish(run.run_id, "complete" if whole else "partial", "" if whole else _said(coverage))
+
+    def _find(self, node: str, what: Mapping[str, Any]) -> pd.DataFrame:
+        if "query" not in what:
+            return self._doing.find(node, **what)
+        query = Query.from_json(what["query"])
+        if "date" in what:
+            query = replace(query, dates=dates(what["date"], None, None, today=date.min))
+        return self._doing.ask(node, query).frame()  # type: ignore[no-any-return]  # an Answer's table
+
+
+def resolved(what: Mapping[str, Any], *, today: date) -> dict[str, Any]:
+    """Return what is asked, with dates that are relative to a day as dates.
+
+    >>> resolved({"modalities": "CT", "date": "yesterday"}, today=date(2026, 3, 1))
+    {'modalities': 'CT', 'date': ('2026-02-28', '2026-02-28')}
+    """
+    given = dict(what)
+    days = dates(given.pop("date", None), given.pop("date_from", None), given.pop("date_until", None), today=today)
+    return given | ({"date": (days.first.isoformat(), days.last.isoformat())} if days else {})
+
+
+def today_in(zone: str) -> date:
+    """Return the day that it is in a time zone now."""
+    return datetime.now(UTC).astimezone(zone_of(zone)).date()
+
+
+def _said(coverage: Mapping[str, Any]) -> str:
+    return "Not proven complete: " + "; ".join(str(why) for why in coverage["why"])

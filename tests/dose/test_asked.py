@@ -1,0 +1,74 @@
+"""What a plan is asked for: groups or SR only, options, and the query for its studies."""
+
+from datetime import date
+
+import pytest
+
+from qrkit.dose import DoseQuery, build_dose_query
+from qrkit.errors import InputError
+from qrkit.tables import Level
+
+TODAY = date(2026, 2, 1)
+
+
+def asked(**given: object) -> DoseQuery:
+    return build_dose_query(today=TODAY, **given)  # type: ignore[arg-type]  # as people give it
+
+
+def test_codes_are_asked_in_the_order_of_the_groups() -> None:
+    query = asked(dose="nm,fl,mg,dx,ct", date="today")
+    assert query.codes == ("CT", "MG", "RF", "XA", "DX", "CR", "PX", "NM", "PT")
+    assert asked(dose=["FL", "CT"], date="today").codes == ("CT", "RF", "XA")
+    assert asked(sr_only=True, date="today").codes == ("SR",)
+
+
+def test_everything_is_off_unless_it_is_asked_for() -> None:
+    query = asked(dose="CT", date="today")
+    assert (query.sr_only, query.options, query.refetch) == (False, frozenset(), False)
+    query = asked(dose="CT", date="today", toshiba=True, empty_sr=True, refetch=True)
+    assert (sorted(query.options), query.refetch) == (["empty_sr", "toshiba"], True)
+
+
+def test_dates_may_be_open_and_swapped_and_stations_are_those_of_series() -> None:
+    assert (
+        asked(dose="CT", date_from="20260110").query.dates == asked(dose="CT", date=(TODAY, "2026-01-10")).query.dates
+    )
+    assert asked(dose="CT", date_until="2026-01-10").query.to_json()["dates"] == ["1900-01-01", "2026-01-10"]
+    assert asked(dose="CT", date="today", station_include="ct1").query.filters.station_level is Level.SERIES
+    by_study = asked(dose="CT", date="today", station_include="ct1", station_level="study")
+    assert by_study.query.filters.station_level is Level.STUDY
+
+
+def test_no_date_is_refused_unless_the_whole_archive_is_meant_or_something_else_narrows_it() -> None:
+    with pytest.raises(InputError, match="whole archive"):
+        asked(dose="CT", description_include="chest")
+    with pytest.raises(InputError, match="whole archive"):
+        asked(dose="CT", patient_id="Q*")
+    assert asked(dose="CT", whole_archive=True).query.dates is None
+    for narrow in ({"accession": "A1"}, {"study_uid": "1.2"}, {"patient_id": "Q1"}, {"StudyDate": "20260101-"}):
+        assert asked(dose="CT", **narrow).query.keys
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "Say what the plan is for"),
+        ({"dose": ""}, "Say what the plan is for"),
+        ({"dose": "CT", "sr_only": True}, "not for both"),
+        ({"dose": "CT,OCT"}, "There is no group OCT"),
+        ({"dose": 5}, "list of texts"),
+        ({"dose": "CT", "level": "SERIES"}, "takes no level"),
+        ({"dose": "CT", "series_uid": "1.2"}, "takes no series_uid"),
+        ({"dose": "CT", "return_keys": ["KVP"]}, "takes no return_keys"),
+    ],
+)
+def test_what_is_wrong_is_named(given: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        asked(date="today", **given)
+
+
+def test_it_is_kept_as_plain_values_and_read_again() -> None:
+    query = asked(dose="CT", date="today", toshiba=True, description_exclude="imported", PatientID="Q*")
+    assert DoseQuery.from_json(query.to_json()) == query
+    with pytest.raises(InputError, match="cannot be read"):
+        DoseQuery.from_json({"groups": ["CT"]})

@@ -1,0 +1,334 @@
+"""The rules of each group, on studies of a few rows."""
+
+from dataclasses import replace
+
+import pytest
+
+from qrkit.dose import Ask, Policy, tally
+from tests.dose.world import (
+    CAPTURE,
+    CT,
+    ENHANCED_RDSR,
+    ESR,
+    KEY_OBJECTS,
+    MG,
+    NM,
+    PATIENT_RDSR,
+    PET,
+    RDSR,
+    REPORT,
+    RRDSR,
+    STATES,
+    UID,
+    Series,
+    World,
+    kept,
+    one,
+    policy_of,
+    with_classes,
+    world_of,
+)
+
+IMAGES = Series(modality="CT", classes=(CT,) * 9, description="Thorax 1.0")
+WHOLE = ("SERIES", ())
+
+
+def sr(*classes: str, **more: object) -> Series:
+    return Series(modality="SR", classes=classes, **more)  # type: ignore[arg-type]  # fields by name
+
+
+# Dose reports
+
+
+@pytest.mark.parametrize("sop_class", [RDSR, ENHANCED_RDSR, PATIENT_RDSR])
+@pytest.mark.parametrize("group", ["CT", "MG", "DX", "FL"])
+def test_each_radiation_dose_sr_is_kept_and_everything_else_dropped(group: str, sop_class: str) -> None:
+    code = {"CT": "CT", "MG": "MG", "DX": "CR", "FL": "XA"}[group]
+    world = world_of(Series(modality=code, classes=(CT,) * 3), sr(sop_class), sr(REPORT))
+    item = one(world.judge(policy_of(group)))
+    assert (item.group, item.fate.keep, item.fate.rule) == (group, True, "RDSR")
+    assert kept([item]) == {"2": WHOLE}
+    assert [outcome.fate.rule for outcome in item.series] == ["RDSR"] * 3
+
+
+@pytest.mark.parametrize("group", ["MG", "DX"])
+def test_without_a_dose_report_images_of_mg_and_dx_are_kept_and_sr_dropped(group: str) -> None:
+    images = Series(modality=group, classes=(MG,) * 4)
+    states, key_objects = Series(modality="PR", classes=(STATES,)), Series(modality="KO", classes=(KEY_OBJECTS,))
+    item = one(world_of(images, images, sr(REPORT), sr(ESR), states, key_objects).judge(policy_of(group)))
+    assert item.fate.rule == "images"
+    assert kept([item]) == {"1": WHOLE, "2": WHOLE}
+
+
+def test_mg_and_dx_take_no_enhanced_sr_but_fl_and_ct_do() -> None:
+    for group, code in (("FL", "RF"), ("CT", "CT")):
+        item = one(world_of(Series(modality=code, classes=(CT,)), sr(ESR)).judge(policy_of(group)))
+        assert (item.fate.rule, kept([item])) == ("ESR", {"2": WHOLE})
+
+
+def test_rdsr_anywhere_wins_over_esr() -> None:
+    item = one(world_of(IMAGES, sr(ESR), sr(RDSR)).judge(policy_of("CT")))
+    assert kept([item]) == {"3": WHOLE}
+    assert item.series[1].fate.reason == "an SR series without the Radiation Dose SR that the study has"
+
+
+def test_a_series_of_mixed_classes_keeps_the_winning_objects_at_image_level() -> None:
+    item = one(world_of(IMAGES, sr(ESR, RDSR, REPORT, RDSR)).judge(policy_of("CT")))
+    assert kept([item]) == {"2": ("IMAGE", (f"{UID}.2.2", f"{UID}.2.4"))}
+    assert [known.fate.keep for known in item.series[1].objects] == [False, True, False, True]
+
+
+def test_fluoroscopy_without_a_dose_report_is_dropped() -> None:
+    item = one(world_of(Series(modality="XA", classes=(CT,) * 3), sr(REPORT)).judge(policy_of("FL")))
+    assert (item.fate.keep, item.fate.rule, kept([item])) == (False, "FL rules", {})
+    assert all(outcome.fate.reason for outcome in item.series)
+
+
+# SR series without listed objects
+
+
+@pytest.mark.parametrize("hidden", [sr(RDSR, listed=False), sr(count=0), sr("", "")])
+@pytest.mark.parametrize(("group", "code"), [("CT", "CT"), ("FL", "RF"), ("MG", "MG"), ("DX", "DX")])
+def test_with_empty_sr_an_sr_series_without_objects_is_kept_and_no_sr_dropped(
+    group: str, code: str, hidden: Series
+) -> None:
+    world = world_of(Series(modality=code, classes=(CT,) * 9, description="x"), hidden, sr(REPORT))
+    item = one(world.judge(policy_of(group, options=["empty_sr"])))
+    assert (item.fate.rule, kept([item])) == ("unknown-SR", {"2": WHOLE, "3": WHOLE})
+    without = one(world.judge(policy_of(group)))
+    assert without.empty_sr == 1
+    assert "2" not in kept([without])
+
+
+def test_a_dose_report_wins_over_an_sr_series_without_objects() -> None:
+    for winner in (RDSR, ESR):
+        world = world_of(IMAGES, sr(RDSR, listed=False), sr(winner))
+        item = one(world.judge(policy_of("CT", options=["empty_sr"])))
+        assert kept([item]) == {"3": WHOLE}
+        assert one(world.judge(policy_of("CT"))).empty_sr == 0
+
+
+# CT without a dose report
+
+
+def test_philips_keeps_exactly_the_series_described_as_dose_info() -> None:
+    sheet = Series(modality="CT", classes=(CAPTURE,), description=" DOSE Info ")
+    other = Series(modality="CT", classes=(CAPTURE,), description="Dose Info 2")
+    item = one(world_of(IMAGES, sheet, other, sr(REPORT)).judge(policy_of("CT")))
+    assert (item.fate.rule, kept([item])) == ("Philips dose info", {"2": WHOLE})
+
+
+@pytest.mark.parametrize(("count", "stays"), [(5, True), (6, False), (None, True), (0, True)])
+def test_without_any_description_series_of_at_most_five_or_unknown_number_are_kept(
+    count: int | None, *, stays: bool
+) -> None:
+    world = world_of(Series(modality="CT", classes=(CT,) * 40), Series(modality="CT", count=count))
+    item = one(world.judge(policy_of("CT")))
+    assert item.fate.keep is stays
+    assert kept([item]) == ({"2": WHOLE} if stays else {})
+
+
+def test_one_description_is_enough_for_few_images_not_to_count() -> None:
+    item = one(world_of(IMAGES, Series(modality="CT", classes=(CAPTURE,))).judge(policy_of("CT")))
+    assert (item.fate.keep, item.fate.rule) == (False, "CT rules")
+
+
+def test_with_toshiba_few_images_do_not_count_either() -> None:
+    world = world_of(Series(modality="CT", classes=(CT,) * 3), Series(modality="CT", classes=(CAPTURE,) * 2))
+    item = one(world.judge(policy_of("CT", options=["toshiba"])))
+    assert item.fate.rule == "Toshiba"
+    assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": WHOLE}
+
+
+def test_toshiba_takes_captures_whole_one_image_of_others_and_nothing_without_a_first_image() -> None:
+    world = world_of(
+        IMAGES,
+        Series(modality="CT", classes=(CT, CT), first=0),
+        Series(modality="CT", classes=(CT, CT), first=7),
+        Series(modality="CT", classes=(CAPTURE, CAPTURE)),
+        sr(REPORT),
+    )
+    item = one(world.judge(policy_of("CT", options=["toshiba"])))
+    assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": ("IMAGE", (f"{UID}.2.2",)), "4": WHOLE}
+    assert item.series[2].fate.reason == "no image with InstanceNumber 1 or 0"
+    assert one(world.judge(policy_of("CT"))).fate.rule == "CT rules"
+
+
+def test_philips_comes_before_toshiba_and_dose_reports_before_both() -> None:
+    sheet = Series(modality="CT", classes=(CAPTURE,), description="Dose Info")
+    assert one(world_of(IMAGES, sheet).judge(policy_of("CT", options=["toshiba"]))).fate.rule == "Philips dose info"
+    world = world_of(IMAGES, sheet, sr(ESR))
+    assert one(world.judge(policy_of("CT", options=["toshiba"]))).fate.rule == "ESR"
+    assert all(need.ask is not Ask.FIRST_IMAGE for need in world.asked)
+
+
+# Nuclear medicine
+
+NM_SERIES = Series(modality="NM", classes=(NM, NM), number=4)
+PET_SERIES = Series(modality="PT", classes=(PET,) * 3)
+
+
+def test_nuclear_medicine_keeps_rrdsr_whole_and_pet_by_the_first_image() -> None:
+    world = world_of(PET_SERIES, sr(RRDSR), sr(RDSR), NM_SERIES, PET_SERIES, IMAGES)
+    item = one(world.judge(policy_of("NM")))
+    assert kept([item]) == {
+        "1": ("IMAGE", (f"{UID}.1.1",)),
+        "2": WHOLE,
+        "5": ("IMAGE", (f"{UID}.5.1",)),
+    }
+    assert item.fate.rule == "RRDSR and PET"
+    assert not [need for need in world.asked if need.SeriesInstanceUID == f"{UID}.4"]
+
+
+def test_rrdsr_or_pet_alone_is_enough() -> None:
+    assert kept(world_of(NM_SERIES, sr(RRDSR)).judge(policy_of("NM"))) == {"2": WHOLE}
+    assert kept(world_of(NM_SERIES, PET_SERIES).judge(policy_of("NM"))) == {"2": ("IMAGE", (f"{UID}.2.1",))}
+
+
+def test_only_the_first_nm_series_is_kept_and_only_without_the_former() -> None:
+    secondary = Series(modality="NM", classes=(CAPTURE,), number=1)
+    world = world_of(NM_SERIES, secondary, Series(modality="NM", classes=(NM,), number=2), sr(RDSR))
+    assert kept(world.judge(policy_of("NM"))) == {"3": WHOLE}
+
+
+def test_a_pt_series_that_begins_with_another_class_is_no_pet() -> None:
+    captures = Series(modality="PT", classes=(CAPTURE, PET))
+    item = one(world_of(captures).judge(policy_of("NM")))
+    assert (item.fate.keep, item.fate.rule) == (False, "NM rules")
+
+
+# Studies
+
+
+def test_a_pet_ct_becomes_two_work_items_that_share_the_sr() -> None:
+    world = world_of(IMAGES, PET_SERIES, sr(RDSR), sr(RRDSR))
+    ct, nuclear = world.judge(policy_of("CT", "NM"))
+    assert (ct.group, nuclear.group) == ("CT", "NM")
+    assert kept([ct]) == {"3": WHOLE}
+    assert kept([nuclear]) == {"2": ("IMAGE", (f"{UID}.2.1",)), "4": WHOLE}
+    seen = [[outcome.row.Modality for outcome in item.series] for item in (ct, nuclear)]
+    assert seen == [["CT", "SR", "SR"], ["PT", "SR", "SR"]]
+    assert one(world.judge(policy_of("CT"))).group == "CT"
+
+
+@pytest.mark.parametrize("modalities", [(), ("CT",), ("PT",)])
+def test_a_pet_ct_is_known_by_its_series_too(modalities: tuple[str, ...]) -> None:
+    world = world_of(IMAGES, PET_SERIES, sr(REPORT), modalities=modalities)
+    assert [item.group for item in world.judge(policy_of("CT", "NM"))] == ["CT", "NM"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "group"), [("CT NM", "CT"), ("MG CT", "MG"), ("DX XA CT", "DX"), ("RF CT", "FL"), ("DX MG", "MG")]
+)
+def test_of_several_groups_the_first_of_mg_dx_fl_ct_nm_wins(codes: str, group: str) -> None:
+    world = world_of(*(Series(modality=code, classes=(CT,)) for code in codes.split()))
+    groups = [item.group for item in world.judge(policy_of("CT", "DX", "FL", "MG"))]
+    assert groups == [group]
+
+
+def test_missing_modalities_are_built_from_the_series_and_oct_is_not_ct() -> None:
+    ct = one(world_of(IMAGES, sr(RDSR), modalities=()).judge(policy_of("CT")))
+    assert (ct.group, ct.fate.rule) == ("CT", "RDSR")
+    other = one(world_of(Series(modality="OCT", classes=(CT,)), sr(RDSR), modalities=()).judge(policy_of("CT")))
+    assert (other.group, other.fate.keep, other.fate.rule) == ("", False, "modality")
+    assert {outcome.fate.rule for outcome in other.series} == {"modality"}
+
+
+def test_what_the_study_row_tells_is_not_asked_again() -> None:
+    world = with_classes(world_of(IMAGES, sr(RDSR), Series(modality="KO", classes=(KEY_OBJECTS,))))
+    assert kept(world.judge(policy_of("CT"))) == {"2": WHOLE}
+    assert [need.ask for need in world.asked] == [Ask.SR_SERIES]
+    none = with_classes(world_of(Series(modality="XA", classes=(CT,)), sr(REPORT)))
+    assert one(none.judge(policy_of("FL"))).fate.rule == "FL rules"
+    assert none.asked == []
+    two = with_classes(world_of(IMAGES, sr(RDSR), sr(REPORT)))
+    assert kept(two.judge(policy_of("CT"))) == {"2": WHOLE}
+    assert Ask.DOSE_OBJECTS in {need.ask for need in two.asked}
+
+
+def test_a_study_row_that_its_series_contradict_is_not_believed() -> None:
+    row, series = with_classes(world_of(PET_SERIES)).studies[UID]
+    world = World({UID: (row, (*series, sr(RRDSR)))})
+    assert kept(world.judge(policy_of("NM"))) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": WHOLE}
+
+
+def test_sr_first_settles_a_study_and_where_it_does_not_all_series_are_asked_for() -> None:
+    policy = Policy(groups=("CT",), sr_first=True)
+    world = world_of(IMAGES, sr(RDSR))
+    assert kept(world.judge(policy)) == {"2": WHOLE}
+    assert [need.ask for need in world.asked] == [Ask.SR_SERIES, Ask.DOSE_OBJECTS]
+    sheet = Series(modality="CT", classes=(CAPTURE,), description="dose info")
+    unsettled = world_of(IMAGES, sheet, sr(REPORT))
+    assert kept(unsettled.judge(policy)) == {"2": WHOLE}
+    assert [need.ask for need in unsettled.asked] == [Ask.SR_SERIES, Ask.DOSE_OBJECTS, Ask.SERIES]
+
+
+def test_a_node_that_does_not_answer_leaves_the_study_unanswered_and_nothing_is_fetched_instead() -> None:
+    for silent in (Ask.SERIES, Ask.DOSE_OBJECTS):
+        world = world_of(Series(modality="MG", classes=(MG,) * 4), sr(RDSR))
+        world.silent = frozenset({silent})
+        item = one(world.judge(policy_of("MG")))
+        assert (item.fate.keep, item.fate.rule, kept([item])) == (False, "unanswered", {})
+        assert "0xC001" in item.fate.reason
+
+
+def test_a_study_that_counts_more_series_than_are_listed_makes_the_plan_doubtful_if_no_rule_fits() -> None:
+    for world, doubts in ((world_of(IMAGES), 1), (world_of(IMAGES, sr(RDSR)), 0)):
+        row, series = world.studies[UID]
+        world.studies[UID] = (replace(row, series_count=4), series)
+        items = world.judge(policy_of("CT"))
+        assert len(list(tally(items, policy_of("CT")).doubts())) == doubts
+    assert list(tally(world_of(IMAGES).judge(policy_of("CT")), policy_of("CT")).doubts()) == []
+
+
+# Series without a Modality
+
+
+def unnamed(one: Series) -> Series:
+    return replace(one, modality="")
+
+
+@pytest.mark.parametrize("modalities", [("CT", "SR"), ()])
+def test_a_series_without_modality_is_what_its_objects_are(modalities: tuple[str, ...]) -> None:
+    report = unnamed(sr(RDSR, first=990))
+    world = world_of(
+        unnamed(IMAGES), report, unnamed(Series(modality="KO", classes=(KEY_OBJECTS,))), modalities=modalities
+    )
+    item = one(world.judge(policy_of("CT")))
+    assert (item.group, item.fate.rule, kept([item])) == ("CT", "RDSR", {"2": WHOLE})
+    assert [outcome.row.Modality for outcome in item.series] == ["CT", "SR", "KO"]
+    assert [need.ask for need in world.asked if need.SeriesInstanceUID == f"{UID}.1"] == [Ask.FIRST_IMAGE]
+
+
+def test_a_series_of_which_nobody_knows_the_modality_stays_without_one() -> None:
+    world = world_of(Series(modality="", classes=("",)), IMAGES, modalities=["CT"])
+    item = one(world.judge(policy_of("CT")))
+    assert [outcome.row.Modality for outcome in item.series] == ["", "CT"]
+    assert item.fate.rule == "CT rules"
+
+
+# Studies of nothing but SR
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_sr_only_keeps_studies_of_sr_whatever_ko_and_pr_lie_beside(*, is_told: bool) -> None:
+    beside = (Series(modality="KO", classes=(KEY_OBJECTS,)), Series(modality="PR", classes=(STATES,)))
+    codes = None if is_told else ()
+    policy = policy_of(sr_only=True)
+    item = one(world_of(sr(ESR), *beside, modalities=codes).judge(policy))
+    assert (item.group, item.fate.rule, kept([item])) == ("SR", "ESR", {"1": WHOLE})
+    other = one(world_of(sr(RDSR), IMAGES, modalities=codes).judge(policy))
+    assert (other.fate.keep, other.fate.rule) == (False, "SR only")
+    assert one(world_of(sr(REPORT), modalities=codes).judge(policy)).fate.rule == "SR rules"
+    hidden = one(world_of(sr(RDSR, listed=False), *beside, modalities=codes).judge(policy))
+    assert (hidden.fate.keep, hidden.empty_sr) == (False, 1)
+    assert kept(
+        world_of(sr(RDSR, listed=False), *beside, modalities=codes).judge(
+            policy_of(sr_only=True, options=["empty_sr"])
+        )
+    ) == {"1": WHOLE}
+
+
+def test_sr_only_does_not_believe_modalities_that_the_series_contradict() -> None:
+    item = one(world_of(sr(RDSR), IMAGES, modalities=["SR"]).judge(policy_of(sr_only=True)))
+    assert item.fate.rule == "SR only"

@@ -1,0 +1,220 @@
+"""How needs become requests, and how far the answers are believed: a node of literal rows, no network."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pytest
+
+from qrkit.dose import (
+    Abilities,
+    Answer,
+    Ask,
+    Need,
+    ObjectRow,
+    ObjectsAnswer,
+    SeriesAnswer,
+    StudyRow,
+    Unanswered,
+    Ways,
+)
+from qrkit.dose.requests import IN_WINDOW, LISTED
+from qrkit.node import InformationModel
+from qrkit.profile import Profile, Statement, Subject, Verdict
+from qrkit.query import Request
+from qrkit.tables import Level
+from tests.dose.world import CT, RDSR, REPORT
+
+ALL = Abilities(lists=True, modality=True, series_by_date=True, images_by_date=True)
+LISTS = Abilities(lists=True, modality=True)
+
+
+COLUMNS = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "SOPInstanceUID", "SOPClassUID", "InstanceNumber")
+
+
+class Archive:
+    """Studies with a CT and an SR series each; answers requests as a relational PACS, and counts them."""
+
+    def __init__(self, count: int, *, series_count: int | None = 2) -> None:
+        self.studies = {
+            f"1.{number}": StudyRow(
+                StudyInstanceUID=f"1.{number}",
+                PatientID=f"P{number}",
+                StudyDate=f"202601{1 + number % 28:02}",
+                ModalitiesInStudy=frozenset({"CT", "SR"}),
+                series_count=series_count,
+            )
+            for number in range(count)
+        }
+        self.steps: list[list[Request]] = []
+        self.hidden: set[str] = set()
+        self.refuses_lists = False
+
+    def ask(self, needs: Sequence[Need], abilities: Abilities, *, patient_root: bool = False) -> dict[Need, Answer]:
+        model = InformationModel.PATIENT_ROOT if patient_root else InformationModel.STUDY_ROOT
+        asking = Ways(self.studies, abilities, model=model).ask(needs)
+        try:
+            requests = next(asking)
+            while True:
+                self.steps.append(list(requests))
+                requests = asking.send([self.reply(request) for request in requests])
+        except StopIteration as end:
+            answers: dict[Need, Answer] = end.value
+            return answers
+
+    @property
+    def requests(self) -> list[Request]:
+        return [request for step in self.steps for request in step]
+
+    def reply(self, request: Request) -> pa.Table | Unanswered:
+        is_bulk = not request.value("StudyInstanceUID") or "\\" in request.value("StudyInstanceUID")
+        if self.refuses_lists and is_bulk:
+            return Unanswered("0xA900")
+        rows = [row for uid, study in self.studies.items() for row in self.rows(uid, study)]
+        found = [row for row in rows if self.matches(row, request, is_bulk=is_bulk)]
+        if request.level is Level.SERIES:
+            found = list({row["SeriesInstanceUID"]: row for row in found}.values())
+        names = (
+            "StudyInstanceUID",
+            "SeriesInstanceUID",
+            "Modality",
+            "SOPInstanceUID",
+            "SOPClassUID",
+            "InstanceNumber",
+        )
+        return pa.table({name: [row[name] for row in found] for name in names})
+
+    def rows(self, uid: str, study: StudyRow) -> list[dict[str, object]]:
+        objects = [("CT", "1", CT, 1), ("CT", "1", CT, 2), ("SR", "2", RDSR, 0), ("SR", "2", REPORT, 5)]
+        return [
+            {
+                "StudyInstanceUID": uid,
+                "StudyDate": study.StudyDate,
+                "SeriesInstanceUID": f"{uid}.{series}",
+                "Modality": modality,
+                "SOPInstanceUID": f"{uid}.{series}.{number}",
+                "SOPClassUID": sop_class,
+                "InstanceNumber": number,
+            }
+            for modality, series, sop_class, number in objects
+        ]
+
+    def matches(self, row: dict[str, object], request: Request, *, is_bulk: bool) -> bool:
+        if is_bulk and row["StudyInstanceUID"] in self.hidden:
+            return False
+        for keyword, value in request.keys:
+            if keyword == "StudyDate":
+                first, _, last = value.partition("-")
+                if not first <= str(row["StudyDate"]) <= (last or first):
+                    return False
+            elif keyword in row and str(row[keyword]) not in value.split("\\"):
+                return False
+        return True
+
+
+def needs(archive: Archive, ask: Ask, series: str = "") -> list[Need]:
+    return [Need(ask, uid, f"{uid}.{series}" if series else "") for uid in archive.studies]
+
+
+def modalities(answer: Answer) -> list[str]:
+    assert isinstance(answer, SeriesAnswer)
+    return [row.Modality for row in answer.rows]
+
+
+def test_the_careful_way_is_one_request_per_study_or_series_with_the_keys_above() -> None:
+    archive = Archive(3)
+    answers = archive.ask(needs(archive, Ask.SERIES), Abilities())
+    assert [modalities(answer) for answer in answers.values()] == [["CT", "SR"]] * 3
+    assert [request.keys for request in archive.requests] == [(("StudyInstanceUID", uid),) for uid in archive.studies]
+    archive.ask(needs(archive, Ask.OBJECTS, "2"), ALL, patient_root=True)
+    assert archive.requests[-1].keys == (
+        ("PatientID", "P2"),
+        ("StudyInstanceUID", "1.2"),
+        ("SeriesInstanceUID", "1.2.2"),
+    )
+
+
+def test_lists_and_ranges_of_days_take_few_requests_and_tell_the_same() -> None:
+    archive = Archive(180)
+    for ask, series in ((Ask.SERIES, ""), (Ask.SR_SERIES, ""), (Ask.OBJECTS, "2"), (Ask.FIRST_IMAGE, "1")):
+        wanted = needs(archive, ask, series)
+        archive.steps.clear()
+        careful = archive.ask(wanted, Abilities())
+        assert len(archive.requests) == 180
+        for abilities in (LISTS, ALL):
+            archive.steps.clear()
+            assert archive.ask(wanted, abilities) == careful
+            assert len(archive.requests) <= 180 / LISTED + 1 or ask is Ask.FIRST_IMAGE
+
+
+def test_sr_series_and_dose_objects_come_by_days() -> None:
+    archive = Archive(600)
+    wanted = [*needs(archive, Ask.SR_SERIES), *needs(archive, Ask.DOSE_OBJECTS, "2")]
+    answers = archive.ask(wanted, ALL)
+    assert len(archive.steps) == 1
+    assert len(archive.requests) <= 2 * (600 / IN_WINDOW + 1)
+    assert not any(request.value("StudyInstanceUID") for request in archive.requests)
+    assert set(answers) == set(wanted)
+    assert answers[Need(Ask.DOSE_OBJECTS, "1.7", "1.7.2")] == ObjectsAnswer(
+        (ObjectRow("1.7.2.0", RDSR, 0),), is_whole=False
+    )
+
+
+def test_a_study_that_a_list_or_range_leaves_out_is_asked_for_the_careful_way() -> None:
+    for ask, series in ((Ask.SERIES, ""), (Ask.SR_SERIES, ""), (Ask.DOSE_OBJECTS, "2"), (Ask.OBJECTS, "1")):
+        archive = Archive(30)
+        archive.hidden = {"1.3"}
+        answers = archive.ask(needs(archive, ask, series), ALL)
+        careful = [request for request in archive.requests if request.value("StudyInstanceUID") == "1.3"]
+        assert len(careful) == 1
+        assert len(answers) == 30
+        answer = answers[Need(ask, "1.3", f"1.3.{series}" if series else "")]
+        assert not isinstance(answer, Unanswered)
+        assert answer.rows
+
+
+@pytest.mark.parametrize("series_count", [2, None])
+def test_an_answer_that_looks_cut_off_is_believed_only_where_counts_agree(series_count: int | None) -> None:
+    archive = Archive(51, series_count=series_count)
+    archive.hidden = {"1.50"}  # leaves 100 series: as many as some PACS stop at
+    archive.ask(needs(archive, Ask.SERIES), LISTS)
+    assert len(archive.requests) == (2 if series_count else 52)
+
+
+def test_a_suspicious_number_is_none_where_all_that_was_asked_for_is_there() -> None:
+    archive = Archive(50, series_count=None)
+    assert len(archive.ask(needs(archive, Ask.SERIES), LISTS)) == 50
+    assert len(archive.requests) == 1
+
+
+def test_a_node_that_refuses_lists_is_asked_the_careful_way() -> None:
+    archive = Archive(20)
+    archive.refuses_lists = True
+    answers = archive.ask(needs(archive, Ask.SERIES), ALL)
+    assert [modalities(answer) for answer in answers.values()] == [["CT", "SR"]] * 20
+    assert len(archive.requests) == 21
+
+
+def test_the_first_image_is_number_1_and_only_without_it_number_0() -> None:
+    archive = Archive(1)
+    ct, sr = Need(Ask.FIRST_IMAGE, "1.0", "1.0.1"), Need(Ask.FIRST_IMAGE, "1.0", "1.0.2")
+    answers = archive.ask([ct, sr], Abilities())
+    assert answers == {
+        ct: ObjectsAnswer((ObjectRow("1.0.1.1", CT, 1),)),
+        sr: ObjectsAnswer((ObjectRow("1.0.2.0", RDSR, 0),)),
+    }
+    assert [[request.value("InstanceNumber") for request in step] for step in archive.steps] == [["1", "1"], ["0"]]
+
+
+def test_only_what_a_profile_has_evidence_for_is_used() -> None:
+    assert Abilities.of(Profile.unknown("pacs")) == Abilities()
+    seen = tuple(
+        Statement(subject=subject, verdict=Verdict.HONOURED, evidence="seen")
+        for subject in (
+            Subject.SERIES_OF_STUDIES,
+            Subject.MODALITY,
+            Subject.SERIES_BY_DATE_AND_MODALITY,
+            Subject.IMAGES_BY_DATE_AND_CLASS,
+        )
+    )
+    profile = Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=seen)
+    assert Abilities.of(profile) == ALL
