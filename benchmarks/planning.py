@@ -34,8 +34,7 @@ from qrkit.dose import (
     to_table,
 )
 from qrkit.dose.planner import Planner
-from qrkit.find.finder import Answer as Found
-from qrkit.find.finder import Finder
+from qrkit.find.finder import Finder, FindResult
 from qrkit.node import Node
 from qrkit.profile import Profile
 from qrkit.query import Query, Request, answer_keywords, identifier
@@ -124,10 +123,10 @@ class _Finds(Finder):
         *,
         unjudged: Collection[str] = (),
         should_stop: Callable[[], bool] | None = None,
-    ) -> Found:
+    ) -> FindResult:
         del node, query, unjudged, should_stop
         coverage: dict[str, Any] = {"complete": True, "why": [], "windows": 0, "requests": 0}
-        return Found(query_id="", table=self._table, coverage=coverage)
+        return FindResult(query_id="", table=self._table, coverage=coverage)
 
 
 @contextmanager

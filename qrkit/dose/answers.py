@@ -13,7 +13,7 @@ from qrkit.dose.cache import Memory
 from qrkit.dose.facts import Answer, Need, Unanswered
 from qrkit.dose.requests import Ways
 from qrkit.errors import AssociationAborted, Cancelled, ConnectionLost, NodeError, NodeTimeout, StatusError
-from qrkit.find.session import Asker
+from qrkit.find.session import FindSession
 from qrkit.node import Node
 from qrkit.query import Request
 
@@ -54,7 +54,7 @@ class Answering:
         self._keep = keep
         self._should_stop = should_stop
         self._asked: dict[Need, Answer] = {}
-        self._asker = Asker(
+        self._asker = FindSession(
             node, calling_ae_title=calling_ae_title, should_stop=should_stop, relational=ways.offers_relational
         )
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from qrkit.errors import NodeError, QrkitError, StatusError
-from qrkit.find.hierarchy import Drill, Drilled, drill
+from qrkit.find.hierarchy import HierarchyResult, HierarchySteps, ask_by_level
 from qrkit.find.pacing import added
-from qrkit.find.session import Asker
-from qrkit.find.windowed import Covering
+from qrkit.find.session import FindSession
+from qrkit.find.windowed import WindowedFind
 from qrkit.node import Node
 from qrkit.probe.session import Prober
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
@@ -29,12 +29,12 @@ from qrkit.tables import to_frame
 from qrkit.words import counted
 from qrkit.workspace.nodes import check_can_find
 
-_Begun = tuple[Drill, tuple[Request, ...]]
-_Found = tuple[Drilled, dict[str, Any]]
+_Begun = tuple[HierarchySteps, tuple[Request, ...]]
+_Found = tuple[HierarchyResult, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FindResult:
     """A kept answer: the query's id, its table, and its coverage."""
 
     query_id: str
@@ -68,7 +68,7 @@ class _Question:
         """Return its steps and the requests of the first; the keys `here` are matched here alone."""
         reliance = self.profile.reliance.without(here)
         chosen = partial(select, local=reliance.unmatched, unjudged=self.unjudged)
-        steps = drill(self.query, self.node.information_model, chosen, reliance)
+        steps = ask_by_level(self.query, self.node.information_model, chosen, reliance)
         return steps, next(steps)
 
 
@@ -97,7 +97,7 @@ class Finder:
         *,
         unjudged: Collection[str] = (),
         should_stop: Callable[[], bool] | None = None,
-    ) -> Answer:
+    ) -> FindResult:
         """Ask a node, and keep what it answers.
 
         Parameters
@@ -122,24 +122,24 @@ class Finder:
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
             with self._queries.alive(query_id):
-                drilled, coverage = self._ask(question, begun)
+                result, coverage = self._ask(question, begun)
                 if here and query.dates is None:
                     coverage = _doubted(coverage, _ask_with_dates(here))
-                elif keys and is_matched is Verdict.UNKNOWN and not drilled.table.num_rows:
-                    drilled, coverage = self._checked(question, (drilled, coverage))
-            with self._results.writer(query_id, schema=drilled.table.schema) as writer:
-                writer.write(drilled.table)
+                elif keys and is_matched is Verdict.UNKNOWN and not result.table.num_rows:
+                    result, coverage = self._checked(question, (result, coverage))
+            with self._results.writer(query_id, schema=result.table.schema) as writer:
+                writer.write(result.table)
                 self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
         except BaseException as error:
             status = error.status if isinstance(error, StatusError) else None
             said = _said(error)
             self._queries.fail(query_id, said, status)
             raise
-        return Answer(query_id=query_id, table=drilled.table, coverage=coverage)
+        return FindResult(query_id=query_id, table=result.table, coverage=coverage)
 
     def _checked(self, question: _Question, found: _Found) -> _Found:
         """Return what is behind an answer of no rows to wildcards: a node may have taken them for letters."""
-        drilled, coverage = found
+        result, coverage = found
         node, query = question.node, question.query
         prober = Prober(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop)
         try:
@@ -152,7 +152,7 @@ class Finder:
         if seen.verdict is not Verdict.UNKNOWN:
             self._profiles.learn(node.name, Evidence(statements=(seen,)), self._user)
         if seen.verdict.is_against and query.dates is not None:
-            drilled, coverage = self._ask(question, question.begin(keys))
+            result, coverage = self._ask(question, question.begin(keys))
             loads.append(coverage["load"])
         elif seen.verdict.is_against:
             coverage = _doubted(coverage, _ask_with_dates(keys))
@@ -164,35 +164,35 @@ class Finder:
         else:
             coverage = coverage | {"assumptions": [*coverage["assumptions"], f"wildcards: {seen.evidence}"]}
         load = added(*loads)
-        return drilled, coverage | {"requests": load["requests"], "load": load}
+        return result, coverage | {"requests": load["requests"], "load": load}
 
     def _ask(self, question: _Question, begun: _Begun) -> _Found:
         steps, requests = begun
         node, profile = question.node, question.profile
-        with Asker(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop) as asker:
-            covering = Covering(asker, node, profile, today=date.today())
+        with FindSession(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop) as asker:
+            covering = WindowedFind(asker, node, profile, today=date.today())
             while True:
                 answers = covering.ask(requests)
                 try:
                     requests = steps.send(answers)
                 except StopIteration as end:
-                    drilled: Drilled = end.value
+                    result: HierarchyResult = end.value
                     break
-        said = {Subject.MODALITIES_IN_STUDY: drilled.contradiction, Subject.SERIES_OF_STUDIES: drilled.against_lists}
+        said = {Subject.MODALITIES_IN_STUDY: result.contradiction, Subject.SERIES_OF_STUDIES: result.against_lists}
         told = (why for subject, why in said.items() if why and profile.honours(subject))
         against = covering.contradiction or next(told, "")
         if against and profile.is_known:
             self._profiles.mark_stale(node.name, against)
         elif not profile.is_told_by(covering.evidence):
             self._profiles.learn(node.name, covering.evidence, self._user)
-        return drilled, _coverage(covering, asker, drilled)
+        return result, _coverage(covering, asker, result)
 
 
-def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, Any]:
+def _coverage(covering: WindowedFind, asker: FindSession, result: HierarchyResult) -> dict[str, Any]:
     told = covering.coverage()
-    told["why"] += drilled.doubts
-    if drilled.unasked:
-        rows = counted(drilled.unasked, "row")
+    told["why"] += result.doubts
+    if result.unasked:
+        rows = counted(result.unasked, "row")
         told["why"].append(f"{rows} above came without a unique key, so nothing could be asked below")
     return {
         "complete": not told["why"],
@@ -200,7 +200,7 @@ def _coverage(covering: Covering, asker: Asker, drilled: Drilled) -> dict[str, A
         "requests": asker.requests,
         "load": asker.pacing.load.to_json(),
         "keys_unsupported": asker.keys_unsupported,
-        "filters": [_report(report) for report in drilled.reports],
+        "filters": [_report(report) for report in result.reports],
     }
 
 

@@ -1,7 +1,7 @@
 """How a query is asked under an information model: level by level from the top, as PS3.4 C.4.1.2.1 requires.
 
-`drill` does no I/O. It yields the requests of a step, which do not depend on one another and so may be sent in any
-order or at once, and is sent their answers.
+`ask_by_level` does no I/O. It yields the requests of a step, which do not depend on one another and so may be sent in
+any order or at once, and is sent their answers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import product
 
 import pyarrow as pa
 
-from qrkit.find.modalities import KEYWORD, MOST_STUDIES, by_code, series_requests, with_modalities
+from qrkit.find.modalities import KEYWORD, MOST_STUDIES, ask_by_modality, series_requests, with_modalities
 from qrkit.find.parents import (
     ROW,
     Parent,
@@ -25,7 +25,7 @@ from qrkit.find.parents import (
     short_of,
     union,
 )
-from qrkit.find.uid_lists import in_lists
+from qrkit.find.uid_lists import ask_in_lists
 from qrkit.node import InformationModel
 from qrkit.query.filters import FilterReport, Reliance, Select, Where
 from qrkit.query.query import Query
@@ -37,12 +37,12 @@ _MOST_AGAIN = 50
 """Rows below which a second look is taken, where fewer came than they count."""
 
 
-Drill = Generator[tuple[Request, ...], Sequence[pa.Table], "Drilled"]
+HierarchySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "HierarchyResult"]
 """Yields the requests of a step, is sent one table for each in the same order, returns what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drilled:
+class HierarchyResult:
     """The answer of a whole query.
 
     Attributes
@@ -105,7 +105,9 @@ _UNCOUNTED = "the node ignores the UIDs of the level above and does not count th
 _Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
 
 
-def drill(query: Query, model: InformationModel, select: Select, reliance: Reliance | None = None) -> Drill:
+def ask_by_level(
+    query: Query, model: InformationModel, select: Select, reliance: Reliance | None = None
+) -> HierarchySteps:
     """Yield the requests of a query, step by step, and return its answer.
 
     A level above the query's own is asked first, unless its Unique Key is given and nothing else narrows it down.
@@ -140,7 +142,7 @@ def drill(query: Query, model: InformationModel, select: Select, reliance: Relia
             break
         parents = parents_of(table, level, model)
         account.unasked += table.num_rows - len(parents)
-    return Drilled(
+    return HierarchyResult(
         table=conform(union([table], query.level), schema(query.level, query.columns)),
         reports=tuple(account.reports),
         unasked=account.unasked,
@@ -162,12 +164,12 @@ def _rows(
     model, level = where
     requests = [request for _, request in asked]
     if requests and level is Level.STUDY and query.modalities and KEYWORD not in reliance.unmatched:
-        came = yield from by_code(requests, query.modalities)
+        came = yield from ask_by_modality(requests, query.modalities)
         account.contradiction = came.contradiction
         account.requests += came.asked
         tables = came.tables
     elif level in reliance.lists and len(requests) > 1:
-        listed = yield from in_lists(asked, level)
+        listed = yield from ask_in_lists(asked, level)
         account.requests += listed.sent
         if listed.short and level is Level.SERIES:
             account.against_lists = f"{counted(listed.short, 'study')} had fewer series in a list of UIDs than alone"
@@ -228,7 +230,7 @@ def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Relian
         return studies
     if Level.SERIES in reliance.lists:
         told = studies.to_pylist()
-        listed = yield from in_lists([(Parent(one.keys, told[row]), one) for row, one in asked], Level.SERIES)
+        listed = yield from ask_in_lists([(Parent(one.keys, told[row]), one) for row, one in asked], Level.SERIES)
         account.requests += listed.sent
         series: Sequence[pa.Table] = [table for (table,) in listed.tables]
     else:

@@ -22,11 +22,11 @@ MOST_STUDIES = 500
 _FEW = 2
 """Further codes that are asked at once, though none is known to be heeded."""
 
-Step = Generator[tuple[Request, ...], Sequence[pa.Table], "ByCode"]
+ModalitySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ModalityAnswers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByCode:
+class ModalityAnswers:
     """What came of requests for studies that were asked by modality.
 
     Attributes
@@ -44,7 +44,7 @@ class ByCode:
     contradiction: str = ""
 
 
-def by_code(requests: Sequence[Request], codes: Sequence[str]) -> Step:
+def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> ModalitySteps:
     """Ask each request for the first code, and see by the answers how to go on.
 
     Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
@@ -67,7 +67,7 @@ def by_code(requests: Sequence[Request], codes: Sequence[str]) -> Step:
         asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
     came = counted(len(others), "study")
     said = f"{came} came for ModalitiesInStudy {codes[0]} without a series of {codes[0]}" if others else ""
-    return ByCode(asked=asked, tables=tables, contradiction=said)
+    return ModalityAnswers(asked=asked, tables=tables, contradiction=said)
 
 
 def _ask_codes(

@@ -126,7 +126,7 @@ class Pacing:
         return self.clock()
 
     def end(self, begun: float, answers: int) -> None:
-        """Note that a request has ended, well or badly, with so many answers."""
+        """WindowNote that a request has ended, well or badly, with so many answers."""
         with self._lock:
             now = self.clock()
             self._under_way -= 1

@@ -99,7 +99,7 @@ def _filled(table: pa.Table, item: pa.Field, value: object) -> pa.Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Short:
+class MissingChildren:
     """Rows with fewer children than they say.
 
     Attributes
@@ -117,7 +117,7 @@ class Short:
     def doubt(self, level: Level) -> str:
         """Return what is to be said of an answer of a level in which they are missing.
 
-        >>> Short(places=(0, 4), missing=3, said=120).doubt(Level.IMAGE)
+        >>> MissingChildren(places=(0, 4), missing=3, said=120).doubt(Level.IMAGE)
         'of 120 images 3 did not come: 2 series have fewer than their NumberOfSeriesRelatedInstances says'
         """
         above, count = _COUNTS[level]
@@ -143,7 +143,7 @@ def are_counted(asked: Sequence[tuple[Parent, Request]], level: Level) -> bool:
     return level in _COUNTS and all((one.row or {}).get(_COUNTS[level][1]) is not None for one, _ in asked)
 
 
-def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level) -> Short:
+def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level) -> MissingChildren:
     """Return which rows, asked for all that is below them, have fewer children than the node counts there.
 
     Parameters
@@ -152,7 +152,7 @@ def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Lev
         All that came of the level, before it is filtered.
     """
     if level not in _COUNTS:
-        return Short()
+        return MissingChildren()
     unique = unique_key(_COUNTS[level][0])
     came = Counter(rows[unique].to_pylist()) if unique in rows.column_names else Counter()
     short = {}
@@ -161,7 +161,7 @@ def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Lev
         if said:
             short[place] = (said - came[dict(parent.keys)[unique]], said)
     places = tuple(place for place, (missing, _) in short.items() if missing > 0)
-    return Short(
+    return MissingChildren(
         places=places,
         missing=sum(short[place][0] for place in places),
         said=sum(short[place][1] for place in places),

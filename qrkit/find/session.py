@@ -30,7 +30,7 @@ _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds; the last one goes on."""
 
 
-class Knocking:
+class AssociationRetry:
     """One query at a node's door, over all its threads (temporary congestion, local limit exceeded: PS3.8 9.3.4).
 
     Parameters
@@ -48,14 +48,14 @@ class Knocking:
         self._alone_since: float | None = None
         self._lock = Lock()
 
-    def let_in(self) -> None:
-        """Note that an association was made."""
+    def opened(self) -> None:
+        """WindowNote that an association was made."""
         with self._lock:
             self._inside += 1
             self._alone_since = None
 
-    def left(self) -> None:
-        """Note that an association has ended."""
+    def closed(self) -> None:
+        """WindowNote that an association has ended."""
         with self._lock:
             self._inside -= 1
 
@@ -64,7 +64,7 @@ class Knocking:
 
         While an association of ours is open, there is always another try.
 
-        >>> [Knocking(6.0, clock=lambda: 0.0).pause(tries) for tries in (1, 4, 5)]
+        >>> [AssociationRetry(6.0, clock=lambda: 0.0).pause(tries) for tries in (1, 4, 5)]
         [0.5, 5.0, None]
         """
         pause = _PAUSES[min(tries, len(_PAUSES)) - 1]
@@ -83,7 +83,7 @@ _TICK = 0.25
 """Seconds after which a query that waits looks whether it shall end."""
 
 
-class Asker:
+class FindSession:
     """Asks one node; its associations stay open until the query ends.
 
     Parameters
@@ -114,7 +114,7 @@ class Asker:
         self._should_stop = should_stop
         self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
-        self._knocking = Knocking(node.timeouts.association)
+        self._retry = AssociationRetry(node.timeouts.association)
         self._stack = ExitStack()
         self.pacing = Pacing(pause=node.pause, sleep=lambda seconds: rest(seconds, self._is_stopped))
         self.keys_unsupported = False
@@ -208,20 +208,20 @@ class Asker:
                     on_wait=lambda: check(self._is_stopped),
                 )
             except Congested:
-                pause = self._knocking.pause(tries)
+                pause = self._retry.pause(tries)
                 if pause is None:
                     raise
                 free = self._one_of_ours(pause)
                 if free is not None:
                     return free
             else:
-                self._knocking.let_in()
+                self._retry.opened()
                 return self._stack.enter_context(opened)
         raise AssertionError  # numbers have no end
 
     def _give_up(self, association: Association) -> None:
         association.abort()
-        self._knocking.left()
+        self._retry.closed()
 
     def _one_of_ours(self, seconds: float) -> Association | None:
         """Return an association of ours that becomes free within some seconds."""

@@ -3,7 +3,7 @@
 No list is believed further than it can be checked: a row above whose children did not all come by their count, or of
 which nothing came, is asked for alone, and so are all of a list in whose answer something has no place.
 
-Lists of UIDs as one request asks for them, at nodes that may refuse a list or match only a part of it.
+UidLists of UIDs as one request asks for them, at nodes that may refuse a list or match only a part of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from qrkit.find.parents import Parent, asks_for_all, canonical, expected_below
-from qrkit.find.windows import Failure, Trouble
+from qrkit.find.windows import Failure, FailureKind
 from qrkit.profile import Verdict
 from qrkit.query import Request
 from qrkit.tables import Level, unique_key
@@ -30,11 +30,11 @@ _GUESS = 8
 
 _UIDS = (unique_key(Level.STUDY), unique_key(Level.SERIES))
 
-Asked = Sequence[tuple[Parent, Request]]
+ChildRequests = Sequence[tuple[Parent, Request]]
 
 
 @dataclass(frozen=True, slots=True)
-class InLists:
+class ListedAnswers:
     """What came: the tables for each that was asked, by how many requests in all.
 
     Attributes
@@ -49,7 +49,7 @@ class InLists:
 
 
 @dataclass(slots=True)
-class _List:
+class _UidList:
     """Some of what is asked, in one request, the places of which nothing came, and how many came of too few."""
 
     places: list[int]
@@ -58,10 +58,10 @@ class _List:
     few: dict[int, int] = field(default_factory=dict)
 
 
-Step = Generator[tuple[Request, ...], Sequence[pa.Table], InLists]
+ListSteps = Generator[tuple[Request, ...], Sequence[pa.Table], ListedAnswers]
 
 
-def in_lists(asked: Asked, level: Level) -> Step:
+def ask_in_lists(asked: ChildRequests, level: Level) -> ListSteps:
     """Ask what is below rows in lists of those rows, and alone what the answers leave open.
 
     Images are listed only where their series count them; the first list shows whether the node takes such lists.
@@ -86,10 +86,10 @@ def in_lists(asked: Asked, level: Level) -> Step:
         alone = [place for one in wrong for place in one.empty if place not in samples]
         samples += alone
     short = sum(told[place].num_rows > came for one in lists for place, came in one.few.items())
-    return InLists([[told[place]] for place in range(len(asked))], sent, short)
+    return ListedAnswers([[told[place]] for place in range(len(asked))], sent, short)
 
 
-def _lists(asked: Asked, level: Level) -> Iterator[_List]:
+def _lists(asked: ChildRequests, level: Level) -> Iterator[_UidList]:
     """Give lists of what differs in nothing but its UIDs above; a list of one is left out."""
     groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for place, (parent, request) in enumerate(asked):
@@ -99,10 +99,10 @@ def _lists(asked: Asked, level: Level) -> Iterator[_List]:
     for places in groups.values():
         for some in _in_parts(places, asked, level):
             if len(some) > 1:
-                yield _List(some, _listed([asked[place][1] for place in some], level))
+                yield _UidList(some, _listed([asked[place][1] for place in some], level))
 
 
-def _in_parts(places: Sequence[int], asked: Asked, level: Level) -> Iterator[list[int]]:
+def _in_parts(places: Sequence[int], asked: ChildRequests, level: Level) -> Iterator[list[int]]:
     some: list[int] = []
     rows = 0
     for place in places:
@@ -122,7 +122,7 @@ def _listed(requests: Sequence[Request], level: Level) -> Request:
     return listed
 
 
-def _told(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[int, pa.Table]:
+def _told(asked: ChildRequests, level: Level, one: _UidList, answer: pa.Table) -> dict[int, pa.Table]:
     """Return the answer by the rows above of which it is to be believed; note those of which nothing came."""
     rows = _by_place(asked, level, one, answer)
     own = answer[unique_key(level)].to_pylist()
@@ -140,7 +140,7 @@ def _told(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[int,
     return told
 
 
-def _by_place(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[int, list[int]]:
+def _by_place(asked: ChildRequests, level: Level, one: _UidList, answer: pa.Table) -> dict[int, list[int]]:
     """Return the rows of an answer by the row above that each belongs to; none if one of them has no place."""
     name = _UIDS[0 if level is Level.SERIES else 1]
     places = {canonical(dict(asked[place][0].keys)[name]): place for place in one.places}
@@ -156,12 +156,12 @@ def _by_place(asked: Asked, level: Level, one: _List, answer: pa.Table) -> dict[
 
 
 TryAsk = Callable[[Sequence[Request]], "list[pa.Table | Failure]"]
-"""Asks requests; `qrkit.find.session.Asker.try_ask` is one."""
+"""Asks requests; `qrkit.find.session.FindSession.try_ask` is one."""
 
 _UNIQUE = tuple(unique_key(level) for level in (Level.STUDY, Level.SERIES, Level.IMAGE))
 
 
-class Lists:
+class UidLists:
     """Asks requests, those with a list of UIDs UID by UID where the node does not take the list.
 
     Parameters
@@ -205,7 +205,7 @@ class Lists:
     def _whole(self, request: Request, key: str, answer: pa.Table | Failure) -> pa.Table | Failure:
         """Return the answer to a list, or to each of its UIDs if the list was refused or matched in part."""
         if isinstance(answer, Failure):
-            if answer.trouble is not Trouble.REFUSED:
+            if answer.kind is not FailureKind.REFUSED:
                 return answer
             return self._refused(request, key)
         if self._verdict_of(request.level) is Verdict.HONOURED:

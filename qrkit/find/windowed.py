@@ -10,20 +10,20 @@ from typing import Any
 import pyarrow as pa
 
 from qrkit.errors import NodeError
-from qrkit.find.session import Asker
-from qrkit.find.uid_lists import Lists
+from qrkit.find.session import FindSession
+from qrkit.find.uid_lists import UidLists
 from qrkit.find.windows import (
-    Answered,
-    Asked,
     Caps,
-    Drive,
-    Driven,
     Failure,
-    Knowledge,
-    Trouble,
-    answered,
-    drive,
+    FailureKind,
+    WindowAnswer,
+    WindowContext,
+    WindowRecord,
+    WindowsResult,
+    WindowSteps,
+    ask_in_windows,
     failure_of,
+    window_answer,
 )
 from qrkit.node import Node
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
@@ -58,13 +58,13 @@ class _Step:
         The first one; None: none yet.
     """
 
-    def __init__(self, requests: Sequence[Request], drivers: Sequence[Drive]) -> None:
+    def __init__(self, requests: Sequence[Request], drivers: Sequence[WindowSteps]) -> None:
         self._levels = [request.level for request in requests]
         self._drivers = drivers
         self._wanted = {place: next(driver) for place, driver in enumerate(drivers)}
         self._is_answered = False
         self.tables: list[list[pa.Table]] = [[] for _ in requests]
-        self.done: dict[int, Driven] = {}
+        self.done: dict[int, WindowsResult] = {}
         self.error: NodeError | None = None
 
     def batches(self) -> dict[int, tuple[Request, ...]]:
@@ -83,7 +83,7 @@ class _Step:
                 self.tables[place].append(answer)
         del self._wanted[place]
         after = _advanced(self._drivers[place], [_facts(answer, self._levels[place]) for answer in answers])
-        if isinstance(after, Driven):
+        if isinstance(after, WindowsResult):
             self.done[place] = after
         else:
             self._wanted = {place: after, **self._wanted}
@@ -95,7 +95,7 @@ class _Step:
         return is_empty and any(one.errors or not one.has_answer for one in self.done.values())
 
 
-class Covering:
+class WindowedFind:
     """The requests of one query, each asked in as many windows as it takes.
 
     Parameters
@@ -104,13 +104,13 @@ class Covering:
         With which an open range of dates ends.
     """
 
-    def __init__(self, asker: Asker, node: Node, profile: Profile, *, today: date) -> None:
-        self._lists = Lists(asker.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
+    def __init__(self, asker: FindSession, node: Node, profile: Profile, *, today: date) -> None:
+        self._lists = UidLists(asker.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
         self._node = node
         self._profile = profile
         self._today = today.toordinal()
         self._caps: dict[Level, Caps] = {}
-        self._driven: list[Driven] = []
+        self._driven: list[WindowsResult] = []
 
     @property
     def contradiction(self) -> str:
@@ -141,7 +141,7 @@ class Covering:
         NodeError
             The first one, if windows failed and no other brought anything.
         """
-        step = _Step(requests, [drive(request, self._knowledge(request.level)) for request in requests])
+        step = _Step(requests, [ask_in_windows(request, self._context(request.level)) for request in requests])
         while batches := step.batches():
             came = self._lists.try_ask([request for batch in batches.values() for request in batch])
             for place, batch in batches.items():
@@ -154,7 +154,7 @@ class Covering:
 
     def coverage(self) -> dict[str, Any]:
         """Return what is to be told of the windows so far, as plain values."""
-        asked = [window for driven in self._driven for window in driven.asked]
+        asked = [window for driven in self._driven for window in driven.windows]
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
@@ -168,13 +168,13 @@ class Covering:
             "ignored": _once(ignored),
         }
 
-    def _knowledge(self, level: Level) -> Knowledge:
+    def _context(self, level: Level) -> WindowContext:
         profile = self._profile
         known = profile.is_known
         if level not in self._caps:
             self._caps[level] = Caps(likely=profile.cap if known else None, most=profile.most_answers if known else 0)
         bad = [key for key in ("StudyDate", "StudyTime") if profile.verdict(key).is_against]
-        return Knowledge(
+        return WindowContext(
             caps=self._caps[level],
             today=self._today,
             width=self._node.associations,
@@ -194,23 +194,23 @@ class Covering:
 
 def _advised(error: NodeError, request: Request) -> NodeError:
     """Return an error with what to give, where patients are asked for that are too many for the node."""
-    if request.level is not Level.PATIENT or failure_of(error).trouble is not Trouble.TOO_MUCH:
+    if request.level is not Level.PATIENT or failure_of(error).kind is not FailureKind.TOO_MUCH:
         return error
     advice = "Give a PatientID, a PatientName such as DOE*, or a range of PatientBirthDate: it gives no more at once."
     error.advice = advice
     return error
 
 
-def _advanced(driver: Drive, answers: Sequence[Answered]) -> tuple[Request, ...] | Driven:
+def _advanced(driver: WindowSteps, answers: Sequence[WindowAnswer]) -> tuple[Request, ...] | WindowsResult:
     try:
         return driver.send(answers)
     except StopIteration as end:
-        driven: Driven = end.value
+        driven: WindowsResult = end.value
         return driven
 
 
-def _facts(answer: pa.Table | Failure, level: Level) -> Answered:
-    return Answered(failure=answer) if isinstance(answer, Failure) else answered(answer, level)
+def _facts(answer: pa.Table | Failure, level: Level) -> WindowAnswer:
+    return WindowAnswer(failure=answer) if isinstance(answer, Failure) else window_answer(answer, level)
 
 
 def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:
@@ -229,7 +229,7 @@ def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:
     return table.take([row for row in range(table.num_rows) if row not in dropped]) if dropped else table
 
 
-def _told(asked: Asked) -> dict[str, Any]:
+def _told(asked: WindowRecord) -> dict[str, Any]:
     told: dict[str, Any] = {"window": asked.window.label(), "count": asked.count}
     if asked.failure:
         told["failure"] = asked.failure

@@ -14,7 +14,7 @@ from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find_proposals
 from qrkit.errors import Congested, NodeError
 from qrkit.find.pacing import Load
-from qrkit.find.session import Knocking
+from qrkit.find.session import AssociationRetry
 from qrkit.node import Node
 from qrkit.probe.associations import make_offer, put_question
 from qrkit.probe.probe import probe
@@ -60,7 +60,7 @@ class Prober:
         self._should_stop = should_stop
         self._watch = watch
         self._association: Association | None = None
-        self._knocking = Knocking(node.timeouts.association)
+        self._retry = AssociationRetry(node.timeouts.association)
         self.load = Load()
 
     def __enter__(self) -> Self:
@@ -118,13 +118,13 @@ class Prober:
         self.load.answers += heard.count
         if heard.ended in _BROKEN:
             association.abort()
-            self._knocking.left()
+            self._retry.closed()
             self._association = None
         return heard
 
     def _open(self, question: Question) -> Association:
         asked = replace(self._node, information_model=question.model)
-        opened = self._knocked(
+        opened = self._retried(
             lambda: associate(
                 self._node,
                 find_proposals(asked, relational=question.relational),
@@ -132,11 +132,11 @@ class Prober:
                 on_wait=lambda: check(self._is_stopped),
             )
         )
-        self._knocking.let_in()
+        self._retry.opened()
         return opened
 
     def _offer(self, offer: Offer) -> Agreed:
-        return self._knocked(
+        return self._retried(
             lambda: make_offer(
                 self._node,
                 offer,
@@ -145,13 +145,13 @@ class Prober:
             )
         )
 
-    def _knocked(self, attempt: Callable[[], _Found]) -> _Found:
+    def _retried(self, attempt: Callable[[], _Found]) -> _Found:
         """Return what an attempt gives, made again while the node lets nobody in for now."""
         for tries in count(1):
             try:
                 return attempt()
             except Congested:
-                pause = self._knocking.pause(tries)
+                pause = self._retry.pause(tries)
                 if pause is None:
                     raise
                 rest(pause, self._is_stopped)

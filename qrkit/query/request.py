@@ -227,7 +227,7 @@ def given_uniques(query: Query, level: Level, model: InformationModel) -> list[t
 def request_at(
     query: Query, level: Level, model: InformationModel, above: tuple[tuple[str, str], ...], reliance: Reliance
 ) -> Request:
-    """Return the request of a level below one row above; studies are asked for modalities by `by_code`."""
+    """Return the request of a level below one row above; studies are asked for modalities by `ask_by_modality`."""
     keys = {**dict(above), **_keys_at(query, level, model)}
     if level is Level.SERIES and len(query.modalities) == 1:
         keys["Modality"] = query.modalities[0]  # several codes: one request, filtered here, is the fewest round trips

@@ -16,7 +16,7 @@ from qrkit.access import Access, Role
 from qrkit.dose import Plan, build_dose_query
 from qrkit.dose.planner import Planner
 from qrkit.errors import InputError, NotAllowed
-from qrkit.find.finder import Answer, Finder
+from qrkit.find.finder import Finder, FindResult
 from qrkit.handlers import handlers_from
 from qrkit.handlers.runner import AfterRunner
 from qrkit.jobs import RetrieveRequest
@@ -264,7 +264,7 @@ class Workspace:
         """
         return self.ask(node, build_query(today=date.today(), **what)).frame()
 
-    def ask(self, node: str, query: Query, *, should_stop: Callable[[], bool] | None = None) -> Answer:
+    def ask(self, node: str, query: Query, *, should_stop: Callable[[], bool] | None = None) -> FindResult:
         """Ask a node a query that is a value already; errors as `find`."""
         answer = self._finder.find(self._nodes.get(node), query, should_stop=should_stop)
         settle(self._state, self._results.folder)

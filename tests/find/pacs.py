@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from qrkit import errors
-from qrkit.find.windows import Answered, Caps, Driven, Knowledge, Row, drive, failure_of
+from qrkit.find.windows import Caps, Row, WindowAnswer, WindowContext, WindowsResult, ask_in_windows, failure_of
 from qrkit.query import Request
 from qrkit.tables import Level
 
@@ -63,18 +63,18 @@ class Pacs:
     hides_days: bool = False
     requests: list[Request] = field(default_factory=list)
 
-    def answer(self, request: Request) -> Answered:
+    def answer(self, request: Request) -> WindowAnswer:
         """What comes of a request."""
         self.requests.append(request)
         if any(request.value(keyword) for keyword in self.refuses):
-            return Answered(failure=failure_of(errors.StatusError("refused", status=0xA900)))
+            return WindowAnswer(failure=failure_of(errors.StatusError("refused", status=0xA900)))
         found = self._ordered([one for one in self.studies if self._matches(one, request)])
         if self.abort_above and len(found) > self.abort_above:
-            return Answered(failure=failure_of(errors.AssociationAborted("aborted"), self.abort_above))
+            return WindowAnswer(failure=failure_of(errors.AssociationAborted("aborted"), self.abort_above))
         if self.cap and len(found) > self.cap:
             if self.status:
                 said = self.cap if self.said_before is None else self.said_before
-                return Answered(failure=failure_of(errors.StatusError("too many", status=0xA700), said))
+                return WindowAnswer(failure=failure_of(errors.StatusError("too many", status=0xA700), said))
             found = found[: self.cap]
         rows = tuple(
             Row(
@@ -91,7 +91,7 @@ class Pacs:
         returned = frozenset(
             key for key, name in filled.items() if any(getattr(row, name) is not None for row in rows)
         )
-        return Answered(count=len(found), rows=rows, returned=returned)
+        return WindowAnswer(count=len(found), rows=rows, returned=returned)
 
     def _ordered(self, found: list[Study]) -> list[Study]:
         if self.order == "any":
@@ -147,13 +147,13 @@ def ask(
     caps: Caps | None = None,
     wildcards: bool = False,
     **keys: str,
-) -> tuple[set[str], Driven]:
+) -> tuple[set[str], WindowsResult]:
     """Ask a PACS in windows; give the UIDs that were found, and how it went."""
     given = {"StudyDate": dates, **keys}
     base = Request(level=level, keys=tuple((keyword, value) for keyword, value in given.items() if value))
-    driver = drive(base, Knowledge(caps=caps or Caps(), today=TODAY, wildcards=wildcards))
+    driver = ask_in_windows(base, WindowContext(caps=caps or Caps(), today=TODAY, wildcards=wildcards))
     found: set[str] = set()
-    answers: list[Answered] | None = None
+    answers: list[WindowAnswer] | None = None
     while True:
         try:
             requests = next(driver) if answers is None else driver.send(answers)

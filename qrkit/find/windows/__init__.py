@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from qrkit.find.windows.caps import Caps, cap_reason, looks_capped
-from qrkit.find.windows.driver import Drive, drive
-from qrkit.find.windows.results import Answered, Asked, Driven, Failure, Row, Trouble, answered, failure_of
-from qrkit.find.windows.state import Knowledge
+from qrkit.find.windows.driver import WindowSteps, ask_in_windows
+from qrkit.find.windows.results import (
+    Failure,
+    FailureKind,
+    Row,
+    WindowAnswer,
+    WindowRecord,
+    WindowsResult,
+    failure_of,
+    window_answer,
+)
+from qrkit.find.windows.state import WindowContext
 
 __all__ = [
-    "Answered",
-    "Asked",
     "Caps",
-    "Drive",
-    "Driven",
     "Failure",
-    "Knowledge",
+    "FailureKind",
     "Row",
-    "Trouble",
-    "answered",
+    "WindowAnswer",
+    "WindowContext",
+    "WindowRecord",
+    "WindowSteps",
+    "WindowsResult",
+    "ask_in_windows",
     "cap_reason",
-    "drive",
     "failure_of",
     "looks_capped",
+    "window_answer",
 ]

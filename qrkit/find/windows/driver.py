@@ -13,44 +13,44 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from qrkit.find.windows.days import sweep
-from qrkit.find.windows.ranges import divide
-from qrkit.find.windows.results import Answered, Assumption, Doubt, Driven, Failure, Trouble
-from qrkit.find.windows.state import Knowledge, Progress, Step, whole_of
+from qrkit.find.windows.days import ask_days
+from qrkit.find.windows.ranges import ask_parts
+from qrkit.find.windows.results import Assumption, Doubt, Failure, FailureKind, WindowAnswer, WindowsResult
+from qrkit.find.windows.state import WindowContext, WindowState, WindowStep, whole_of
 from qrkit.find.windows.window import BIRTH, DATE, TIME, Span, Window
 from qrkit.query import Request
 
 _FULL = Span(None, None)
 
 
-def look_in_halves(
-    progress: Progress, window: Window, answer: Answered
-) -> Generator[tuple[Request, ...], Sequence[Answered], str]:
+def ask_again_in_halves(
+    state: WindowState, window: Window, answer: WindowAnswer
+) -> Generator[tuple[Request, ...], Sequence[WindowAnswer], str]:
     """Ask for an answer again in two halves; return why it was cut off, or an empty text."""
-    if not progress.is_bulk or progress.list_key(window) or not progress.caps.wants_proof(answer.count):
+    if not state.is_bulk or state.list_key(window) or not state.caps.wants_proof(answer.count):
         return ""
     reason = f"{answer.count} answers are more than any request was seen to get whole"
     for keyword in (DATE, TIME, BIRTH):
-        halves = _halves(progress, window, answer, keyword)
+        halves = _halves(state, window, answer, keyword)
         if not halves:
             continue
-        before = len(progress.found)
-        answers = yield from progress.ask(halves)
-        if len(progress.found) > before:
-            progress.caps.confirm(answer.count)
+        before = len(state.found)
+        answers = yield from state.ask(halves)
+        if len(state.found) > before:
+            state.caps.confirm(answer.count)
             return f"{answer.count} answers were not all that there are"
         came = {uid for half in answers for uid in half.uids}
         expected = {row.uid for row in answer.rows if row.value(keyword) is not None} or answer.uids
-        if expected <= came and keyword not in progress.unusable:
-            progress.caps.clear(answer.count)
+        if expected <= came and keyword not in state.unusable:
+            state.caps.clear(answer.count)
             if keyword != DATE or window.span(DATE) == _FULL:  # those without a value are in neither half
-                progress.note(Assumption.CLEARED, window, reason)
+                state.note(Assumption.CLEARED, window, reason)
             return ""
-    progress.note(Doubt.UNPARTED, window, reason)
+    state.note(Doubt.UNPARTED, window, reason)
     return ""
 
 
-def _halves(progress: Progress, window: Window, answer: Answered, keyword: str) -> list[Window]:
+def _halves(state: WindowState, window: Window, answer: WindowAnswer, keyword: str) -> list[Window]:
     """Return the windows to each side of the median of a key, or of the one day that all answers are of.
 
     Of days that the node does not tell, the range that was asked for is halved.
@@ -60,7 +60,7 @@ def _halves(progress: Progress, window: Window, answer: Answered, keyword: str) 
     values = sorted(value for value in known if span.holds(value))
     if not known and keyword == DATE and span.first is not None and span.last is not None:
         values = [span.first, span.last]
-    if not values or not progress.can_split_by(keyword, window):
+    if not values or not state.can_split_by(keyword, window):
         return []
     middle = values[len(values) // 2] if known else (values[0] + values[1] + 1) // 2
     cut = middle if middle > values[0] else next((value for value in values if value > middle), middle + 1)
@@ -73,110 +73,110 @@ def _is_empty(span: Span) -> bool:
     return span.first is not None and span.last is not None and span.first > span.last
 
 
-Drive = Generator[tuple[Request, ...], Sequence[Answered], Driven]
+WindowSteps = Generator[tuple[Request, ...], Sequence[WindowAnswer], WindowsResult]
 """Yields requests, is sent what came of each in the same order, returns how it went."""
 
 
-def drive(request: Request, knowledge: Knowledge) -> Drive:
+def ask_in_windows(request: Request, context: WindowContext) -> WindowSteps:
     """Ask one request, in as many windows as it takes; one, where nothing is suspicious."""
-    progress = Progress(request, knowledge)
+    state = WindowState(request, context)
     whole = whole_of(request)
-    (answer,) = yield from progress.ask((whole,))
-    yield from settle(progress, whole, answer)
-    yield from _look_again(progress)
-    return progress.result()
+    (answer,) = yield from state.ask((whole,))
+    yield from settle(state, whole, answer)
+    yield from _look_again(state)
+    return state.result()
 
 
-def settle(progress: Progress, window: Window, answer: Answered) -> Step:
+def settle(state: WindowState, window: Window, answer: WindowAnswer) -> WindowStep:
     """Do whatever the answer of a window makes necessary."""
     if answer.failure is not None:
-        return (yield from _after_failure(progress, window, answer.failure))
-    if any(keyword in progress.unusable for keyword in progress.added(window)) or progress.stopped:
+        return (yield from _after_failure(state, window, answer.failure))
+    if any(keyword in state.unusable for keyword in state.added(window)) or state.stopped:
         return False
-    reason = progress.suspicion(answer.count)
+    reason = state.suspicion(answer.count)
     if not reason:
-        reason = yield from look_in_halves(progress, window, answer)
+        reason = yield from ask_again_in_halves(state, window, answer)
     if not reason:
-        progress.accept(window, answer)
+        state.accept(window, answer)
         return True
-    progress.limit = min(progress.limit, answer.count - 1)
-    return (yield from _split_capped(progress, window, answer.count, reason))
+    state.limit = min(state.limit, answer.count - 1)
+    return (yield from _split_capped(state, window, answer.count, reason))
 
 
-def _split_capped(progress: Progress, window: Window, count: int, reason: str) -> Step:
+def _split_capped(state: WindowState, window: Window, count: int, reason: str) -> WindowStep:
     """Split a window whose answer looks cut off, and find out whether it was."""
-    before = len(progress.found)
-    if progress.suspect is None and progress.caps.known is None:
-        progress.suspect = count, before
-    complete = yield from _split(progress, window, reason)
-    if progress.suspect == (count, before):
-        progress.suspect = None
+    before = len(state.found)
+    if state.suspect is None and state.caps.known is None:
+        state.suspect = count, before
+    complete = yield from _split(state, window, reason)
+    if state.suspect == (count, before):
+        state.suspect = None
         if complete:
-            progress.caps.clear(count)
-            progress.note(Assumption.CLEARED, window, reason)
+            state.caps.clear(count)
+            state.note(Assumption.CLEARED, window, reason)
     return complete
 
 
-def _split(progress: Progress, window: Window, reason: str) -> Step:
+def _split(state: WindowState, window: Window, reason: str) -> WindowStep:
     """Ask the parts of a window."""
-    progress.mark_split(window)
-    listed = progress.list_key(window)
+    state.mark_split(window)
+    listed = state.list_key(window)
     if listed:
-        return (yield from _split_list(progress, window, listed))
+        return (yield from _split_list(state, window, listed))
     span = window.span(DATE)
-    if span is not None and not span.is_single and progress.is_bulk:
-        if DATE not in progress.unusable:
-            complete = yield from sweep(progress, window, settle)
-            if DATE not in progress.unusable:
+    if span is not None and not span.is_single and state.is_bulk:
+        if DATE not in state.unusable:
+            complete = yield from ask_days(state, window, settle)
+            if DATE not in state.unusable:
                 return complete
-        progress.note(Doubt.IGNORED, window, reason)
+        state.note(Doubt.IGNORED, window, reason)
         return False
-    return (yield from divide(progress, window, settle, reason))
+    return (yield from ask_parts(state, window, settle, reason))
 
 
-def _split_list(progress: Progress, window: Window, keyword: str) -> Step:
+def _split_list(state: WindowState, window: Window, keyword: str) -> WindowStep:
     """Ask for each half of a list of UIDs: nothing can fall between them."""
-    values = (dict(window.keys).get(keyword) or progress.base.value(keyword)).split("\\")
+    values = (dict(window.keys).get(keyword) or state.base.value(keyword)).split("\\")
     middle = len(values) // 2
     halves = [window.with_key(keyword, "\\".join(part)) for part in (values[:middle], values[middle:])]
-    answers = yield from progress.ask(halves)
+    answers = yield from state.ask(halves)
     complete = True
     for half, answer in zip(halves, answers, strict=True):
-        complete &= yield from settle(progress, half, answer)
+        complete &= yield from settle(state, half, answer)
     return complete
 
 
-def _after_failure(progress: Progress, window: Window, failure: Failure) -> Step:
+def _after_failure(state: WindowState, window: Window, failure: Failure) -> WindowStep:
     """Ask for less after a failure, once more where it cannot be less, or give up."""
-    added = progress.added(window)
-    if failure.trouble is Trouble.REFUSED and added:
+    added = state.added(window)
+    if failure.kind is FailureKind.REFUSED and added:
         for keyword in added:
-            progress.unusable.setdefault(keyword, "the node refuses it")
+            state.unusable.setdefault(keyword, "the node refuses it")
         return False
-    if not progress.bears(failure):
-        progress.give_up(window, failure)
+    if not state.bears(failure):
+        state.give_up(window, failure)
         return False
-    if _is_splittable(progress, window):
-        return (yield from _split(progress, window, str(failure.error.message).rstrip(".")))
-    (again,) = yield from progress.ask((window,))
+    if _is_splittable(state, window):
+        return (yield from _split(state, window, str(failure.error.message).rstrip(".")))
+    (again,) = yield from state.ask((window,))
     if again.failure is None:
-        return (yield from settle(progress, window, again))
-    progress.give_up(window, again.failure)
+        return (yield from settle(state, window, again))
+    state.give_up(window, again.failure)
     return False
 
 
-def _is_splittable(progress: Progress, window: Window) -> bool:
-    return bool(progress.list_key(window)) or any(
-        progress.can_split_by(keyword, window) for keyword in (*dict(window.spans), TIME, BIRTH)
+def _is_splittable(state: WindowState, window: Window) -> bool:
+    return bool(state.list_key(window)) or any(
+        state.can_split_by(keyword, window) for keyword in (*dict(window.spans), TIME, BIRTH)
     )
 
 
-def _look_again(progress: Progress) -> Step:
+def _look_again(state: WindowState) -> WindowStep:
     """Split the windows whose answers were taken for whole before a cap of their size was proved."""
-    cap = progress.caps.known
-    if not progress.caps.is_proved or cap is None:
+    cap = state.caps.known
+    if not state.caps.is_proved or cap is None:
         return True
     complete = True
-    for window in progress.unsplit(cap):
-        complete &= yield from _split(progress, window, f"{cap} answers are as many as this node gives at most")
+    for window in state.unsplit(cap):
+        complete &= yield from _split(state, window, f"{cap} answers are as many as this node gives at most")
     return complete

@@ -12,8 +12,8 @@ from collections.abc import Generator, Iterable, Sequence
 from string import ascii_uppercase
 
 from qrkit.find.windows.density import parts_needed
-from qrkit.find.windows.results import Answered, Assumption, Doubt
-from qrkit.find.windows.state import Progress, Settle, Step
+from qrkit.find.windows.results import Assumption, Doubt, WindowAnswer
+from qrkit.find.windows.state import Settle, WindowState, WindowStep
 from qrkit.find.windows.window import BIRTH, DATE, LAST_MINUTE, TIME, Span, Window
 from qrkit.query import Request
 from qrkit.tables import Level
@@ -72,124 +72,117 @@ _EXCESS = 1.3
 _UNEVEN = 3
 """By how many times more names begin with the commonest letter than with the mean one."""
 
-_Covering = Generator[tuple[Request, ...], Sequence[Answered], list[str]]
+_CoveredKeys = Generator[tuple[Request, ...], Sequence[WindowAnswer], list[str]]
 
 
-def divide(progress: Progress, window: Window, settle: Settle, reason: str) -> Step:
+def ask_parts(state: WindowState, window: Window, settle: Settle, reason: str) -> WindowStep:
     """Ask a window in parts by the keys that are left; return whether all of it is found."""
-    progress.mark_split(window)
+    state.mark_split(window)
     covered: list[str] = []
     if not window.keys:
         for keyword in (TIME, BIRTH):
-            if window.span(keyword) is not None and progress.can_split_by(keyword, window):
-                return bool((yield from _by_ranges(progress, window, settle, [keyword])))
-        free = [key for key in (TIME, BIRTH) if window.span(key) is None and progress.can_split_by(key, window)]
-        covered = yield from _by_ranges(progress, window, settle, free)
-        if _is_proven(progress, window, covered):
+            if window.span(keyword) is not None and state.can_split_by(keyword, window):
+                return bool((yield from _by_ranges(state, window, settle, [keyword])))
+        free = [key for key in (TIME, BIRTH) if window.span(key) is None and state.can_split_by(key, window)]
+        covered = yield from _by_ranges(state, window, settle, free)
+        if _is_proven(state, window, covered):
             return True
-        if (yield from _by_initials(progress, window, settle)):
+        if (yield from _by_initials(state, window, settle)):
             return True
-    if not progress.stopped:
-        yield from _by_beginnings(progress, window, settle, covered)
-    _doubt(progress, window, covered, progress.stopped or reason)
+    if not state.stopped:
+        yield from _by_beginnings(state, window, settle, covered)
+    _doubt(state, window, covered, state.stopped or reason)
     return False
 
 
-def _by_ranges(progress: Progress, window: Window, settle: Settle, keywords: list[str]) -> _Covering:
+def _by_ranges(state: WindowState, window: Window, settle: Settle, keywords: list[str]) -> _CoveredKeys:
     """Ask a window by ranges of each key; return the keys by which all was found that has a value of them."""
-    count = parts_needed(_expected(progress, window), progress.room())
-    own = progress.found.within(window)
+    count = parts_needed(_expected(state, window), state.room())
+    own = state.found.within(window)
     parts = [
         (keyword, window.narrowed(keyword, span))
         for keyword in keywords
-        for span in progress.density.parts(keyword, window.span(keyword) or _FULL[keyword], count, own)
+        for span in state.density.parts(keyword, window.span(keyword) or _FULL[keyword], count, own)
     ]
-    answers = yield from progress.ask([part for _, part in parts])
+    answers = yield from state.ask([part for _, part in parts])
     complete = dict.fromkeys(keywords, True)
     for (keyword, part), answer in zip(parts, answers, strict=True):
-        complete[keyword] &= yield from settle(progress, part, answer)
-    sound = progress.matched.difference(progress.leaky, progress.unusable)
-    return [
-        keyword for keyword in keywords if complete[keyword] and (keyword in sound or progress.base.value(keyword))
-    ]
+        complete[keyword] &= yield from settle(state, part, answer)
+    sound = state.matched.difference(state.leaky, state.unusable)
+    return [keyword for keyword in keywords if complete[keyword] and (keyword in sound or state.base.value(keyword))]
 
 
-def _expected(progress: Progress, window: Window) -> float:
-    known = len(progress.found.within(window))
+def _expected(state: WindowState, window: Window) -> float:
+    known = len(state.found.within(window))
     day = window.span(DATE)
     usual = None
     if day is not None and day.first is not None and len(window.spans) == 1:
-        usual = progress.density.expect(day.first)
+        usual = state.density.expect(day.first)
     return max(usual or 0.0, known if usual and usual > known else known * _EXCESS)
 
 
-def _is_proven(progress: Progress, window: Window, covered: list[str]) -> bool:
+def _is_proven(state: WindowState, window: Window, covered: list[str]) -> bool:
     """Whether what was found by ranges is all; what it rests on is written down."""
-    found = progress.found
+    found = state.found
     if TIME in covered and BIRTH in covered and not found.blank_in_both:
-        progress.note(Assumption.NEITHER, window)
+        state.note(Assumption.NEITHER, window)
         return True
-    if BIRTH in covered and BIRTH not in found.blank and progress.sees_births:
-        progress.note(Assumption.NO_BIRTH, window)
+    if BIRTH in covered and BIRTH not in found.blank and state.sees_births:
+        state.note(Assumption.NO_BIRTH, window)
         return True
     return False
 
 
-def _doubt(progress: Progress, window: Window, covered: list[str], reason: str) -> None:
+def _doubt(state: WindowState, window: Window, covered: list[str], reason: str) -> None:
     if TIME in covered:
-        progress.note(Doubt.NEITHER if BIRTH in covered else Doubt.UNTIMED, window)
+        state.note(Doubt.NEITHER if BIRTH in covered else Doubt.UNTIMED, window)
     elif BIRTH in covered:
-        progress.note(Doubt.NO_BIRTH, window)
+        state.note(Doubt.NO_BIRTH, window)
     else:
-        progress.note(Doubt.CUT_OFF, window, reason)
+        state.note(Doubt.CUT_OFF, window, reason)
 
 
-def _by_initials(progress: Progress, window: Window, settle: Settle) -> Step:
+def _by_initials(state: WindowState, window: Window, settle: Settle) -> WindowStep:
     """Look for patients that dates of birth cannot find by the first letters of names; return whether all are found.
 
     Only where wildcards are known to match (taken for letters they find nothing, as if there were none), and where
     the patients that are known already would fit.
     """
-    asked = progress.base
+    asked = state.base
     is_open = asked.level is Level.PATIENT and not asked.value("PatientName") and not window.spans
-    values = initials(progress.found.initials)
-    if (
-        not is_open
-        or not progress.knows.wildcards
-        or progress.stopped
-        or len(progress.found) > _fits(progress, values)
-    ):
+    values = initials(state.found.initials)
+    if not is_open or not state.knows.wildcards or state.stopped or len(state.found) > _fits(state, values):
         return False
     parts = [window.with_key("PatientName", value) for value in values]
-    answers = yield from progress.ask(parts)
+    answers = yield from state.ask(parts)
     complete = True
     for part, answer in zip(parts, answers, strict=True):
-        complete &= yield from settle(progress, part, answer)
-    if not complete or "PatientName" in {*progress.leaky, *progress.unusable} or "" in progress.found.initials:
+        complete &= yield from settle(state, part, answer)
+    if not complete or "PatientName" in {*state.leaky, *state.unusable} or "" in state.found.initials:
         return False
-    progress.note(Assumption.INITIALS, window)
+    state.note(Assumption.INITIALS, window)
     return True
 
 
-def _fits(progress: Progress, values: Sequence[str]) -> float:
+def _fits(state: WindowState, values: Sequence[str]) -> float:
     """Return how many patients may be known at most, so that those of one first letter probably get through."""
-    return progress.room() * len(values) / _UNEVEN
+    return state.room() * len(values) / _UNEVEN
 
 
-def _by_beginnings(progress: Progress, window: Window, settle: Settle, covered: list[str]) -> Step:
+def _by_beginnings(state: WindowState, window: Window, settle: Settle, covered: list[str]) -> WindowStep:
     """Look for what ranges cannot find by how PatientIDs begin; it proves nothing."""
-    if progress.base.value("PatientID") or "PatientID" in progress.unusable or not progress.is_bulk:
+    if state.base.value("PatientID") or "PatientID" in state.unusable or not state.is_bulk:
         return False
-    if not progress.was_asked(window):
-        (answer,) = yield from progress.ask((window,))
-        if answer.failure is None and not progress.suspicion(answer.count):
+    if not state.was_asked(window):
+        (answer,) = yield from state.ask((window,))
+        if answer.failure is None and not state.suspicion(answer.count):
             return False
-    known = progress.found.within(window)
+    known = state.found.within(window)
     if TIME in covered and all(row.minute is not None for row in known):
         return False
     values = beginnings((row.patient for row in known), dict(window.keys).get("PatientID", ""))
     parts = [window.with_key("PatientID", value) for value in values]
-    answers = yield from progress.ask(parts)
+    answers = yield from state.ask(parts)
     for part, answer in zip(parts, answers, strict=True):
-        yield from settle(progress, part, answer)
+        yield from settle(state, part, answer)
     return False

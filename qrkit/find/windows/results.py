@@ -23,7 +23,7 @@ _OUT_OF_RESOURCES = frozenset({0xA700, 0xA701, 0xA702, 0x0213})
 """Statuses by which a node says that it was asked for too much (PS3.4 C.4.1.1.4, PS3.7 C.4.3)."""
 
 
-class Trouble(Enum):
+class FailureKind(Enum):
     """How a request fails, as far as it matters for what is asked next.
 
     TOO_MUCH
@@ -52,7 +52,7 @@ class Failure:
         Answers that came before.
     """
 
-    trouble: Trouble
+    kind: FailureKind
     error: errors.NodeError
     count: int = 0
 
@@ -60,18 +60,18 @@ class Failure:
 def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
     """Return what an error means for the requests to come.
 
-    >>> failure_of(errors.StatusError("", status=0xA700)).trouble, failure_of(errors.NodeTimeout("")).trouble
-    (<Trouble.TOO_MUCH: 'too much at once'>, <Trouble.BROKEN: 'broke off'>)
+    >>> failure_of(errors.StatusError("", status=0xA700)).kind, failure_of(errors.NodeTimeout("")).trouble
+    (<FailureKind.TOO_MUCH: 'too much at once'>, <FailureKind.BROKEN: 'broke off'>)
     """
     if isinstance(error, errors.StatusError):
-        trouble = Trouble.TOO_MUCH if error.status in _OUT_OF_RESOURCES else Trouble.REFUSED
+        kind = FailureKind.TOO_MUCH if error.status in _OUT_OF_RESOURCES else FailureKind.REFUSED
     elif isinstance(error, (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)):
-        trouble = Trouble.BROKEN
+        kind = FailureKind.BROKEN
     elif isinstance(error, errors.ProtocolError):
-        trouble = Trouble.REFUSED
+        kind = FailureKind.REFUSED
     else:
-        trouble = Trouble.AWAY
-    return Failure(trouble=trouble, error=error, count=count)
+        kind = FailureKind.AWAY
+    return Failure(kind=kind, error=error, count=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class WindowAnswer:
     """What came of one request.
 
     Attributes
@@ -119,10 +119,10 @@ class Answered:
         return frozenset(row.uid for row in self.rows)
 
 
-def answered(table: pa.Table, level: Level) -> Answered:
+def window_answer(table: pa.Table, level: Level) -> WindowAnswer:
     """Return what the driver looks at in a table of answers.
 
-    >>> found = answered(pa.table({"StudyInstanceUID": ["1.2", "1.2", None]}), Level.STUDY)
+    >>> found = window_answer(pa.table({"StudyInstanceUID": ["1.2", "1.2", None]}), Level.STUDY)
     >>> found.count, found.rows
     (3, (Row(uid='1.2', day=None, minute=None, birth=None, patient='', initial=''),))
     """
@@ -146,7 +146,7 @@ def answered(table: pa.Table, level: Level) -> Answered:
     }
     filled = {DATE: days, TIME: moments, BIRTH: births}
     returned = frozenset(name for name, values in filled.items() if any(value is not None for value in values))
-    return Answered(count=size, rows=tuple(rows.values()), returned=returned)
+    return WindowAnswer(count=size, rows=tuple(rows.values()), returned=returned)
 
 
 def _texts(table: pa.Table, name: str) -> list[str | None]:
@@ -191,7 +191,7 @@ class Assumption(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class WindowNote:
     """A doubt or an assumption about a window."""
 
     kind: Doubt | Assumption
@@ -200,7 +200,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class WindowRecord:
     """One window that was asked: how many answers, or why there are none; `is_split` if it was not the last word."""
 
     window: Window
@@ -210,13 +210,13 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Driven:
+class WindowsResult:
     """How a request went.
 
     Attributes
     ----------
-    asked
-        The windows, in order.
+    windows
+        Those that were asked, in order.
     doubts, assumptions
         Sentences without a full stop.
     errors
@@ -227,7 +227,7 @@ class Driven:
         Keys by which the node cannot be split, and why.
     """
 
-    asked: tuple[Asked, ...] = ()
+    windows: tuple[WindowRecord, ...] = ()
     doubts: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     errors: tuple[NodeError, ...] = ()
@@ -237,14 +237,14 @@ class Driven:
     @property
     def splits(self) -> int:
         """How many windows were split."""
-        return sum(one.is_split for one in self.asked)
+        return sum(one.is_split for one in self.windows)
 
 
-def sentences(notes: Iterable[Note]) -> tuple[str, ...]:
+def sentences(notes: Iterable[WindowNote]) -> tuple[str, ...]:
     """Return what is to be said, windows of one kind and reason together.
 
     >>> days = [Window(spans=(("StudyDate", Span(day, day)),)) for day in (1, 2)]
-    >>> sentences(Note(Assumption.NO_BIRTH, day) for day in days)
+    >>> sentences(WindowNote(Assumption.NO_BIRTH, day) for day in days)
     ('no row of 0001-01-01 to 0001-01-02 lacks PatientBirthDate, as none that was found does',)
     """
     grouped: dict[tuple[Doubt | Assumption, str], list[Window]] = {}

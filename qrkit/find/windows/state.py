@@ -9,21 +9,36 @@ from dataclasses import dataclass, replace
 
 from qrkit.find.windows.caps import Caps
 from qrkit.find.windows.density import Density
-from qrkit.find.windows.known import Found, beyond, lacking
-from qrkit.find.windows.results import Answered, Asked, Assumption, Doubt, Driven, Failure, Note, Trouble, sentences
+from qrkit.find.windows.found_rows import FoundRows, beyond, lacking
+from qrkit.find.windows.results import (
+    Assumption,
+    Doubt,
+    Failure,
+    FailureKind,
+    WindowAnswer,
+    WindowNote,
+    WindowRecord,
+    WindowsResult,
+    sentences,
+)
 from qrkit.find.windows.window import BIRTH, DATE, TIME, Span, Window, bounds, parse_days, parse_minutes
 from qrkit.query import Request
 from qrkit.tables import Level, unique_key
 
-Step = Generator[tuple[Request, ...], Sequence[Answered], bool]
+WindowStep = Generator[tuple[Request, ...], Sequence[WindowAnswer], bool]
 """Asks something, and returns whether all of it is found."""
 
-Settle = Callable[["Progress", Window, Answered], Step]
+Settle = Callable[["WindowState", Window, WindowAnswer], WindowStep]
 """Does whatever the answer of a window makes necessary."""
 
 _TIMED = (Level.STUDY, Level.SERIES, Level.IMAGE)
 
-_PATIENCE = {Trouble.TOO_MUCH: (12, 40), Trouble.BROKEN: (3, 8), Trouble.AWAY: (0, 0), Trouble.REFUSED: (0, 0)}
+_PATIENCE = {
+    FailureKind.TOO_MUCH: (12, 40),
+    FailureKind.BROKEN: (3, 8),
+    FailureKind.AWAY: (0, 0),
+    FailureKind.REFUSED: (0, 0),
+}
 """Failures in a row that are borne, each followed by a smaller window: before anything was answered, and after."""
 
 _MOST_WINDOWS = 300
@@ -40,7 +55,7 @@ _MOST_FAILED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+class WindowContext:
     """What the windows of one query know and share.
 
     Attributes
@@ -64,7 +79,7 @@ class Knowledge:
     unusable: tuple[tuple[str, str], ...] = ()
 
 
-class Progress:
+class WindowState:
     """One request being asked.
 
     Attributes
@@ -95,12 +110,12 @@ class Progress:
         The size of an answer that may be cut off and is being split, and how much was found by then.
     """
 
-    def __init__(self, base: Request, knows: Knowledge) -> None:
+    def __init__(self, base: Request, knows: WindowContext) -> None:
         self.base = base
         self.knows = knows
         self.caps = knows.caps
         self.density = Density()
-        self.found = Found()
+        self.found = FoundRows()
         self.limit = math.inf if knows.caps.known is None else knows.caps.known - 1
         self.unusable = dict(knows.unusable)
         self.leaky: set[str] = set()
@@ -113,8 +128,8 @@ class Progress:
         self.single_days = False
         self.suspect: tuple[int, int] | None = None
         self._vain: Counter[str] = Counter()
-        self._asked: dict[Window, Asked] = {}
-        self._notes: dict[Note, None] = {}
+        self._asked: dict[Window, WindowRecord] = {}
+        self._notes: dict[WindowNote, None] = {}
         self._failed: list[Failure] = []
 
     @property
@@ -125,7 +140,7 @@ class Progress:
 
     def ask(
         self, windows: Sequence[Window]
-    ) -> Generator[tuple[Request, ...], Sequence[Answered], Sequence[Answered]]:
+    ) -> Generator[tuple[Request, ...], Sequence[WindowAnswer], Sequence[WindowAnswer]]:
         """Ask windows at once; return what came of each."""
         if not windows:
             return ()
@@ -136,20 +151,20 @@ class Progress:
             self.stopped = f"{len(self._asked)} windows brought no more than {len(self.found)} rows"
         return answers
 
-    def _observe(self, window: Window, answer: Answered) -> None:
+    def _observe(self, window: Window, answer: WindowAnswer) -> None:
         failure = answer.failure
         if failure is not None:
-            self._asked[window] = Asked(window=window, count=None, failure=str(failure.error))
+            self._asked[window] = WindowRecord(window=window, count=None, failure=str(failure.error))
             for keyword in self.added(window):
                 self._vain[keyword] += keyword not in self.matched
                 if self._vain[keyword] >= _MOST_VAIN.get(self.base.level, _USUALLY_VAIN):
                     self.unusable.setdefault(keyword, "the node fails as without it")
-            self.caps.is_told |= failure.trouble is Trouble.TOO_MUCH
-            if failure.trouble is not Trouble.REFUSED and failure.count >= self.caps.largest:
+            self.caps.is_told |= failure.kind is FailureKind.TOO_MUCH
+            if failure.kind is not FailureKind.REFUSED and failure.count >= self.caps.largest:
                 self.limit = min(self.limit, failure.count)
                 self.caps.largest = max(self.caps.largest, failure.count)
             return
-        self._asked[window] = Asked(window=window, count=answer.count)
+        self._asked[window] = WindowRecord(window=window, count=answer.count)
         self.has_answer, self.in_a_row = True, 0
         self.returned |= answer.returned
         self.sees_births |= bool(answer.count) and window.span(BIRTH) is None
@@ -161,7 +176,7 @@ class Progress:
             self.caps.confirm(self.suspect[0])
             self.suspect = None
 
-    def _verify(self, window: Window, answer: Answered) -> None:
+    def _verify(self, window: Window, answer: WindowAnswer) -> None:
         """Look whether the node has heeded the keys that were added, and brings again what is known."""
         if answer.rows:
             self.matched.update(self.added(window))
@@ -187,7 +202,7 @@ class Progress:
         keywords = (*dict(window.spans), *dict(window.keys))
         return tuple(one for one in keywords if one != DATE and not self.base.value(one))
 
-    def accept(self, window: Window, answer: Answered) -> None:
+    def accept(self, window: Window, answer: WindowAnswer) -> None:
         """Learn from an answer that is whole."""
         span = window.span(DATE)
         if span is not None and len(window.spans) == 1 and not window.keys:
@@ -221,7 +236,7 @@ class Progress:
 
     def note(self, kind: Doubt | Assumption, window: Window, reason: str = "") -> None:
         """Write down a doubt or an assumption."""
-        self._notes[Note(kind, window, reason)] = None
+        self._notes[WindowNote(kind, window, reason)] = None
 
     def mark_split(self, window: Window) -> None:
         """Write down that a window was not the last word."""
@@ -231,14 +246,14 @@ class Progress:
     def bears(self, failure: Failure) -> bool:
         """Whether to go on with smaller windows after a failure."""
         self.in_a_row += 1
-        return self.in_a_row <= _PATIENCE[failure.trouble][self.has_answer]
+        return self.in_a_row <= _PATIENCE[failure.kind][self.has_answer]
 
     def give_up(self, window: Window, failure: Failure) -> None:
         """Write down that a window has failed for good; after several, or without hope, nothing more is asked."""
         self._failed.append(failure)
         self.note(Doubt.FAILED, window, str(failure.error.message).rstrip("."))
         hopeless = (
-            self.in_a_row > _PATIENCE[failure.trouble][self.has_answer] and failure.trouble is not Trouble.REFUSED
+            self.in_a_row > _PATIENCE[failure.kind][self.has_answer] and failure.kind is not FailureKind.REFUSED
         )
         if hopeless or len(self._failed) >= _MOST_FAILED:
             self.stopped = str(failure.error.message).rstrip(".")
@@ -252,10 +267,10 @@ class Progress:
         """Return the windows with at least so many answers that were taken for whole."""
         return [one.window for one in self._asked.values() if not one.is_split and (one.count or 0) >= count]
 
-    def result(self) -> Driven:
+    def result(self) -> WindowsResult:
         """Return how it went."""
-        return Driven(
-            asked=tuple(self._asked.values()),
+        return WindowsResult(
+            windows=tuple(self._asked.values()),
             doubts=sentences(note for note in self._notes if isinstance(note.kind, Doubt)),
             assumptions=sentences(note for note in self._notes if isinstance(note.kind, Assumption)),
             errors=tuple(failure.error for failure in self._failed),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from qrkit.find.windows.results import Answered, Row
+from qrkit.find.windows.results import Row, WindowAnswer
 from qrkit.find.windows.window import BIRTH, DATE, SLACK, TIME, Window
 
 _MANY = 0.2
@@ -14,7 +14,7 @@ _MANY = 0.2
 _FEW = 3
 
 
-class Found:
+class FoundRows:
     """The answers of all windows, by StudyDate.
 
     Attributes
@@ -37,7 +37,7 @@ class Found:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, answer: Answered) -> int:
+    def add(self, answer: WindowAnswer) -> int:
         """Take note of answers, and return how many are new."""
         before = self._size
         for row in answer.rows:
@@ -77,13 +77,13 @@ class Found:
                 yield from rows.values()
 
 
-def beyond(answer: Answered, window: Window, keyword: str) -> bool:
+def beyond(answer: WindowAnswer, window: Window, keyword: str) -> bool:
     """Whether so many answers lie outside a window that the node must have ignored a key of it."""
     outside = sum(1 for row in answer.rows if not _may_lie_in(row, window, keyword))
     return outside > _MANY * len(answer.rows)
 
 
-def lacking(answer: Answered, expected: list[Row]) -> tuple[bool, bool]:
+def lacking(answer: WindowAnswer, expected: list[Row]) -> tuple[bool, bool]:
     """Return whether some, and whether most, of the answers are missing that a window must get again."""
     came = {row.uid for row in answer.rows}
     missing = sum(1 for row in expected if row.uid not in came)

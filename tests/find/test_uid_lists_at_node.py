@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from qrkit.errors import StatusError
-from qrkit.find.uid_lists import Lists
+from qrkit.find.uid_lists import UidLists
 from qrkit.find.windows import Failure, failure_of
 from qrkit.profile import Verdict
 from qrkit.query import Request
@@ -37,7 +37,7 @@ class FirstOnly:
 
 def test_a_list_of_which_a_part_is_matched_is_asked_on_uid_by_uid() -> None:
     node = FirstOnly()
-    lists = Lists(node, lambda _: Verdict.UNKNOWN)
+    lists = UidLists(node, lambda _: Verdict.UNKNOWN)
     (answer,) = lists.try_ask([request(*_UIDS)])
     assert isinstance(answer, pa.Table)
     assert answer["StudyInstanceUID"].to_pylist() == list(_UIDS)
@@ -47,7 +47,7 @@ def test_a_list_of_which_a_part_is_matched_is_asked_on_uid_by_uid() -> None:
 
 def test_a_node_that_is_known_to_honour_lists_is_believed() -> None:
     node = FirstOnly()
-    lists = Lists(node, lambda _: Verdict.HONOURED)
+    lists = UidLists(node, lambda _: Verdict.HONOURED)
     (answer,) = lists.try_ask([request("1.1", "9.9")])
     assert isinstance(answer, pa.Table)
     assert (answer.num_rows, node.asked, lists.told) == (1, ["1.1\\9.9"], "")
@@ -56,12 +56,14 @@ def test_a_node_that_is_known_to_honour_lists_is_believed() -> None:
 @pytest.mark.parametrize("refused", [_UIDS[1:2], ("1.1\\1.2\\1.3", "1.3")])
 def test_one_uid_that_is_refused_is_no_answer_to_the_list(refused: tuple[str, ...]) -> None:
     verdict = Verdict.UNKNOWN if len(refused) > 1 else Verdict.REFUSED
-    lists = Lists(FirstOnly(refused=refused), lambda _: verdict)
+    lists = UidLists(FirstOnly(refused=refused), lambda _: verdict)
     (answer,) = lists.try_ask([request(*_UIDS)])
     assert isinstance(answer, Failure)
 
 
 def test_requests_without_a_list_go_as_they_are() -> None:
     node = FirstOnly()
-    answers = Lists(node, lambda _: Verdict.REFUSED).try_ask([request("1.1"), request("1.2", "1.3"), request("1.3")])
+    answers = UidLists(node, lambda _: Verdict.REFUSED).try_ask(
+        [request("1.1"), request("1.2", "1.3"), request("1.3")]
+    )
     assert [answer.num_rows for answer in answers if isinstance(answer, pa.Table)] == [1, 2, 1]

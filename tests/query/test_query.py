@@ -1,10 +1,12 @@
-"""A query in words, and as the call and the command that ask it again."""
+"""A query as JSON, in words, and as the call and the command that ask it again."""
 
+import json
 from datetime import date
 from typing import Any
 
 import pytest
 
+from qrkit.errors import InputError
 from qrkit.query import Query, as_call, as_command, build_query, in_words
 
 _TODAY = date(2026, 2, 1)
@@ -62,3 +64,51 @@ def test_the_command_is_quoted_for_a_shell() -> None:
 )
 def test_a_query_is_told_as_people_say_it(asked: dict[str, Any], words: str) -> None:
     assert in_words(build_query(today=_TODAY, **asked)) == words
+
+
+def _built(**given: object) -> Query:
+    return build_query(today=_TODAY, **given)
+
+
+def test_a_query_without_keys_and_dates_asks_for_the_whole_archive() -> None:
+    assert _built(modalities="CT").is_open
+    assert not _built(date="today").is_open
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        _built(),
+        _built(
+            level="series",
+            modalities=["CT", "MR"],
+            date="2026-01-31",
+            time=("8:00", "12:00:00.5"),
+            patient_name="Dö*",
+            study_uid=["1.2", "1.3"],
+            description_include="a,b",
+            station_exclude="c",
+            station_level="study",
+            blank="drop",
+            return_keys=["0019100A", "KVP"],
+        ),
+    ],
+)
+def test_a_query_comes_back_from_its_json(query: Query) -> None:
+    assert Query.from_json(json.loads(json.dumps(query.to_json()))) == query
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"level": "STUDY", "new": 1},
+        {"filters": {"new": 1}},
+        {"dates": ["2026-01-01"]},
+        {"dates": ["x", "y"]},
+        {"keys": ["PatientID"]},
+        {"level": "X"},
+    ],
+)
+def test_json_that_is_no_query_is_an_error(kept: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Query.from_json(kept)

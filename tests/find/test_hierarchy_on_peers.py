@@ -11,7 +11,7 @@ from pydicom import Dataset, dcmread
 
 from qrkit.dimse.association import associate
 from qrkit.dimse.find import find, find_proposals
-from qrkit.find.hierarchy import drill
+from qrkit.find.hierarchy import ask_by_level
 from qrkit.find.parents import ROW
 from qrkit.node import InformationModel, Node
 from qrkit.query import Query, answer_keywords, build_query, identifier
@@ -38,7 +38,7 @@ def asked(archive: Archive, model: InformationModel, **given: object) -> pa.Tabl
     """Ask over one association, and give the answer."""
     query: Query = build_query(today=date(2026, 2, 1), **given)
     node = Node(name="peer", host="127.0.0.1", port=archive.port, ae_title=archive.ae_title, information_model=model)
-    flow = drill(query, model, select)
+    flow = ask_by_level(query, model, select)
     with associate(node, find_proposals(node), calling_ae_title="QRKIT") as association:
         step = next(flow)
         while True:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from qrkit.find.parents import Parent
-from qrkit.find.uid_lists import InLists, in_lists
+from qrkit.find.uid_lists import ListedAnswers, ask_in_lists
 from qrkit.query import Request
 from qrkit.tables import Level
 
@@ -28,7 +28,7 @@ def below(uids: Held, *, counts: bool = True, **keys: str) -> list[Asked]:
     ]
 
 
-def answered(request: Request, held: Held) -> pa.Table:
+def window_answer(request: Request, held: Held) -> pa.Table:
     """What a node answers that takes lists."""
     rows = [
         {"StudyInstanceUID": uid, "SeriesInstanceUID": series}
@@ -43,14 +43,14 @@ def ask(
     asked: Sequence[Asked], level: Level, answer: Callable[[Request], pa.Table]
 ) -> tuple[list[list[str]], list[int]]:
     """The SeriesInstanceUIDs that came for each, and how many requests each step had."""
-    flow = in_lists(asked, level)
+    flow = ask_in_lists(asked, level)
     steps: list[int] = []
     answers: list[pa.Table] | None = None
     while True:
         try:
             requests = next(flow) if answers is None else flow.send(answers)
         except StopIteration as end:
-            came: InLists = end.value
+            came: ListedAnswers = end.value
             break
         steps.append(len(requests))
         answers = [answer(one) for one in requests]
@@ -60,20 +60,20 @@ def ask(
 
 @pytest.mark.parametrize("counts", [True, False])
 def test_series_of_many_studies_come_in_few_lists(*, counts: bool) -> None:
-    came, steps = ask(below(STUDIES, counts=counts), Level.SERIES, lambda one: answered(one, STUDIES))
+    came, steps = ask(below(STUDIES, counts=counts), Level.SERIES, lambda one: window_answer(one, STUDIES))
     assert came == list(STUDIES.values())
     assert steps == ([1] if counts else [3])
 
 
 def test_a_study_that_a_list_left_short_is_asked_for_alone() -> None:
     def short(request: Request) -> pa.Table:
-        table = answered(request, STUDIES)
+        table = window_answer(request, STUDIES)
         return table if table.num_rows <= 3 else table.slice(0, table.num_rows - 2)
 
     came, steps = ask(below(STUDIES), Level.SERIES, short)
     assert came == list(STUDIES.values())
     assert steps == [1, 1]
-    flow = in_lists(below(STUDIES), Level.SERIES)
+    flow = ask_in_lists(below(STUDIES), Level.SERIES)
     (listed,) = next(flow)
     (alone,) = flow.send([short(listed)])
     with pytest.raises(StopIteration) as end:
@@ -83,9 +83,9 @@ def test_a_study_that_a_list_left_short_is_asked_for_alone() -> None:
 
 def test_a_node_that_gives_what_was_not_in_the_list_is_asked_study_by_study() -> None:
     def everything(request: Request) -> pa.Table:
-        return answered(request, STUDIES) if "\\" not in request.value("StudyInstanceUID") else all_of_it
+        return window_answer(request, STUDIES) if "\\" not in request.value("StudyInstanceUID") else all_of_it
 
-    all_of_it = answered(Request(level=Level.SERIES, keys=(("StudyInstanceUID", "\\".join(STUDIES)),)), STUDIES)
+    all_of_it = window_answer(Request(level=Level.SERIES, keys=(("StudyInstanceUID", "\\".join(STUDIES)),)), STUDIES)
     some = dict(list(STUDIES.items())[:20])
     came, steps = ask(below(some), Level.SERIES, everything)
     assert came == list(some.values())
@@ -101,7 +101,7 @@ def test_of_studies_without_an_answer_to_further_keys_one_is_asked_for_alone(
 
     def some_only(request: Request) -> pa.Table:
         is_list = "\\" in request.value("StudyInstanceUID")
-        return answered(request, held if is_list or heeds_last else {**held, **hidden})
+        return window_answer(request, held if is_list or heeds_last else {**held, **hidden})
 
     asked = below(dict(list(held.items())[:20]), Modality="SR")
     came, taken = ask(asked, Level.SERIES, some_only)
