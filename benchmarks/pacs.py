@@ -10,11 +10,10 @@ import threading
 from datetime import date
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.days import Calendar
 from qrkit.simulator.hospital.facts import Kind, Series, Study
-from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.simulator.hospital.hospital import Calendar, GeneratedHospital
 from qrkit.simulator.hospital.people import patient
-from qrkit.simulator.hospital.stations import CT_FORCE
+from qrkit.simulator.hospital.recipes import CT_FORCE
 from qrkit.simulator.hospital.studies import Instances, make_study
 
 DELAY = 0.02

@@ -13,20 +13,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qrkit.simulator.hospital.hospital import empty_hospital, small_hospital
-    from qrkit.simulator.hospital.large import large_hospital
+    from qrkit.simulator.hospital.hospital import empty_hospital, large_hospital, small_hospital
     from qrkit.simulator.pacs.quirks import Quirks
     from qrkit.simulator.pacs.server import Simulator
-    from qrkit.simulator.pacs.site import Request
+    from qrkit.simulator.pacs.server_state import ServedRequest
 
-__all__ = ["Quirks", "Request", "Simulator", "empty_hospital", "large_hospital", "small_hospital"]
+__all__ = ["Quirks", "ServedRequest", "Simulator", "empty_hospital", "large_hospital", "small_hospital"]
 
 _WHERE = {
     "Quirks": "pacs.quirks",
-    "Request": "pacs.site",
+    "ServedRequest": "pacs.server_state",
     "Simulator": "pacs.server",
     "empty_hospital": "hospital.hospital",
-    "large_hospital": "hospital.large",
+    "large_hospital": "hospital.hospital",
     "small_hospital": "hospital.hospital",
 }
 

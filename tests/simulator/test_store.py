@@ -17,7 +17,7 @@ from pynetdicom import build_context
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital.facts import Kind, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
-from qrkit.simulator.pacs.association import Association, request_association
+from qrkit.simulator.pacs.association import PacsAssociation, request_association
 from qrkit.simulator.pacs.encoding import encode
 from qrkit.simulator.pacs.wire import C_FIND_RQ, C_MOVE_RQ
 from tests.peers.waiting import free_port, wait_until
@@ -174,7 +174,7 @@ def test_many_clients_are_served_at_once(hospital: GeneratedHospital, start_simu
 
 
 @contextmanager
-def connected(pacs: Simulator, sop_class: str) -> Iterator[Association]:
+def connected(pacs: Simulator, sop_class: str) -> Iterator[PacsAssociation]:
     """An association of the simulator's own making: pynetdicom waits long for a peer that has gone."""
     context = build_context(sop_class)
     context.context_id = 1

@@ -86,7 +86,7 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
+class Equipment:
     """One piece of equipment and where it stands."""
 
     StationName: str
@@ -122,7 +122,7 @@ class Series:
     SeriesTime: str
     BodyPartExamined: str
     ProtocolName: str
-    station: Station
+    station: Equipment
     sop_classes: tuple[str, ...]
     instances: Sequence[Instance]
 

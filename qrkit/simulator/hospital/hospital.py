@@ -1,19 +1,62 @@
-"""A believable hospital from a seed: every study can be made from its number, and only a few are kept."""
+"""A believable hospital from a seed: each study is generated from its number, and only a few are kept in memory.
+
+A calendar spreads the studies over days, so a hospital may have millions of studies and uses no memory for them.
+"""
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 
-from qrkit.simulator.hospital.days import Calendar
 from qrkit.simulator.hospital.facts import Instance, Series, Study
 from qrkit.simulator.hospital.people import patient, patient_number
 from qrkit.simulator.hospital.studies import accession, make_study
-from qrkit.simulator.hospital.subject import Subject
 from qrkit.simulator.hospital.uids import UIDPlan
+from qrkit.simulator.objects.composite import ObjectFacts
 from qrkit.simulator.objects.objects import made
 from qrkit.simulator.pacs.encoding import encode
+
+_WEEKDAY_WEIGHTS = (10, 11, 10, 11, 9, 3, 2)
+"""How busy the days are, from Monday."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """Which study numbers fall on which day: a working week's ups and downs over a number of studies."""
+
+    first: date
+    ends: tuple[int, ...] = field(repr=False)
+    """For each day, the number after its last study."""
+
+    @classmethod
+    def spread(cls, studies: int, until: date, days: int) -> Calendar:
+        """Studies spread over so many days, the last of which is `until`."""
+        first = until - timedelta(days=days - 1)
+        weights = [_WEEKDAY_WEIGHTS[(first.weekday() + offset) % 7] for offset in range(days)]
+        total = sum(weights)
+        ends = tuple(studies * done // total for done in itertools.accumulate(weights)) if total else ()
+        return cls(first=first, ends=ends)
+
+    @property
+    def last(self) -> date:
+        """The last day."""
+        return self.first + timedelta(days=len(self.ends) - 1)
+
+    def day_of(self, number: int) -> date:
+        """Return the day of one study."""
+        return self.first + timedelta(days=bisect.bisect_right(self.ends, number))
+
+    def numbers_on(self, day: date) -> range:
+        """Return the studies of one day."""
+        offset = (day - self.first).days
+        if not 0 <= offset < len(self.ends):
+            return range(0)
+        return range(self.ends[offset - 1] if offset else 0, self.ends[offset])
+
 
 DEFAULT_UNTIL = date(2026, 6, 30)
 _STUDIES_PER_PATIENT = 3
@@ -90,8 +133,8 @@ class GeneratedHospital:
 
     def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
         """Return the object's data set, as `Hospital.encoded`."""
-        subject = Subject(study=study, series=series, instance=instance, uids=self.uids, matrix=self.matrix)
-        return encode(made(subject), study.patient.SpecificCharacterSet, transfer_syntax)
+        facts = ObjectFacts(study=study, series=series, instance=instance, uids=self.uids, matrix=self.matrix)
+        return encode(made(facts), study.patient.SpecificCharacterSet, transfer_syntax)
 
     def _make_day(self, day: date) -> tuple[Study, ...]:
         studies = [self._study(number) for number in self.calendar.numbers_on(day)]
@@ -123,3 +166,23 @@ def small_hospital(
 def empty_hospital() -> GeneratedHospital:
     """Return a hospital without studies: what a store node starts with."""
     return small_hospital(studies=0, days=0)
+
+
+def large_hospital(
+    studies: int = 1_000_000, *, seed: int = 1, until: date = DEFAULT_UNTIL, days: int = 5 * 365, matrix: int = 64
+) -> GeneratedHospital:
+    """Return a large archive; a C-FIND for a day makes that day's studies only, about 50 µs each.
+
+    Parameters
+    ----------
+    studies
+        How many studies there are.
+    until
+        The last day with studies.
+    days
+        Over how many days they are spread.
+    matrix
+        Rows and columns of the images.
+    """
+    calendar = Calendar.spread(studies, until, days)
+    return GeneratedHospital(seed=seed, studies=studies, calendar=calendar, matrix=matrix)

@@ -1,7 +1,7 @@
-"""How studies are made up: which procedures, stations and series go together, and how often.
+"""The kinds of studies in the simulated hospital: which procedures, equipment and series go together, and how often.
 
-The variety is the one that dose selection must cope with: Radiation Dose SR, dose in an Enhanced SR, dose only
-in secondary captures, several SOP classes in one SR series, reports that are no dose objects, and none at all.
+The variety is the one that dose selection must handle: Radiation Dose SR, dose in an Enhanced SR, dose only in
+secondary captures, several SOP classes in one SR series, reports without dose, and studies without dose objects.
 """
 
 from __future__ import annotations
@@ -9,8 +9,54 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qrkit.simulator.hospital import procedures as do
-from qrkit.simulator.hospital import stations as at
-from qrkit.simulator.hospital.facts import Kind, Station
+from qrkit.simulator.hospital.facts import Equipment, Kind
+
+HOSPITAL = "St. Elsewhere Hospital"
+OUTPATIENTS = "St. Elsewhere Outpatients"
+ELSEWHERE = "Riverside Clinic"
+
+
+def _station(name: str, manufacturer: str, model: str, institution: str = HOSPITAL) -> Equipment:
+    serial = sum(ord(letter) * place for place, letter in enumerate(name + model, 1))
+    return Equipment(
+        StationName=name,
+        Manufacturer=manufacturer,
+        ManufacturerModelName=model,
+        InstitutionName=institution,
+        DeviceSerialNumber=str(10_000 + serial),
+        SoftwareVersions="syngo CT VB20A" if "SOMATOM" in model else f"{1 + serial % 9}.{serial % 10}",
+    )
+
+
+CT_FORCE = _station("CTAWP73491", "SIEMENS", "SOMATOM Force")
+CT_EDGE = _station("CTAWP60112", "SIEMENS", "SOMATOM Definition Edge", OUTPATIENTS)
+CT_REVOLUTION = _station("CT99", "GE MEDICAL SYSTEMS", "Revolution CT")
+CT_VCT = _station("vct1", "GE MEDICAL SYSTEMS", "LightSpeed VCT")
+CT_BRILLIANCE = _station("PHILIPS-E71E3F0", "Philips", "Brilliance 16P", OUTPATIENTS)
+CT_AQUILION = _station("AQONE", "TOSHIBA", "Aquilion ONE")
+CT_ELSEWHERE = _station("RIVERCT", "Canon Medical Systems", "Aquilion Prime SP", ELSEWHERE)
+CT_NAMELESS = _station("", "GE MEDICAL SYSTEMS", "Optima CT660", ELSEWHERE)
+MR_SKYRA = _station("MRC40123", "SIEMENS", "Skyra")
+MR_INGENIA = _station("INGENIA1", "Philips Medical Systems", "Ingenia", OUTPATIENTS)
+MG_DIMENSIONS = _station("MAMMO1", "HOLOGIC, Inc.", "Selenia Dimensions")
+MG_SENOGRAPHE = _station("SENO2", "GE MEDICAL SYSTEMS", "Senographe Essential", OUTPATIENTS)
+DX_DISCOVERY = _station("XR220", "GE Healthcare", "Discovery XR656")
+DX_CXDI = _station("CXDI-ROOM3", "Canon Inc.", "CXDI Controller RF")
+DX_DRX = _station("DRX-EVO-2", "CARESTREAM HEALTH", "DRX-Evolution", OUTPATIENTS)
+CR_CAPSULA = _station("FCR-1", "FUJIFILM Corporation", "CR-IR 359")
+PX_NEWTOM = _station("NEWTOM", "NNT", "GO 2D", OUTPATIENTS)
+XA_ARTIS = _station("AXIS01366", "SIEMENS", "AXIOM-Artis")
+XA_AZURION = _station("AZURION7", "Philips Medical Systems", "Azurion 7 M20")
+RF_LUMINOS = _station("FLUOROSPOT1", "SIEMENS", "Luminos dRF Max")
+RF_PRECISION = _station("PRECISION", "GE Healthcare", "Precision 500D")
+RF_ARCADIS = _station("VARIC-OR2", "SIEMENS", "ARCADIS Varic")
+NM_SYMBIA = _station("SYMBIA1", "SIEMENS NM", "Symbia Intevo")
+NM_INFINIA = _station("INFINIA", "GE MEDICAL SYSTEMS", "INFINIA")
+PT_BIOGRAPH = _station("PETCT1", "SIEMENS", "Biograph Vision")
+PT_DISCOVERY = _station("PETCT2", "GE MEDICAL SYSTEMS", "Discovery 710")
+US_EPIQ = _station("EPIQ7-1", "Philips Medical Systems", "EPIQ 7G")
+OCT_ILUMIEN = _station("ILUMIEN1", "St. Jude Medical", "ILUMIEN OPTIS")
+REPORTING = _station("RIS01", "Example Reporting", "Structured Reporter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +69,7 @@ class SeriesPlan:
     """Kind, least and most objects."""
     share: float = 1.0
     """Part of the studies that have this series."""
-    station: Station | None = None
+    station: Equipment | None = None
     """Where it was made, if not at the study's station."""
 
 
@@ -34,7 +80,7 @@ class Recipe:
     weight: int
     """How many of a hundred studies, roughly, are of this kind."""
     procedures: tuple[do.Procedure, ...]
-    stations: tuple[Station, ...]
+    stations: tuple[Equipment, ...]
     series: tuple[SeriesPlan, ...]
 
 
@@ -51,7 +97,7 @@ _KEY_IMAGES = _plan("KO", "Key Images", Kind.KEY_OBJECTS, share=0.15)
 _STATES = _plan("PR", "Presentation States", Kind.PRESENTATION_STATE, 1, 2, share=0.15)
 _CT_RDSR = _plan("SR", "Dose Report", Kind.RDSR)
 _CT_SHEET = _plan("CT", "Dose Report", Kind.DOSE_SHEET)
-_REPORT = SeriesPlan("SR", "Radiology Report", ((Kind.REPORT, 1, 1),), 1.0, at.REPORTING)
+_REPORT = SeriesPlan("SR", "Radiology Report", ((Kind.REPORT, 1, 1),), 1.0, REPORTING)
 _FRONTAL = _plan("DX", "AP", Kind.DX_IMAGE, 1, 2)
 _RDSR = _plan("SR", "Radiation Dose Information", Kind.RDSR)
 _FLUORO = _plan("RF", "Fluoro", Kind.RF_IMAGE, 1, 3)
@@ -72,84 +118,84 @@ _CT_ROUTINE = (do.CT_CHEST, do.CT_ABDOMEN, do.CT_HEAD, do.CT_TRUNK, do.CT_PULMON
 
 RECIPES: tuple[Recipe, ...] = (
     # CT with a Radiation Dose SR
-    Recipe(12, _CT_ROUTINE, (at.CT_FORCE, at.CT_EDGE), (_SCOUT, _AXIAL, _CORONAL, _CT_RDSR, _KEY_IMAGES, _STATES)),
-    Recipe(6, _CT_ROUTINE, (at.CT_REVOLUTION,), (_SCOUT, _AXIAL, _CT_SHEET, _CT_RDSR)),
-    Recipe(2, _CT_ROUTINE[:4], (at.CT_FORCE,), (_SCOUT, _AXIAL, _CT_RDSR, _REPORT)),
+    Recipe(12, _CT_ROUTINE, (CT_FORCE, CT_EDGE), (_SCOUT, _AXIAL, _CORONAL, _CT_RDSR, _KEY_IMAGES, _STATES)),
+    Recipe(6, _CT_ROUTINE, (CT_REVOLUTION,), (_SCOUT, _AXIAL, _CT_SHEET, _CT_RDSR)),
+    Recipe(2, _CT_ROUTINE[:4], (CT_FORCE,), (_SCOUT, _AXIAL, _CT_RDSR, _REPORT)),
     # older CT with the dose in an Enhanced SR, alone and beside a Radiation Dose SR in the same series
     Recipe(
         3,
         (do.CT_HEAD, do.CT_CHEST, do.CT_ABDOMEN),
-        (at.CT_VCT,),
+        (CT_VCT,),
         (_SCOUT, _AXIAL, _plan("SR", "Dose Record", Kind.ENHANCED_SR)),
     ),
     Recipe(
         1,
         (do.CT_CHEST,),
-        (at.CT_VCT,),
+        (CT_VCT,),
         (_SCOUT, _AXIAL, SeriesPlan("SR", "Dose Record", ((Kind.RDSR, 1, 1), (Kind.ENHANCED_SR, 1, 1)))),
     ),
     # CT with the dose in secondary captures: Philips, with and without series descriptions, and Toshiba
     Recipe(
         3,
         (do.CT_HEAD, do.CT_ABDOMEN),
-        (at.CT_BRILLIANCE,),
+        (CT_BRILLIANCE,),
         (_SCOUT, _AXIAL, _plan("CT", "Dose Info", Kind.DOSE_SHEET)),
     ),
     Recipe(
         1,
         (do.CT_UNDESCRIBED,),
-        (at.CT_BRILLIANCE,),
+        (CT_BRILLIANCE,),
         (_plan("CT", "", Kind.CT_IMAGE, 8, 12), _plan("CT", "", Kind.DOSE_SHEET)),
     ),
     Recipe(
         2,
         (do.CT_CHEST, do.CT_TRUNK),
-        (at.CT_AQUILION,),
+        (CT_AQUILION,),
         (_SCOUT, _AXIAL, _plan("CT", "Patient Dose Summary", Kind.DOSE_SHEET, 1, 2)),
     ),
     # CT without dose objects, with a report that is none, and from elsewhere
-    Recipe(1, (do.CT_HEAD,), (at.CT_AQUILION,), (_SCOUT, _AXIAL, _REPORT)),
-    Recipe(2, (do.CT_HEAD_IMPORTED,), (at.CT_NAMELESS,), (_AXIAL,)),
-    Recipe(1, (do.CT_ABDOMEN_IMPORTED,), (at.CT_ELSEWHERE,), (_SCOUT, _AXIAL, _CT_RDSR)),
+    Recipe(1, (do.CT_HEAD,), (CT_AQUILION,), (_SCOUT, _AXIAL, _REPORT)),
+    Recipe(2, (do.CT_HEAD_IMPORTED,), (CT_NAMELESS,), (_AXIAL,)),
+    Recipe(1, (do.CT_ABDOMEN_IMPORTED,), (CT_ELSEWHERE,), (_SCOUT, _AXIAL, _CT_RDSR)),
     # only the dose report was archived
-    Recipe(1, (do.CT_CHEST,), (at.CT_EDGE,), (_CT_RDSR, _plan("KO", "Key Images", Kind.KEY_OBJECTS))),
+    Recipe(1, (do.CT_CHEST,), (CT_EDGE,), (_CT_RDSR, _plan("KO", "Key Images", Kind.KEY_OBJECTS))),
     # MR and ultrasound, which carry no dose; OCT, which is not CT
-    Recipe(14, (do.MR_BRAIN, do.MR_KNEE, do.MR_LUMBAR), (at.MR_SKYRA, at.MR_INGENIA), _MR_SERIES),
-    Recipe(1, (do.MR_BRAIN,), (at.MR_SKYRA,), (*_MR_SERIES, _REPORT)),
-    Recipe(2, (do.US_ABDOMEN,), (at.US_EPIQ,), (_plan("US", "Abdomen", Kind.US_IMAGE, 3, 6),)),
-    Recipe(1, (do.OCT_CORONARY,), (at.OCT_ILUMIEN,), (_plan("OCT", "Pullback", Kind.CAPTURE, 1, 2),)),
+    Recipe(14, (do.MR_BRAIN, do.MR_KNEE, do.MR_LUMBAR), (MR_SKYRA, MR_INGENIA), _MR_SERIES),
+    Recipe(1, (do.MR_BRAIN,), (MR_SKYRA,), (*_MR_SERIES, _REPORT)),
+    Recipe(2, (do.US_ABDOMEN,), (US_EPIQ,), (_plan("US", "Abdomen", Kind.US_IMAGE, 3, 6),)),
+    Recipe(1, (do.OCT_CORONARY,), (OCT_ILUMIEN,), (_plan("OCT", "Pullback", Kind.CAPTURE, 1, 2),)),
     # mammography
-    Recipe(4, (do.MG_SCREENING, do.MG_DIAGNOSTIC), (at.MG_DIMENSIONS,), (_VIEWS, _RAW_VIEWS, _RDSR)),
-    Recipe(3, (do.MG_SCREENING,), (at.MG_SENOGRAPHE,), (_VIEWS, _RAW_VIEWS)),
-    Recipe(1, (do.MG_SCREENING,), (at.MG_DIMENSIONS,), (_VIEWS, _plan("SR", "Mammography CAD", Kind.CAD))),
-    Recipe(1, (do.MG_IMPORTED,), (at.MG_SENOGRAPHE,), (_VIEWS,)),
+    Recipe(4, (do.MG_SCREENING, do.MG_DIAGNOSTIC), (MG_DIMENSIONS,), (_VIEWS, _RAW_VIEWS, _RDSR)),
+    Recipe(3, (do.MG_SCREENING,), (MG_SENOGRAPHE,), (_VIEWS, _RAW_VIEWS)),
+    Recipe(1, (do.MG_SCREENING,), (MG_DIMENSIONS,), (_VIEWS, _plan("SR", "Mammography CAD", Kind.CAD))),
+    Recipe(1, (do.MG_IMPORTED,), (MG_SENOGRAPHE,), (_VIEWS,)),
     # radiography
     Recipe(
         8,
         (do.DX_CHEST, do.DX_PELVIS, do.DX_HAND, do.DX_KNEE),
-        (at.DX_DISCOVERY, at.DX_DRX),
+        (DX_DISCOVERY, DX_DRX),
         (_FRONTAL, _plan("DX", "LAT", Kind.DX_IMAGE, share=0.5)),
     ),
-    Recipe(4, (do.DX_CHEST, do.DX_PELVIS), (at.DX_CXDI,), (_FRONTAL, _RDSR)),
-    Recipe(3, (do.DX_BEDSIDE, do.DX_HAND), (at.CR_CAPSULA,), (_plan("CR", "AP", Kind.CR_IMAGE, 1, 2), _STATES)),
-    Recipe(1, (do.PX_JAW,), (at.PX_NEWTOM,), (_plan("PX", "Panoramic", Kind.DX_IMAGE),)),
+    Recipe(4, (do.DX_CHEST, do.DX_PELVIS), (DX_CXDI,), (_FRONTAL, _RDSR)),
+    Recipe(3, (do.DX_BEDSIDE, do.DX_HAND), (CR_CAPSULA,), (_plan("CR", "AP", Kind.CR_IMAGE, 1, 2), _STATES)),
+    Recipe(1, (do.PX_JAW,), (PX_NEWTOM,), (_plan("PX", "Panoramic", Kind.DX_IMAGE),)),
     # fluoroscopy and angiography
-    Recipe(4, (do.XA_CORONARY, do.XA_PERIPHERAL), (at.XA_ARTIS, at.XA_AZURION), (_RUNS, _RDSR)),
-    Recipe(3, (do.RF_SWALLOW,), (at.RF_LUMINOS, at.RF_PRECISION), (_FLUORO, _RDSR)),
-    Recipe(1, (do.RF_THEATRE,), (at.RF_ARCADIS,), (_FLUORO, _plan("SR", "Radiation Summary", Kind.ENHANCED_SR))),
-    Recipe(1, (do.RF_THEATRE,), (at.RF_ARCADIS,), (_plan("XA", "Single Shots", Kind.XA_IMAGE, 1, 2),)),
+    Recipe(4, (do.XA_CORONARY, do.XA_PERIPHERAL), (XA_ARTIS, XA_AZURION), (_RUNS, _RDSR)),
+    Recipe(3, (do.RF_SWALLOW,), (RF_LUMINOS, RF_PRECISION), (_FLUORO, _RDSR)),
+    Recipe(1, (do.RF_THEATRE,), (RF_ARCADIS,), (_FLUORO, _plan("SR", "Radiation Summary", Kind.ENHANCED_SR))),
+    Recipe(1, (do.RF_THEATRE,), (RF_ARCADIS,), (_plan("XA", "Single Shots", Kind.XA_IMAGE, 1, 2),)),
     # nuclear medicine, SPECT/CT and PET/CT
-    Recipe(3, (do.NM_BONE, do.NM_THYROID), (at.NM_SYMBIA,), (_plan("NM", "WB PLANAR", Kind.NM_IMAGE, 1, 2), _RRDSR)),
+    Recipe(3, (do.NM_BONE, do.NM_THYROID), (NM_SYMBIA,), (_plan("NM", "WB PLANAR", Kind.NM_IMAGE, 1, 2), _RRDSR)),
     Recipe(
         3,
         (do.NM_BONE, do.NM_THYROID),
-        (at.NM_INFINIA,),
+        (NM_INFINIA,),
         (_plan("NM", "Static", Kind.NM_IMAGE, 1, 2), _plan("NM", "Processed", Kind.NM_IMAGE)),
     ),
-    Recipe(1, (do.NM_PARATHYROID,), (at.NM_SYMBIA,), (_plan("NM", "SPECT", Kind.NM_IMAGE), _PET_CT, _CT_RDSR)),
-    Recipe(3, (do.PET_WHOLE_BODY, do.PET_BRAIN), (at.PT_BIOGRAPH,), (_SCOUT, _PET_CT, _PET, _CT_RDSR, _RRDSR)),
-    Recipe(1, (do.PET_WHOLE_BODY,), (at.PT_DISCOVERY,), (_SCOUT, _PET_CT, _PET, _CT_RDSR)),
-    Recipe(1, (do.PET_WHOLE_BODY,), (at.PT_DISCOVERY,), (_PET_CT, _PET)),
+    Recipe(1, (do.NM_PARATHYROID,), (NM_SYMBIA,), (_plan("NM", "SPECT", Kind.NM_IMAGE), _PET_CT, _CT_RDSR)),
+    Recipe(3, (do.PET_WHOLE_BODY, do.PET_BRAIN), (PT_BIOGRAPH,), (_SCOUT, _PET_CT, _PET, _CT_RDSR, _RRDSR)),
+    Recipe(1, (do.PET_WHOLE_BODY,), (PT_DISCOVERY,), (_SCOUT, _PET_CT, _PET, _CT_RDSR)),
+    Recipe(1, (do.PET_WHOLE_BODY,), (PT_DISCOVERY,), (_PET_CT, _PET)),
 )
 """All kinds of studies; every run of as many studies as their weights add up to holds each of them."""
 

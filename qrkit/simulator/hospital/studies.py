@@ -10,7 +10,7 @@ from datetime import date
 from typing import overload
 
 from qrkit.simulator.hospital import recipes
-from qrkit.simulator.hospital.facts import SOP_CLASS, Instance, Kind, Patient, Series, Station, Study
+from qrkit.simulator.hospital.facts import SOP_CLASS, Equipment, Instance, Kind, Patient, Series, Study
 from qrkit.simulator.hospital.people import age_at, referring_physician
 from qrkit.simulator.hospital.procedures import Procedure
 from qrkit.simulator.hospital.uids import UIDPlan
@@ -124,7 +124,7 @@ def _instances(uids: UIDPlan, study: int, series: int, plan: recipes.SeriesPlan,
 
 
 def _make_series(
-    plan: recipes.SeriesPlan, procedure: Procedure, station: Station, when: tuple[str, str], instances: Instances
+    plan: recipes.SeriesPlan, procedure: Procedure, station: Equipment, when: tuple[str, str], instances: Instances
 ) -> Series:
     protocol = procedure.scans[-1].protocol if procedure.scans else procedure.description
     anatomy = plan.Modality not in _WITHOUT_ANATOMY

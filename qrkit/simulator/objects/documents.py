@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qrkit.simulator.hospital.facts import Kind
 from qrkit.simulator.hospital.procedures import Code
-from qrkit.simulator.hospital.subject import Subject, composite
+from qrkit.simulator.objects.composite import ObjectFacts, composite
 from qrkit.simulator.objects.dose import projection_events
 from qrkit.simulator.objects.rdsr_ct import ct_dose_report
 from qrkit.simulator.objects.sr import container, dcm, document, number, text
@@ -20,16 +20,16 @@ _NOT_REFERENCED = frozenset({Kind.KEY_OBJECTS, Kind.PRESENTATION_STATE})
 _VARIC_SCHEME = "99SMS_RADSUM"
 
 
-def enhanced_dose_record(subject: Subject) -> Item:
+def enhanced_dose_record(facts: ObjectFacts) -> Item:
     """Dose in an Enhanced SR: like a Radiation Dose SR for CT, in a private template for mobile C-arms."""
-    if subject.procedure.scans:
-        return ct_dose_report(subject)
-    events = projection_events(subject)
+    if facts.procedure.scans:
+        return ct_dose_report(facts)
+    events = projection_events(facts)
     product = sum(event.dose_area_product for event in events)
     seconds = sum(event.duration for event in events if event.fluoroscopy)
     shots = sum(1 for event in events if not event.fluoroscopy)
     return document(
-        subject,
+        facts,
         Code("C-10", _VARIC_SCHEME, "Radiation Summary Report"),
         "",
         [
@@ -40,11 +40,11 @@ def enhanced_dose_record(subject: Subject) -> Item:
     )
 
 
-def radiology_report(subject: Subject) -> Item:
+def radiology_report(facts: ObjectFacts) -> Item:
     """Return a written report as Basic Text SR: an SR that carries no dose."""
-    region = subject.procedure.region.meaning
+    region = facts.procedure.region.meaning
     return document(
-        subject,
+        facts,
         Code("18748-4", "LN", "Diagnostic Imaging Report"),
         "",
         [
@@ -56,19 +56,19 @@ def radiology_report(subject: Subject) -> Item:
     )
 
 
-def cad_report(subject: Subject) -> Item:
+def cad_report(facts: ObjectFacts) -> Item:
     """Return a mammography CAD result as Comprehensive SR: an SR that carries no dose."""
     return document(
-        subject,
+        facts,
         dcm(111036, "Mammography CAD Report"),
         "",
         [container(dcm(111017, "CAD Processing and Findings Summary"), text(dcm(121071, "Finding"), "None"))],
     )
 
 
-def _image_series(subject: Subject) -> Series:
+def _image_series(facts: ObjectFacts) -> Series:
     """Return the series to which a document of the study refers: the first one of images, if there is any."""
-    others = [one for one in subject.study.series if one.instances[0].kind not in _NOT_REFERENCED]
+    others = [one for one in facts.study.series if one.instances[0].kind not in _NOT_REFERENCED]
     images = [one for one in others if one.Modality != "SR"]
     return (images or others)[0]
 
@@ -80,41 +80,41 @@ def _reference(instance: Instance) -> dict[str, str]:
     }
 
 
-def key_objects(subject: Subject) -> Item:
+def key_objects(facts: ObjectFacts) -> Item:
     """Return a key object selection that points at the first object of the study (PS3.3 A.35.4, TID 2010)."""
-    series = _image_series(subject)
+    series = _image_series(facts)
     reference = _reference(series.instances[0])
     evidence = {
-        "StudyInstanceUID": subject.study.StudyInstanceUID,
+        "StudyInstanceUID": facts.study.StudyInstanceUID,
         "ReferencedSeriesSequence": [
             {"SeriesInstanceUID": series.SeriesInstanceUID, "ReferencedSOPSequence": [reference]}
         ],
     }
     value_type = "COMPOSITE" if series.Modality == "SR" else "IMAGE"
     item = {"RelationshipType": "CONTAINS", "ValueType": value_type, "ReferencedSOPSequence": [reference]}
-    elements = document(subject, dcm(113000, "Of Interest"), "2010", [item])
+    elements = document(facts, dcm(113000, "Of Interest"), "2010", [item])
     # these belong to reports, not to key objects
     for keyword in ("CompletionFlag", "VerificationFlag", "PerformedProcedureCodeSequence"):
         del elements[keyword]
     return elements | {"CurrentRequestedProcedureEvidenceSequence": [evidence]}
 
 
-def presentation_state(subject: Subject) -> Item:
+def presentation_state(facts: ObjectFacts) -> Item:
     """Return a greyscale softcopy presentation state for the first image of the study (PS3.3 A.33.1)."""
-    series = _image_series(subject)
+    series = _image_series(facts)
     reference = _reference(series.instances[0])
     area = {
         "DisplayedAreaTopLeftHandCorner": [1, 1],
-        "DisplayedAreaBottomRightHandCorner": [subject.matrix, subject.matrix],
+        "DisplayedAreaBottomRightHandCorner": [facts.matrix, facts.matrix],
         "PresentationSizeMode": "SCALE TO FIT",
         "PresentationPixelAspectRatio": [1, 1],
     }
-    return composite(subject) | {
+    return composite(facts) | {
         "ContentLabel": "WINDOW",
         "ContentDescription": "Simulated window",
         "ContentCreatorName": "",
-        "PresentationCreationDate": subject.series.SeriesDate,
-        "PresentationCreationTime": subject.series.SeriesTime,
+        "PresentationCreationDate": facts.series.SeriesDate,
+        "PresentationCreationTime": facts.series.SeriesTime,
         "ReferencedSeriesSequence": [
             {"SeriesInstanceUID": series.SeriesInstanceUID, "ReferencedImageSequence": [reference]}
         ],

@@ -13,7 +13,7 @@ from qrkit.simulator.hospital.procedures import Procedure, Scan
 if TYPE_CHECKING:
     import random
 
-    from qrkit.simulator.hospital.subject import Subject
+    from qrkit.simulator.objects.composite import ObjectFacts
 
 _NORMAL_BMI = 26.0
 
@@ -80,13 +80,13 @@ def _size_factor(study: Study) -> float:
     return float((index / _NORMAL_BMI) ** 1.3)
 
 
-def ct_events(subject: Subject) -> tuple[CTEvent, ...]:
+def ct_events(facts: ObjectFacts) -> tuple[CTEvent, ...]:
     """Return the CT irradiation events of a study, localizer first."""
-    rng = subject.study_rng("CT dose")
-    factor = _size_factor(subject.study)
-    scans = subject.procedure.scans
+    rng = facts.study_rng("CT dose")
+    factor = _size_factor(facts.study)
+    scans = facts.procedure.scans
     longest = max((scan.length for scan in scans), default=200.0)
-    return (_localizer(longest, rng), *(_scanned(scan, factor, subject.procedure, rng) for scan in scans))
+    return (_localizer(longest, rng), *(_scanned(scan, factor, facts.procedure, rng) for scan in scans))
 
 
 def _localizer(longest: float, rng: random.Random) -> CTEvent:
@@ -137,17 +137,17 @@ def dlp_total(events: tuple[CTEvent, ...]) -> float:
     return round(sum(event.dlp for event in events if event.acquisition != "localizer"), 2)
 
 
-def projection_events(subject: Subject) -> tuple[ProjectionEvent, ...]:
+def projection_events(facts: ObjectFacts) -> tuple[ProjectionEvent, ...]:
     """Return the irradiation events of a radiography, mammography or fluoroscopy study, in their order."""
-    rng = subject.study_rng("projection dose")
-    procedure = subject.procedure
+    rng = facts.study_rng("projection dose")
+    procedure = facts.procedure
     breast = procedure.body_part == "BREAST"
-    factor = 1.0 if breast else _size_factor(subject.study)
-    shots = [_exposure(subject, number, factor, rng) for number in range(procedure.exposures)]
+    factor = 1.0 if breast else _size_factor(facts.study)
+    shots = [_exposure(facts, number, factor, rng) for number in range(procedure.exposures)]
     if not procedure.fluoro_seconds:
         return tuple(shots)
     runs = max(2, procedure.exposures)
-    screened = [_screening(subject, runs, factor, rng) for _ in range(runs)]
+    screened = [_screening(facts, runs, factor, rng) for _ in range(runs)]
     pairs = (*screened, *shots)
     return tuple(sorted(pairs, key=lambda event: event.started))
 
@@ -161,8 +161,8 @@ def _breast_view(number: int) -> tuple[str, str]:
     return (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))[number % 4]
 
 
-def _exposure(subject: Subject, number: int, factor: float, rng: random.Random) -> ProjectionEvent:
-    procedure = subject.procedure
+def _exposure(facts: ObjectFacts, number: int, factor: float, rng: random.Random) -> ProjectionEvent:
+    procedure = facts.procedure
     breast = procedure.body_part == "BREAST"
     share = 0.7 if procedure.fluoro_seconds else 1.0
     product = procedure.dose_area_product * share / procedure.exposures * factor * rng.gauss(1, 0.12)
@@ -173,7 +173,7 @@ def _exposure(subject: Subject, number: int, factor: float, rng: random.Random) 
     milliseconds = rng.uniform(300, 900) if breast else rng.uniform(5, 40)
     return ProjectionEvent(
         fluoroscopy=False,
-        started=_after(subject.study, 60 + 75 * number),
+        started=_after(facts.study, 60 + 75 * number),
         protocol=procedure.description,
         dose_area_product=_significant(max(product, 0.001) * 1e-4),
         dose_rp=_significant(max(product, 0.001) * 0.012 / (4 if breast else 1)),
@@ -187,13 +187,13 @@ def _exposure(subject: Subject, number: int, factor: float, rng: random.Random) 
     )
 
 
-def _screening(subject: Subject, runs: int, factor: float, rng: random.Random) -> ProjectionEvent:
-    procedure = subject.procedure
+def _screening(facts: ObjectFacts, runs: int, factor: float, rng: random.Random) -> ProjectionEvent:
+    procedure = facts.procedure
     seconds = max(procedure.fluoro_seconds / runs * rng.uniform(0.5, 1.5), 1.0)
     product = procedure.dose_area_product * 0.3 / runs * factor * rng.gauss(1, 0.2)
     return ProjectionEvent(
         fluoroscopy=True,
-        started=_after(subject.study, rng.uniform(30, 900)),
+        started=_after(facts.study, rng.uniform(30, 900)),
         protocol="Fluoro Low" if rng.random() < 0.7 else "Fluoro Normal",
         dose_area_product=_significant(max(product, 0.001) * 1e-4),
         dose_rp=_significant(max(product, 0.001) * 0.012),

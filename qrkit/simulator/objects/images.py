@@ -6,8 +6,8 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from qrkit.simulator.hospital.facts import Kind
-from qrkit.simulator.hospital.subject import Subject, coded, composite
 from qrkit.simulator.objects import pixels
+from qrkit.simulator.objects.composite import ObjectFacts, coded, composite
 from qrkit.simulator.objects.dose import began_at, ct_events, dlp_total
 from qrkit.simulator.objects.rrdsr import administration
 
@@ -23,18 +23,18 @@ _AXIAL = (1, 0, 0, 0, 1, 0)
 _CORONAL = (1, 0, 0, 0, 0, -1)
 
 
-def noise_seed(subject: Subject) -> int:
+def noise_seed(facts: ObjectFacts) -> int:
     """Return the seed of an image's noise: another for each image, always the same for one."""
-    return zlib.crc32(subject.instance.SOPInstanceUID.encode())
+    return zlib.crc32(facts.instance.SOPInstanceUID.encode())
 
 
-def image_pixels(subject: Subject, data: bytes, *, bits: int = 16, stored: int = 12) -> Elements:
+def image_pixels(facts: ObjectFacts, data: bytes, *, bits: int = 16, stored: int = 12) -> Elements:
     """Return the Image Pixel module for one greyscale sample (PS3.3 C.7.6.3)."""
     return {
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": subject.matrix,
-        "Columns": subject.matrix,
+        "Rows": facts.matrix,
+        "Columns": facts.matrix,
         "BitsAllocated": bits,
         "BitsStored": stored,
         "HighBit": stored - 1,
@@ -43,9 +43,9 @@ def image_pixels(subject: Subject, data: bytes, *, bits: int = 16, stored: int =
     }
 
 
-def general_image(subject: Subject) -> Elements:
+def general_image(facts: ObjectFacts) -> Elements:
     """Return the General Image and General Acquisition modules (PS3.3 C.7.6.1, C.7.10.1)."""
-    series = subject.series
+    series = facts.series
     return {
         "BodyPartExamined": series.BodyPartExamined,
         "ProtocolName": series.ProtocolName,
@@ -57,12 +57,12 @@ def general_image(subject: Subject) -> Elements:
     }
 
 
-def _plane(subject: Subject, orientation: Sequence[int] = _AXIAL) -> Elements:
+def _plane(facts: ObjectFacts, orientation: Sequence[int] = _AXIAL) -> Elements:
     """Return the Frame of Reference and Image Plane modules (PS3.3 C.7.4.1, C.7.6.2)."""
-    spacing = FIELD_OF_VIEW / subject.matrix
-    height = -_SLICE_DISTANCE * subject.instance.InstanceNumber
+    spacing = FIELD_OF_VIEW / facts.matrix
+    height = -_SLICE_DISTANCE * facts.instance.InstanceNumber
     return {
-        "FrameOfReferenceUID": subject.frame_of_reference,
+        "FrameOfReferenceUID": facts.frame_of_reference,
         "PositionReferenceIndicator": "",
         "PatientPosition": "HFS",
         "PixelSpacing": [spacing, spacing],
@@ -73,10 +73,10 @@ def _plane(subject: Subject, orientation: Sequence[int] = _AXIAL) -> Elements:
     }
 
 
-def ct_image(subject: Subject) -> Elements:
+def ct_image(facts: ObjectFacts) -> Elements:
     """Return a CT image, or a localizer (PS3.3 A.3.3)."""
-    localizer = subject.instance.kind is Kind.CT_LOCALIZER
-    events = ct_events(subject)
+    localizer = facts.instance.kind is Kind.CT_LOCALIZER
+    events = ct_events(facts)
     event = events[0] if localizer else events[-1]
     make = pixels.projection if localizer else pixels.slice_through_body
     elements = {
@@ -97,14 +97,14 @@ def ct_image(subject: Subject) -> Elements:
     }
     if not localizer:
         elements["CTDIvol"] = event.ctdi
-    data = make(subject.matrix, seed=noise_seed(subject))
-    plane = _plane(subject, _CORONAL if localizer else _AXIAL)
-    return composite(subject) | general_image(subject) | plane | elements | image_pixels(subject, data)
+    data = make(facts.matrix, seed=noise_seed(facts))
+    plane = _plane(facts, _CORONAL if localizer else _AXIAL)
+    return composite(facts) | general_image(facts) | plane | elements | image_pixels(facts, data)
 
 
-def mr_image(subject: Subject) -> Elements:
+def mr_image(facts: ObjectFacts) -> Elements:
     """Return an MR image (PS3.3 A.4.3)."""
-    heavy_t2 = "t2" in subject.series.SeriesDescription
+    heavy_t2 = "t2" in facts.series.SeriesDescription
     elements = {
         "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"],
         "ScanningSequence": "SE",
@@ -119,13 +119,13 @@ def mr_image(subject: Subject) -> Elements:
         "FlipAngle": 150,
         "SAR": 0.8,
     }
-    data = pixels.slice_through_body(subject.matrix, seed=noise_seed(subject))
-    return composite(subject) | general_image(subject) | _plane(subject) | elements | image_pixels(subject, data)
+    data = pixels.slice_through_body(facts.matrix, seed=noise_seed(facts))
+    return composite(facts) | general_image(facts) | _plane(facts) | elements | image_pixels(facts, data)
 
 
-def _radiopharmaceutical(subject: Subject) -> Elements:
+def _radiopharmaceutical(facts: ObjectFacts) -> Elements:
     """Return an item of the Radiopharmaceutical Information Sequence (PS3.3 C.8.4.10, C.8.9.2)."""
-    what = administration(subject)
+    what = administration(facts)
     return {
         "Radiopharmaceutical": what.tracer.agent.meaning,
         "RadiopharmaceuticalStartTime": what.given.strftime("%H%M%S"),
@@ -142,11 +142,11 @@ def _orientation() -> Elements:
     return {"PatientOrientationCodeSequence": [], "PatientGantryRelationshipCodeSequence": []}
 
 
-def pet_image(subject: Subject) -> Elements:
+def pet_image(facts: ObjectFacts) -> Elements:
     """Return a PET image (PS3.3 A.21.3); the tracer's activity is given in Bq."""
-    slices = len(subject.series.instances)
-    elapsed = (began_at(subject.study) - administration(subject).given).total_seconds()
-    half_life = administration(subject).tracer.half_life
+    slices = len(facts.series.instances)
+    elapsed = (began_at(facts.study) - administration(facts).given).total_seconds()
+    half_life = administration(facts).tracer.half_life
     elements = {
         "ImageType": ["ORIGINAL", "PRIMARY"],
         "Units": "BQML",
@@ -159,31 +159,31 @@ def pet_image(subject: Subject) -> Elements:
         "ScatterCorrectionMethod": "Model-based",
         "DecayCorrection": "START",
         "CollimatorType": "NONE",
-        "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical(subject)],
+        "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical(facts)],
         "RescaleIntercept": 0,
         "RescaleSlope": 12.5,
         "FrameReferenceTime": 60_000,
-        "ImageIndex": subject.instance.InstanceNumber,
+        "ImageIndex": facts.instance.InstanceNumber,
         "ActualFrameDuration": 120_000,
         "DecayFactor": round(2 ** (elapsed / half_life), 5),
         "WindowCenter": 5000,
         "WindowWidth": 10_000,
     }
-    data = pixels.counts(subject.matrix, seed=noise_seed(subject), peak=400)
+    data = pixels.counts(facts.matrix, seed=noise_seed(facts), peak=400)
     return (
-        composite(subject)
-        | general_image(subject)
-        | _plane(subject)
+        composite(facts)
+        | general_image(facts)
+        | _plane(facts)
         | _orientation()
         | elements
-        | image_pixels(subject, data, stored=16)
+        | image_pixels(facts, data, stored=16)
     )
 
 
-def nm_image(subject: Subject) -> Elements:
+def nm_image(facts: ObjectFacts) -> Elements:
     """Return a planar NM image with an anterior and a posterior frame (PS3.3 A.5.4)."""
     frames = 2
-    data = pixels.counts(subject.matrix, seed=noise_seed(subject), frames=frames)
+    data = pixels.counts(facts.matrix, seed=noise_seed(facts), frames=frames)
     detector = {
         "CollimatorType": "PARA",
         "CollimatorGridName": "LEHR",
@@ -200,43 +200,37 @@ def nm_image(subject: Subject) -> Elements:
         "NumberOfEnergyWindows": 1,
         "DetectorVector": list(range(1, frames + 1)),
         "NumberOfDetectors": frames,
-        "PixelSpacing": [FIELD_OF_VIEW / subject.matrix] * 2,
+        "PixelSpacing": [FIELD_OF_VIEW / facts.matrix] * 2,
         "CountsAccumulated": pixels.total(data),
         "ActualFrameDuration": 300_000,
         "EnergyWindowInformationSequence": [window],
-        "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical(subject)],
+        "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical(facts)],
         "DetectorInformationSequence": [detector] * frames,
         "PatientPosition": "HFS",
     }
-    return (
-        composite(subject)
-        | general_image(subject)
-        | _orientation()
-        | elements
-        | image_pixels(subject, data, stored=16)
-    )
+    return composite(facts) | general_image(facts) | _orientation() | elements | image_pixels(facts, data, stored=16)
 
 
 _ENERGY_WINDOW = {"EnergyWindowLowerLimit": 129.5, "EnergyWindowUpperLimit": 150.5}
 
 
-def us_image(subject: Subject) -> Elements:
+def us_image(facts: ObjectFacts) -> Elements:
     """Return an ultrasound image (PS3.3 A.6.4)."""
     elements = {"ImageType": ["ORIGINAL", "PRIMARY", "ABDOMINAL"], "UltrasoundColorDataPresent": 0}
-    data = pixels.grey_bars(subject.matrix, seed=noise_seed(subject))
-    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data, bits=8, stored=8)
+    data = pixels.grey_bars(facts.matrix, seed=noise_seed(facts))
+    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data, bits=8, stored=8)
 
 
-def captured(subject: Subject) -> Elements:
+def captured(facts: ObjectFacts) -> Elements:
     """Return a secondary capture (PS3.3 A.8.1)."""
     elements = {"ImageType": ["DERIVED", "SECONDARY"], "ConversionType": "WSD"}
-    data = pixels.grey_bars(subject.matrix, seed=noise_seed(subject))
-    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data, bits=8, stored=8)
+    data = pixels.grey_bars(facts.matrix, seed=noise_seed(facts))
+    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data, bits=8, stored=8)
 
 
-def dose_sheet(subject: Subject) -> Elements:
+def dose_sheet(facts: ObjectFacts) -> Elements:
     """Return a dose sheet as older CT scanners save it: a capture with the doses in an attribute as well."""
-    events = ct_events(subject)
+    events = ct_events(facts)
     lines = [
         f"Series #{place} {event.protocol} Average CTDIvol={event.ctdi} DLP={event.dlp}"
         for place, event in enumerate(events, 1)
@@ -248,4 +242,4 @@ def dose_sheet(subject: Subject) -> Elements:
         "KVP": events[-1].kvp,
         "CommentsOnRadiationDose": "\n".join([*lines, f"Total DLP={dlp_total(events)}"]),
     }
-    return captured(subject) | doses
+    return captured(facts) | doses

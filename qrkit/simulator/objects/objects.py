@@ -13,17 +13,17 @@ from qrkit.simulator.objects.rrdsr import radiopharmaceutical_dose_report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qrkit.simulator.hospital.subject import Subject
+    from qrkit.simulator.objects.composite import ObjectFacts
 
     Elements = dict[str, Any]
 
 
-def _radiation_dose_report(subject: Subject) -> Elements:
+def _radiation_dose_report(facts: ObjectFacts) -> Elements:
     """Return the Radiation Dose SR that fits the procedure."""
-    return ct_dose_report(subject) if subject.procedure.scans else projection_dose_report(subject)
+    return ct_dose_report(facts) if facts.procedure.scans else projection_dose_report(facts)
 
 
-_MAKERS: dict[Kind, Callable[[Subject], Elements]] = {
+_MAKERS: dict[Kind, Callable[[ObjectFacts], Elements]] = {
     Kind.CT_IMAGE: images.ct_image,
     Kind.CT_LOCALIZER: images.ct_image,
     Kind.MR_IMAGE: images.mr_image,
@@ -48,6 +48,6 @@ _MAKERS: dict[Kind, Callable[[Subject], Elements]] = {
 }
 
 
-def made(subject: Subject) -> Elements:
+def made(facts: ObjectFacts) -> Elements:
     """Return the data set of one object, by keyword (see `encoding.encode`)."""
-    return _MAKERS[subject.instance.kind](subject)
+    return _MAKERS[facts.instance.kind](facts)

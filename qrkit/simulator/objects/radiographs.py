@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from qrkit.simulator.hospital.facts import Kind
 from qrkit.simulator.hospital.procedures import BREAST
-from qrkit.simulator.hospital.subject import Subject, coded, composite
 from qrkit.simulator.objects import pixels
+from qrkit.simulator.objects.composite import ObjectFacts, coded, composite
 from qrkit.simulator.objects.dose import projection_events
 from qrkit.simulator.objects.images import FIELD_OF_VIEW, general_image, image_pixels, noise_seed
 from qrkit.simulator.objects.rdsr_projection import VIEWS
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _RUN_FRAMES = 3
 
 
-def _exposure_of(subject: Subject) -> ProjectionEvent:
+def _exposure_of(facts: ObjectFacts) -> ProjectionEvent:
     """Return the exposure that belongs to an image; images beyond the last one share its numbers."""
-    shots = [event for event in projection_events(subject) if not event.fluoroscopy]
-    return shots[min(subject.instance.InstanceNumber, len(shots)) - 1]
+    shots = [event for event in projection_events(facts) if not event.fluoroscopy]
+    return shots[min(facts.instance.InstanceNumber, len(shots)) - 1]
 
 
 def _technique(event: ProjectionEvent) -> Elements:
@@ -39,18 +39,18 @@ def _technique(event: ProjectionEvent) -> Elements:
     }
 
 
-def _digital(subject: Subject) -> Elements:
+def _digital(facts: ObjectFacts) -> Elements:
     """Return what DX and mammography share: DX Series, Image, Detector and Positioning (PS3.3 C.8.11)."""
-    event = _exposure_of(subject)
-    processing = subject.instance.kind is Kind.MG_PROCESSING
-    spacing = FIELD_OF_VIEW / subject.matrix
-    data = pixels.projection(subject.matrix, seed=noise_seed(subject), brightness=1200 if processing else 2400)
+    event = _exposure_of(facts)
+    processing = facts.instance.kind is Kind.MG_PROCESSING
+    spacing = FIELD_OF_VIEW / facts.matrix
+    data = pixels.projection(facts.matrix, seed=noise_seed(facts), brightness=1200 if processing else 2400)
     elements = {
         "PresentationIntentType": "FOR PROCESSING" if processing else "FOR PRESENTATION",
         "ImageType": ["ORIGINAL", "PRIMARY", ""],
         "PatientOrientation": ["L", "F"],
         "ImageLaterality": event.laterality or "U",
-        "AnatomicRegionSequence": [coded(subject.procedure.region)],
+        "AnatomicRegionSequence": [coded(facts.procedure.region)],
         "PixelIntensityRelationship": "LIN" if processing else "LOG",
         "PixelIntensityRelationshipSign": 1 if processing else -1,
         "RescaleIntercept": 0,
@@ -68,18 +68,18 @@ def _digital(subject: Subject) -> Elements:
         "EntranceDoseInmGy": event.dose_rp * 1000,
         **_technique(event),
     }
-    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data)
+    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data)
 
 
-def dx_image(subject: Subject) -> Elements:
+def dx_image(facts: ObjectFacts) -> Elements:
     """Return a digital radiograph for presentation (PS3.3 A.26.3)."""
-    return _digital(subject) | {"ViewPosition": "AP"}
+    return _digital(facts) | {"ViewPosition": "AP"}
 
 
-def mg_image(subject: Subject) -> Elements:
+def mg_image(facts: ObjectFacts) -> Elements:
     """Return a mammogram for presentation or for processing (PS3.3 A.27.3)."""
-    event = _exposure_of(subject)
-    return _digital(subject) | {
+    event = _exposure_of(facts)
+    return _digital(facts) | {
         "PositionerType": "MAMMOGRAPHIC",
         "PositionerPrimaryAngle": 45 if event.view == "MLO" else 0,
         "OrganExposed": "BREAST",
@@ -96,11 +96,11 @@ def mg_image(subject: Subject) -> Elements:
     }
 
 
-def cr_image(subject: Subject) -> Elements:
+def cr_image(facts: ObjectFacts) -> Elements:
     """Return a computed radiograph (PS3.3 A.2.3)."""
-    event = _exposure_of(subject)
-    spacing = FIELD_OF_VIEW / subject.matrix
-    data = pixels.projection(subject.matrix, seed=noise_seed(subject))
+    event = _exposure_of(facts)
+    spacing = FIELD_OF_VIEW / facts.matrix
+    data = pixels.projection(facts.matrix, seed=noise_seed(facts))
     elements = {
         "ImageType": ["ORIGINAL", "PRIMARY"],
         "ViewPosition": "AP",
@@ -111,13 +111,13 @@ def cr_image(subject: Subject) -> Elements:
         "WindowWidth": 2400,
         **_technique(event),
     }
-    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data)
+    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data)
 
 
-def fluoroscopic_image(subject: Subject) -> Elements:
+def fluoroscopic_image(facts: ObjectFacts) -> Elements:
     """Return an angiographic or radiofluoroscopic run of a few frames (PS3.3 A.14.3, A.16.3)."""
-    event = _exposure_of(subject)
-    data = pixels.projection(subject.matrix, seed=noise_seed(subject), frames=_RUN_FRAMES)
+    event = _exposure_of(facts)
+    data = pixels.projection(facts.matrix, seed=noise_seed(facts), frames=_RUN_FRAMES)
     elements = {
         "ImageType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"],
         "PixelIntensityRelationship": "LIN",
@@ -132,10 +132,10 @@ def fluoroscopic_image(subject: Subject) -> Elements:
         "WindowWidth": 2400,
         **_technique(event),
     }
-    if subject.instance.kind is Kind.XA_IMAGE:
+    if facts.instance.kind is Kind.XA_IMAGE:
         elements |= {
             "PositionerMotion": "STATIC",
-            "PositionerPrimaryAngle": subject.rng().choice((-30, 0, 30)),
-            "PositionerSecondaryAngle": subject.rng().choice((-20, 0, 25)),
+            "PositionerPrimaryAngle": facts.rng().choice((-30, 0, 30)),
+            "PositionerSecondaryAngle": facts.rng().choice((-20, 0, 25)),
         }
-    return composite(subject) | general_image(subject) | elements | image_pixels(subject, data)
+    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data)

@@ -25,7 +25,7 @@ from qrkit.simulator.objects.sr import (
 )
 
 if TYPE_CHECKING:
-    from qrkit.simulator.hospital.subject import Subject
+    from qrkit.simulator.objects.composite import ObjectFacts
 
     Item = dict[str, Any]
 
@@ -42,46 +42,46 @@ _WITH_CONTRAST = Code("27483000", "SCT", "Diagnostic radiography with contrast m
 _WITHOUT_CONTRAST = Code("399331006", "SCT", "CT without contrast")
 
 
-def ct_dose_report(subject: Subject) -> Item:
+def ct_dose_report(facts: ObjectFacts) -> Item:
     """Return the Radiation Dose SR of a CT study, or of the CT part of a PET/CT or SPECT/CT study."""
-    events = ct_events(subject)
-    began = began_at(subject.study)
+    events = ct_events(facts)
+    began = began_at(facts.study)
     ended = began + timedelta(seconds=90 * len(events))
     return document(
-        subject,
+        facts,
         TITLE,
         "10011",
         [
             procedure_reported(_CT),
-            *device_observer(subject),
+            *device_observer(facts),
             moment(dcm(113809, "Start of X-Ray Irradiation"), began, relationship=HAS_OBSERVATION_CONTEXT),
             moment(dcm(113810, "End of X-Ray Irradiation"), ended, relationship=HAS_OBSERVATION_CONTEXT),
-            scope_of_accumulation(subject),
+            scope_of_accumulation(facts),
             container(
                 dcm(113811, "CT Accumulated Dose Data"),
                 number(dcm(113812, "Total Number of Irradiation Events"), len(events), "{events}"),
                 number(dcm(113813, "CT Dose Length Product Total"), dlp_total(events), "mGy.cm"),
             ),
-            *(_acquisition(subject, event, place) for place, event in enumerate(events, 1)),
+            *(_acquisition(facts, event, place) for place, event in enumerate(events, 1)),
             dose_source(),
         ],
     )
 
 
-def _acquisition(subject: Subject, event: CTEvent, place: int) -> Item:
-    procedure = subject.procedure
+def _acquisition(facts: ObjectFacts, event: CTEvent, place: int) -> Item:
+    procedure = facts.procedure
     contrast = procedure.contrast and event.acquisition == "spiral"
     items = [
         text(dcm(125203, "Acquisition Protocol"), event.protocol),
         code(dcm(123014, "Target Region"), procedure.region),
         code(dcm(113820, "CT Acquisition Type"), _ACQUISITION[event.acquisition]),
         code(_PROCEDURE_CONTEXT, _WITH_CONTRAST if contrast else _WITHOUT_CONTRAST),
-        uid_reference(dcm(113769, "Irradiation Event UID"), subject.event_uid(place)),
+        uid_reference(dcm(113769, "Irradiation Event UID"), facts.event_uid(place)),
         container(dcm(113822, "CT Acquisition Parameters"), *_parameters(event)),
     ]
     if event.acquisition != "localizer":
         items.append(_dose(event, head=procedure.head_phantom))
-    return container(dcm(113819, "CT Acquisition"), *items, irradiating_device(subject))
+    return container(dcm(113819, "CT Acquisition"), *items, irradiating_device(facts))
 
 
 def _parameters(event: CTEvent) -> list[Item]:

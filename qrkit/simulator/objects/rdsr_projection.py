@@ -29,7 +29,7 @@ from qrkit.simulator.objects.sr import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qrkit.simulator.hospital.subject import Subject
+    from qrkit.simulator.objects.composite import ObjectFacts
 
     Item = dict[str, Any]
 
@@ -46,30 +46,30 @@ VIEWS = {
 }
 
 
-def projection_dose_report(subject: Subject) -> Item:
+def projection_dose_report(facts: ObjectFacts) -> Item:
     """Return the Radiation Dose SR of a radiography, mammography, fluoroscopy or angiography study."""
-    events = projection_events(subject)
-    breast = subject.procedure.body_part == "BREAST"
+    events = projection_events(facts)
+    breast = facts.procedure.body_part == "BREAST"
     available = (
         (113943, "X-Ray Source Data Available"),
         (113944, "X-Ray Mechanical Data Available"),
         (113945, "X-Ray Detector Data Available"),
     )
     return document(
-        subject,
+        facts,
         TITLE,
         "10001",
         [
             procedure_reported(_MAMMOGRAPHY if breast else _PROJECTION),
-            *device_observer(subject),
-            scope_of_accumulation(subject),
+            *device_observer(facts),
+            scope_of_accumulation(facts),
             *(code(dcm(concept, meaning), YES) for concept, meaning in available),
             container(
                 dcm(113702, "Accumulated X-Ray Dose Data"),
                 _plane(),
                 *(_breast_totals(events) if breast else _totals(events)),
             ),
-            *(_event(subject, event, place) for place, event in enumerate(events, 1)),
+            *(_event(facts, event, place) for place, event in enumerate(events, 1)),
             dose_source(),
         ],
     )
@@ -124,34 +124,34 @@ def _breast_totals(events: Sequence[ProjectionEvent]) -> list[Item]:
     ]
 
 
-def _event(subject: Subject, event: ProjectionEvent, place: int) -> Item:
+def _event(facts: ObjectFacts, event: ProjectionEvent, place: int) -> Item:
     """TID 10003: one irradiation event."""
     return container(
         dcm(113706, "Irradiation Event X-Ray Data"),
         _plane(),
-        uid_reference(dcm(113769, "Irradiation Event UID"), subject.event_uid(place)),
+        uid_reference(dcm(113769, "Irradiation Event UID"), facts.event_uid(place)),
         moment(dcm(111526, "DateTime Started"), event.started),
         code(dcm(113721, "Irradiation Event Type"), _FLUOROSCOPY if event.fluoroscopy else _STATIONARY),
         text(dcm(125203, "Acquisition Protocol"), event.protocol),
-        *_anatomy(subject, event),
+        *_anatomy(facts, event),
         number(dcm(122130, "Dose Area Product"), event.dose_area_product, "Gy.m2"),
         number(dcm(113738, "Dose (RP)"), event.dose_rp, "Gy"),
         code(dcm(113780, "Reference Point Definition"), _REFERENCE_POINT),
         *(_breast_dose(event) if event.laterality else ()),
         *_technique(event),
-        irradiating_device(subject),
+        irradiating_device(facts),
     )
 
 
-def _anatomy(subject: Subject, event: ProjectionEvent) -> list[Item]:
+def _anatomy(facts: ObjectFacts, event: ProjectionEvent) -> list[Item]:
     region = dcm(123014, "Target Region")
     if not event.laterality:
-        return [code(region, subject.procedure.region)]
+        return [code(region, facts.procedure.region)]
     side = code(LATERALITY, _SIDES[event.laterality], relationship=HAS_CONCEPT_MODIFIER)
     return [
-        code(Code("91723000", "SCT", "Anatomical structure"), subject.procedure.region, side),
+        code(Code("91723000", "SCT", "Anatomical structure"), facts.procedure.region, side),
         code(dcm(111031, "Image View"), VIEWS[event.view]),
-        code(region, subject.procedure.region),
+        code(region, facts.procedure.region),
     ]
 
 

@@ -24,7 +24,7 @@ from qrkit.simulator.objects.sr import (
 )
 
 if TYPE_CHECKING:
-    from qrkit.simulator.hospital.subject import Subject
+    from qrkit.simulator.objects.composite import ObjectFacts
 
     Item = dict[str, Any]
 
@@ -89,24 +89,24 @@ class Administration:
     given: datetime
 
 
-def administration(subject: Subject) -> Administration:
+def administration(facts: ObjectFacts) -> Administration:
     """Return the administration of a nuclear medicine study, the same for its report and its images."""
-    tracer = TRACERS[subject.procedure.tracer or "FDG"]
-    rng = subject.study_rng("activity")
-    weight = subject.study.patient.PatientWeight
-    planned = subject.procedure.activity * (weight / 75) ** 0.5
+    tracer = TRACERS[facts.procedure.tracer or "FDG"]
+    rng = facts.study_rng("activity")
+    weight = facts.study.patient.PatientWeight
+    planned = facts.procedure.activity * (weight / 75) ** 0.5
     return Administration(
         tracer=tracer,
         activity=round(planned * rng.gauss(1, 0.05), 1),
-        given=began_at(subject.study) - timedelta(minutes=tracer.wait + rng.randint(0, 12)),
+        given=began_at(facts.study) - timedelta(minutes=tracer.wait + rng.randint(0, 12)),
     )
 
 
-def radiopharmaceutical_dose_report(subject: Subject) -> Item:
+def radiopharmaceutical_dose_report(facts: ObjectFacts) -> Item:
     """Return the Radiopharmaceutical Radiation Dose SR of a nuclear medicine or PET study."""
-    what = administration(subject)
+    what = administration(facts)
     return document(
-        subject,
+        facts,
         dcm(113500, "Radiopharmaceutical Radiation Dose Report"),
         "10021",
         [
@@ -116,13 +116,13 @@ def radiopharmaceutical_dose_report(subject: Subject) -> Item:
                 code(HAS_INTENT, DIAGNOSTIC_INTENT, relationship=HAS_CONCEPT_MODIFIER),
                 relationship=HAS_CONCEPT_MODIFIER,
             ),
-            container(dcm(113502, "Radiopharmaceutical Administration"), *_administered(subject, what)),
-            _patient_characteristics(subject),
+            container(dcm(113502, "Radiopharmaceutical Administration"), *_administered(facts, what)),
+            _patient_characteristics(facts),
         ],
     )
 
 
-def _administered(subject: Subject, what: Administration) -> list[Item]:
+def _administered(facts: ObjectFacts, what: Administration) -> list[Item]:
     tracer = what.tracer
     half_life = Code("304283002", "SCT", "Radionuclide Half Life")
     return [
@@ -132,7 +132,7 @@ def _administered(subject: Subject, what: Administration) -> list[Item]:
             code(Code("89457008", "SCT", "Radionuclide"), tracer.radionuclide, relationship=HAS_PROPERTIES),
             number(half_life, tracer.half_life, "s", relationship=HAS_PROPERTIES),
         ),
-        uid_reference(dcm(113503, "Radiopharmaceutical Administration Event UID"), subject.event_uid(900)),
+        uid_reference(dcm(113503, "Radiopharmaceutical Administration Event UID"), facts.event_uid(900)),
         moment(dcm(123003, "Radiopharmaceutical Start DateTime"), what.given),
         moment(dcm(123004, "Radiopharmaceutical Stop DateTime"), what.given + timedelta(seconds=20)),
         number(dcm(113507, "Administered activity"), what.activity, "MBq"),
@@ -143,13 +143,13 @@ def _administered(subject: Subject, what: Administration) -> list[Item]:
     ]
 
 
-def _patient_characteristics(subject: Subject) -> Item:
+def _patient_characteristics(facts: ObjectFacts) -> Item:
     """TID 10024."""
-    patient = subject.study.patient
+    patient = facts.study.patient
     sex = Code("F", "DCM", "Female") if patient.PatientSex == "F" else Code("M", "DCM", "Male")
     return container(
         dcm(121118, "Patient Characteristics"),
-        number(dcm(121033, "Subject Age"), int(subject.study.PatientAge[:3]), "a"),
+        number(dcm(121033, "Subject Age"), int(facts.study.PatientAge[:3]), "a"),
         code(dcm(121032, "Subject Sex"), sex),
         number(Code("8302-2", "LN", "Patient Height"), patient.PatientSize, "m"),
         number(Code("29463-7", "LN", "Patient Weight"), patient.PatientWeight, "kg"),

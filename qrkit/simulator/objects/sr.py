@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qrkit.simulator.hospital.procedures import Code
-from qrkit.simulator.hospital.subject import Subject, coded, composite
 from qrkit.simulator.hospital.uids import DEVICE
+from qrkit.simulator.objects.composite import ObjectFacts, coded, composite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +80,7 @@ def number(concept: Code, value: float, unit: str, *children: Item, relationship
 _UNIT_MEANING = {"1": "no units", "{events}": "events", "{ratio}": "ratio", "{X-Ray sources}": "X-Ray sources"}
 
 
-def document(subject: Subject, title: Code, template: str, content: Iterable[Item]) -> Item:
+def document(facts: ObjectFacts, title: Code, template: str, content: Iterable[Item]) -> Item:
     """Return a whole structured report with its root container (PS3.3 A.35).
 
     Parameters
@@ -102,7 +102,7 @@ def document(subject: Subject, title: Code, template: str, content: Iterable[Ite
         "CompletionFlag": "COMPLETE",
         "VerificationFlag": "UNVERIFIED",
     }
-    return composite(subject) | general | root
+    return composite(facts) | general | root
 
 
 def procedure_reported(procedure: Code) -> Item:
@@ -115,11 +115,11 @@ def procedure_reported(procedure: Code) -> Item:
     )
 
 
-def device_observer(subject: Subject) -> list[Item]:
+def device_observer(facts: ObjectFacts) -> list[Item]:
     """Return the station as observer (TID 1002, 1004)."""
-    station = subject.series.station
+    station = facts.series.station
     serial = int(station.DeviceSerialNumber or 0)
-    facts = (
+    observed = (
         (121013, "Device Observer Name", station.StationName),
         (121014, "Device Observer Manufacturer", station.Manufacturer),
         (121015, "Device Observer Model Name", station.ManufacturerModelName),
@@ -130,30 +130,30 @@ def device_observer(subject: Subject) -> list[Item]:
         code(dcm(121005, "Observer Type"), DEVICE_OBSERVER, relationship=HAS_OBSERVATION_CONTEXT),
         uid_reference(
             dcm(121012, "Device Observer UID"),
-            subject.uids.uid(0, DEVICE, serial),
+            facts.uids.uid(0, DEVICE, serial),
             relationship=HAS_OBSERVATION_CONTEXT,
         ),
         *(
             text(dcm(concept, meaning), value, relationship=HAS_OBSERVATION_CONTEXT)
-            for concept, meaning, value in facts
+            for concept, meaning, value in observed
             if value
         ),
     ]
 
 
-def scope_of_accumulation(subject: Subject) -> Item:
+def scope_of_accumulation(facts: ObjectFacts) -> Item:
     """Return that the report adds up one study (TID 10001, 10011)."""
     return code(
         dcm(113705, "Scope of Accumulation"),
         dcm(113014, "Study"),
-        uid_reference(dcm(110180, "Study Instance UID"), subject.study.StudyInstanceUID, relationship=HAS_PROPERTIES),
+        uid_reference(dcm(110180, "Study Instance UID"), facts.study.StudyInstanceUID, relationship=HAS_PROPERTIES),
         relationship=HAS_OBSERVATION_CONTEXT,
     )
 
 
-def irradiating_device(subject: Subject) -> Item:
+def irradiating_device(facts: ObjectFacts) -> Item:
     """Return the device that irradiated (TID 1021)."""
-    station = subject.series.station
+    station = facts.series.station
     return code(
         dcm(113876, "Device Role in Procedure"),
         dcm(113859, "Irradiating Device"),

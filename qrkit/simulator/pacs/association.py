@@ -23,7 +23,7 @@ from qrkit.simulator.pacs.wire import (
     RELEASE_RQ_PDU,
     AssociationEndedError,
     Message,
-    Stream,
+    PduStream,
     encode_command,
     message_pdus,
     receive_message,
@@ -40,7 +40,7 @@ _ASSOCIATE_RQ_PDU, _ASSOCIATE_AC_PDU = 0x01, 0x02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class PacsContext:
     """An accepted presentation context, seen from the simulator."""
 
     context_id: int
@@ -51,7 +51,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class AssociateRequest:
     """What a peer asked for, as far as the simulator decides on it."""
 
     calling_ae_title: str
@@ -59,10 +59,10 @@ class Proposal:
     primitive: A_ASSOCIATE
 
 
-class Association:
+class PacsAssociation:
     """One established association: messages out, messages in, and its end."""
 
-    def __init__(self, stream: Stream, contexts: Iterable[Context], maximum_length: int) -> None:
+    def __init__(self, stream: PduStream, contexts: Iterable[PacsContext], maximum_length: int) -> None:
         self.contexts = {context.context_id: context for context in contexts}
         self.extended: dict[str, bytes] = {}
         """SOP class extended negotiation that was accepted (PS3.4 C.5.1.1), by SOP class."""
@@ -101,7 +101,7 @@ class Association:
         """Put everything sent so far on the wire."""
         self._stream.flush()
 
-    def context_for(self, sop_class: str, transfer_syntaxes: Sequence[str]) -> Context | None:
+    def context_for(self, sop_class: str, transfer_syntaxes: Sequence[str]) -> PacsContext | None:
         """Return the context in which an object can be sent, preferring the transfer syntaxes in their order."""
         usable = [one for one in self.contexts.values() if one.can_send and one.abstract_syntax == sop_class]
         for transfer_syntax in transfer_syntaxes:
@@ -130,22 +130,22 @@ class Association:
         self._stream.flush()
 
 
-def receive_proposal(stream: Stream) -> Proposal:
+def receive_request(stream: PduStream) -> AssociateRequest:
     """Read the A-ASSOCIATE-RQ with which every association begins."""
     pdu = stream.receive_pdu()
     if pdu[0] != _ASSOCIATE_RQ_PDU:
         raise AssociationEndedError(f"expected A-ASSOCIATE-RQ, got a PDU of type {pdu[0]:#04x}")
-    request = A_ASSOCIATE_RQ()
-    request.decode(pdu)
-    primitive = request.to_primitive()
-    return Proposal(
+    decoded = A_ASSOCIATE_RQ()
+    decoded.decode(pdu)
+    primitive = decoded.to_primitive()
+    return AssociateRequest(
         calling_ae_title=primitive.calling_ae_title.strip(),
         called_ae_title=primitive.called_ae_title.strip(),
         primitive=primitive,
     )
 
 
-def reject(stream: Stream, result: int, source: int, reason: int) -> None:
+def reject(stream: PduStream, result: int, source: int, reason: int) -> None:
     """Answer A-ASSOCIATE-RJ (PS3.8 9.3.4) and let the peer close the connection."""
     answer = A_ASSOCIATE()
     answer.result, answer.result_source, answer.diagnostic = result, source, reason
@@ -155,13 +155,13 @@ def reject(stream: Stream, result: int, source: int, reason: int) -> None:
 
 
 def accept(
-    stream: Stream,
-    proposal: Proposal,
+    stream: PduStream,
+    request: AssociateRequest,
     supported: Sequence[PresentationContext],
     answer_extended: Callable[[str, bytes], bytes | None],
     *,
     refused: Collection[int] = (),
-) -> Association:
+) -> PacsAssociation:
     """Accept an association with what both sides support.
 
     Parameters
@@ -173,25 +173,25 @@ def accept(
     refused
         IDs of the presentation contexts to refuse whatever they offer.
     """
-    request = proposal.primitive
-    items = list(request.user_information)
+    primitive = request.primitive
+    items = list(primitive.user_information)
     roles = {
         item.sop_class_uid: (item.scu_role, item.scp_role)
         for item in items
         if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
     }
     negotiated, role_items = negotiate_as_acceptor(
-        request.presentation_context_definition_list, list(supported), roles
+        primitive.presentation_context_definition_list, list(supported), roles
     )
     for one in negotiated:
         if one.context_id in refused:
             one.result = 0x04  # transfer syntaxes not supported (PS3.8 9.3.3.2)
     extended = _extended_answers(items, answer_extended)
     answered = [*_user_information(), *role_items, *_extended_items(extended)]
-    stream.write(_acceptance(request, negotiated, answered))
+    stream.write(_acceptance(primitive, negotiated, answered))
     stream.flush()
     contexts = [
-        Context(
+        PacsContext(
             context_id=one.context_id,
             abstract_syntax=str(one.abstract_syntax),
             transfer_syntax=str(one.transfer_syntax[0]),
@@ -200,17 +200,17 @@ def accept(
         for one in negotiated
         if one.result == 0x00
     ]
-    association = Association(stream, contexts, _maximum_length(items))
+    association = PacsAssociation(stream, contexts, _maximum_length(items))
     association.extended = extended
-    association.calling_ae_title = proposal.calling_ae_title
+    association.calling_ae_title = request.calling_ae_title
     return association
 
 
-def _acceptance(request: A_ASSOCIATE, negotiated: list[PresentationContext], user_information: list[Any]) -> bytes:
+def _acceptance(primitive: A_ASSOCIATE, negotiated: list[PresentationContext], user_information: list[Any]) -> bytes:
     answer = A_ASSOCIATE()
     answer.application_context_name = _APPLICATION_CONTEXT
-    answer.calling_ae_title = request.calling_ae_title
-    answer.called_ae_title = request.called_ae_title
+    answer.calling_ae_title = primitive.calling_ae_title
+    answer.called_ae_title = primitive.called_ae_title
     answer.result, answer.result_source = 0x00, 0x01
     answer.presentation_context_definition_results_list = negotiated
     answer.user_information = user_information
@@ -222,7 +222,7 @@ def request_association(
     titles: tuple[str, str],
     proposed: Sequence[PresentationContext],
     timeout: float,
-) -> tuple[Association, socket.socket]:
+) -> tuple[PacsAssociation, socket.socket]:
     """Ask a Storage SCP for an association.
 
     Parameters
@@ -242,13 +242,15 @@ def request_association(
     except OSError as error:
         raise AssociationEndedError(f"no connection to {address[0]}:{address[1]}: {error}") from error
     try:
-        return _negotiate(Stream(sock), titles, proposed), sock
+        return _negotiate(PduStream(sock), titles, proposed), sock
     except BaseException:
         sock.close()
         raise
 
 
-def _negotiate(stream: Stream, titles: tuple[str, str], proposed: Sequence[PresentationContext]) -> Association:
+def _negotiate(
+    stream: PduStream, titles: tuple[str, str], proposed: Sequence[PresentationContext]
+) -> PacsAssociation:
     request = A_ASSOCIATE()
     request.application_context_name = _APPLICATION_CONTEXT
     request.calling_ae_title, request.called_ae_title = titles
@@ -263,7 +265,7 @@ def _negotiate(stream: Stream, titles: tuple[str, str], proposed: Sequence[Prese
     answer = accepted.to_primitive()
     abstract = {one.context_id: str(one.abstract_syntax) for one in proposed}
     contexts = [
-        Context(
+        PacsContext(
             context_id=one.context_id,
             abstract_syntax=abstract[one.context_id],
             transfer_syntax=str(one.transfer_syntax[0]),
@@ -272,7 +274,7 @@ def _negotiate(stream: Stream, titles: tuple[str, str], proposed: Sequence[Prese
         for one in answer.presentation_context_definition_results_list
         if one.result == 0x00
     ]
-    return Association(stream, contexts, _maximum_length(answer.user_information))
+    return PacsAssociation(stream, contexts, _maximum_length(answer.user_information))
 
 
 def _user_information() -> list[Any]:

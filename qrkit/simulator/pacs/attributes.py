@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Value = str | int | float | tuple[str, ...]
 
 
-class Level(enum.IntEnum):
+class QueryRetrieveLevel(enum.IntEnum):
     """Query/Retrieve level, from the top of the hierarchy (PS3.4 C.3)."""
 
     PATIENT = 0
@@ -37,49 +37,51 @@ class Match:
 class Attribute:
     """One attribute: its level and how to read it from a match."""
 
-    level: Level
+    level: QueryRetrieveLevel
     read: Callable[[Match], Value]
 
 
 UNIQUE_KEY = {
-    Level.PATIENT: "PatientID",
-    Level.STUDY: "StudyInstanceUID",
-    Level.SERIES: "SeriesInstanceUID",
-    Level.IMAGE: "SOPInstanceUID",
+    QueryRetrieveLevel.PATIENT: "PatientID",
+    QueryRetrieveLevel.STUDY: "StudyInstanceUID",
+    QueryRetrieveLevel.SERIES: "SeriesInstanceUID",
+    QueryRetrieveLevel.IMAGE: "SOPInstanceUID",
 }
 
 
-def _attributes(level: Level, paths: str) -> dict[str, Attribute]:
+def _attributes(level: QueryRetrieveLevel, paths: str) -> dict[str, Attribute]:
     """Attributes read from the given paths; the keyword is the last part of each."""
     return {path.rpartition(".")[2]: Attribute(level, attrgetter(path)) for path in paths.split()}
 
 
 ATTRIBUTES: dict[str, Attribute] = {
     **_attributes(
-        Level.PATIENT,
+        QueryRetrieveLevel.PATIENT,
         "study.patient.PatientID study.patient.PatientName study.patient.PatientBirthDate study.patient.PatientSex",
     ),
     **_attributes(
-        Level.STUDY,
+        QueryRetrieveLevel.STUDY,
         "study.StudyInstanceUID study.StudyDate study.StudyTime study.AccessionNumber study.StudyID "
         "study.StudyDescription study.ReferringPhysicianName study.PatientAge study.ModalitiesInStudy "
         "study.SOPClassesInStudy study.NumberOfStudyRelatedSeries study.NumberOfStudyRelatedInstances "
         "study.patient.PatientSize study.patient.PatientWeight",
     ),
     **_attributes(
-        Level.SERIES,
+        QueryRetrieveLevel.SERIES,
         "series.SeriesInstanceUID series.Modality series.SeriesNumber series.SeriesDescription "
         "series.SeriesDate series.SeriesTime series.BodyPartExamined series.ProtocolName "
         "series.station.StationName series.station.Manufacturer series.station.ManufacturerModelName "
         "series.station.InstitutionName series.station.DeviceSerialNumber series.station.SoftwareVersions",
     ),
-    **_attributes(Level.IMAGE, "instance.SOPInstanceUID instance.SOPClassUID instance.InstanceNumber"),
-    "NumberOfSeriesRelatedInstances": Attribute(Level.SERIES, lambda match: len(_series(match).instances)),
-    "PerformedProcedureStepStartDate": Attribute(Level.SERIES, attrgetter("series.SeriesDate")),
-    "PerformedProcedureStepStartTime": Attribute(Level.SERIES, attrgetter("series.SeriesTime")),
-    "AvailableTransferSyntaxUID": Attribute(Level.IMAGE, attrgetter("instance.TransferSyntaxUID")),
-    "ContentDate": Attribute(Level.IMAGE, attrgetter("series.SeriesDate")),
-    "ContentTime": Attribute(Level.IMAGE, attrgetter("series.SeriesTime")),
+    **_attributes(QueryRetrieveLevel.IMAGE, "instance.SOPInstanceUID instance.SOPClassUID instance.InstanceNumber"),
+    "NumberOfSeriesRelatedInstances": Attribute(
+        QueryRetrieveLevel.SERIES, lambda match: len(_series(match).instances)
+    ),
+    "PerformedProcedureStepStartDate": Attribute(QueryRetrieveLevel.SERIES, attrgetter("series.SeriesDate")),
+    "PerformedProcedureStepStartTime": Attribute(QueryRetrieveLevel.SERIES, attrgetter("series.SeriesTime")),
+    "AvailableTransferSyntaxUID": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("instance.TransferSyntaxUID")),
+    "ContentDate": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("series.SeriesDate")),
+    "ContentTime": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("series.SeriesTime")),
 }
 """Every attribute by keyword; an answer may also hold those of the levels above its own."""
 

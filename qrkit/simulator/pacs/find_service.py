@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qrkit.simulator.pacs.answers import CHARSET_VR, data_set_bytes, value_bytes
-from qrkit.simulator.pacs.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, UNIQUE_KEY, Level, Match
-from qrkit.simulator.pacs.identifier import IdentifierError, Query, check_unique_keys, read_query
+from qrkit.simulator.pacs.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, UNIQUE_KEY, Match, QueryRetrieveLevel
+from qrkit.simulator.pacs.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
+from qrkit.simulator.pacs.identifier import Identifier, IdentifierError, check_unique_keys, read_identifier
 from qrkit.simulator.pacs.quirks import Quirks
 from qrkit.simulator.pacs.search import find_matches
-from qrkit.simulator.pacs.site import Cancellation, Recorder, RequestCancelledError, Site
+from qrkit.simulator.pacs.server_state import Cancellation, Recorder, RequestCancelledError, ServerState
 from qrkit.simulator.pacs.wire import C_FIND_RSP, NO_DATA_SET, AssociationEndedError, Message, encode_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from qrkit.simulator.pacs.association import Association, Context
+    from qrkit.simulator.pacs.association import PacsAssociation, PacsContext
     from qrkit.simulator.pacs.attributes import Value
 
 SUCCESS = 0x0000
@@ -29,49 +29,48 @@ PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 PATIENT_STUDY_ONLY = "1.2.840.10008.5.1.4.1.2.3.1"
 LEVELS_OF_MODEL = {
-    "1.2.840.10008.5.1.4.1.2.1": (Level.PATIENT, Level.IMAGE),
-    "1.2.840.10008.5.1.4.1.2.2": (Level.STUDY, Level.IMAGE),
-    "1.2.840.10008.5.1.4.1.2.3": (Level.PATIENT, Level.STUDY),
+    "1.2.840.10008.5.1.4.1.2.1": (QueryRetrieveLevel.PATIENT, QueryRetrieveLevel.IMAGE),
+    "1.2.840.10008.5.1.4.1.2.2": (QueryRetrieveLevel.STUDY, QueryRetrieveLevel.IMAGE),
+    "1.2.840.10008.5.1.4.1.2.3": (QueryRetrieveLevel.PATIENT, QueryRetrieveLevel.STUDY),
 }
 """Top and bottom level of each information model, by its SOP classes without their last component."""
 
-_IMPLICIT_VR = "1.2.840.10008.1.2"
 _ROOT, _INVALID_ROOT = "2.25.", "2.25.0"
 """A component with a leading zero makes a UID invalid (PS3.5 9.1)."""
 _ANSWERS_PER_CANCEL_CHECK = 16
 
 
-def checked_query(raw: bytes, context: Context, association: Association, quirks: Quirks) -> Query:
-    """Return the query of a request, if its level and unique keys fit the SOP class.
+def checked_identifier(raw: bytes, context: PacsContext, association: PacsAssociation, quirks: Quirks) -> Identifier:
+    """Return the identifier of a request, if its level and unique keys fit the SOP class.
 
     Raises
     ------
     IdentifierError
         They do not: status 0xA900 (PS3.4 C.4.1.1.4).
     """
-    query = read_query(raw, context.transfer_syntax)
+    identifier = read_identifier(raw, context.transfer_syntax)
     top, bottom = LEVELS_OF_MODEL[context.abstract_syntax.rpartition(".")[0]]
-    if not top <= query.level <= bottom:
-        raise IdentifierError(f"the information model has no {query.level.name} level")
+    if not top <= identifier.level <= bottom:
+        raise IdentifierError(f"the information model has no {identifier.level.name} level")
     if not quirks.relational:
-        check_unique_keys(query, top)
-    if quirks.refuse_uid_lists and any(len(query.values(keyword)) > 1 for keyword in UNIQUE_KEY.values()):
+        check_unique_keys(identifier, top)
+    if quirks.refuse_uid_lists and any(len(identifier.values(keyword)) > 1 for keyword in UNIQUE_KEY.values()):
         raise IdentifierError("lists of UIDs are not supported")
     if quirks.invalid_uid:
-        query = _with_valid_uids(query)
+        identifier = _with_valid_uids(identifier)
     combined = association.extended.get(context.abstract_syntax, b"")[1:2] == b"\x01"
-    return Query(level=query.level, keys=query.keys, combine_date_and_time=combined)
+    return Identifier(level=identifier.level, keys=identifier.keys, combine_date_and_time=combined)
 
 
-def _with_valid_uids(query: Query) -> Query:
-    """Return the query as if it had been asked with valid UIDs: a PACS finds again what it returned itself."""
+def _with_valid_uids(identifier: Identifier) -> Identifier:
+    """Return the Identifier as if it had been sent with valid UIDs: a PACS finds again what it returned itself."""
     keys = tuple(
         replace(key, values=tuple(_with_root(value, _ROOT) for value in key.values))
         if key.keyword == "SeriesInstanceUID"
         else key
-        for key in query.keys
+        for key in identifier.keys
     )
-    return replace(query, keys=keys)
+    return replace(identifier, keys=keys)
 
 
 def _with_root(uid: str, root: str) -> str:
@@ -82,22 +81,22 @@ def _with_root(uid: str, root: str) -> str:
     return uid
 
 
-def serve_find(association: Association, message: Message, site: Site) -> None:
+def serve_find(association: PacsAssociation, message: Message, state: ServerState) -> None:
     """Answer one C-FIND-RQ."""
     context = association.contexts[message.context_id]
-    quirks = site.quirks
-    with Recorder(site, association, "C-FIND") as record:
+    quirks = state.quirks
+    with Recorder(state, association, "C-FIND") as record:
         if quirks.find_hang:
-            site.hang(association)
-        site.pause(quirks.delay_first_response)
+            state.hang(association)
+        state.pause(quirks.delay_first_response)
         comment = ""
         try:
-            query = checked_query(message.data, context, association, quirks)
-            record.level, record.keywords = query.level.name, query.matching_keywords
+            identifier = checked_identifier(message.data, context, association, quirks)
+            record.level, record.keywords = identifier.level.name, identifier.matching_keywords
             if quirks.find_status:
                 record.status, comment = quirks.find_status, quirks.find_comment
             else:
-                record.status = _send_answers(association, message, query, site, record)
+                record.status = _send_answers(association, message, identifier, state, record)
         except RequestCancelledError:
             record.status = CANCELLED
         except IdentifierError as error:
@@ -120,18 +119,20 @@ def _response(message: Message, status: int, comment: str = "", data_set_type: i
     return encode_command(elements)
 
 
-def _send_answers(association: Association, message: Message, query: Query, site: Site, record: Recorder) -> int:
+def _send_answers(
+    association: PacsAssociation, message: Message, identifier: Identifier, state: ServerState, record: Recorder
+) -> int:
     """Send every match; the final status."""
-    quirks = site.quirks
-    encode = answer_encoder(query, association.contexts[message.context_id], site)
+    quirks = state.quirks
+    encode = answer_encoder(identifier, association.contexts[message.context_id], state)
     pending = _response(message, PENDING, data_set_type=0x0001)
     cancellation = Cancellation(association, message.number("MessageID"), ignored=quirks.ignore_cancel)
 
     def heed() -> None:
-        site.check_running()
+        state.check_running()
         cancellation.heed()
 
-    for match in _with_duplicates(find_matches(site.archive, query, quirks, heed), quirks):
+    for match in _with_duplicates(find_matches(state.archive, identifier, quirks, heed), quirks):
         if quirks.cap and record.answers >= quirks.cap:
             return OUT_OF_RESOURCES if quirks.cap_mode == "status" else SUCCESS
         if record.answers == quirks.find_abort_after:
@@ -139,7 +140,7 @@ def _send_answers(association: Association, message: Message, query: Query, site
             raise AssociationEndedError("aborted by a quirk")
         if record.answers and quirks.delay_answer:
             association.flush()
-            site.pause(quirks.delay_answer)
+            state.pause(quirks.delay_answer)
         if quirks.delay_answer or record.answers % _ANSWERS_PER_CANCEL_CHECK == 0:
             cancellation.heed()
         association.send(message.context_id, pending, encode(match))
@@ -154,22 +155,22 @@ def _with_duplicates(matches: Iterator[Match], quirks: Quirks) -> Iterator[Match
             yield match
 
 
-def answer_encoder(query: Query, context: Context, site: Site) -> Callable[[Match], bytes]:
+def answer_encoder(identifier: Identifier, context: PacsContext, state: ServerState) -> Callable[[Match], bytes]:
     """Return a function that gives the Identifier of the answer for one match."""
-    quirks = site.quirks
+    quirks = state.quirks
     omitted = set(quirks.omit_keys) | ({"ModalitiesInStudy"} if quirks.no_modalities_in_study else set())
     omitted |= {"SOPClassUID", "SOPClassesInStudy"} if quirks.no_sop_class else set()
     fields = [
         (key.tag, key.vr, key.keyword, reader)
-        for key in query.keys
-        if key.keyword not in omitted and (reader := _reader(key.keyword, query.level, site.ae_title))
+        for key in identifier.keys
+        if key.keyword not in omitted and (reader := _reader(key.keyword, identifier.level, state.ae_title))
     ]
-    explicit = context.transfer_syntax != _IMPLICIT_VR
+    explicit = context.transfer_syntax != IMPLICIT_VR
     spoiling = quirks != Quirks()
 
     def encode(match: Match) -> bytes:
         character_set = match.study.patient.SpecificCharacterSet
-        elements = [(0x00080052, "CS", query.level.name.encode())]
+        elements = [(0x00080052, "CS", identifier.level.name.encode())]
         beyond_ascii = False
         for tag, vr, keyword, read in fields:
             raw = value_bytes(vr, read(match), character_set)
@@ -185,7 +186,7 @@ def answer_encoder(query: Query, context: Context, site: Site) -> Callable[[Matc
     return encode
 
 
-def _reader(keyword: str, level: Level, ae_title: str) -> Callable[[Match], Value] | None:
+def _reader(keyword: str, level: QueryRetrieveLevel, ae_title: str) -> Callable[[Match], Value] | None:
     """How to read an attribute for an answer at this level; None for what the archive does not return."""
     if keyword == "RetrieveAETitle":
         return lambda _: ae_title
@@ -197,7 +198,7 @@ def _reader(keyword: str, level: Level, ae_title: str) -> Callable[[Match], Valu
     if attribute.level <= level:
         return attribute.read
     from_study = AT_STUDY_LEVEL_TOO.get(keyword)
-    if from_study is not None and level == Level.STUDY:
+    if from_study is not None and level == QueryRetrieveLevel.STUDY:
         return lambda match: from_study(match.study)
     return None
 

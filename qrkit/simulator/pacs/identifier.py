@@ -1,4 +1,4 @@
-"""The Identifier of a C-FIND, C-GET or C-MOVE request as a frozen query (PS3.4 C.2.2, C.4.1.1.3).
+"""The Identifier of a C-FIND, C-GET or C-MOVE request as a frozen identifier (PS3.4 C.2.2, C.4.1.1.3).
 
 Values are read as they came: a PACS must be able to find again whatever it has returned itself, valid or not.
 """
@@ -14,13 +14,12 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.filereader import read_dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
-from qrkit.simulator.pacs.answers import CHARSET_VR
-from qrkit.simulator.pacs.attributes import UNIQUE_KEY, Level
+from qrkit.simulator.pacs.attributes import UNIQUE_KEY, QueryRetrieveLevel
+from qrkit.simulator.pacs.encoding import CHARSET_VR, IMPLICIT_VR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_IMPLICIT_VR = "1.2.840.10008.1.2"
 _CHARACTER_SET = 0x00080005
 _LEVEL = 0x00080052
 
@@ -40,10 +39,10 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Identifier:
     """What an Identifier asks: the level, all keys, and how dates and times combine."""
 
-    level: Level
+    level: QueryRetrieveLevel
     keys: tuple[Key, ...]
     combine_date_and_time: bool = False
 
@@ -59,32 +58,32 @@ class Query:
         """Keywords of the keys that have a value."""
         return tuple(key.keyword for key in self.keys if key.values)
 
-    def without(self, keywords: Iterable[str]) -> Query:
-        """Return the same query with these keys returned but not matched."""
+    def without(self, keywords: Iterable[str]) -> Identifier:
+        """Return the same Identifier with these keys returned but not matched."""
         ignored = set(keywords)
         keys = tuple(replace(key, values=()) if key.keyword in ignored else key for key in self.keys)
         return replace(self, keys=keys)
 
 
-def read_query(raw: bytes, transfer_syntax: str) -> Query:
-    """Return the query that an encoded Identifier holds.
+def read_identifier(raw: bytes, transfer_syntax: str) -> Identifier:
+    """Return the identifier that an encoded Identifier holds.
 
     Raises
     ------
     IdentifierError
         QueryRetrieveLevel is missing or unknown.
     """
-    identifier = read_dataset(BytesIO(raw), transfer_syntax == _IMPLICIT_VR, True)
+    identifier = read_dataset(BytesIO(raw), transfer_syntax == IMPLICIT_VR, True)
     elements = {int(tag): identifier.get_item(tag) for tag in sorted(identifier.keys())}
     named = _texts(elements.get(_CHARACTER_SET), "CS", ())
     encodings = convert_encodings(list(named) or ["ISO_IR 6"])
     level = "".join(_texts(elements.get(_LEVEL), "CS", ()))
-    if level not in Level.__members__:
+    if level not in QueryRetrieveLevel.__members__:
         raise IdentifierError(f"QueryRetrieveLevel {level!r} is none of PATIENT, STUDY, SERIES, IMAGE")
     keys = tuple(
         _key(tag, element, encodings) for tag, element in elements.items() if tag not in {_CHARACTER_SET, _LEVEL}
     )
-    return Query(level=Level[level], keys=keys)
+    return Identifier(level=QueryRetrieveLevel[level], keys=keys)
 
 
 def _key(tag: int, element: Any, encodings: Sequence[str]) -> Key:  # noqa: ANN401 - raw elements and sequences
@@ -105,14 +104,14 @@ def _texts(element: Any, vr: str, encodings: Sequence[str]) -> tuple[str, ...]: 
     return tuple(part for part in (one.strip(" \0") for one in text.split("\\")) if part)
 
 
-def check_unique_keys(query: Query, root: Level) -> None:
-    """Refuse a query that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
+def check_unique_keys(identifier: Identifier, root: QueryRetrieveLevel) -> None:
+    """Refuse a identifier that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
 
     Parameters
     ----------
     root
         The top level of the information model.
     """
-    for level in Level:
-        if root <= level < query.level and not query.values(UNIQUE_KEY[level]):
+    for level in QueryRetrieveLevel:
+        if root <= level < identifier.level and not identifier.values(UNIQUE_KEY[level]):
             raise IdentifierError(f"{UNIQUE_KEY[level]} is missing, and relational queries are not supported")

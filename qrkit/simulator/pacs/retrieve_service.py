@@ -6,22 +6,33 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from qrkit.simulator.pacs.answers import data_set_bytes
 from qrkit.simulator.pacs.attributes import UNIQUE_KEY
-from qrkit.simulator.pacs.find_service import CANCELLED, IDENTIFIER_DOES_NOT_MATCH, PENDING, SUCCESS, checked_query
-from qrkit.simulator.pacs.identifier import IdentifierError, Query
+from qrkit.simulator.pacs.encoding import IMPLICIT_VR, data_set_bytes
+from qrkit.simulator.pacs.find_service import (
+    CANCELLED,
+    IDENTIFIER_DOES_NOT_MATCH,
+    PENDING,
+    SUCCESS,
+    checked_identifier,
+)
+from qrkit.simulator.pacs.identifier import Identifier, IdentifierError
 from qrkit.simulator.pacs.quirks import Quirks
-from qrkit.simulator.pacs.search import find_matches
-from qrkit.simulator.pacs.selected import Item, as_items, never_ending_items, unasked_items
-from qrkit.simulator.pacs.site import Cancellation, Recorder
-from qrkit.simulator.pacs.store_user import GetSender, MoveSender
+from qrkit.simulator.pacs.search import (
+    SelectedInstance,
+    endless_instances,
+    find_matches,
+    selected_instances,
+    unrequested_instances,
+)
+from qrkit.simulator.pacs.server_state import Cancellation, Recorder
+from qrkit.simulator.pacs.store_service import GetSender, MoveSender
 from qrkit.simulator.pacs.wire import C_GET_RSP, C_MOVE_RSP, NO_DATA_SET, AssociationEndedError, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from qrkit.simulator.pacs.association import Association
-    from qrkit.simulator.pacs.site import Site
+    from qrkit.simulator.pacs.association import PacsAssociation
+    from qrkit.simulator.pacs.server_state import ServerState
 
 UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
 MOVE_DESTINATION_UNKNOWN = 0xA801
@@ -33,15 +44,15 @@ _FAILED_LIST = 0x00080058
 class Sender(Protocol):
     """Carries objects to where they are wanted."""
 
-    def store(self, item: Item) -> bool:
+    def store(self, item: SelectedInstance) -> bool:
         """Send one object; whether it arrived."""
 
-    def break_off(self, item: Item) -> None:
+    def break_off(self, item: SelectedInstance) -> None:
         """Send half of an object and close the connection."""
 
 
 @dataclass(slots=True)
-class Progress:
+class SubOperationCounters:
     """The counters of one retrieve (PS3.4 C.4.2.1.6 and following)."""
 
     remaining: int
@@ -49,7 +60,7 @@ class Progress:
     failed: int = 0
     failed_uids: list[str] = field(default_factory=list)
 
-    def count(self, item: Item, *, stored: bool) -> None:
+    def count(self, item: SelectedInstance, *, stored: bool) -> None:
         """Count one sub-operation."""
         self.remaining = max(self.remaining - 1, 0)
         if stored:
@@ -62,51 +73,51 @@ class Progress:
 class Retrieve:
     """One C-GET or C-MOVE while it is being served."""
 
-    def __init__(self, association: Association, message: Message, site: Site, record: Recorder) -> None:
+    def __init__(self, association: PacsAssociation, message: Message, state: ServerState, record: Recorder) -> None:
         self._association = association
         self._message = message
-        self._site = site
+        self._state = state
         self._record = record
         self._response = C_MOVE_RSP if message.text("MoveDestination") else C_GET_RSP
-        self.cancellation = Cancellation(association, message.number("MessageID"), ignored=site.quirks.ignore_cancel)
+        self.cancellation = Cancellation(association, message.number("MessageID"), ignored=state.quirks.ignore_cancel)
 
-    def run(self, items: Sequence[Item], sender: Sender) -> None:
+    def run(self, items: Sequence[SelectedInstance], sender: Sender) -> None:
         """Send all objects and the responses."""
-        progress = Progress(len(items))
-        status = self._send_all(items, sender, progress)
-        self._record.answers = progress.completed
-        self.finish(status, progress)
+        counters = SubOperationCounters(len(items))
+        status = self._send_all(items, sender, counters)
+        self._record.answers = counters.completed
+        self.finish(status, counters)
 
-    def finish(self, status: int, progress: Progress | None = None, comment: str = "") -> None:
+    def finish(self, status: int, counters: SubOperationCounters | None = None, comment: str = "") -> None:
         """Send the final response; failed UIDs go with it unless all went well (PS3.4 C.4.2.1.4.2)."""
         self._record.status = status
         self._record.put()
-        failed = progress.failed_uids if progress else []
+        failed = counters.failed_uids if counters else []
         data = None
         if failed and status != SUCCESS:
             context = self._association.contexts[self._message.context_id]
-            explicit = context.transfer_syntax != "1.2.840.10008.1.2"
+            explicit = context.transfer_syntax != IMPLICIT_VR
             data = data_set_bytes([(_FAILED_LIST, "UI", "\\".join(failed).encode())], explicit=explicit)
-        self._respond(status, progress, data, comment or self._site.quirks.retrieve_comment)
+        self._respond(status, counters, data, comment or self._state.quirks.retrieve_comment)
 
-    def _send_all(self, items: Sequence[Item], sender: Sender, progress: Progress) -> int:
-        quirks = self._site.quirks
-        for number, item in enumerate(self._with_unasked(items)):
+    def _send_all(self, items: Sequence[SelectedInstance], sender: Sender, counters: SubOperationCounters) -> int:
+        quirks = self._state.quirks
+        for number, item in enumerate(self._with_unrequested(items)):
             if self.cancellation.requested():
                 return CANCELLED
-            if number == quirks.drop_after and self._site.happens_again("drop", quirks.drop_times):
+            if number == quirks.drop_after and self._state.happens_again("drop", quirks.drop_times):
                 self._association.abort()
                 raise AssociationEndedError("aborted by a quirk")
             if quirks.retrieve_status and number == quirks.retrieve_status_after:
                 return quirks.retrieve_status
-            self._site.pause(quirks.delay_object if number else quirks.delay_first_object)
-            progress.count(item, stored=self._sub_operation(number, len(items), item, sender))
-            if progress.remaining and not quirks.no_pending:
-                self._respond(PENDING, progress)
-        return _final_status(quirks, progress)
+            self._state.pause(quirks.delay_object if number else quirks.delay_first_object)
+            counters.count(item, stored=self._sub_operation(number, len(items), item, sender))
+            if counters.remaining and not quirks.no_pending:
+                self._respond(PENDING, counters)
+        return _final_status(quirks, counters)
 
-    def _sub_operation(self, number: int, total: int, item: Item, sender: Sender) -> bool:
-        quirks = self._site.quirks
+    def _sub_operation(self, number: int, total: int, item: SelectedInstance, sender: Sender) -> bool:
+        quirks = self._state.quirks
         if number < quirks.fail_objects:
             return False
         if total - quirks.send_less <= number < total:
@@ -116,15 +127,17 @@ class Retrieve:
             return False
         return sender.store(item) and (not quirks.send_twice or sender.store(item))
 
-    def _with_unasked(self, items: Sequence[Item]) -> Iterator[Item]:
-        quirks = self._site.quirks
+    def _with_unrequested(self, items: Sequence[SelectedInstance]) -> Iterator[SelectedInstance]:
+        quirks = self._state.quirks
         yield from items
         if quirks.runaway:
-            yield from never_ending_items(self._site.archive, items)
+            yield from endless_instances(self._state.archive, items)
         elif quirks.send_more:
-            yield from itertools.islice(unasked_items(self._site.archive, items), quirks.send_more)
+            yield from itertools.islice(unrequested_instances(self._state.archive, items), quirks.send_more)
 
-    def _respond(self, status: int, progress: Progress | None, data: bytes | None = None, comment: str = "") -> None:
+    def _respond(
+        self, status: int, counters: SubOperationCounters | None, data: bytes | None = None, comment: str = ""
+    ) -> None:
         elements: dict[str, int | str] = {
             "AffectedSOPClassUID": self._message.text("AffectedSOPClassUID"),
             "CommandField": self._response,
@@ -132,11 +145,11 @@ class Retrieve:
             "CommandDataSetType": NO_DATA_SET if data is None else 0x0001,
             "Status": status,
         }
-        if progress is not None and not self._site.quirks.no_counters:
+        if counters is not None and not self._state.quirks.no_counters:
             if status in {PENDING, CANCELLED}:
-                elements["NumberOfRemainingSuboperations"] = min(progress.remaining, 0xFFFF)
-            elements["NumberOfCompletedSuboperations"] = min(progress.completed, 0xFFFF)
-            elements["NumberOfFailedSuboperations"] = min(progress.failed, 0xFFFF)
+                elements["NumberOfRemainingSuboperations"] = min(counters.remaining, 0xFFFF)
+            elements["NumberOfCompletedSuboperations"] = min(counters.completed, 0xFFFF)
+            elements["NumberOfFailedSuboperations"] = min(counters.failed, 0xFFFF)
             elements["NumberOfWarningSuboperations"] = 0
         if comment and status not in {PENDING, SUCCESS}:
             elements["ErrorComment"] = comment[:64]
@@ -144,77 +157,81 @@ class Retrieve:
         self._association.flush()
 
 
-def _final_status(quirks: Quirks, progress: Progress) -> int:
+def _final_status(quirks: Quirks, counters: SubOperationCounters) -> int:
     if quirks.retrieve_status and quirks.retrieve_status_after < 0:
         return quirks.retrieve_status
-    if not progress.failed:
+    if not counters.failed:
         return SUCCESS
-    return SOME_FAILED if progress.completed else UNABLE_TO_PERFORM_SUBOPERATIONS
+    return SOME_FAILED if counters.completed else UNABLE_TO_PERFORM_SUBOPERATIONS
 
 
-def serve_get(association: Association, message: Message, site: Site) -> None:
+def serve_get(association: PacsAssociation, message: Message, state: ServerState) -> None:
     """Answer one C-GET-RQ on its own association."""
-    with Recorder(site, association, "C-GET") as record:
-        retrieve = Retrieve(association, message, site, record)
-        items = _selected(association, message, site, record)
+    with Recorder(state, association, "C-GET") as record:
+        retrieve = Retrieve(association, message, state, record)
+        items = _selected(association, message, state, record)
         if items is None:
             retrieve.finish(record.status)
             return
-        sender = GetSender(association, site.archive, retrieve.cancellation, message.number("Priority"))
+        sender = GetSender(association, state.archive, retrieve.cancellation, message.number("Priority"))
         retrieve.run(items, sender)
 
 
-def serve_move(association: Association, message: Message, site: Site) -> None:
+def serve_move(association: PacsAssociation, message: Message, state: ServerState) -> None:
     """Answer one C-MOVE-RQ, sending the objects over an association to the move destination."""
-    with Recorder(site, association, "C-MOVE") as record:
-        retrieve = Retrieve(association, message, site, record)
-        items = _selected(association, message, site, record)
+    with Recorder(state, association, "C-MOVE") as record:
+        retrieve = Retrieve(association, message, state, record)
+        items = _selected(association, message, state, record)
         if items is None:
             retrieve.finish(record.status)
             return
         destination = message.text("MoveDestination")
-        if destination not in site.destinations:
+        if destination not in state.destinations:
             retrieve.finish(MOVE_DESTINATION_UNKNOWN, comment=f"unknown move destination {destination}")
             return
-        if site.quirks.finish_early:
+        if state.quirks.finish_early:
             record.answers = len(items)
-            retrieve.finish(SUCCESS, Progress(0, completed=len(items)))
-            site.run_aside(lambda: _send_late(site, association, message, items))
+            retrieve.finish(SUCCESS, SubOperationCounters(0, completed=len(items)))
+            state.run_in_background(lambda: _send_late(state, association, message, items))
             return
-        with MoveSender(site, items, association.calling_ae_title, message) as sender:
+        with MoveSender(state, items, association.calling_ae_title, message) as sender:
             retrieve.run(items, sender)
 
 
-def _send_late(site: Site, association: Association, message: Message, items: Sequence[Item]) -> None:
+def _send_late(
+    state: ServerState, association: PacsAssociation, message: Message, items: Sequence[SelectedInstance]
+) -> None:
     """Return the objects of a C-MOVE that was already reported as done."""
-    with MoveSender(site, items, association.calling_ae_title, message) as sender:
+    with MoveSender(state, items, association.calling_ae_title, message) as sender:
         for number, item in enumerate(items):
-            site.pause(site.quirks.delay_object if number else site.quirks.delay_first_object)
+            state.pause(state.quirks.delay_object if number else state.quirks.delay_first_object)
             sender.store(item)
 
 
-def _selected(association: Association, message: Message, site: Site, record: Recorder) -> Sequence[Item] | None:
+def _selected(
+    association: PacsAssociation, message: Message, state: ServerState, record: Recorder
+) -> Sequence[SelectedInstance] | None:
     """Return the objects asked for; None if the request is refused, with the status on record."""
-    quirks = site.quirks
+    quirks = state.quirks
     if quirks.retrieve_hang:
-        site.hang(association)
+        state.hang(association)
     context = association.contexts[message.context_id]
     try:
-        query = checked_query(message.data, context, association, quirks)
-        record.level, record.keywords = query.level.name, query.matching_keywords
-        if not query.values(UNIQUE_KEY[query.level]):
-            raise IdentifierError(f"{UNIQUE_KEY[query.level]} is missing")
+        identifier = checked_identifier(message.data, context, association, quirks)
+        record.level, record.keywords = identifier.level.name, identifier.matching_keywords
+        if not identifier.values(UNIQUE_KEY[identifier.level]):
+            raise IdentifierError(f"{UNIQUE_KEY[identifier.level]} is missing")
     except IdentifierError:
         record.status = IDENTIFIER_DOES_NOT_MATCH
         return None
     if quirks.retrieve_status and quirks.retrieve_status_after == 0:
         record.status = quirks.retrieve_status
         return None
-    unique = _unique_keys_only(query)
-    return [item for match in find_matches(site.archive, unique, Quirks()) for item in as_items(match)]
+    unique = _unique_keys_only(identifier)
+    return [item for match in find_matches(state.archive, unique, Quirks()) for item in selected_instances(match)]
 
 
-def _unique_keys_only(query: Query) -> Query:
+def _unique_keys_only(identifier: Identifier) -> Identifier:
     """Retrieve identifiers hold unique keys; anything else in them does not count (PS3.4 C.4.2.1.4.1)."""
     unique = set(UNIQUE_KEY.values())
-    return query.without(key.keyword for key in query.keys if key.keyword not in unique)
+    return identifier.without(key.keyword for key in identifier.keys if key.keyword not in unique)

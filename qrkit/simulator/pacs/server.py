@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Self
 from qrkit.simulator.hospital.hospital import empty_hospital
 from qrkit.simulator.pacs.archive import Archive
 from qrkit.simulator.pacs.quirks import Quirks
+from qrkit.simulator.pacs.server_state import ServerState
 from qrkit.simulator.pacs.session import serve_connection, supported_contexts
-from qrkit.simulator.pacs.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from qrkit.simulator.hospital.facts import Hospital
-    from qrkit.simulator.pacs.site import Request
+    from qrkit.simulator.pacs.server_state import ServedRequest
 
 _log = logging.getLogger(__name__)
 
@@ -66,13 +66,13 @@ class Simulator:
         self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
-        self._aside: set[threading.Thread] = set()
-        self._site = Site(
+        self._background: set[threading.Thread] = set()
+        self._state = ServerState(
             ae_title=ae_title,
             archive=Archive(hospital or empty_hospital()),
             quirks=quirks or Quirks(),
             destinations=dict(destinations or {}),
-            run_aside=self._run_aside,
+            run_in_background=self._run_in_background,
         )
 
     def __enter__(self) -> Self:
@@ -85,7 +85,7 @@ class Simulator:
     @property
     def ae_title(self) -> str:
         """Its AE title."""
-        return self._site.ae_title
+        return self._state.ae_title
 
     @property
     def port(self) -> int:
@@ -95,41 +95,41 @@ class Simulator:
     @property
     def quirks(self) -> Quirks:
         """How it misbehaves; what is set here holds for the next request."""
-        return self._site.quirks
+        return self._state.quirks
 
     @quirks.setter
     def quirks(self, quirks: Quirks) -> None:
-        self._site.quirks = quirks
+        self._state.quirks = quirks
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[ServedRequest]:
         """The requests served so far, in the order in which they ended."""
-        return self._site.requests
+        return self._state.requests
 
     @property
     def received(self) -> list[str]:
         """SOP Instance UIDs of the objects received by C-STORE, in the order of their arrival."""
-        return self._site.archive.received
+        return self._state.archive.received
 
     @property
     def open_associations(self) -> int:
         """How many associations are open at this moment."""
-        return self._site.seats.taken
+        return self._state.open_associations.count
 
     def path_of(self, SOPInstanceUID: str) -> Path | None:
         """Return the file of a received object, as long as the simulator runs."""
-        return self._site.archive.path_of(SOPInstanceUID)
+        return self._state.archive.path_of(SOPInstanceUID)
 
     def add_destination(self, ae_title: str, host: str, port: int) -> None:
         """Make one more AE title known as a move destination."""
-        self._site.destinations[ae_title] = (host, port)
+        self._state.destinations[ae_title] = (host, port)
 
     def start(self) -> None:
         """Listen; returns once connections are accepted."""
-        supported_contexts(self._site.quirks)  # made now, so that the first client does not wait for it
+        supported_contexts(self._state.quirks)  # made now, so that the first client does not wait for it
         listener = socket.create_server((self.host, self._port), backlog=_BACKLOG)
         self._port = int(listener.getsockname()[1])
-        self._site.stopping.clear()
+        self._state.stopping.clear()
         self._listener = listener
         self._acceptor = threading.Thread(target=self._accept, args=(listener,), name="simulator-accept", daemon=True)
         self._acceptor.start()
@@ -138,23 +138,23 @@ class Simulator:
         """End all connections, wait for every thread, and remove the received files."""
         if self._listener is None:
             return
-        self._site.stopping.set()
+        self._state.stopping.set()
         _shut(self._listener)
         self._listener.close()  # where shutdown does not wake accept, close does
         self._listener = None
         if self._acceptor is not None:
             self._acceptor.join()
         with self._lock:
-            for sock in (*self._connections.values(), *tuple(self._site.outgoing)):
+            for sock in (*self._connections.values(), *tuple(self._state.outgoing)):
                 _shut(sock)
-            threads = [*self._connections, *self._aside]
+            threads = [*self._connections, *self._background]
         for thread in threads:
             thread.join()
-        self._site.archive.close()
+        self._state.archive.close()
 
     def _accept(self, listener: socket.socket) -> None:
         with listener:
-            while not self._site.stopping.is_set():
+            while not self._state.stopping.is_set():
                 try:
                     sock, _ = listener.accept()
                 except OSError:
@@ -166,7 +166,7 @@ class Simulator:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
-            serve_connection(sock, self._site)
+            serve_connection(sock, self._state)
         except Exception:  # noqa: BLE001 - one client's failure must not end the simulator
             _log.exception("a connection of the simulator failed")
         finally:
@@ -174,7 +174,7 @@ class Simulator:
                 self._connections.pop(threading.current_thread(), None)
             sock.close()
 
-    def _run_aside(self, task: Callable[[], None]) -> None:
+    def _run_in_background(self, task: Callable[[], None]) -> None:
         def run() -> None:
             try:
                 task()
@@ -182,11 +182,11 @@ class Simulator:
                 _log.exception("a task of the simulator failed")
             finally:
                 with self._lock:
-                    self._aside.discard(threading.current_thread())
+                    self._background.discard(threading.current_thread())
 
         thread = threading.Thread(target=run, name="simulator-aside", daemon=True)
         with self._lock:
-            self._aside.add(thread)
+            self._background.add(thread)
         thread.start()
 
 

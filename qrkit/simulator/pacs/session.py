@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.presentation import PresentationContext
 
-from qrkit.simulator.pacs.association import accept, receive_proposal, reject
+from qrkit.simulator.pacs.association import accept, receive_request, reject
+from qrkit.simulator.pacs.encoding import UNCOMPRESSED
 from qrkit.simulator.pacs.find_service import serve_find
 from qrkit.simulator.pacs.retrieve_service import serve_get, serve_move
 from qrkit.simulator.pacs.store_service import serve_echo, serve_store
@@ -21,16 +22,16 @@ from qrkit.simulator.pacs.wire import (
     C_MOVE_RQ,
     C_STORE_RQ,
     AssociationEndedError,
-    Stream,
+    PduStream,
 )
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from qrkit.simulator.pacs.association import Association, Proposal
+    from qrkit.simulator.pacs.association import AssociateRequest, PacsAssociation
     from qrkit.simulator.pacs.quirks import Quirks
-    from qrkit.simulator.pacs.site import Site
+    from qrkit.simulator.pacs.server_state import ServerState
     from qrkit.simulator.pacs.wire import Message
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ _log = logging.getLogger(__name__)
 _VERIFICATION = "1.2.840.10008.1.1"
 _MODEL_NUMBER = {"patient": 1, "study": 2, "patient-study": 3}
 _OPERATION_NUMBER = {"find": 1, "move": 2, "get": 3}
-_UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 _COMPRESSED = (
     "1.2.840.10008.1.2.5",
     "1.2.840.10008.1.2.4.50",
@@ -60,7 +60,7 @@ _REJECTIONS = {
     "congestion": (2, 3, 1),
 }
 """Result, source and reason of A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
-_SERVICES: dict[int, Callable[[Association, Message, Site], None]] = {
+_SERVICES: dict[int, Callable[[PacsAssociation, Message, ServerState], None]] = {
     C_ECHO_RQ: serve_echo,
     C_FIND_RQ: serve_find,
     C_GET_RQ: serve_get,
@@ -69,40 +69,40 @@ _SERVICES: dict[int, Callable[[Association, Message, Site], None]] = {
 }
 
 
-def serve_connection(sock: socket.socket, site: Site) -> None:
+def serve_connection(sock: socket.socket, state: ServerState) -> None:
     """Serve one connection until it ends."""
-    stream = Stream(sock)
+    stream = PduStream(sock)
     try:
-        proposal = receive_proposal(stream)
-        site.pause(site.quirks.delay_association)
-        refusal = _refusal(proposal, site)
-        if not refusal and not site.seats.take(site.quirks.max_associations):
+        request = receive_request(stream)
+        state.pause(state.quirks.delay_association)
+        refusal = _refusal(request, state)
+        if not refusal and not state.open_associations.add(state.quirks.max_associations):
             refusal = "congestion"
         if refusal:
             reject(stream, *_REJECTIONS[refusal])
             return
         try:
-            _serve_proposal(stream, proposal, site)
+            _serve_request(stream, request, state)
         finally:
-            site.seats.leave()
+            state.open_associations.remove()
     except AssociationEndedError as ending:
         _log.debug("association ended: %s", ending.why)
 
 
-def _serve_proposal(stream: Stream, proposal: Proposal, site: Site) -> None:
+def _serve_request(stream: PduStream, request: AssociateRequest, state: ServerState) -> None:
     association = accept(
         stream,
-        proposal,
-        supported_contexts(site.quirks),
-        lambda uid, asked: _extended(uid, asked, site),
-        refused=_refused_contexts(proposal, site.quirks),
+        request,
+        supported_contexts(state.quirks),
+        lambda uid, asked: _extended(uid, asked, state),
+        refused=_refused_contexts(request, state.quirks),
     )
-    _serve_association(association, site)
+    _serve_association(association, state)
 
 
-def _refused_contexts(proposal: Proposal, quirks: Quirks) -> set[int]:
+def _refused_contexts(request: AssociateRequest, quirks: Quirks) -> set[int]:
     """Return the IDs of the presentation contexts that are refused although the simulator could serve them."""
-    contexts = list(proposal.primitive.presentation_context_definition_list)
+    contexts = list(request.primitive.presentation_context_definition_list)
     over = contexts[quirks.most_contexts :] if quirks.most_contexts else []
     unwanted = [one for one in contexts if one.abstract_syntax in quirks.refuse_classes]
     mixed = [one for one in contexts if _is_storage(one) and len(one.transfer_syntax) > 1]
@@ -113,7 +113,7 @@ def _is_storage(context: PresentationContext) -> bool:
     return str(context.abstract_syntax).startswith("1.2.840.10008.5.1.4.1.1.")
 
 
-def _serve_association(association: Association, site: Site) -> None:
+def _serve_association(association: PacsAssociation, state: ServerState) -> None:
     try:
         while True:
             message = association.receive()
@@ -124,32 +124,32 @@ def _serve_association(association: Association, site: Site) -> None:
             if service is None or message.context_id not in association.contexts:
                 association.abort()
                 return
-            service(association, message, site)
+            service(association, message, state)
     except AssociationEndedError as ending:
         if ending.why != "released":
             raise
         association.confirm_release()
 
 
-def _refusal(proposal: Proposal, site: Site) -> str:
+def _refusal(request: AssociateRequest, state: ServerState) -> str:
     """Why an association is rejected; empty if it is accepted."""
-    quirks = site.quirks
+    quirks = state.quirks
     if quirks.reject:
         return quirks.reject
-    if quirks.congested_at_first and site.happens_again("congestion", quirks.congested_at_first):
+    if quirks.congested_at_first and state.happens_again("congestion", quirks.congested_at_first):
         return "congestion"
-    if quirks.check_called_ae_title and proposal.called_ae_title != site.ae_title:
+    if quirks.check_called_ae_title and request.called_ae_title != state.ae_title:
         return "called-aet"
-    if quirks.known_ae_titles and proposal.calling_ae_title not in quirks.known_ae_titles:
+    if quirks.known_ae_titles and request.calling_ae_title not in quirks.known_ae_titles:
         return "calling-aet"
     return ""
 
 
-def _extended(sop_class: str, asked: bytes, site: Site) -> bytes | None:
+def _extended(sop_class: str, asked: bytes, state: ServerState) -> bytes | None:
     """Relational queries and combined date-time matching are negotiated (PS3.4 C.5.1.1.1)."""
     if not sop_class.startswith("1.2.840.10008.5.1.4.1.2."):
         return None
-    able = bytes([site.quirks.relational, 1])
+    able = bytes([state.quirks.relational, 1])
     return bytes(ours & theirs for ours, theirs in zip(able, asked, strict=False)) or None
 
 
@@ -158,14 +158,14 @@ def supported_contexts(quirks: Quirks) -> tuple[PresentationContext, ...]:
     """Return what the simulator accepts with these quirks, its preferred transfer syntax first."""
     if quirks.refuse_contexts:
         return ()
-    contexts = [_context(_VERIFICATION, _UNCOMPRESSED)] if "echo" in quirks.services else []
+    contexts = [_context(_VERIFICATION, UNCOMPRESSED)] if "echo" in quirks.services else []
     for model in quirks.models:
         for operation, number in _OPERATION_NUMBER.items():
             if operation in quirks.services:
                 uid = f"1.2.840.10008.5.1.4.1.2.{_MODEL_NUMBER[model]}.{number}"
-                contexts.append(_context(uid, _UNCOMPRESSED))
+                contexts.append(_context(uid, UNCOMPRESSED))
     if {"store", "get"} & set(quirks.services):
-        preferred = dict.fromkeys((*quirks.transfer_syntaxes, *_UNCOMPRESSED, *_COMPRESSED))
+        preferred = dict.fromkeys((*quirks.transfer_syntaxes, *UNCOMPRESSED, *_COMPRESSED))
         for storage in AllStoragePresentationContexts:
             context = _context(str(storage.abstract_syntax), tuple(preferred))
             context.scu_role = "get" in quirks.services

@@ -121,7 +121,7 @@ def decode_command(raw: bytes) -> dict[str, int | str]:
     return elements
 
 
-class Stream:
+class PduStream:
     """PDUs over one socket, read through a buffer and written in few large writes."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -226,7 +226,7 @@ def _fragments(context_id: int, raw: bytes, kind: int, room: int) -> list[bytes]
     return parts
 
 
-def receive_message(stream: Stream) -> Message:
+def receive_message(stream: PduStream) -> Message:
     """Return the next whole DIMSE message; an end of the association is raised."""
     command, data = bytearray(), bytearray()
     elements: dict[str, int | str] | None = None

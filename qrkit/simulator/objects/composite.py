@@ -10,13 +10,13 @@ from qrkit.simulator.hospital.procedures import CT_CHEST
 from qrkit.simulator.hospital.uids import FRAME_OF_REFERENCE, IRRADIATION_EVENT
 
 if TYPE_CHECKING:
-    from qrkit.simulator.hospital.facts import Instance, Series, Station, Study
+    from qrkit.simulator.hospital.facts import Equipment, Instance, Series, Study
     from qrkit.simulator.hospital.procedures import Code, Procedure
     from qrkit.simulator.hospital.uids import UIDPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class ObjectFacts:
     """One object that is to be made, with all it needs to know."""
 
     study: Study
@@ -59,12 +59,12 @@ def coded(code: Code) -> dict[str, str]:
     return {"CodeValue": code.value, "CodingSchemeDesignator": code.scheme, "CodeMeaning": code.meaning}
 
 
-def composite(subject: Subject) -> dict[str, Any]:
+def composite(facts: ObjectFacts) -> dict[str, Any]:
     """Return the Patient, General Study, General Series, General Equipment and SOP Common modules."""
-    study, series, patient = subject.study, subject.series, subject.study.patient
+    study, series, patient = facts.study, facts.series, facts.study.patient
     elements: dict[str, Any] = {
-        "SOPClassUID": subject.instance.SOPClassUID,
-        "SOPInstanceUID": subject.instance.SOPInstanceUID,
+        "SOPClassUID": facts.instance.SOPClassUID,
+        "SOPInstanceUID": facts.instance.SOPInstanceUID,
         "InstanceCreationDate": series.SeriesDate,
         "InstanceCreationTime": series.SeriesTime,
         "PatientName": patient.PatientName,
@@ -87,7 +87,7 @@ def composite(subject: Subject) -> dict[str, Any]:
         "SeriesDescription": series.SeriesDescription,
         "SeriesDate": series.SeriesDate,
         "SeriesTime": series.SeriesTime,
-        "InstanceNumber": subject.instance.InstanceNumber,
+        "InstanceNumber": facts.instance.InstanceNumber,
         "ContentDate": series.SeriesDate,
         "ContentTime": series.SeriesTime,
         **_equipment(series.station),
@@ -97,7 +97,7 @@ def composite(subject: Subject) -> dict[str, Any]:
     return elements
 
 
-def _equipment(station: Station) -> dict[str, str]:
+def _equipment(station: Equipment) -> dict[str, str]:
     """Return the General Equipment module (PS3.3 C.7.5.1)."""
     elements = {
         "Manufacturer": station.Manufacturer,

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qrkit.simulator.pacs.archive import Archive
-    from qrkit.simulator.pacs.association import Association
+    from qrkit.simulator.pacs.association import PacsAssociation
     from qrkit.simulator.pacs.quirks import Quirks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ServedRequest:
     """One request as it was served, for tests and load reports; it holds no matching values."""
 
     service: str
@@ -39,46 +39,46 @@ class Request:
     """How long it took to serve."""
 
 
-class Seats:
-    """How many associations are open, and whether there is room for one more."""
+class OpenAssociations:
+    """Counts the open associations and limits their number."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taken = 0
+        self._count = 0
 
     @property
-    def taken(self) -> int:
-        """How many are open."""
+    def count(self) -> int:
+        """Number of open associations."""
         with self._lock:
-            return self._taken
+            return self._count
 
-    def take(self, limit: int) -> bool:
-        """Take one; False if so many are taken already (0: no limit)."""
+    def add(self, limit: int) -> bool:
+        """Count one more; False if there are already `limit` (0: no limit)."""
         with self._lock:
-            if 0 < limit <= self._taken:
+            if 0 < limit <= self._count:
                 return False
-            self._taken += 1
+            self._count += 1
             return True
 
-    def leave(self) -> None:
-        """Give one back."""
+    def remove(self) -> None:
+        """Count one less."""
         with self._lock:
-            self._taken -= 1
+            self._count -= 1
 
 
 @dataclass(slots=True, kw_only=True)
-class Site:
+class ServerState:
     """The shared state of a running simulator."""
 
     ae_title: str
     archive: Archive
     quirks: Quirks
     destinations: dict[str, tuple[str, int]]
-    requests: list[Request] = field(default_factory=list)
+    requests: list[ServedRequest] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
-    run_aside: Callable[[Callable[[], None]], None]
+    run_in_background: Callable[[Callable[[], None]], None]
     """Runs a function in a thread that the simulator waits for when it stops."""
-    seats: Seats = field(default_factory=Seats)
+    open_associations: OpenAssociations = field(default_factory=OpenAssociations)
     outgoing: set[socket.socket] = field(default_factory=set)
     """Connections to move destinations that are open at this moment."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,7 +104,7 @@ class Site:
         if self.stopping.is_set():
             raise AssociationEndedError("the simulator stops")
 
-    def hang(self, association: Association) -> None:
+    def hang(self, association: PacsAssociation) -> None:
         """Never answer: stay until the peer ends the association or the simulator stops."""
         association.flush()
         while True:
@@ -120,7 +120,7 @@ class RequestCancelledError(Exception):
 class Cancellation:
     """Whether the peer has sent C-CANCEL-RQ for a request that is being served (PS3.7 9.3.2.3)."""
 
-    def __init__(self, association: Association, message_id: int, *, ignored: bool) -> None:
+    def __init__(self, association: PacsAssociation, message_id: int, *, ignored: bool) -> None:
         self._association = association
         self._message_id = message_id
         self._ignored = ignored
@@ -147,13 +147,13 @@ class Cancellation:
 class Recorder:
     """Puts one request on record: before its final response, or else when it ends without one."""
 
-    def __init__(self, site: Site, association: Association, service: str) -> None:
+    def __init__(self, state: ServerState, association: PacsAssociation, service: str) -> None:
         self.level = ""
         self.keywords: tuple[str, ...] = ()
         self.answers = 0
         self.status = -1
         self._done = False
-        self._site = site
+        self._state = state
         self._association = association
         self._service = service
         self._began = time.time()
@@ -170,8 +170,8 @@ class Recorder:
         if self._done:
             return
         self._done = True
-        self._site.requests.append(
-            Request(
+        self._state.requests.append(
+            ServedRequest(
                 service=self._service,
                 level=self.level,
                 keywords=self.keywords,
