@@ -53,7 +53,8 @@ def show(
         exit_for(status)
     else:
         said = [
-            f"{status.state.value}: {status.stored:,} of {counted(status.expected, 'object')} stored.",
+            f"{status.state_in_words}: {status.stored:,} of {counted(status.expected, 'object')} stored.",
+            status.doubt,
             status.reason,
         ]
         if status.not_before:

@@ -72,9 +72,9 @@ NOT_COMPLETE = 3
 
 
 def exit_for(job: JobRow) -> None:
-    """Say what became of a job, and end with its exit status: 0 complete, 3 something is missing, 1 nothing came."""
+    """Report how a job ended, and exit: 0 complete, 3 objects missing or completeness not proven, 1 nothing came."""
     stored = f"{job.stored:,} of {counted(job.expected, 'object')} stored"
-    say(f"{stored}, {job.bytes / 1e6:.1f} MB fetched: {job.state.value}.")
+    say(f"{stored}, {job.bytes / 1e6:.1f} MB fetched: {job.state_in_words}.")
     failed = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
     for item in failed[:10]:
         request = item.request
@@ -85,21 +85,38 @@ def exit_for(job: JobRow) -> None:
         say(f"… and {len(failed) - 10} more: qrkit jobs show {job.job_id}")
     for note, count in Counter(item.outcome.note for item in job.items if item.outcome.note).items():
         say(f"{note} ({count} items)" if count > 1 else note)
+    if job.doubt:
+        say(job.doubt)
     if job.state is JobState.COMPLETE:
+        if job.proven is False:
+            raise typer.Exit(NOT_COMPLETE)
         return
     if failed and not any(item.outcome.error for item in failed) and job.error:
         say(job.said)
     raise typer.Exit(1 if job.state is JobState.FAILED else NOT_COMPLETE)
 
 
-_OF_JOB = ("job_id", "state", "expected", "stored", "bytes")
-_OF_ITEM = ("level", "StudyInstanceUID", "SeriesInstanceUID", "state", "expected", "stored", "missing", "error")
+_OF_JOB = ("job_id", "state", "expected", "stored", "bytes", "proven", "why")
+_OF_ITEM = (
+    "level",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "state",
+    "expected",
+    "stored",
+    "missing",
+    "proven",
+    "why",
+    "error",
+)
 _NOTHING: dict[str, object] = {
     "job_id": None,
     "state": "complete",
     "expected": 0,
     "stored": 0,
     "bytes": 0,
+    "proven": True,
+    "why": [],
     "items": [],
 }
 
@@ -128,7 +145,7 @@ def retrieve(
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Fetch a plan, studies, series, or all rows of a query; exit status 3 if objects are missing."""
+    """Retrieve a plan, studies, series or the rows of a query; exit status 3 unless all is proven to be here."""
     what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
     options = {"method": method, "to": to, "after": handlers(after)}
     budget = Budget(objects=most_objects, bytes=most_bytes)

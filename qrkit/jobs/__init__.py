@@ -12,6 +12,7 @@ from qrkit.jobs.job import (
     RetrieveRequest,
     job_to_json,
     lack_of_room,
+    state_in_words,
     still_to_come,
 )
 from qrkit.jobs.retries import RetryPolicy, failures_after
@@ -35,5 +36,6 @@ __all__ = [
     "lack_of_room",
     "outcome",
     "sources",
+    "state_in_words",
     "still_to_come",
 ]

@@ -10,7 +10,7 @@ Whether what a job is to bring fits on the disk: its estimate against the free s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -132,6 +132,10 @@ class ItemOutcome:
         What came along that is no error, such as objects that nobody asked for.
     transient
         Whether another try may succeed without anybody changing anything; not kept.
+    proven
+        Whether the list of what to expect is proven; None: the item has not ended, or ended before this was recorded.
+    why
+        The reasons against it.
     """
 
     state: JobState
@@ -144,6 +148,18 @@ class ItemOutcome:
     advice: str = ""
     note: str = ""
     transient: bool = False
+    proven: bool | None = None
+    why: tuple[str, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """The reasons why the list of what to expect is not proven, as one sentence; empty: there are none."""
+        return doubt_in_words(self.why)
+
+    @property
+    def state_in_words(self) -> str:
+        """The state for people, who read of a complete item whether that is proven."""
+        return state_in_words(self.state, proven=self.proven)
 
     @property
     def said(self) -> str:
@@ -201,6 +217,10 @@ class JobRow:
     estimated_bytes
         That it will bring here, by what came earlier; None if nobody knows, or if somebody who knew of it has let it
         go on.
+    proven
+        Whether what to expect is proven for all of its items; None: this is not known of each.
+    why
+        The reasons against it, those of the first items that have some.
     """
 
     job_id: str
@@ -226,7 +246,19 @@ class JobRow:
     paused_by: PausedBy | None = None
     cancel_requested: bool = False
     estimated_bytes: int | None = None
+    proven: bool | None = None
+    why: tuple[str, ...] = ()
     items: tuple[ItemRow, ...] = field(default=())
+
+    @property
+    def doubt(self) -> str:
+        """The reasons why what to expect is not proven, as one sentence; empty: there are none."""
+        return doubt_in_words(self.why)
+
+    @property
+    def state_in_words(self) -> str:
+        """The state for people, who read of a complete job whether that is proven."""
+        return state_in_words(self.state, proven=self.proven)
 
     @property
     def said(self) -> str:
@@ -238,6 +270,25 @@ class JobRow:
         """Whether it goes on only while a worker lives: all but what has ended, and what a user lets rest."""
         rests = self.paused_by is PausedBy.USER and not self.cancel_requested
         return not self.state.is_final and not rests
+
+
+def state_in_words(state: JobState, *, proven: bool | None) -> str:
+    """Return a state for people.
+
+    >>> state_in_words(JobState.COMPLETE, proven=True), state_in_words(JobState.COMPLETE, proven=False)
+    ('complete', 'complete, not proven')
+    """
+    is_doubted = state is JobState.COMPLETE and proven is False
+    return f"{state.value}, not proven" if is_doubted else state.value
+
+
+def doubt_in_words(why: Sequence[str]) -> str:
+    """Return the reasons why a list of what to expect is not proven, as one sentence.
+
+    >>> doubt_in_words(["the node does not count its objects"])
+    'What to expect could not be proven: the node does not count its objects.'
+    """
+    return f"What to expect could not be proven: {'; '.join(why)}." if why else ""
 
 
 def job_to_json(job: JobRow) -> dict[str, Any]:
@@ -253,6 +304,8 @@ def job_to_json(job: JobRow) -> dict[str, Any]:
         "stored": job.stored,
         "bytes": job.bytes,
         "estimated_bytes": job.estimated_bytes,
+        "proven": job.proven,
+        "why": list(job.why),
         "error": job.said,
         "advice": job.advice,
         "reason": job.reason,
@@ -274,6 +327,8 @@ def _item_to_json(item: ItemRow) -> Mapping[str, Any]:
         "received": result.received,
         "bytes": result.bytes,
         "missing": list(result.missing),
+        "proven": result.proven,
+        "why": list(result.why),
         "error": result.said,
         "advice": result.advice,
         "note": result.note,

@@ -183,6 +183,7 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
     """
     job = get_job(connection, job_id, lock=True)
     by_state = connection.execute(_SUMS.where(job_items.c.job_id == job_id)).all()
+    proofs = {row.proven for row in by_state}
     outcomes = [ItemOutcome(state=JobState(row.state), stored=row.stored) for row in by_state]
     state = job_state(outcomes, paused=bool(values.get("paused", job.paused)))
     running = any(row.state == RUNNING for row in by_state)
@@ -192,6 +193,8 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
         "finished": (job.finished or now) if state.is_final else None,
         **_first_error(connection, job_id, {row.state for row in by_state}),
         **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
+        "proven": False if False in proofs else None if None in proofs else True,
+        "why": _reasons(connection, job_id) if False in proofs else [],
     }
     if running:
         derived["reason"] = ""
@@ -203,9 +206,19 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
 _SUMMED = ("expected", "stored", "received", "bytes")
 _SUMS = sa.select(
     job_items.c.state,
+    job_items.c.proven,
     *(sa.cast(sa.func.coalesce(sa.func.sum(job_items.c[name]), 0), sa.BigInteger).label(name) for name in _SUMMED),
-).group_by(job_items.c.state)
-"""One row for each state that items of a job have: `job_state` asks for no more of them."""
+).group_by(job_items.c.state, job_items.c.proven)
+"""One row for each state that items of a job have, proven and not: `job_state` asks for no more of them."""
+
+_MOST_REASONS = 3
+
+
+def _reasons(connection: sa.Connection, job_id: str) -> list[str]:
+    """Return why what to expect is not proven, of the first items of which it is not."""
+    wanted = sa.select(job_items.c.why).where(job_items.c.job_id == job_id, job_items.c.proven.is_(False))
+    first = connection.execute(wanted.order_by(job_items.c.position).limit(_MOST_REASONS)).all()
+    return list(dict.fromkeys(reason for row in first for reason in row.why))
 
 
 def _first_error(connection: sa.Connection, job_id: str, states: set[str]) -> dict[str, str]:

@@ -38,16 +38,20 @@ def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[st
         "state": JobState.QUEUED.value,
         "expected": len(expected) if expected else None,
         "missing": [],
+        "why": [],
     }
 
 
-OUTCOME = tuple(item.name for item in fields(ItemOutcome) if item.name not in ("state", "missing", "transient"))
+OUTCOME = tuple(
+    item.name for item in fields(ItemOutcome) if item.name not in ("state", "missing", "why", "transient")
+)
 """Columns that hold what became of an item as it is."""
 
 
 def outcome_values(outcome: ItemOutcome) -> dict[str, Any]:
     """Return the columns of an outcome, but for the state."""
-    return {name: getattr(outcome, name) for name in OUTCOME} | {"missing": list(outcome.missing)}
+    lists = {"missing": list(outcome.missing), "why": list(outcome.why)}
+    return {name: getattr(outcome, name) for name in OUTCOME} | lists
 
 
 def item_outcome(row: sa.Row[Any], *, paused: bool = False) -> ItemOutcome:
@@ -55,7 +59,8 @@ def item_outcome(row: sa.Row[Any], *, paused: bool = False) -> ItemOutcome:
     state = JobState(row.state)
     if paused and state is JobState.QUEUED:
         state = JobState.PAUSED
-    return ItemOutcome(state=state, missing=tuple(row.missing), **{name: getattr(row, name) for name in OUTCOME})
+    values = {name: getattr(row, name) for name in OUTCOME}
+    return ItemOutcome(state=state, missing=tuple(row.missing), why=tuple(row.why), **values)
 
 
 def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
@@ -88,6 +93,7 @@ def job_row(row: sa.Row[Any], items: tuple[ItemRow, ...] = ()) -> JobRow:
     values = {item.name: getattr(row, item.name) for item in fields(JobRow) if item.name != "items"}
     paused_by = PausedBy(row.paused_by) if row.paused_by else None
     values |= {"method": Method(row.method), "state": JobState(row.state), "paused_by": paused_by, "items": items}
+    values["why"] = tuple(row.why)
     return JobRow(**values)
 
 
@@ -127,6 +133,7 @@ class JobTable:
                     created=self._state.now(),
                     expected=sum(item["expected"] or 0 for item in items),
                     estimated_bytes=job.estimated_bytes,
+                    why=[],
                     **(rests if job.lack_of_room else {}),
                 )
             )
@@ -225,7 +232,8 @@ class JobTable:
         NotFound
             If there is no such job.
         """
-        afresh = {"error": "", "advice": "", "finished": None, "worker_id": None, "not_before": None}
+        afresh: dict[str, object] = {"error": "", "advice": "", "finished": None, "worker_id": None}
+        afresh |= {"not_before": None, "proven": None, "why": []}
         with self._state.transaction() as connection:
             which = (job_items.c.job_id == job_id,)
             moved = move_items(connection, Change.RETRY, JobState.QUEUED, which, **afresh, failures=0, deaths=0)

@@ -104,6 +104,16 @@ def _tell_disks(connection: sa.Connection) -> None:
         connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))
 
 
+def _tell_what_is_proven(connection: sa.Connection) -> None:
+    """Say of items and jobs whether what to expect is proven; of those that are there already, this is not known."""
+    for table in ("jobs", "job_items"):
+        connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN proven BOOLEAN"))
+        connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN why JSON NOT NULL DEFAULT '[]'"))
+    connection.execute(sa.text("DROP INDEX job_items_sums"))
+    columns = "job_id, state, proven, expected, stored, received, bytes"
+    connection.execute(sa.text(f"CREATE INDEX job_items_sums ON job_items ({columns})"))
+
+
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
     Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
@@ -117,6 +127,7 @@ MIGRATIONS = (
     Migration(number=10, name="batches under way", apply=_add_batches),
     Migration(number=11, name="workers that died with an item", apply=_count_deaths),
     Migration(number=12, name="disks of workers", apply=_tell_disks),
+    Migration(number=13, name="whether what to expect is proven", apply=_tell_what_is_proven),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

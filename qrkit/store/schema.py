@@ -26,6 +26,10 @@ def _count(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, default=0)
 
 
+def _list(name: str) -> sa.Column[list[str]]:
+    return sa.Column(name, sa.JSON, nullable=False, default=list)
+
+
 schema_version = sa.Table(
     "schema_version",
     metadata,
@@ -126,6 +130,8 @@ jobs = sa.Table(
     _maybe("served"),
     sa.Column("estimated_bytes", sa.BigInteger),
     _text("rests_on"),
+    sa.Column("proven", sa.Boolean),
+    _list("why"),
     sa.Index("jobs_created", "created"),
 )
 
@@ -157,10 +163,12 @@ job_items = sa.Table(
     _count("failures"),
     _count("deaths"),
     _maybe("not_before"),
+    sa.Column("proven", sa.Boolean),
+    _list("why"),
     sa.Index("job_items_job", "job_id", "position"),
     sa.Index("job_items_next", "job_id", "state", "position"),
     # All that a job's sums are made of, so that they are read from the index alone.
-    sa.Index("job_items_sums", "job_id", "state", "expected", "stored", "received", "bytes"),
+    sa.Index("job_items_sums", "job_id", "state", "proven", "expected", "stored", "received", "bytes"),
 )
 sa.Index(
     "job_items_running",

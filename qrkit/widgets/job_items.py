@@ -53,11 +53,11 @@ def items_html(job: JobRow, names: Mapping[str, str]) -> str:
     shown = [
         [
             _what(item, names),
-            item.outcome.state.value,
+            item.outcome.state_in_words,
             f"{item.outcome.stored:,}" + ("" if item.outcome.expected is None else f" of {item.outcome.expected:,}"),
             str(item.attempts),
             local_time(item.not_before),
-            on_page(item.outcome.said or item.outcome.note),
+            on_page(item.outcome.said or item.outcome.doubt or item.outcome.note),
         ]
         for item in items[:_SHOWN]
     ]

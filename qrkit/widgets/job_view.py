@@ -34,7 +34,8 @@ class JobView:
     fraction
         How much is done, 0 to 1; None if nobody can say.
     failures
-        A line for each item that has ended otherwise than complete, once the job has ended.
+        A line for each item that has ended otherwise than complete, once the job has ended; of a complete job, why
+        that is not proven.
     note
         Why nothing is under way, and when or by whom it goes on; empty while it runs and when it has ended.
     acts
@@ -126,7 +127,7 @@ def _headline(job: JobRow) -> str:
         return "Waits" if job.reason or job.not_before else "Queued: waits for the worker"
     if job.state is JobState.PARTIAL and job.expected > job.stored:
         return f"Partial: {counted(job.expected - job.stored, 'object')} missing"
-    return str(job.state.value).capitalize()
+    return job.state_in_words.capitalize()
 
 
 def _objects(job: JobRow) -> str:
@@ -139,8 +140,10 @@ def _objects(job: JobRow) -> str:
 
 
 def _failures(job: JobRow) -> tuple[str, ...]:
-    if not job.state.is_final or job.state is JobState.COMPLETE:
+    if not job.state.is_final:
         return ()
+    if job.state is JobState.COMPLETE:
+        return (job.doubt,) if job.doubt else ()
     others = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
     lines = [_failure(item) for item in others if not _is_untouched(item)]
     untouched = len(others) - len(lines)

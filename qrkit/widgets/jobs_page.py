@@ -7,6 +7,7 @@ from functools import partial
 
 import ipywidgets
 
+from qrkit.jobs import JobState, state_in_words
 from qrkit.widgets.background import Pump
 from qrkit.widgets.charts import Pictures, pictures_of_job
 from qrkit.widgets.choice_table import ChoiceTable
@@ -50,7 +51,12 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
 
     def refresh(self) -> None:
         """Show the jobs as they are now; those that were chosen stay chosen."""
-        listed = self._workspace.jobs.list(500)[list(_SHOWN)]
+        jobs = self._workspace.jobs.list(500)
+        words = [
+            state_in_words(JobState(state), proven=proven)
+            for state, proven in zip(jobs["state"], jobs["proven"], strict=True)
+        ]
+        listed = jobs.assign(state=words)[list(_SHOWN)]
         has_changed = self.table.frame.empty or not listed.equals(self.table.frame)
         if has_changed:
             self.table.renew(listed, "job_id")

@@ -35,6 +35,7 @@ _COLUMNS = [
     "expected",
     "stored",
     "bytes",
+    "proven",
     "error",
     "reason",
     "paused_by",
@@ -51,6 +52,8 @@ _ITEM_COLUMNS = [
     "received",
     "bytes",
     "missing",
+    "proven",
+    "why",
     "error",
     "advice",
     "note",
@@ -201,7 +204,7 @@ class Job:
         objects = (
             f"{job.stored:,} of {counted(job.expected, 'object')}" if job.expected else counted(job.stored, "object")
         )
-        return f"<Job {self.job_id}: {job.state.value}, {objects} from {job.node}>"
+        return f"<Job {self.job_id}: {job.state_in_words}, {objects} from {job.node}>"
 
 
 class Jobs:
@@ -237,10 +240,10 @@ class Jobs:
                 local_time(job.created),
                 job.user,
                 f"{job.node} to {job.destination}" if job.destination else job.node,
-                job.state.value,
+                job.state_in_words,
                 f"{job.stored:,} of {job.expected:,}" if job.expected else f"{job.stored:,}",
                 volume(job.bytes),
-                job.error,
+                job.error or job.doubt,
                 code(job.job_id),
             ]
             for job in self._table.list(_SHOWN)
@@ -269,6 +272,8 @@ def _item(item: ItemRow) -> dict[str, Any]:
         "received": outcome.received,
         "bytes": outcome.bytes,
         "missing": list(outcome.missing),
+        "proven": outcome.proven,
+        "why": list(outcome.why),
         "error": outcome.error,
         "advice": outcome.advice,
         "note": outcome.note,

@@ -552,3 +552,31 @@ def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under
     job = table.get(job_id)
     assert job.stored == 40
     assert sum(item.outcome.state is JobState.CANCELLED for item in job.items) == 4980
+
+
+def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+    job_id = _create(table)
+    under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
+    assert (table.get(job_id).proven, table.get(job_id).why) == (None, ())
+    under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
+    assert (table.get(job_id).proven, table.get(job_id).doubt) == (True, "")
+
+
+def test_a_job_is_not_proven_if_one_of_its_items_is_not_and_says_why(
+    table: JobTable, queue: JobQueue, under_way: UnderWay
+) -> None:
+    job_id = _create(table)
+    under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
+    under_way.finish_item(_claim(queue), replace(_DONE, proven=False, why=("the node does not count them",)))
+    job = table.get(job_id)
+    assert (job.state, job.proven, job.items[1].outcome.proven) == (JobState.COMPLETE, False, False)
+    assert job.why == job.items[1].outcome.why == ("the node does not count them",)
+    assert job.doubt == "What to expect could not be proven: the node does not count them."
+    assert table.list()[0].why == job.why
+
+
+def test_what_is_retried_is_proven_afresh(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+    job_id = _create(table, _SERIES)
+    under_way.finish_item(_claim(queue), replace(_LOST, proven=False, why=("2 listed, the node counts 3",)))
+    table.retry(job_id)
+    assert (table.get(job_id).proven, table.get(job_id).items[0].outcome.why) == (None, ())

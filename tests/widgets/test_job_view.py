@@ -132,3 +132,11 @@ def test_a_job_that_rests_says_why_and_what_lets_it_go_on() -> None:
         _job(JobState.QUEUED, _WAITING), reason="No worker runs, so nothing is fetched; start one: qrkit serve."
     )
     assert view_of(waiting).note == "No worker runs, so nothing is fetched; ask an administrator to start one."
+
+
+def test_a_complete_job_whose_list_is_not_proven_shows_that_and_why() -> None:
+    job = _job(JobState.COMPLETE, ItemOutcome(state=JobState.COMPLETE, expected=2, stored=2))
+    view = view_of(replace(job, proven=False, why=("the node does not count its objects",)))
+    assert view.headline == "Complete, not proven"
+    assert view.failures == ("What to expect could not be proven: the node does not count its objects.",)
+    assert view_of(replace(job, proven=None)).headline == "Complete"
