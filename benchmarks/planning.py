@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from qrkit.dose import (
 from qrkit.dose.planner import Planner
 from qrkit.find.finder import Finder, FindResult
 from qrkit.node import Node
+from qrkit.probe.session import check_wildcards
 from qrkit.profile import Profile
 from qrkit.query import Query, Request, answer_keywords, identifier
 from qrkit.store.plan_answers import KnownAnswers
@@ -112,7 +114,12 @@ class _Finds(Finder):
 
     def __init__(self, state: State, table: pa.Table) -> None:
         super().__init__(
-            QueryTable(state), Results(state, Path()), ProfileTable(state), user="bench", calling_ae_title="QRKIT"
+            QueryTable(state),
+            Results(state, Path()),
+            ProfileTable(state),
+            user="bench",
+            calling_ae_title="QRKIT",
+            check_wildcards=partial(check_wildcards, calling_ae_title="QRKIT"),
         )
         self._table = table
 

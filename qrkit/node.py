@@ -280,6 +280,43 @@ _NUMBERS = {"pause", *(item.name for item in fields(Timeouts))}
 _TABLES: dict[str, type[Any]] = {"timeouts": Timeouts, "tls": Tls}
 
 
+def check_can_find(node: Node) -> None:
+    """Refuse to query a node that is disabled or has queries switched off.
+
+    Raises
+    ------
+    InputError
+        If so; the advice says how to change it.
+    """
+    if not (node.enabled and node.can_find):
+        raise InputError(
+            f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
+            advice=f"Change it by: qrkit nodes edit {node.name} {'--can-find' if node.enabled else '--enabled'}.",
+        )
+
+
+def check_can_retrieve(node: Node, method: Method) -> None:
+    """Refuse to retrieve from a node that is disabled or has the method switched off.
+
+    Raises
+    ------
+    InputError
+        If so; the advice says how to change it.
+    """
+    if not node.enabled:
+        raise InputError(
+            f"Node {node.name} is disabled.", advice=f"Change it by: qrkit nodes edit {node.name} --enabled."
+        )
+    able = {Method.GET: node.can_get, Method.MOVE: node.can_move, Method.AUTO: node.can_get or node.can_move}
+    if not able[method]:
+        switch = "can-move" if method is Method.MOVE else "can-get"
+        refused = "C-GET or C-MOVE" if method is Method.AUTO else f"C-{method.name}"
+        raise InputError(
+            f"Node {node.name} is not to be asked by {refused}.",
+            advice=f"Change it by: qrkit nodes edit {node.name} --{switch}.",
+        )
+
+
 def _typed_table(table: str, values: object, name: str) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise InputError(f"The {table} of node {name!r} are a table of settings, not {values!r}.")

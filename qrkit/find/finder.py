@@ -6,18 +6,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
 
-from qrkit.errors import NodeError, QrkitError, StatusError
+from qrkit.errors import QrkitError, StatusError
 from qrkit.find.hierarchy import HierarchyResult, HierarchySteps, ask_by_level
-from qrkit.find.pacing import added
+from qrkit.find.pacing import Load, added
 from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedFind
-from qrkit.node import Node
-from qrkit.probe.session import Prober
+from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import FilterReport, Query, Request
 from qrkit.query.coverage import Coverage
@@ -27,7 +26,6 @@ from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.tables import to_frame
 from qrkit.words import counted
-from qrkit.workspace.nodes import check_can_find
 
 _Begun = tuple[HierarchySteps, tuple[Request, ...]]
 _Found = tuple[HierarchyResult, dict[str, Any]]
@@ -72,8 +70,21 @@ class _Question:
         return steps, next(steps)
 
 
+class WildcardCheck(Protocol):
+    """Asks a node whether it matches wildcards."""
+
+    def __call__(self, node: Node, *, should_stop: Callable[[], bool] | None) -> tuple[Statement, Load]:
+        """Return what the node showed, and what it was asked for that."""
+
+
 class Finder:
-    """Runs queries and keeps their answers."""
+    """Runs queries and keeps their answers.
+
+    Parameters
+    ----------
+    check_wildcards
+        Asked where nothing came for wildcards, of a node of which it is not known whether it matches them.
+    """
 
     def __init__(
         self,
@@ -83,12 +94,14 @@ class Finder:
         *,
         user: str,
         calling_ae_title: str,
+        check_wildcards: WildcardCheck,
     ) -> None:
         self._queries = queries
         self._results = results
         self._profiles = profiles
         self._user = user
         self._calling_ae_title = calling_ae_title
+        self._check_wildcards = check_wildcards
 
     def find(
         self,
@@ -141,14 +154,9 @@ class Finder:
         """Return what is behind an answer of no rows to wildcards: a node may have taken them for letters."""
         result, coverage = found
         node, query = question.node, question.query
-        prober = Prober(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop)
-        try:
-            with prober:
-                seen = prober.check_wildcards(today=date.today())
-        except NodeError as error:
-            seen = Statement(subject=Subject.WILDCARDS, evidence=error.message)
+        seen, load_of_check = self._check_wildcards(node, should_stop=question.should_stop)
         keys = query.wildcard_keys
-        loads = [coverage["load"], prober.load.to_json()]
+        loads = [coverage["load"], load_of_check.to_json()]
         if seen.verdict is not Verdict.UNKNOWN:
             self._profiles.learn(node.name, Evidence(statements=(seen,)), self._user)
         if seen.verdict.is_against and query.dates is not None:

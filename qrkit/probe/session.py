@@ -20,7 +20,7 @@ from qrkit.probe.associations import make_offer, put_question
 from qrkit.probe.probe import probe
 from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.probe.wildcards import ask_wildcards
-from qrkit.profile import Profile, Statement
+from qrkit.profile import Profile, Statement, Subject
 from qrkit.stop import check, rest
 
 Watch = Callable[[int, str], None]
@@ -29,6 +29,22 @@ Watch = Callable[[int, str], None]
 _Found = TypeVar("_Found")
 
 _BROKEN = (Ended.LOST, Ended.SILENT, Ended.DEAF)
+
+
+def check_wildcards(
+    node: Node, *, calling_ae_title: str, should_stop: Callable[[], bool] | None = None
+) -> tuple[Statement, Load]:
+    """Ask a node a few questions that show whether it matches wildcards; return the answer and what it cost.
+
+    A node that fails meanwhile leaves it unknown.
+    """
+    prober = Prober(node, calling_ae_title=calling_ae_title, should_stop=should_stop)
+    try:
+        with prober:
+            statement = prober.check_wildcards(today=date.today())
+    except NodeError as error:
+        statement = Statement(subject=Subject.WILDCARDS, evidence=error.message)
+    return statement, prober.load
 
 
 class Prober:

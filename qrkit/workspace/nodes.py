@@ -17,7 +17,7 @@ import tomli_w
 from qrkit.access import Access, Role
 from qrkit.dimse.echo import echo
 from qrkit.errors import InputError, QrkitError
-from qrkit.node import CHARACTER_SETS, Method, Node, changed, node_from_mapping, node_to_mapping
+from qrkit.node import CHARACTER_SETS, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.store.nodes import NodeTable
 from qrkit.workspace.overview import nodes_html
 
@@ -184,43 +184,6 @@ def _with_whole_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in tls.items()
     }
     return {**settings, "tls": whole}
-
-
-def check_can_find(node: Node) -> None:
-    """Refuse to query a node that is disabled, or not one to query.
-
-    Raises
-    ------
-    InputError
-        If it is either; the advice says how to change that.
-    """
-    if not (node.enabled and node.can_find):
-        raise InputError(
-            f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
-            advice=f"Change it by: qrkit nodes edit {node.name} {'--can-find' if node.enabled else '--enabled'}.",
-        )
-
-
-def check_can_retrieve(node: Node, method: Method) -> None:
-    """Refuse to fetch from a node that is disabled, or not to be asked by the method.
-
-    Raises
-    ------
-    InputError
-        If it is either; the advice says how to change that.
-    """
-    if not node.enabled:
-        raise InputError(
-            f"Node {node.name} is disabled.", advice=f"Change it by: qrkit nodes edit {node.name} --enabled."
-        )
-    able = {Method.GET: node.can_get, Method.MOVE: node.can_move, Method.AUTO: node.can_get or node.can_move}
-    if not able[method]:
-        switch = "can-move" if method is Method.MOVE else "can-get"
-        refused = "C-GET or C-MOVE" if method is Method.AUTO else f"C-{method.name}"
-        raise InputError(
-            f"Node {node.name} is not to be asked by {refused}.",
-            advice=f"Change it by: qrkit nodes edit {node.name} --{switch}.",
-        )
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from qrkit.dose import Plan, site_budget
 from qrkit.errors import InputError
 from qrkit.handlers import Handler, chosen
 from qrkit.jobs import NewJob, RetrieveRequest
-from qrkit.node import InformationModel, Method, Node
+from qrkit.node import InformationModel, Method, Node, check_can_retrieve
 from qrkit.settings import Settings
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
@@ -22,7 +22,6 @@ from qrkit.store.queries import QueryTable
 from qrkit.store.state import State
 from qrkit.worker.disk_space import Room
 from qrkit.workspace.estimates import bytes_to_come
-from qrkit.workspace.nodes import check_can_retrieve
 from qrkit.workspace.permissions import Acts
 
 _LEVELS = (("SOPInstanceUID", "IMAGE"), ("SeriesInstanceUID", "SERIES"), ("StudyInstanceUID", "STUDY"))

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,8 @@ from qrkit.handlers import handlers_from
 from qrkit.handlers.runner import AfterRunner
 from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, estimate
-from qrkit.probe.session import Prober, Watch
+from qrkit.node import check_can_find
+from qrkit.probe.session import Prober, Watch, check_wildcards
 from qrkit.profile import Profile
 from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
@@ -52,7 +54,7 @@ from qrkit.workspace.estimates import selections
 from qrkit.workspace.files import Files
 from qrkit.workspace.handlers import After
 from qrkit.workspace.jobs import Job, Jobs
-from qrkit.workspace.nodes import Nodes, check_can_find, echo_nodes
+from qrkit.workspace.nodes import Nodes, echo_nodes
 from qrkit.workspace.overview import glance
 from qrkit.workspace.permissions import Acts
 from qrkit.workspace.plans import Plans, Reasons
@@ -94,7 +96,14 @@ class Workspace:
         self._nodes = NodeTable(state)
         self._queries = queries = QueryTable(state)
         self._profiles = ProfileTable(state)
-        self._finder = Finder(queries, self._results, self._profiles, user=user, calling_ae_title=settings.ae_title)
+        self._finder = Finder(
+            queries,
+            self._results,
+            self._profiles,
+            user=user,
+            calling_ae_title=settings.ae_title,
+            check_wildcards=partial(check_wildcards, calling_ae_title=settings.ae_title),
+        )
         self._jobs = JobTable(state)
         self._acts = Acts(access, AuditTable(state))
         self.nodes = Nodes(self._nodes, access=access)
