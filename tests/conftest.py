@@ -1,4 +1,4 @@
-"""What holds for every test: nobody's settings, no process left behind, Hypothesis without a clock."""
+"""Every test: markers, no user settings, no process left behind, Hypothesis without a clock."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tests.peers.processes import running, runs
 from tests.peers.programs import in_ci
 from tests.peers.waiting import wait_until
 
-pytest_plugins = ["tests.peers.fixtures"]
+pytest_plugins = ["tests.peers.fixtures", "tests.markers"]
 
 # A loaded machine is no failure. In CI the examples are the same in every run, so that a red run is about the
 # change; elsewhere Hypothesis goes on looking for new ones. The blob reproduces a failure on another machine.
