@@ -40,7 +40,7 @@ from qrkit.node import Node
 from qrkit.probe.session import check_wildcards
 from qrkit.profile import Profile
 from qrkit.query import Query, Request, answer_keywords, identifier
-from qrkit.store.plan_answers import KnownAnswers
+from qrkit.store.plan_answers import PlanAnswers
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
@@ -191,7 +191,7 @@ def _remember(opened: Workspace, node: Node, table: pa.Table) -> None:
         report = SeriesRow(f"{uid}.5", "SR", "Dose Report", "CT1", 5, 1)
         answers[Need(Ask.SERIES, uid)] = SeriesAnswer((*images, report))
         answers[Need(Ask.DOSE_OBJECTS, uid, f"{uid}.5")] = ObjectsAnswer((ObjectRow(f"{uid}.5.1", _RDSR, 1),))
-    known = KnownAnswers(opened._state, opened.settings.workspace / "known")  # noqa: SLF001 - as above
+    known = PlanAnswers(opened._state, opened.settings.workspace / "known")  # noqa: SLF001 - as above
     known.add(node.name, to_table(answers, found, datetime(2026, 7, 1)), newest)  # noqa: DTZ001 - UTC, as it is kept
 
 

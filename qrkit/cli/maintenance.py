@@ -22,7 +22,7 @@ from qrkit.cli.output import print_json, say
 from qrkit.cli.retrieve import NOT_COMPLETE
 from qrkit.errors import QrkitError, WorkerError
 from qrkit.worker.logs import log_file, log_to_file
-from qrkit.worker.process import calm_down, end_for_certain, keep_heaps_few
+from qrkit.worker.process import cancel_forced_exit, force_exit_later, limit_malloc_arenas
 from qrkit.worker.service import Worker
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def serve(
         return
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # worker.err, or the journal of the service
-    keep_heaps_few()
+    limit_malloc_arenas()
     handler = log_to_file(log_file(workspace.settings))
     try:
         _run(workspace, idle_exit=idle_exit, background=background)
@@ -90,7 +90,7 @@ def serve(
         logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
         raise
     finally:
-        calm_down()
+        cancel_forced_exit()
         logging.getLogger("qrkit").removeHandler(handler)
         handler.close()
 
@@ -129,5 +129,5 @@ def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> 
 
 def _stop(worker: Worker) -> None:
     """Have a worker end; in a while for certain, as if it was killed, whatever it waits for."""
-    end_for_certain()
+    force_exit_later()
     worker.stop()

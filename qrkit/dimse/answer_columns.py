@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from qrkit.dimse.answer_text import Odd, text_decoder
+from qrkit.dimse.answer_text import MalformedValue, text_decoder
 from qrkit.dimse.answer_values import BINARY, BYTES, Decode, binary, day, hexadecimal, moment, number, tags, uid
 from qrkit.dimse.answer_values import whole_number as whole
 from qrkit.tables import arrow_type, keyword_vr
@@ -29,7 +29,7 @@ _LONGEST_KNOWN = 64
 _MOST_HEADERS = 1024
 
 
-class Known(dict[bytes, object]):
+class KnownValues(dict[bytes, object]):
     """The values of a column by their bytes; what is new is decoded, and kept as long as there are not too many."""
 
     __slots__ = ("decode",)
@@ -60,12 +60,12 @@ class Columns:
     __slots__ = ("_known", "_otherwise", "encodings", "entries")
 
     def __init__(self, encodings: Sequence[str], otherwise: Sequence[str]) -> None:
-        self.entries: dict[bytes, tuple[int, Known]] = {}
+        self.entries: dict[bytes, tuple[int, KnownValues]] = {}
         self.encodings = encodings
         self._otherwise = otherwise
-        self._known: dict[tuple[str, str], Known] = {}
+        self._known: dict[tuple[str, str], KnownValues] = {}
 
-    def known(self, keyword: str, vr: str) -> Known:
+    def known(self, keyword: str, vr: str) -> KnownValues:
         """Return the known values of a column that stand in answers with a value representation (empty: its own)."""
         known = self._known.get((keyword, vr))
         if known is None:
@@ -73,10 +73,10 @@ class Columns:
                 decode = own_decoder(keyword, self.encodings, self._otherwise)
             else:
                 decode = other_decoder(keyword, vr, self.encodings, self._otherwise)
-            known = self._known[keyword, vr] = Known(decode)
+            known = self._known[keyword, vr] = KnownValues(decode)
         return known
 
-    def remember(self, key: bytes, entry: tuple[int, Known]) -> None:
+    def remember(self, key: bytes, entry: tuple[int, KnownValues]) -> None:
         """Take the shorter way for headers that begin like this from now on, unless there are too many."""
         if len(self.entries) < _MOST_HEADERS:
             self.entries[key] = entry
@@ -148,7 +148,7 @@ def _text_or_bytes(text: Decode) -> Decode:
     def decode(raw: bytes) -> object:
         try:
             value = text(raw)
-        except Odd:
+        except MalformedValue:
             return hexadecimal(raw)
         return value if value is None or str(value).isprintable() else hexadecimal(raw)
 

@@ -14,7 +14,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.filereader import read_dataset
 from pydicom.valuerep import VR as KNOWN_VR
 
-from qrkit.dimse.answer_text import Odd
+from qrkit.dimse.answer_text import MalformedValue
 
 UNDEFINED = 0xFFFFFFFF
 
@@ -30,7 +30,7 @@ _quiet = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class ElementHeader:
     """The header of an element: `vr` is empty in implicit VR, `start` and `length` are those of the value."""
 
     tag: bytes
@@ -39,13 +39,13 @@ class Header:
     length: int
 
 
-def read_header(data: bytes, pos: int, *, implicit: bool) -> Header | None:
+def read_header(data: bytes, pos: int, *, implicit: bool) -> ElementHeader | None:
     r"""Read the header of the element at a position; None if the data ends within it.
 
     An element in the other of the two encodings, which some PACS send, is recognised.
 
     >>> read_header(b"\x10\x00\x20\x00LO\x02\x00Q1", 0, implicit=False)
-    Header(tag=b'\x10\x00 \x00', vr='LO', start=8, length=2)
+    ElementHeader(tag=b'\x10\x00 \x00', vr='LO', start=8, length=2)
     """
     end = len(data)
     if pos + 8 > end:
@@ -58,12 +58,12 @@ def read_header(data: bytes, pos: int, *, implicit: bool) -> Header | None:
     elif not is_explicit and vr.isalpha() and vr.isupper():
         is_explicit = True  # a value representation of the future
     if not is_explicit or tag[:2] == b"\xfe\xff":
-        return Header(tag, "", pos + 8, length)
+        return ElementHeader(tag, "", pos + 8, length)
     if vr not in _LONG:
-        return Header(tag, vr.decode(), pos + 8, _short_length(data, pos + 6)[0])
+        return ElementHeader(tag, vr.decode(), pos + 8, _short_length(data, pos + 6)[0])
     if pos + 12 > end:
         return None
-    return Header(tag, vr.decode(), pos + 12, _long_length(data, pos + 8)[0])
+    return ElementHeader(tag, vr.decode(), pos + 12, _long_length(data, pos + 8)[0])
 
 
 def end_of_undefined(data: bytes, start: int, *, implicit: bool) -> int | None:
@@ -97,7 +97,7 @@ def sequence_json(element: bytes, tag: int, encodings: Sequence[str], *, implici
 
     Raises
     ------
-    Odd
+    MalformedValue
         If it cannot be read.
     """
     try:
@@ -108,10 +108,10 @@ def sequence_json(element: bytes, tag: int, encodings: Sequence[str], *, implici
             items = [item.to_json_dict() for item in found[tag].value]
             return json.dumps(items, ensure_ascii=False) if items else None
     except Exception as error:  # noqa: BLE001 - on broken bytes pydicom raises nearly anything, and no row may be lost
-        raise Odd(f"a sequence that cannot be read ({type(error).__name__})") from None
+        raise MalformedValue(f"a sequence that cannot be read ({type(error).__name__})") from None
 
 
-def is_sequence(header: Header) -> bool:
+def is_sequence(header: ElementHeader) -> bool:
     """Whether an element is a sequence: by what stands there, else by PS3.6."""
     if header.vr:
         return header.vr == "SQ" or (header.vr == "UN" and header.length == UNDEFINED)

@@ -20,7 +20,7 @@ _DELIMITER = re.compile(b"[" + re.escape(bytes(sorted(TEXT_VR_DELIMS))) + b"]")
 _WHOLE_TEXT = ("LT", "ST", "UT", "UR")
 
 
-class Odd(Exception):
+class MalformedValue(Exception):
     """A value that is not as it should be; `value` is what could be read of it, None if nothing."""
 
     def __init__(self, why: str, value: object = None) -> None:
@@ -51,7 +51,7 @@ def text_decoder(vr: str, encodings: Sequence[str], otherwise: Sequence[str]) ->
     r"""Return the decoder of a text in a character set.
 
     Padding is taken off, off each value where there may be several. Bytes that the character set does not have
-    raise `Odd`, with the text in replacement characters; in plain ASCII they are read by `otherwise`.
+    raise `MalformedValue`, with the text in replacement characters; in plain ASCII they are read by `otherwise`.
 
     >>> text_decoder("LO", ("latin_1",), ())(b"M\xfcller ")
     'Müller'
@@ -72,7 +72,7 @@ def text_decoder(vr: str, encodings: Sequence[str], otherwise: Sequence[str]) ->
         except UnicodeError:
             why = f"not in the character set {'/'.join(encodings)}"
             codec = otherwise[0] if first == "ascii" and otherwise else first
-            raise Odd(why, stripped(raw.decode(codec, "replace"))) from None
+            raise MalformedValue(why, stripped(raw.decode(codec, "replace"))) from None
 
     return decode
 

@@ -1,6 +1,7 @@
 """Values of C-FIND answers, from the bytes of PS3.5 6.2 to what a column holds.
 
-Each decoder gives None for an empty value and raises `Odd` for what is not as it should be, with what could be read.
+Each decoder returns None for an empty value. It raises `MalformedValue` for a value that breaks PS3.5, with the part
+that could be read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import struct
 from collections.abc import Callable
 from datetime import date, time
 
-from qrkit.dimse.answer_text import Odd
+from qrkit.dimse.answer_text import MalformedValue
 from qrkit.uids import is_standard_uid, is_valid_uid
 
 Decode = Callable[[bytes], object]
@@ -41,8 +42,8 @@ def whole_number(raw: bytes) -> int | None:
         return int(text)
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if value.is_integer() and abs(value) < _EXACT:
-        raise Odd("a whole number written as a decimal", int(value))
-    raise Odd("no whole number")
+        raise MalformedValue("a whole number written as a decimal", int(value))
+    raise MalformedValue("no whole number")
 
 
 def number(raw: bytes) -> float | None:
@@ -57,7 +58,7 @@ def number(raw: bytes) -> float | None:
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if math.isfinite(value):
         return value
-    raise Odd("no number")
+    raise MalformedValue("no number")
 
 
 def day(raw: bytes) -> date | None:
@@ -76,8 +77,8 @@ def day(raw: bytes) -> date | None:
         longer = _LONG_DAY.fullmatch(text)
         odd = longer and date(int(longer[1]), int(longer[3]), int(longer[4]))
     except ValueError:
-        raise Odd("no such day") from None
-    raise Odd("a date in another form", odd) if odd else Odd("no date")
+        raise MalformedValue("no such day") from None
+    raise MalformedValue("a date in another form", odd) if odd else MalformedValue("no date")
 
 
 def moment(raw: bytes) -> time | None:
@@ -97,15 +98,15 @@ def moment(raw: bytes) -> time | None:
 def _unusual_moment(text: bytes) -> time:
     found = _MOMENT.fullmatch(text)
     if found is None:
-        raise Odd("no time of day")
+        raise MalformedValue("no time of day")
     hour, minute, second, fraction = found.groups(b"0")
     micro = int(fraction[:6].ljust(6, b"0"))
     try:
         return time(int(hour), int(minute), int(second), micro)
     except ValueError:
         if second == b"60" and int(hour) < 24 and int(minute) < 60:
-            raise Odd("a leap second", time(int(hour), int(minute), 59, micro)) from None
-        raise Odd("no such time of day") from None
+            raise MalformedValue("a leap second", time(int(hour), int(minute), 59, micro)) from None
+        raise MalformedValue("no such time of day") from None
 
 
 def uid(raw: bytes) -> str | None:
@@ -121,10 +122,12 @@ def uid(raw: bytes) -> str | None:
         return text.decode("ascii")
     parts = [part.strip(" \0") for part in text.decode("latin_1").split("\\")]
     if not all(is_valid_uid(part) for part in parts):
-        raise Odd("no valid UID")
+        raise MalformedValue("no valid UID")
     value = "\\".join(parts)
     if not all(is_standard_uid(part) for part in parts):
-        raise Odd("a UID with a component that is empty or starts with a zero", value)  # it is the key all the same
+        raise MalformedValue(
+            "a UID with a component that is empty or starts with a zero", value
+        )  # it is the key all the same
     return value
 
 
@@ -135,7 +138,7 @@ def tags(raw: bytes) -> str | None:
     '00100020'
     """
     if len(raw) % 4:
-        raise Odd("no whole number of tags")
+        raise MalformedValue("no whole number of tags")
     pairs = struct.iter_unpack("<HH", raw)
     return "\\".join(f"{group:04X}{element:04X}" for group, element in pairs) or None
 
@@ -152,15 +155,15 @@ def binary(vr: str, *, single: bool) -> Decode:
         if not raw:
             return None
         if len(raw) != layout.size:
-            raise Odd(f"{len(raw)} bytes, not {layout.size}")
+            raise MalformedValue(f"{len(raw)} bytes, not {layout.size}")
         value: int | float = layout.unpack(raw)[0]
         if not math.isfinite(value) or (isinstance(value, int) and value > _HIGHEST):
-            raise Odd("no number that a column can hold")
+            raise MalformedValue("no number that a column can hold")
         return value
 
     def several(raw: bytes) -> str | None:
         if len(raw) % layout.size:
-            raise Odd(f"{len(raw)} bytes, not a multiple of {layout.size}")
+            raise MalformedValue(f"{len(raw)} bytes, not a multiple of {layout.size}")
         return "\\".join(str(value) for (value,) in layout.iter_unpack(raw)) or None
 
     return one if single else several

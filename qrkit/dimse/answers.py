@@ -13,9 +13,16 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from qrkit.dimse.answer_columns import Columns, Known
-from qrkit.dimse.answer_elements import UNDEFINED, Header, end_of_undefined, is_sequence, read_header, sequence_json
-from qrkit.dimse.answer_text import Odd, encodings_of
+from qrkit.dimse.answer_columns import Columns, KnownValues
+from qrkit.dimse.answer_elements import (
+    UNDEFINED,
+    ElementHeader,
+    end_of_undefined,
+    is_sequence,
+    read_header,
+    sequence_json,
+)
+from qrkit.dimse.answer_text import MalformedValue, encodings_of
 from qrkit.tables import WARNINGS, arrow_type, canonical_keyword, keyword_tag
 
 REQUIRED = frozenset(
@@ -41,8 +48,8 @@ _CHARACTER_SET = b"\x08\x00\x05\x00"
 _ABSENT = object()
 _SKIP = -1
 _SWITCH = -2
-_SKIPPED = (_SKIP, Known(bytes))
-_SWITCHING = (_SWITCH, Known(bytes))
+_SKIPPED = (_SKIP, KnownValues(bytes))
+_SWITCHING = (_SWITCH, KnownValues(bytes))
 _MOST_CHARACTER_SETS = 32
 _LONGEST_RAW = 200
 
@@ -106,7 +113,7 @@ class AnswerDecoder:
                 index, known = entry
                 try:
                     row[index] = known[data[start:position]]
-                except Odd as odd:
+                except MalformedValue as odd:
                     self._keep_odd(index, data[start:position], odd)
             elif entry is _SWITCHING:
                 columns = self._switch(data[start:position])
@@ -174,32 +181,32 @@ class AnswerDecoder:
             self._read_value(entry, raw)
         return stop, columns
 
-    def _stop(self, data: bytes, header: Header) -> int | None:
+    def _stop(self, data: bytes, header: ElementHeader) -> int | None:
         """Return where a value ends; None if that is beyond the data."""
         if header.length == UNDEFINED:
             return end_of_undefined(data, header.start, implicit=self._implicit)
         stop = header.start + header.length
         return stop if stop <= len(data) else None
 
-    def _read_value(self, entry: tuple[int, Known], raw: bytes) -> None:
+    def _read_value(self, entry: tuple[int, KnownValues], raw: bytes) -> None:
         index, known = entry
         try:
             self._rows[-1][index] = known[raw]
-        except Odd as odd:
+        except MalformedValue as odd:
             self._keep_odd(index, raw, odd)
 
-    def _read_sequence(self, element: bytes, header: Header, index: int, encodings: Sequence[str]) -> None:
+    def _read_sequence(self, element: bytes, header: ElementHeader, index: int, encodings: Sequence[str]) -> None:
         if index < 0:
             return
         tag = int.from_bytes(header.tag[1::-1] + header.tag[:1:-1], "big")
         try:
             if self._schema[index].type != pa.string():
-                raise Odd("a sequence, not a value")
+                raise MalformedValue("a sequence, not a value")
             self._rows[-1][index] = sequence_json(element, tag, encodings, implicit=not header.vr)
-        except Odd as odd:
+        except MalformedValue as odd:
             self._keep_odd(index, element, odd)
 
-    def _keep_odd(self, index: int, raw: bytes, odd: Odd) -> None:
+    def _keep_odd(self, index: int, raw: bytes, odd: MalformedValue) -> None:
         self._rows[-1][index] = odd.value
         self._warn(self._keywords[index], raw, odd.why)
 

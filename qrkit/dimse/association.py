@@ -1,7 +1,7 @@
 """Associations as requestor: connect, negotiate by pynetdicom's PDUs, release or abort (PS3.8 chapters 7 and 9).
 
 Why not pynetdicom's own `AE.associate`: it leaves the connection to two threads that poll, and reports refused,
-rejected, aborted and timed out alike. Its PDUs and primitives do the negotiation here, on a plain socket.
+rejection_error, aborted and timed out alike. Its PDUs and primitives do the negotiation here, on a plain socket.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from qrkit.dimse import pdus
 from qrkit.dimse.connection import connect
 from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance, request_pdu
-from qrkit.dimse.rejection import rejected
+from qrkit.dimse.rejection import rejection_error
 from qrkit.dimse.socket_wait import OnWait, wait_patiently
 from qrkit.dimse.stream import Stream
-from qrkit.dimse.tls import failed
+from qrkit.dimse.tls import tls_error
 from qrkit.node import Node
 
 
@@ -173,7 +173,7 @@ def associate(
 
 def _not_answered(error: errors.ConnectionLost, *, peer: str, node: Node, calling: str) -> errors.NodeError:
     if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 tells only now what it thinks of our certificate
-        return failed(error.__cause__, node, peer)
+        return tls_error(error.__cause__, node, peer)
     wants = "trusts our TLS certificate" if node.tls.enabled else "wants no TLS"
     return errors.ConnectionLost(
         f"{peer} closed the connection without answering the association request.",
@@ -183,9 +183,9 @@ def _not_answered(error: errors.ConnectionLost, *, peer: str, node: Node, callin
 
 def _not_accepted(kind: int, body: bytes, *, peer: str, node: Node, calling: str) -> errors.NodeError:
     if kind == pdus.A_ASSOCIATE_RJ and len(body) == 10:
-        return rejected(*body[7:10], peer=peer, node=node, calling=calling)
+        return rejection_error(*body[7:10], peer=peer, node=node, calling=calling)
     if kind == pdus.A_ABORT and len(body) == 10:
-        return pdus.aborted(peer, body[8], body[9])
+        return pdus.abort_error(peer, body[8], body[9])
     return errors.ProtocolError(
         f"{peer} answered the association request with a PDU of type 0x{kind:02X}.",
         advice=f"Check that {node.port} is its DICOM port.",

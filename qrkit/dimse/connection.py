@@ -14,7 +14,7 @@ from typing import Any
 
 from qrkit import errors
 from qrkit.dimse.socket_wait import TICK, OnWait, wait_for, wait_patiently
-from qrkit.dimse.tls import secured
+from qrkit.dimse.tls import secure
 from qrkit.node import Node
 
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
@@ -44,7 +44,7 @@ def connect(node: Node, peer: str, on_wait: OnWait = wait_patiently) -> socket.s
     if not node.tls.enabled:
         return connection
     try:
-        return secured(connection, node, peer, on_wait)
+        return secure(connection, node, peer, on_wait)
     except BaseException:
         connection.close()
         raise

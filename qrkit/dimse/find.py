@@ -13,7 +13,7 @@ from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association
 from qrkit.dimse.command import Command, decode_command
 from qrkit.dimse.contexts import Proposal, find_model
-from qrkit.dimse.requests import Ask, check_response, read_command_bytes, send_request
+from qrkit.dimse.requests import PendingRequest, check_response, read_command_bytes, send_request
 from qrkit.dimse.status import PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.node import Node
 
@@ -24,7 +24,7 @@ RELATIONAL = b"\x01"
 """Service class application information that offers relational queries, and nothing else (PS3.4 C.5.1.1.1)."""
 
 
-class Finding:
+class FindResponses:
     """The answers to one C-FIND request, to be iterated once.
 
     Attributes
@@ -38,7 +38,7 @@ class Finding:
     def __init__(
         self,
         association: Association,
-        ask: Ask,
+        ask: PendingRequest,
         decoder: AnswerDecoder,
         *,
         timeouts: tuple[float, float],
@@ -103,7 +103,7 @@ def find(
     *,
     node: Node,
     should_stop: Callable[[], bool] | None = None,
-) -> Finding:
+) -> FindResponses:
     """Send one C-FIND request under the node's information model.
 
     Parameters
@@ -131,7 +131,7 @@ def find(
         character_set=node.character_set,
     )
     timeouts = (node.timeouts.response, node.timeouts.inactivity)
-    return Finding(association, ask, decoder, timeouts=timeouts, should_stop=should_stop)
+    return FindResponses(association, ask, decoder, timeouts=timeouts, should_stop=should_stop)
 
 
 def find_proposals(node: Node, *, relational: bool = False) -> tuple[Proposal, ...]:

@@ -64,7 +64,7 @@ def write_p_data_header(pdu: memoryview, context_id: int, size: int, *, is_last:
     _p_data_header.pack_into(pdu, 0, P_DATA_TF, size + 6, size + 2, context_id, 2 if is_last else 0)
 
 
-def aborted(peer: str, source: int, reason: int) -> AssociationAborted:
+def abort_error(peer: str, source: int, reason: int) -> AssociationAborted:
     """Return the error for an A-ABORT PDU with this source and reason (PS3.8 9.3.8)."""
     reasons = {1: "unrecognised PDU", 2: "unexpected PDU", 4: "unrecognised parameter"}
     reasons |= {5: "unexpected parameter", 6: "invalid parameter value"}

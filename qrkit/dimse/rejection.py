@@ -16,7 +16,7 @@ _PRESENTATION = {1: "temporary congestion", 2: "local limit exceeded"}
 _REASONS = {1: _USER, 2: _ACSE, 3: _PRESENTATION}
 
 
-def rejected(
+def rejection_error(
     result: int, source: int, reason: int, *, peer: str, node: Node, calling: str
 ) -> errors.AssociationRejected:
     """Return the error for an A-ASSOCIATE-RJ, by its result, source and reason."""

@@ -38,17 +38,19 @@ def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
     return bytes(buffer.getvalue())
 
 
-def send_request(association: Association, field: int, model: str, identifier: Dataset, destination: str = "") -> Ask:
+def send_request(
+    association: Association, field: int, model: str, identifier: Dataset, destination: str = ""
+) -> PendingRequest:
     """Send a C-FIND, C-GET or C-MOVE request; return what is needed to cancel it."""
     context = association.context_for(model)
     message_id = association.next_message_id()
     request = dimse.request(field, sop_class_uid=model, message_id=message_id, move_destination=destination)
     data = encode_identifier(identifier, context.transfer_syntax)
     association.stream.send(association.stream.message(context.context_id, request, data))
-    return Ask(association, context, message_id)
+    return PendingRequest(association, context, message_id)
 
 
-class Ask:
+class PendingRequest:
     """A request under way, which can be cancelled."""
 
     def __init__(self, association: Association, context: AcceptedContext, message_id: int) -> None:

@@ -14,7 +14,7 @@ from qrkit.dimse.association import Association
 from qrkit.dimse.command import Command
 from qrkit.dimse.contexts import get_model, move_model
 from qrkit.dimse.receive import store
-from qrkit.dimse.requests import Ask, check_response, read_command, send_request
+from qrkit.dimse.requests import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, SUCCESS, Category, Service, classify, failure
 from qrkit.node import Node
 from qrkit.receipt import Receiver
@@ -45,7 +45,7 @@ class Suboperations:
     failed_uids: tuple[str, ...] = ()
 
 
-Progress = Callable[[Suboperations], None]
+OnProgress = Callable[[Suboperations], None]
 
 
 class Retrieval:
@@ -64,7 +64,7 @@ class Retrieval:
         association: Association,
         *,
         node: Node,
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
         self._association = association
@@ -111,7 +111,7 @@ class Retrieval:
         ask = send_request(self._association, dimse.C_MOVE_RQ, model, identifier, destination)
         return self._run(ask, Service.MOVE, None)
 
-    def _run(self, ask: Ask, service: Service, receiver: Receiver | None) -> Suboperations:
+    def _run(self, ask: PendingRequest, service: Service, receiver: Receiver | None) -> Suboperations:
         stream = self._association.stream
         stream.patience = self._node.timeouts.response
         outer, stream.on_wait = stream.on_wait, lambda: ask.check(self._should_stop)
@@ -156,7 +156,7 @@ class Retrieval:
         )
         return classify(service, status).category is not Category.PENDING
 
-    def _ended(self, ask: Ask, service: Service) -> Suboperations:
+    def _ended(self, ask: PendingRequest, service: Service) -> Suboperations:
         status = self._state.status
         if ask.is_cancelled and status != SUCCESS:
             raise errors.Cancelled("The retrieve was cancelled.")

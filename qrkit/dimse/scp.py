@@ -16,14 +16,14 @@ from qrkit import errors
 from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
 from qrkit.receipt import Receiver
 
-__all__ = ["Aside", "Listener", "StorageScp", "listen"]
+__all__ = ["Listener", "ReceiverProcesses", "StorageScp", "listen"]
 
 logger = logging.getLogger(__name__)
 
 _STUCK = 6
 
 
-class Aside(Protocol):
+class ReceiverProcesses(Protocol):
     """Takes connections off our hands, into another process."""
 
     @property
@@ -48,7 +48,7 @@ class StorageScp:
     """
 
     def __init__(
-        self, listener: Listener, receiver_for: Callable[[str], Receiver], *, aside: Aside | None = None
+        self, listener: Listener, receiver_for: Callable[[str], Receiver], *, aside: ReceiverProcesses | None = None
     ) -> None:
         self._listener = listener
         self._receiver_for = receiver_for

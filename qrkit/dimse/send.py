@@ -24,7 +24,7 @@ from qrkit.node import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class OutgoingFile:
     """A file to be sent.
 
     Attributes
@@ -41,7 +41,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SendResult:
     """What became of one file.
 
     Attributes
@@ -52,18 +52,18 @@ class Sent:
         What it said although it took it (0xB000, 0xB006, 0xB007), or empty.
     """
 
-    outgoing: Outgoing
+    outgoing: OutgoingFile
     error: errors.NodeError | None = None
     warning: str = ""
 
 
 def send(
     node: Node,
-    files: Sequence[Outgoing],
+    files: Sequence[OutgoingFile],
     *,
     calling_ae_title: str,
     should_stop: Callable[[], bool] | None = None,
-) -> Iterator[Sent]:
+) -> Iterator[SendResult]:
     """Send files over one association, more only if they need more than 128 presentation contexts.
 
     Gives each file with the node's answer as soon as that has come, so whoever asked knows what is there if the
@@ -83,7 +83,7 @@ def send(
     OSError
         If a file cannot be read.
     """
-    kinds: dict[tuple[str, str], list[Outgoing]] = {}
+    kinds: dict[tuple[str, str], list[OutgoingFile]] = {}
     for outgoing in files:
         kinds.setdefault((outgoing.sop_class_uid, outgoing.transfer_syntax_uid), []).append(outgoing)
     pairs = list(kinds)
@@ -102,11 +102,11 @@ def send(
 def _send_some(
     node: Node,
     proposals: Sequence[Proposal],
-    files: Sequence[Outgoing],
+    files: Sequence[OutgoingFile],
     *,
     calling_ae_title: str,
     should_stop: Callable[[], bool] | None,
-) -> Iterator[Sent]:
+) -> Iterator[SendResult]:
     def check() -> None:
         if should_stop is not None and should_stop():
             raise errors.Cancelled(f"Sending to {node.name} was stopped.")
@@ -127,7 +127,7 @@ def _send_some(
                 yield _send_one(association, context, outgoing, node)
 
 
-def _send_one(association: Association, context: AcceptedContext, outgoing: Outgoing, node: Node) -> Sent:
+def _send_one(association: Association, context: AcceptedContext, outgoing: OutgoingFile, node: Node) -> SendResult:
     stream = association.stream
     message_id = association.next_message_id()
     request = store_request(outgoing.sop_class_uid, outgoing.sop_instance_uid, message_id)
@@ -144,7 +144,7 @@ def _send_one(association: Association, context: AcceptedContext, outgoing: Outg
     return _read(association, answer, outgoing, message_id)
 
 
-def _read(association: Association, answer: dimse.Command, outgoing: Outgoing, message_id: int) -> Sent:
+def _read(association: Association, answer: dimse.Command, outgoing: OutgoingFile, message_id: int) -> SendResult:
     code = check_response(association, answer, Service.STORE)
     answered = answer.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO)
     if answered != message_id:
@@ -153,11 +153,11 @@ def _read(association: Association, answer: dimse.Command, outgoing: Outgoing, m
         )
     status = classify(Service.STORE, code)
     if status.category is Category.SUCCESS:
-        return Sent(outgoing=outgoing)
+        return SendResult(outgoing=outgoing)
     if status.category is Category.WARNING:
-        return Sent(outgoing=outgoing, warning=f"0x{code:04X} ({status.meaning})")
+        return SendResult(outgoing=outgoing, warning=f"0x{code:04X} ({status.meaning})")
     comment = answer.text(dimse.ERROR_COMMENT)
-    return Sent(outgoing=outgoing, error=failure(Service.STORE, code, peer=association.peer, comment=comment))
+    return SendResult(outgoing=outgoing, error=failure(Service.STORE, code, peer=association.peer, comment=comment))
 
 
 def data_pdus(file: BinaryIO, context_id: int, *, maximum: int) -> Iterator[memoryview]:
@@ -195,7 +195,7 @@ def _fill(file: BinaryIO, room: memoryview) -> int:
     return filled
 
 
-def _not_taken(node: Node, outgoing: Outgoing) -> Sent:
+def _not_taken(node: Node, outgoing: OutgoingFile) -> SendResult:
     from pydicom.uid import UID
 
     sop_class, syntax = UID(outgoing.sop_class_uid).name, UID(outgoing.transfer_syntax_uid).name
@@ -203,4 +203,4 @@ def _not_taken(node: Node, outgoing: Outgoing) -> Sent:
         f"{node.name} does not take {sop_class} in {syntax}.",
         advice="Ask its team to allow this SOP Class and transfer syntax; qrkit sends what it holds, undecoded.",
     )
-    return Sent(outgoing=outgoing, error=error)
+    return SendResult(outgoing=outgoing, error=error)

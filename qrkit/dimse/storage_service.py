@@ -15,7 +15,7 @@ from qrkit.dimse.command import Command, decode_command
 from qrkit.dimse.receive import store
 from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import PeerReleased, Stream
-from qrkit.dimse.tls import accepted, server_context
+from qrkit.dimse.tls import accept_tls, server_context
 from qrkit.receipt import Receiver
 from qrkit.tls import Tls
 
@@ -65,7 +65,7 @@ class StorageService:
         if self._tls is None:
             return connection
         try:
-            return accepted(connection, self._tls, patience=NEGOTIATION_TIMEOUT)
+            return accept_tls(connection, self._tls, patience=NEGOTIATION_TIMEOUT)
         except errors.TlsFailed as error:
             logger.info("%s: %s", _address(connection), error)
             connection.close()

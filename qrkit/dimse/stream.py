@@ -211,7 +211,7 @@ class Stream(Transport):
             raise PeerReleased
         if kind == pdus.A_RELEASE_RP:
             self._refuse("sent A-RELEASE-RP without being asked")
-        raise pdus.aborted(self._peer, source, reason)
+        raise pdus.abort_error(self._peer, source, reason)
 
     def _take_whole_fragment(self) -> bytes:
         length = self._pdv_left

@@ -20,7 +20,7 @@ _CHECK_PORT = (
     "Check whether this is its TLS port, and whether it wants another certificate of ours; if the node speaks no "
     "TLS, disable it in the node's settings."
 )
-_SAID = (
+_REASONS = (
     (
         ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE"),
         "wants a TLS certificate of ours, or offers no cipher that is safe",
@@ -48,7 +48,7 @@ _SAID = (
 """How OpenSSL's name for what went wrong ends, what that means, and what to do: alerts of the peer, odd bytes."""
 
 
-def secured(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = wait_patiently) -> ssl.SSLSocket:
+def secure(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = wait_patiently) -> ssl.SSLSocket:
     """Return a connection to a node that is encrypted, and whose other end is who it should be.
 
     Parameters
@@ -67,16 +67,16 @@ def secured(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = 
     connection.setblocking(False)
     try:
         encrypted = context.wrap_socket(connection, server_hostname=node.host, do_handshake_on_connect=False)
-        return _shaken(encrypted, time.monotonic() + node.timeouts.association, on_wait)
+        return _handshake(encrypted, time.monotonic() + node.timeouts.association, on_wait)
     except TimeoutError as error:
         raise _no_tls(peer, f"did not answer TLS within {node.timeouts.association:g} seconds") from error
     except ssl.SSLError as error:
-        raise failed(error, node, peer) from error
+        raise tls_error(error, node, peer) from error
     except OSError as error:
         raise _no_tls(peer, "closed the connection instead of answering TLS") from error
 
 
-def _shaken(connection: ssl.SSLSocket, until: float, on_wait: OnWait) -> ssl.SSLSocket:
+def _handshake(connection: ssl.SSLSocket, until: float, on_wait: OnWait) -> ssl.SSLSocket:
     """Return a connection after its handshake; one that fails is closed."""
     try:
         while True:
@@ -123,7 +123,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def accepted(connection: socket.socket, context: ssl.SSLContext, *, patience: float) -> ssl.SSLSocket:
+def accept_tls(connection: socket.socket, context: ssl.SSLContext, *, patience: float) -> ssl.SSLSocket:
     """Return a caller's connection, encrypted.
 
     Raises
@@ -139,12 +139,12 @@ def accepted(connection: socket.socket, context: ssl.SSLContext, *, patience: fl
         raise errors.TlsFailed(f"A caller and our Storage SCP agreed on no TLS connection: {said}.") from error
 
 
-def failed(error: ssl.SSLError, node: Node, peer: str) -> errors.TlsFailed:
+def tls_error(error: ssl.SSLError, node: Node, peer: str) -> errors.TlsFailed:
     """Return the error for what OpenSSL says of a connection to a node."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _not_trusted(error, node, peer)
     reason = error.reason or ""
-    for endings, what, advice in _SAID:
+    for endings, what, advice in _REASONS:
         if reason.endswith(endings):
             return errors.TlsFailed(f"{peer} {what} ({reason}).", advice=advice)
     if isinstance(error, ssl.SSLEOFError):

@@ -32,7 +32,7 @@ from qrkit.profile import Profile
 from qrkit.query import Query
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
-from qrkit.store.plan_answers import KnownAnswers
+from qrkit.store.plan_answers import PlanAnswers
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.tables import Level
@@ -89,7 +89,7 @@ class Planner:
         self._settings = settings
         self._profile = profile
         self._user = user
-        self._known = KnownAnswers(state, settings.workspace / "known")
+        self._known = PlanAnswers(state, settings.workspace / "known")
 
     def plan(
         self,

@@ -19,11 +19,11 @@ from qrkit.handlers.run import AfterRun, Series
 from qrkit.handlers.send import send_files
 from qrkit.handlers.task import Task, ToSend
 from qrkit.settings import Settings
-from qrkit.store.handler_due import AfterDue, Due, Held
-from qrkit.store.handler_runs import AfterTable
+from qrkit.store.handler_due import CompletedItem, CompletedItemTable, CompleteSeries
+from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
-from qrkit.worker.background_task import REST, Lookout
+from qrkit.worker.background_task import ERROR_PAUSE, PollingThread
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +32,19 @@ _LOOK = 1.0
 
 
 class AfterRunner:
-    """Runs the handlers of a site; a `qrkit.worker.background_task.Companion`."""
+    """Runs the handlers of a site; a `qrkit.worker.background_task.BackgroundTask`."""
 
     def __init__(self, settings: Settings, state: State, handlers: Sequence[Handler]) -> None:
         self._settings = settings
         self._handlers = {handler.name: handler for handler in handlers}
-        self._due = AfterDue(state)
-        self._runs = AfterTable(state)
+        self._due = CompletedItemTable(state)
+        self._runs = HandlerRunTable(state)
         self._nodes = NodeTable(state)
         self._worker_id = ""
         self._running: dict[str, Future[None]] = {}
         self._is_busy = True  # until it has looked for the first time
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="after")
-        self._lookout = Lookout("after", self._look, every=_LOOK)
+        self._lookout = PollingThread("after", self._look, every=_LOOK)
 
     @property
     def is_busy(self) -> bool:
@@ -85,7 +85,7 @@ class AfterRunner:
                 ]
                 self._due.queue(due, fitting)
 
-    def _chosen(self, due: Due) -> tuple[Handler, ...]:
+    def _chosen(self, due: CompletedItem) -> tuple[Handler, ...]:
         try:
             return chosen(tuple(self._handlers.values()), due.handlers)
         except InputError as error:  # it was registered when the job was asked for
@@ -170,13 +170,13 @@ class AfterRunner:
                 change()
             except StoreError:
                 logger.exception("What became of a handler cannot be written down yet")
-                if self._lookout.stopping.wait(REST):
+                if self._lookout.stopping.wait(ERROR_PAUSE):
                     return  # another worker finds out by the missing heartbeat, and starts it anew
             else:
                 return
 
 
-def _series(held: Held) -> Series:
+def _series(held: CompleteSeries) -> Series:
     return Series(
         StudyInstanceUID=held.StudyInstanceUID,
         SeriesInstanceUID=held.SeriesInstanceUID,

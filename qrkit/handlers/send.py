@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from qrkit import errors
-from qrkit.dimse.send import Outgoing, Sent, send
+from qrkit.dimse.send import OutgoingFile, SendResult, send
 from qrkit.handlers.task import Task, ToSend
 from qrkit.node import Node
 from qrkit.store.part10 import read_file_head
@@ -32,7 +32,7 @@ def send_files(task: Task, node: Node) -> str:
         If some objects were not taken; the message says how many and why.
     """
     _check(node)
-    results: dict[Path, Sent] = {}
+    results: dict[Path, SendResult] = {}
     breaks = 0
     try:
         waiting = [_outgoing(path, one) for path, one in zip(task.series.files, task.objects, strict=True)]
@@ -72,10 +72,10 @@ def _check(node: Node) -> None:
         )
 
 
-def _outgoing(path: Path, one: ToSend) -> Outgoing:
+def _outgoing(path: Path, one: ToSend) -> OutgoingFile:
     with path.open("rb") as file:
         head = read_file_head(file)
-    return Outgoing(
+    return OutgoingFile(
         path=path,
         sop_class_uid=one.sop_class_uid,
         sop_instance_uid=one.sop_instance_uid,
@@ -84,7 +84,7 @@ def _outgoing(path: Path, one: ToSend) -> Outgoing:
     )
 
 
-def _told(results: list[Sent], node: Node) -> str:
+def _told(results: list[SendResult], node: Node) -> str:
     failed = [sent.error for sent in results if sent.error is not None]
     if failed:
         raise errors.HandlerFailed(

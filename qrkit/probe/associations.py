@@ -21,7 +21,7 @@ from qrkit.dimse.answer_elements import UNDEFINED, end_of_undefined, read_header
 from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
-from qrkit.dimse.requests import Ask, check_response, read_command, send_request
+from qrkit.dimse.requests import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.socket_wait import OnWait
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.node import InformationModel, Node
@@ -110,7 +110,7 @@ class _Hearing:
         self._cancelled_at = 0.0
 
     def listen(self) -> Heard:
-        """Ask, and read until the end."""
+        """Send one request and read its responses to the end."""
         request, model, stream = self._question.request, self._question.model, self._association.stream
         asked = identifier(request, model, character_set=self._node.character_set)
         ask = send_request(self._association, dimse.C_FIND_RQ, find_model(model), asked)
@@ -166,7 +166,7 @@ class _Hearing:
             tags = _tags_of(data, implicit=self._implicit)
             self._held.update(self._keywords[tag] for tag in tags if tag in self._keywords)
 
-    def _heed(self, ask: Ask) -> None:
+    def _heed(self, ask: PendingRequest) -> None:
         """End it all if somebody wants it, and this question if the peer does not obey C-CANCEL."""
         if self._should_stop is not None and self._should_stop():
             raise errors.Cancelled("The probe was cancelled.")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from qrkit.jobs import ItemRow
-from qrkit.store.header import Header
+from qrkit.store.header import ObjectHeader
 
 RUNAWAY = 50
 """So many objects that nobody asked for, and the retrieve is stopped: the node sends something else."""
@@ -69,7 +69,7 @@ class ActiveItem:
         """Whether this object was expected by name."""
         return self.expected is not None and sop_instance_uid in self.expected
 
-    def admits(self, sop_instance_uid: str, header: Header) -> bool:
+    def admits(self, sop_instance_uid: str, header: ObjectHeader) -> bool:
         """Whether an object is of the study, series or images that were asked for, listed or not."""
         request = self.item.request
         if self.wants(sop_instance_uid):

@@ -16,8 +16,8 @@ from qrkit.errors import ObjectUnreadable, StoreError
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused
 from qrkit.retrieve.admission import ActiveItem, ActiveItems
 from qrkit.retrieve.index_queue import Backlog
-from qrkit.store.files import FileStore, IncomingFile, Stored, Written
-from qrkit.store.header import Header
+from qrkit.store.files import FileStore, IncomingFile, StoredObject, WrittenObject
+from qrkit.store.header import ObjectHeader
 from qrkit.store.instances import InstanceRow, filed_object, index_row
 from qrkit.words import counted
 
@@ -93,7 +93,7 @@ class Arrivals:
         self._count_late = count_late
         self._node_name = node_name
         self._keep_unsolicited = keep_unsolicited
-        self._backlog: Backlog[tuple[Stored, Origin]] = Backlog(self._write)
+        self._backlog: Backlog[tuple[StoredObject, Origin]] = Backlog(self._write)
 
     def start(self) -> None:
         """Start to write rows."""
@@ -149,7 +149,9 @@ class Arrivals:
         """Return the receiver of an association with our Storage SCP."""
         return CallerReceiver(self, self._node_name(calling_ae_title), keep_unsolicited=self._keep_unsolicited)
 
-    def admit(self, arrival: Arrival, admissible: Admissible, header: Header, keep: Callable[[], Stored]) -> None:
+    def admit(
+        self, arrival: Arrival, admissible: Admissible, header: ObjectHeader, keep: Callable[[], StoredObject]
+    ) -> None:
         """Put a whole object in its place by `keep`, for the item it belongs to.
 
         Raises
@@ -175,11 +177,11 @@ class Arrivals:
         self.filed(stored, origin)
         active.took(uid, stored.size)
 
-    def filed(self, stored: Stored, origin: Origin) -> None:
+    def filed(self, stored: StoredObject, origin: Origin) -> None:
         """Have the row of a filed object written."""
         self._backlog.put((stored, origin))
 
-    def _write(self, batch: Sequence[tuple[Stored, Origin]]) -> None:
+    def _write(self, batch: Sequence[tuple[StoredObject, Origin]]) -> None:
         rows: list[InstanceRow] = []
         unread: list[OSError] = []
         late: dict[int, dict[str, int]] = {}
@@ -243,7 +245,7 @@ class CallerReceiver:
         with suppress(Refused):
             self._admissible(arrival)
 
-    def adopt(self, arrival: Arrival, written: Written) -> None:
+    def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
         """Take an object that another process has received whole.
 
         Raises

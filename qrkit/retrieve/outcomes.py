@@ -9,7 +9,7 @@ from datetime import datetime
 
 from qrkit import errors
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after
-from qrkit.store.job_progress import PutOff, UnderWay
+from qrkit.store.job_progress import JobProgress, Postponement
 from qrkit.store.state import as_text
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,9 @@ class Verdicts:
         Gives the time of the state.
     """
 
-    def __init__(self, under_way: UnderWay, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, under_way: JobProgress, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]
+    ) -> None:
         self._under_way = under_way
         self._worker_id = worker_id
         self._policy = policy
@@ -81,10 +83,10 @@ class Verdicts:
         reason = f"{error.message} Try {failures + 1} of {most + 1} follows."
         self._under_way.put_off_job(job.job_id, [item.item_id for item in items], put_off, reason=reason)
 
-    def _put_off(self, policy: RetryPolicy, failures: int) -> PutOff | None:
+    def _put_off(self, policy: RetryPolicy, failures: int) -> Postponement | None:
         # chance keeps many items from coming back at once; it guards no secret
         at = policy.next_try(failures, now=self._now(), luck=random.random())  # noqa: S311
-        return None if at is None else PutOff(not_before=as_text(at), failures=failures)
+        return None if at is None else Postponement(not_before=as_text(at), failures=failures)
 
 
 def _is_worth_it(outcome: ItemOutcome) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
-from qrkit.store.quarantine import put_aside
+from qrkit.store.quarantine import quarantine
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Held:
 
     def _put_aside(self, relative: str) -> None:
         with suppress(OSError):  # it cannot be renamed, so what comes gets a name beside it
-            logger.warning("A damaged file is put aside: %s", put_aside(self._files / relative))
+            logger.warning("A damaged file is put aside: %s", quarantine(self._files / relative))
 
     def _row(self, relative: str, source: str) -> InstanceRow | None:
         try:

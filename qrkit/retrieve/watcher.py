@@ -10,7 +10,7 @@ from collections.abc import Callable
 from qrkit.errors import StoreError
 from qrkit.jobs import ItemOutcome, JobState
 from qrkit.retrieve.admission import ActiveItem
-from qrkit.store.job_progress import UnderWay, Wish
+from qrkit.store.job_progress import JobControl, JobProgress
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Watcher:
 
     def __init__(
         self,
-        under_way: UnderWay,
+        under_way: JobProgress,
         job_id: str,
         ending: threading.Event,
         *,
@@ -58,7 +58,7 @@ class Watcher:
         self._began = time.monotonic()
         self._written = 0.0
         self._asked = 0.0
-        self._wish = Wish()
+        self._wish = JobControl()
         self._worker_id = worker_id
         self._is_lost = False
         self._cleared: set[int] = set()

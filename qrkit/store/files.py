@@ -20,7 +20,7 @@ from uuid import uuid4
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.file_names import NO_SPACE, PartFiles, place
-from qrkit.store.header import Header, HeaderIncomplete, read_header
+from qrkit.store.header import HeaderIncomplete, ObjectHeader, read_header
 from qrkit.store.part10 import file_head
 from qrkit.uids import is_valid_uid
 
@@ -40,7 +40,7 @@ _LOOKED_AT = (1 << 20, 1 << 24, 1 << 26)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredObject:
     """An object that is in its place.
 
     Attributes
@@ -58,7 +58,7 @@ class Stored:
     path: Path
     relative: str
     size: int
-    header: Header
+    header: ObjectHeader
     arrival: Arrival
     receipt: Path | None = None
 
@@ -69,12 +69,12 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenObject:
     """A whole object in its part file, which is closed; `size` is the file's, in bytes."""
 
     part: Path
     size: int
-    header: Header
+    header: ObjectHeader
 
 
 class FileStore:
@@ -97,7 +97,7 @@ class FileStore:
         folder: Path,
         *,
         free_space_floor: int,
-        indexed: Callable[[Stored], None] = lambda _: None,
+        indexed: Callable[[StoredObject], None] = lambda _: None,
         keep_receipts: bool = False,
     ) -> None:
         self.folder = folder
@@ -192,18 +192,18 @@ class FileStore:
         """Return the receipts of objects that processes have filed and not listed before they ended; see `sweep`."""
         return [part for part in self.parts.receipts(older_than=older_than) if part not in self._receipts]
 
-    def take_up(self, stored: Stored) -> None:
+    def take_up(self, stored: StoredObject) -> None:
         """Take note that an object will have its row, so that its receipt is not given as left by anybody."""
         if stored.receipt is not None:
             self._receipts.add(stored.receipt)
 
-    def listed(self, stored: Stored) -> None:
+    def listed(self, stored: StoredObject) -> None:
         """Take note that an object has its row, so that it needs no receipt any more."""
         if stored.receipt is not None:
             self.parts.discard(stored.receipt)
             self._receipts.discard(stored.receipt)
 
-    def keep(self, written: Written, arrival: Arrival) -> Stored:
+    def keep(self, written: WrittenObject, arrival: Arrival) -> StoredObject:
         """Put a whole file in its place, tell of it, and return it; of one that cannot be, nothing is left.
 
         Raises
@@ -219,7 +219,7 @@ class FileStore:
                 self._receipts.add(receipt)
             path = place(written.part, folder, arrival.sop_instance_uid, keep_part=self._keep_receipts)
             relative = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{path.name}"
-            stored = Stored(
+            stored = StoredObject(
                 path=path, relative=relative, size=written.size, header=header, arrival=arrival, receipt=receipt
             )
             self._indexed(stored)
@@ -246,7 +246,7 @@ class IncomingFile:
         self._part: Path | None = None
         self._file: int | None = None
         self._refused: Refused | None = None
-        self._header: Header | None = None
+        self._header: ObjectHeader | None = None
 
     def write(self, fragment: memoryview) -> None:
         """Take the next fragment of the data set; what goes wrong is told by `commit`."""
@@ -264,7 +264,7 @@ class IncomingFile:
             self._refused = _refusal(error)
 
     @property
-    def header(self) -> Header:
+    def header(self) -> ObjectHeader:
         """What the object says about itself, once it is whole.
 
         Raises
@@ -278,7 +278,7 @@ class IncomingFile:
             self._header = self._checked(self._read_header())
         return self._header
 
-    def commit(self) -> Stored:
+    def commit(self) -> StoredObject:
         """Put the object in its place and return it; only then is the peer told success.
 
         Raises
@@ -288,7 +288,7 @@ class IncomingFile:
         """
         return self._store.keep(self.finish(), self._arrival)
 
-    def finish(self) -> Written:
+    def finish(self) -> WrittenObject:
         """Close the file of a whole object and leave it to the caller; raises as `commit`."""
         try:
             header = self.header
@@ -298,7 +298,7 @@ class IncomingFile:
             part, self._part = self._part, None
             if part is None:  # `_open` has named it; for the type checker
                 raise Refused(_PROCESSING_FAILURE, "The object cannot be written")
-            return Written(part=part, size=self._size, header=header)
+            return WrittenObject(part=part, size=self._size, header=header)
         except OSError as error:
             raise _refusal(error) from error
         finally:
@@ -311,7 +311,7 @@ class IncomingFile:
             self._store.parts.discard(self._part)
             self._part = None
 
-    def _checked(self, header: Header) -> Header:
+    def _checked(self, header: ObjectHeader) -> ObjectHeader:
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
             if not is_valid_uid(getattr(header, keyword)):
                 raise Refused(_CANNOT_UNDERSTAND, f"{keyword} is missing or not a valid UID")
@@ -329,7 +329,7 @@ class IncomingFile:
             file, self._file = self._file, None
             os.close(file)
 
-    def _read_header(self) -> Header:
+    def _read_header(self) -> ObjectHeader:
         syntax = self._arrival.transfer_syntax_uid
         try:
             with contextlib.suppress(HeaderIncomplete):
@@ -338,7 +338,7 @@ class IncomingFile:
         except (ObjectUnreadable, HeaderIncomplete) as error:
             raise Refused(_CANNOT_UNDERSTAND, "The data set cannot be read") from error
 
-    def _read_header_again(self, transfer_syntax_uid: str) -> Header:
+    def _read_header_again(self, transfer_syntax_uid: str) -> ObjectHeader:
         """Read the header from the file, since it is not in the first bytes."""
         data_set = self._size - len(self._start)
         if self._part is not None:

@@ -16,14 +16,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from qrkit.handlers import RunState, content_of
 from qrkit.jobs import JobState
-from qrkit.store.schema import after_chosen, after_due, after_runs, instances, job_items, jobs
+from qrkit.store.schema import chosen_handlers, completed_items, handler_runs, instances, job_items, jobs
 from qrkit.store.state import State
 
 _COMPLETE = JobState.COMPLETE.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class CompletedItem:
     """An item that became complete.
 
     Attributes
@@ -41,7 +41,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class CompleteSeries:
     """A series as it is here now.
 
     Attributes
@@ -67,7 +67,7 @@ class Held:
 def choose(connection: sa.Connection, job_id: str, handlers: Sequence[str] | None) -> None:
     """Write down which handlers a job has chosen, within the transaction that makes it."""
     if handlers is not None:
-        connection.execute(after_chosen.insert().values(job_id=job_id, handlers=list(handlers)))
+        connection.execute(chosen_handlers.insert().values(job_id=job_id, handlers=list(handlers)))
 
 
 def note_complete(connection: sa.Connection, item_id: int) -> None:
@@ -77,28 +77,28 @@ def note_complete(connection: sa.Connection, item_id: int) -> None:
         .join(jobs, jobs.c.job_id == job_items.c.job_id)
         .where(job_items.c.item_id == item_id, jobs.c.destination == "")
     )
-    insert = _insert(connection, after_due).from_select(["item_id", "job_id"], here)
+    insert = _insert(connection, completed_items).from_select(["item_id", "job_id"], here)
     connection.execute(insert.on_conflict_do_nothing())
 
 
-class AfterDue:
+class CompletedItemTable:
     """The items of a workspace for whose series runs are still to be queued."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def list(self, limit: int = 100) -> tuple[Due, ...]:
+    def list(self, limit: int = 100) -> tuple[CompletedItem, ...]:
         """Return items for whose series it is to be decided what is done."""
         wanted = (
-            sa.select(job_items, after_chosen.c.handlers)
-            .join(after_due, after_due.c.item_id == job_items.c.item_id)
-            .outerjoin(after_chosen, after_chosen.c.job_id == job_items.c.job_id)
+            sa.select(job_items, chosen_handlers.c.handlers)
+            .join(completed_items, completed_items.c.item_id == job_items.c.item_id)
+            .outerjoin(chosen_handlers, chosen_handlers.c.job_id == job_items.c.job_id)
             .order_by(job_items.c.item_id)
             .limit(limit)
         )
         with self._state.reading() as connection:
             return tuple(
-                Due(
+                CompletedItem(
                     item_id=row.item_id,
                     job_id=row.job_id,
                     level=row.level,
@@ -109,7 +109,7 @@ class AfterDue:
                 for row in connection.execute(wanted)
             )
 
-    def complete_series(self, due: Due) -> tuple[Held, ...]:
+    def complete_series(self, due: CompletedItem) -> tuple[CompleteSeries, ...]:
         """Return the series of an item that are complete within its job: every item that covers them is."""
         mine = [instances.c.StudyInstanceUID == due.StudyInstanceUID]
         if due.level != "STUDY":
@@ -129,10 +129,10 @@ class AfterDue:
         for series, rows in by_series.items():
             items = [one for one in covering if one.level == "STUDY" or one.SeriesInstanceUID == series]
             if all(one.state == _COMPLETE for one in items):
-                found.append(_held(due.StudyInstanceUID, series, sorted({one.level for one in items}), rows))
+                found.append(_complete(due.StudyInstanceUID, series, sorted({one.level for one in items}), rows))
         return tuple(found)
 
-    def queue(self, due: Due, runs: Sequence[tuple[str, Held]]) -> int:
+    def queue(self, due: CompletedItem, runs: Sequence[tuple[str, CompleteSeries]]) -> int:
         """Queue a run for each handler and series, unless there is one for that content; return how many are new."""
         now = self._state.now()
         values = [
@@ -152,10 +152,10 @@ class AfterDue:
             for handler, held in sorted(runs, key=lambda run: (run[0], run[1].SeriesInstanceUID))
         ]
         with self._state.transaction() as connection:
-            connection.execute(after_due.delete().where(after_due.c.item_id == due.item_id))
+            connection.execute(completed_items.delete().where(completed_items.c.item_id == due.item_id))
             queued = 0
             for row in values:
-                insert = _insert(connection, after_runs).values(row).on_conflict_do_nothing()
+                insert = _insert(connection, handler_runs).values(row).on_conflict_do_nothing()
                 queued += connection.execute(insert).rowcount
             return queued
 
@@ -164,11 +164,11 @@ def _insert(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401 
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
-def _held(study: str, series: str, levels: Sequence[str], rows: Sequence[sa.Row[Any]]) -> Held:
+def _complete(study: str, series: str, levels: Sequence[str], rows: Sequence[sa.Row[Any]]) -> CompleteSeries:
     def values(name: str) -> tuple[str, ...]:
         return tuple(sorted({value for row in rows if (value := getattr(row, name))}))
 
-    return Held(
+    return CompleteSeries(
         StudyInstanceUID=study,
         SeriesInstanceUID=series,
         levels=tuple(levels),

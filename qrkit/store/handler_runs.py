@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from qrkit.errors import InputError, NotFound
 from qrkit.handlers import AfterRun, RunState
 from qrkit.handlers.handler import LONGEST_PAUSE
-from qrkit.store.schema import after_runs, instances, job_items
+from qrkit.store.schema import handler_runs, instances, job_items
 from qrkit.store.state import State, as_text
 
 _WAITING, _RUNNING = RunState.WAITING.value, RunState.RUNNING.value
 _DONE, _FAILED = RunState.DONE.value, RunState.FAILED.value
 
 
-class AfterTable:
+class HandlerRunTable:
     """The runs of a workspace."""
 
     def __init__(self, state: State) -> None:
@@ -27,8 +27,8 @@ class AfterTable:
 
     def waiting(self, handlers: Collection[str]) -> int:
         """Return how many runs of some handlers wait or are under way, whenever they are due."""
-        wanted = sa.select(sa.func.count(after_runs.c.run_id)).where(
-            after_runs.c.state.in_((_WAITING, _RUNNING)), after_runs.c.handler.in_(list(handlers))
+        wanted = sa.select(sa.func.count(handler_runs.c.run_id)).where(
+            handler_runs.c.state.in_((_WAITING, _RUNNING)), handler_runs.c.handler.in_(list(handlers))
         )
         with self._state.reading() as connection:
             return connection.scalar(wanted) or 0
@@ -46,10 +46,10 @@ class AfterTable:
             if run_id is None:
                 return None
             claimed = connection.execute(
-                after_runs.update()
-                .where(after_runs.c.run_id == run_id)
-                .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=after_runs.c.attempts + 1)
-                .returning(after_runs)
+                handler_runs.update()
+                .where(handler_runs.c.run_id == run_id)
+                .values(state=_RUNNING, worker_id=worker_id, started=now, attempts=handler_runs.c.attempts + 1)
+                .returning(handler_runs)
             ).one()
             return _run(claimed)
 
@@ -83,17 +83,21 @@ class AfterTable:
     def give_back(self, run_id: int) -> None:
         """Let a run be started anew whose worker stops; the attempt does not count."""
         self._end(
-            run_id, state=_WAITING, attempts=sa.case((after_runs.c.attempts > 0, after_runs.c.attempts - 1), else_=0)
+            run_id,
+            state=_WAITING,
+            attempts=sa.case((handler_runs.c.attempts > 0, handler_runs.c.attempts - 1), else_=0),
         )
 
     def requeue_orphans(self, alive_worker_ids: Collection[str]) -> int:
         """Let runs be started anew whose workers are not alive; return how many."""
-        orphaned = (after_runs.c.state == _RUNNING, after_runs.c.worker_id.not_in(list(alive_worker_ids)))
+        orphaned = (handler_runs.c.state == _RUNNING, handler_runs.c.worker_id.not_in(list(alive_worker_ids)))
         with self._state.reading() as connection:  # a change takes the write lock, and mostly there is none
-            if connection.execute(sa.select(after_runs.c.run_id).where(*orphaned).limit(1)).first() is None:
+            if connection.execute(sa.select(handler_runs.c.run_id).where(*orphaned).limit(1)).first() is None:
                 return 0
         with self._state.transaction() as connection:
-            changed = connection.execute(after_runs.update().where(*orphaned).values(state=_WAITING, worker_id=None))
+            changed = connection.execute(
+                handler_runs.update().where(*orphaned).values(state=_WAITING, worker_id=None)
+            )
             return changed.rowcount
 
     def retry(self, run_ids: Sequence[int], *, again: bool = False) -> int:
@@ -112,13 +116,15 @@ class AfterTable:
         states = (_FAILED, _WAITING, *((_DONE,) if again else ()))
         now = self._state.now()
         with self._state.transaction() as connection:
-            known = set(connection.scalars(sa.select(after_runs.c.run_id).where(after_runs.c.run_id.in_(run_ids))))
+            known = set(
+                connection.scalars(sa.select(handler_runs.c.run_id).where(handler_runs.c.run_id.in_(run_ids)))
+            )
             unknown = sorted(set(run_ids) - known)
             if unknown:
                 raise NotFound(f"There is no run {unknown[0]}.", advice="qrkit after list shows those there are.")
             changed = connection.execute(
-                after_runs.update()
-                .where(after_runs.c.run_id.in_(run_ids), after_runs.c.state.in_(states))
+                handler_runs.update()
+                .where(handler_runs.c.run_id.in_(run_ids), handler_runs.c.state.in_(states))
                 .values(state=_WAITING, attempts=0, due=now, error="", note="", finished=None, worker_id=None)
             )
             return changed.rowcount
@@ -132,7 +138,7 @@ class AfterTable:
             If there is none of that id.
         """
         with self._state.reading() as connection:
-            row = connection.execute(sa.select(after_runs).where(after_runs.c.run_id == run_id)).one_or_none()
+            row = connection.execute(sa.select(handler_runs).where(handler_runs.c.run_id == run_id)).one_or_none()
         if row is None:
             raise NotFound(f"There is no run {run_id}.", advice="qrkit after list shows those there are.")
         return _run(row)
@@ -149,9 +155,9 @@ class AfterTable:
         if unknown:
             raise InputError(f"Runs have no {', '.join(unknown)}.", advice=f"They have {', '.join(_FIELDS)}.")
         wanted = (
-            sa.select(after_runs)
-            .where(*(after_runs.c[name] == value for name, value in (filters or {}).items()))
-            .order_by(after_runs.c.run_id.desc())
+            sa.select(handler_runs)
+            .where(*(handler_runs.c[name] == value for name, value in (filters or {}).items()))
+            .order_by(handler_runs.c.run_id.desc())
             .limit(limit)
         )
         with self._state.reading() as connection:
@@ -161,32 +167,32 @@ class AfterTable:
         """Return the runs for the series that a job asks for, also those that another job has brought about."""
         covers = sa.exists().where(
             job_items.c.job_id == job_id,
-            job_items.c.StudyInstanceUID == after_runs.c.StudyInstanceUID,
-            sa.or_(job_items.c.level == "STUDY", job_items.c.SeriesInstanceUID == after_runs.c.SeriesInstanceUID),
+            job_items.c.StudyInstanceUID == handler_runs.c.StudyInstanceUID,
+            sa.or_(job_items.c.level == "STUDY", job_items.c.SeriesInstanceUID == handler_runs.c.SeriesInstanceUID),
         )
         with self._state.reading() as connection:
-            rows = connection.execute(sa.select(after_runs).where(covers).order_by(after_runs.c.run_id))
+            rows = connection.execute(sa.select(handler_runs).where(covers).order_by(handler_runs.c.run_id))
             return tuple(_run(row) for row in rows)
 
     def _next(self, handlers: Collection[str]) -> sa.Select[Any]:
         now = self._state.now()
         far = as_text(datetime.fromisoformat(now) + LONGEST_PAUSE)
         return (
-            sa.select(after_runs.c.run_id)
+            sa.select(handler_runs.c.run_id)
             .where(
-                after_runs.c.state == _WAITING,
-                sa.or_(after_runs.c.due <= now, after_runs.c.due > far),
-                after_runs.c.handler.in_(list(handlers)),
+                handler_runs.c.state == _WAITING,
+                sa.or_(handler_runs.c.due <= now, handler_runs.c.due > far),
+                handler_runs.c.handler.in_(list(handlers)),
             )
-            .order_by(after_runs.c.due, after_runs.c.run_id)
+            .order_by(handler_runs.c.due, handler_runs.c.run_id)
             .limit(1)
         )
 
     def _end(self, run_id: int, **values: object) -> None:
         with self._state.transaction() as connection:
             connection.execute(
-                after_runs.update()
-                .where(after_runs.c.run_id == run_id, after_runs.c.state == _RUNNING)
+                handler_runs.update()
+                .where(handler_runs.c.run_id == run_id, handler_runs.c.state == _RUNNING)
                 .values(worker_id=None, **values)
             )
 

@@ -23,7 +23,7 @@ from qrkit.errors import ObjectUnreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class ObjectHeader:
     """What an object says about itself; texts are empty where it says nothing."""
 
     SOPInstanceUID: str = ""
@@ -89,7 +89,7 @@ _LENGTH = struct.Struct("<L")
 Buffer = bytes | bytearray | memoryview
 
 
-def read_header(content: Buffer, transfer_syntax_uid: str, *, whole: bool) -> Header:
+def read_header(content: Buffer, transfer_syntax_uid: str, *, whole: bool) -> ObjectHeader:
     """Read what an object is filed by.
 
     Parameters
@@ -220,11 +220,11 @@ def _skip_item(content: Buffer, position: int, *, explicit: bool, depth: int) ->
             position = start + length
 
 
-def _header(values: dict[int, bytes]) -> Header:
+def _header(values: dict[int, bytes]) -> ObjectHeader:
     encodings = _encodings(values.get(_CHARACTER_SET, b""))
     texts = {keyword: _text(values[tag], encodings) for tag, keyword in _KEYWORDS.items() if tag in values}
     number = _number(texts.pop("InstanceNumber", ""))
-    return Header(**texts, InstanceNumber=number)
+    return ObjectHeader(**texts, InstanceNumber=number)
 
 
 def _encodings(character_set: bytes) -> list[str]:
@@ -263,7 +263,7 @@ def _inflated(content: Buffer, *, whole: bool) -> tuple[bytes, bool]:
     return inflated, inflating.eof or (whole and not inflating.unconsumed_tail)
 
 
-def _read_by_pydicom(content: Buffer, transfer_syntax_uid: str, *, whole: bool) -> Header:
+def _read_by_pydicom(content: Buffer, transfer_syntax_uid: str, *, whole: bool) -> ObjectHeader:
     if not whole:
         raise HeaderIncomplete
     wanted = pydicom.tag.Tag

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from qrkit.errors import InputError, ObjectUnreadable
 from qrkit.receipt import Arrival
 from qrkit.store.file_names import sha256_of
-from qrkit.store.files import Stored
+from qrkit.store.files import StoredObject
 from qrkit.store.header import HeaderIncomplete, ends_early, read_header
 from qrkit.store.part10 import read_file_head
 from qrkit.store.schema import instances
@@ -194,7 +194,12 @@ def _instance_row(row: sa.Row[Any]) -> InstanceRow:
 
 
 def index_row(
-    stored: Stored, *, source: str = "", job_id: str | None = None, item_id: int | None = None, received: str = ""
+    stored: StoredObject,
+    *,
+    source: str = "",
+    job_id: str | None = None,
+    item_id: int | None = None,
+    received: str = "",
 ) -> InstanceRow:
     """Return the row of a stored object, with the SHA-256 of its file.
 
@@ -229,7 +234,7 @@ def index_row(
     )
 
 
-def stored_file(folder: Path, relative: str) -> Stored:
+def stored_file(folder: Path, relative: str) -> StoredObject:
     """Return what `FileStore` would say of a file that is in its place, for one that was never listed.
 
     Raises
@@ -256,10 +261,10 @@ def stored_file(folder: Path, relative: str) -> Stored:
         transfer_syntax_uid=head.transfer_syntax_uid,
         sender=head.sender,
     )
-    return Stored(path=path, relative=relative, size=path.stat().st_size, header=header, arrival=arrival)
+    return StoredObject(path=path, relative=relative, size=path.stat().st_size, header=header, arrival=arrival)
 
 
-def filed_object(folder: Path, receipt: Path) -> Stored | None:
+def filed_object(folder: Path, receipt: Path) -> StoredObject | None:
     """Return the object of a receipt; None where it is not in its place.
 
     Raises

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from qrkit.jobs import JobRow, JobState, PausedBy, still_to_come
-from qrkit.store.job_transitions import RUNNING, follow, get_job, going_on
+from qrkit.store.job_transitions import RUNNING, active_jobs, follow, get_job
 from qrkit.store.jobs import job_row
 from qrkit.store.schema import job_items, jobs, workers
 from qrkit.store.state import State
 
 
-class JobRests:
+class JobPauses:
     """The jobs of a workspace that rest without anybody having asked for it; they go on by themselves."""
 
     def __init__(self, state: State) -> None:
@@ -61,7 +61,7 @@ class JobRests:
             Only those that were asked for before this one.
         """
         wanted = sa.select(jobs).where(
-            *going_on(), jobs.c.state == RUNNING, jobs.c.destination == "", _not_elsewhere(disk)
+            *active_jobs(), jobs.c.state == RUNNING, jobs.c.destination == "", _not_elsewhere(disk)
         )
         if before is not None:
             wanted = wanted.where(sa.tuple_(jobs.c.created, jobs.c.job_id) < (before.created, before.job_id))
@@ -72,7 +72,7 @@ class JobRests:
         """Say of the waiting jobs of a node why they wait; empty: for no reason of the node's."""
         busy = sa.select(job_items.c.job_id).where(job_items.c.state == sa.literal_column(f"'{RUNNING}'"))
         which = (
-            *going_on(),
+            *active_jobs(),
             jobs.c.node == node,
             jobs.c.reason != reason,
             jobs.c.job_id.not_in(busy),

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import Change, ItemOutcome, ItemRow, JobState, allows, is_news
 from qrkit.store.handler_due import note_complete
-from qrkit.store.job_transitions import QUEUED, RUNNING, due, follow, get_job, give_back, going_on, move_items
+from qrkit.store.job_transitions import QUEUED, RUNNING, active_jobs, due, follow, get_job, give_back, move_items
 from qrkit.store.jobs import item_outcome, item_row, outcome_values
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State, as_text
@@ -23,7 +23,7 @@ from qrkit.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutOff:
+class Postponement:
     """That something is to be tried again.
 
     Attributes
@@ -39,14 +39,14 @@ class PutOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class JobControl:
     """What people want of a job that is under way."""
 
     cancel: bool = False
     pause: bool = False
 
 
-class UnderWay:
+class JobProgress:
     """What is under way in a workspace, each item by the worker that holds it."""
 
     def __init__(self, state: State) -> None:
@@ -76,7 +76,7 @@ class UnderWay:
                 follow(connection, item.job_id, self._state.now())
         return held
 
-    def wish(self, job_id: str) -> Wish:
+    def wish(self, job_id: str) -> JobControl:
         """Return what people want of a job.
 
         Raises
@@ -86,7 +86,7 @@ class UnderWay:
         """
         with self._state.reading() as connection:
             job = get_job(connection, job_id)
-            return Wish(cancel=job.cancel_requested, pause=job.paused)
+            return JobControl(cancel=job.cancel_requested, pause=job.paused)
 
     def has_rival(self, job_id: str) -> bool:
         """Whether another job of the same node, of no lower priority, waits for its turn.
@@ -100,7 +100,7 @@ class UnderWay:
         with self._state.reading() as connection:
             job = get_job(connection, job_id)
             rivals = sa.select(jobs.c.job_id).where(
-                *going_on(),
+                *active_jobs(),
                 due(jobs.c.not_before, now),
                 jobs.c.node == job.node,
                 jobs.c.priority >= job.priority,
@@ -142,7 +142,7 @@ class UnderWay:
             # the node was there, so it is no longer out of reach
             follow(connection, item.job_id, now, **({"failures": 0} if outcome.stored else {}))
 
-    def put_off(self, item_id: int, outcome: ItemOutcome, put_off: PutOff, *, worker_id: str) -> None:
+    def put_off(self, item_id: int, outcome: ItemOutcome, put_off: Postponement, *, worker_id: str) -> None:
         """Let an item that has failed for now be tried again later; what came of it is kept.
 
         Raises
@@ -172,7 +172,7 @@ class UnderWay:
                 )
             follow(connection, item.job_id, now)
 
-    def put_off_job(self, job_id: str, item_ids: Collection[int], put_off: PutOff, *, reason: str) -> None:
+    def put_off_job(self, job_id: str, item_ids: Collection[int], put_off: Postponement, *, reason: str) -> None:
         """Give back some items of a job whose node is out of reach, and let all of it wait.
 
         Raises

@@ -19,6 +19,7 @@ from qrkit.jobs import ItemRow, JobState, PausedBy
 from qrkit.store.job_transitions import (
     QUEUED,
     RUNNING,
+    active_jobs,
     claim_of,
     claimable,
     due,
@@ -27,10 +28,9 @@ from qrkit.store.job_transitions import (
     follow,
     give_back,
     give_up_deadly,
-    going_on,
 )
 from qrkit.store.jobs import item_row
-from qrkit.store.schema import after_runs, batches, job_items, jobs, nodes
+from qrkit.store.schema import batches, handler_runs, job_items, jobs, nodes
 from qrkit.store.state import State
 
 
@@ -125,7 +125,7 @@ _NOW, _FAR = sa.bindparam("now", type_=sa.String), sa.bindparam("far", type_=sa.
 _SOMETHING_WAITS = (
     sa.select(jobs.c.job_id)
     .where(
-        *going_on(),
+        *active_jobs(),
         due_between(jobs.c.not_before, _NOW, _FAR),
         jobs.c.node.not_in(sa.bindparam("nodes", expanding=True)),
         sa.exists().where(
@@ -148,7 +148,7 @@ class JobQueue:
         """Return how many items could be claimed now, leaving out those of some nodes."""
         now = self._state.now()
         open_jobs = sa.select(jobs.c.job_id).where(
-            *going_on(), due(jobs.c.not_before, now), jobs.c.node.not_in(list(except_nodes))
+            *active_jobs(), due(jobs.c.not_before, now), jobs.c.node.not_in(list(except_nodes))
         )
         return self._count(due(job_items.c.not_before, now), job_items.c.job_id.in_(open_jobs))
 
@@ -190,7 +190,7 @@ class JobQueue:
         now = self._state.now()
         wanted = (
             sa.select(jobs.c.job_id, jobs.c.node)
-            .where(*going_on(), due(jobs.c.not_before, now))
+            .where(*active_jobs(), due(jobs.c.not_before, now))
             .order_by(jobs.c.priority.desc(), sa.func.coalesce(jobs.c.served, ""), jobs.c.created, jobs.c.job_id)
         )
         with self._state.transaction() as connection:
@@ -215,7 +215,7 @@ class JobQueue:
         with self._state.transaction() as connection:
             for table in (job_items, jobs):
                 connection.execute(table.update().where(table.c.not_before.is_not(None)).values(not_before=None))
-            connection.execute(after_runs.update().where(after_runs.c.due > now).values(due=now))
+            connection.execute(handler_runs.update().where(handler_runs.c.due > now).values(due=now))
 
     def give_back(self, item_ids: Collection[int], *, worker_id: str) -> int:
         """Queue again what a worker has not done; return how many items that are."""

@@ -42,7 +42,7 @@ _DEADLY_ADVICE = (
 Conditions = Sequence[sa.ColumnElement[bool]]
 
 
-def going_on() -> Conditions:
+def active_jobs() -> Conditions:
     """Return the conditions for jobs that nobody has paused or asked to end, and that have not ended."""
     return jobs.c.state.in_((QUEUED, RUNNING)), sa.not_(jobs.c.cancel_requested), sa.not_(jobs.c.paused)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
 from qrkit.store import schema
-from qrkit.store.schema import accounts, known_answers, metadata, plans, profiles, schema_version
+from qrkit.store.schema import accounts, metadata, plan_answers, plans, profiles, schema_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Migration:
 
 
 def _add_plans(connection: sa.Connection) -> None:
-    metadata.create_all(connection, tables=[plans, known_answers])
+    metadata.create_all(connection, tables=[plans, plan_answers])
 
 
 def _add_profiles(connection: sa.Connection) -> None:
@@ -47,7 +47,7 @@ def _add_accounts(connection: sa.Connection) -> None:
 
 def _add_after(connection: sa.Connection) -> None:
     """Keep what is done with series after they have arrived."""
-    tables = [schema.after_chosen, schema.after_due, schema.after_runs]
+    tables = [schema.chosen_handlers, schema.completed_items, schema.handler_runs]
     metadata.create_all(connection, tables=tables)
 
 

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from qrkit.errors import StoreError
 from qrkit.store.plans import writing
-from qrkit.store.quarantine import is_damage, put_aside
-from qrkit.store.schema import known_answers
+from qrkit.store.quarantine import is_damage, quarantine
+from qrkit.store.schema import plan_answers
 from qrkit.store.state import State
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ Merge = Callable[[pa.Table], pa.Table]
 """Leaves of several answers to one question the newest."""
 
 
-class KnownAnswers:
+class PlanAnswers:
     """What nodes have answered.
 
     Parameters
@@ -54,7 +54,7 @@ class KnownAnswers:
         """
         name = self._write(table)
         with self._state.transaction() as connection:
-            connection.execute(known_answers.insert().values(self._row(node, name)))
+            connection.execute(plan_answers.insert().values(self._row(node, name)))
         files = self._files(node)
         if len(files) > MOST_FILES:
             self._merge(node, files, merge)
@@ -69,13 +69,13 @@ class KnownAnswers:
         """Forget what a node has answered."""
         files = self._files(node)
         with self._state.transaction() as connection:
-            connection.execute(known_answers.delete().where(known_answers.c.answers_id.in_(files)))
+            connection.execute(plan_answers.delete().where(plan_answers.c.answers_id.in_(files)))
         self._remove(files)
 
     def _files(self, node: str) -> list[str]:
-        wanted = sa.select(known_answers.c.answers_id).where(known_answers.c.node == node)
+        wanted = sa.select(plan_answers.c.answers_id).where(plan_answers.c.node == node)
         with self._state.reading() as connection:
-            return list(connection.scalars(wanted.order_by(known_answers.c.created, known_answers.c.answers_id)))
+            return list(connection.scalars(wanted.order_by(plan_answers.c.created, plan_answers.c.answers_id)))
 
     def _row(self, node: str, name: str) -> dict[str, str]:
         return {"answers_id": name, "node": node, "file": f"{name}.parquet", "created": self._state.now()}
@@ -108,7 +108,7 @@ class KnownAnswers:
                     advice="Check that disk or share.",
                 ) from error
             with contextlib.suppress(OSError):  # somebody else has put it aside
-                logger.warning("Damaged, so what it told is asked again: %s", put_aside(self._path(name)))
+                logger.warning("Damaged, so what it told is asked again: %s", quarantine(self._path(name)))
             return None
         return table if wanted is None else table.filter(pc.is_in(table["StudyInstanceUID"], value_set=wanted))
 
@@ -116,13 +116,13 @@ class KnownAnswers:
         """Put one file in the place of many, unless another process has done that meanwhile."""
         tables = [table for name in files if (table := self._read(name, None)) is not None]
         merged = self._write(merge(pa.concat_tables(tables, promote_options="default")))
-        mine = known_answers.c.answers_id.in_(files)
+        mine = plan_answers.c.answers_id.in_(files)
         with self._state.transaction() as connection:
-            there = connection.scalar(sa.select(sa.func.count()).select_from(known_answers).where(mine))
+            there = connection.scalar(sa.select(sa.func.count()).select_from(plan_answers).where(mine))
             is_first = there == len(files)
             if is_first:
-                connection.execute(known_answers.delete().where(mine))
-                connection.execute(known_answers.insert().values(self._row(node, merged)))
+                connection.execute(plan_answers.delete().where(mine))
+                connection.execute(plan_answers.insert().values(self._row(node, merged)))
         self._remove(files if is_first else [merged])
 
     def _remove(self, names: list[str]) -> None:

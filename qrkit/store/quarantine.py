@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def put_aside(path: Path, *, beside: tuple[str, ...] = ()) -> Path:
+def quarantine(path: Path, *, beside: tuple[str, ...] = ()) -> Path:
     """Rename a damaged file so that its name says so, and return where it is now.
 
     Parameters

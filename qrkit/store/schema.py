@@ -262,7 +262,7 @@ plans = sa.Table(
     sa.Index("plans_created", "created"),
 )
 
-known_answers = sa.Table(
+plan_answers = sa.Table(
     "known_answers",
     metadata,
     sa.Column("answers_id", sa.Text, primary_key=True),
@@ -282,7 +282,7 @@ accounts = sa.Table(
     _text("changed"),
 )
 
-after_chosen = sa.Table(
+chosen_handlers = sa.Table(
     "after_chosen",
     metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id"), primary_key=True),
@@ -290,7 +290,7 @@ after_chosen = sa.Table(
     sa.Column("handlers", sa.JSON, nullable=False),
 )
 
-after_due = sa.Table(
+completed_items = sa.Table(
     "after_due",
     metadata,
     # An item that became complete, and for whose series nobody has yet asked what is to be done.
@@ -298,7 +298,7 @@ after_due = sa.Table(
     _text("job_id"),
 )
 
-after_runs = sa.Table(
+handler_runs = sa.Table(
     "after_runs",
     metadata,
     sa.Column("run_id", _Number, primary_key=True),

@@ -26,7 +26,7 @@ _TABLES = {
         schema.plans,
         schema.audit,
         schema.workers,
-        schema.after_runs,
+        schema.handler_runs,
         schema.schedules,
         schema.schedule_runs,
     )

@@ -54,7 +54,7 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
+class NewWorker:
     """What a worker tells of itself when it starts; see `WorkerRow`."""
 
     host: str
@@ -75,7 +75,7 @@ class WorkerTable:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def register(self, worker_id: str, station: Station) -> None:
+    def register(self, worker_id: str, station: NewWorker) -> None:
         """Write down that a worker has started; its id is its own, such as a UUID."""
         now = self._state.now()
         values = asdict(station) | {"worker_id": worker_id, "started": now, "heartbeat": now, "state": RUNNING}

@@ -11,11 +11,11 @@ from qrkit.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
-REST = 5.0
+ERROR_PAUSE = 5.0
 """Seconds to wait where something went wrong."""
 
 
-class Companion(Protocol):
+class BackgroundTask(Protocol):
     """Something that a worker runs in threads of its own as long as it runs itself."""
 
     @property
@@ -32,7 +32,7 @@ class Companion(Protocol):
         """End soon, and return when it has."""
 
 
-class Lookout:
+class PollingThread:
     """Looks for something to do again and again, in a thread of its own, whatever goes wrong with a look.
 
     Parameters
@@ -78,9 +78,9 @@ class Lookout:
                 self._look()
             except StoreError:  # the database may come back; what is to be done waits meanwhile
                 logger.exception("The state cannot be used")
-                self.stopping.wait(REST)
+                self.stopping.wait(ERROR_PAUSE)
             except Exception:  # the worker must survive whatever is found
                 logger.exception("An error inside qrkit, in looking for what is to be done: %s", self._thread.name)
-                self.stopping.wait(REST)
+                self.stopping.wait(ERROR_PAUSE)
             self._wake.wait(self._every)
             self._wake.clear()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from qrkit.jobs import JobRow, lack_of_room, still_to_come
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
-from qrkit.store.job_pauses import JobRests
+from qrkit.store.job_pauses import JobPauses
 from qrkit.store.state import State
 from qrkit.words import volume
 
@@ -18,7 +18,7 @@ _MARGIN = 0.1
 """Share of the floor that must be free above it before a job goes on, so that it does not rest again at once."""
 
 
-class Room:
+class DiskSpace:
     """The disk of the received objects.
 
     Parameters
@@ -27,17 +27,17 @@ class Room:
         Bytes that stay free on it.
     """
 
-    def __init__(self, files: FileStore, rests: JobRests, *, floor: int) -> None:
+    def __init__(self, files: FileStore, rests: JobPauses, *, floor: int) -> None:
         self._files = files
         self._rests = rests
         self._floor = floor
         self._disk = ""
 
     @classmethod
-    def of(cls, settings: Settings, state: State) -> Room:
+    def of(cls, settings: Settings, state: State) -> DiskSpace:
         """Return that of a workspace."""
         files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
-        return cls(files, JobRests(state), floor=settings.free_space_floor)
+        return cls(files, JobPauses(state), floor=settings.free_space_floor)
 
     @property
     def disk(self) -> str:

@@ -18,7 +18,7 @@ from uuid import uuid4
 from qrkit.errors import StoreError
 from qrkit.jobs import ItemRow, JobRow
 from qrkit.node import Node
-from qrkit.store.job_pauses import JobRests
+from qrkit.store.job_pauses import JobPauses
 from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
@@ -28,7 +28,7 @@ from qrkit.words import duration
 logger = logging.getLogger(__name__)
 
 
-class Hours:
+class ClosedNodes:
     """Knows which nodes may not be fetched from now.
 
     Parameters
@@ -37,7 +37,7 @@ class Hours:
         Gives the time of the state.
     """
 
-    def __init__(self, rests: JobRests, now: Callable[[], datetime]) -> None:
+    def __init__(self, rests: JobPauses, now: Callable[[], datetime]) -> None:
         self._rests = rests
         self._now = now
         self._closed: frozenset[str] = frozenset()
@@ -64,7 +64,7 @@ _STEP = 2.0
 """Seconds by which a clock may be put back unnoticed, as it is all the time where it is kept right."""
 
 
-class PutBack:
+class ClockMonitor:
     """Notices when a clock is put back.
 
     Parameters
@@ -95,7 +95,7 @@ _ITEMS_IN_BATCH = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Begun:
+class _RunningBatch:
     """A batch under way."""
 
     batch_id: str
@@ -121,7 +121,7 @@ class Dispatcher:
         worker_id: str,
         *,
         site: str,
-        hours: Hours,
+        hours: ClosedNodes,
         fetch: Callable[[JobRow, Sequence[ItemRow]], None],
     ) -> None:
         self._worker_id = worker_id
@@ -132,9 +132,9 @@ class Dispatcher:
         self._queue = JobQueue(state)
         self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
-        self._put_back = PutBack(lambda: datetime.fromisoformat(state.now()))
+        self._put_back = ClockMonitor(lambda: datetime.fromisoformat(state.now()))
         self._out_of_reach: list[str] = []
-        self._running: dict[Future[None], _Begun] = {}
+        self._running: dict[Future[None], _RunningBatch] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -163,7 +163,7 @@ class Dispatcher:
             if not items:
                 return
             job = self._jobs.get_summary(items[0].job_id)
-            begun = _Begun(batch_id=batch_id, item_ids=tuple(item.item_id for item in items))
+            begun = _RunningBatch(batch_id=batch_id, item_ids=tuple(item.item_id for item in items))
             self._running[pool.submit(self._fetch, job, items)] = begun
 
     def tend(self, others: Sequence[str]) -> None:

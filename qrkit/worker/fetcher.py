@@ -19,19 +19,19 @@ from qrkit.retrieve.stored import Held
 from qrkit.retrieve.watcher import Watcher
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
-from qrkit.store.job_progress import LateObjects, UnderWay
+from qrkit.store.job_progress import JobProgress, LateObjects
 from qrkit.store.job_queue import BatchTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
-from qrkit.worker.disk_space import Room
-from qrkit.worker.dispatcher import Hours
+from qrkit.worker.disk_space import DiskSpace
+from qrkit.worker.dispatcher import ClosedNodes
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class FetchServices:
     """What the batches of a worker share.
 
     Attributes
@@ -43,13 +43,13 @@ class Shared:
     worker_id: str
     settings: Settings
     arrivals: Arrivals
-    room: Room
-    hours: Hours
+    room: DiskSpace
+    hours: ClosedNodes
     verdicts: Verdicts
     ending: threading.Event
 
 
-class Fetching:
+class Fetcher:
     """Fetches what a worker has claimed.
 
     Attributes
@@ -58,11 +58,11 @@ class Fetching:
         Why the worker has no Storage SCP, if it has none.
     """
 
-    def __init__(self, state: State, shared: Shared) -> None:
+    def __init__(self, state: State, shared: FetchServices) -> None:
         self.scp_error: errors.QrkitError | None = None
         self._shared = shared
         self._jobs = JobTable(state)
-        self._under_way = UnderWay(state)
+        self._under_way = JobProgress(state)
         self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
         self._instances = InstanceTable(state)

@@ -26,7 +26,7 @@ from qrkit.store.repair.objects import has_lost_its_list
 from qrkit.store.state import State
 from qrkit.store.workers import DEAD, RUNNING, WorkerRow, WorkerTable
 from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
-from qrkit.worker.process import lives
+from qrkit.worker.process import is_process_alive
 
 DEAD_AFTER = 30.0
 """Seconds without a heartbeat after which a worker counts as dead."""
@@ -87,7 +87,7 @@ def health_of(settings: Settings, state: State) -> Health:
         If the state cannot be read: then nothing is well.
     """
     station = (socket.gethostname(), settings.site)
-    here = [row for row in living(WorkerTable(state)) if (row.host, row.site) == station]
+    here = [row for row in alive_workers(WorkerTable(state)) if (row.host, row.site) == station]
     worker = here[0] if here else None
     last = "" if worker else _last_end(settings, state)
     free = _free(settings.files)
@@ -102,7 +102,7 @@ def health_of(settings: Settings, state: State) -> Health:
     )
 
 
-def living(workers: WorkerTable) -> list[WorkerRow]:
+def alive_workers(workers: WorkerTable) -> list[WorkerRow]:
     """Return the workers that have given a sign of life lately, and whose process runs."""
     return [row for row in workers.alive(DEAD_AFTER) if seems_to_run(row)]
 
@@ -111,7 +111,7 @@ def seems_to_run(worker: WorkerRow) -> bool:
     """Whether the process of a worker runs; on another machine only its heartbeat tells."""
     if worker.host != socket.gethostname():
         return True
-    return lives(worker.pid)
+    return is_process_alive(worker.pid)
 
 
 def _last_end(settings: Settings, state: State) -> str:
@@ -131,7 +131,7 @@ def _last_end(settings: Settings, state: State) -> str:
     return ""
 
 
-def nobody_for(node: Node, state: State, settings: Settings, *, one_starts: bool = False) -> str:
+def missing_worker(node: Node, state: State, settings: Settings, *, one_starts: bool = False) -> str:
     """Return a sentence where no worker is alive that reaches a node; an empty text where one is.
 
     Parameters
@@ -140,7 +140,7 @@ def nobody_for(node: Node, state: State, settings: Settings, *, one_starts: bool
         Whether a worker of this station has just been started, so that it counts as alive.
     """
     here = node.is_reached_from(settings.site)
-    sites = [row.site for row in living(WorkerTable(state))]
+    sites = [row.site for row in alive_workers(WorkerTable(state))]
     if (one_starts and here) or any(map(node.is_reached_from, sites)):
         return ""
     if here:
@@ -195,8 +195,8 @@ def _age(state: State, worker: WorkerRow) -> float:
     return round(max(seconds, 0.0), 1)
 
 
-class Colleagues:
-    """The other workers; of one that is seen for the first time it is assumed that it lives.
+class OtherWorkers:
+    """The other workers; of one that is seen for the first time it is assumed that it is alive.
 
     Parameters
     ----------

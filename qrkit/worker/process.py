@@ -4,7 +4,7 @@ The end of a worker's process when something in it may never end: it is then as 
 
 What it had under way is taken over by the next worker, as after any death.
 
-How many heaps the C library keeps for the threads of a worker, which lives for months.
+How many heaps the C library keeps for the threads of a worker, which is_process_alive for months.
 
 glibc gives each thread a heap of its own, up to eight for each processor, and what is free in one is of no use to the
 others: the memory of a worker grows by that for a long time, though it holds no more. Two are enough where threads
@@ -46,7 +46,7 @@ _TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Started:
+class _StartedProcess:
     """A worker that this process has started: of which station, and when."""
 
     lock: Path
@@ -54,7 +54,7 @@ class _Started:
     since: float
 
 
-_started: list[_Started] = []
+_started: list[_StartedProcess] = []
 """All of them that still run; a station may have two for a moment, one of which finds the lock held and ends."""
 
 
@@ -64,7 +64,7 @@ def lock_path(workspace: Path, site: str = "") -> Path:
 
 
 def is_running(workspace: Path, site: str = "") -> bool:
-    """Whether a worker of this station runs the workspace: it holds the lock as long as it lives."""
+    """Whether a worker of this station runs the workspace: it holds the lock as long as it runs."""
     lock = FileLock(lock_path(workspace, site))
     try:
         lock.acquire(timeout=0)
@@ -104,7 +104,7 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
                 _mark(lock).write_text(str(process.pid), encoding="ascii")
     except Timeout:  # somebody else is starting one
         return False
-    _started.append(_Started(lock, process, time.monotonic()))
+    _started.append(_StartedProcess(lock, process, time.monotonic()))
     return True
 
 
@@ -150,13 +150,13 @@ def _is_booting(lock: Path, settings: Settings, workers: WorkerTable) -> bool:
         pid = int(_mark(lock).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return False
-    if not 0 <= age < _BOOT or not lives(pid):
+    if not 0 <= age < _BOOT or not is_process_alive(pid):
         return False
     last = workers.last(socket.gethostname(), settings.site)
     return last is None or last.pid != pid
 
 
-def lives(pid: int) -> bool:
+def is_process_alive(pid: int) -> bool:
     """Whether a process of this machine runs."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
@@ -208,8 +208,8 @@ LEAVES_WITHIN = 30.0
 """Seconds after which a worker that is to end does, with status 1."""
 
 
-def end_for_certain() -> None:
-    """Have this process end in a while, whatever it waits for, unless it has ended by then or `calm_down` is called.
+def force_exit_later() -> None:
+    """End this process in a while, whatever it waits for, unless `cancel_forced_exit` is called before.
 
     Not by a thread of ours: a hanging database, disk or lock would hold that up, too. What all threads were at is in
     worker.err, or the journal of the service.
@@ -218,7 +218,7 @@ def end_for_certain() -> None:
         faulthandler.dump_traceback_later(LEAVES_WITHIN, exit=True, file=sys.__stderr__)
 
 
-def calm_down() -> None:
+def cancel_forced_exit() -> None:
     """Let this process live on."""
     faulthandler.cancel_dump_traceback_later()
 
@@ -229,7 +229,7 @@ _M_ARENA_MAX = -8
 _HEAPS = 2
 
 
-def keep_heaps_few() -> bool:
+def limit_malloc_arenas() -> bool:
     """Have threads that begin from now on share a few heaps; say whether the C library does.
 
     What MALLOC_ARENA_MAX says in the environment is left as it is.

@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from qrkit.receipt import Arrival, Refused
-from qrkit.store.files import Written
-from qrkit.worker.receiver_process import READY, Assignment, Began, decode, encode_verdict
+from qrkit.store.files import WrittenObject
+from qrkit.worker.receiver_process import READY, Assignment, ObjectBegan, decode, encode_status
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +34,18 @@ _STOP_LIMIT = 12.0
 _LOOK = 1.0
 
 
-class Committing(Protocol):
+class ObjectCommitter(Protocol):
     """Takes what another process has received, for one calling AE title."""
 
     def touch(self, arrival: Arrival) -> None:
         """Note that an object is arriving."""
 
-    def adopt(self, arrival: Arrival, written: Written) -> None:
+    def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
         """Put an object in its place; raises `Refused`, and then nothing is left of it."""
 
 
-class Reception:
-    """The receiving processes of a worker; a `qrkit.dimse.scp.Aside`.
+class ReceiverPool:
+    """The receiving processes of a worker; a `qrkit.dimse.scp.ReceiverProcesses`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Reception:
     def __init__(
         self,
         assignment: Assignment,
-        committing_for: Callable[[str], Committing],
+        committing_for: Callable[[str], ObjectCommitter],
         sweep: Callable[[], object],
         *,
         most: int = os.cpu_count() or 1,
@@ -71,7 +71,7 @@ class Reception:
         self._committing_for = committing_for
         self._sweep = sweep
         self._most = most if hasattr(socket, "send_fds") and os.name == "posix" else 0
-        self._processes: list[_Process] = []
+        self._processes: list[_PooledProcess] = []
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = False
@@ -138,11 +138,11 @@ class Reception:
         wanted = min(self._most, busy + sum(process.load for process in self._processes))
         try:
             while len(self._processes) < wanted:
-                self._processes.append(_Process(self._assignment, self._ended))
+                self._processes.append(_PooledProcess(self._assignment, self._ended))
         except OSError as error:
             logger.warning("A receiving process could not be started: %s", error)
 
-    def _handed(self, process: _Process, connection: socket.socket) -> bool:
+    def _handed(self, process: _PooledProcess, connection: socket.socket) -> bool:
         ours, theirs = socket.socketpair()
         try:
             process.hand_over(connection, theirs)
@@ -158,19 +158,19 @@ class Reception:
         thread.start()
         return True
 
-    def _commit_all(self, process: _Process, channel: socket.socket) -> None:
+    def _commit_all(self, process: _PooledProcess, channel: socket.socket) -> None:
         """Answer all that a process says of one association."""
-        committing: Committing | None = None
+        committing: ObjectCommitter | None = None
         try:
             with channel, channel.makefile("rb") as lines:
                 for line in lines:
                     message = decode(line)
                     if committing is None:
                         committing = self._committing_for(message.arrival.sender)
-                    if isinstance(message, Began):
+                    if isinstance(message, ObjectBegan):
                         committing.touch(message.arrival)
                     else:
-                        channel.sendall(_verdict(committing, message.arrival, message.written))
+                        channel.sendall(_commit_status(committing, message.arrival, message.written))
         except OSError:
             logger.info("A receiving process has gone while an association was under way")
         except Exception:  # the others go on; this peer sees its association end
@@ -178,28 +178,28 @@ class Reception:
         finally:
             self._left(process)
 
-    def _left(self, process: _Process) -> None:
+    def _left(self, process: _PooledProcess) -> None:
         with self._lock:
             process.load -= 1
             process.used = time.monotonic()
             self._threads.discard(threading.current_thread())
 
-    def _ended(self, process: _Process) -> None:
+    def _ended(self, process: _PooledProcess) -> None:
         with self._lock:
             if process in self._processes:
                 self._processes.remove(process)
         self._sweep()
 
 
-def _verdict(committing: Committing, arrival: Arrival, written: Written) -> bytes:
+def _commit_status(committing: ObjectCommitter, arrival: Arrival, written: WrittenObject) -> bytes:
     try:
         committing.adopt(arrival, written)
     except Refused as refusal:
-        return encode_verdict(refusal.status, refusal.comment)
-    return encode_verdict(0, "")
+        return encode_status(refusal.status, refusal.comment)
+    return encode_status(0, "")
 
 
-class _Process:
+class _PooledProcess:
     """One receiving process, and the thread that listens to it.
 
     Attributes
@@ -212,7 +212,7 @@ class _Process:
         Whether it can be handed connections.
     """
 
-    def __init__(self, assignment: Assignment, ended: Callable[[_Process], None]) -> None:
+    def __init__(self, assignment: Assignment, ended: Callable[[_PooledProcess], None]) -> None:
         self._ended = ended
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-m", "qrkit.worker.receiver_process", str(theirs.fileno()), assignment.to_text()]

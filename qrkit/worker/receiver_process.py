@@ -3,10 +3,8 @@
 It is handed connected sockets, and runs the whole association on each: negotiation, bytes into part files, headers.
 What is admitted and where it goes the worker decides. It ends when the worker closes its end, or has died.
 
-What a receiving process and the worker say to each other of one association: a line of JSON each.
-
-The receiving process says `Began` now and then, so that the worker knows that something comes, and `Written` for
-each object that is whole in its part file; the worker answers a `Written` with the status for the peer.
+For each association the process and the worker exchange lines of JSON: `ObjectBegan` while an object arrives,
+`ObjectFinished` once it is whole in its part file. The worker replies to the latter with the status for the peer.
 """
 
 from __future__ import annotations
@@ -26,51 +24,51 @@ from qrkit import errors
 from qrkit.dimse.negotiation import load_negotiation
 from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
 from qrkit.receipt import Arrival, Receiver, Refused
-from qrkit.store.files import FileStore, IncomingFile, Written
-from qrkit.store.header import Header
+from qrkit.store.files import FileStore, IncomingFile, WrittenObject
+from qrkit.store.header import ObjectHeader
 from qrkit.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Began:
+class ObjectBegan:
     """An object is arriving."""
 
     arrival: Arrival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class ObjectFinished:
     """An object is whole, and waits in its part file to be admitted and put in its place."""
 
     arrival: Arrival
-    written: Written
+    written: WrittenObject
 
 
-def encode(message: Began | Finished) -> bytes:
+def encode(message: ObjectBegan | ObjectFinished) -> bytes:
     """Return a message as a line."""
     told: dict[str, object] = {"arrival": asdict(message.arrival)}
-    if isinstance(message, Finished):
+    if isinstance(message, ObjectFinished):
         written = message.written
         told |= {"part": str(written.part), "size": written.size, "header": asdict(written.header)}
     return json.dumps(told).encode() + b"\n"
 
 
-def decode(line: bytes) -> Began | Finished:
+def decode(line: bytes) -> ObjectBegan | ObjectFinished:
     """Return the message of a line."""
     told = json.loads(line)
     arrival = Arrival(**told["arrival"])
     if "part" not in told:
-        return Began(arrival=arrival)
-    written = Written(part=Path(told["part"]), size=told["size"], header=Header(**told["header"]))
-    return Finished(arrival=arrival, written=written)
+        return ObjectBegan(arrival=arrival)
+    written = WrittenObject(part=Path(told["part"]), size=told["size"], header=ObjectHeader(**told["header"]))
+    return ObjectFinished(arrival=arrival, written=written)
 
 
-def encode_verdict(status: int, comment: str) -> bytes:
-    """Return the answer to a `Finished` as a line; status 0 for an object in its place."""
+def encode_status(status: int, comment: str) -> bytes:
+    """Return the answer to an `ObjectFinished` as a line; status 0 for an object in its place."""
     return json.dumps([status, comment]).encode() + b"\n"
 
 
-def decode_verdict(line: bytes) -> tuple[int, str]:
+def decode_status(line: bytes) -> tuple[int, str]:
     """Return status and comment of a line."""
     status, comment = json.loads(line)
     return int(status), str(comment)
@@ -119,9 +117,9 @@ class _Channel:
         if now - self._noted > _NOTE_EVERY:
             self._noted = now
             with suppress(OSError):  # that the worker is gone, the object's end will tell
-                self._end.sendall(encode(Began(arrival=arrival)))
+                self._end.sendall(encode(ObjectBegan(arrival=arrival)))
 
-    def finished(self, message: Finished) -> tuple[int, str]:
+    def finished(self, message: ObjectFinished) -> tuple[int, str]:
         """Have a whole object put in its place, and return what the peer is told.
 
         Raises
@@ -136,7 +134,7 @@ class _Channel:
             raise errors.WorkerError("The worker is gone.") from error
         if not line:
             raise errors.WorkerError("The worker is gone.")
-        return decode_verdict(line)
+        return decode_status(line)
 
     def close(self) -> None:
         """Tell that nothing more comes."""
@@ -144,22 +142,22 @@ class _Channel:
         self._end.close()
 
 
-class _Forwarding:
+class _ForwardingReceiver:
     """The receiver of one association: writes here, and leaves the rest to the worker."""
 
     def __init__(self, files: FileStore, channel: _Channel) -> None:
         self._files = files
         self._channel = channel
 
-    def begin(self, arrival: Arrival) -> _Forwarded:
+    def begin(self, arrival: Arrival) -> _ForwardedObject:
         self._channel.began(arrival)
-        return _Forwarded(self._files.begin(arrival), self._channel, arrival)
+        return _ForwardedObject(self._files.begin(arrival), self._channel, arrival)
 
     def ready(self) -> None:
         self._files.ready()
 
 
-class _Forwarded:
+class _ForwardedObject:
     """An object that is written here and put in its place by the worker."""
 
     def __init__(self, file: IncomingFile, channel: _Channel, arrival: Arrival) -> None:
@@ -172,7 +170,7 @@ class _Forwarded:
     def commit(self) -> None:
         written = self._file.finish()
         try:
-            status, comment = self._channel.finished(Finished(arrival=self._arrival, written=written))
+            status, comment = self._channel.finished(ObjectFinished(arrival=self._arrival, written=written))
         except errors.WorkerError:
             with suppress(OSError):  # it is swept when we have ended
                 written.part.unlink(missing_ok=True)
@@ -195,7 +193,7 @@ class _LinesToWorker(logging.Handler):
             self._control.sendall(line.encode() + b"\n")
 
 
-class ReceivingProcess:
+class ReceiverProcess:
     """Serves the connections that the worker hands over.
 
     Parameters
@@ -235,7 +233,7 @@ class ReceivingProcess:
 
     def _serve(self, peer: socket.socket, end: socket.socket) -> None:
         channel = _Channel(end)
-        receiver: Receiver = _Forwarding(self._files, channel)
+        receiver: Receiver = _ForwardingReceiver(self._files, channel)
         try:
             self._service.serve(peer, lambda _: receiver)
         finally:
@@ -250,7 +248,7 @@ def main(control: int, assignment: str) -> None:
     logger = logging.getLogger("qrkit")
     logger.addHandler(_LinesToWorker(line))
     logger.setLevel(logging.INFO)
-    ReceivingProcess(Assignment.from_text(assignment), line).run()
+    ReceiverProcess(Assignment.from_text(assignment), line).run()
 
 
 if __name__ == "__main__":

@@ -27,20 +27,20 @@ from qrkit.retrieve.outcomes import Verdicts
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
-from qrkit.store.job_pauses import JobRests
-from qrkit.store.job_progress import LateObjects, UnderWay
+from qrkit.store.job_pauses import JobPauses
+from qrkit.store.job_progress import JobProgress, LateObjects
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
-from qrkit.store.workers import Station, WorkerTable
+from qrkit.store.workers import NewWorker, WorkerTable
 from qrkit.tls import Tls
-from qrkit.worker.background_task import Companion
-from qrkit.worker.disk_space import Room
-from qrkit.worker.dispatcher import AT_ONCE, Dispatcher, Hours
-from qrkit.worker.fetcher import Fetching, Shared
-from qrkit.worker.health import Colleagues
+from qrkit.worker.background_task import BackgroundTask
+from qrkit.worker.disk_space import DiskSpace
+from qrkit.worker.dispatcher import AT_ONCE, ClosedNodes, Dispatcher
+from qrkit.worker.fetcher import Fetcher, FetchServices
+from qrkit.worker.health import OtherWorkers
 from qrkit.worker.logs import keep_errors_small
-from qrkit.worker.process import end_for_certain, lock_path
-from qrkit.worker.receiver_pool import Reception
+from qrkit.worker.process import force_exit_later, lock_path
+from qrkit.worker.receiver_pool import ReceiverPool
 from qrkit.worker.receiver_process import Assignment
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Worker:
     """
 
     def __init__(
-        self, settings: Settings, state: State, *, needs_scp: bool = True, beside: Sequence[Companion] = ()
+        self, settings: Settings, state: State, *, needs_scp: bool = True, beside: Sequence[BackgroundTask] = ()
     ) -> None:
         self._settings = settings
         self._state = state
@@ -76,7 +76,7 @@ class Worker:
         self._workers = WorkerTable(state)
         self._late = LateObjects(state)
         self._worker_id = uuid4().hex
-        self._colleagues = Colleagues(self._worker_id, self._workers.running)
+        self._colleagues = OtherWorkers(self._worker_id, self._workers.running)
         self._known_others: frozenset[str] = frozenset()
         self._needs_scp = needs_scp
         self._beside = tuple(beside)
@@ -93,18 +93,18 @@ class Worker:
         self._stopping = threading.Event()
         self._ending = threading.Event()
         policy = RetryPolicy(most=settings.retries, first=settings.retry_pause)
-        rests = JobRests(state)
-        hours = Hours(rests, self._now)
-        self._room = Room(self._files, rests, floor=settings.free_space_floor)
-        self._fetching = Fetching(
+        rests = JobPauses(state)
+        hours = ClosedNodes(rests, self._now)
+        self._room = DiskSpace(self._files, rests, floor=settings.free_space_floor)
+        self._fetching = Fetcher(
             state,
-            Shared(
+            FetchServices(
                 worker_id=self._worker_id,
                 settings=settings,
                 arrivals=self._arrivals,
                 room=self._room,
                 hours=hours,
-                verdicts=Verdicts(UnderWay(state), self._worker_id, policy, self._now),
+                verdicts=Verdicts(JobProgress(state), self._worker_id, policy, self._now),
                 ending=self._ending,
             ),
         )
@@ -158,8 +158,8 @@ class Worker:
                 stack.callback(companion.stop)
             self._serve(pool, idle_exit)
 
-    def _station(self, port: int, *, stays: bool) -> Station:
-        return Station(
+    def _station(self, port: int, *, stays: bool) -> NewWorker:
+        return NewWorker(
             host=socket.gethostname(),
             pid=os.getpid(),
             ae_title=self._settings.ae_title,
@@ -199,7 +199,7 @@ class Worker:
         assignment = Assignment(
             listener=listener, files=self._settings.files, free_space_floor=self._settings.free_space_floor
         )
-        reception = Reception(assignment, self._arrivals.receiver_for_caller, self._files.sweep)
+        reception = ReceiverPool(assignment, self._arrivals.receiver_for_caller, self._files.sweep)
         scp = StorageScp(listener, self._arrivals.receiver_for_caller, aside=reception)
         try:
             stack.enter_context(reception)
@@ -257,7 +257,7 @@ class Worker:
 
     def _stuck(self, message: str) -> None:
         logger.critical("%s", message)
-        end_for_certain()  # to wait for what is stuck would be in vain
+        force_exit_later()  # to wait for what is stuck would be in vain
         raise errors.WorkerError(message, advice="Start the worker again, with more memory; its jobs go on.")
 
     def _leave(self) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from qrkit.errors import InputError
 from qrkit.handlers import AfterRun, Handler, RunState
-from qrkit.store.handler_runs import AfterTable
+from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.workspace.permissions import ANYBODY, Acts
 
 _COLUMNS = [
@@ -43,7 +43,7 @@ class After:
 
     def __init__(
         self,
-        table: AfterTable,
+        table: HandlerRunTable,
         handlers: Sequence[Handler],
         ensure_worker: Callable[[], object],
         *,

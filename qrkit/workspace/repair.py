@@ -14,14 +14,14 @@ from filelock import FileLock, Timeout
 from qrkit.errors import StoreError, WorkerError
 from qrkit.settings import Settings, load_settings, workspace_folder
 from qrkit.store.plans import PlanTable
-from qrkit.store.repair.answers import Mended, mend_answers
+from qrkit.store.repair.answers import AnswerRepair, repair_answers
 from qrkit.store.repair.lost_answers import recover_answers
-from qrkit.store.repair.objects import Relisted, relist
-from qrkit.store.repair.state import Salvage, is_damaged, rebuild
+from qrkit.store.repair.objects import ObjectRepair, repair_objects
+from qrkit.store.repair.state import StateRepair, is_damaged, rebuild_state
 from qrkit.store.state import FILE_NAME, State
 from qrkit.store.workers import WorkerTable
 from qrkit.words import counted
-from qrkit.worker.health import living
+from qrkit.worker.health import alive_workers
 from qrkit.worker.process import lock_path
 
 
@@ -64,9 +64,9 @@ def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repai
         with State.open(settings.database_url or where) as state:
             _check_no_worker(state)
             with _reading(f"The files in {settings.files}"):
-                found.append(_of_files(relist(state, settings.files, thorough=thorough)))
+                found.append(_of_files(repair_objects(state, settings.files, thorough=thorough)))
             with _reading(f"The answers in {where / 'results'}"):
-                found.append(_of_answers(mend_answers(state, where / "results")))
+                found.append(_of_answers(repair_answers(state, where / "results")))
                 found.append(_of_forgotten(recover_answers(state, where / "results")))
             with _reading(f"The plans in {where / 'plans'}"):
                 found.append(_of_plans(PlanTable(state, where / "plans")))
@@ -86,7 +86,7 @@ def _keep_workers_out(stack: ExitStack, settings: Settings) -> None:
 
 def _check_no_worker(state: State) -> None:
     """Refuse while workers of other sites or machines run: what they store just now would be listed as nobody's."""
-    others = living(WorkerTable(state))
+    others = alive_workers(WorkerTable(state))
     if others:
         raise WorkerError(
             f"A worker runs this workspace on {others[0].host}.", advice="Stop all workers, then repair again."
@@ -97,12 +97,12 @@ def _works(folder: Path) -> WorkerError:
     return WorkerError(f"A worker runs the workspace {folder} on this machine.", advice="Stop it, then repair again.")
 
 
-def _mend_state(settings: Settings) -> Salvage | None:
+def _mend_state(settings: Settings) -> StateRepair | None:
     path = settings.workspace / FILE_NAME
     if settings.database_url or not is_damaged(path):
         return None
     try:
-        return rebuild(path)
+        return rebuild_state(path)
     except OSError as error:
         raise StoreError(
             f"The damaged state {path} cannot be rebuilt: {error.strerror}.",
@@ -122,7 +122,7 @@ def _reading(what: str) -> Iterator[None]:
 Sentences = Mapping[str, tuple[str, ...]]
 
 
-def _of_state(salvage: Salvage | None) -> Sentences:
+def _of_state(salvage: StateRepair | None) -> Sentences:
     if salvage is None:
         return {}
     rows = sum(salvage.rows.values())
@@ -133,7 +133,7 @@ def _of_state(salvage: Salvage | None) -> Sentences:
     return {"done": done, "lost": (told,)}
 
 
-def _of_files(relisted: Relisted) -> Sentences:
+def _of_files(relisted: ObjectRepair) -> Sentences:
     done = []
     if relisted.listed:
         are = "was" if relisted.listed == 1 else "were"
@@ -148,7 +148,7 @@ def _of_files(relisted: Relisted) -> Sentences:
     return {"done": tuple(done), "lost": (told,)}
 
 
-def _of_answers(mended: Mended) -> Sentences:
+def _of_answers(mended: AnswerRepair) -> Sentences:
     done = []
     if mended.aside:
         done.append(f"{counted(len(mended.aside), 'damaged file')} of answers put aside: {', '.join(mended.aside)}.")

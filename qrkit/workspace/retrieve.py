@@ -20,7 +20,7 @@ from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.state import State
-from qrkit.worker.disk_space import Room
+from qrkit.worker.disk_space import DiskSpace
 from qrkit.workspace.estimates import bytes_to_come
 from qrkit.workspace.permissions import Acts
 
@@ -213,7 +213,7 @@ class Retriever:
         """Return why a new job rests; nothing where a worker of another site, with its own disk, will fetch it."""
         if not node.is_reached_from(self._settings.site):
             return ""
-        return Room.of(self._settings, self._state).lack(to_come)
+        return DiskSpace.of(self._settings, self._state).lack(to_come)
 
     def known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
         """Return what answers, plans and objects tell of studies and series: the keys above that a PACS wants."""

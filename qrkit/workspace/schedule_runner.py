@@ -22,7 +22,7 @@ from qrkit.query.dates import dates
 from qrkit.recurrence import zone_of
 from qrkit.store.jobs import JobTable
 from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun, ScheduleTable
-from qrkit.worker.background_task import Lookout
+from qrkit.worker.background_task import PollingThread
 from qrkit.workspace.jobs import Job
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Doing:
 
 
 class ScheduleRunner:
-    """Runs the schedules of a workspace; a `qrkit.worker.background_task.Companion`."""
+    """Runs the schedules of a workspace; a `qrkit.worker.background_task.BackgroundTask`."""
 
     def __init__(self, table: ScheduleTable, jobs: JobTable, doing: Doing) -> None:
         self._table = table
@@ -58,7 +58,7 @@ class ScheduleRunner:
         self._worker_id = ""
         self._running: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="schedule")
-        self._lookout = Lookout("schedules", self._look, every=_LOOK)
+        self._lookout = PollingThread("schedules", self._look, every=_LOOK)
         self._is_busy = True  # until it has looked for the first time
 
     @property

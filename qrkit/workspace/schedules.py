@@ -17,7 +17,7 @@ from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule, ScheduleTable
 from qrkit.store.workers import WorkerTable
-from qrkit.worker.health import living
+from qrkit.worker.health import alive_workers
 from qrkit.workspace.permissions import Acts
 from qrkit.workspace.schedule_runner import resolved, today_in
 
@@ -189,7 +189,7 @@ class Schedules:
 
         A worker that was started in the background leaves when it is idle.
         """
-        staying = [row.site for row in living(self._workers) if row.service]
+        staying = [row.site for row in alive_workers(self._workers) if row.service]
         return tuple(
             schedule.name
             for schedule in self._table.list()

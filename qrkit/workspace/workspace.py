@@ -30,7 +30,7 @@ from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings,
 from qrkit.store import sql
 from qrkit.store.accounts import AccountTable
 from qrkit.store.audit import AuditTable
-from qrkit.store.handler_runs import AfterTable
+from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
@@ -46,8 +46,8 @@ from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
 from qrkit.tables import schemas, to_plain_frame
-from qrkit.worker.background_task import Companion
-from qrkit.worker.health import Health, health_of, nobody_for
+from qrkit.worker.background_task import BackgroundTask
+from qrkit.worker.health import Health, health_of, missing_worker
 from qrkit.worker.process import ensure_worker
 from qrkit.worker.service import Worker
 from qrkit.workspace.estimates import selections
@@ -110,7 +110,7 @@ class Workspace:
         self.users = Users(AccountTable(state), acts=self._acts)
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
         self._handlers = handlers_from(settings.tables.get("after", []))
-        self.after = After(AfterTable(state), self._handlers, self._ensure_worker, acts=self._acts)
+        self.after = After(HandlerRunTable(state), self._handlers, self._ensure_worker, acts=self._acts)
         self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, acts=self._acts)
         self.files = Files(InstanceTable(state), settings.files)
         self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
@@ -487,7 +487,7 @@ class Workspace:
             retrieve=self.retrieve,
             nodes=lambda: [node.name for node in self._nodes.list() if node.is_reached_from(self.settings.site)],
         )
-        beside: list[Companion] = [
+        beside: list[BackgroundTask] = [
             AfterRunner(self.settings, self._state, self._handlers),
             ScheduleRunner(self._schedules, self._jobs, doing),
         ]
@@ -498,9 +498,9 @@ class Workspace:
         return health_of(self.settings, self._state)
 
     def nobody_for(self, node: str, *, one_starts: bool = False) -> str:
-        """Return a sentence where no worker is alive that reaches a node; see `qrkit.worker.health.nobody_for`."""
+        """Return a sentence where no worker is alive that reaches a node; see `worker.health.missing_worker`."""
         asked = self._nodes.get(node)
-        return nobody_for(asked, self._state, self.settings, one_starts=one_starts)
+        return missing_worker(asked, self._state, self.settings, one_starts=one_starts)
 
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker of this site to do."""

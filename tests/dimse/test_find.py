@@ -11,7 +11,7 @@ from qrkit import errors
 from qrkit.dimse import command as dimse
 from qrkit.dimse.association import associate
 from qrkit.dimse.command import Command
-from qrkit.dimse.find import BATCH, Finding, find, find_proposals
+from qrkit.dimse.find import BATCH, FindResponses, find, find_proposals
 from qrkit.dimse.requests import encode_identifier
 from qrkit.node import Node, Timeouts
 from tests.dimse.received import node_at
@@ -85,7 +85,7 @@ Answer = Callable[[Conversation, int, Command], None]
 
 def ask(
     answer: Answer, *, should_stop: Callable[[], bool] | None = None, timeouts: Timeouts = QUICK
-) -> tuple[Finding, int]:
+) -> tuple[FindResponses, int]:
     """Query a peer that goes on with `answer`; give the finding and its number of rows."""
 
     def script(peer: Conversation) -> None:

@@ -15,7 +15,7 @@ from pydicom import dcmread
 from qrkit import uids
 from qrkit.dimse import pdus
 from qrkit.dimse.scp import Listener, StorageScp
-from qrkit.dimse.send import Outgoing, Sent, data_pdus, send
+from qrkit.dimse.send import OutgoingFile, SendResult, data_pdus, send
 from qrkit.errors import (
     AssociationAborted,
     Cancelled,
@@ -39,12 +39,12 @@ from tests.peers.waiting import LOOPBACK, free_port
 from tests.store.objects import a_dataset, an_arrival, encoded
 
 
-def outgoing(path: Path) -> Outgoing:
+def outgoing(path: Path) -> OutgoingFile:
     """A DICOM file as it is sent."""
     meta = dcmread(path, stop_before_pixels=True).file_meta
     with path.open("rb") as file:
         head = read_file_head(file)
-    return Outgoing(
+    return OutgoingFile(
         path=path,
         sop_class_uid=meta.MediaStorageSOPClassUID,
         sop_instance_uid=meta.MediaStorageSOPInstanceUID,
@@ -53,11 +53,13 @@ def outgoing(path: Path) -> Outgoing:
     )
 
 
-def sent(node: Node, paths: Sequence[Path]) -> list[Sent]:
+def sent(node: Node, paths: Sequence[Path]) -> list[SendResult]:
     return list(send(node, [outgoing(path) for path in paths], calling_ae_title="QRKIT"))
 
 
-def made(folder: Path, count: int, *, size: int = 0, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> list[Outgoing]:
+def made(
+    folder: Path, count: int, *, size: int = 0, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN
+) -> list[OutgoingFile]:
     """Files without File Meta Information of their own: what is sent begins at the first byte."""
     files = []
     for number in range(count):
@@ -65,7 +67,7 @@ def made(folder: Path, count: int, *, size: int = 0, syntax: str = uids.EXPLICIT
         path = folder / f"{uid}.bytes"
         path.write_bytes(encoded(a_dataset(uid, pixels=bytes(size)), syntax))
         files.append(
-            Outgoing(
+            OutgoingFile(
                 path=path,
                 sop_class_uid=an_arrival().sop_class_uid,
                 sop_instance_uid=uid,
@@ -234,7 +236,7 @@ def test_a_node_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_what_was_answered_before_the_association_broke_is_known(tmp_path: Path, start_peer: StartPeer) -> None:
     breaks = Storescp(tmp_path / "breaks", PeerAddress.free("BREAKS"), options=("--abort-after",))
-    answered: list[Sent] = []
+    answered: list[SendResult] = []
     with pytest.raises((AssociationAborted, ConnectionLost)):
         answered.extend(send(node_at(start_peer(breaks).address), made(tmp_path, 3), calling_ae_title="QRKIT"))
     assert answered == []  # it takes the first object, and aborts instead of answering

@@ -18,10 +18,10 @@ from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.node import Node
 from qrkit.receipt import Arrival
 from qrkit.store import sql
-from qrkit.store.files import FileStore, Stored
+from qrkit.store.files import FileStore, StoredObject
 from qrkit.store.generations import snapshot
 from qrkit.store.instances import InstanceTable, index_row
-from qrkit.store.job_progress import UnderWay
+from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
@@ -58,7 +58,7 @@ def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list
     claimed: list[int] = []
     most = 0
     with State.open(where) as state:
-        queue, under_way, batches = JobQueue(state), UnderWay(state), BatchTable(state)
+        queue, under_way, batches = JobQueue(state), JobProgress(state), BatchTable(state)
         while queue.waiting():
             batch_id = f"{me}.{len(claimed)}"
             items = queue.claim_share(f"worker {me}", {"pacs": associations}, most=1, batch_id=batch_id)
@@ -77,7 +77,7 @@ def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list
 
 def receive(where: str, folder: str, me: int, objects: list[str], **_: object) -> int:
     """Take objects, told by their UID and the bytes after it, in hexadecimal, and list them."""
-    told: list[Stored] = []
+    told: list[StoredObject] = []
     store = FileStore(Path(folder), free_space_floor=0, indexed=told.append)
     for entry in objects:
         uid, data_set = entry.split(" ")

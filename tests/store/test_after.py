@@ -8,10 +8,10 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.handlers import RunState
 from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
-from qrkit.store.handler_due import AfterDue, Held
-from qrkit.store.handler_runs import AfterTable
+from qrkit.store.handler_due import CompletedItemTable, CompleteSeries
+from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.store.instances import InstanceRow, InstanceTable
-from qrkit.store.job_progress import UnderWay
+from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
@@ -43,16 +43,16 @@ def ended(state: State, *requests: RetrieveRequest, outcome: ItemOutcome = DONE,
     table = JobTable(state)
     values = {"node": "pacs", "requests": requests, **job}
     job_id = table.create(NewJob(**values))  # type: ignore[arg-type]
-    queue, under_way = JobQueue(state), UnderWay(state)
+    queue, under_way = JobQueue(state), JobProgress(state)
     for item in queue.claim_share("w", {"pacs": 1}, most=9):
         under_way.finish_item(item.item_id, outcome)
     return job_id
 
 
-def queued(state: State, *handlers: str) -> list[Held]:
+def queued(state: State, *handlers: str) -> list[CompleteSeries]:
     """Queue runs of some handlers for all that is due, and give the series."""
-    due = AfterDue(state)
-    series: list[Held] = []
+    due = CompletedItemTable(state)
+    series: list[CompleteSeries] = []
     for item in due.list():
         complete = due.complete_series(item)
         series += complete
@@ -67,7 +67,7 @@ def test_each_series_of_a_complete_study_is_there_once(state: State) -> None:
     assert (first.SeriesInstanceUID, first.objects, first.levels) == ("1.2.3", 2, ("STUDY",))
     assert (first.modality, first.station, first.node) == (("CT",), ("CT01",), ("pacs",))
     assert second.SeriesInstanceUID == "1.2.4"
-    runs = AfterTable(state).of_job(job_id)
+    runs = HandlerRunTable(state).of_job(job_id)
     assert [(run.handler, run.SeriesInstanceUID) for run in runs] == [
         ("copy", "1.2.3"),
         ("copy", "1.2.4"),
@@ -75,14 +75,14 @@ def test_each_series_of_a_complete_study_is_there_once(state: State) -> None:
         ("dose", "1.2.4"),
     ]
     assert all(run.state is RunState.WAITING and run.job_id == job_id for run in runs)
-    assert AfterDue(state).list() == ()
+    assert CompletedItemTable(state).list() == ()
 
 
 def test_nothing_is_due_for_what_is_not_whole_or_went_elsewhere(state: State) -> None:
     InstanceTable(state).add_many([an_object("1.1")])
     ended(state, STUDY, outcome=replace(DONE, state=JobState.PARTIAL))
     ended(state, STUDY, destination="archive")
-    assert AfterDue(state).list() == ()
+    assert CompletedItemTable(state).list() == ()
 
 
 def test_a_series_waits_for_all_items_that_cover_it(state: State) -> None:
@@ -94,15 +94,15 @@ def test_a_series_waits_for_all_items_that_cover_it(state: State) -> None:
     ]
     job_id = table.create(NewJob(node="pacs", requests=tuple(images)))
     one, other = table.get(job_id).items
-    UnderWay(state).finish_item(one.item_id, DONE)
+    JobProgress(state).finish_item(one.item_id, DONE)
     assert queued(state, "dose") == []
-    UnderWay(state).finish_item(other.item_id, DONE)
+    JobProgress(state).finish_item(other.item_id, DONE)
     (held,) = queued(state, "dose")
     assert held.levels == ("IMAGE",)
 
 
 def test_the_same_content_is_never_queued_twice_and_other_content_is(state: State) -> None:
-    instances, runs = InstanceTable(state), AfterTable(state)
+    instances, runs = InstanceTable(state), HandlerRunTable(state)
     instances.add_many([an_object("1.1")])
     first = ended(state, SERIES)
     queued(state, "dose")
@@ -121,7 +121,7 @@ def test_the_same_content_is_never_queued_twice_and_other_content_is(state: Stat
 
 
 def test_a_run_is_about_the_objects_of_its_content_whatever_came_later(state: State) -> None:
-    instances, runs = InstanceTable(state), AfterTable(state)
+    instances, runs = InstanceTable(state), HandlerRunTable(state)
     instances.add_many([an_object("1.1")])
     ended(state, SERIES)
     queued(state, "dose")
@@ -135,19 +135,19 @@ def test_a_job_has_the_handlers_it_has_chosen(state: State) -> None:
     ended(state, SERIES)
     ended(state, SERIES, after=("dose",))
     ended(state, SERIES, after=())
-    assert [item.handlers for item in AfterDue(state).list()] == [None, ("dose",), ()]
+    assert [item.handlers for item in CompletedItemTable(state).list()] == [None, ("dose",), ()]
 
 
 @pytest.fixture
-def runs(state: State) -> AfterTable:
+def runs(state: State) -> HandlerRunTable:
     """Two handlers with one run each."""
     InstanceTable(state).add_many([an_object("1.1")])
     ended(state, SERIES)
     queued(state, "dose", "copy")
-    return AfterTable(state)
+    return HandlerRunTable(state)
 
 
-def test_a_run_is_claimed_once_by_a_worker_that_knows_the_handler(runs: AfterTable) -> None:
+def test_a_run_is_claimed_once_by_a_worker_that_knows_the_handler(runs: HandlerRunTable) -> None:
     assert runs.claim("one", ["other"]) is None
     claimed = runs.claim("one", ["dose"])
     assert claimed is not None
@@ -158,7 +158,7 @@ def test_a_run_is_claimed_once_by_a_worker_that_knows_the_handler(runs: AfterTab
     assert (runs.waiting(["dose"]), runs.waiting(["dose", "copy"]), runs.waiting([])) == (1, 2, 0)
 
 
-def test_a_failed_attempt_is_due_again_after_its_pause(runs: AfterTable, clock: Clock) -> None:
+def test_a_failed_attempt_is_due_again_after_its_pause(runs: HandlerRunTable, clock: Clock) -> None:
     claimed = runs.claim("one", ["dose"])
     assert claimed is not None
     runs.failed(claimed.run_id, "no room", pause=timedelta(minutes=2))
@@ -179,7 +179,7 @@ def test_a_failed_attempt_is_due_again_after_its_pause(runs: AfterTable, clock: 
     assert last.finished is not None
 
 
-def test_what_has_failed_for_good_is_tried_again_by_hand_and_what_worked_only_if_asked(runs: AfterTable) -> None:
+def test_what_has_failed_for_good_is_tried_again_by_hand_and_what_worked_only_if_asked(runs: HandlerRunTable) -> None:
     failing = runs.claim("one", ["dose"])
     working = runs.claim("one", ["copy"])
     assert failing is not None
@@ -196,7 +196,7 @@ def test_what_has_failed_for_good_is_tried_again_by_hand_and_what_worked_only_if
         runs.retry([999])
 
 
-def test_a_worker_that_stops_gives_back_and_one_that_died_is_found_out(runs: AfterTable) -> None:
+def test_a_worker_that_stops_gives_back_and_one_that_died_is_found_out(runs: HandlerRunTable) -> None:
     one, other = runs.claim("stops", ["dose"]), runs.claim("dies", ["copy"])
     assert one is not None
     assert other is not None
@@ -210,7 +210,7 @@ def test_a_worker_that_stops_gives_back_and_one_that_died_is_found_out(runs: Aft
     assert runs.get(other.run_id).state is RunState.WAITING
 
 
-def test_runs_are_listed_by_what_they_have(runs: AfterTable) -> None:
+def test_runs_are_listed_by_what_they_have(runs: HandlerRunTable) -> None:
     assert [run.handler for run in runs.list()] == ["dose", "copy"]
     assert [run.handler for run in runs.list({"handler": "copy"}, limit=5)] == ["copy"]
     with pytest.raises(InputError, match="no mood"):

@@ -20,7 +20,7 @@ from qrkit.store.results import Results
 from qrkit.store.schema import instances
 from qrkit.store.state import State
 from qrkit.store.state_tables import STATE_TABLES, empty_state_table
-from qrkit.store.workers import Station, WorkerTable
+from qrkit.store.workers import NewWorker, WorkerTable
 from tests.store.answers import STUDY, answer, studies
 
 _SCHEMAS = {"STUDY": STUDY}
@@ -141,7 +141,7 @@ def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
     request = RetrieveRequest(level="SERIES", StudyInstanceUID="1", SeriesInstanceUID="1.1", expected=("1.1.1",))
     job_id = JobTable(ask.state).create(NewJob(node="pacs", requests=(request,)))
     InstanceTable(ask.state).add_many([_instance("1.1.1", job_id)])
-    WorkerTable(ask.state).register("w", Station(host="pc", pid=1, ae_title="QRKIT", port=1))
+    WorkerTable(ask.state).register("w", NewWorker(host="pc", pid=1, ae_title="QRKIT", port=1))
     AuditTable(ask.state).write("ann", "login", "dashboard", {"from": "here"})
     assert ask("select jobs.state, expected_uids from jobs join job_items using (job_id)") == [
         {"state": "queued", "expected_uids": ["1.1.1"]}

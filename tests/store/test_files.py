@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 
 from qrkit import uids
 from qrkit.receipt import Arrival, Refused
-from qrkit.store.files import FileStore, Stored
+from qrkit.store.files import FileStore, StoredObject
 from qrkit.store.instances import filed_object
 from tests.store.objects import a_dataset, an_arrival, data_set_of, encoded
 
@@ -22,7 +22,7 @@ class Files:
     """A file store and what it told of."""
 
     def __init__(self, folder: Path, *, free_space_floor: int = 0) -> None:
-        self.told: list[Stored] = []
+        self.told: list[StoredObject] = []
         self.store = FileStore(folder, free_space_floor=free_space_floor, indexed=self.told.append)
 
     def receive(self, arrival: Arrival, data_set: bytes, *, fragment: int = 16_000) -> None:

@@ -13,7 +13,7 @@ from pydicom.multival import MultiValue
 
 from qrkit import uids
 from qrkit.errors import ObjectUnreadable
-from qrkit.store.header import Header, HeaderIncomplete, read_header
+from qrkit.store.header import HeaderIncomplete, ObjectHeader, read_header
 from tests.store.objects import a_dataset, data_set_of, encoded
 
 _PLAIN = (uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN)
@@ -30,7 +30,7 @@ def _by_pydicom(dataset: Dataset) -> dict[str, Any]:
             return "\\".join(map(str, found))
         return "" if found is None else str(found)
 
-    return {keyword: value(keyword) for keyword in asdict(Header())}
+    return {keyword: value(keyword) for keyword in asdict(ObjectHeader())}
 
 
 def _decoded(content: bytes, transfer_syntax_uid: str) -> Dataset:
@@ -114,7 +114,7 @@ def test_bytes_that_are_no_data_set_are_unreadable_or_say_nothing(content: bytes
         header = read_header(content, syntax, whole=True)
     except (ObjectUnreadable, HeaderIncomplete):
         return
-    assert isinstance(header, Header)
+    assert isinstance(header, ObjectHeader)
 
 
 def test_a_deflated_data_set_is_inflated_as_far_as_needed() -> None:

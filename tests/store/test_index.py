@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from qrkit.errors import ObjectUnreadable
-from qrkit.store.files import FileStore, Stored
+from qrkit.store.files import FileStore, StoredObject
 from qrkit.store.instances import InstanceTable, index_row, stored_file
 from qrkit.store.state import State
 from tests.store.objects import a_dataset, an_arrival, encoded
 
 
-def _stored(folder: Path, **elements: Any) -> Stored:  # noqa: ANN401 - as pydicom takes them
-    told: list[Stored] = []
+def _stored(folder: Path, **elements: Any) -> StoredObject:  # noqa: ANN401 - as pydicom takes them
+    told: list[StoredObject] = []
     incoming = FileStore(folder, free_space_floor=0, indexed=told.append).begin(an_arrival())
     incoming.write(memoryview(encoded(a_dataset(**elements))))
     incoming.commit()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
-from qrkit.store.job_pauses import JobRests
-from qrkit.store.job_progress import LateObjects, PutOff, UnderWay
+from qrkit.store.job_pauses import JobPauses
+from qrkit.store.job_progress import JobProgress, LateObjects, Postponement
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
@@ -65,7 +65,7 @@ class JobMachine(RuleBasedStateMachine):
             connection.execute(job_items.delete())
             connection.execute(jobs.delete())
         self.table, self.queue = JobTable(self.state), JobQueue(self.state)
-        self.under_way, self.rests = UnderWay(self.state), JobRests(self.state)
+        self.under_way, self.rests = JobProgress(self.state), JobPauses(self.state)
         self.ids: list[str] = []
         self.holder: dict[int, str] = {}
         self.complete: set[int] = set()
@@ -123,7 +123,7 @@ class JobMachine(RuleBasedStateMachine):
         for item_id in self.held(worker)[:1]:
             not_before = as_text(self.clock.moment + timedelta(seconds=seconds))
             told = _outcome(JobState.PARTIAL, stored)
-            self.under_way.put_off(item_id, told, PutOff(not_before=not_before, failures=1), worker_id=worker)
+            self.under_way.put_off(item_id, told, Postponement(not_before=not_before, failures=1), worker_id=worker)
             del self.holder[item_id]
 
     @rule(worker=_workers, gives_up=st.booleans())
@@ -134,7 +134,7 @@ class JobMachine(RuleBasedStateMachine):
                 self.under_way.give_up(job_id, error="Out of reach.", advice="")
                 gone = {item.item_id for item in self.table.get(job_id).items}
             else:
-                later = PutOff(not_before=as_text(self.clock.moment + timedelta(seconds=30)), failures=1)
+                later = Postponement(not_before=as_text(self.clock.moment + timedelta(seconds=30)), failures=1)
                 self.under_way.put_off_job(job_id, [item_id], later, reason="Out of reach.")
                 gone = {item_id}
             self.holder = {one: holder for one, holder in self.holder.items() if one not in gone}

@@ -6,8 +6,8 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
-from qrkit.store.job_pauses import JobRests
-from qrkit.store.job_progress import PutOff, UnderWay
+from qrkit.store.job_pauses import JobPauses
+from qrkit.store.job_progress import JobProgress, Postponement
 from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
@@ -36,13 +36,13 @@ def queue(state: State) -> JobQueue:
 
 
 @pytest.fixture
-def under_way(state: State) -> UnderWay:
-    return UnderWay(state)
+def under_way(state: State) -> JobProgress:
+    return JobProgress(state)
 
 
 @pytest.fixture
-def rests(state: State) -> JobRests:
-    return JobRests(state)
+def rests(state: State) -> JobPauses:
+    return JobPauses(state)
 
 
 def _create(table: JobTable, *requests: RetrieveRequest) -> str:
@@ -85,7 +85,7 @@ def test_a_job_comes_back_as_it_was_asked_for(table: JobTable) -> None:
 
 
 def test_a_job_that_lacks_room_rests_from_its_beginning_until_there_is_some(
-    table: JobTable, queue: JobQueue, rests: JobRests
+    table: JobTable, queue: JobQueue, rests: JobPauses
 ) -> None:
     job_id = table.create(NewJob(node="pacs", requests=(_STUDY,), lack_of_room="No room."))
     job = table.get(job_id)
@@ -100,7 +100,7 @@ def test_a_job_without_requests_is_refused(table: JobTable) -> None:
         table.create(NewJob(node="pacs", requests=()))
 
 
-def test_a_job_that_is_not_there_is_not_found(table: JobTable, under_way: UnderWay) -> None:
+def test_a_job_that_is_not_there_is_not_found(table: JobTable, under_way: JobProgress) -> None:
     for ask in (table.get, table.request_cancel, under_way.wish, table.retry, table.pause, table.resume):
         with pytest.raises(NotFound, match="no job 'x'"):
             ask("x")
@@ -163,7 +163,7 @@ def test_the_limit_of_a_node_holds_for_all_workers_together_until_batches_end_or
 
 
 def test_a_rival_is_another_job_of_the_same_node_that_waits_for_its_turn(
-    table: JobTable, under_way: UnderWay
+    table: JobTable, under_way: JobProgress
 ) -> None:
     job_id = _create(table)
     table.create(NewJob(node="archive", requests=(_STUDY,)))
@@ -189,7 +189,7 @@ def test_a_claimed_item_and_its_job_are_running(table: JobTable, queue: JobQueue
     assert job.finished is None
 
 
-def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table, _STUDY, _SERIES)
     item_id = _claim(queue)
     under_way.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=4, received=3, bytes=800, expected=10))
@@ -199,7 +199,7 @@ def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQu
     assert (job.expected, job.stored, job.received, job.bytes) == (12, 5, 3, 900)
 
 
-def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
     under_way.finish_item(first, _DONE)
@@ -213,7 +213,7 @@ def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_w
     assert [item.outcome for item in job.items] == [_DONE, _LOST]
 
 
-def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue)
     with pytest.raises(InputError, match="cannot end as running"):
@@ -225,7 +225,7 @@ def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, 
 
 
 def test_cancelling_ends_what_is_queued_and_asks_what_is_running(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
@@ -240,7 +240,7 @@ def test_cancelling_ends_what_is_queued_and_asks_what_is_running(
 
 
 def test_cancelling_a_job_that_has_ended_changes_nothing(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
     under_way.finish_item(_claim(queue), _DONE)
@@ -257,7 +257,7 @@ def test_a_queued_job_is_cancelled_at_once(table: JobTable, queue: JobQueue) -> 
 
 
 def test_a_paused_job_is_not_claimed_until_it_is_resumed(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
@@ -280,7 +280,7 @@ def test_a_paused_job_can_be_cancelled(table: JobTable) -> None:
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY)
     under_way.finish_item(_claim(queue), _DONE)
     under_way.finish_item(_claim(queue), _LOST)
@@ -307,7 +307,7 @@ def test_items_of_dead_workers_are_queued_again(table: JobTable, queue: JobQueue
     assert table.get(job_id).state is JobState.QUEUED
 
 
-def _die(queue: JobQueue, under_way: UnderWay, *, stored: int = 0) -> list[int]:
+def _die(queue: JobQueue, under_way: JobProgress, *, stored: int = 0) -> list[int]:
     """Have a worker take what it may, bring some of the first, and die."""
     taken = queue.claim_share("mortal", {"pacs": 1}, most=50)
     under_way.progress(taken[0].item_id, replace(_LOST, state=JobState.RUNNING, stored=stored))
@@ -316,7 +316,7 @@ def _die(queue: JobQueue, under_way: UnderWay, *, stored: int = 0) -> list[int]:
 
 
 def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_others_go_on(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES, _SERIES, _SERIES)
     # all together at first, then the suspicious one alone
@@ -332,7 +332,7 @@ def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_othe
 
 
 def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_up(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
     for stored in range(1, 2 * MOST_DEATHS):
@@ -342,7 +342,7 @@ def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_
 
 
 def test_what_kills_its_workers_takes_nothing_along_that_they_fetch_beside_it(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table, *[_SERIES] * 4)
     deadly = table.get(job_id).items[2].item_id
@@ -358,10 +358,10 @@ def test_what_kills_its_workers_takes_nothing_along_that_they_fetch_beside_it(
 
 
 def test_an_item_that_failed_often_before_is_not_given_up_for_one_death(
-    table: JobTable, queue: JobQueue, under_way: UnderWay, clock: Clock
+    table: JobTable, queue: JobQueue, under_way: JobProgress, clock: Clock
 ) -> None:
     job_id = _create(table, _SERIES)
-    put_off = PutOff(not_before=_later(clock, 0), failures=2 * MOST_DEATHS)
+    put_off = Postponement(not_before=_later(clock, 0), failures=2 * MOST_DEATHS)
     under_way.put_off(_claim(queue), _LOST, put_off, worker_id="w")
     assert _die(queue, under_way) == [0]
     (item,) = table.get(job_id).items
@@ -369,7 +369,7 @@ def test_an_item_that_failed_often_before_is_not_given_up_for_one_death(
 
 
 def test_what_is_stored_never_becomes_less_while_the_next_worker_looks_what_is_here(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
     assert [_die(queue, under_way, stored=stored) for stored in (1, 0, 1)] == [[0]] * 3
@@ -385,7 +385,9 @@ def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: 
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_a_worker_thought_dead_may_still_say_what_came(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_a_worker_thought_dead_may_still_say_what_came(
+    table: JobTable, queue: JobQueue, under_way: JobProgress
+) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue, "slow")
     queue.requeue_orphans([])
@@ -395,7 +397,7 @@ def test_a_worker_thought_dead_may_still_say_what_came(table: JobTable, queue: J
 
 
 def test_of_a_worker_whose_item_was_taken_over_only_success_counts(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue, "slow")
@@ -403,7 +405,7 @@ def test_of_a_worker_whose_item_was_taken_over_only_success_counts(
     assert _claim(queue, "other") == item_id
     under_way.finish_item(item_id, _LOST, worker_id="slow")
     assert table.get(job_id).state is JobState.RUNNING
-    under_way.put_off(item_id, _LOST, PutOff(not_before="2026-01-31", failures=1), worker_id="slow")
+    under_way.put_off(item_id, _LOST, Postponement(not_before="2026-01-31", failures=1), worker_id="slow")
     assert queue.give_back([item_id], worker_id="slow") == 0
     assert table.get(job_id).state is JobState.RUNNING
     under_way.finish_item(item_id, _DONE, worker_id="slow")
@@ -423,14 +425,14 @@ def _later(clock: Clock, seconds: float) -> str:
 
 
 def test_an_item_that_is_put_off_waits_and_keeps_what_came(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue)
     some = ItemOutcome(
         state=JobState.PARTIAL, expected=2, stored=1, missing=("1.1.2",), error="Gone.", advice="Wait."
     )
-    under_way.put_off(item_id, some, PutOff(not_before=_later(clock, 60), failures=2), worker_id="w")
+    under_way.put_off(item_id, some, Postponement(not_before=_later(clock, 60), failures=2), worker_id="w")
     job = table.get(job_id)
     (item,) = job.items
     assert (job.state, job.stored, job.error) == (JobState.QUEUED, 1, "")
@@ -443,31 +445,31 @@ def test_an_item_that_is_put_off_waits_and_keeps_what_came(
 
 
 def test_a_clock_that_was_wrong_keeps_nothing_waiting(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
 ) -> None:
     _create(table, _SERIES)
     clock.turn_on(100_000)
-    under_way.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.put_off(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
     clock.turn_on(-100_000)
     assert _next(queue) is not None
 
 
 def test_a_waiting_item_is_tried_at_once_when_somebody_resumes_its_job(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
-    under_way.put_off(_claim(queue), _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.put_off(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
     table.resume(job_id)
     assert _next(queue) is not None
 
 
 def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_given_back(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
 ) -> None:
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
     table.request_cancel(job_id)
-    under_way.put_off(first, _LOST, PutOff(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.put_off(first, _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
     assert queue.give_back([second], worker_id="w") == 0
     job = table.get(job_id)
     assert job.state is JobState.CANCELLED
@@ -476,10 +478,10 @@ def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_give
 
 
 def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: UnderWay
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
 ) -> None:
     job_id = _create(table)
-    later = PutOff(not_before=_later(clock, 60), failures=1)
+    later = Postponement(not_before=_later(clock, 60), failures=1)
     under_way.put_off_job(job_id, [_claim(queue)], later, reason="pacs is out of reach.")
     job = table.get(job_id)
     assert (job.state, job.reason, job.failures) == (JobState.QUEUED, "pacs is out of reach.", 1)
@@ -493,7 +495,7 @@ def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(
     assert table.get_summary(job_id).failures == 0
 
 
-def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY, _STUDY)
     under_way.finish_item(_claim(queue), _DONE)
     under_way.progress(_claim(queue), ItemOutcome(state=JobState.RUNNING, stored=1))
@@ -504,7 +506,7 @@ def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue,
 
 
 def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_not(
-    table: JobTable, queue: JobQueue, rests: JobRests
+    table: JobTable, queue: JobQueue, rests: JobPauses
 ) -> None:
     job_id, other = _create(table), _create(table)
     table.pause(other)
@@ -522,7 +524,7 @@ def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_
     assert (table.get_summary(other).state, table.get_summary(other).paused_by) == (JobState.PAUSED, PausedBy.USER)
 
 
-def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQueue, rests: JobRests) -> None:
+def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQueue, rests: JobPauses) -> None:
     running, waiting = _create(table), _create(table)
     _claim(queue)
     rests.explain("pacs", "pacs is fetched from at 22:00-06:00 only.")
@@ -533,7 +535,7 @@ def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQue
 
 
 def test_jobs_are_listed_newest_first_and_can_be_filtered(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     first, second = _create(table, _SERIES), _create(table)
     under_way.finish_item(_claim(queue), _DONE)
@@ -543,7 +545,7 @@ def test_jobs_are_listed_newest_first_and_can_be_filtered(
     assert table.list(limit=1)[0].items == ()
 
 
-def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(5000))
     job_id = _create(table, *requests)
     for _ in range(20):
@@ -554,7 +556,7 @@ def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under
     assert sum(item.outcome.state is JobState.CANCELLED for item in job.items) == 4980
 
 
-def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table)
     under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
     assert (table.get(job_id).proven, table.get(job_id).why) == (None, ())
@@ -563,7 +565,7 @@ def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueu
 
 
 def test_a_job_is_not_proven_if_one_of_its_items_is_not_and_says_why(
-    table: JobTable, queue: JobQueue, under_way: UnderWay
+    table: JobTable, queue: JobQueue, under_way: JobProgress
 ) -> None:
     job_id = _create(table)
     under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
@@ -575,7 +577,7 @@ def test_a_job_is_not_proven_if_one_of_its_items_is_not_and_says_why(
     assert table.list()[0].why == job.why
 
 
-def test_what_is_retried_is_proven_afresh(table: JobTable, queue: JobQueue, under_way: UnderWay) -> None:
+def test_what_is_retried_is_proven_afresh(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     job_id = _create(table, _SERIES)
     under_way.finish_item(_claim(queue), replace(_LOST, proven=False, why=("2 listed, the node counts 3",)))
     table.retry(job_id)

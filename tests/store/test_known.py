@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from qrkit.store.plan_answers import MOST_FILES, KnownAnswers
+from qrkit.store.plan_answers import MOST_FILES, PlanAnswers
 from qrkit.store.state import State
 
 
@@ -16,13 +16,13 @@ def merge(table: pa.Table) -> pa.Table:
     return pa.table({"StudyInstanceUID": list(dict.fromkeys(table["StudyInstanceUID"].to_pylist()))})
 
 
-def read(known: KnownAnswers, node: str = "pacs", studies: list[str] | None = None) -> list[str]:
+def read(known: PlanAnswers, node: str = "pacs", studies: list[str] | None = None) -> list[str]:
     table = known.read(node, studies)
     return [] if table is None else table["StudyInstanceUID"].to_pylist()
 
 
 def test_answers_are_read_by_node_and_study_in_the_order_in_which_they_came(state: State, tmp_path: Path) -> None:
-    known = KnownAnswers(state, tmp_path / "known")
+    known = PlanAnswers(state, tmp_path / "known")
     known.add("pacs", answers("1", "2"), merge)
     known.add("pacs", answers("2", "3"), merge)
     known.add("other", answers("1"), merge)
@@ -35,7 +35,7 @@ def test_answers_are_read_by_node_and_study_in_the_order_in_which_they_came(stat
 
 
 def test_many_files_become_one(state: State, tmp_path: Path) -> None:
-    known = KnownAnswers(state, tmp_path / "known")
+    known = PlanAnswers(state, tmp_path / "known")
     for number in range(MOST_FILES + 1):
         known.add("pacs", answers("0", str(number)), merge)
     assert read(known) == [str(number) for number in range(MOST_FILES + 1)]
@@ -43,7 +43,7 @@ def test_many_files_become_one(state: State, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_asked_again_and_a_broken_one_put_aside(sqlite_state: State, tmp_path: Path) -> None:
-    known = KnownAnswers(sqlite_state, tmp_path / "known")
+    known = PlanAnswers(sqlite_state, tmp_path / "known")
     known.add("pacs", answers("1"), merge)
     (file,) = known.folder.iterdir()
     file.write_bytes(b"nonsense")

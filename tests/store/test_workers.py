@@ -4,12 +4,12 @@ import sqlalchemy as sa
 from qrkit.errors import NotFound
 from qrkit.store.schema import workers
 from qrkit.store.state import State
-from qrkit.store.workers import Station, WorkerTable
+from qrkit.store.workers import NewWorker, WorkerTable
 from tests.store.conftest import Clock
 
 
 def _register(table: WorkerTable, worker_id: str) -> None:
-    table.register(worker_id, Station(host="pc", pid=4711, ae_title="QRKIT", port=11112, site="north"))
+    table.register(worker_id, NewWorker(host="pc", pid=4711, ae_title="QRKIT", port=11112, site="north"))
 
 
 def test_a_worker_is_alive_as_long_as_its_heart_beats(state: State, clock: Clock) -> None:

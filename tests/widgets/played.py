@@ -1,7 +1,7 @@
 """The worker's part, played by a test: the rows are real, and nothing is sent."""
 
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
-from qrkit.store.job_progress import UnderWay
+from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
@@ -16,7 +16,7 @@ class PlayedJob:
 
     def __init__(self, state: State) -> None:
         self.table = JobTable(state)
-        self.queue, self.under_way = JobQueue(state), UnderWay(state)
+        self.queue, self.under_way = JobQueue(state), JobProgress(state)
         self.job = Job(self.table.create(NewJob(node="pacs", requests=STUDIES)), self.table, lambda: None)
 
     def claim(self) -> ItemRow:

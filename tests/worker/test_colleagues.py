@@ -5,7 +5,7 @@ import socket
 from dataclasses import replace
 
 from qrkit.store.workers import WorkerRow
-from qrkit.worker.health import DEAD_AFTER, Colleagues
+from qrkit.worker.health import DEAD_AFTER, OtherWorkers
 
 FAR = WorkerRow(
     worker_id="far",
@@ -20,12 +20,12 @@ FAR = WorkerRow(
 
 
 class Watched:
-    """Colleagues whose rows and clock a test sets."""
+    """OtherWorkers whose rows and clock a test sets."""
 
     def __init__(self, *rows: WorkerRow) -> None:
         self.rows = rows
         self.now = 1_000.0
-        self._colleagues = Colleagues("me", lambda: self.rows, clock=lambda: self.now)
+        self._colleagues = OtherWorkers("me", lambda: self.rows, clock=lambda: self.now)
 
     def after(self, seconds: float, *, beats: bool) -> list[str]:
         """Who is alive after so many seconds, of looks five seconds apart."""

@@ -15,7 +15,7 @@ from qrkit.errors import PortInUse, WorkerError
 from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Study
-from qrkit.store.workers import Station, WorkerTable
+from qrkit.store.workers import NewWorker, WorkerTable
 from qrkit.worker.process import ensure_worker, is_running, lock_path
 from qrkit.workspace import Workspace
 from tests.peers.processes import runs
@@ -223,7 +223,7 @@ def test_each_site_of_a_workspace_is_given_a_worker_of_its_own(open_workspace: O
 def test_a_worker_that_has_let_go_of_the_workspace_and_ends_is_none_to_rely_on(open_workspace: OpenWorkspace) -> None:
     workspace = open_workspace()
     workers, lock = WorkerTable(workspace._state), lock_path(workspace.settings.workspace)
-    station = Station(host=socket.gethostname(), pid=0, ae_title="QRKIT", port=0)
+    station = NewWorker(host=socket.gethostname(), pid=0, ae_title="QRKIT", port=0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ending:
         lock.with_suffix(".starting").write_text(str(ending.pid))
         assert not ensure_worker(workspace.settings, workers)  # it is booting still

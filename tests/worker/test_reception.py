@@ -23,9 +23,9 @@ from qrkit.errors import ConnectionLost, NodeError
 from qrkit.jobs import JobState
 from qrkit.node import Node
 from qrkit.receipt import Arrival, Refused
-from qrkit.store.files import FileStore, Written
+from qrkit.store.files import FileStore, WrittenObject
 from qrkit.tls import Tls
-from qrkit.worker.receiver_pool import Reception
+from qrkit.worker.receiver_pool import ReceiverPool
 from qrkit.worker.receiver_process import Assignment
 from tests.dimse.received import MemoryReceiver, data_set_bytes
 from tests.dimse.scripted import p_data
@@ -52,7 +52,7 @@ class Kept:
     def touch(self, arrival: Arrival) -> None:
         self.begun.append(arrival)
 
-    def adopt(self, arrival: Arrival, written: Written) -> None:
+    def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
         if arrival.sop_class_uid == self.refused_class:
             written.part.unlink()
             raise Refused(0x0124, "nobody asked for this object")
@@ -64,7 +64,7 @@ class Receiving:
     """A Storage SCP whose associations are all served by another process from now on."""
 
     scp: StorageScp
-    reception: Reception
+    reception: ReceiverPool
     kept: Kept
     memory: MemoryReceiver
 
@@ -92,7 +92,7 @@ def receiving(folder: Path, *, tls: Tls | None = None, most: int = 1) -> Iterato
     kept, memory = Kept(FileStore(folder / "files", free_space_floor=0)), MemoryReceiver()
     listener = Listener(ae_title="QRKIT", host=LOOPBACK, port=0, tls=tls or Tls())
     assignment = Assignment(listener=listener, files=kept.files.folder, free_space_floor=0)
-    with Reception(assignment, lambda _: kept, kept.files.sweep, most=most) as reception:
+    with ReceiverPool(assignment, lambda _: kept, kept.files.sweep, most=most) as reception:
         with StorageScp(listener, lambda _: memory, aside=reception) as scp, ExitStack() as held:
             node = node_at(scp.port, tls)
             for _ in range(2):
@@ -110,7 +110,7 @@ def test_one_association_alone_needs_no_other_process(tmp_path: Path) -> None:
     listener = Listener(ae_title="QRKIT", host=LOOPBACK, port=0)
     assignment = Assignment(listener=listener, files=tmp_path, free_space_floor=0)
     with (
-        Reception(assignment, lambda _: kept, kept.files.sweep) as reception,
+        ReceiverPool(assignment, lambda _: kept, kept.files.sweep) as reception,
         StorageScp(listener, lambda _: MemoryReceiver(), aside=reception) as scp,
     ):
         proposals = [Proposal(abstract_syntax=uids.VERIFICATION)]

@@ -3,13 +3,13 @@ from pathlib import Path
 
 from qrkit.jobs import ItemOutcome, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.store.files import FileStore
-from qrkit.store.job_pauses import JobRests
-from qrkit.store.job_progress import UnderWay
+from qrkit.store.job_pauses import JobPauses
+from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
-from qrkit.store.workers import Station, WorkerTable
-from qrkit.worker.disk_space import Room
+from qrkit.store.workers import NewWorker, WorkerTable
+from qrkit.worker.disk_space import DiskSpace
 
 
 def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_first_has_ended(
@@ -17,7 +17,7 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
 ) -> None:
     with State.open(tmp_path) as state:
         jobs, queue = JobTable(state), JobQueue(state)
-        room = Room(FileStore(tmp_path / "files", free_space_floor=0), JobRests(state), floor=0)
+        room = DiskSpace(FileStore(tmp_path / "files", free_space_floor=0), JobPauses(state), floor=0)
         size = round(shutil.disk_usage(tmp_path).free * 0.6)
         request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
         new = NewJob(node="pacs", requests=(request,), estimated_bytes=size)
@@ -33,13 +33,13 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
         resting = jobs.get_summary(second)
         assert (resting.state, resting.paused_by) == (JobState.PAUSED, PausedBy.DISK)
         assert "beside what other jobs bring" in resting.reason
-        UnderWay(state).finish_item(one.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1))
+        JobProgress(state).finish_item(one.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1))
         room.resume_jobs()
         assert jobs.get_summary(second).state is JobState.QUEUED
 
 
-def a_room(state: State, folder: Path, *, floor: int = 0) -> Room:
-    return Room(FileStore(folder, free_space_floor=floor), JobRests(state), floor=floor)
+def a_room(state: State, folder: Path, *, floor: int = 0) -> DiskSpace:
+    return DiskSpace(FileStore(folder, free_space_floor=floor), JobPauses(state), floor=floor)
 
 
 def test_a_full_disk_of_one_site_lets_no_job_of_another_rest_nor_go_on(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_full_disk_of_one_site_lets_no_job_of_another_rest_nor_go_on(tmp_path:
         north, south = a_room(state, tmp_path / "north", floor=full), a_room(state, tmp_path / "south")
         assert a_room(state, tmp_path / "north").disk == north.disk != south.disk
         for site, room in (("north", north), ("south", south)):
-            station = Station(host="h", pid=1, ae_title="A", port=1, site=site, disk=room.disk)
+            station = NewWorker(host="h", pid=1, ae_title="A", port=1, site=site, disk=room.disk)
             workers.register(site, station)
         size = round(shutil.disk_usage(tmp_path).free * 0.6)
         request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")

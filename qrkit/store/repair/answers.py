@@ -15,7 +15,7 @@ from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.duckdb_file import answers_in, is_of_another_duckdb, read_all, read_from
 from qrkit.store.generations import snapshot
 from qrkit.store.plans import writing
-from qrkit.store.quarantine import is_whole_parquet, put_aside
+from qrkit.store.quarantine import is_whole_parquet, quarantine
 from qrkit.store.queries import DONE, FAILED
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State
@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
+class AnswerRepair:
     """What became of the answers.
 
     Attributes
@@ -44,7 +44,7 @@ class Mended:
     lost: tuple[str, ...]
 
 
-def mend_answers(state: State, folder: Path) -> Mended:
+def repair_answers(state: State, folder: Path) -> AnswerRepair:
     """Look at the files of all answers; put aside those that are damaged, and save what was in them.
 
     Raises
@@ -56,18 +56,18 @@ def mend_answers(state: State, folder: Path) -> Mended:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".settle.lock", timeout=_PATIENCE):
-        aside, saved, lost = _mend_settled(state, folder)
+        aside, saved, lost = _repair_settled(state, folder)
         for answer in snapshot(state).fresh:
             path = folder / answer.file
             if not is_whole_parquet(path):
                 if path.exists():
-                    aside.append(put_aside(path).name)
+                    aside.append(quarantine(path).name)
                 lost.append(answer.query_id)
         _give_up(state, lost)
-    return Mended(aside=tuple(aside), saved=saved, lost=tuple(lost))
+    return AnswerRepair(aside=tuple(aside), saved=saved, lost=tuple(lost))
 
 
-def _mend_settled(state: State, folder: Path) -> tuple[list[str], int, list[str]]:
+def _repair_settled(state: State, folder: Path) -> tuple[list[str], int, list[str]]:
     """Make Parquet files again of what is in a settled file that is not whole."""
     newest = snapshot(state).settled
     if newest is None or _is_whole(folder / newest):
@@ -88,7 +88,7 @@ def _mend_settled(state: State, folder: Path) -> tuple[list[str], int, list[str]
         else:
             lost.append(query_id)
     _make_fresh(state, saved)
-    aside = [put_aside(folder / newest, beside=(".wal",)).name] if (folder / newest).exists() else []
+    aside = [quarantine(folder / newest, beside=(".wal",)).name] if (folder / newest).exists() else []
     return aside, len(saved), lost
 
 

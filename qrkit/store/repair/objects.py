@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from qrkit.errors import ObjectUnreadable
 from qrkit.store.file_names import sha256_of
 from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
-from qrkit.store.quarantine import put_aside
+from qrkit.store.quarantine import quarantine
 from qrkit.store.schema import instances
 from qrkit.store.state import State
 
@@ -19,7 +19,7 @@ _AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relisted:
+class ObjectRepair:
     """What became of the folder of the files.
 
     Attributes
@@ -37,7 +37,7 @@ class Relisted:
     gone: int
 
 
-def relist(state: State, folder: Path, *, thorough: bool = False) -> Relisted:
+def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> ObjectRepair:
     """List what lies in the folder of the files, and put aside what is no whole object any more.
 
     A listed file is known as damaged by its size, and by its SHA-256 where all are read.
@@ -64,7 +64,7 @@ def relist(state: State, folder: Path, *, thorough: bool = False) -> Relisted:
             continue
         row = None if relative in known else _row(folder, relative)
         if row is None:
-            put_aside(folder / relative)
+            quarantine(folder / relative)
             aside.append(relative)
             continue
         waiting.append(row)
@@ -73,7 +73,7 @@ def relist(state: State, folder: Path, *, thorough: bool = False) -> Relisted:
             table.add_many(waiting)
             waiting.clear()
     table.add_many(waiting)
-    return Relisted(listed=listed, aside=tuple(aside), gone=len(known) - seen)
+    return ObjectRepair(listed=listed, aside=tuple(aside), gone=len(known) - seen)
 
 
 def has_lost_its_list(state: State, folder: Path) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
-from qrkit.store.quarantine import put_aside
+from qrkit.store.quarantine import quarantine
 from qrkit.store.schema import metadata
 
 _BESIDE = ("-wal", "-shm")
@@ -30,7 +30,7 @@ _FAR = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Salvage:
+class StateRepair:
     """What became of a damaged state.
 
     Attributes
@@ -75,7 +75,7 @@ def is_damaged(path: Path) -> bool:
         ) from error
 
 
-def rebuild(path: Path) -> Salvage:
+def rebuild_state(path: Path) -> StateRepair:
     """Put what can be read of a damaged state in its place; the damaged file stays beside it.
 
     Raises
@@ -90,11 +90,11 @@ def rebuild(path: Path) -> Salvage:
         with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(part)) as new:
             old.execute("PRAGMA writable_schema = ON")  # or a file shorter than it says is not read at all
             old.text_factory = lambda text: text.decode("utf-8", "replace")
-            rows, incomplete = _salvage(old, new)
+            rows, incomplete = _copy_tables(old, new)
             new.commit()
-    aside = put_aside(path, beside=_BESIDE)
+    aside = quarantine(path, beside=_BESIDE)
     part.rename(path)
-    return Salvage(aside=aside, rows=rows, incomplete=incomplete)
+    return StateRepair(aside=aside, rows=rows, incomplete=incomplete)
 
 
 def _copied(path: Path, folder: Path) -> Path:
@@ -105,7 +105,7 @@ def _copied(path: Path, folder: Path) -> Path:
     return folder / path.name
 
 
-def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[dict[str, int], tuple[str, ...]]:
+def _copy_tables(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[dict[str, int], tuple[str, ...]]:
     try:
         described = old.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     except sqlite3.DatabaseError:
