@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 
@@ -62,3 +63,37 @@ def listed(names: Sequence[str], *, last: str = "and") -> str:
     ('find, get and move', 'CT or PT', '')
     """
     return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return the known name that a mistyped one probably stands for; empty if none is near.
+
+    Case, underscores and spaces do not count. Of several names that are equally near, the first is returned.
+
+    Parameters
+    ----------
+    cutoff
+        How near it must be, 0 to 1.
+
+    >>> nearest("patientid", ["patient_id", "PatientID"]), nearest("pasc", ["pacs", "ct1"]), nearest("x", ["pacs"])
+    ('patient_id', 'pacs', '')
+    """
+    plain: dict[str, str] = {}
+    for candidate in known:
+        plain.setdefault(_letters(candidate), candidate)
+    close = difflib.get_close_matches(_letters(name), plain, n=1, cutoff=cutoff)
+    return plain[close[0]] if close else ""
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """Return the advice for a mistyped name: the nearest one as a question, else another sentence.
+
+    >>> did_you_mean("pasc", ["pacs", "ct1"]), did_you_mean("x", ["pacs"], otherwise="There is pacs.")
+    ('Did you mean pacs?', 'There is pacs.')
+    """
+    near = nearest(name, known)
+    return f"Did you mean {near}?" if near else otherwise

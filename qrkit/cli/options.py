@@ -38,11 +38,11 @@ _TEXT_FILTERS = {
     "time_from": ("--time-from", "First StudyTime, HHMM; needs a single day."),
     "time_until": ("--time-until", "Last StudyTime, HHMM."),
     "modalities": ("--modality", "Modality codes, such as CT,MR."),
-    "patient_id": ("--patient-id", "PatientID; * and ? are wildcards."),
+    "patient_id": ("--patient-id", "PatientID, or several separated by commas; * and ? are wildcards."),
     "patient_name": ("--patient-name", "PatientName; * and ? are wildcards."),
-    "accession": ("--accession", "AccessionNumber."),
-    "study_uid": ("--study-uid", "StudyInstanceUID, or several parted by commas."),
-    "series_uid": ("--series-uid", "SeriesInstanceUID, or several parted by commas."),
+    "accession": ("--accession", "AccessionNumber, or several separated by commas."),
+    "study_uid": ("--study-uid", "StudyInstanceUID, or several separated by commas."),
+    "series_uid": ("--series-uid", "SeriesInstanceUID, or several separated by commas."),
     "description_include": ("--description-include", "Keep studies whose description has one of: a,b."),
     "description_exclude": ("--description-exclude", "Drop studies whose description has one of: a,b."),
     "station_include": ("--station-include", "Keep those whose StationName has one of: a,b."),
@@ -74,9 +74,6 @@ def with_filters(command: Command) -> Command:
     @wraps(command)
     def run(*arguments: Any, key: list[str], return_key: list[str], **options: Any) -> None:  # noqa: ANN401
         given = _given({name: options.pop(name) for name in _TEXT_FILTERS})
-        for name in ("study_uid", "series_uid"):
-            if name in given:
-                given[name] = str(given[name]).replace(",", "\\")
         command(*arguments, filters={**given, **_keys(key), "return_keys": return_key}, **options)
 
     added: dict[str, tuple[Any, object]] = {

@@ -15,7 +15,7 @@ from qrkit.cli.output import print_frame, print_json, say, stderr
 from qrkit.errors import InputError
 from qrkit.query.coverage import filter_words
 from qrkit.tables import Level, reasons_of
-from qrkit.words import counted, local_time
+from qrkit.words import counted, listed, local_time
 
 NOT_COMPLETE = 3
 _REASONS_SHOWN = 5
@@ -66,6 +66,8 @@ def find(
     for report in coverage["filters"]:
         blank = f", {report['blank_kept']} of them because blank" if report["blank_kept"] else ""
         say(f"{filter_words(report)}, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")
+    for keyword, values in coverage.get("not_found", {}).items():
+        say(f"Nothing found for {keyword} {listed(values)}.")
     _say_warnings(told["warnings"])
     for assumption in coverage.get("assumptions", ()):
         say(f"Assumed: {assumption}.")

@@ -30,6 +30,7 @@ from qrkit.find.parents import union
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile
 from qrkit.query import Query
+from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
 from qrkit.store.plan_answers import PlanAnswers
@@ -141,6 +142,7 @@ class Planner:
         history = node_history(self._state, node.name)
         tables = replace(tables, series=with_bytes(tables.series, history))
         why = (*found.why, *counted.doubts())
+        missed = values_not_found(asked.query, found.table)
         return Plan(
             plan_id=uuid4().hex,
             node=node.name,
@@ -152,6 +154,7 @@ class Planner:
                 "why": list(why),
                 "windows": found.windows,
                 "requests": found.requests + sum(part.requests for part in parts),
+                **({"not_found": missed} if missed else {}),
             },
             funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
             notes=tuple(counted.notes(policy)),

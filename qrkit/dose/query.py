@@ -16,7 +16,7 @@ from typing import Any
 from qrkit.dose.groups import GROUPS, SR
 from qrkit.errors import InputError
 from qrkit.profile import Profile, Subject, Verdict
-from qrkit.query import Query, build_query, is_single_value, terms
+from qrkit.query import Query, build_query, is_given, is_single_value, terms
 
 Found = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty where it is not returned."""
@@ -181,14 +181,15 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     qrkit.errors.InputError: Without a date it is the whole archive. Give a date, or whole_archive (--whole-archive).
     """
     switches = {name: bool(given.pop(name, False)) for name in ("sr_only", *OPTIONS, "refetch")}
-    wrong = next((name for name in _NOT_OF_A_PLAN if given.get(name) not in (None, "", [], ())), None)
+    wrong = next((name for name in _NOT_OF_A_PLAN if is_given(given.get(name))), None)
     if wrong is not None:
         raise InputError(f"A plan chooses studies, so it takes no {wrong}.", advice="Its modalities are its groups.")
     groups = _groups(dose, sr_only=switches["sr_only"])
     given.setdefault("station_level", "series")
     query = build_query(today=today, **given)
     is_dated = query.dates is not None or any(
-        keyword in _NARROW and is_single_value(keyword, value) for keyword, value in query.keys
+        keyword in _NARROW and all(is_single_value(keyword, single) for single in value.split("\\"))
+        for keyword, value in query.keys
     )
     if not is_dated and not whole_archive:
         raise InputError(

@@ -20,7 +20,7 @@ from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import FilterReport, Query, Request
 from qrkit.query.coverage import Coverage
-from qrkit.query.filters import select
+from qrkit.query.filters import select, values_not_found
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
@@ -193,15 +193,18 @@ class Finder:
             self._profiles.mark_stale(node.name, against)
         elif not profile.is_told_by(covering.evidence):
             self._profiles.learn(node.name, covering.evidence, self._user)
-        return result, _coverage(covering, asker, result)
+        return result, _coverage(question.query, covering, asker, result)
 
 
-def _coverage(covering: WindowedFind, asker: FindSession, result: HierarchyResult) -> dict[str, Any]:
+def _coverage(query: Query, covering: WindowedFind, asker: FindSession, result: HierarchyResult) -> dict[str, Any]:
     told = covering.coverage()
     told["why"] += result.doubts
     if result.unasked:
         rows = counted(result.unasked, "row")
         told["why"].append(f"{rows} above came without a unique key, so nothing could be asked below")
+    missed = values_not_found(query, result.table)
+    if missed:
+        told["not_found"] = missed
     return {
         "complete": not told["why"],
         **told,

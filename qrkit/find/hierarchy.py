@@ -29,7 +29,7 @@ from qrkit.find.uid_lists import ask_in_lists
 from qrkit.node import InformationModel
 from qrkit.query.filters import FilterReport, Reliance, Select, Where
 from qrkit.query.query import Query
-from qrkit.query.request import Request, given_uniques, lowest_level, request_at
+from qrkit.query.request import Request, given_uniques, lowest_level, requests_at
 from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key, unique_keys_above
 from qrkit.words import counted
 
@@ -131,7 +131,11 @@ def ask_by_level(
         if level is not lowest and (given := given_uniques(query, level, model)):
             parents = [Parent((*one.keys, key), one.row) for one, key in product(parents, given)]
             continue
-        asked = [(one, request_at(query, level, model, one.keys, reliance)) for one in parents]
+        asked = [
+            (parent, request)
+            for parent in parents
+            for request in requests_at(query, level, model, parent.keys, reliance)
+        ]
         rows = yield from _rows(query, (model, level), asked, reliance, account)
         if level is lowest and level is Level.STUDY and query.modalities and KEYWORD not in reliance.honoured:
             rows = yield from _told_by_series(rows, model, reliance, account)

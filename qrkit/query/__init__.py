@@ -6,7 +6,7 @@ from qrkit.query.dates import Dates, Times, parse_date, parse_time
 from qrkit.query.filters import FilterReport, Reliance, Select, Selected, Where
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
-from qrkit.query.parse import ARGUMENTS, build_query, modality_codes, terms
+from qrkit.query.parse import ARGUMENTS, build_query, is_given, modality_codes, terms
 from qrkit.query.query import Filters, Query, as_call, as_command, in_words
 from qrkit.query.request import Request, answer_keywords, identifier
 
@@ -29,6 +29,7 @@ __all__ = [
     "build_query",
     "identifier",
     "in_words",
+    "is_given",
     "is_single_value",
     "local_judge",
     "matching_value",

@@ -23,8 +23,8 @@ class Coverage(dict[str, Any]):
 
     `complete` and `why`, the reasons against it; the `assumptions` that it rests on; how many `windows` and
     `requests` it took, with `splits` and `failures`; the windows `asked`, where a request took more than one; the
-    keys that the node `ignored`; the `load` that it was for the node; and the local `filters`, with how many rows
-    were there before and after each.
+    keys that the node `ignored`; the `load` that it was for the node; `not_found`, the values of lists for which
+    nothing was found, by keyword; and the local `filters`, with how many rows were there before and after each.
 
     >>> print(Coverage(complete=False, why=["500 answers look like a limit"], requests=1))
     Not proven complete: 500 answers look like a limit. 1 C-FIND request.
@@ -50,12 +50,18 @@ class Coverage(dict[str, Any]):
             yield "There was no answer."
             return
         yield "Complete." if self["complete"] else f"Not proven complete: {'; '.join(self.get('why', ()))}."
+        yield from self._not_found()
         for assumption in self.get("assumptions", ()):
             yield f"Assumed: {assumption}."
         if "requests" in self:
             yield f"{self._effort()}."
         if load := self._load():
             yield f"{load}."
+
+    def _not_found(self) -> Iterator[str]:
+        """Yield how many values of each list found nothing; `not_found` has them, which may tell who somebody is."""
+        for keyword, values in self.get("not_found", {}).items():
+            yield f"Nothing found for {counted(len(values), f'{keyword} value')} of the list."
 
     def _effort(self) -> str:
         windows = int(self.get("windows", 1) or 1)
@@ -86,11 +92,11 @@ class Coverage(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         if not self.is_known or self["complete"]:
-            shown = paragraph(strong(next(self.sentences())), " ", self._cost() if self.is_known else "")
+            said = " ".join((*self._not_found(), self._cost() if self.is_known else ""))
+            shown = paragraph(strong(next(self.sentences())), " ", said)
         else:
-            shown = Markup(
-                paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(self._cost())
-            )
+            said = " ".join((*self._not_found(), self._cost()))
+            shown = Markup(paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(said))
         return shown + filters_table(self)
 
 

@@ -1,4 +1,8 @@
-"""Dates and times as people give them, and as DICOM matches them (PS3.4 C.2.2.2.5)."""
+"""Dates and times as people give them, and as DICOM matches them (PS3.4 C.2.2.2.5).
+
+The one reader of dates: Python's, those of NumPy and pandas, ISO 8601, DICOM's own text and ranges of it, and words.
+A text is read as a whole or refused.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from qrkit.errors import InputError
 
 _DATE = re.compile(r"(\d{4})([-.]?)(\d{2})\2(\d{2})", re.ASCII)
+_DAY = r"\d{4}([-.]?)\d{2}\%d\d{2}"
+_RANGE = re.compile(rf"({_DAY % 2})?\s*-\s*({_DAY % 4})?", re.ASCII)
+_WORDED_RANGE = re.compile(r"(.*\S)?\s*\.\.\s*(\S.*)?|(.*\S) to (\S.*)")
+_MOMENT = re.compile(
+    r"(\d{4}([-.]?)\d{2}\2\d{2})[ t]?(\d{2}:?\d{2}(?::?\d{2}(?:\.\d+)?)?)(z|[+-]\d{2}:?\d{2})?", re.ASCII
+)
 _TIME = re.compile(r"(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
 _LAST_DAYS = re.compile(r"last (\d{1,4}) (day|week)s?", re.ASCII)
 _FIRST = date(1900, 1, 1)
@@ -57,18 +68,21 @@ class Times:
 
 
 def dates(single: object, first: object, last: object, *, today: date) -> Dates | None:
-    """Return the days meant by a single date or a pair, or by one or both ends; None if nothing is given.
+    """Return the days meant by a single date, a range or a pair, or by one or both ends; None if nothing is given.
 
-    From-only ends today, until-only starts 1900-01-01, a reversed pair is swapped. ``last 7 days`` is today and the
-    seven days before, ``last 2 weeks`` likewise.
+    An open end is today, an open start 1900-01-01, a reversed pair is swapped. ``last 7 days`` is today and the
+    seven days before, ``last 2 weeks`` likewise. A text range is ``20260101-20260131`` as DICOM writes it, with
+    either end open, or ``2026-01-01 to 2026-01-31``, or with ``..``.
 
     Raises
     ------
     InputError
-        If one is no date, or both ways are used.
+        If one is not a date, or both ways are used.
 
     >>> dates("last 7 days", None, None, today=date(2026, 1, 9)).matching
     '20260102-20260109'
+    >>> dates("20260105-", None, None, today=date(2026, 1, 9)).matching
+    '20260105-20260109'
     >>> dates(None, "2026-01-05", None, today=date(2026, 1, 9)).matching
     '20260105-20260109'
     """
@@ -84,10 +98,28 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
 
 
 def _ends(single: object, *, today: date) -> tuple[object, object]:
-    found = _LAST_DAYS.fullmatch(" ".join(single.lower().split())) if isinstance(single, str) else None
-    if found:
-        return today - timedelta(days=int(found[1]) * (7 if found[2] == "week" else 1)), today
+    if isinstance(single, str):
+        return _ends_of_text(" ".join(single.lower().split()), today=today) or (single, single)
+    if getattr(single, "ndim", 0):
+        raise InputError(
+            "date takes one day or a pair, not a whole column.",
+            advice="Give its ends: date=(column.min(), column.max()).",
+        )
     return _pair(single, "date") if _is_pair(single) else (single, single)
+
+
+def _ends_of_text(text: str, *, today: date) -> tuple[object, object] | None:
+    """Return the ends of a range in words or as DICOM writes it; None if the text is not a range."""
+    last_days = _LAST_DAYS.fullmatch(text)
+    if last_days:
+        return today - timedelta(days=int(last_days[1]) * (7 if last_days[2] == "week" else 1)), today
+    if _DATE.fullmatch(text):
+        return None
+    found = _RANGE.fullmatch(text)
+    first, last = (found[1], found[3]) if found else (None, None)
+    if not found and (worded := _WORDED_RANGE.fullmatch(text)):
+        first, last = worded[1] or worded[3], worded[2] or worded[4]
+    return (first, last) if first or last else None
 
 
 def times(pair: object, first: object, last: object) -> Times | None:
@@ -98,7 +130,7 @@ def times(pair: object, first: object, last: object) -> Times | None:
     Raises
     ------
     InputError
-        If one is no time, or both ways are used.
+        If one is not a time, or both ways are used.
 
     >>> times(None, "08:30", None).matching
     '083000-235959.999999'
@@ -115,30 +147,76 @@ def times(pair: object, first: object, last: object) -> Times | None:
 
 
 def parse_date(value: object, *, today: date) -> date:
-    """Return the day meant by a date, datetime, pandas Timestamp, text, ``today`` or ``yesterday``.
+    """Return the day meant by a date, datetime, pandas Timestamp, NumPy datetime64, text, ``today`` or ``yesterday``.
 
     Raises
     ------
     InputError
-        If it is no date.
+        If it is not a date, or a text that also gives a time of day.
 
     >>> parse_date("20260131", today=date(2026, 2, 1)), parse_date("yesterday", today=date(2026, 2, 1))
     (datetime.date(2026, 1, 31), datetime.date(2026, 1, 31))
     """
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    text = value.strip().lower() if isinstance(value, str) else ""
+    day = as_day(value)
+    if day is not None:
+        return day
+    if is_missing(_plain(value)):
+        raise InputError(f"The date is missing ({value}).", advice="Give a date, or leave it out.")
+    text = " ".join(value.lower().split()) if isinstance(value, str) else ""
     if text in ("today", "yesterday"):
         return today - timedelta(days=text == "yesterday")
-    found = _DATE.fullmatch(text)
+    if _DATE.fullmatch(text) is None and _ends_of_text(text, today=today):
+        raise InputError(f"{value!r} is a range, where one date is needed.", advice="Give it as date, without ends.")
+    moment = _MOMENT.fullmatch(text)
+    if moment and re.search("[1-9]", moment[3]):
+        raise InputError(f"{value!r} has a time of day, which a date does not.", advice="Give the time as time.")
+    found = _DATE.fullmatch(moment[1] if moment else text)
     try:
         if found:
             return date(int(found[1]), int(found[3]), int(found[4]))
-        return datetime.fromisoformat(text).date()
+        return date.fromisoformat(text.upper())
     except ValueError as error:
-        raise InputError(f"{value!r} is no date; write 2026-01-31, 20260131, today or yesterday.") from error
+        raise InputError(
+            f"{value!r} is not a date.", advice="Enter 2026-01-31, 20260131, today or yesterday."
+        ) from error
+
+
+def as_day(value: object) -> date | None:
+    """Return the day of a Python, pandas or NumPy date; None for anything else, and for a missing one.
+
+    Raises
+    ------
+    InputError
+        If it is a month or a year of NumPy.
+    """
+    plain = _plain(value)
+    if is_missing(plain):
+        return None
+    if isinstance(plain, datetime):
+        return plain.date()
+    return plain if isinstance(plain, date) else None
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value stands for a missing one: None, NaN, and pandas' NaT and NA.
+
+    >>> is_missing(None), is_missing(float("nan")), is_missing("")
+    (True, True, False)
+    """
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, (float, date)) and value != value  # noqa: PLR0124 - what NaN and NaT are known by
+
+
+def _plain(value: Any) -> object:  # noqa: ANN401 - any type that people have dates in
+    """Return NumPy's date as Python's; anything else as it is. NumPy is not imported: its dates come with it."""
+    if type(value).__name__ != "datetime64":
+        return value
+    unit = str(value.dtype).partition("[")[2].rstrip("]")
+    if unit in ("Y", "M", "W"):
+        raise InputError(f"{value!s} is not a single day.", advice="Give a pair, such as (first, last).")
+    moment: object = value.astype("datetime64[us]").item()
+    return float("nan") if moment is None else moment
 
 
 def parse_time(value: object) -> time:
@@ -147,23 +225,26 @@ def parse_time(value: object) -> time:
     Raises
     ------
     InputError
-        If it is no time of day.
+        If it is not a time of day.
 
     >>> parse_time("8:30"), parse_time("083000.5")
     (datetime.time(8, 30), datetime.time(8, 30, 0, 500000))
     """
-    if isinstance(value, datetime):
-        return value.time()
-    if isinstance(value, time):
-        return value.replace(tzinfo=None)
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    plain = _plain(value)
+    if is_missing(plain):
+        raise InputError(f"The time is missing ({value}).", advice="Give a time of day, or leave it out.")
+    if isinstance(plain, datetime):
+        return plain.time()
+    if isinstance(plain, time):
+        return plain.replace(tzinfo=None)
+    found = _TIME.fullmatch(plain.strip()) if isinstance(plain, str) else None
     try:
         if found:
             hour, minute, second, fraction = found.groups(default="0")
             return time(int(hour), int(minute), int(second), int(fraction.ljust(6, "0")))
     except ValueError:
         found = None
-    raise InputError(f"{value!r} is no time of day; write 8:30, 0830 or 083000.")
+    raise InputError(f"{value!r} is not a time of day.", advice="Enter 8:30, 0830 or 083000.")
 
 
 def _is_pair(value: object) -> bool:

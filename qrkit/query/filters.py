@@ -15,6 +15,7 @@ from enum import Enum
 import pyarrow as pa
 
 from qrkit.query.local_matching import Judge, local_judge
+from qrkit.query.matching import has_wildcard
 from qrkit.query.query import Query
 from qrkit.tables import Level, belongs_to
 
@@ -291,3 +292,25 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
     kept = [row for row, value in enumerate(column) if verdicts[value]]
     blank = sum(1 for row in kept if not column[row])
     return (table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))), blank
+
+
+def values_not_found(query: Query, table: pa.Table) -> dict[str, list[str]]:
+    r"""Return the values of keys with several that no row of the answer has, by keyword.
+
+    >>> asked = Query(keys=(("AccessionNumber", "A1\\A2\\B*"),))
+    >>> values_not_found(asked, pa.table({"AccessionNumber": ["A1", "B7", None]}))
+    {'AccessionNumber': ['A2']}
+    """
+    missed = {keyword: _missed(keyword, asked, table) for keyword, asked in query.keys if "\\" in asked}
+    return {keyword: values for keyword, values in missed.items() if values}
+
+
+def _missed(keyword: str, asked: str, table: pa.Table) -> list[str]:
+    column = set(table[keyword].to_pylist()) - {None, ""} if keyword in table.column_names else set()
+    present = {part.strip(" ") for value in column for part in value.split("\\")}
+    return [
+        value
+        for value in asked.split("\\")
+        if value not in present
+        and not (has_wildcard(keyword, value) and any(map(local_judge(keyword, value) or bool, present)))
+    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from qrkit.tables import keyword_vr
@@ -66,9 +66,24 @@ def _readings(value: str) -> tuple[str, ...]:
 
 
 def _text(asked: str) -> Judge:
-    """Single value and wildcard matching, which tell upper from lower case (PS3.4 C.2.2.2.1, C.2.2.2.4)."""
-    pattern = _pattern(unicodedata.normalize("NFC", asked))
-    return lambda value: pattern.fullmatch(unicodedata.normalize("NFC", value)) is not None
+    """Single value and wildcard matching of one or several values; case counts (PS3.4 C.2.2.2.1, C.2.2.2.4)."""
+    return _any_text(asked.split("\\"))
+
+
+def _one_text(asked: str) -> Judge:
+    return _any_text([asked])
+
+
+def _any_text(asked: Sequence[str]) -> Judge:
+    values = [unicodedata.normalize("NFC", value) for value in asked]
+    exact = frozenset(value for value in values if not set(value) & set("*?"))
+    patterns = [_pattern(value) for value in values if value not in exact]
+
+    def judge(value: str) -> bool:
+        normal = unicodedata.normalize("NFC", value)
+        return normal in exact or any(pattern.fullmatch(normal) for pattern in patterns)
+
+    return judge
 
 
 def _exactly(asked: str) -> Judge:
@@ -171,7 +186,8 @@ def _digits(value: str) -> str:
 
 
 _JUDGES: dict[str, Callable[[str], Judge | None]] = {
-    **dict.fromkeys(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), _text),
+    **dict.fromkeys(("AE", "CS", "LO", "SH", "UC"), _text),
+    **dict.fromkeys(_ONE_VALUE, _one_text),
     **dict.fromkeys(("IS", "DS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"), _number),
     "AS": _exactly,
     "DA": _date,

@@ -1,16 +1,22 @@
-"""Matching values: what may stand in a key of an Identifier (PS3.4 C.2.2.2), by its value representation (PS3.5 6.2).
+"""Matching values: what a key of an Identifier may contain (PS3.4 C.2.2.2), by its value representation (PS3.5 6.2).
 
-What is not a valid value is refused before anything is sent. In particular no text may have a backslash, which
-would make it several values, or a control character.
+What is not a valid value is refused before anything is sent. In particular no text may contain a control character or
+a backslash, which separates values.
+
+Some keys take several values, separated by commas in a text: UIDs, which DICOM matches as a list (PS3.4 C.2.2.2.2),
+and AccessionNumber and PatientID, for which DICOM has no list, so that each value is a request of its own. A query
+stores several values as one text, separated by backslashes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
 
 from qrkit.errors import InputError
+from qrkit.query.dates import as_day, is_missing
 from qrkit.tables import keyword_vr
 from qrkit.uids import is_valid_uid
 
@@ -19,6 +25,8 @@ _UNLIMITED = ("UC", "UR", "UT")
 _WHOLE = ("IS", "US", "SS", "UL", "SL", "UV", "SV")
 _DECIMAL = ("DS", "FL", "FD")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_LISTS = ("AccessionNumber", "PatientID")
+"""Keys besides UIDs that take several values. The first that has several is asked value by value."""
 _FORMS = {
     "DA": (
         re.compile(r"\d{8}|(?=.*\d)(\d{8})?-(\d{8})?", re.ASCII),
@@ -38,7 +46,8 @@ _FORMS = {
 def matching_value(keyword: str, value: object) -> str:
     r"""Return the text of a matching value; empty for universal matching (None, an empty text, ``*``).
 
-    A list of UIDs, or UIDs parted by backslashes, is List of UID Matching. Dates and times may be Python's.
+    UIDs, AccessionNumber and PatientID take several values: a list, tuple, set or pandas column of them, or one text
+    with commas. A comma within a value needs a list: ``["A,1"]``. Dates and times may be Python's.
 
     Raises
     ------
@@ -47,19 +56,35 @@ def matching_value(keyword: str, value: object) -> str:
 
     >>> matching_value("PatientName", "Doe^J*"), matching_value("StudyInstanceUID", ["1.2", "1.3"])
     ('Doe^J*', '1.2\\1.3')
-    >>> matching_value("AccessionNumber", "A1\\A2")
+    >>> matching_value("AccessionNumber", "A1, A2"), matching_value("AccessionNumber", ["A,1"])
+    ('A1\\A2', 'A,1')
+    >>> matching_value("StationName", "CT1\\CT2")
     Traceback (most recent call last):
-    qrkit.errors.InputError: AccessionNumber cannot have a backslash, which parts values; ask for one value at a time.
+    qrkit.errors.InputError: StationName cannot contain a backslash. Ask for one value at a time.
     """
     vr = keyword_vr(keyword)
-    text = _uid_list(keyword, value) if vr == "UI" else _text(keyword, value)
-    if text in ("", "*"):
-        return ""
-    if vr == "DA":
-        text = _ISO_DATE.sub(r"\1\2\3", text)
-    if vr != "UI":
-        _check(keyword, vr, text)
-    return text
+    if takes_list(keyword):
+        values = _values(keyword, value)
+        return "\\".join(_checked_list(keyword, vr, values))
+    return _checked(keyword, vr, _text(keyword, value))
+
+
+def takes_list(keyword: str) -> bool:
+    """Whether a key may be asked for several values at once.
+
+    >>> takes_list("StudyInstanceUID"), takes_list("AccessionNumber"), takes_list("PatientName")
+    (True, True, False)
+    """
+    return keyword_vr(keyword) == "UI" or keyword in _LISTS
+
+
+def is_enumerated(keyword: str, value: str) -> bool:
+    r"""Whether a key has several values for which DICOM has no list, so that each needs a request.
+
+    >>> is_enumerated("AccessionNumber", "A1\\A2"), is_enumerated("StudyInstanceUID", "1.2\\1.3")
+    (True, False)
+    """
+    return keyword in _LISTS and "\\" in value
 
 
 def is_single_value(keyword: str, value: str) -> bool:
@@ -68,9 +93,7 @@ def is_single_value(keyword: str, value: str) -> bool:
     >>> is_single_value("PatientID", "Q1"), is_single_value("PatientID", "Q*"), is_single_value("StudyID", "")
     (True, False, False)
     """
-    if keyword_vr(keyword) == "UI":
-        return bool(value) and "\\" not in value
-    return bool(value) and not any(wildcard in value for wildcard in "*?")
+    return bool(value) and "\\" not in value and not has_wildcard(keyword, value)
 
 
 def has_wildcard(keyword: str, value: str) -> bool:
@@ -82,38 +105,86 @@ def has_wildcard(keyword: str, value: str) -> bool:
     return keyword_vr(keyword) != "UI" and any(wildcard in value for wildcard in "*?")
 
 
-def _uid_list(keyword: str, value: object) -> str:
-    if value is None:
-        return ""
+def _values(keyword: str, value: object) -> list[object]:
+    """Return the values of a key that takes several; none for universal matching."""
     if isinstance(value, str):
-        uids: Sequence[object] = value.split("\\")
-    elif isinstance(value, Sequence):
-        uids = value
+        parts = [part.strip(" \0") for part in re.split(r"[,\\]" if keyword_vr(keyword) == "UI" else ",", value)]
+        given: list[object] = [part for part in parts if part]
+        if value.strip(" \0") and not given:
+            raise InputError(f"{keyword} is an empty list.", advice=_GIVE_VALUES)
+    elif value is None:
+        given = []
+    elif (listed := as_list(value)) is None:
+        given = [value]
+    elif not listed:
+        raise InputError(f"{keyword} is an empty list.", advice=_GIVE_VALUES)
     else:
-        raise InputError(f"{keyword} is a UID or a list of UIDs, not {value!r}.")
-    stripped = [uid.strip(" \0") if isinstance(uid, str) else uid for uid in uids]
-    if stripped in ([""], ["*"]):
-        return ""
-    wrong = [uid for uid in stripped if not isinstance(uid, str) or not is_valid_uid(uid)]
-    if wrong or not stripped:
-        shown = repr(wrong[0]) if wrong else "an empty list"
+        given = [item.strip(" \0") if isinstance(item, str) else item for item in listed]
+    return [] if given in (["*"], [""]) else given
+
+
+_GIVE_VALUES = "Give at least one value, or leave it out."
+
+
+def as_list(value: object) -> list[object] | None:
+    """Return the items of a list, tuple, set, pandas column or NumPy array; None for anything else.
+
+    >>> as_list(("a", "b")), as_list({"b", "a"}), as_list("a,b")
+    (['a', 'b'], ['a', 'b'], None)
+    """
+    if isinstance(value, AbstractSet):
+        return sorted(value, key=str)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return list(value)
+    if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist"):
+        return list(value.tolist())
+    return None
+
+
+def _checked_list(keyword: str, vr: str, values: Sequence[object]) -> list[str]:
+    missing = sum(is_missing(value) or value == "" for value in values)
+    if missing:
         raise InputError(
-            f"{keyword} needs UIDs, digits and dots, at most 64 characters, without wildcards; not {shown}."
+            f"{keyword}: {missing} of {len(values)} values are missing.", advice="Remove them, as by dropna()."
         )
-    return "\\".join(dict.fromkeys(str(uid) for uid in stripped))
+    if len(values) > 1 and "*" in values:
+        raise InputError(f"{keyword}: a list with * in it asks for everything.", advice="Leave the key out.")
+    check = _checked_uid if vr == "UI" else _checked_text
+    return list(dict.fromkeys(check(keyword, vr, value) for value in values))
+
+
+def _checked_uid(keyword: str, vr: str, value: object) -> str:  # noqa: ARG001 - as `_checked_text`
+    if not isinstance(value, str) or not is_valid_uid(value):
+        raise InputError(
+            f"{keyword} needs UIDs, digits and dots, at most 64 characters, without wildcards; not {value!r}."
+        )
+    return value
+
+
+def _checked_text(keyword: str, vr: str, value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas reads a column of numbers with gaps as floats
+    return _checked(keyword, vr, _text(keyword, value))
 
 
 def _text(keyword: str, value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, (date, time)):
-        return _moment(keyword, value)
+    if as_list(value) is not None:
+        raise InputError(f"{keyword} takes one value. Only UIDs, AccessionNumber and PatientID take a list.")
+    day = as_day(value) if keyword_vr(keyword) == "DA" else None
+    if day is None and is_missing(value):
+        raise InputError(f"{keyword}: the value is missing ({value}).", advice="Give a value, or leave the key out.")
+    if isinstance(day or value, (date, time)):
+        return _moment(keyword, day or value)
+    if not isinstance(value, (str, int, float)) and getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):
+        value = value.item()  # a number of NumPy
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise InputError(f"{keyword} takes one text or number, not {value!r}; only UIDs may be lists.")
+        raise InputError(f"{keyword} takes a text or a number, not {value!r}.")
     return str(value).strip(" ")
 
 
-def _moment(keyword: str, value: date | time) -> str:
+def _moment(keyword: str, value: object) -> str:
     vr = keyword_vr(keyword)
     if vr == "DA" and isinstance(value, date):
         return f"{value:%Y%m%d}"
@@ -124,11 +195,23 @@ def _moment(keyword: str, value: date | time) -> str:
     raise InputError(f"{keyword} has the value representation {vr}; {value!r} does not fit.")
 
 
+def _checked(keyword: str, vr: str, text: str) -> str:
+    if text in ("", "*"):
+        return ""
+    if vr == "DA":
+        text = _ISO_DATE.sub(r"\1\2\3", text)
+    _check(keyword, vr, text)
+    return text
+
+
 def _check(keyword: str, vr: str, text: str) -> None:
     if "\\" in text:
-        raise InputError(f"{keyword} cannot have a backslash, which parts values; ask for one value at a time.")
+        advice = "Separate several values by commas." if keyword in _LISTS else "Ask for one value at a time."
+        raise InputError(f"{keyword} cannot contain a backslash.", advice=advice)
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise InputError(f"{keyword} cannot have control characters.")
+    if vr == "CS" and "," in text:
+        raise InputError(f"{keyword} takes one code; {text!r} has a comma.", advice=_ONE_CODE)
     if vr in _FORMS:
         form, described = _FORMS[vr]
         if not form.fullmatch(text):
@@ -137,6 +220,9 @@ def _check(keyword: str, vr: str, text: str) -> None:
         _check_length(keyword, vr, text)
     elif vr not in _UNLIMITED and vr != "UN":
         raise InputError(f"{keyword} has the value representation {vr}, which cannot be matched; ask for it instead.")
+
+
+_ONE_CODE = "Ask for one code at a time; several modalities by modalities=…, such as CT,MR."
 
 
 def _check_length(keyword: str, vr: str, text: str) -> None:

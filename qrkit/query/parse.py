@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 from qrkit.errors import InputError
 from qrkit.query.dates import dates, times
-from qrkit.query.matching import matching_value
+from qrkit.query.matching import as_list, matching_value
 from qrkit.query.query import Filters, Query
-from qrkit.tables import Level, belongs_to, canonical_keyword
+from qrkit.tables import Level, belongs_to, canonical_keyword, table_columns
+from qrkit.words import nearest
 
 _NAMED_KEYS = {
     "patient_id": "PatientID",
@@ -44,19 +44,20 @@ _ORDER = list(Level)
 
 
 def build_query(*, today: date, **given: object) -> Query:
-    r"""Return the query that is meant; None and an empty text are as good as not given.
+    r"""Return a query, checked; None and an empty text count as not given.
 
     Parameters
     ----------
     today
-        What ``today`` and an open end mean.
+        What ``today`` and an open end of a range mean.
     **given
-        ``level`` (STUDY), ``modalities`` (codes), ``date`` (one or a pair) or ``date_from`` and ``date_until``,
-        ``time`` (a pair) or ``time_from`` and ``time_until``, ``patient_id``, ``patient_name``, ``accession``,
-        ``study_uid``, ``series_uid``, ``sop_uid``; filtered locally ``description_include``,
-        ``description_exclude``, ``station_include``, ``station_exclude`` (comma lists), ``station_level`` (study or
-        series; by default study for queries of studies, else series) and ``blank`` (keep or drop); ``return_keys``;
-        any DICOM keyword or tag, as a matching key.
+        ``level`` (STUDY), ``modalities`` (codes), ``date`` (one, a range or a pair) or ``date_from`` and
+        ``date_until``, ``time`` (a pair) or ``time_from`` and ``time_until``, ``patient_id``, ``patient_name``,
+        ``accession``, ``study_uid``, ``series_uid``, ``sop_uid``; applied to the answer ``description_include``,
+        ``description_exclude``, ``station_include``, ``station_exclude``, ``station_level`` (study or series; by
+        default study for queries of studies, else series) and ``blank`` (keep or drop); ``return_keys``; any DICOM
+        keyword or tag, as a matching key. Codes, UIDs, ``accession``, ``patient_id``, the terms of filters and
+        ``return_keys`` are lists, or texts with commas.
 
     Raises
     ------
@@ -67,9 +68,9 @@ def build_query(*, today: date, **given: object) -> Query:
     {'level': 'STUDY', 'keys': {'PatientID': 'Q*'}, 'modalities': ['CT'], 'dates': ['2026-01-05', '2026-02-01']}
     >>> build_query(today=date(2026, 2, 1), patientid="Q1")
     Traceback (most recent call last):
-    qrkit.errors.InputError: A query has no 'patientid'. Did you mean patient_id?
+    qrkit.errors.InputError: 'patientid' is not a query argument. Did you mean patient_id?
     """
-    present = {name: value for name, value in given.items() if value is not None and value != ""}
+    present = {name: value for name, value in given.items() if is_given(value) or as_list(value) == []}
     level = Level.parse(_level(present.get("level", Level.STUDY)))
     matching, universal = _matching_keys(present, level)
     days = dates(present.get("date"), present.get("date_from"), present.get("date_until"), today=today)
@@ -88,6 +89,15 @@ def build_query(*, today: date, **given: object) -> Query:
     )
 
 
+def is_given(value: object) -> bool:
+    """Whether an argument is given: None, an empty text and an empty list are not.
+
+    >>> is_given("CT"), is_given(""), is_given(None), is_given([])
+    (True, False, False, False)
+    """
+    return value is not None and not (isinstance(value, str) and not value) and as_list(value) != []
+
+
 def modality_codes(given: object) -> tuple[str, ...]:
     r"""Return the modality codes meant by a list, or by a text parted by commas or backslashes.
 
@@ -102,12 +112,14 @@ def modality_codes(given: object) -> tuple[str, ...]:
     codes = tuple(dict.fromkeys(term.upper() for term in terms(given, "modalities", separators=r"[,\\]")))
     wrong = next((code for code in codes if not _CODE.fullmatch(code)), None)
     if wrong is not None:
-        raise InputError(f"{wrong!r} is no modality code; give codes such as CT or MR, without wildcards.")
+        raise InputError(
+            f"{wrong!r} is not a modality code.", advice="Enter codes such as CT or MR, without wildcards."
+        )
     return codes
 
 
 def terms(given: object, name: str, *, separators: str = ",") -> tuple[str, ...]:
-    """Return the terms of a comma list or of a sequence, trimmed, without empty ones.
+    """Return the terms of a text with commas or of a list of texts, trimmed, without empty ones.
 
     Raises
     ------
@@ -117,12 +129,10 @@ def terms(given: object, name: str, *, separators: str = ",") -> tuple[str, ...]
     >>> terms(" chest, ,Abdomen", "description_include")
     ('chest', 'Abdomen')
     """
-    if isinstance(given, str):
-        given = re.split(separators, given)
-    if not isinstance(given, (Sequence, set, frozenset)) or not all(isinstance(term, str) for term in given):
-        raise InputError(f"{name} is a list of texts, or one text parted by commas, not {given!r}.")
-    listed = sorted(given) if isinstance(given, (set, frozenset)) else given
-    return tuple(dict.fromkeys(term.strip() for term in listed if term.strip()))
+    listed = re.split(separators, given) if isinstance(given, str) else as_list(given)
+    if listed is None or not all(isinstance(term, str) for term in listed):
+        raise InputError(f"{name} is a list of texts, or one text with commas, not {given!r}.")
+    return tuple(dict.fromkeys(term.strip() for term in map(str, listed) if term.strip()))
 
 
 def _level(value: object) -> Level | str:
@@ -152,10 +162,15 @@ def _keyword(name: str) -> str:
     if name in _NAMED_KEYS:
         return _NAMED_KEYS[name]
     if name[:1].islower():
-        close = difflib.get_close_matches(name, ARGUMENTS, n=1)
-        advice = f"Did you mean {close[0]}?" if close else f"It has {', '.join(ARGUMENTS)}, and DICOM keywords."
-        raise InputError(f"A query has no {name!r}.", advice=advice)
+        near = nearest(name, ARGUMENTS, cutoff=0.75) or nearest(name, _usual_keywords())
+        advice = f"Did you mean {near}?" if near else f"Use {', '.join(ARGUMENTS)}, or DICOM keywords."
+        raise InputError(f"{name!r} is not a query argument.", advice=advice)
     return canonical_keyword(name)
+
+
+def _usual_keywords() -> Iterator[str]:
+    for level in Level:
+        yield from table_columns(level)
 
 
 def _check_level(keyword: str, level: Level) -> None:

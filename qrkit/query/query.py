@@ -15,7 +15,7 @@ from typing import Any
 
 from qrkit.errors import InputError
 from qrkit.query.dates import Dates, Times
-from qrkit.query.matching import has_wildcard
+from qrkit.query.matching import has_wildcard, takes_list
 from qrkit.tables import Level, table_columns
 from qrkit.words import listed
 
@@ -59,7 +59,7 @@ class Query:
     Attributes
     ----------
     keys
-        Matching keys: keyword and matching value, as DICOM writes it.
+        Matching keys: keyword and matching value, as DICOM writes it; several values with backslashes between.
     modalities
         Modality codes, of which a study or series has at least one.
     dates, times
@@ -176,6 +176,7 @@ def _times_from_json(pair: list[str] | None) -> Times | None:
 
 _NOUNS = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
 _TERMS = ("description_include", "description_exclude", "station_include", "station_exclude")
+_MOST_SHOWN = 3
 
 
 def in_words(query: Query) -> str:
@@ -190,7 +191,21 @@ def in_words(query: Query) -> str:
     keys = dict(query.keys)
     codes = query.modalities or tuple(filter(None, str(keys.pop("ModalitiesInStudy", "")).split("\\")))
     first = f"{listed(codes, last='or')} {_NOUNS[query.level]}".strip()
-    return ", ".join((first + _when(query), *(f"{key} {value}" for key, value in keys.items()), *_filtered(query)))
+    return ", ".join(
+        (first + _when(query), *(f"{key} {_shown(value)}" for key, value in keys.items()), *_filtered(query))
+    )
+
+
+def _shown(value: str) -> str:
+    r"""Return a matching value in words, only the first of many.
+
+    >>> _shown("A1\\A2"), _shown("1\\2\\3\\4\\5")
+    ('A1 or A2', '1, 2, 3 or 2 more')
+    """
+    values = value.split("\\")
+    most = _MOST_SHOWN if len(values) > _MOST_SHOWN + 1 else len(values)
+    more = [f"{len(values) - most:,} more"] if len(values) > most else []
+    return listed([*values[:most], *more], last="or")
 
 
 def _when(query: Query) -> str:
@@ -221,10 +236,16 @@ def arguments(query: Query) -> dict[str, Any]:
         given["date"] = first if first == last else (first, last)
     if query.times:
         given["time"] = (query.times.first.isoformat(), query.times.last.isoformat())
-    given |= dict(query.keys) | _filter_arguments(query.filters)
+    given |= {keyword: _argument(keyword, value) for keyword, value in query.keys} | _filter_arguments(query.filters)
     if query.extra_keys:
         given["return_keys"] = list(query.extra_keys)
     return given
+
+
+def _argument(keyword: str, value: str) -> str | list[str]:
+    """Return a matching value as `build_query` takes it: a list where a text would be read as other values."""
+    values = value.split("\\")
+    return values if takes_list(keyword) and (len(values) > 1 or "," in value) else value
 
 
 def as_call(node: str, query: Query) -> str:
@@ -257,7 +278,9 @@ def _options(query: Query) -> Iterator[str]:
     keys = dict(query.keys)
     for name, value in given.items():
         if name in keys:
-            yield from ("--key", f"{name}={value}")
+            # the command line has no list of one: ? stands for a comma within a value
+            text = ",".join(item.replace(",", "?") for item in value) if isinstance(value, list) else value
+            yield from ("--key", f"{name}={text}")
         elif name == "modalities":
             yield from ("--modality", ",".join(value))
         elif name == "return_keys":

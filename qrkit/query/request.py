@@ -16,7 +16,7 @@ from pydicom.config import IGNORE
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
 from qrkit.query.filters import Reliance
-from qrkit.query.matching import is_single_value
+from qrkit.query.matching import is_enumerated, is_single_value
 from qrkit.query.query import Query
 from qrkit.tables import (
     Level,
@@ -239,3 +239,21 @@ def request_at(
     return Request(
         level=level, keys=tuple(keys.items()), return_keys=tuple(key for key in returned if key not in keys)
     )
+
+
+def requests_at(
+    query: Query, level: Level, model: InformationModel, above: tuple[tuple[str, str], ...], reliance: Reliance
+) -> tuple[Request, ...]:
+    """Return the requests of a level below one row above: one, or one for each value of a key without list matching.
+
+    Where several such keys have several values, the first is asked value by value, and the others are matched here.
+    """
+    request = request_at(query, level, model, above, reliance)
+    listed = [keyword for keyword, value in request.keys if is_enumerated(keyword, value)]
+    if not listed:
+        return (request,)
+    first = min(listed)
+    values = request.value(first).split("\\")
+    for other in set(listed) - {first}:
+        request = request.with_key(other, "")
+    return tuple(request.with_key(first, value) for value in values)

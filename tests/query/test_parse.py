@@ -18,54 +18,6 @@ def built(**given: object) -> Query:
     return build_query(today=TODAY, **given)
 
 
-def days(query: Query) -> str:
-    return query.dates.matching if query.dates else ""
-
-
-@pytest.mark.parametrize(
-    ("given", "matching"),
-    [
-        ({}, ""),
-        ({"date": "2026-01-31"}, "20260131"),
-        ({"date": "20260131"}, "20260131"),
-        ({"date": dt.date(2026, 1, 31)}, "20260131"),
-        ({"date": dt.datetime(2026, 1, 31, 8)}, "20260131"),  # noqa: DTZ001 - DICOM's dates have no zone
-        ({"date": pd.Timestamp(2026, 1, 31)}, "20260131"),
-        ({"date": "today"}, "20260201"),
-        ({"date": "Yesterday"}, "20260131"),
-        ({"date": ("2026-01-01", "2026-01-31")}, "20260101-20260131"),
-        ({"date": ["2026-01-31", "2026-01-01"]}, "20260101-20260131"),
-        ({"date": ("2026-01-01", None)}, "20260101-20260201"),
-        ({"date_from": "2026-01-05"}, "20260105-20260201"),
-        ({"date_until": "2026-01-05"}, "19000101-20260105"),
-        ({"date_from": "2026-03-01"}, "20260201-20260301"),
-    ],
-)
-def test_dates_may_be_given_in_many_ways(given: dict[str, object], matching: str) -> None:
-    assert days(built(**given)) == matching
-
-
-@pytest.mark.parametrize("wrong", ["2026-02-30", "31.1.2026", "soon", 20260131, ("2026-01-01",), ("a", "b", "c")])
-def test_what_is_no_date_is_an_error(wrong: object) -> None:
-    with pytest.raises(InputError, match="date"):
-        built(date=wrong)
-
-
-@pytest.mark.parametrize(
-    ("given", "matching"),
-    [
-        ({"time": ("08:00", "12:30")}, "080000-123000"),
-        ({"time": ("1230", "8")}, "080000-123000"),
-        ({"time_from": "0830"}, "083000-235959.999999"),
-        ({"time_until": dt.time(8, 30, 0, 500)}, "000000-083000.000500"),
-    ],
-)
-def test_times_may_be_given_in_many_ways(given: dict[str, object], matching: str) -> None:
-    query = built(date="2026-01-31", **given)
-    assert query.times is not None
-    assert query.times.matching == matching
-
-
 @pytest.mark.parametrize("given", [{}, {"date": ("2026-01-01", "2026-01-02")}])
 def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
     with pytest.raises(InputError, match="single day"):
@@ -81,7 +33,7 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"patient_id": "Q1", "PatientID": "Q2"}, "given twice"),
         ({"date": "today", "StudyDate": "20260101"}, "given twice"),
         ({"date": "today", "date_from": "today"}, "not both"),
-        ({"modalities": "C*"}, "no modality code"),
+        ({"modalities": "C*"}, "not a modality code"),
         ({"modalities": 3}, "list of texts"),
         ({"study_uid": "1.2.*"}, "without wildcards"),
         ({"study_uid": ["1.2", "x"]}, "not 'x'"),
@@ -91,7 +43,21 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"patient_name": "x\x1b$B"}, "control characters"),
         ({"patient_id": "x" * 65}, "at most 64"),
         ({"accession": "x" * 17}, "at most 16"),
-        ({"patient_id": ["Q1", "Q2"]}, "only UIDs may be lists"),
+        ({"PatientsName": "Doe"}, "Did you mean PatientName"),
+        ({"studyinstanceuid": "1.2"}, "Did you mean StudyInstanceUID"),
+        ({"modality": "CT"}, "Did you mean modalities"),
+        ({"acession": "A1"}, "Did you mean accession"),
+        ({"qqq": "A1"}, "Use level, modalities, date"),
+        ({"patient_name": ["Doe", "Roe"]}, "takes one value"),
+        ({"accession": []}, "empty list"),
+        ({"accession": ","}, "empty list"),
+        ({"accession": ["A1", "*"]}, "asks for everything"),
+        ({"accession": ["A1", ""]}, "1 of 2 values are missing"),
+        ({"patient_id": pd.Series(["Q1", None])}, "dropna()"),
+        ({"accession": ["A1", "x" * 17]}, "at most 16"),
+        ({"StationName": pd.NA}, "missing"),
+        ({"PatientBirthDate": pd.NaT}, "missing"),
+        ({"ModalitiesInStudy": "CT,MR"}, "takes one code"),
         ({"StudyDate": "2026*"}, "20260131, or a range"),
         ({"StudyTime": "8 o'clock"}, "083000, or a range"),
         ({"level": "series", "SeriesNumber": "*1"}, "whole number"),
@@ -104,9 +70,9 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"return_keys": ["StudyDat"]}, "Did you mean StudyDate"),
         ({"time": "08:00", "date": "today"}, "pair"),
         ({"time": ("8", "9"), "time_from": "8", "date": "today"}, "not both"),
-        ({"time_from": "25:00", "date": "today"}, "no time of day"),
+        ({"time_from": "25:00", "date": "today"}, "not a time of day"),
         ({"StudyTime": dt.date(2026, 1, 31)}, "does not fit"),
-        ({"study_uid": 12}, "a UID or a list of UIDs"),
+        ({"study_uid": 12}, "needs UIDs"),
         ({"patient_name": "x" * 65}, "each component group"),
     ],
 )
@@ -115,6 +81,40 @@ def test_what_is_wrong_is_refused_in_a_sentence(given: dict[str, object], says: 
         built(**given)
     assert says in str(raised.value)
     assert str(raised.value).endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    "several",
+    ["A2, A1,A2", ["A2", "A1"], ("A2", "A1", "A2"), pd.Series(["A2", "A1"], index=[7, 9]), pd.Index(["A2", "A1"])],
+    ids=["text", "list", "tuple", "column", "index"],
+)
+@pytest.mark.parametrize("name", ["accession", "AccessionNumber", "patient_id", "PatientID"])
+def test_accession_numbers_and_patient_ids_are_lists(name: str, several: object) -> None:
+    assert list(dict(built(**{name: several}).keys).values()) == ["A2\\A1"]
+
+
+def test_sets_are_lists_in_a_fixed_order_and_numbers_are_their_digits() -> None:
+    assert dict(built(accession={"B", "A"}, patient_id=[7, 8.0]).keys) == {
+        "AccessionNumber": "A\\B",
+        "PatientID": "7\\8",
+    }
+    assert dict(built(study_uid="1.2, 1.3").keys) == {"StudyInstanceUID": "1.2\\1.3"}
+
+
+def test_a_comma_is_part_of_a_name_and_of_a_value_that_is_in_a_list() -> None:
+    query = built(patient_name="DOE,JOHN", accession=["A,1"], StudyID="a,b")
+    assert dict(query.keys) == {"PatientName": "DOE,JOHN", "AccessionNumber": "A,1", "StudyID": "a,b"}
+
+
+def test_lists_of_codes_terms_and_columns_may_be_columns_of_a_table() -> None:
+    query = built(
+        modalities=pd.Series(["CT", "MR"]),
+        description_exclude=pd.Series(["a,b"]),
+        return_keys=pd.Index(["PatientAge"]),
+        study_uid=pd.Series(["1.2"]),
+    )
+    assert (query.modalities, query.filters.description_exclude) == (("CT", "MR"), ("a,b",))
+    assert query.extra_keys == ("PatientAge",)
 
 
 def test_keys_are_known_by_keyword_tag_or_name_and_universal_ones_are_returned() -> None:

@@ -18,6 +18,7 @@ _ASKED: list[dict[str, Any]] = [
     {"level": "image", "study_uid": "1.2.3", "series_uid": "1.2.3.4", "return_keys": "Rows,00191001"},
     {"level": "series", "station_include": "CT 1,CT2", "station_level": "study", "blank": "drop"},
     {"(0019,100A)": "x y", "PatientSex": "F", "study_uid": ["1.2", "1.3"]},
+    {"accession": "A1,A2", "patient_id": ["Q,1"]},
 ]
 
 
@@ -39,6 +40,11 @@ def _asked_again(node: str, query: Query) -> Query:
 def test_the_call_asks_the_same_again(asked: dict[str, Any]) -> None:
     query = build_query(today=_TODAY, **asked)
     assert _asked_again("my 'pacs'", query).to_json() == query.to_json()
+
+
+def test_the_command_separates_several_values_by_commas() -> None:
+    query = build_query(today=_TODAY, accession=["A1", "A,2"], patient_name="DOE,J")
+    assert as_command("pacs", query) == "qrkit find pacs --key 'AccessionNumber=A1,A?2' --key PatientName=DOE,J"
 
 
 def test_the_command_is_quoted_for_a_shell() -> None:

@@ -12,7 +12,7 @@ from qrkit.simulator import Quirks, small_hospital
 from qrkit.simulator.hospital.facts import Study
 from qrkit.workspace import Workspace
 from tests.peers.waiting import free_port
-from tests.workspace.opened import Linked, StartSimulator, all_studies, link
+from tests.workspace.opened import Linked, StartSimulator, all_studies, link, uids_of
 
 MODELS = ("study-root", "patient-root", "patient-study-only")
 DAY = "2026-06-30"
@@ -124,6 +124,81 @@ def test_wildcards_accession_and_any_keyword_are_matched_by_the_node(linked: Lin
     )
     with pytest.raises(InputError, match="PatientSecks"):
         linked.workspace.find("pacs", PatientSecks="F")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE", "PATIENT"])
+def test_a_list_of_patients_is_asked_one_by_one_and_says_who_was_not_found(
+    linked: Linked, model: str, level: str
+) -> None:
+    if model == "patient-study-only" and level in ("SERIES", "IMAGE"):
+        pytest.skip("the model has no such level")
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    studies = all_studies(linked.hospital)
+    some = list(dict.fromkeys(study.patient.PatientID for study in studies))[:3]
+    frame = linked.workspace.find("pacs", level=level, patient_id=[*some, "NOSUCH", some[0]])
+    assert set(frame["PatientID"]) == set(some)
+    if level == "IMAGE":
+        assert set(frame["SOPInstanceUID"]) == {
+            uid for study in studies if study.patient.PatientID in some for uid in uids_of(study)
+        }
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["complete"]
+    assert coverage["not_found"] == {"PatientID": ["NOSUCH"]}
+
+
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
+def test_lists_of_accession_numbers_with_wildcards_and_other_keys_are_the_union(linked: Linked, level: str) -> None:
+    studies = [study for study in all_studies(linked.hospital) if study.AccessionNumber]
+    first, second = studies[0], next(one for one in studies if one.patient.PatientID != studies[0].patient.PatientID)
+    text = f"{first.AccessionNumber[:-1]}?, {second.AccessionNumber}"
+    frame = linked.workspace.find(
+        "pacs", level=level, accession=text, patient_id=[first.patient.PatientID, second.patient.PatientID, "NOSUCH"]
+    )
+    wanted = [
+        study
+        for study in studies
+        if (study.AccessionNumber[:-1] == first.AccessionNumber[:-1] or study is second)
+        and study.patient.PatientID in (first.patient.PatientID, second.patient.PatientID)
+    ]
+    assert set(frame["StudyInstanceUID"]) == {study.StudyInstanceUID for study in wanted}
+    if level == "SERIES":
+        assert len(frame) == sum(len(study.series) for study in wanted)
+    assert frame.attrs["qrkit"]["coverage"]["not_found"] == {"PatientID": ["NOSUCH"]}
+
+
+def test_a_list_of_studies_says_which_were_not_found(linked: Linked) -> None:
+    uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:2]]
+    found = linked.workspace.find("pacs", level="SERIES", study_uid=pd.Series([*uids, "1.2.3"]))
+    assert set(found["StudyInstanceUID"]) == set(uids)
+    assert found.attrs["qrkit"]["coverage"]["not_found"] == {"StudyInstanceUID": ["1.2.3"]}
+
+
+def test_a_thousand_accession_numbers_take_few_associations(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", associations=2)
+    known = [study.AccessionNumber for study in all_studies(linked.hospital) if study.AccessionNumber]
+    others = [f"X{number}" for number in range(1000 - len(known))]
+    frame = linked.workspace.find("pacs", accession=[*known, *others])
+    assert sorted(frame["AccessionNumber"]) == sorted(known)
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["complete"], coverage["why"]
+    assert coverage["requests"] == 1000
+    assert coverage["not_found"] == {"AccessionNumber": others}
+    assert coverage["load"]["busiest"] <= 2
+
+
+def test_a_plan_takes_lists_without_a_date_and_says_which_were_not_found(linked: Linked) -> None:
+    some = [
+        study for study in all_studies(linked.hospital) if study.AccessionNumber and "CT" in study.ModalitiesInStudy
+    ]
+    numbers = [study.AccessionNumber for study in some[:2]]
+    plan = linked.workspace.plan("pacs", dose="CT", accession=[*numbers, "NOSUCH"])
+    assert set(plan.studies["AccessionNumber"]) == set(numbers)
+    assert plan.coverage["not_found"] == {"AccessionNumber": ["NOSUCH"]}
+    uids = [study.StudyInstanceUID for study in some[:2]]
+    assert set(linked.workspace.plan("pacs", dose="CT", study_uid=",".join(uids)).studies["StudyInstanceUID"]) == set(
+        uids
+    )
 
 
 def test_any_return_key_becomes_a_column(linked: Linked) -> None:

@@ -1,0 +1,145 @@
+"""Dates and times as people give them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qrkit.errors import InputError
+from qrkit.query.dates import dates, parse_time, times
+
+TODAY = dt.date(2026, 2, 1)
+COLUMN = pd.Series(pd.to_datetime(["2026-01-03", "2026-01-01", "2026-01-02"]))
+
+
+def days(single: object = None, first: object = None, last: object = None) -> str:
+    found = dates(single, first, last, today=TODAY)
+    return found.matching if found else ""
+
+
+@pytest.mark.parametrize(
+    ("date", "matching"),
+    [
+        (None, ""),
+        ("2026-01-31", "20260131"),
+        ("20260131", "20260131"),
+        ("2026.01.31", "20260131"),
+        ("2026-W05-6", "20260131"),
+        ("2026-01-31 00:00:00", "20260131"),
+        ("2026-01-31T00:00:00Z", "20260131"),
+        ("20260131000000", "20260131"),
+        (dt.date(2026, 1, 31), "20260131"),
+        (dt.datetime(2026, 1, 31, 8), "20260131"),  # noqa: DTZ001 - DICOM's dates have no zone
+        (pd.Timestamp(2026, 1, 31, 8), "20260131"),
+        (pd.Timestamp("2026-01-31 23:00", tz="Europe/Berlin"), "20260131"),
+        (np.datetime64("2026-01-31"), "20260131"),
+        (np.datetime64("2026-01-31T08:30:00.000000000"), "20260131"),
+        (COLUMN.to_numpy()[0], "20260103"),
+        (COLUMN.dt.date[1], "20260101"),
+        ("today", "20260201"),
+        (" Yesterday ", "20260131"),
+    ],
+)
+def test_a_day_may_be_given_in_many_ways(date: object, matching: str) -> None:
+    assert days(date) == matching
+
+
+@pytest.mark.parametrize(
+    ("given", "matching"),
+    [
+        ({"single": ("2026-01-01", "2026-01-31")}, "20260101-20260131"),
+        ({"single": ["2026-01-31", "2026-01-01"]}, "20260101-20260131"),
+        ({"single": ("2026-01-01", None)}, "20260101-20260201"),
+        ({"single": (COLUMN.min(), COLUMN.max())}, "20260101-20260103"),
+        ({"single": "20260101-20260131"}, "20260101-20260131"),
+        ({"single": "20260101 - 20260131"}, "20260101-20260131"),
+        ({"single": "2026-01-01-2026-01-31"}, "20260101-20260131"),
+        ({"single": "20260101-"}, "20260101-20260201"),
+        ({"single": "-20260101"}, "19000101-20260101"),
+        ({"single": "2026-01-01 to 2026-01-31"}, "20260101-20260131"),
+        ({"single": "2026-01-01..today"}, "20260101-20260201"),
+        ({"single": "2026-01-01 .."}, "20260101-20260201"),
+        ({"single": "last 7 days"}, "20260125-20260201"),
+        ({"single": "Last  2 weeks"}, "20260118-20260201"),
+        ({"first": "2026-01-05"}, "20260105-20260201"),
+        ({"last": "2026-01-05"}, "19000101-20260105"),
+        ({"first": "2026-03-01"}, "20260201-20260301"),
+    ],
+)
+def test_a_range_may_be_given_in_many_ways(given: dict[str, object], matching: str) -> None:
+    assert days(**given) == matching
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("2026-02-30", "not a date"),
+        ("31.1.2026", "not a date"),
+        ("soon", "not a date"),
+        ("-", "not a date"),
+        ("..", "not a date"),
+        ("20261001-2026", "not a date"),
+        ("2026-01-01 to", "not a date"),
+        ("20260101-20260131-20260201", "not a date"),
+        ("2026-01-31 08:30", "time of day"),
+        ("20260131083000", "time of day"),
+        (20260131, "not a date"),
+        (("2026-01-01",), "pair"),
+        (("a", "b", "c"), "pair"),
+        (("20260101-20260131", "20260201"), "is a range"),
+        (pd.NaT, "missing"),
+        ((pd.NaT, "2026-01-31"), "missing"),
+        (pd.NA, "missing"),
+        (float("nan"), "missing"),
+        (np.datetime64("NaT"), "missing"),
+        (np.datetime64("2026-01"), "not a single day"),
+        (COLUMN, "column.min()"),
+        (pd.DatetimeIndex(COLUMN), "column.min()"),
+        (COLUMN.to_numpy(), "column.min()"),
+        (pd.Period("2026-01"), "not a date"),
+    ],
+)
+def test_what_is_not_a_day_or_a_range_is_refused(wrong: object, says: str) -> None:
+    with pytest.raises(InputError) as raised:
+        days(wrong)
+    assert says in str(raised.value)
+
+
+@given(st.text(alphabet="0123456789-. :T", max_size=24))
+def test_a_text_is_read_as_a_whole_or_refused(text: str) -> None:
+    try:
+        found = dates(text, None, None, today=TODAY)
+    except InputError:
+        return
+    assert found is not None
+    read = {f"{day:%Y%m%d}" for day in (found.first, found.last)} - {"19000101", "20260201"}
+    digits = "".join(one for one in text if one.isdigit())
+    assert all(day in digits for day in read)
+    assert set(digits.replace("20260201", "").replace("19000101", "")) <= set("".join(read)) | {"0"}
+
+
+@pytest.mark.parametrize(
+    ("pair", "first", "last", "matching"),
+    [
+        (("08:00", "12:30"), None, None, "080000-123000"),
+        (("1230", "8"), None, None, "080000-123000"),
+        (None, "0830", None, "083000-235959.999999"),
+        (None, None, dt.time(8, 30, 0, 500), "000000-083000.000500"),
+        ((pd.Timestamp(2026, 1, 1, 8), np.datetime64("2026-01-01T12:30")), None, None, "080000-123000"),
+    ],
+)
+def test_times_may_be_given_in_many_ways(pair: object, first: object, last: object, matching: str) -> None:
+    found = times(pair, first, last)
+    assert found is not None
+    assert found.matching == matching
+
+
+@pytest.mark.parametrize("wrong", ["25:00", "8 o'clock", pd.NaT, 8, ""])
+def test_what_is_not_a_time_is_refused(wrong: object) -> None:
+    with pytest.raises(InputError, match="time"):
+        parse_time(wrong)
