@@ -17,7 +17,7 @@ from qrkit.node import check_ae_title
 
 FILE_NAME = "qrkit.toml"
 
-TABLE_NAMES = ("after", "plan")
+TABLE_NAMES = ("handlers", "after", "plan")
 """Tables that the file may have besides its flat settings; each is read and checked by its owner."""
 
 
@@ -51,7 +51,8 @@ class Settings:
     site
         Where this machine is, in a name of your own: a node may be reached only from some sites.
     tables
-        The tables of the file as TOML gives them, by name: ``after`` for `qrkit.handlers`, ``plan`` for `qrkit.dose`.
+        The tables of the file as TOML gives them, by name: ``handlers`` (or its
+        earlier name ``after``) and ``plan``.
     """
 
     workspace: Path

@@ -1,26 +1,23 @@
-"""What happens to a series after it has arrived: handlers that a site registers, as values and pure decisions.
+"""Handlers: programs, functions, copies and transfers that a site runs on each received series.
 
-A handler copies the files of a series to a folder, runs a command, sends them on to a node, or calls a Python
-function. Which handlers a site has stands in ``[[after]]`` tables of `qrkit.toml`; the worker runs them.
+The ``[[handlers]]`` tables of `qrkit.toml` register them; the worker runs them.
 """
 
 from __future__ import annotations
 
 from qrkit.handlers.command_line import arguments, redacted
-from qrkit.handlers.handler import Handler, Rule, chosen, handlers_from, pause_after
-from qrkit.handlers.run import AfterRun, RunState, Series, content_of, summary
+from qrkit.handlers.handler import Handler, SeriesCriteria, chosen, handlers_from
+from qrkit.jobs.handler_run import HandlerRun, ReceivedSeries, RunState, summary
 
 __all__ = [
-    "AfterRun",
     "Handler",
-    "Rule",
+    "HandlerRun",
+    "ReceivedSeries",
     "RunState",
-    "Series",
+    "SeriesCriteria",
     "arguments",
     "chosen",
-    "content_of",
     "handlers_from",
-    "pause_after",
     "redacted",
     "summary",
 ]

@@ -1,11 +1,8 @@
-"""The arguments of a command: a list, never a shell's line, so nothing that a PACS says can become a command.
+"""The command line of a handler: placeholders in its arguments, and the patient's values in its output.
 
-Placeholders: ``{folder}``, the folder of the series; ``{list}``, a text file that names each file on a line of its
-own; ``{files}``, which stands alone and becomes one argument per file; ``{count}``, how many these are;
-``{StudyInstanceUID}``, ``{SeriesInstanceUID}``, ``{Modality}``, ``{node}`` and ``{job_id}``. Nothing about the
-patient is among them, since everybody on a machine can read the arguments of a process. ``{{`` is a brace.
-
-What a program prints may quote the patient: that is taken out before it is kept or logged.
+The arguments are a list and never a shell's line, so nothing that a PACS sends can become a command. No placeholder
+contains patient data, since every user of a machine can read the arguments of a process. The output of a program may
+contain patient data, which is removed before the output is stored or logged.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from pathlib import Path
 from string import Formatter
 
 from qrkit.errors import InputError
-from qrkit.handlers.run import Series
+from qrkit.jobs.handler_run import ReceivedSeries
 
 PLACEHOLDERS = (
     "folder",
@@ -33,42 +30,48 @@ _CODE = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
 
 
 def check_placeholders(command: Sequence[str], *, of: str) -> None:
-    """Check that a command can be filled in.
+    """Check the placeholders of a command.
 
     Raises
     ------
     InputError
-        If it has a placeholder that nothing can be put in for, or one in the place of the program.
+        If a placeholder is unknown, or if one stands where the program should.
     """
     for place, argument in enumerate(command):
         names = list(_names(argument, of=of))
         unknown = [name for name in names if name not in PLACEHOLDERS]
         if unknown:
             raise InputError(
-                f"The command of {of} has the placeholder {{{unknown[0]}}}, which is none.",
-                advice=f"There are {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}; a brace is written twice.",
+                f"The command of {of} contains the unknown placeholder {{{unknown[0]}}}.",
+                advice=f"Use {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}; write a literal brace twice.",
             )
         if place == 0 and (names or not argument):
-            raise InputError(f"The command of {of} begins with the program to run, not with {argument!r}.")
+            raise InputError(
+                f"The command of {of} does not begin with a program, but with {argument!r}.",
+                advice="Give the program first.",
+            )
         if "files" in names and argument != "{files}":
-            raise InputError(f"{{files}} stands alone as an argument in the command of {of}.")
+            raise InputError(
+                f"{{files}} is not a separate argument in the command of {of}.",
+                advice="Make it an argument.",
+            )
 
 
-def arguments(command: Sequence[str], series: Series, *, folder: Path, listing: Path) -> list[str]:
-    """Return a command with everything filled in.
+def arguments(command: Sequence[str], series: ReceivedSeries, *, folder: Path, listing: Path) -> list[str]:
+    """Return a command with its placeholders filled in.
 
     Parameters
     ----------
     folder
         The folder of the series.
     listing
-        The text file that names its files.
+        A text file with the path of one file on each line.
 
-    >>> series = Series(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", modality=("CT",), files=(Path("a.dcm"),))
-    >>> arguments(["run", "{Modality}/{SeriesInstanceUID}", "{files}"], series, folder=Path("f"), listing=Path("l"))
-    ['run', 'CT/1.2.3', 'a.dcm']
+    >>> series = ReceivedSeries(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", files=(Path("a.dcm"),))
+    >>> arguments(["run", "{SeriesInstanceUID}", "{files}"], series, folder=Path("f"), listing=Path("l"))
+    ['run', '1.2.3', 'a.dcm']
     """
-    # a code that a PACS made up could look like an option of the program
+    # an invalid code from a PACS could look like an option of the program
     modality = next((code for code in series.modality if _CODE.fullmatch(code)), "")
     values = {
         "folder": str(folder),
@@ -90,33 +93,35 @@ def _names(argument: str, *, of: str) -> Iterator[str]:
     try:
         for _, name, form, conversion in Formatter().parse(argument):
             if form or conversion:
-                raise InputError(f"A placeholder is a name in braces, in the command of {of}: {argument!r}.")
+                raise InputError(
+                    f"The placeholder in {argument!r} of the command of {of} is not a name in braces.",
+                    advice="Remove the format or conversion.",
+                )
             if name is not None:
                 yield name
     except ValueError as error:
         raise InputError(
-            f"The argument {argument!r} of {of} has a brace that stands alone; write it twice."
+            f"The argument {argument!r} of {of} contains a single brace.", advice="Write a literal brace twice."
         ) from error
 
 
 _SHORTEST = 3
-"""Shorter parts of a value, as "Li" of a name, would take half of every sentence along."""
+"""Shorter parts of a value, such as the name "Li", would remove half of every sentence."""
 
-_GONE = "[…]"
+_REMOVED = "[…]"
 
 
 def redacted(text: str, values: Iterable[str]) -> str:
-    """Return a text without the values of a patient, whole and by their parts, in any case.
+    """Return a text without the values of a patient, whole or in parts, ignoring case.
 
-    A program that prints them in another form, such as a date of birth with other separators, is not found out; dates
-    of eight digits are also sought with separators.
+    A value in another form remains; only dates are also recognised with separators.
 
     >>> redacted("read DOE^JANE (id Q-1234, born 1970-01-31): Jane failed", ["Doe^Jane", "Q-1234", "19700131"])
     'read […] (id […], born […]): […] failed'
     """
     parts = {part for value in values for part in _parts(value) if len(part) >= _SHORTEST}
     for part in sorted(parts, key=lambda part: (-len(part), part)):
-        text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", _GONE, text, flags=re.IGNORECASE)
+        text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", _REMOVED, text, flags=re.IGNORECASE)
     return text
 
 

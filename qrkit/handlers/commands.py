@@ -1,8 +1,6 @@
-"""Handlers that are programs: a command of the site, or a Python function in a process of its own.
+"""Handlers that run programs: a command of the site, or a Python function in a separate process.
 
-Programs of a site: run without a shell, within a time limit, with a bounded part of what they print.
-
-Whose objects they are: the values that must not stand in a log.
+Programs run without a shell and within a time limit. The end of their output is logged without patient data.
 """
 
 from __future__ import annotations
@@ -24,13 +22,13 @@ import psutil
 
 from qrkit.errors import HandlerFailed
 from qrkit.handlers.command_line import arguments, redacted
-from qrkit.handlers.entry import NOT_THERE
+from qrkit.handlers.entry import NOT_FOUND
 from qrkit.handlers.task import Task
 
 logger = logging.getLogger(__name__)
 
 OUTPUT_LIMIT = 8_192
-"""Bytes at the end of what a program prints that are kept."""
+"""Bytes stored from the end of a program's output."""
 
 _LOOK = 0.25
 _GRACE = 2.0
@@ -38,8 +36,8 @@ _SECRETS = ("QRKIT_DATABASE_URL",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a program ended, and the end of what it printed on stdout and stderr together."""
+class ProgramResult:
+    """The exit status of a program and the end of its output, stdout and stderr together."""
 
     status: int
     output: str
@@ -47,22 +45,22 @@ class Ended:
 
 def run_program(
     command: Sequence[str], *, folder: Path, check: Callable[[], None], given: bytes | None = None
-) -> Ended:
+) -> ProgramResult:
     """Run a program to its end.
 
     Parameters
     ----------
     folder
-        Where it runs.
+        Its working directory.
     check
-        Asked four times a second; what it raises ends the program and all that it has started.
+        Called four times a second; an exception ends the program and its child processes.
     given
-        What it reads on stdin.
+        Its stdin.
 
     Raises
     ------
     HandlerFailed
-        If it cannot be started.
+        If the program cannot be started.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - a list from the site's own settings, and no shell
@@ -93,11 +91,11 @@ def run_program(
         raise
     finally:
         output.close()
-    return Ended(status=status, output=output.text)
+    return ProgramResult(status=status, output=output.text)
 
 
 class _Tail:
-    """Reads what a program prints, and keeps the end of it."""
+    """Reads the output of a program and stores its end."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         self._pipe = pipe
@@ -110,7 +108,7 @@ class _Tail:
         return self._kept.decode("utf-8", "replace").strip()
 
     def close(self) -> None:
-        self._thread.join(_GRACE)  # a process that it left behind may hold the pipe open for ever
+        self._thread.join(_GRACE)  # a remaining child process may hold the pipe open
 
     def _read(self) -> None:
         if self._pipe is None:
@@ -121,18 +119,18 @@ class _Tail:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and all that it has started."""
+    """End a program and its child processes."""
     family = []
     with suppress(psutil.Error):
         parent = psutil.Process(process.pid)
         family = [*parent.children(recursive=True), parent]
-    for one in family:
+    for member in family:
         with suppress(psutil.Error):
-            one.terminate()
+            member.terminate()
     _, alive = psutil.wait_procs(family, timeout=_GRACE)
-    for one in alive:
+    for survivor in alive:
         with suppress(psutil.Error):
-            one.kill()
+            survivor.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE)
 
@@ -146,9 +144,9 @@ def run_command(task: Task) -> str:
     Raises
     ------
     HandlerFailed
-        If it cannot be started, takes too long, or ends with another status than 0.
+        If it cannot be started, exceeds its time limit, or ends with a status other than 0.
     """
-    with tempfile.TemporaryDirectory(prefix="qrkit-after-") as folder:
+    with tempfile.TemporaryDirectory(prefix="qrkit-handler-") as folder:
         listing = Path(folder) / "files.txt"
         listing.write_text("".join(f"{path}\n" for path in task.series.files), encoding="utf-8")
         series_folder = task.settings.files / task.series.StudyInstanceUID / task.series.SeriesInstanceUID
@@ -157,12 +155,12 @@ def run_command(task: Task) -> str:
 
 
 def call_function(task: Task) -> str:
-    """Call the Python function of a handler in a process of its own, so that nothing it does holds up a retrieve.
+    """Call the Python function of a handler in a separate process, so that it cannot delay a retrieve.
 
     Raises
     ------
     HandlerFailed
-        If it raises something, or takes too long; not for now only, if there is no such function.
+        If it raises an exception, exceeds its time limit, or does not exist; the last is permanent.
     """
     series = asdict(task.series) | {"files": [str(path) for path in task.series.files]}
     command = [sys.executable, "-m", "qrkit.handlers.entry", task.handler.call]
@@ -178,20 +176,20 @@ def _run(command: list[str], task: Task, *, given: bytes | None = None) -> str:
         task.handler.name,
         task.series.SeriesInstanceUID,
         ended.status,
-        f"; it printed:\n{output}" if output else "",
+        f"; its output:\n{output}" if output else "",
     )
-    if task.handler.call and ended.status == NOT_THERE:
+    if task.handler.call and ended.status == NOT_FOUND:
         raise HandlerFailed(
             f"{task.handler.call} cannot be called{_last_line(output)}.",
-            advice="Mend the function, or its name in qrkit.toml and start the worker again; then qrkit after retry.",
+            advice="Correct the function or its name in qrkit.toml, restart the worker and retry the handler.",
             transient=False,
         )
     if ended.status != 0:
-        raise HandlerFailed(_said(ended, output, task), advice="The worker's log has what it printed.")
+        raise HandlerFailed(_failure_message(ended, output, task), advice="See the worker's log for its output.")
     return ""
 
 
-def _said(ended: Ended, output: str, task: Task) -> str:
+def _failure_message(ended: ProgramResult, output: str, task: Task) -> str:
     program = task.handler.call or task.handler.command[0]
     return f"{program} ended with status {ended.status}{_last_line(output)}."
 
@@ -218,9 +216,9 @@ _KEYWORDS = (
 
 
 def private_values(files: Sequence[Path]) -> tuple[str, ...] | None:
-    """Return the values of the patient in the first of some files of one series, which is the same in all.
+    """Return the patient's values in the first file of a series; they are the same in all its files.
 
-    None where it cannot be read, so nobody knows what must not be said.
+    None if the file cannot be read, so that the values to remove are unknown.
     """
     from pydicom import config, dcmread
 
@@ -228,7 +226,7 @@ def private_values(files: Sequence[Path]) -> tuple[str, ...] | None:
         with config.disable_value_validation():
             dataset = dcmread(files[0], stop_before_pixels=True, specific_tags=list(_KEYWORDS))
             values = [str(dataset.get(keyword, "")) for keyword in _KEYWORDS]
-    except Exception:  # noqa: BLE001 - whatever a broken object does to the reader, the handler still runs
-        logger.info("The first file of a series cannot be read, so nothing is kept of what its handler prints")
+    except Exception:  # noqa: BLE001 - the handler runs even if the reader fails on a broken object
+        logger.info("The first file of a series cannot be read, so the output of its handler is discarded")
         return None
     return tuple(value for value in values if value)

@@ -1,7 +1,7 @@
 """The process in which a Python handler is called: ``python -m qrkit.handlers.entry package.module:function``.
 
-The series comes as JSON on stdin. The folder of the workspace is on the path, so a module may lie there. Where there
-is no such function, the status is `NOT_THERE` and the last line says what is missing: another try would find no more.
+It reads the series as JSON from stdin. The workspace folder is on the path, so it may contain the module. If the
+function does not exist, the exit status is `NOT_FOUND` and the last line names what is missing; a retry is useless.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from qrkit.handlers.run import Series
+from qrkit.jobs.handler_run import ReceivedSeries
 
-NOT_THERE = 78  # EX_CONFIG of sysexits.h
+NOT_FOUND = 78  # EX_CONFIG of sysexits.h
 
 
 def main(entry_point: str, given: str) -> None:
@@ -27,16 +27,16 @@ def main(entry_point: str, given: str) -> None:
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
     function = _function(entry_point)
-    function(Series(**given_as_lists, files=files))
+    function(ReceivedSeries(**given_as_lists, files=files))
 
 
-def _function(entry_point: str) -> Any:  # noqa: ANN401 - whatever the site's module has of that name
+def _function(entry_point: str) -> Any:  # noqa: ANN401 - any attribute of the site's module
     module, _, name = entry_point.partition(":")
     try:
         function: Any = reduce(getattr, name.split("."), import_module(module))
     except (ImportError, AttributeError, SyntaxError):
         traceback.print_exc()
-        sys.exit(NOT_THERE)
+        sys.exit(NOT_FOUND)
     return function
 
 

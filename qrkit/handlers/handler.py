@@ -1,9 +1,4 @@
-"""Handlers: what a site has registered in ``[[after]]`` tables, checked here and nowhere else.
-
-Which series a handler is for.
-
-When a handler that has failed is tried again.
-"""
+"""The handlers of a site: their settings, checked here only, and the series that each one processes."""
 
 from __future__ import annotations
 
@@ -11,27 +6,28 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
 from qrkit.errors import InputError
 from qrkit.handlers.command_line import check_placeholders
-from qrkit.handlers.run import Series
+from qrkit.jobs.handler_run import ReceivedSeries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What a series must be like; empty: anything. Terms are compared in any case, with * and ? as wildcards.
+class SeriesCriteria:
+    """Which series a handler processes; an empty criterion matches every series.
+
+    Terms ignore case and may contain the wildcards * and ?.
 
     Attributes
     ----------
     modality, station, description
         Modality, StationName, SeriesDescription of one of its objects.
     node
-        Name of the node that it came from.
+        Name of the node that sent it.
     level
-        Level of the retrieve that brought it: STUDY, SERIES or IMAGE.
+        Level of the retrieve: STUDY, SERIES or IMAGE.
     """
 
     modality: tuple[str, ...] = ()
@@ -40,12 +36,12 @@ class Rule:
     level: tuple[str, ...] = ()
     description: tuple[str, ...] = ()
 
-    def fits(self, series: Series) -> bool:
-        """Whether a series is one of these.
+    def fits(self, series: ReceivedSeries) -> bool:
+        """Whether a series meets all criteria.
 
-        >>> from qrkit.handlers.run import Series
-        >>> dose = Series(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", modality=("SR",), station=("CT01",))
-        >>> Rule(modality=("SR",), station=("ct*",)).fits(dose), Rule(station=("MR*",)).fits(dose)
+        >>> from qrkit.jobs.handler_run import ReceivedSeries
+        >>> dose = ReceivedSeries(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", station=("CT01",))
+        >>> SeriesCriteria(station=("ct*",)).fits(dose), SeriesCriteria(station=("MR*",)).fits(dose)
         (True, False)
         """
         return all(_fits(getattr(self, item.name), getattr(series, item.name)) for item in fields(self))
@@ -55,35 +51,35 @@ def _fits(terms: Collection[str], values: Collection[str]) -> bool:
     return not terms or any(fnmatchcase(value.lower(), term.lower()) for value in values for term in terms)
 
 
-_WAYS = ("copy_to", "command", "send_to", "call")
+_ACTIONS = ("copy_to", "command", "send_to", "call")
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _LEVELS = ("STUDY", "SERIES", "IMAGE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
-    """Something to be done with a series that has arrived; exactly one of the four ways.
+    """One action on received series: exactly one of the four.
 
     Attributes
     ----------
     name
-        What jobs and people call it.
+        Name in jobs and messages.
     copy_to
-        A folder: the files are copied there, below the UIDs of study and series.
+        Folder that receives copies of the files, below the UIDs of study and series.
     command
-        A program and its arguments, with placeholders; see `qrkit.handlers.command_line`.
+        Program and its arguments, with placeholders; see `qrkit.handlers.command_line`.
     send_to
-        Name of a node: the files are sent there by C-STORE.
+        Name of the node that receives the files by C-STORE.
     call
-        A Python function, ``package.module:function``, which is called with a `qrkit.handlers.Series`.
-    rule
-        Which series it is for.
+        Python function, ``package.module:function``; its argument is a `qrkit.handlers.ReceivedSeries`.
+    criteria
+        Which series it processes.
     automatic
-        Whether it runs for every job that names no handlers; else only where it is named.
+        True to run for every job that names no handlers; otherwise only for jobs that name it.
     time_limit
-        Seconds after which a run is ended.
+        Seconds after which an attempt is stopped.
     attempts
-        How often it is tried in all.
+        Number of attempts in total.
     """
 
     name: str
@@ -91,132 +87,132 @@ class Handler:
     command: tuple[str, ...] = ()
     send_to: str = ""
     call: str = ""
-    rule: Rule = field(default_factory=Rule)
+    criteria: SeriesCriteria = field(default_factory=SeriesCriteria)
     automatic: bool = True
     time_limit: float = 600.0
     attempts: int = 5
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64 or "," in self.name:
-            raise InputError(f"A handler's name has 1 to 64 characters, no comma: {self.name!r} is none.")
-        given = [way for way in _WAYS if getattr(self, way)]
+            raise InputError(
+                f"{self.name!r} is not a valid handler name.",
+                advice="Use 1 to 64 characters without a comma and without leading or trailing spaces.",
+            )
+        given = [action for action in _ACTIONS if getattr(self, action)]
         if len(given) != 1:
-            raise InputError(f"Handler {self.name!r} needs one of {', '.join(_WAYS)}; it has {len(given)} of them.")
+            raise InputError(
+                f"Handler {self.name!r} has {len(given)} actions.",
+                advice=f"Give exactly one of {', '.join(_ACTIONS)}.",
+            )
         if self.call and not _ENTRY_POINT.fullmatch(self.call):
-            raise InputError(f"The call of handler {self.name!r} is package.module:function, not {self.call!r}.")
+            raise InputError(
+                f"{self.call!r} is not a valid call of handler {self.name!r}.", advice="Use package.module:function."
+            )
         if not 0 < self.time_limit < math.inf:
             raise InputError(
-                f"The time limit of handler {self.name!r} is more than 0 seconds, not {self.time_limit}."
+                f"{self.time_limit} is not a valid time_limit of handler {self.name!r}.",
+                advice="Use a number of seconds above 0.",
             )
         if self.attempts < 1:
-            raise InputError(f"Handler {self.name!r} needs at least 1 attempt, not {self.attempts}.")
-        wrong = [level for level in self.rule.level if level not in _LEVELS]
+            raise InputError(f"Handler {self.name!r} has {self.attempts} attempts.", advice="Use at least 1.")
+        wrong = [level for level in self.criteria.level if level not in _LEVELS]
         if wrong:
-            raise InputError(f"The level of handler {self.name!r} is {', '.join(_LEVELS)}, not {wrong[0]!r}.")
+            raise InputError(
+                f"{wrong[0]!r} is not a valid level of handler {self.name!r}.", advice=f"Use {', '.join(_LEVELS)}."
+            )
         check_placeholders(self.command, of=f"handler {self.name!r}")
 
     @property
-    def way(self) -> str:
-        """What it does: copy_to, command, send_to or call."""
-        return next(way for way in _WAYS if getattr(self, way))
+    def action(self) -> str:
+        """The action: copy_to, command, send_to or call."""
+        return next(action for action in _ACTIONS if getattr(self, action))
 
 
-def handlers_from(tables: object) -> tuple[Handler, ...]:
-    """Return the handlers of the ``[[after]]`` tables of `qrkit.toml`.
+def handlers_from(tables: Mapping[str, object]) -> tuple[Handler, ...]:
+    """Return the handlers of `qrkit.toml`.
+
+    Parameters
+    ----------
+    tables
+        The tables of the file by name: ``handlers``, and ``after``, the earlier name.
 
     Raises
     ------
     InputError
-        If one is not valid, or two have one name.
+        If a table is not valid, or if two handlers have the same name.
 
-    >>> handlers_from([{"name": "dose", "copy_to": "/srv/dose", "modality": "SR"}])[0].rule.modality
+    >>> handlers_from({"handlers": [{"name": "dose", "copy_to": "/srv/dose", "modality": "SR"}]})[0].criteria.modality
     ('SR',)
     """
-    if not isinstance(tables, Sequence) or not all(isinstance(table, Mapping) for table in tables):
-        raise InputError("Handlers are tables that begin with [[after]] in qrkit.toml.")
-    handlers = tuple(_handler(table) for table in tables)
+    handlers = tuple(_handler(table) for name in ("handlers", "after") for table in _listed(tables.get(name, [])))
     names = [handler.name for handler in handlers]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"There are two handlers {twice!r} in qrkit.toml.")
+        raise InputError(
+            f"Two handlers in qrkit.toml have the name {twice!r}.", advice="Give each handler its own name."
+        )
     return handlers
 
 
+def _listed(tables: object) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(tables, Sequence) or not all(isinstance(table, Mapping) for table in tables):
+        raise InputError(
+            "The handlers in qrkit.toml are not a list of tables.", advice="Begin each handler with [[handlers]]."
+        )
+    return tables
+
+
 def chosen(handlers: Sequence[Handler], names: Sequence[str] | None) -> tuple[Handler, ...]:
-    """Return the handlers that take part in a job: those it names, else the automatic ones.
+    """Return the handlers that run for a job: those it names, otherwise the automatic ones.
 
     Parameters
     ----------
     names
-        None where the job names none; an empty list where it wants none.
+        None: the automatic ones. An empty list: no handlers.
 
     Raises
     ------
     InputError
-        If there is no such handler.
+        If a name is unknown.
     """
     if names is None:
         return tuple(handler for handler in handlers if handler.automatic)
     known = {handler.name: handler for handler in handlers}
     unknown = [name for name in names if name not in known]
     if unknown:
-        there_are = f"There are {', '.join(known)}." if known else "Register it by an [[after]] table in qrkit.toml."
-        raise InputError(f"There is no handler {', '.join(unknown)}.", advice=there_are)
+        advice = f"Use {', '.join(known)}." if known else "Add a [[handlers]] table to qrkit.toml."
+        raise InputError(f"There is no handler {', '.join(unknown)}.", advice=advice)
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-_RULES = tuple(item.name for item in fields(Rule))
-_NAMES = tuple(item.name for item in fields(Handler) if item.name != "rule") + _RULES
+_CRITERIA = tuple(item.name for item in fields(SeriesCriteria))
+_NAMES = tuple(item.name for item in fields(Handler) if item.name != "criteria") + _CRITERIA
 
 
 def _handler(table: Mapping[str, Any]) -> Handler:
     name = table.get("name", "")
     unknown = sorted(set(table) - set(_NAMES))
     if unknown:
-        raise InputError(f"Handler {name!r} has no {', '.join(unknown)}; it may have {', '.join(_NAMES)}.")
+        raise InputError(
+            f"{', '.join(unknown)} is not a setting of a handler, but handler {name!r} has it.",
+            advice=f"Use {', '.join(_NAMES)}.",
+        )
     values = {key: _typed(key, value, name) for key, value in table.items()}
-    rule = Rule(**{key: values.pop(key) for key in _RULES if key in values})
-    return Handler(**{"name": "", **values}, rule=rule)
+    criteria = SeriesCriteria(**{key: values.pop(key) for key in _CRITERIA if key in values})
+    return Handler(**{"name": "", **values}, criteria=criteria)
 
 
 def _typed(key: str, value: object, name: object) -> Any:  # noqa: ANN401 - as the field is typed
-    if key in (*_RULES, "command"):
+    if key in (*_CRITERIA, "command"):
         listed = [value] if isinstance(value, str) and key != "command" else value
-        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-            raise InputError(f"{key} of handler {name!r} is a list of texts, not {value!r}.")
-        return tuple(one.upper() for one in listed) if key == "level" else tuple(listed)
+        if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
+            raise InputError(f"{value!r} is not a valid {key} of handler {name!r}.", advice="Use a list of texts.")
+        return tuple(text.upper() for text in listed) if key == "level" else tuple(listed)
     kinds: dict[str, tuple[type, ...]] = {"automatic": (bool,), "attempts": (int,), "time_limit": (int, float)}
     kind = kinds.get(key, (str,))
     if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
         what = {"automatic": "true or false", "attempts": "a whole number", "time_limit": "a number of seconds"}
-        raise InputError(f"{key} of handler {name!r} is {what.get(key, 'a text')}, not {value!r}.")
+        raise InputError(
+            f"{value!r} is not a valid {key} of handler {name!r}.", advice=f"Use {what.get(key, 'a text')}."
+        )
     return value
-
-
-_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 3_600, 21_600))
-LONGEST_PAUSE = _PAUSES[-1]
-"""A run that is due later than that was put off by a clock that was wrong."""
-
-
-def pause_after(attempts: int, *, most: int, transient: bool = True) -> timedelta | None:
-    """Return how long to wait after a failure; None: no more.
-
-    Growing, so that a receiver that is restarted is met soon, and one that is down for a night is not worn out.
-
-    Parameters
-    ----------
-    attempts
-        How often it was tried.
-    most
-        How often it may be tried in all.
-    transient
-        Whether the same may work later without anybody changing anything.
-
-    >>> [pause_after(tried, most=3) for tried in (1, 2, 3)]
-    [datetime.timedelta(seconds=30), datetime.timedelta(seconds=120), None]
-    >>> pause_after(1, most=3, transient=False) is None
-    True
-    """
-    if not transient or attempts >= most:
-        return None
-    return _PAUSES[min(max(attempts, 1), len(_PAUSES)) - 1]

@@ -1,7 +1,7 @@
-"""Decides what is to be done with series that became complete, and has it done beside the retrieves.
+"""The worker's part for handlers: it queues runs for completed series and performs them.
 
-One run of each handler at a time, a few handlers at once, in threads of their own: neither a retrieve nor a network
-thread ever waits for one.
+Each handler runs in a separate thread, once at a time, and a few handlers run in parallel. Retrieves never wait for
+them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from qrkit.errors import Cancelled, InputError, QrkitError, StoreError
 from qrkit.handlers.commands import call_function, private_values, run_command
 from qrkit.handlers.copy import copy_files
-from qrkit.handlers.handler import Handler, chosen, pause_after
-from qrkit.handlers.run import AfterRun, Series
+from qrkit.handlers.handler import Handler, chosen
 from qrkit.handlers.send import send_files
-from qrkit.handlers.task import Task, ToSend
+from qrkit.handlers.task import SopReference, Task
+from qrkit.jobs.handler_run import HandlerRun, ReceivedSeries, pause_after
 from qrkit.settings import Settings
 from qrkit.store.handler_due import CompletedItem, CompletedItemTable, CompleteSeries
 from qrkit.store.handler_runs import HandlerRunTable
@@ -31,7 +31,7 @@ _AT_ONCE = 4
 _LOOK = 1.0
 
 
-class AfterRunner:
+class HandlerRunner:
     """Runs the handlers of a site; a `qrkit.worker.background_task.BackgroundTask`."""
 
     def __init__(self, settings: Settings, state: State, handlers: Sequence[Handler]) -> None:
@@ -42,27 +42,27 @@ class AfterRunner:
         self._nodes = NodeTable(state)
         self._worker_id = ""
         self._running: dict[str, Future[None]] = {}
-        self._is_busy = True  # until it has looked for the first time
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="after")
-        self._lookout = PollingThread("after", self._look, every=_LOOK)
+        self._is_busy = True  # until its first check
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="handler")
+        self._lookout = PollingThread("handlers", self._look, every=_LOOK)
 
     @property
     def is_busy(self) -> bool:
-        """Whether runs wait, also for another attempt later, or are under way."""
+        """True while runs wait, also for a later attempt, or are running."""
         return self._is_busy
 
     def start(self, worker_id: str) -> None:
-        """Begin."""
+        """Start the checks."""
         self._worker_id = worker_id
         self._lookout.start()
 
     def tend(self, alive_worker_ids: Collection[str]) -> None:
-        """Start runs anew whose workers are no longer alive."""
+        """Requeue the runs of workers that are no longer alive."""
         if self._runs.requeue_orphans(alive_worker_ids):
             self._lookout.wake()
 
     def stop(self) -> None:
-        """End what is under way, which goes back to the queue."""
+        """Stop; running handlers are ended and requeued."""
         self._lookout.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -72,7 +72,7 @@ class AfterRunner:
         self._is_busy = bool(self._running) or self._runs.waiting(self._handlers) > 0
 
     def _decide(self) -> None:
-        """Queue runs for what became complete since."""
+        """Queue runs for newly completed series."""
         while (items := self._due.list()) and not self._lookout.stopping.is_set():
             for due in items:
                 handlers = self._chosen(due)
@@ -81,14 +81,14 @@ class AfterRunner:
                     (handler.name, held)
                     for held in series
                     for handler in handlers
-                    if handler.rule.fits(_series(held))
+                    if handler.criteria.fits(_series(held))
                 ]
                 self._due.queue(due, fitting)
 
     def _chosen(self, due: CompletedItem) -> tuple[Handler, ...]:
         try:
             return chosen(tuple(self._handlers.values()), due.handlers)
-        except InputError as error:  # it was registered when the job was asked for
+        except InputError as error:  # the handler was removed after the job was created
             logger.warning("Job %s: %s", due.job_id, error)
             known = [name for name in due.handlers or () if name in self._handlers]
             return chosen(tuple(self._handlers.values()), known)
@@ -97,7 +97,7 @@ class AfterRunner:
         for name in [name for name, future in self._running.items() if future.done()]:
             del self._running[name]
         while len(self._running) < _AT_ONCE and (free := self._handlers.keys() - self._running.keys()):
-            # looking first: a claim takes the write lock
+            # check first: a claim takes the write lock
             run = self._runs.claim(self._worker_id, free) if self._runs.is_due(free) else None
             if run is None:
                 return
@@ -105,7 +105,7 @@ class AfterRunner:
             self._running[run.handler] = future
             future.add_done_callback(lambda _: self._lookout.wake())
 
-    def _attempt(self, run: AfterRun) -> None:
+    def _attempt(self, run: HandlerRun) -> None:
         handler = self._handlers[run.handler]
         try:
             task = self._task(run, handler)
@@ -114,27 +114,27 @@ class AfterRunner:
             self._write(lambda: self._runs.give_back(run.run_id))
         except QrkitError as error:
             self._failed(run, str(error), transient=error.transient or isinstance(error, StoreError))
-        except Exception as error:  # the worker must survive whatever one series does
-            logger.exception("Handler %s failed by an error of ours", handler.name)
-            self._failed(run, f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
+        except Exception as error:  # the worker must survive any error of one series
+            logger.exception("Handler %s failed by an internal error", handler.name)
+            self._failed(run, f"Internal error {type(error).__name__}. See the worker's log.")
         else:
             self._write(lambda: self._runs.done(run.run_id, note))
             logger.info("Handler %s, series %s: done", handler.name, run.SeriesInstanceUID)
 
     def _do(self, task: Task) -> str:
-        if task.handler.way == "send_to":
+        if task.handler.action == "send_to":
             return send_files(task, self._nodes.get(task.handler.send_to))
-        ways: dict[str, Callable[[Task], str]] = {
+        actions: dict[str, Callable[[Task], str]] = {
             "copy_to": copy_files,
             "command": run_command,
             "call": call_function,
         }
-        return ways[task.handler.way](task)
+        return actions[task.handler.action](task)
 
-    def _task(self, run: AfterRun, handler: Handler) -> Task:
+    def _task(self, run: HandlerRun, handler: Handler) -> Task:
         rows = self._runs.files(run)
         files = tuple(self._settings.files / row.path for row in rows)
-        series = Series(
+        series = ReceivedSeries(
             StudyInstanceUID=run.StudyInstanceUID,
             SeriesInstanceUID=run.SeriesInstanceUID,
             modality=_values(row.Modality for row in rows),
@@ -149,35 +149,37 @@ class AfterRunner:
             run_id=run.run_id,
             handler=handler,
             series=series,
-            objects=tuple(ToSend(sop_class_uid=row.SOPClassUID, sop_instance_uid=row.SOPInstanceUID) for row in rows),
+            objects=tuple(
+                SopReference(sop_class_uid=row.SOPClassUID, sop_instance_uid=row.SOPInstanceUID) for row in rows
+            ),
             settings=self._settings,
             private=private_values(files),
             deadline=time.monotonic() + handler.time_limit,
             is_stopping=self._lookout.stopping.is_set,
         )
 
-    def _failed(self, run: AfterRun, error: str, *, transient: bool = True) -> None:
+    def _failed(self, run: HandlerRun, error: str, *, transient: bool = True) -> None:
         handler = self._handlers[run.handler]
         pause = pause_after(run.attempts, most=handler.attempts, transient=transient)
-        then = f"tried again in {pause.total_seconds():.0f} seconds" if pause else "not tried again"
+        then = f"next attempt in {pause.total_seconds():.0f} seconds" if pause else "no further attempt"
         logger.warning("Handler %s, series %s, %s: %s", handler.name, run.SeriesInstanceUID, then, error)
         self._write(lambda: self._runs.failed(run.run_id, error, pause=pause))
 
     def _write(self, change: Callable[[], None]) -> None:
-        """Write down what became of a run; while the state cannot be used, wait for it."""
+        """Store the result of a run; wait while the state is not available."""
         while True:
             try:
                 change()
             except StoreError:
-                logger.exception("What became of a handler cannot be written down yet")
+                logger.exception("The result of a handler cannot be stored yet")
                 if self._lookout.stopping.wait(ERROR_PAUSE):
-                    return  # another worker finds out by the missing heartbeat, and starts it anew
+                    return  # another worker sees the missing heartbeat and requeues the run
             else:
                 return
 
 
-def _series(held: CompleteSeries) -> Series:
-    return Series(
+def _series(held: CompleteSeries) -> ReceivedSeries:
+    return ReceivedSeries(
         StudyInstanceUID=held.StudyInstanceUID,
         SeriesInstanceUID=held.SeriesInstanceUID,
         modality=held.modality,

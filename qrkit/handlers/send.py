@@ -1,4 +1,4 @@
-"""Handlers that send a series on to a node by C-STORE."""
+"""Handlers that send a series to a node by C-STORE."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qrkit import errors
 from qrkit.dimse.send import OutgoingFile, SendResult, send
-from qrkit.handlers.task import Task, ToSend
+from qrkit.handlers.task import SopReference, Task
 from qrkit.node import Node
 from qrkit.store.part10 import read_file_head
 
@@ -15,27 +15,27 @@ _MOST_BREAKS = 3
 
 
 def send_files(task: Task, node: Node) -> str:
-    """Send the files of a series to a node; an association that breaks is replaced while something gets through.
+    """Send the files of a series to a node; open a new association after a loss as long as objects get through.
 
     Returns
     -------
     str
-        What the node said although it took the objects, or empty.
+        The warnings of the node, or empty.
 
     Raises
     ------
     InputError
-        If the node is not one to send to.
+        If the node cannot receive objects.
     NodeError
-        If it cannot be reached.
+        If the node cannot be reached.
     HandlerFailed
-        If some objects were not taken; the message says how many and why.
+        If the node did not accept some objects; the message says how many and why.
     """
     _check(node)
     results: dict[Path, SendResult] = {}
     breaks = 0
     try:
-        waiting = [_outgoing(path, one) for path, one in zip(task.series.files, task.objects, strict=True)]
+        waiting = [_outgoing(path, sop) for path, sop in zip(task.series.files, task.objects, strict=True)]
         while waiting:
             before = len(results)
             try:
@@ -49,11 +49,11 @@ def send_files(task: Task, node: Node) -> str:
                     raise
             waiting = [outgoing for outgoing in waiting if outgoing.path not in results]
     except errors.Cancelled:
-        task.check()  # says whether the worker stops or the time is over
+        task.check()  # raises the reason: the worker stops, or the time limit
         raise
     except OSError as error:
         raise errors.HandlerFailed(f"A file of the series cannot be read: {error.strerror}.") from error
-    return _told(list(results.values()), node)
+    return _warnings(list(results.values()), node)
 
 
 def _should_stop(task: Task) -> bool:
@@ -67,30 +67,30 @@ def _should_stop(task: Task) -> bool:
 def _check(node: Node) -> None:
     if not (node.enabled and node.can_store):
         raise errors.InputError(
-            f"Node {node.name} {'takes no objects' if node.enabled else 'is disabled'}.",
-            advice=f"Change it by: qrkit nodes edit {node.name} {'--can-store' if node.enabled else '--enabled'}.",
+            f"Node {node.name} {'does not receive objects' if node.enabled else 'is disabled'}.",
+            advice=f"Change that: qrkit nodes edit {node.name} {'--can-store' if node.enabled else '--enabled'}.",
         )
 
 
-def _outgoing(path: Path, one: ToSend) -> OutgoingFile:
+def _outgoing(path: Path, reference: SopReference) -> OutgoingFile:
     with path.open("rb") as file:
         head = read_file_head(file)
     return OutgoingFile(
         path=path,
-        sop_class_uid=one.sop_class_uid,
-        sop_instance_uid=one.sop_instance_uid,
+        sop_class_uid=reference.sop_class_uid,
+        sop_instance_uid=reference.sop_instance_uid,
         transfer_syntax_uid=head.transfer_syntax_uid,
         data_set_start=head.data_set_start,
     )
 
 
-def _told(results: list[SendResult], node: Node) -> str:
+def _warnings(results: list[SendResult], node: Node) -> str:
     failed = [sent.error for sent in results if sent.error is not None]
     if failed:
         raise errors.HandlerFailed(
-            f"{len(failed)} of {len(results)} objects were not taken by {node.name}: {failed[0].message}",
+            f"Node {node.name} did not accept {len(failed)} of {len(results)} objects: {failed[0].message}",
             advice=failed[0].advice,
             transient=any(error.transient for error in failed),
         )
     warnings = Counter(sent.warning for sent in results if sent.warning)
-    return ", ".join(f"{count} taken with warning {said}" for said, count in warnings.items())
+    return ", ".join(f"{count} accepted with warning {warning}" for warning, count in warnings.items())

@@ -1,4 +1,4 @@
-"""What a handler is given: the series with its files, and how long it may take."""
+"""One attempt of a handler: the series with its files, and the time limit."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from qrkit.errors import Cancelled, HandlerFailed
 from qrkit.handlers.handler import Handler
-from qrkit.handlers.run import Series
+from qrkit.jobs.handler_run import ReceivedSeries
 from qrkit.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToSend:
-    """How a file is announced by C-STORE; in the order of the series' files."""
+class SopReference:
+    """The SOP Class and Instance of one file, as C-STORE announces it."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -22,43 +22,45 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One attempt of one handler at one series.
+    """One attempt of one handler for one series.
 
     Attributes
     ----------
     run_id
-        Of the run; no other attempt of any worker has it at the same time.
+        Identifies the run; no other attempt has it at the same time.
+    objects
+        In the order of the series' files.
     private
-        Values of the patient, which are kept out of what is logged; None: not known, so nothing is logged.
+        Values of the patient, which are never logged; None: unknown, so that no output is logged.
     deadline
-        On `time.monotonic`, when its time is over.
+        End of the time limit on `time.monotonic`.
     is_stopping
-        Whether the worker stops.
+        True when the worker stops.
     """
 
     run_id: int
     handler: Handler
-    series: Series
-    objects: tuple[ToSend, ...]
+    series: ReceivedSeries
+    objects: tuple[SopReference, ...]
     settings: Settings
     private: tuple[str, ...] | None
     deadline: float
     is_stopping: Callable[[], bool]
 
     def check(self) -> None:
-        """End the attempt if it has to end.
+        """Raise if the attempt must end.
 
         Raises
         ------
         Cancelled
             If the worker stops.
         HandlerFailed
-            If its time is over.
+            If the time limit has passed.
         """
         if self.is_stopping():
             raise Cancelled("The worker stops.")
         if time.monotonic() > self.deadline:
             raise HandlerFailed(
-                f"It took longer than {self.handler.time_limit:g} seconds, and was ended.",
-                advice=f"If it needs longer, raise time_limit of handler {self.handler.name} in qrkit.toml.",
+                f"The attempt exceeded its time limit of {self.handler.time_limit:g} seconds.",
+                advice=f"Raise time_limit of handler {self.handler.name} in qrkit.toml.",
             )

@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from qrkit.handlers import RunState, content_of
 from qrkit.jobs import JobState
+from qrkit.jobs.handler_run import RunState, content_of
 from qrkit.store.schema import chosen_handlers, completed_items, handler_runs, instances, job_items, jobs
 from qrkit.store.state import State
 

@@ -10,8 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from qrkit.errors import InputError, NotFound
-from qrkit.handlers import AfterRun, RunState
-from qrkit.handlers.handler import LONGEST_PAUSE
+from qrkit.jobs.handler_run import LONGEST_PAUSE, HandlerRun, RunState
 from qrkit.store.schema import handler_runs, instances, job_items
 from qrkit.store.state import State, as_text
 
@@ -38,7 +37,7 @@ class HandlerRunTable:
         with self._state.reading() as connection:
             return connection.execute(self._next(handlers)).first() is not None
 
-    def claim(self, worker_id: str, handlers: Collection[str]) -> AfterRun | None:
+    def claim(self, worker_id: str, handlers: Collection[str]) -> HandlerRun | None:
         """Take the run of one of some handlers that is due longest; None if none is. No two workers take the same."""
         now = self._state.now()
         with self._state.transaction() as connection:
@@ -53,7 +52,7 @@ class HandlerRunTable:
             ).one()
             return _run(claimed)
 
-    def files(self, run: AfterRun) -> tuple[sa.Row[Any], ...]:
+    def files(self, run: HandlerRun) -> tuple[sa.Row[Any], ...]:
         """Return the rows of the objects that are the content of a run."""
         wanted = (
             sa.select(instances)
@@ -129,7 +128,7 @@ class HandlerRunTable:
             )
             return changed.rowcount
 
-    def get(self, run_id: int) -> AfterRun:
+    def get(self, run_id: int) -> HandlerRun:
         """Return a run.
 
         Raises
@@ -143,7 +142,7 @@ class HandlerRunTable:
             raise NotFound(f"There is no run {run_id}.", advice="qrkit after list shows those there are.")
         return _run(row)
 
-    def list(self, filters: Mapping[str, object] | None = None, limit: int | None = 100) -> tuple[AfterRun, ...]:
+    def list(self, filters: Mapping[str, object] | None = None, limit: int | None = 100) -> tuple[HandlerRun, ...]:
         """Return the newest runs first: those that have some values, such as a handler or a state.
 
         Raises
@@ -163,7 +162,7 @@ class HandlerRunTable:
         with self._state.reading() as connection:
             return tuple(_run(row) for row in connection.execute(wanted))
 
-    def of_job(self, job_id: str) -> tuple[AfterRun, ...]:
+    def of_job(self, job_id: str) -> tuple[HandlerRun, ...]:
         """Return the runs for the series that a job asks for, also those that another job has brought about."""
         covers = sa.exists().where(
             job_items.c.job_id == job_id,
@@ -197,9 +196,9 @@ class HandlerRunTable:
             )
 
 
-_FIELDS = tuple(item.name for item in fields(AfterRun))
+_FIELDS = tuple(item.name for item in fields(HandlerRun))
 
 
-def _run(row: sa.Row[Any]) -> AfterRun:
+def _run(row: sa.Row[Any]) -> HandlerRun:
     values = {name: getattr(row, name) for name in _FIELDS}
-    return AfterRun(**values | {"state": RunState(row.state), "levels": tuple(row.levels)})
+    return HandlerRun(**values | {"state": RunState(row.state), "levels": tuple(row.levels)})

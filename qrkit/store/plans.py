@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,15 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from qrkit.dose import DoseQuery, Plan, PlanTables, Step
 from qrkit.errors import DiskFull, NotFound, StoreError
-from qrkit.jobs.estimate import Estimate
 from qrkit.store.file_names import NO_SPACE
 from qrkit.store.quarantine import is_whole_parquet
 from qrkit.store.schema import plans
 from qrkit.store.state import State
 
-_FILES = tuple(item.name for item in fields(PlanTables))
+TABLES = ("studies", "series", "instances")
+"""The tables of a plan: one Parquet file each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +55,13 @@ class PlanTable:
         self._state = state
         self.folder = folder
 
-    def add(self, plan: Plan) -> None:
-        """Keep a plan.
+    def add(self, row: PlanRow, tables: Mapping[str, pa.Table]) -> None:
+        """Store a plan.
+
+        Parameters
+        ----------
+        tables
+            By the names in `TABLES`.
 
         Raises
         ------
@@ -66,46 +70,23 @@ class PlanTable:
         StoreError
             If it cannot be written.
         """
-        name = f"{plan.created[:4]}/{plan.plan_id}"
-        self._write(plan.tables, name)
-        row = PlanRow(
-            plan_id=plan.plan_id,
-            node=plan.node,
-            user=plan.user,
-            created=plan.created,
-            request=plan.asked.to_json(),
-            coverage=dict(plan.coverage),
-            funnel=[[one.step, one.studies, one.dropped] for one in plan.funnel],
-            notes=list(plan.notes),
-            cost=asdict(plan.cost),
-            folder=name,
-        )
+        self._write(tables, row.folder)
         with self._state.transaction() as connection:
             connection.execute(plans.insert().values(asdict(row)))
 
-    def get(self, plan_id: str) -> Plan:
-        """Return a plan.
+    def get(self, plan_id: str) -> PlanRow:
+        """Return a plan without its tables.
 
         Raises
         ------
         NotFound
-            If there is none of that id.
-        StoreError
-            If its files cannot be read.
+            If no plan has that id.
         """
-        row = self._row(plan_id)
-        return Plan(
-            plan_id=row.plan_id,
-            node=row.node,
-            user=row.user,
-            created=row.created,
-            asked=DoseQuery.from_json(row.request),
-            coverage=row.coverage,
-            funnel=tuple(Step(*one) for one in row.funnel),
-            notes=tuple(row.notes),
-            cost=Estimate(**row.cost),
-            tables=PlanTables(**{name: self.read(row, name) for name in _FILES}),
-        )
+        with self._state.reading() as connection:
+            row = connection.execute(sa.select(plans).where(plans.c.plan_id == plan_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no plan {plan_id!r}.", advice="List the plans: qrkit plans list.")
+        return _plan_row(row)
 
     def list(self, limit: int = 100) -> tuple[PlanRow, ...]:
         """Return the newest plans first, without their tables."""
@@ -132,23 +113,16 @@ class PlanTable:
 
     def is_readable(self, row: PlanRow) -> bool:
         """Whether the tables of a plan are there, and whole."""
-        return all(is_whole_parquet(self.folder / row.folder / f"{table}.parquet") for table in _FILES)
+        return all(is_whole_parquet(self.folder / row.folder / f"{table}.parquet") for table in TABLES)
 
-    def _row(self, plan_id: str) -> PlanRow:
-        with self._state.reading() as connection:
-            row = connection.execute(sa.select(plans).where(plans.c.plan_id == plan_id)).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no plan {plan_id!r}.", advice="qrkit plans list shows those there are.")
-        return _plan_row(row)
-
-    def _write(self, tables: PlanTables, name: str) -> None:
+    def _write(self, tables: Mapping[str, pa.Table], name: str) -> None:
         place = self.folder / name
         part = place.with_name(f"{place.name}.part")
         with writing(f"The plan {place.name}"):
             try:
                 part.mkdir(parents=True)
-                for table in _FILES:
-                    pq.write_table(getattr(tables, table), part / f"{table}.parquet", compression="zstd")
+                for table in TABLES:
+                    pq.write_table(tables[table], part / f"{table}.parquet", compression="zstd")
                 part.rename(place)
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from qrkit.errors import InputError
-from qrkit.handlers import AfterRun, Handler, RunState
+from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.workspace.permissions import ANYBODY, Acts
 
@@ -77,7 +77,7 @@ class After:
         runs = self._runs(job, handler, state, limit)[:limit]
         return runs_frame(runs)
 
-    def of_job(self, job_id: str) -> tuple[AfterRun, ...]:
+    def of_job(self, job_id: str) -> tuple[HandlerRun, ...]:
         """Return the runs for the series that a job asks for."""
         return self._table.of_job(job_id)
 
@@ -108,7 +108,7 @@ class After:
         self._ensure_worker()  # also where nothing failed: a worker that was killed may have left something undecided
         return count
 
-    def _runs(self, job: str, handler: str, state: str, limit: int | None) -> Sequence[AfterRun]:
+    def _runs(self, job: str, handler: str, state: str, limit: int | None) -> Sequence[HandlerRun]:
         wanted: dict[str, object] = {"handler": handler} if handler else {}
         if state:
             try:
@@ -128,12 +128,12 @@ class After:
         return str(self.list(limit=20).to_html(index=False, escape=True))
 
 
-def runs_frame(runs: Iterable[AfterRun]) -> pd.DataFrame:
+def runs_frame(runs: Iterable[HandlerRun]) -> pd.DataFrame:
     """Return runs as a table: one row each."""
     return pd.DataFrame([_row(run) for run in runs], columns=_COLUMNS)
 
 
-def _row(run: AfterRun) -> dict[str, Any]:
+def _row(run: HandlerRun) -> dict[str, Any]:
     return {name: getattr(run, name) for name in _COLUMNS} | {
         "state": run.state.value,
         "due": run.due if run.state is RunState.WAITING else None,
@@ -141,11 +141,11 @@ def _row(run: AfterRun) -> dict[str, Any]:
 
 
 def _handler(handler: Handler) -> dict[str, Any]:
-    what = getattr(handler, handler.way)
-    rule = {name: getattr(handler.rule, name) for name in ("modality", "node", "station", "level", "description")}
+    what = getattr(handler, handler.action)
+    rule = {name: getattr(handler.criteria, name) for name in ("modality", "node", "station", "level", "description")}
     return {
         "handler": handler.name,
-        "does": f"{handler.way} {' '.join(what) if isinstance(what, tuple) else what}",
+        "does": f"{handler.action} {' '.join(what) if isinstance(what, tuple) else what}",
         "automatic": handler.automatic,
         "rule": "; ".join(f"{name} {', '.join(terms)}" for name, terms in rule.items() if terms),
         "time_limit": handler.time_limit,

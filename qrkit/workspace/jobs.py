@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from qrkit.errors import WorkerError
-from qrkit.handlers import AfterRun
+from qrkit.handlers import HandlerRun
 from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
@@ -181,7 +181,7 @@ class Job:
             self._table.set_priority(self.job_id, priority)
 
     @property
-    def after_runs(self) -> tuple[AfterRun, ...]:
+    def after_runs(self) -> tuple[HandlerRun, ...]:
         """The same as `after`, as values."""
         return () if self._after is None else self._after.of_job(self.job_id)
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from qrkit.dose import Plan
+from qrkit.dose.saved_plans import load_plan
 from qrkit.store.instances import InstanceTable
 from qrkit.store.plans import PlanRow, PlanTable
 from qrkit.uids import is_valid_uid
@@ -112,7 +113,7 @@ class Plans:
         self._reasons = reasons
 
     def __getitem__(self, plan_id: str) -> Plan:
-        return self._table.get(plan_id)
+        return load_plan(self._table, plan_id)
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest plans: one row each, with how many `studies` were found and are `to_fetch`."""

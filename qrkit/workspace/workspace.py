@@ -16,10 +16,11 @@ import pandas as pd
 from qrkit.access import Access, Role
 from qrkit.dose import Plan, build_dose_query
 from qrkit.dose.planner import Planner
+from qrkit.dose.saved_plans import save_plan
 from qrkit.errors import InputError, NotAllowed
 from qrkit.find.finder import Finder, FindResult
 from qrkit.handlers import handlers_from
-from qrkit.handlers.runner import AfterRunner
+from qrkit.handlers.runner import HandlerRunner
 from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, estimate
 from qrkit.node import check_can_find
@@ -109,7 +110,7 @@ class Workspace:
         self.nodes = Nodes(self._nodes, access=access)
         self.users = Users(AccountTable(state), acts=self._acts)
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
-        self._handlers = handlers_from(settings.tables.get("after", []))
+        self._handlers = handlers_from(settings.tables)
         self.after = After(HandlerRunTable(state), self._handlers, self._ensure_worker, acts=self._acts)
         self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, acts=self._acts)
         self.files = Files(InstanceTable(state), settings.files)
@@ -328,7 +329,7 @@ class Workspace:
         """
         asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
         plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh, should_stop=should_stop)
-        self._plans.add(plan)
+        save_plan(self._plans, plan)
         return plan
 
     def why(self, what: str) -> pd.DataFrame:
@@ -488,7 +489,7 @@ class Workspace:
             nodes=lambda: [node.name for node in self._nodes.list() if node.is_reached_from(self.settings.site)],
         )
         beside: list[BackgroundTask] = [
-            AfterRunner(self.settings, self._state, self._handlers),
+            HandlerRunner(self.settings, self._state, self._handlers),
             ScheduleRunner(self._schedules, self._jobs, doing),
         ]
         return Worker(self.settings, self._state, needs_scp=needs_scp, beside=beside)

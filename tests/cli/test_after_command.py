@@ -49,8 +49,8 @@ def test_a_handler_that_fails_is_said_and_retried_by_hand(
         assert "After arrival: copy:" in shown.err
         listed = here("after", "list")
         assert "not there" not in listed.out  # a column of it would break every line
-        assert f"The folder {inbox} is not there." in listed.err.replace("\n", " ")
-        assert f"copy: The folder {inbox} is not there." in shown.err.replace("\n", " ")
+        assert f"The folder {inbox} does not exist." in listed.err.replace("\n", " ")
+        assert f"copy: The folder {inbox} does not exist." in shown.err.replace("\n", " ")
         inbox.mkdir()
         assert f"{len(study.series)} runs" in here("after", "retry", "--handler", "copy").err
         wait_until(

@@ -186,7 +186,7 @@ def test_a_handler_that_fails_is_said_and_tried_again_and_the_retrieve_is_comple
         runs = job.after
         assert set(runs["state"]) == {"failed"}
         assert set(runs["attempts"]) == {2}
-        assert "is not there" in runs["error"].iloc[0]
+        assert "does not exist" in runs["error"].iloc[0]
         later.mkdir()
         assert linked.workspace.after.retry(handler="copy") == len(runs)
         wait_until(lambda: handled(linked.workspace), LIMIT)
@@ -234,7 +234,7 @@ def test_a_run_is_ended_when_its_time_is_over(with_handlers: WithHandlers, study
     linked = with_handlers({"name": "slow", "command": sleeps, "time_limit": 0.3, "attempts": 1})
     with worker_in_thread(linked.workspace):
         runs = fetched(linked, study).after
-    assert runs["error"].str.contains("took longer than 0.3 seconds").all()
+    assert runs["error"].str.contains("exceeded its time limit of 0.3 seconds").all()
 
 
 def test_a_retrieve_does_not_wait_for_a_handler_and_a_worker_that_stops_gives_it_back(
@@ -272,7 +272,7 @@ def test_a_node_that_takes_nothing_is_said_once_and_not_tried_again(
     with worker_in_thread(linked.workspace):
         runs = fetched(linked, study).after
     assert set(runs["attempts"]) == {1}
-    assert runs["error"].str.contains("takes no objects").all()
+    assert runs["error"].str.contains("does not receive objects").all()
 
 
 def test_handlers_are_listed_as_they_are_registered(with_handlers: WithHandlers, inbox: Path) -> None:

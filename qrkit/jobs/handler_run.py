@@ -1,6 +1,6 @@
-"""A run: one handler and one series with one content, from waiting to done or failed.
+"""Values of handler runs: one run is one handler for one series with one content, from waiting to done or failed.
 
-A series that has arrived, as handlers see it.
+The state stores runs, the worker performs them, and a handler receives the series.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 
 class RunState(Enum):
-    """Where a run is."""
+    """The state of a run."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -24,27 +25,27 @@ class RunState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AfterRun:
+class HandlerRun:
     """One run, as the state holds it. Times are UTC, ISO 8601.
 
     Attributes
     ----------
     content
-        Stands for the content of the series; see `qrkit.handlers.content_of`.
+        Identifies the content of the series; see `content_of`.
     last_instance_id
-        Of the rows of the series in `instances`, those up to this one are its content.
+        The content is the rows of the series in `instances` up to this one.
     objects
-        How many files that are.
+        Number of files.
     levels
-        Levels of the requests that brought it.
+        Levels of the requests that retrieved the series.
     job_id
-        The job within which the series became complete first.
+        The job that completed the series first.
     due
-        When a waiting one is tried next.
+        Time of the next attempt, while the run waits.
     error
         Why the last attempt failed.
     note
-        What is to be known of one that worked, such as warnings of a receiver.
+        Remarks on a successful run, such as warnings of the receiver.
     """
 
     run_id: int
@@ -83,8 +84,8 @@ class AfterRun:
         }
 
 
-def summary(runs: Sequence[AfterRun]) -> str:
-    """Return what became of some runs, in a few words; empty where there are none.
+def summary(runs: Sequence[HandlerRun]) -> str:
+    """Return the states of runs in a few words; empty if there are none.
 
     >>> summary([])
     ''
@@ -94,21 +95,19 @@ def summary(runs: Sequence[AfterRun]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """A series that is here.
-
-    A Python handler is called with one of these.
+class ReceivedSeries:
+    """A received series: the argument of a Python handler.
 
     Attributes
     ----------
     modality, station, description, node
-        Each value that its objects have of Modality, StationName, SeriesDescription and of the node they came from.
+        The values of Modality, StationName, SeriesDescription and sending node in its objects.
     level
-        Levels of the requests that brought it: STUDY, SERIES or IMAGE.
+        Levels of the requests that retrieved it: STUDY, SERIES or IMAGE.
     job_id
-        The job within which it became complete.
+        The job that completed it.
     files
-        Its files; of a SOP Instance that came with two contents, both.
+        Its files; both files of a SOP Instance that was received with two contents.
     """
 
     StudyInstanceUID: str
@@ -123,7 +122,7 @@ class Series:
 
 
 def content_of(objects: Iterable[tuple[str, str]]) -> str:
-    """Return what stands for the content of a series: it changes when an object comes, or comes with other bytes.
+    """Return an identifier of the content of a series; it changes with each new object and each other byte.
 
     Parameters
     ----------
@@ -134,3 +133,32 @@ def content_of(objects: Iterable[tuple[str, str]]) -> str:
     True
     """
     return hashlib.sha256("\n".join(f"{uid} {digest}" for uid, digest in sorted(objects)).encode()).hexdigest()
+
+
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 3_600, 21_600))
+LONGEST_PAUSE = _PAUSES[-1]
+"""A run that is due later than this was postponed by a wrong clock."""
+
+
+def pause_after(attempts: int, *, most: int, transient: bool = True) -> timedelta | None:
+    """Return the pause before the next attempt; None if there is none.
+
+    Pauses grow: a receiver that restarts gets the series soon, and one that is down for a night gets few attempts.
+
+    Parameters
+    ----------
+    attempts
+        Number of attempts so far.
+    most
+        Number of attempts allowed in total.
+    transient
+        True if another attempt may succeed without any change.
+
+    >>> [pause_after(tried, most=3) for tried in (1, 2, 3)]
+    [datetime.timedelta(seconds=30), datetime.timedelta(seconds=120), None]
+    >>> pause_after(1, most=3, transient=False) is None
+    True
+    """
+    if not transient or attempts >= most:
+        return None
+    return _PAUSES[min(max(attempts, 1), len(_PAUSES)) - 1]
