@@ -1,4 +1,4 @@
-"""qrkit: ask a PACS, fetch what is needed, keep every answer as a table.
+"""qrkit: query a PACS, retrieve what you need, keep every result as a table.
 
 ``qrkit.open()`` gives a `Workspace`, which has everything else. Nothing is loaded before it is needed, so that
 ``import qrkit`` is quick.

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 
+from qrkit import __version__
+
 IMPLEMENTATION_CLASS_UID = "2.25.224361379614420157339712085561207041183"
-IMPLEMENTATION_VERSION_NAME = "QRKIT_0_1"
+IMPLEMENTATION_VERSION_NAME = "QRKIT_" + "_".join(__version__.split(".")[:2])
+"""Version of qrkit without the patch level, as PS3.7 D.3.3.2 allows 16 characters."""
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
