@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import QrkitError
+from qrkit.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from qrkit.workspace.repair import Repair
 
 __all__ = ["QrkitError", "Workspace", "__version__", "open", "repair"]
-
-__version__ = "0.1.0"
 
 
 def open(folder: str | Path | None = None, **settings: str | int) -> Workspace:  # noqa: A001 - qrkit.open, as in gzip.open

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from qrkit import __version__
+from qrkit.version import __version__
 
 IMPLEMENTATION_CLASS_UID = "2.25.224361379614420157339712085561207041183"
 IMPLEMENTATION_VERSION_NAME = "QRKIT_" + "_".join(__version__.split(".")[:2])
