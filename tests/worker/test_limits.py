@@ -35,9 +35,10 @@ def test_a_worker_out_of_what_it_needs_loses_nothing_and_goes_on_or_ends_and_is_
 
 STUCK = """import sys, threading
 from qrkit.cli import main
-from qrkit.worker import batch, ending, service
+from qrkit.retrieve import batch
+from qrkit.worker import process, service
 batch.Batch.run = lambda *_: threading.Event().wait()
-service.HEARTBEAT, service.SILENT, ending.LEAVES_WITHIN = 0.2, 4, 1
+service.HEARTBEAT, service.SILENT, process.LEAVES_WITHIN = 0.2, 4, 1
 sys.argv[1:] = ["serve"]
 main()"""
 """A worker whose retrieves never end, as of a thread that cannot begin for want of memory."""

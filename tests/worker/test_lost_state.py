@@ -32,8 +32,8 @@ from tests.workspace.opened import (
 LIMIT = 60.0
 HASTY = """import sys
 from qrkit.cli import main
-from qrkit.worker import ending
-ending.LEAVES_WITHIN = 5
+from qrkit.worker import process
+process.LEAVES_WITHIN = 5
 sys.argv[1:] = ['serve']
 main()"""
 """A worker that waits a shorter time for what hangs when it is asked to end."""
