@@ -23,8 +23,8 @@ from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find, find_proposals
 from qrkit.dose import (
     Answer,
-    Ask,
     Need,
+    NeedKind,
     ObjectRow,
     ObjectsAnswer,
     SeriesAnswer,
@@ -189,8 +189,8 @@ def _remember(opened: Workspace, node: Node, table: pa.Table) -> None:
     for uid in found:
         images = [SeriesRow(f"{uid}.{place}", "CT", f"Thorax {place}.0", "CT1", place, 120) for place in range(1, 5)]
         report = SeriesRow(f"{uid}.5", "SR", "Dose Report", "CT1", 5, 1)
-        answers[Need(Ask.SERIES, uid)] = SeriesAnswer((*images, report))
-        answers[Need(Ask.DOSE_OBJECTS, uid, f"{uid}.5")] = ObjectsAnswer((ObjectRow(f"{uid}.5.1", _RDSR, 1),))
+        answers[Need(NeedKind.SERIES, uid)] = SeriesAnswer((*images, report))
+        answers[Need(NeedKind.DOSE_OBJECTS, uid, f"{uid}.5")] = ObjectsAnswer((ObjectRow(f"{uid}.5.1", _RDSR, 1),))
     known = PlanAnswers(opened._state, opened.settings.workspace / "known")  # noqa: SLF001 - as above
     known.add(node.name, to_table(answers, found, datetime(2026, 7, 1)), newest)  # noqa: DTZ001 - UTC, as it is kept
 

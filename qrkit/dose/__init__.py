@@ -1,16 +1,16 @@
-"""The dose plan: of each study the least that carries dose, and a reason for everything else. Pure, no I/O.
+"""The dose plan: the smallest part of each study that contains dose, and a reason for every decision.
 
-`DoseQuery` says what is asked for, `Policy` by which rules, `Judge` judges studies and says what it needs to know,
-`Ways` says how that is asked of a node, `Plan` is what comes of it.
+`DoseQuery` selects the studies and `Policy` the rules. `StudyJudge` judges the studies and yields what it needs to
+know, `NeedRequests` turns these needs into C-FIND requests, and `Planner` returns the `Plan`.
 """
 
 from __future__ import annotations
 
-from qrkit.dose.cache import Memory, from_table, newest, to_table
+from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
 from qrkit.dose.facts import (
     Answer,
-    Ask,
     Need,
+    NeedKind,
     ObjectRow,
     ObjectsAnswer,
     SeriesAnswer,
@@ -20,40 +20,38 @@ from qrkit.dose.facts import (
     study_rows,
 )
 from qrkit.dose.groups import dose_class_uids
-from qrkit.dose.judge import Judge, together
-from qrkit.dose.outcome import Held, Item
+from qrkit.dose.judge import StudyJudge, together
+from qrkit.dose.outcome import PlanItem, StoredObjects
 from qrkit.dose.plan import Budget, Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Policy, Tally, tally
-from qrkit.dose.query import DoseQuery, Matching, ask_codes, build_dose_query, matching_of
-from qrkit.dose.requests import Abilities, Ways
+from qrkit.dose.query import DoseQuery, ask_codes, build_dose_query
+from qrkit.dose.requests import NeedRequests
 from qrkit.dose.site_rules import site_budget, site_policy
 from qrkit.dose.tables import PlanTables, Step, count_steps, joined, plan_tables
 
 __all__ = [
     "UNANSWERED",
-    "Abilities",
     "Answer",
-    "Ask",
+    "AnswerCache",
     "Budget",
     "DoseQuery",
-    "Held",
-    "Item",
-    "Judge",
-    "Matching",
-    "Memory",
     "Need",
+    "NeedKind",
+    "NeedRequests",
     "ObjectRow",
     "ObjectsAnswer",
     "Plan",
+    "PlanItem",
     "PlanTables",
     "Policy",
     "SeriesAnswer",
     "SeriesRow",
     "Step",
+    "StoredObjects",
+    "StudyJudge",
     "StudyRow",
     "Tally",
     "Unanswered",
-    "Ways",
     "ask_codes",
     "build_dose_query",
     "cost_of",
@@ -61,7 +59,6 @@ __all__ = [
     "dose_class_uids",
     "from_table",
     "joined",
-    "matching_of",
     "newest",
     "plan_tables",
     "site_budget",

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from qrkit.dose.cache import Memory
+from qrkit.dose.cache import AnswerCache
 from qrkit.dose.facts import Answer, Need, Unanswered
-from qrkit.dose.requests import Ways
+from qrkit.dose.requests import NeedRequests
 from qrkit.errors import AssociationAborted, Cancelled, ConnectionLost, NodeError, NodeTimeout, StatusError
 from qrkit.find.session import FindSession
 from qrkit.node import Node
@@ -24,7 +24,7 @@ _PATIENCE = 3
 """Requests in a row that may break the association; after them the node is taken for gone."""
 
 
-class Answering:
+class AnswerSession:
     """Answers needs by C-FIND.
 
     Parameters
@@ -42,20 +42,23 @@ class Answering:
     def __init__(
         self,
         node: Node,
-        ways: Ways,
-        memory: Memory,
+        need_requests: NeedRequests,
+        cache: AnswerCache,
         *,
         keep: Callable[[Mapping[Need, Answer]], None],
         calling_ae_title: str,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
-        self._ways = ways
-        self._memory = memory
+        self._need_requests = need_requests
+        self._cache = cache
         self._keep = keep
         self._should_stop = should_stop
         self._asked: dict[Need, Answer] = {}
         self._asker = FindSession(
-            node, calling_ae_title=calling_ae_title, should_stop=should_stop, relational=ways.offers_relational
+            node,
+            calling_ae_title=calling_ae_title,
+            should_stop=should_stop,
+            relational=need_requests.offers_relational,
         )
 
     def __enter__(self) -> Self:
@@ -84,7 +87,7 @@ class Answering:
         Cancelled
             If `should_stop` said so.
         """
-        answers = self._memory.recall(needs)
+        answers = self._cache.recall(needs)
         rest = [need for need in needs if need not in answers]
         if rest:
             asked = self._ask_for(rest)
@@ -93,7 +96,7 @@ class Answering:
         return answers
 
     def _ask_for(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
-        asking = self._ways.ask(needs)
+        asking = self._need_requests.requests_for(needs)
         try:
             requests = next(asking)
             while True:

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from qrkit.dose.facts import (
     Answer,
-    Ask,
     Need,
+    NeedKind,
     ObjectRow,
     ObjectsAnswer,
     SeriesAnswer,
@@ -55,8 +55,8 @@ _HEAD = SCHEMA.names.index("uid")
 _USUAL = dose_class_uids(DOSE_CLASSES)
 
 _SUBSTITUTES = {
-    Ask.SR_SERIES: (Ask.SERIES,),
-    Ask.DOSE_OBJECTS: (Ask.OBJECTS,),
+    NeedKind.SR_SERIES: (NeedKind.SERIES,),
+    NeedKind.DOSE_OBJECTS: (NeedKind.OBJECTS,),
 }
 """What else tells as much, besides the same question."""
 
@@ -81,7 +81,7 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CachedAnswer:
     """One answer, when it was given, what the node counted in the study then, and the SOP Classes it was asked by."""
 
     answer: Answer
@@ -134,13 +134,13 @@ def to_table(
     )
 
 
-def from_table(table: pa.Table) -> dict[Need, Known]:
+def from_table(table: pa.Table) -> dict[Need, CachedAnswer]:
     """Return the answers of tables put together, of each question the newest."""
-    found: dict[Need, Known] = {}
+    found: dict[Need, CachedAnswer] = {}
     for need, head, rows in _answers(table):
         is_part, asked_at, *counts_and_classes = head
         if need not in found or found[need].asked_at <= asked_at:
-            found[need] = Known(_answer(need, rows, is_part=is_part), asked_at, *counts_and_classes)
+            found[need] = CachedAnswer(_answer(need, rows, is_part=is_part), asked_at, *counts_and_classes)
     return found
 
 
@@ -155,7 +155,7 @@ def newest(table: pa.Table) -> pa.Table:
     return table.filter(pa.array([asked_at == last[tuple(question)] for *question, asked_at in rows], pa.bool_()))
 
 
-class Memory:
+class AnswerCache:
     """Answers that were given before, as far as they still count.
 
     Parameters
@@ -170,7 +170,7 @@ class Memory:
 
     def __init__(
         self,
-        known: Mapping[Need, Known],
+        known: Mapping[Need, CachedAnswer],
         studies: Mapping[str, StudyRow],
         *,
         now: datetime,
@@ -189,8 +189,8 @@ class Memory:
 
     def _recall(self, need: Need) -> Answer | None:
         study = self._studies[need.StudyInstanceUID]
-        for ask in (need.ask, *_SUBSTITUTES.get(need.ask, ())):
-            known = self._known.get(Need(ask, need.StudyInstanceUID, need.SeriesInstanceUID))
+        for kind in (need.kind, *_SUBSTITUTES.get(need.kind, ())):
+            known = self._known.get(Need(kind, need.StudyInstanceUID, need.SeriesInstanceUID))
             if known is None or known.classes not in (None, self._classes):
                 continue
             if known.holds(study, self._now, self._ages):
@@ -201,7 +201,7 @@ class Memory:
 def _head(need: Need, answer: Answer, study: StudyRow, asked_at: datetime) -> tuple[Any, ...]:
     is_part = answer.only_sr if isinstance(answer, SeriesAnswer) else not _is_whole(answer)
     counts = (study.series_count, study.instance_count)
-    return need.StudyInstanceUID, need.SeriesInstanceUID, need.ask.value, is_part, asked_at, *counts
+    return need.StudyInstanceUID, need.SeriesInstanceUID, need.kind.value, is_part, asked_at, *counts
 
 
 def _named(answer: Answer, classes: str) -> str | None:
@@ -226,7 +226,7 @@ def _rows(answer: SeriesAnswer | ObjectsAnswer) -> Iterator[tuple[Any, ...]]:
 
 def _answers(table: pa.Table) -> Iterator[tuple[Need, tuple[Any, ...], list[tuple[Any, ...]]]]:
     """Give the rows of each answer, which stand together."""
-    asks = {ask.value: ask for ask in Ask}
+    asks = {kind.value: kind for kind in NeedKind}
     last: tuple[Any, ...] = ()
     rows: list[tuple[Any, ...]] = []
     for values in zip(*(_shared(_column(table, name)) for name in SCHEMA.names), strict=True):
@@ -242,7 +242,7 @@ def _answers(table: pa.Table) -> Iterator[tuple[Need, tuple[Any, ...], list[tupl
 
 def _answer(need: Need, rows: list[tuple[Any, ...]], *, is_part: bool) -> Answer:
     found = [row for row in rows if row[0] is not None]
-    if need.ask in (Ask.SERIES, Ask.SR_SERIES):
+    if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES):
         series = tuple(
             SeriesRow(uid, modality, description, station, number, instances)
             for uid, modality, description, station, _, number, instances in found

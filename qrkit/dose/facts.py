@@ -64,7 +64,7 @@ class ObjectRow(NamedTuple):
     InstanceNumber: int | None = None
 
 
-class Ask(StrEnum):
+class NeedKind(StrEnum):
     """What can be asked of a node.
 
     SERIES, SR_SERIES
@@ -87,7 +87,7 @@ class Ask(StrEnum):
 class Need(NamedTuple):
     """One thing that must be known before a study can be judged."""
 
-    ask: Ask
+    kind: NeedKind
     StudyInstanceUID: str
     SeriesInstanceUID: str = ""
 

@@ -10,17 +10,26 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from qrkit.dose.facts import Answer, Ask, Need, SeriesAnswer, SeriesRow, StudyRow, Unanswered
+from qrkit.dose.facts import Answer, Need, NeedKind, SeriesAnswer, SeriesRow, StudyRow, Unanswered
 from qrkit.dose.groups import BESIDE_SR, SR, SR_GROUP, group_of, groups_of
 from qrkit.dose.missing_modality import named, needs_of
-from qrkit.dose.outcome import FOUND, HELD, Fate, Held, Item, SeriesOutcome, must_be_listed, outcome_of
+from qrkit.dose.outcome import (
+    ALREADY_STORED,
+    UNDECIDED,
+    Decision,
+    PlanItem,
+    SeriesOutcome,
+    StoredObjects,
+    must_be_listed,
+    outcome_of,
+)
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
-from qrkit.dose.rule import Case, Rule, Verdict
+from qrkit.dose.rule import Rule, RuleResult, StudyContext
 from qrkit.dose.sr_rules import empty_sr_series, kinds_by_study
 from qrkit.query.filters import Filter
 
 Result = TypeVar("Result")
-Judging = Generator[tuple[Need, ...], Sequence[Answer], Result]
+JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
 """Yields needs, is sent one answer for each in the same order, returns what came of it."""
 
 _NUCLEAR = frozenset({"NM", "PT"})
@@ -28,11 +37,11 @@ _NO_RULE = "none of its series is one that carries dose by the {group} rules"
 _NO_CODE = "it has no series of a requested modality"
 
 
-def together(tasks: Iterable[Judging[Result]]) -> Generator[tuple[Need, ...], Mapping[Need, Answer], list[Result]]:
+def together(tasks: Iterable[JudgeSteps[Result]]) -> Generator[tuple[Need, ...], Mapping[Need, Answer], list[Result]]:
     """Run many judgings side by side; yield what they need next, each need once ever, and return their results."""
     results: dict[int, Result] = {}
     known: dict[Need, Answer] = {}
-    waiting: list[tuple[int, Judging[Result], tuple[Need, ...]]] = []
+    waiting: list[tuple[int, JudgeSteps[Result], tuple[Need, ...]]] = []
     for place, task in enumerate(tasks):
         _advance(place, task, None, waiting, results)
     while waiting:
@@ -48,9 +57,9 @@ def together(tasks: Iterable[Judging[Result]]) -> Generator[tuple[Need, ...], Ma
 
 def _advance(
     place: int,
-    task: Judging[Result],
+    task: JudgeSteps[Result],
     answers: Sequence[Answer] | None,
-    waiting: list[tuple[int, Judging[Result], tuple[Need, ...]]],
+    waiting: list[tuple[int, JudgeSteps[Result], tuple[Need, ...]]],
     results: dict[int, Result],
 ) -> None:
     try:
@@ -61,7 +70,7 @@ def _advance(
         waiting.append((place, task, needs))
 
 
-class Judge:
+class StudyJudge:
     """Judges studies by one policy.
 
     Parameters
@@ -70,76 +79,76 @@ class Judge:
         What need not be fetched again.
     """
 
-    def __init__(self, policy: Policy, held: Held | None = None) -> None:
+    def __init__(self, policy: Policy, stored: StoredObjects | None = None) -> None:
         self.policy = policy
-        self._held = held or Held()
+        self._stored = stored or StoredObjects()
         self._rules = {group: policy.rules_of(group) for group in policy.judged_groups}
         self._may_split = {"CT", "NM"} <= set(policy.groups)
         self._study_filters = policy.study_filters()
         self._series_filters = policy.series_filters()
 
-    def study(self, study: StudyRow) -> Judging[tuple[Item, ...]]:
+    def study(self, study: StudyRow) -> JudgeSteps[tuple[PlanItem, ...]]:
         """Judge one study; the result is one item, or two of a study that is judged as CT and as NM."""
-        fate = self._filtered(study)
-        if not fate.keep:
+        decision = self._filtered(study)
+        if not decision.keep:
             group = SR_GROUP if self.policy.sr_only else group_of(study.ModalitiesInStudy, self.policy.groups)
-            return (Item(study, group, self._also_without_code(study, fate)),)
+            return (PlanItem(study, group, self._also_without_code(study, decision)),)
         modalities, answer = study.ModalitiesInStudy, None
         if not modalities or self.policy.sr_only:
-            (answer,) = yield (Need(Ask.SERIES, study.StudyInstanceUID),)
+            (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             if isinstance(answer, Unanswered):
-                return (_unanswered(study, "", fate, answer.why),)
+                return (_unanswered(study, "", decision, answer.why),)
             answer = yield from _named_series(study, answer)
             modalities = _modalities(answer, study)
         if self.policy.sr_only:
-            return ((yield from self._only_sr(study, fate, modalities, answer)),)
+            return ((yield from self._only_sr(study, decision, modalities, answer)),)
         groups = groups_of(modalities, self.policy.groups)
-        return (yield from self._items(study, fate, groups, answer))
+        return (yield from self._items(study, decision, groups, answer))
 
-    def _filtered(self, study: StudyRow) -> Fate:
+    def _filtered(self, study: StudyRow) -> Decision:
         """Apply the filters of studies: all of them, so that the trail tells each that drops it."""
-        fate = FOUND
+        decision = UNDECIDED
         for one in self._study_filters:
             if not passes(one, getattr(study, one.column)):
-                fate = fate.dropped(one.name, _filter_reason(one))
-        return fate
+                decision = decision.dropped(one.name, _filter_reason(one))
+        return decision
 
-    def _also_without_code(self, study: StudyRow, fate: Fate) -> Fate:
+    def _also_without_code(self, study: StudyRow, decision: Decision) -> Decision:
         modalities = study.ModalitiesInStudy
         if self.policy.sr_only or not modalities or groups_of(modalities, self.policy.groups):
-            return fate
-        return fate.dropped(MODALITY, _NO_CODE)
+            return decision
+        return decision.dropped(MODALITY, _NO_CODE)
 
     def _only_sr(
-        self, study: StudyRow, fate: Fate, modalities: frozenset[str], answer: Answer | None
-    ) -> Judging[Item]:
+        self, study: StudyRow, decision: Decision, modalities: frozenset[str], answer: Answer | None
+    ) -> JudgeSteps[PlanItem]:
         others = modalities - {SR} - BESIDE_SR
         if SR not in modalities:
-            return _dropped(study, "", fate.dropped(MODALITY, _NO_CODE), answer)
+            return _dropped(study, "", decision.dropped(MODALITY, _NO_CODE), answer)
         if others:
             reason = "it holds more than structured reports"
-            return _dropped(study, SR_GROUP, fate.dropped(ONLY_SR, reason), answer)
-        return (yield from self._item(self._case(study, SR_GROUP), fate, answer))
+            return _dropped(study, SR_GROUP, decision.dropped(ONLY_SR, reason), answer)
+        return (yield from self._item(self._case(study, SR_GROUP), decision, answer))
 
     def _items(
-        self, study: StudyRow, fate: Fate, groups: tuple[str, ...], answer: Answer | None
-    ) -> Judging[tuple[Item, ...]]:
+        self, study: StudyRow, decision: Decision, groups: tuple[str, ...], answer: Answer | None
+    ) -> JudgeSteps[tuple[PlanItem, ...]]:
         if not groups:
-            return (_dropped(study, "", fate.dropped(MODALITY, _NO_CODE), answer),)
-        items: list[Item] = []
+            return (_dropped(study, "", decision.dropped(MODALITY, _NO_CODE), answer),)
+        items: list[PlanItem] = []
         for group in groups:
-            case = self._case(study, group, is_split=len(groups) > 1)
-            items.append((yield from self._item(case, fate, answer)))
+            context = self._case(study, group, is_split=len(groups) > 1)
+            items.append((yield from self._item(context, decision, answer)))
         if len(groups) > 1 or not self._may_split:
             return tuple(items)
         seen = {outcome.row.Modality for item in items for outcome in item.series}
         by_series = groups_of(study.ModalitiesInStudy | seen, self.policy.groups)
         if len(by_series) > len(groups):  # ModalitiesInStudy did not tell that it is a PET/CT, its series do
-            return (yield from self._items(study, fate, by_series, answer))
+            return (yield from self._items(study, decision, by_series, answer))
         return tuple(items)
 
-    def _case(self, study: StudyRow, group: str, *, is_split: bool = False) -> Case:
-        return Case(
+    def _case(self, study: StudyRow, group: str, *, is_split: bool = False) -> StudyContext:
+        return StudyContext(
             study=study,
             group=group,
             is_split=is_split,
@@ -147,89 +156,101 @@ class Judge:
             classes=self.policy.classes,
         )
 
-    def _item(self, case: Case, fate: Fate, answer: Answer | None) -> Judging[Item]:
+    def _item(self, context: StudyContext, decision: Decision, answer: Answer | None) -> JudgeSteps[PlanItem]:
         """Judge a study under one group, by its SR series alone where they settle it."""
-        study, rules = case.study, self._rules[case.group]
-        if answer is None and self._is_told(case, rules):
-            return Item(study, case.group, fate.dropped(*_no_rule(case.group)))
-        if answer is None and self._sr_first(case, rules):
-            (some,) = yield (Need(Ask.SR_SERIES, study.StudyInstanceUID),)
-            item = yield from self._by_series(case, fate, some)
+        study, rules = context.study, self._rules[context.group]
+        if answer is None and self._is_told(context, rules):
+            return PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
+        if answer is None and self._sr_first(context, rules):
+            (some,) = yield (Need(NeedKind.SR_SERIES, study.StudyInstanceUID),)
+            item = yield from self._by_series(context, decision, some)
             if item is not None:
                 return item
         if answer is None:
-            (answer,) = yield (Need(Ask.SERIES, study.StudyInstanceUID),)
+            (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             answer = yield from _named_series(study, answer)
-        item = yield from self._by_series(case, fate, answer)
+        item = yield from self._by_series(context, decision, answer)
         if item is None:
-            item = Item(study, case.group, fate.dropped(*_no_rule(case.group)))
+            item = PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
         return replace(item, unlisted=_unlisted(study, answer))
 
-    def _is_told(self, case: Case, rules: Sequence[Rule]) -> bool:
+    def _is_told(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
         """Whether the study row says already that no rule fits."""
-        return not self._series_filters and all(rule.by_sr for rule in rules) and kinds_by_study(case) == frozenset()
+        return (
+            not self._series_filters and all(rule.by_sr for rule in rules) and kinds_by_study(context) == frozenset()
+        )
 
-    def _sr_first(self, case: Case, rules: Sequence[Rule]) -> bool:
+    def _sr_first(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
         """Whether the SR series are asked for first: where that is cheap, or is sure to settle the study."""
         if not rules or not rules[0].by_sr:
             return False
         if self.policy.sr_first:
-            modalities = case.study.ModalitiesInStudy
+            modalities = context.study.ModalitiesInStudy
             return not modalities or SR in modalities or all(rule.by_sr for rule in rules)
-        return bool(kinds_by_study(case)) and not self._series_filters
+        return bool(kinds_by_study(context)) and not self._series_filters
 
-    def _by_series(self, case: Case, fate: Fate, answer: Answer) -> Judging[Item | None]:
+    def _by_series(self, context: StudyContext, decision: Decision, answer: Answer) -> JudgeSteps[PlanItem | None]:
         """Judge a study by its series; None if only its SR series are known, and they do not settle it."""
         if isinstance(answer, Unanswered):
-            return _unanswered(case.study, case.group, fate, answer.why)
+            return _unanswered(context.study, context.group, decision, answer.why)
         if not isinstance(answer, SeriesAnswer):
             raise TypeError(f"the series of a study were answered by {type(answer).__name__}")
-        rows = [row for row in answer.rows if not case.is_split or belongs(row, case.group)]
+        rows = [row for row in answer.rows if not context.is_split or belongs(row, context.group)]
         passed, dropped = self._by_station(rows)
         if rows and not passed and not answer.only_sr:
             last = _last_filter(dropped, self._series_filters)
-            return Item(case.study, case.group, fate.dropped(last.rule, last.reason), dropped)
-        study = case.study if _agrees(case.study, answer) else replace(case.study, SOPClassesInStudy=frozenset())
-        case = replace(case, study=study, series=passed, only_sr=answer.only_sr)
-        return (yield from self._ruled(case, fate, dropped))
+            return PlanItem(context.study, context.group, decision.dropped(last.rule, last.reason), dropped)
+        study = (
+            context.study if _agrees(context.study, answer) else replace(context.study, SOPClassesInStudy=frozenset())
+        )
+        context = replace(context, study=study, series=passed, only_sr=answer.only_sr)
+        return (yield from self._ruled(context, decision, dropped))
 
-    def _ruled(self, case: Case, fate: Fate, dropped: tuple[SeriesOutcome, ...]) -> Judging[Item | None]:
-        for rule in self._rules[case.group]:
-            if case.only_sr and not rule.by_sr:
+    def _ruled(
+        self, context: StudyContext, decision: Decision, dropped: tuple[SeriesOutcome, ...]
+    ) -> JudgeSteps[PlanItem | None]:
+        for rule in self._rules[context.group]:
+            if context.only_sr and not rule.by_sr:
                 return None
-            while needs := rule.needs(case):
-                case = case.learnt(needs, (yield needs))
-            verdict = rule.judge(rule, case)
-            if verdict is not None:
-                return (yield from self._fetched(case, fate, verdict, dropped))
-            if case.unanswered:
-                return _unanswered(case.study, case.group, fate, case.unanswered)
-        if case.only_sr and self._series_filters:
+            while needs := rule.needs(context):
+                context = context.with_answers(needs, (yield needs))
+            result = rule.judge(rule, context)
+            if result is not None:
+                return (yield from self._fetched(context, decision, result, dropped))
+            if context.unanswered:
+                return _unanswered(context.study, context.group, decision, context.unanswered)
+        if context.only_sr and self._series_filters:
             return None
-        end = fate.dropped(*_no_rule(case.group))
-        series = (SeriesOutcome(row, FOUND.dropped(*_no_rule(case.group))) for row in case.series)
-        return Item(case.study, case.group, end, (*dropped, *series), empty_sr_series(case))
+        end = decision.dropped(*_no_rule(context.group))
+        series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
+        return PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
 
-    def _fetched(self, case: Case, fate: Fate, verdict: Verdict, dropped: tuple[SeriesOutcome, ...]) -> Judging[Item]:
+    def _fetched(
+        self, context: StudyContext, decision: Decision, result: RuleResult, dropped: tuple[SeriesOutcome, ...]
+    ) -> JudgeSteps[PlanItem]:
         """Leave out what is held already."""
-        needs = case.missing(
-            Ask.OBJECTS,
+        needs = context.missing(
+            NeedKind.OBJECTS,
             *(
-                ruling.row
-                for ruling in verdict.rulings
-                if must_be_listed(ruling, case.objects(ruling.row), self._held.of(ruling.row))
+                choice.row
+                for choice in result.choices
+                if must_be_listed(choice, context.objects(choice.row), self._stored.of(choice.row))
             ),
         )
         if needs:
-            case = case.learnt(needs, (yield needs))
+            context = context.with_answers(needs, (yield needs))
         series = tuple(
-            outcome_of(ruling, case.objects(ruling.row), self._held.of(ruling.row)) for ruling in verdict.rulings
+            outcome_of(choice, context.objects(choice.row), self._stored.of(choice.row)) for choice in result.choices
         )
-        fate = fate.kept(verdict.rule, verdict.reason)
-        if not any(one.fate.keep for one in series):
-            fate = fate.dropped(HELD, "everything that carries its dose is in the workspace already")
-        unclear = 0 if any(one.keep and one.row.Modality == SR for one in verdict.rulings) else empty_sr_series(case)
-        return Item(case.study, case.group, fate, (*dropped, *series), unclear)
+        decision = decision.kept(result.rule, result.reason)
+        if not any(one.decision.keep for one in series):
+            decision = decision.dropped(
+                ALREADY_STORED, "everything that carries its dose is in the workspace already"
+            )
+        unclear = (
+            0 if any(one.keep and one.row.Modality == SR for one in result.choices) else empty_sr_series(context)
+        )
+        return PlanItem(context.study, context.group, decision, (*dropped, *series), unclear)
 
     def _by_station(self, rows: Sequence[SeriesRow]) -> tuple[tuple[SeriesRow, ...], tuple[SeriesOutcome, ...]]:
         """Return the series that pass the station filters, and what became of the others."""
@@ -237,18 +258,18 @@ class Judge:
             return tuple(rows), ()
         passed, dropped = [], []
         for row in rows:
-            fate = FOUND
+            decision = UNDECIDED
             for one in self._series_filters:
                 if not passes(one, row.StationName):
-                    fate = fate.dropped(one.name, _filter_reason(one))
-            if fate.keep:
+                    decision = decision.dropped(one.name, _filter_reason(one))
+            if decision.keep:
                 passed.append(row)
             else:
-                dropped.append(SeriesOutcome(row, fate))
+                dropped.append(SeriesOutcome(row, decision))
         return tuple(passed), tuple(dropped)
 
 
-def _named_series(study: StudyRow, answer: Answer) -> Judging[Answer]:
+def _named_series(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
     """Return the series of a study, with the modalities that the node left out."""
     if not isinstance(answer, SeriesAnswer) or all(row.Modality for row in answer.rows):
         return answer
@@ -281,10 +302,10 @@ def _filter_reason(one: Filter) -> str:
     return f"its {one.column} has {what}: {', '.join(one.terms)}"
 
 
-def _last_filter(dropped: Sequence[SeriesOutcome], filters: Sequence[Filter]) -> Fate:
+def _last_filter(dropped: Sequence[SeriesOutcome], filters: Sequence[Filter]) -> Decision:
     """Return the fate of the series that was dropped last: by it the study loses its last series."""
     order = [one.name for one in filters]
-    return max((one.fate for one in dropped), key=lambda fate: order.index(fate.rule))
+    return max((one.decision for one in dropped), key=lambda decision: order.index(decision.rule))
 
 
 def _no_rule(group: str) -> tuple[str, str]:
@@ -303,11 +324,16 @@ def belongs(row: SeriesRow, group: str) -> bool:
     return row.Modality in {SR, *_NUCLEAR} if group == "NM" else row.Modality not in _NUCLEAR
 
 
-def _unanswered(study: StudyRow, group: str, fate: Fate, why: str) -> Item:
-    return Item(study, group, fate.dropped(UNANSWERED, f"the node did not answer: {why}"))
+def _unanswered(study: StudyRow, group: str, decision: Decision, why: str) -> PlanItem:
+    return PlanItem(study, group, decision.dropped(UNANSWERED, f"the node did not answer: {why}"))
 
 
-def _dropped(study: StudyRow, group: str, fate: Fate, answer: Answer | None) -> Item:
+def _dropped(study: StudyRow, group: str, decision: Decision, answer: Answer | None) -> PlanItem:
     """Return the item of a study that is dropped as a whole, with what is known of its series."""
     rows = answer.rows if isinstance(answer, SeriesAnswer) else ()
-    return Item(study, group, fate, tuple(SeriesOutcome(row, FOUND.dropped(fate.rule, fate.reason)) for row in rows))
+    return PlanItem(
+        study,
+        group,
+        decision,
+        tuple(SeriesOutcome(row, UNDECIDED.dropped(decision.rule, decision.reason)) for row in rows),
+    )

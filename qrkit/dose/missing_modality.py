@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qrkit.dose.facts import Answer, Ask, Need, ObjectsAnswer, SeriesAnswer, SeriesRow
+from qrkit.dose.facts import Answer, Need, NeedKind, ObjectsAnswer, SeriesAnswer, SeriesRow
 from qrkit.dose.groups import DOSE_CLASSES, ESR, RDSR, RRDSR, SR
 from qrkit.uids import KEY_OBJECT_SELECTION, PRESENTATION_STATE_STORAGE, SR_STORAGE, STANDARD_STORAGE
 
@@ -66,7 +66,7 @@ def modality_of(sop_classes: Sequence[str]) -> str:
 
 def _need(study: str, row: SeriesRow) -> Need:
     is_small = row.instance_count is None or row.instance_count <= SMALL
-    return Need(Ask.OBJECTS if is_small else Ask.FIRST_IMAGE, study, row.SeriesInstanceUID)
+    return Need(NeedKind.OBJECTS if is_small else NeedKind.FIRST_IMAGE, study, row.SeriesInstanceUID)
 
 
 def _named(row: SeriesRow, told: Answer | None) -> SeriesRow:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from qrkit.dose.facts import ObjectRow, ObjectsAnswer, SeriesRow, StudyRow
-from qrkit.dose.rule import Ruling
+from qrkit.dose.rule import SeriesChoice
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Decision:
     """Whether something is kept, and why.
 
     Attributes
@@ -32,9 +32,9 @@ class Fate:
     keep: bool = True
     rule: str = ""
     reason: str = ""
-    trail: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
 
-    def kept(self, rule: str, reason: str) -> Fate:
+    def kept(self, rule: str, reason: str) -> Decision:
         """Return the fate after a rule that keeps it; what was dropped before stays dropped.
 
         >>> FOUND.dropped("SR only", "it holds images").kept("RDSR", "it is a dose report").reason
@@ -42,7 +42,7 @@ class Fate:
         """
         return _after(self, True, rule, reason)
 
-    def dropped(self, rule: str, reason: str) -> Fate:
+    def dropped(self, rule: str, reason: str) -> Decision:
         """Return the fate after a rule that drops it; the first reason stands, a later one joins the trail.
 
         >>> fate = FOUND.kept("RDSR", "a dose report").dropped("held", "it is here")
@@ -53,18 +53,18 @@ class Fate:
 
 
 @lru_cache(maxsize=65_536)
-def _after(before: Fate, keep: bool, rule: str, reason: str) -> Fate:  # noqa: FBT001 - cached by position
-    trail = (*before.trail, f"{rule}: {reason}")
+def _after(before: Decision, keep: bool, rule: str, reason: str) -> Decision:  # noqa: FBT001 - cached by position
+    history = (*before.history, f"{rule}: {reason}")
     if before.keep:
-        return Fate(keep, rule, reason, trail)
-    return Fate(keep=False, rule=before.rule, reason=before.reason, trail=trail)
+        return Decision(keep, rule, reason, history)
+    return Decision(keep=False, rule=before.rule, reason=before.reason, history=history)
 
 
-FOUND = Fate()
+UNDECIDED = Decision()
 """The fate of what was found and not judged yet."""
 
 
-HELD = "held"
+ALREADY_STORED = "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ObjectOutcome:
     """One SOP Instance and what became of it."""
 
     row: ObjectRow
-    fate: Fate
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class SeriesOutcome:
     """
 
     row: SeriesRow
-    fate: Fate
+    decision: Decision
     level: str = ""
     expected: tuple[str, ...] = ()
     objects: tuple[ObjectOutcome, ...] = ()
@@ -98,13 +98,13 @@ class SeriesOutcome:
     @property
     def count(self) -> int | None:
         """How many objects are to be fetched; None where nobody knows."""
-        if not self.fate.keep:
+        if not self.decision.keep:
             return 0
         return len(self.expected) or self.row.instance_count
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PlanItem:
     """One work item: a study under one group.
 
     Attributes
@@ -119,14 +119,14 @@ class Item:
 
     study: StudyRow
     group: str
-    fate: Fate
+    decision: Decision
     series: tuple[SeriesOutcome, ...] = ()
     empty_sr: int = 0
     unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredObjects:
     """What the workspace has already: SOP Instance UIDs by SeriesInstanceUID."""
 
     by_series: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -136,12 +136,12 @@ class Held:
         return self.by_series.get(row.SeriesInstanceUID, ())
 
 
-_ALL_HELD = "everything that is wanted of it is in the workspace already"
-_OBJECT_HELD = "it is in the workspace already"
+_ALL_STORED = "everything that is wanted of it is in the workspace already"
+_OBJECT_STORED = "it is in the workspace already"
 _NOT_WANTED = "another kind of object than those that are wanted of its series"
 
 
-def outcome_of(ruling: Ruling, listing: ObjectsAnswer | None, held: Collection[str]) -> SeriesOutcome:
+def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> SeriesOutcome:
     """Return what becomes of a series: dropped, fetched whole, or the objects of it that are wanted and not held.
 
     Parameters
@@ -151,33 +151,33 @@ def outcome_of(ruling: Ruling, listing: ObjectsAnswer | None, held: Collection[s
     held
         SOP Instance UIDs that the workspace has of it.
     """
-    rows = (listing.rows if listing is not None else ()) or ruling.objects or ()
-    if not ruling.keep:
-        fate = FOUND.dropped(ruling.rule, ruling.reason)
-        return SeriesOutcome(ruling.row, fate, objects=tuple(ObjectOutcome(row, fate) for row in rows))
-    kept = FOUND.kept(ruling.rule, ruling.reason)
-    wanted = ruling.objects
+    rows = (listing.rows if listing is not None else ()) or choice.objects or ()
+    if not choice.keep:
+        decision = UNDECIDED.dropped(choice.rule, choice.reason)
+        return SeriesOutcome(choice.row, decision, objects=tuple(ObjectOutcome(row, decision) for row in rows))
+    kept = UNDECIDED.kept(choice.rule, choice.reason)
+    wanted = choice.objects
     if wanted is None and listing is not None and listing.is_whole and listing.rows:
         wanted = listing.rows
     if wanted is None:
-        return SeriesOutcome(ruling.row, kept, "SERIES", objects=tuple(ObjectOutcome(row, kept) for row in rows))
+        return SeriesOutcome(choice.row, kept, "SERIES", objects=tuple(ObjectOutcome(row, kept) for row in rows))
     wanted_uids = {one.SOPInstanceUID for one in wanted}
-    missing = tuple(one.SOPInstanceUID for one in wanted if one.SOPInstanceUID not in held)
-    objects = tuple(ObjectOutcome(row, _fate(kept, row.SOPInstanceUID, wanted_uids, held)) for row in rows)
+    missing = tuple(one.SOPInstanceUID for one in wanted if one.SOPInstanceUID not in stored)
+    objects = tuple(ObjectOutcome(row, _decision(kept, row.SOPInstanceUID, wanted_uids, stored)) for row in rows)
     if not missing:
-        return SeriesOutcome(ruling.row, kept.dropped(HELD, _ALL_HELD), objects=objects)
-    is_whole = ruling.objects is None and len(missing) == len(wanted)
-    return SeriesOutcome(ruling.row, kept, "SERIES" if is_whole else "IMAGE", missing, objects)
+        return SeriesOutcome(choice.row, kept.dropped(ALREADY_STORED, _ALL_STORED), objects=objects)
+    is_whole = choice.objects is None and len(missing) == len(wanted)
+    return SeriesOutcome(choice.row, kept, "SERIES" if is_whole else "IMAGE", missing, objects)
 
 
-def must_be_listed(ruling: Ruling, listing: ObjectsAnswer | None, held: Collection[str]) -> bool:
+def must_be_listed(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> bool:
     """Whether the objects of a series must be known to tell which of them are held."""
-    if not ruling.keep or not held or ruling.objects is not None:
+    if not choice.keep or not stored or choice.objects is not None:
         return False
     return listing is None or not listing.is_whole
 
 
-def _fate(kept: Fate, uid: str, wanted: Collection[str], held: Collection[str]) -> Fate:
+def _decision(kept: Decision, uid: str, wanted: Collection[str], stored: Collection[str]) -> Decision:
     if uid not in wanted:
-        return FOUND.dropped(kept.rule, _NOT_WANTED)
-    return kept.dropped(HELD, _OBJECT_HELD) if uid in held else kept
+        return UNDECIDED.dropped(kept.rule, _NOT_WANTED)
+    return kept.dropped(ALREADY_STORED, _OBJECT_STORED) if uid in stored else kept

@@ -12,23 +12,23 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from qrkit.dose.answers import Answering
-from qrkit.dose.cache import Memory, from_table, newest, to_table
+from qrkit.dose.answers import AnswerSession
+from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
 from qrkit.dose.facts import StudyRow, study_rows
 from qrkit.dose.groups import dose_class_uids
-from qrkit.dose.judge import Judge, together
-from qrkit.dose.outcome import Held, Item
+from qrkit.dose.judge import StudyJudge, together
+from qrkit.dose.outcome import PlanItem, StoredObjects
 from qrkit.dose.plan import Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Tally, tally
-from qrkit.dose.query import DoseQuery, ask_codes, matching_of
-from qrkit.dose.requests import Abilities, Ways
+from qrkit.dose.query import DoseQuery, ask_codes
+from qrkit.dose.requests import NeedRequests
 from qrkit.dose.site_rules import site_policy
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
 from qrkit.find.finder import Finder
 from qrkit.find.parents import union
 from qrkit.node import InformationModel, Node
-from qrkit.profile import Profile
+from qrkit.profile import Profile, Subject
 from qrkit.query import Query
 from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
@@ -130,11 +130,11 @@ class Planner:
             sr_only=asked.sr_only,
             options=asked.options,
             filters=asked.query.filters,
-            sr_first=Abilities.of(self._profile(node.name)).sr_first,
+            sr_first=self._profile(node.name).lists_sr_series,
         )
         found = self._find(node, asking)
         parts = [
-            self._part(node, Judge(policy, self._held(asked, studies)), studies, found.table, asking)
+            self._part(node, StudyJudge(policy, self._stored(asked, studies)), studies, found.table, asking)
             for studies in _in_parts(study_rows(found.table))
         ]
         counted = sum((part.counted for part in parts), Tally())
@@ -168,7 +168,7 @@ class Planner:
         tables: list[pa.Table] = []
         why: list[str] = []
         windows = requests = 0
-        codes = ask_codes(asked.codes, matching_of(self._profile(node.name)))
+        codes = ask_codes(asked.codes, self._profile(node.name).verdict(Subject.MODALITIES_IN_STUDY))
         code = next(codes)
         while True:
             query = Query(
@@ -194,33 +194,34 @@ class Planner:
         return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
 
     def _part(
-        self, node: Node, judge: Judge, studies: Mapping[str, StudyRow], found: pa.Table, asking: _Asking
+        self, node: Node, judge: StudyJudge, studies: Mapping[str, StudyRow], found: pa.Table, asking: _Asking
     ) -> _Part:
         """Judge some studies: those of the whole plan, unless they are very many."""
-        abilities = Abilities.of(self._profile(node.name))
-        ways = Ways(studies, abilities, model=node.information_model, classes=judge.policy.classes)
+        need_requests = NeedRequests(
+            studies, self._profile(node.name), model=node.information_model, classes=judge.policy.classes
+        )
         with _without_collector():
             classes = dose_class_uids(judge.policy.classes)
-            with self._answering(node, ways, studies, classes, asking) as answering:
-                items = _judged(judge, studies, answering)
-            return _Part(plan_tables(items, found), tally(items, judge.policy), answering.requests)
+            with self._session(node, need_requests, studies, classes, asking) as session:
+                items = _judged(judge, studies, session)
+            return _Part(plan_tables(items, found), tally(items, judge.policy), session.requests)
 
-    def _held(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> Held:
+    def _stored(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> StoredObjects:
         return (
-            Held()
+            StoredObjects()
             if asked.refetch
-            else Held(InstanceTable(self._state).by_series(list(studies), self._settings.files))
+            else StoredObjects(InstanceTable(self._state).by_series(list(studies), self._settings.files))
         )
 
-    def _answering(
-        self, node: Node, ways: Ways, studies: Mapping[str, StudyRow], classes: str, asking: _Asking
-    ) -> Answering:
+    def _session(
+        self, node: Node, need_requests: NeedRequests, studies: Mapping[str, StudyRow], classes: str, asking: _Asking
+    ) -> AnswerSession:
         now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
         known = None if asking.refresh else self._known.read(node.name, studies)
-        return Answering(
+        return AnswerSession(
             node,
-            ways,
-            Memory({} if known is None else from_table(known), studies, now=now, classes=classes),
+            need_requests,
+            AnswerCache({} if known is None else from_table(known), studies, now=now, classes=classes),
             keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
             calling_ae_title=self._settings.ae_title,
             should_stop=asking.should_stop,
@@ -239,15 +240,15 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _judged(judge: Judge, studies: Mapping[str, StudyRow], answering: Answering) -> list[Item]:
+def _judged(judge: StudyJudge, studies: Mapping[str, StudyRow], session: AnswerSession) -> list[PlanItem]:
     """Judge studies side by side; what they need next is answered for all of them at once."""
     steps = together(judge.study(study) for study in studies.values())
     try:
         needs = next(steps)
         while True:
-            needs = steps.send(answering.answer(needs))
+            needs = steps.send(session.answer(needs))
     except StopIteration as end:
-        judged: list[tuple[Item, ...]] = end.value
+        judged: list[tuple[PlanItem, ...]] = end.value
     return [item for items in judged for item in items]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qrkit.dose.groups import DOSE_CLASSES, GROUPS, SR_GROUP
-from qrkit.dose.outcome import HELD, Item
+from qrkit.dose.outcome import ALREADY_STORED, PlanItem
 from qrkit.dose.rule import Rule
 from qrkit.dose.rules import RULES
 from qrkit.query import Filters
@@ -85,7 +85,7 @@ class Policy:
         only = [ONLY_SR] if self.sr_only else []
         of_series = [one.name for one in self.series_filters()]
         of_rules = [f"{group} rules" for group in self.judged_groups]
-        return (*of_studies, MODALITY, *only, *of_series, *of_rules, UNANSWERED, HELD)
+        return (*of_studies, MODALITY, *only, *of_series, *of_rules, UNANSWERED, ALREADY_STORED)
 
     def _station_filters(self, level: Level) -> tuple[Filter, ...]:
         wanted = self.filters
@@ -148,9 +148,9 @@ class Tally:
             yield f"Filter {name} lets {counted(count, 'series')} pass, without a value to judge by."
 
 
-def tally(items: Sequence[Item], policy: Policy) -> Tally:
+def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
     """Count what people should know of work items."""
-    unanswered = Counter(item.fate.reason for item in items if item.fate.rule == UNANSWERED)
+    unanswered = Counter(item.decision.reason for item in items if item.decision.rule == UNANSWERED)
     blank_studies: Counter[str] = Counter()
     for one in _includes(policy.study_filters()):
         blank = {item.study.StudyInstanceUID for item in items if not getattr(item.study, one.column)}
@@ -162,7 +162,7 @@ def tally(items: Sequence[Item], policy: Policy) -> Tally:
         blank_series += Counter({one.name: len(blank)})
     return Tally(
         empty_sr=sum(item.empty_sr for item in items),
-        unlisted=sum(1 for item in items if item.unlisted and item.fate.rule == f"{item.group} rules"),
+        unlisted=sum(1 for item in items if item.unlisted and item.decision.rule == f"{item.group} rules"),
         unanswered=unanswered,
         blank_studies=blank_studies,
         blank_series=blank_series,

@@ -10,34 +10,15 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from enum import Enum
 from typing import Any
 
 from qrkit.dose.groups import GROUPS, SR
 from qrkit.errors import InputError
-from qrkit.profile import Profile, Subject, Verdict
+from qrkit.profile import Verdict
 from qrkit.query import Query, build_query, is_given, is_single_value, terms
 
-Found = Mapping[str, frozenset[str]]
+ModalitiesByStudy = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty where it is not returned."""
-
-
-class Matching(Enum):
-    """What a node does with ModalitiesInStudy as a matching key."""
-
-    HONOURED = "honoured"
-    IGNORED = "ignored"
-    UNKNOWN = "unknown"
-
-
-def matching_of(profile: Profile) -> Matching:
-    """Return what a profile says of ModalitiesInStudy.
-
-    >>> matching_of(Profile.unknown("pacs"))
-    <Matching.UNKNOWN: 'unknown'>
-    """
-    said = {Verdict.HONOURED: Matching.HONOURED, Verdict.IGNORED: Matching.IGNORED}
-    return said.get(profile.verdict(Subject.MODALITIES_IN_STUDY), Matching.UNKNOWN)
 
 
 def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
@@ -49,7 +30,7 @@ def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
     return (SR,) if sr_only else tuple(code for group in GROUPS if group in groups for code in GROUPS[group])
 
 
-def ask_codes(codes: Sequence[str], known: Matching = Matching.UNKNOWN) -> Generator[str, Found, Matching]:
+def ask_codes(codes: Sequence[str], known: Verdict = Verdict.UNKNOWN) -> Generator[str, ModalitiesByStudy, Verdict]:
     """Yield each code to ask for, and return what the node does with the key.
 
     A node that ignores the key answers every code with the same studies, whatever their modalities, so the remaining
@@ -61,26 +42,26 @@ def ask_codes(codes: Sequence[str], known: Matching = Matching.UNKNOWN) -> Gener
     known
         What the node's profile says.
     """
-    suspected: Found | None = None
+    suspected: ModalitiesByStudy | None = None
     for code in codes:
         found = yield code
-        if known is Matching.HONOURED:
+        if known is Verdict.HONOURED:
             continue
-        if known is Matching.IGNORED:
+        if known is Verdict.IGNORED:
             return known
         if suspected is not None:
             if found.keys() == suspected.keys():
-                return Matching.IGNORED
-            known = Matching.HONOURED
+                return Verdict.IGNORED
+            known = Verdict.HONOURED
         elif found:
             if _looks_ignored(found, code):
                 suspected = found
             else:
-                known = Matching.HONOURED
+                known = Verdict.HONOURED
     return known
 
 
-def _looks_ignored(found: Found, code: str) -> bool:
+def _looks_ignored(found: ModalitiesByStudy, code: str) -> bool:
     """Whether some studies have none of the codes that count as this one, or none tells its modalities.
 
     The codes of one group are synonyms: where DX is asked and CR answered, the key is honoured.

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
 from qrkit.dose.facts import (
     Answer,
-    Ask,
     Need,
+    NeedKind,
     ObjectsAnswer,
     SeriesAnswer,
     StudyRow,
@@ -51,47 +51,8 @@ LISTED = 90
 IN_WINDOW = 240
 """Studies that are asked for by one range of days, so that its answer stays below what PACS cut off."""
 
-Asking = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
+RequestSteps = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
 """Yields requests, is sent one table or `Unanswered` for each in the same order, returns what they tell."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abilities:
-    """What a node was seen to do, as its profile tells.
-
-    Attributes
-    ----------
-    lists
-        It gives the series of several StudyInstanceUIDs in one request.
-    modality
-        It matches Modality at SERIES level.
-    series_by_date, images_by_date
-        It answers SERIES by StudyDate and Modality, and IMAGE by StudyDate and SOPClassUID, without the keys above.
-    negotiated
-        It accepted the offer of relational queries, so that it is made again.
-    """
-
-    lists: bool = False
-    modality: bool = False
-    series_by_date: bool = False
-    images_by_date: bool = False
-    negotiated: bool = False
-
-    @classmethod
-    def of(cls, profile: Profile) -> Self:
-        """Return the abilities for which a profile has evidence."""
-        return cls(
-            lists=profile.honours(Subject.SERIES_OF_STUDIES),
-            modality=profile.honours(Subject.MODALITY),
-            series_by_date=profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY),
-            images_by_date=profile.honours(Subject.IMAGES_BY_DATE_AND_CLASS),
-            negotiated=profile.accepts(Extension.RELATIONAL),
-        )
-
-    @property
-    def sr_first(self) -> bool:
-        """Whether the SR series of many studies come in few requests."""
-        return self.series_by_date or (self.lists and self.modality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +63,7 @@ class _Batch:
     read: Callable[[pa.Table], dict[Need, Answer]]
 
 
-class Ways:
+class NeedRequests:
     """The ways in which one node is asked.
 
     Parameters
@@ -116,23 +77,23 @@ class Ways:
     def __init__(
         self,
         studies: Mapping[str, StudyRow],
-        abilities: Abilities,
+        profile: Profile,
         *,
         model: InformationModel = InformationModel.STUDY_ROOT,
         classes: Mapping[str, frozenset[str]] = DOSE_CLASSES,
     ) -> None:
         self._studies = studies
-        # Under Patient Root a request has one PatientID, so that studies of several patients cannot be listed.
-        self._abilities = abilities if model is InformationModel.STUDY_ROOT else Abilities()
+        # A Patient Root request has one PatientID, so it cannot list studies of several patients.
+        self._profile = profile if model is InformationModel.STUDY_ROOT else Profile.unknown(profile.node)
         self._model = model
         self._dose_classes = dose_class_uids(classes)
 
     @property
     def offers_relational(self) -> bool:
         """Whether associations offer relational queries (PS3.4 C.5.1.1.1)."""
-        return self._abilities.negotiated
+        return self._profile.accepts(Extension.RELATIONAL)
 
-    def ask(self, needs: Sequence[Need]) -> Asking:
+    def requests_for(self, needs: Sequence[Need]) -> RequestSteps:
         """Ask for everything that is needed, in as few steps and requests as possible."""
         answers: dict[Need, Answer] = {}
         for way in (self._by_date, self._by_list):
@@ -150,31 +111,31 @@ class Ways:
             replies = yield tuple(self._one(need, instance_number) for need in rest)
             told = {need: _told(need, reply) for need, reply in zip(rest, replies, strict=True)}
             answers |= told
-            rest = [need for need in rest if need.ask is Ask.FIRST_IMAGE and told[need] == ObjectsAnswer()]
+            rest = [need for need in rest if need.kind is NeedKind.FIRST_IMAGE and told[need] == ObjectsAnswer()]
         return answers
 
     def _by_date(self, needs: Sequence[Need]) -> Iterator[_Batch]:
         """SR series, and dose objects of SR series, of whole ranges of days."""
-        if self._abilities.series_by_date:
-            for first, last, some in self._windows(needs, Ask.SR_SERIES):
+        if self._profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY):
+            for first, last, some in self._windows(needs, NeedKind.SR_SERIES):
                 keys = (("StudyDate", _range(first, last)), ("Modality", SR))
                 yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
-        if self._abilities.images_by_date:
-            for first, last, some in self._windows(needs, Ask.DOSE_OBJECTS):
+        if self._profile.honours(Subject.IMAGES_BY_DATE_AND_CLASS):
+            for first, last, some in self._windows(needs, NeedKind.DOSE_OBJECTS):
                 keys = (("StudyDate", _range(first, last)), ("SOPClassUID", self._dose_classes))
                 yield _Batch(_request(Level.IMAGE, keys), _reader_of_dose_objects(some))
 
     def _by_list(self, needs: Sequence[Need]) -> Iterator[_Batch]:
         """Series of listed studies, and objects of listed series."""
-        if not self._abilities.lists:
+        if not self._profile.honours(Subject.SERIES_OF_STUDIES):
             return
-        for ask in (Ask.SR_SERIES, Ask.SERIES):
-            for some in _lists(need for need in needs if need.ask is ask):
+        for kind in (NeedKind.SR_SERIES, NeedKind.SERIES):
+            for some in _lists(need for need in needs if need.kind is kind):
                 keys = [("StudyInstanceUID", "\\".join(need.StudyInstanceUID for need in some))]
-                if ask is Ask.SR_SERIES and self._abilities.modality:
+                if kind is NeedKind.SR_SERIES and self._profile.honours(Subject.MODALITY):
                     keys.append(("Modality", SR))
                 yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
-        of_series = [need for need in needs if need.ask in (Ask.OBJECTS, Ask.DOSE_OBJECTS)]
+        of_series = [need for need in needs if need.kind in (NeedKind.OBJECTS, NeedKind.DOSE_OBJECTS)]
         for some in _lists(of_series):
             studies = dict.fromkeys(need.StudyInstanceUID for need in some)
             keys = [
@@ -183,11 +144,11 @@ class Ways:
             ]
             yield _Batch(_request(Level.IMAGE, keys), _reader_of_objects(some))
 
-    def _windows(self, needs: Sequence[Need], ask: Ask) -> Iterator[tuple[str, str, list[Need]]]:
+    def _windows(self, needs: Sequence[Need], kind: NeedKind) -> Iterator[tuple[str, str, list[Need]]]:
         """Give ranges of days, with the needs in them; studies without a date are left for another way."""
         by_day: dict[str, list[Need]] = {}
         for need in needs:
-            if need.ask is ask and (day := self._studies[need.StudyInstanceUID].StudyDate):
+            if need.kind is kind and (day := self._studies[need.StudyInstanceUID].StudyDate):
                 by_day.setdefault(day, []).append(need)
         some: list[Need] = []
         first = last = ""
@@ -208,7 +169,7 @@ class Ways:
             for need in needs:
                 rows = found.get(need.StudyInstanceUID, ())
                 study = self._studies[need.StudyInstanceUID]
-                if need.ask is Ask.SR_SERIES:
+                if need.kind is NeedKind.SR_SERIES:
                     rows = tuple(row for row in rows if row.Modality == SR)
                     is_told = not capped and (bool(rows) or SR not in study.ModalitiesInStudy)
                     answer = SeriesAnswer(rows, only_sr=True)
@@ -226,12 +187,12 @@ class Ways:
         keys = [("StudyInstanceUID", need.StudyInstanceUID)]
         if self._model is InformationModel.PATIENT_ROOT:
             keys.insert(0, ("PatientID", self._studies[need.StudyInstanceUID].PatientID))
-        if need.ask is Ask.SERIES:
+        if need.kind is NeedKind.SERIES:
             return _request(Level.SERIES, keys)
-        if need.ask is Ask.SR_SERIES:
+        if need.kind is NeedKind.SR_SERIES:
             return _request(Level.SERIES, [*keys, ("Modality", SR)])
         keys.append(("SeriesInstanceUID", need.SeriesInstanceUID))
-        if need.ask is Ask.FIRST_IMAGE:
+        if need.kind is NeedKind.FIRST_IMAGE:
             keys.append(("InstanceNumber", instance_number))
         return _request(Level.IMAGE, keys)
 
@@ -280,16 +241,16 @@ def _told(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, 
     """Return what the answer to a careful request tells, with local matching of what a node may ignore."""
     if isinstance(reply, Unanswered):
         return reply
-    if need.ask in (Ask.SERIES, Ask.SR_SERIES):
+    if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES):
         rows = series_by_study(reply, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
-        if need.ask is Ask.SERIES:
+        if need.kind is NeedKind.SERIES:
             return SeriesAnswer(rows)
         if any(row.Modality not in ("", SR) for row in rows):  # it ignores Modality, and so tells all
             return SeriesAnswer(rows)
         return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True)
     found = objects_by_series(reply, series_instance_uid=need.SeriesInstanceUID)
     objects = found.get(need.SeriesInstanceUID, ())
-    if need.ask is not Ask.FIRST_IMAGE:
+    if need.kind is not NeedKind.FIRST_IMAGE:
         return ObjectsAnswer(objects)
     return ObjectsAnswer(tuple(one for one in objects if one.InstanceNumber in (0, 1, None))[:1])
 

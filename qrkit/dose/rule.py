@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from qrkit.dose.facts import Answer, Ask, Need, ObjectRow, ObjectsAnswer, SeriesRow, StudyRow, Unanswered
+from qrkit.dose.facts import Answer, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow, StudyRow, Unanswered
 from qrkit.dose.groups import DOSE_CLASSES, NO_IMAGES, SR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class StudyContext:
     """A study that is judged under a group.
 
     Attributes
@@ -49,12 +49,12 @@ class Case:
         """The series that may hold images: not SR, KO or PR."""
         return tuple(row for row in self.series if row.Modality not in NO_IMAGES)
 
-    def learnt(self, needs: Sequence[Need], answers: Sequence[Answer]) -> Case:
+    def with_answers(self, needs: Sequence[Need], answers: Sequence[Answer]) -> StudyContext:
         """Return the case with what the node has answered; of a series that was listed twice, the last counts."""
         listed = {
             need.SeriesInstanceUID: answer
             for need, answer in zip(needs, answers, strict=True)
-            if need.ask is not Ask.FIRST_IMAGE and isinstance(answer, ObjectsAnswer)
+            if need.kind is not NeedKind.FIRST_IMAGE and isinstance(answer, ObjectsAnswer)
         }
         return replace(
             self,
@@ -62,9 +62,9 @@ class Case:
             listed={**self.listed, **listed} if listed else self.listed,
         )
 
-    def need(self, ask: Ask, row: SeriesRow) -> Need:
+    def need(self, kind: NeedKind, row: SeriesRow) -> Need:
         """Return the need to know something of a series."""
-        return Need(ask, self.study.StudyInstanceUID, row.SeriesInstanceUID)
+        return Need(kind, self.study.StudyInstanceUID, row.SeriesInstanceUID)
 
     def objects(self, row: SeriesRow) -> ObjectsAnswer | None:
         """Return what is known of the objects of a series; None if nobody has asked, or the node failed to answer."""
@@ -75,12 +75,12 @@ class Case:
 
     def first_image(self, row: SeriesRow) -> ObjectRow | None:
         """Return the first image of a series; None where there is none, or nobody has asked."""
-        answer = self.answers.get(self.need(Ask.FIRST_IMAGE, row))
+        answer = self.answers.get(self.need(NeedKind.FIRST_IMAGE, row))
         return answer.rows[0] if isinstance(answer, ObjectsAnswer) and answer.rows else None
 
-    def missing(self, ask: Ask, *rows: SeriesRow) -> tuple[Need, ...]:
+    def missing(self, kind: NeedKind, *rows: SeriesRow) -> tuple[Need, ...]:
         """Return the needs, for some series, that have not been asked yet."""
-        needs = (self.need(ask, row) for row in rows)
+        needs = (self.need(kind, row) for row in rows)
         return tuple(need for need in needs if need not in self.answers)
 
     @property
@@ -91,7 +91,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class SeriesChoice:
     """What a rule says of one series.
 
     Attributes
@@ -108,15 +108,15 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleResult:
     """What the rule that fits a study says: of the study, and of each of its series."""
 
     rule: str
     reason: str
-    rulings: tuple[Ruling, ...]
+    choices: tuple[SeriesChoice, ...]
 
 
-def nothing(_: Case) -> tuple[Need, ...]:
+def nothing(_: StudyContext) -> tuple[Need, ...]:
     """Return no needs: a rule that looks at series alone."""
     return ()
 
@@ -146,8 +146,8 @@ class Rule:
     name: str
     groups: tuple[str, ...]
     reason: str
-    judge: Callable[[Rule, Case], Verdict | None]
-    needs: Callable[[Case], tuple[Need, ...]] = nothing
+    judge: Callable[[Rule, StudyContext], RuleResult | None]
+    needs: Callable[[StudyContext], tuple[Need, ...]] = nothing
     by_sr: bool = False
     option: str = ""
     unless: str = ""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-from qrkit.dose.facts import Ask, Need, SeriesRow
+from qrkit.dose.facts import Need, NeedKind, SeriesRow
 from qrkit.dose.groups import DOSE_CLASSES, GROUPS, SR, SR_GROUP
 from qrkit.dose.plan import Budget
 from qrkit.dose.policy import Policy
-from qrkit.dose.rule import Case, Rule, Ruling, Verdict
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.dose.rules import RULES
 from qrkit.errors import InputError
 from qrkit.uids import is_valid_uid
@@ -75,24 +75,26 @@ class SiteRule:
         """Whether it must know the first image of each series that matches."""
         return bool(self.first_image) or self.take == FIRST_IMAGE
 
-    def needs(self, case: Case) -> tuple[Need, ...]:
+    def needs(self, context: StudyContext) -> tuple[Need, ...]:
         """Return the need for the first images of the series that match."""
-        return case.missing(Ask.FIRST_IMAGE, *filter(self.matches, case.series)) if self.looks_inside else ()
+        return (
+            context.missing(NeedKind.FIRST_IMAGE, *filter(self.matches, context.series)) if self.looks_inside else ()
+        )
 
-    def judge(self, rule: Rule, case: Case) -> Verdict | None:
+    def judge(self, rule: Rule, context: StudyContext) -> RuleResult | None:
         """Keep what meets everything, and drop the rest; None if nothing does."""
-        rulings = tuple(self._rule_on(row, rule, case) for row in case.series)
-        return Verdict(rule.name, rule.reason, rulings) if any(one.keep for one in rulings) else None
+        choices = tuple(self._choice(row, rule, context) for row in context.series)
+        return RuleResult(rule.name, rule.reason, choices) if any(one.keep for one in choices) else None
 
-    def _rule_on(self, row: SeriesRow, rule: Rule, case: Case) -> Ruling:
+    def _choice(self, row: SeriesRow, rule: Rule, context: StudyContext) -> SeriesChoice:
         keep, image = self.matches(row), None
         if keep and self.looks_inside:
-            image = case.first_image(row)
+            image = context.first_image(row)
             keep = image is not None and (not self.first_image or image.SOPClassUID in self.first_image)
         if not keep:
-            return Ruling(row, False, rule.name, "another series of the study is the one that this rule keeps")
+            return SeriesChoice(row, False, rule.name, "another series of the study is the one that this rule keeps")
         only = (image,) if image is not None and self.take == FIRST_IMAGE else None
-        return Ruling(row, True, rule.name, rule.reason, only)
+        return SeriesChoice(row, True, rule.name, rule.reason, only)
 
 
 def site_policy(table: Any) -> Policy:  # noqa: ANN401 - whatever somebody has written

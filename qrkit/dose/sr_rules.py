@@ -2,94 +2,94 @@
 
 from __future__ import annotations
 
-from qrkit.dose.facts import Ask, Need, ObjectRow, ObjectsAnswer, SeriesRow
+from qrkit.dose.facts import Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
 from qrkit.dose.groups import ESR, RDSR, RRDSR, SR, SR_KINDS, UNKNOWN_SR
-from qrkit.dose.rule import Case, Rule, Ruling, Verdict
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
 
 
-def kinds_by_study(case: Case) -> frozenset[str] | None:
+def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
     """Return what each SR series of a study holds, by SOPClassesInStudy alone; None if that does not tell.
 
     It tells if no class of it is a dose report, or if every report in it is of one kind. A private class may be a
     report too, and may be in any series.
     """
-    classes = case.study.SOPClassesInStudy
+    classes = context.study.SOPClassesInStudy
     if not classes or not all(uid.startswith(STANDARD_STORAGE) for uid in classes):
         return None
     reports = {uid for uid in classes if uid.startswith(SR_STORAGE) and uid != KEY_OBJECT_SELECTION}
-    kinds = SR_KINDS[case.group]
-    if not any(reports & case.classes[kind] for kind in kinds):
+    kinds = SR_KINDS[context.group]
+    if not any(reports & context.classes[kind] for kind in kinds):
         return frozenset()
-    return next((frozenset({kind}) for kind in kinds if reports <= case.classes[kind]), None)
+    return next((frozenset({kind}) for kind in kinds if reports <= context.classes[kind]), None)
 
 
-def kinds_of(case: Case, row: SeriesRow) -> frozenset[str] | None:
+def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
     """Return which kinds of reports an SR series holds; None if that is not known yet."""
-    by_study = kinds_by_study(case)
+    by_study = kinds_by_study(context)
     if by_study is not None:
         return by_study
     if row.instance_count == 0:
         return frozenset({UNKNOWN_SR})
-    answer = case.objects(row)
+    answer = context.objects(row)
     if answer is None:
         return None
     if not any(one.SOPClassUID for one in answer.rows):
         return frozenset({UNKNOWN_SR}) if answer.is_whole else None
     classes = {one.SOPClassUID for one in answer.rows}
-    return frozenset(kind for kind in SR_KINDS[case.group] if classes & case.classes[kind])
+    return frozenset(kind for kind in SR_KINDS[context.group] if classes & context.classes[kind])
 
 
-def class_needs(case: Case) -> tuple[Need, ...]:
+def class_needs(context: StudyContext) -> tuple[Need, ...]:
     """Return what must be asked to know the kinds of all SR series.
 
     A node that was asked for dose objects alone has not said whether a series without them is empty.
     """
-    unknown = [row for row in case.sr_series if kinds_of(case, row) is None]
-    first = case.missing(Ask.DOSE_OBJECTS, *unknown)
+    unknown = [row for row in context.sr_series if kinds_of(context, row) is None]
+    first = context.missing(NeedKind.DOSE_OBJECTS, *unknown)
     if first:
         return first
-    unclear = [row for row in unknown if isinstance(case.objects(row), ObjectsAnswer)]
-    unclear += [row for row in case.sr_series if row not in unclear and _may_be_mixed(case, row)]
-    return case.missing(Ask.OBJECTS, *unclear)
+    unclear = [row for row in unknown if isinstance(context.objects(row), ObjectsAnswer)]
+    unclear += [row for row in context.sr_series if row not in unclear and _may_be_mixed(context, row)]
+    return context.missing(NeedKind.OBJECTS, *unclear)
 
 
-def _may_be_mixed(case: Case, row: SeriesRow) -> bool:
+def _may_be_mixed(context: StudyContext, row: SeriesRow) -> bool:
     """Whether a series of which dose objects are known may hold others, and no count tells."""
-    answer = case.objects(row)
+    answer = context.objects(row)
     return answer is not None and bool(answer.rows) and not answer.is_whole and row.instance_count is None
 
 
-def judge_reports(kind: str, rule: Rule, case: Case) -> Verdict | None:
+def judge_reports(kind: str, rule: Rule, context: StudyContext) -> RuleResult | None:
     """Keep the SR series that hold a kind of report, and drop all else; None if none does."""
-    held = {row.SeriesInstanceUID: kinds_of(case, row) or frozenset() for row in case.sr_series}
-    if not any(kind in kinds for kinds in held.values()):
+    kinds = {row.SeriesInstanceUID: kinds_of(context, row) or frozenset() for row in context.sr_series}
+    if not any(kind in kinds for kinds in kinds.values()):
         return None
     needless = f"the study has a dose report: {_NAMES[kind]}"
     other = f"an SR series without the {_NAMES[kind]} that the study has"
-    rulings = []
-    for row in case.series:
+    choices = []
+    for row in context.series:
         if row.Modality != SR:
-            rulings.append(Ruling(row, False, rule.name, needless))
-        elif kind in held[row.SeriesInstanceUID] or kind == UNKNOWN_SR:
-            rulings.append(Ruling(row, True, rule.name, rule.reason, _only(kind, case, row)))
+            choices.append(SeriesChoice(row, False, rule.name, needless))
+        elif kind in kinds[row.SeriesInstanceUID] or kind == UNKNOWN_SR:
+            choices.append(SeriesChoice(row, True, rule.name, rule.reason, _only(kind, context, row)))
         else:
-            rulings.append(Ruling(row, False, rule.name, other))
-    return Verdict(rule.name, rule.reason, tuple(rulings))
+            choices.append(SeriesChoice(row, False, rule.name, other))
+    return RuleResult(rule.name, rule.reason, tuple(choices))
 
 
-def _only(kind: str, case: Case, row: SeriesRow) -> tuple[ObjectRow, ...] | None:
+def _only(kind: str, context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, ...] | None:
     """Return the objects of a kind, where the series holds others too."""
-    answer = case.objects(row)
+    answer = context.objects(row)
     if answer is None or kind == UNKNOWN_SR:
         return None
-    winning = tuple(one for one in answer.rows if one.SOPClassUID in case.classes[kind])
+    winning = tuple(one for one in answer.rows if one.SOPClassUID in context.classes[kind])
     return None if answer.is_whole and len(winning) == len(answer.rows) else winning
 
 
-def empty_sr_series(case: Case) -> int:
+def empty_sr_series(context: StudyContext) -> int:
     """Return how many SR series have no objects that anybody could tell the class of."""
-    return sum(1 for row in case.sr_series if kinds_of(case, row) == frozenset({UNKNOWN_SR}))
+    return sum(1 for row in context.sr_series if kinds_of(context, row) == frozenset({UNKNOWN_SR}))
 
 
 _NAMES = {

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from qrkit.dose.outcome import Fate, Item, SeriesOutcome
+from qrkit.dose.outcome import Decision, PlanItem, SeriesOutcome
 from qrkit.tables import arrow_type
 
-_FATE = (("keep", pa.bool_()), ("rule", pa.string()), ("reason", pa.string()), ("trail", pa.list_(pa.string())))
+_DECISION = (("keep", pa.bool_()), ("rule", pa.string()), ("reason", pa.string()), ("trail", pa.list_(pa.string())))
 
 OF_STUDY = (
     "StudyInstanceUID",
@@ -40,7 +40,7 @@ OF_OBJECT = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
 
 def _schema(*names: str, more: Sequence[tuple[str, pa.DataType]] = ()) -> pa.Schema:
     columns = [(name, pa.string() if name == "group" else arrow_type(name)) for name in names]
-    return pa.schema([*columns, *_FATE, *more])
+    return pa.schema([*columns, *_DECISION, *more])
 
 
 STUDIES = _schema(*OF_STUDY, "group", more=[("series", pa.int64()), ("objects", pa.int64())])
@@ -78,7 +78,7 @@ class PlanTables:
     instances: pa.Table
 
 
-def plan_tables(items: Sequence[Item], found: pa.Table) -> PlanTables:
+def plan_tables(items: Sequence[PlanItem], found: pa.Table) -> PlanTables:
     """Return the rows of work items.
 
     Parameters
@@ -99,7 +99,7 @@ def plan_tables(items: Sequence[Item], found: pa.Table) -> PlanTables:
                     known.row.SOPInstanceUID,
                     known.row.SOPClassUID or None,
                     known.row.InstanceNumber,
-                    *_fate_values(known.fate),
+                    *_decision_values(known.decision),
                 )
                 for item in items
                 for one in item.series
@@ -118,7 +118,7 @@ def joined(parts: Sequence[PlanTables]) -> PlanTables:
     )
 
 
-def _studies(items: Sequence[Item], found: pa.Table) -> pa.Table:
+def _studies(items: Sequence[PlanItem], found: pa.Table) -> pa.Table:
     place = {uid: row for row, uid in reversed(list(enumerate(found["StudyInstanceUID"].to_pylist())))}
     rows = found.take(pa.array([place[item.study.StudyInstanceUID] for item in items], pa.int64()))
     columns = {
@@ -133,14 +133,14 @@ def _studies(items: Sequence[Item], found: pa.Table) -> pa.Table:
     return pa.table(columns | {name: judged[name] for name in judged.column_names}, schema=STUDIES)
 
 
-def _study_row(item: Item) -> tuple[Any, ...]:
-    kept = [one for one in item.series if one.fate.keep]
+def _study_row(item: PlanItem) -> tuple[Any, ...]:
+    kept = [one for one in item.series if one.decision.keep]
     counts = [one.count for one in kept]
     objects = None if None in counts else sum(count for count in counts if count)
-    return (item.group or None, *_fate_values(item.fate), len(kept), objects)
+    return (item.group or None, *_decision_values(item.decision), len(kept), objects)
 
 
-def _series_row(item: Item, one: SeriesOutcome) -> tuple[Any, ...]:
+def _series_row(item: PlanItem, one: SeriesOutcome) -> tuple[Any, ...]:
     row = one.row
     return (
         item.study.StudyInstanceUID,
@@ -151,7 +151,7 @@ def _series_row(item: Item, one: SeriesOutcome) -> tuple[Any, ...]:
         row.SeriesDescription or None,
         row.StationName or None,
         row.instance_count,
-        *_fate_values(one.fate),
+        *_decision_values(one.decision),
         one.level or None,
         one.expected,
         one.count,
@@ -159,8 +159,8 @@ def _series_row(item: Item, one: SeriesOutcome) -> tuple[Any, ...]:
     )
 
 
-def _fate_values(fate: Fate) -> tuple[Any, ...]:
-    return fate.keep, fate.rule, fate.reason, fate.trail
+def _decision_values(decision: Decision) -> tuple[Any, ...]:
+    return decision.keep, decision.rule, decision.reason, decision.history
 
 
 def _filled(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:

@@ -202,6 +202,12 @@ class Profile:
             lists=frozenset({Level.SERIES, Level.IMAGE} if self.honours(Subject.SERIES_OF_STUDIES) else ()),
         )
 
+    @property
+    def lists_sr_series(self) -> bool:
+        """True if few requests give the SR series of many studies."""
+        by_list = self.honours(Subject.SERIES_OF_STUDIES) and self.honours(Subject.MODALITY)
+        return by_list or self.honours(Subject.SERIES_BY_DATE_AND_MODALITY)
+
     def returns(self, keyword: str, level: Level | None = None) -> Returned:
         """Return what comes back for a key, even if the profile is stale.
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from qrkit.dose import Ask, Policy, tally
+from qrkit.dose import NeedKind, Policy, tally
 from tests.dose.world import (
     CAPTURE,
     CT,
@@ -46,9 +46,9 @@ def test_each_radiation_dose_sr_is_kept_and_everything_else_dropped(group: str, 
     code = {"CT": "CT", "MG": "MG", "DX": "CR", "FL": "XA"}[group]
     world = world_of(Series(modality=code, classes=(CT,) * 3), sr(sop_class), sr(REPORT))
     item = one(world.judge(policy_of(group)))
-    assert (item.group, item.fate.keep, item.fate.rule) == (group, True, "RDSR")
+    assert (item.group, item.decision.keep, item.decision.rule) == (group, True, "RDSR")
     assert kept([item]) == {"2": WHOLE}
-    assert [outcome.fate.rule for outcome in item.series] == ["RDSR"] * 3
+    assert [outcome.decision.rule for outcome in item.series] == ["RDSR"] * 3
 
 
 @pytest.mark.parametrize("group", ["MG", "DX"])
@@ -56,32 +56,32 @@ def test_without_a_dose_report_images_of_mg_and_dx_are_kept_and_sr_dropped(group
     images = Series(modality=group, classes=(MG,) * 4)
     states, key_objects = Series(modality="PR", classes=(STATES,)), Series(modality="KO", classes=(KEY_OBJECTS,))
     item = one(world_of(images, images, sr(REPORT), sr(ESR), states, key_objects).judge(policy_of(group)))
-    assert item.fate.rule == "images"
+    assert item.decision.rule == "images"
     assert kept([item]) == {"1": WHOLE, "2": WHOLE}
 
 
 def test_mg_and_dx_take_no_enhanced_sr_but_fl_and_ct_do() -> None:
     for group, code in (("FL", "RF"), ("CT", "CT")):
         item = one(world_of(Series(modality=code, classes=(CT,)), sr(ESR)).judge(policy_of(group)))
-        assert (item.fate.rule, kept([item])) == ("ESR", {"2": WHOLE})
+        assert (item.decision.rule, kept([item])) == ("ESR", {"2": WHOLE})
 
 
 def test_rdsr_anywhere_wins_over_esr() -> None:
     item = one(world_of(IMAGES, sr(ESR), sr(RDSR)).judge(policy_of("CT")))
     assert kept([item]) == {"3": WHOLE}
-    assert item.series[1].fate.reason == "an SR series without the Radiation Dose SR that the study has"
+    assert item.series[1].decision.reason == "an SR series without the Radiation Dose SR that the study has"
 
 
 def test_a_series_of_mixed_classes_keeps_the_winning_objects_at_image_level() -> None:
     item = one(world_of(IMAGES, sr(ESR, RDSR, REPORT, RDSR)).judge(policy_of("CT")))
     assert kept([item]) == {"2": ("IMAGE", (f"{UID}.2.2", f"{UID}.2.4"))}
-    assert [known.fate.keep for known in item.series[1].objects] == [False, True, False, True]
+    assert [known.decision.keep for known in item.series[1].objects] == [False, True, False, True]
 
 
 def test_fluoroscopy_without_a_dose_report_is_dropped() -> None:
     item = one(world_of(Series(modality="XA", classes=(CT,) * 3), sr(REPORT)).judge(policy_of("FL")))
-    assert (item.fate.keep, item.fate.rule, kept([item])) == (False, "FL rules", {})
-    assert all(outcome.fate.reason for outcome in item.series)
+    assert (item.decision.keep, item.decision.rule, kept([item])) == (False, "FL rules", {})
+    assert all(outcome.decision.reason for outcome in item.series)
 
 
 # SR series without listed objects
@@ -94,7 +94,7 @@ def test_with_empty_sr_an_sr_series_without_objects_is_kept_and_no_sr_dropped(
 ) -> None:
     world = world_of(Series(modality=code, classes=(CT,) * 9, description="x"), hidden, sr(REPORT))
     item = one(world.judge(policy_of(group, options=["empty_sr"])))
-    assert (item.fate.rule, kept([item])) == ("unknown-SR", {"2": WHOLE, "3": WHOLE})
+    assert (item.decision.rule, kept([item])) == ("unknown-SR", {"2": WHOLE, "3": WHOLE})
     without = one(world.judge(policy_of(group)))
     assert without.empty_sr == 1
     assert "2" not in kept([without])
@@ -115,7 +115,7 @@ def test_philips_keeps_exactly_the_series_described_as_dose_info() -> None:
     sheet = Series(modality="CT", classes=(CAPTURE,), description=" DOSE Info ")
     other = Series(modality="CT", classes=(CAPTURE,), description="Dose Info 2")
     item = one(world_of(IMAGES, sheet, other, sr(REPORT)).judge(policy_of("CT")))
-    assert (item.fate.rule, kept([item])) == ("Philips dose info", {"2": WHOLE})
+    assert (item.decision.rule, kept([item])) == ("Philips dose info", {"2": WHOLE})
 
 
 @pytest.mark.parametrize(("count", "stays"), [(5, True), (6, False), (None, True), (0, True)])
@@ -124,19 +124,19 @@ def test_without_any_description_series_of_at_most_five_or_unknown_number_are_ke
 ) -> None:
     world = world_of(Series(modality="CT", classes=(CT,) * 40), Series(modality="CT", count=count))
     item = one(world.judge(policy_of("CT")))
-    assert item.fate.keep is stays
+    assert item.decision.keep is stays
     assert kept([item]) == ({"2": WHOLE} if stays else {})
 
 
 def test_one_description_is_enough_for_few_images_not_to_count() -> None:
     item = one(world_of(IMAGES, Series(modality="CT", classes=(CAPTURE,))).judge(policy_of("CT")))
-    assert (item.fate.keep, item.fate.rule) == (False, "CT rules")
+    assert (item.decision.keep, item.decision.rule) == (False, "CT rules")
 
 
 def test_with_toshiba_few_images_do_not_count_either() -> None:
     world = world_of(Series(modality="CT", classes=(CT,) * 3), Series(modality="CT", classes=(CAPTURE,) * 2))
     item = one(world.judge(policy_of("CT", options=["toshiba"])))
-    assert item.fate.rule == "Toshiba"
+    assert item.decision.rule == "Toshiba"
     assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": WHOLE}
 
 
@@ -150,16 +150,18 @@ def test_toshiba_takes_captures_whole_one_image_of_others_and_nothing_without_a_
     )
     item = one(world.judge(policy_of("CT", options=["toshiba"])))
     assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": ("IMAGE", (f"{UID}.2.2",)), "4": WHOLE}
-    assert item.series[2].fate.reason == "no image with InstanceNumber 1 or 0"
-    assert one(world.judge(policy_of("CT"))).fate.rule == "CT rules"
+    assert item.series[2].decision.reason == "no image with InstanceNumber 1 or 0"
+    assert one(world.judge(policy_of("CT"))).decision.rule == "CT rules"
 
 
 def test_philips_comes_before_toshiba_and_dose_reports_before_both() -> None:
     sheet = Series(modality="CT", classes=(CAPTURE,), description="Dose Info")
-    assert one(world_of(IMAGES, sheet).judge(policy_of("CT", options=["toshiba"]))).fate.rule == "Philips dose info"
+    assert (
+        one(world_of(IMAGES, sheet).judge(policy_of("CT", options=["toshiba"]))).decision.rule == "Philips dose info"
+    )
     world = world_of(IMAGES, sheet, sr(ESR))
-    assert one(world.judge(policy_of("CT", options=["toshiba"]))).fate.rule == "ESR"
-    assert all(need.ask is not Ask.FIRST_IMAGE for need in world.asked)
+    assert one(world.judge(policy_of("CT", options=["toshiba"]))).decision.rule == "ESR"
+    assert all(need.kind is not NeedKind.FIRST_IMAGE for need in world.asked)
 
 
 # Nuclear medicine
@@ -176,7 +178,7 @@ def test_nuclear_medicine_keeps_rrdsr_whole_and_pet_by_the_first_image() -> None
         "2": WHOLE,
         "5": ("IMAGE", (f"{UID}.5.1",)),
     }
-    assert item.fate.rule == "RRDSR and PET"
+    assert item.decision.rule == "RRDSR and PET"
     assert not [need for need in world.asked if need.SeriesInstanceUID == f"{UID}.4"]
 
 
@@ -194,7 +196,7 @@ def test_only_the_first_nm_series_is_kept_and_only_without_the_former() -> None:
 def test_a_pt_series_that_begins_with_another_class_is_no_pet() -> None:
     captures = Series(modality="PT", classes=(CAPTURE, PET))
     item = one(world_of(captures).judge(policy_of("NM")))
-    assert (item.fate.keep, item.fate.rule) == (False, "NM rules")
+    assert (item.decision.keep, item.decision.rule) == (False, "NM rules")
 
 
 # Studies
@@ -228,22 +230,22 @@ def test_of_several_groups_the_first_of_mg_dx_fl_ct_nm_wins(codes: str, group: s
 
 def test_missing_modalities_are_built_from_the_series_and_oct_is_not_ct() -> None:
     ct = one(world_of(IMAGES, sr(RDSR), modalities=()).judge(policy_of("CT")))
-    assert (ct.group, ct.fate.rule) == ("CT", "RDSR")
+    assert (ct.group, ct.decision.rule) == ("CT", "RDSR")
     other = one(world_of(Series(modality="OCT", classes=(CT,)), sr(RDSR), modalities=()).judge(policy_of("CT")))
-    assert (other.group, other.fate.keep, other.fate.rule) == ("", False, "modality")
-    assert {outcome.fate.rule for outcome in other.series} == {"modality"}
+    assert (other.group, other.decision.keep, other.decision.rule) == ("", False, "modality")
+    assert {outcome.decision.rule for outcome in other.series} == {"modality"}
 
 
 def test_what_the_study_row_tells_is_not_asked_again() -> None:
     world = with_classes(world_of(IMAGES, sr(RDSR), Series(modality="KO", classes=(KEY_OBJECTS,))))
     assert kept(world.judge(policy_of("CT"))) == {"2": WHOLE}
-    assert [need.ask for need in world.asked] == [Ask.SR_SERIES]
+    assert [need.kind for need in world.asked] == [NeedKind.SR_SERIES]
     none = with_classes(world_of(Series(modality="XA", classes=(CT,)), sr(REPORT)))
-    assert one(none.judge(policy_of("FL"))).fate.rule == "FL rules"
+    assert one(none.judge(policy_of("FL"))).decision.rule == "FL rules"
     assert none.asked == []
     two = with_classes(world_of(IMAGES, sr(RDSR), sr(REPORT)))
     assert kept(two.judge(policy_of("CT"))) == {"2": WHOLE}
-    assert Ask.DOSE_OBJECTS in {need.ask for need in two.asked}
+    assert NeedKind.DOSE_OBJECTS in {need.kind for need in two.asked}
 
 
 def test_a_study_row_that_its_series_contradict_is_not_believed() -> None:
@@ -256,20 +258,20 @@ def test_sr_first_settles_a_study_and_where_it_does_not_all_series_are_asked_for
     policy = Policy(groups=("CT",), sr_first=True)
     world = world_of(IMAGES, sr(RDSR))
     assert kept(world.judge(policy)) == {"2": WHOLE}
-    assert [need.ask for need in world.asked] == [Ask.SR_SERIES, Ask.DOSE_OBJECTS]
+    assert [need.kind for need in world.asked] == [NeedKind.SR_SERIES, NeedKind.DOSE_OBJECTS]
     sheet = Series(modality="CT", classes=(CAPTURE,), description="dose info")
     unsettled = world_of(IMAGES, sheet, sr(REPORT))
     assert kept(unsettled.judge(policy)) == {"2": WHOLE}
-    assert [need.ask for need in unsettled.asked] == [Ask.SR_SERIES, Ask.DOSE_OBJECTS, Ask.SERIES]
+    assert [need.kind for need in unsettled.asked] == [NeedKind.SR_SERIES, NeedKind.DOSE_OBJECTS, NeedKind.SERIES]
 
 
 def test_a_node_that_does_not_answer_leaves_the_study_unanswered_and_nothing_is_fetched_instead() -> None:
-    for silent in (Ask.SERIES, Ask.DOSE_OBJECTS):
+    for silent in (NeedKind.SERIES, NeedKind.DOSE_OBJECTS):
         world = world_of(Series(modality="MG", classes=(MG,) * 4), sr(RDSR))
         world.silent = frozenset({silent})
         item = one(world.judge(policy_of("MG")))
-        assert (item.fate.keep, item.fate.rule, kept([item])) == (False, "unanswered", {})
-        assert "0xC001" in item.fate.reason
+        assert (item.decision.keep, item.decision.rule, kept([item])) == (False, "unanswered", {})
+        assert "0xC001" in item.decision.reason
 
 
 def test_a_study_that_counts_more_series_than_are_listed_makes_the_plan_doubtful_if_no_rule_fits() -> None:
@@ -295,16 +297,16 @@ def test_a_series_without_modality_is_what_its_objects_are(modalities: tuple[str
         unnamed(IMAGES), report, unnamed(Series(modality="KO", classes=(KEY_OBJECTS,))), modalities=modalities
     )
     item = one(world.judge(policy_of("CT")))
-    assert (item.group, item.fate.rule, kept([item])) == ("CT", "RDSR", {"2": WHOLE})
+    assert (item.group, item.decision.rule, kept([item])) == ("CT", "RDSR", {"2": WHOLE})
     assert [outcome.row.Modality for outcome in item.series] == ["CT", "SR", "KO"]
-    assert [need.ask for need in world.asked if need.SeriesInstanceUID == f"{UID}.1"] == [Ask.FIRST_IMAGE]
+    assert [need.kind for need in world.asked if need.SeriesInstanceUID == f"{UID}.1"] == [NeedKind.FIRST_IMAGE]
 
 
 def test_a_series_of_which_nobody_knows_the_modality_stays_without_one() -> None:
     world = world_of(Series(modality="", classes=("",)), IMAGES, modalities=["CT"])
     item = one(world.judge(policy_of("CT")))
     assert [outcome.row.Modality for outcome in item.series] == ["", "CT"]
-    assert item.fate.rule == "CT rules"
+    assert item.decision.rule == "CT rules"
 
 
 # Studies of nothing but SR
@@ -316,12 +318,12 @@ def test_sr_only_keeps_studies_of_sr_whatever_ko_and_pr_lie_beside(*, is_told: b
     codes = None if is_told else ()
     policy = policy_of(sr_only=True)
     item = one(world_of(sr(ESR), *beside, modalities=codes).judge(policy))
-    assert (item.group, item.fate.rule, kept([item])) == ("SR", "ESR", {"1": WHOLE})
+    assert (item.group, item.decision.rule, kept([item])) == ("SR", "ESR", {"1": WHOLE})
     other = one(world_of(sr(RDSR), IMAGES, modalities=codes).judge(policy))
-    assert (other.fate.keep, other.fate.rule) == (False, "SR only")
-    assert one(world_of(sr(REPORT), modalities=codes).judge(policy)).fate.rule == "SR rules"
+    assert (other.decision.keep, other.decision.rule) == (False, "SR only")
+    assert one(world_of(sr(REPORT), modalities=codes).judge(policy)).decision.rule == "SR rules"
     hidden = one(world_of(sr(RDSR, listed=False), *beside, modalities=codes).judge(policy))
-    assert (hidden.fate.keep, hidden.empty_sr) == (False, 1)
+    assert (hidden.decision.keep, hidden.empty_sr) == (False, 1)
     assert kept(
         world_of(sr(RDSR, listed=False), *beside, modalities=codes).judge(
             policy_of(sr_only=True, options=["empty_sr"])
@@ -331,4 +333,4 @@ def test_sr_only_keeps_studies_of_sr_whatever_ko_and_pr_lie_beside(*, is_told: b
 
 def test_sr_only_does_not_believe_modalities_that_the_series_contradict() -> None:
     item = one(world_of(sr(RDSR), IMAGES, modalities=["SR"]).judge(policy_of(sr_only=True)))
-    assert item.fate.rule == "SR only"
+    assert item.decision.rule == "SR only"

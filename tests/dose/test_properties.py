@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrkit.dose import Item, Policy, StudyRow, count_steps, plan_tables
+from qrkit.dose import PlanItem, Policy, StudyRow, count_steps, plan_tables
 from tests.dose.world import (
     CAPTURE,
     CT,
@@ -79,13 +79,13 @@ def found(made: World) -> pa.Table:
     return pa.table({"StudyInstanceUID": list(made.studies)})
 
 
-def shown(items: list[Item]) -> list[tuple[object, ...]]:
+def shown(items: list[PlanItem]) -> list[tuple[object, ...]]:
     return [
         (
             item.study.StudyInstanceUID,
             item.group,
-            item.fate,
-            [(one.fate, one.level, one.expected) for one in item.series],
+            item.decision,
+            [(one.decision, one.level, one.expected) for one in item.series],
         )
         for item in items
     ]
@@ -103,22 +103,22 @@ def test_counts_add_up_and_every_row_has_a_reason(
     tables = plan_tables(items, found(made))
     steps = count_steps(tables.studies, policy.steps())
     assert steps[0].studies == len(made.studies)
-    assert steps[-1].studies == len({item.study.StudyInstanceUID for item in items if item.fate.keep})
+    assert steps[-1].studies == len({item.study.StudyInstanceUID for item in items if item.decision.keep})
     for before, after in pairwise(steps):
         assert before.studies - after.dropped == after.studies
     assert {item.study.StudyInstanceUID for item in items} == set(made.studies)
     for table in (tables.studies, tables.series, tables.instances):
-        for rule, reason, trail in zip(
+        for rule, reason, history in zip(
             *(table[name].to_pylist() for name in ("rule", "reason", "trail")), strict=True
         ):
             assert rule
             assert reason
-            assert f"{rule}: {reason}" in trail
+            assert f"{rule}: {reason}" in history
     for item in items:
-        assert item.fate.keep == any(one.fate.keep for one in item.series)
+        assert item.decision.keep == any(one.decision.keep for one in item.series)
         for one in item.series:
-            assert one.level == ("" if not one.fate.keep else one.level)
-            assert one.fate.keep == (one.level in ("SERIES", "IMAGE"))
+            assert one.level == ("" if not one.decision.keep else one.level)
+            assert one.decision.keep == (one.level in ("SERIES", "IMAGE"))
             assert bool(one.expected) or one.level != "IMAGE"
 
 
@@ -138,22 +138,22 @@ def test_planning_twice_gives_the_same_and_never_asks_one_thing_twice(
 def test_what_is_held_is_never_planned(drawn: Drawn, policy: Policy, data: st.DataObject) -> None:
     made = world(drawn, tells_classes=data.draw(st.booleans()))
     first = made.judge(policy)
-    held: dict[str, set[str]] = {}
+    stored: dict[str, set[str]] = {}
     for uid in made.studies:
         for row, objects in made.series(uid):
             some = data.draw(st.sets(st.sampled_from([one.SOPInstanceUID for one in objects]))) if objects else set()
             if some:
-                held[row.SeriesInstanceUID] = some
-    second = made.judge(policy, held)
+                stored[row.SeriesInstanceUID] = some
+    second = made.judge(policy, stored)
     before = {(item.study.StudyInstanceUID, item.group): item for item in first}
     for item in second:
         wanted = before[item.study.StudyInstanceUID, item.group]
         for old, new in zip(wanted.series, item.series, strict=True):
-            here = held.get(new.row.SeriesInstanceUID, set())
-            if not new.fate.keep:
-                assert old.fate == new.fate or new.fate.rule == "held"
+            here = stored.get(new.row.SeriesInstanceUID, set())
+            if not new.decision.keep:
+                assert old.decision == new.decision or new.decision.rule == "held"
                 continue
-            assert old.fate.keep
+            assert old.decision.keep
             assert not here & set(new.expected)
             if here and new.level == "SERIES":
                 assert old.level == "SERIES"

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 
 from qrkit.dose import (
     Answer,
-    Ask,
-    Held,
-    Item,
-    Judge,
     Need,
+    NeedKind,
     ObjectRow,
     ObjectsAnswer,
+    PlanItem,
     Policy,
     SeriesAnswer,
     SeriesRow,
+    StoredObjects,
+    StudyJudge,
     StudyRow,
     Unanswered,
     together,
@@ -61,20 +61,20 @@ class World:
 
     studies: dict[str, tuple[StudyRow, tuple[Series, ...]]] = field(default_factory=dict)
     asked: list[Need] = field(default_factory=list)
-    silent: frozenset[Ask] = frozenset()
+    silent: frozenset[NeedKind] = frozenset()
     """What is not answered."""
 
     def answer(self, need: Need) -> Answer:
         self.asked.append(need)
-        if need.ask in self.silent:
+        if need.kind in self.silent:
             return Unanswered("0xC001 for reasons of its own")
         series = self.series(need.StudyInstanceUID)
-        if need.ask is Ask.SERIES:
+        if need.kind is NeedKind.SERIES:
             return SeriesAnswer(tuple(row for row, _ in series))
-        if need.ask is Ask.SR_SERIES:
+        if need.kind is NeedKind.SR_SERIES:
             return SeriesAnswer(tuple(row for row, _ in series if row.Modality == "SR"), only_sr=True)
         objects = next(objects for row, objects in series if row.SeriesInstanceUID == need.SeriesInstanceUID)
-        if need.ask is Ask.FIRST_IMAGE:
+        if need.kind is NeedKind.FIRST_IMAGE:
             wanted = [one for number in (1, 0) for one in objects if one.InstanceNumber == number]
             return ObjectsAnswer(tuple(wanted[:1]))
         return ObjectsAnswer(objects)
@@ -92,16 +92,16 @@ class World:
             found.append((row, objects if one.listed else ()))
         return found
 
-    def judge(self, policy: Policy, held: Mapping[str, Iterable[str]] | None = None) -> list[Item]:
+    def judge(self, policy: Policy, stored: Mapping[str, Iterable[str]] | None = None) -> list[PlanItem]:
         """Judge all studies side by side."""
-        judge = Judge(policy, Held({uid: frozenset(uids) for uid, uids in (held or {}).items()}))
+        judge = StudyJudge(policy, StoredObjects({uid: frozenset(uids) for uid, uids in (stored or {}).items()}))
         steps = together(judge.study(study) for study, _ in self.studies.values())
         try:
             needs = next(steps)
             while True:
                 needs = steps.send({need: self.answer(need) for need in needs})
         except StopIteration as end:
-            judged: list[tuple[Item, ...]] = end.value
+            judged: list[tuple[PlanItem, ...]] = end.value
         return [item for items in judged for item in items]
 
 
@@ -141,7 +141,7 @@ def policy_of(*groups: str, options: Iterable[str] = (), sr_only: bool = False, 
     )
 
 
-def kept(items: Iterable[Item]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def kept(items: Iterable[PlanItem]) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Level and IMAGE level objects of the series that are kept, by their UID's last part."""
     return {
         outcome.row.SeriesInstanceUID.removeprefix(f"{UID}."): (
@@ -150,11 +150,11 @@ def kept(items: Iterable[Item]) -> dict[str, tuple[str, tuple[str, ...]]]:
         )
         for item in items
         for outcome in item.series
-        if outcome.fate.keep
+        if outcome.decision.keep
     }
 
 
-def one(items: list[Item]) -> Item:
+def one(items: list[PlanItem]) -> PlanItem:
     """The only item."""
     (item,) = items
     return item

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from qrkit.dose import Abilities
 from qrkit.errors import CallingTitleRejected, Cancelled, ConnectionRefused, InputError, NotFound
 from qrkit.node import InformationModel, Node, Timeouts
 from qrkit.probe.session import Prober
@@ -163,10 +162,10 @@ def test_a_probe_is_kept_and_renews_what_was_doubted(linked: Linked) -> None:
 
 
 def test_a_plan_offers_relational_queries_where_the_probe_saw_them_accepted(linked: Linked) -> None:
-    assert not Abilities.of(Profile.unknown("pacs")).negotiated
-    assert Abilities.of(linked.workspace.probe("pacs")).negotiated
+    assert not Profile.unknown("pacs").accepts(Extension.RELATIONAL)
+    assert linked.workspace.probe("pacs").accepts(Extension.RELATIONAL)
     linked.pacs.quirks = Quirks(relational=False)
-    assert not Abilities.of(linked.workspace.probe("pacs")).negotiated
+    assert not linked.workspace.probe("pacs").accepts(Extension.RELATIONAL)
 
 
 def test_another_address_makes_the_profile_stale(linked: Linked) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qrkit.dose import Ask
+from qrkit.dose import NeedKind
 from tests.dose.world import CT, ESR, MG, PET, RDSR, UID, Series, kept, one, policy_of, with_classes, world_of
 
 IMAGES = Series(modality="CT", classes=(CT,) * 9, description="Thorax")
@@ -13,16 +13,16 @@ def test_a_series_of_which_nothing_is_held_is_fetched_whole_without_being_listed
     world = with_classes(world_of(IMAGES, REPORT))
     item = one(world.judge(policy_of("CT"), {f"{UID}.1": [f"{UID}.1.1"]}))
     assert kept([item]) == {"2": ("SERIES", ())}
-    assert Ask.OBJECTS not in {need.ask for need in world.asked}
+    assert NeedKind.OBJECTS not in {need.kind for need in world.asked}
     assert item.series[-1].count == 1
 
 
 def test_a_series_that_is_held_whole_drops_its_study_as_held() -> None:
     item = one(world_of(IMAGES, REPORT).judge(policy_of("CT"), {f"{UID}.2": [f"{UID}.2.1"]}))
-    assert (item.fate.keep, item.fate.rule) == (False, "held")
-    assert [said.partition(":")[0] for said in item.fate.trail] == ["RDSR", "held"]
-    assert item.series[1].fate.rule == "held"
-    assert item.series[0].fate.rule == "RDSR"
+    assert (item.decision.keep, item.decision.rule) == (False, "held")
+    assert [said.partition(":")[0] for said in item.decision.history] == ["RDSR", "held"]
+    assert item.series[1].decision.rule == "held"
+    assert item.series[0].decision.rule == "RDSR"
 
 
 @pytest.mark.parametrize("modality", ["MG", "DX", "CR"])
@@ -31,7 +31,7 @@ def test_of_a_series_that_is_held_in_part_the_rest_is_fetched_by_image(modality:
     group = "MG" if modality == "MG" else "DX"
     item = one(world.judge(policy_of(group), {f"{UID}.1": [f"{UID}.1.1", f"{UID}.1.3"]}))
     assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.2", f"{UID}.1.4"))}
-    assert [known.fate.rule for known in item.series[0].objects] == ["held", "images"] * 2
+    assert [known.decision.rule for known in item.series[0].objects] == ["held", "images"] * 2
 
 
 def test_what_is_held_is_told_by_uid_and_not_by_number() -> None:
@@ -44,11 +44,11 @@ def test_single_images_and_winning_objects_that_are_held_are_left_out_too() -> N
     some = world_of(IMAGES, mixed).judge(policy_of("CT"), {f"{UID}.2": [f"{UID}.2.1"]})
     assert kept(some) == {"2": ("IMAGE", (f"{UID}.2.3",))}
     pet = world_of(Series(modality="PT", classes=(PET,) * 3))
-    assert one(pet.judge(policy_of("NM"), {f"{UID}.1": [f"{UID}.1.1"]})).fate.rule == "held"
+    assert one(pet.judge(policy_of("NM"), {f"{UID}.1": [f"{UID}.1.1"]})).decision.rule == "held"
     assert kept(pet.judge(policy_of("NM"), {f"{UID}.1": [f"{UID}.1.2"]})) == {"1": ("IMAGE", (f"{UID}.1.1",))}
 
 
 def test_a_series_whose_objects_the_node_does_not_list_is_fetched_whole() -> None:
     world = with_classes(world_of(IMAGES, REPORT))
-    world.silent = frozenset({Ask.OBJECTS})
+    world.silent = frozenset({NeedKind.OBJECTS})
     assert kept(world.judge(policy_of("CT"), {f"{UID}.2": ["9.9"]})) == {"2": ("SERIES", ())}

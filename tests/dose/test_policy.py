@@ -2,7 +2,7 @@
 
 import pytest
 
-from qrkit.dose import Item, Policy, count_steps, plan_tables, tally
+from qrkit.dose import PlanItem, Policy, count_steps, plan_tables, tally
 from tests.dose.test_properties import found
 from tests.dose.world import CT, RDSR, UID, Series, World, kept, one, policy_of, world_of
 
@@ -30,14 +30,14 @@ def test_descriptions_are_substrings_in_any_case_and_include_comes_first(
 ) -> None:
     policy = policy_of("CT", description_include=include, description_exclude=exclude)
     item = one(study(description).judge(policy))
-    assert (item.fate.rule, item.group) == (rule, "CT")
+    assert (item.decision.rule, item.group) == (rule, "CT")
 
 
 def test_the_first_reason_stands_and_later_ones_join_the_trail() -> None:
     policy = policy_of("CT", description_include=("head",), description_exclude=("chest",))
     item = one(world_of(IMAGES, modalities=["MR"], StudyDescription="CT Chest").judge(policy))
-    assert item.fate.rule == "description include"
-    assert [said.partition(":")[0] for said in item.fate.trail] == [
+    assert item.decision.rule == "description include"
+    assert [said.partition(":")[0] for said in item.decision.history] == [
         "description include",
         "description exclude",
         "modality",
@@ -58,7 +58,7 @@ def test_blank_says_what_include_filters_do_with_an_empty_value_and_how_many_is_
         "CT", description_include=("chest",), station_include=("ct1",), station_level="study", keep_blank=keep_blank
     )
     items = study(description="").judge(policy)
-    assert sum(item.fate.keep for item in items) == kept_studies
+    assert sum(item.decision.keep for item in items) == kept_studies
     notes = list(tally(items, policy).notes(policy))
     assert [note.partition(" lets ")[0] for note in notes] == (
         ["Filter description include", "Filter station include"] if keep_blank else []
@@ -72,13 +72,13 @@ def test_blank_says_what_include_filters_do_with_an_empty_value_and_how_many_is_
 def test_stations_are_those_of_the_series_unless_those_of_the_study_are_asked_for() -> None:
     by_series = policy_of("CT", station_exclude=("ct1",))
     item = one(study(station="CT2").judge(by_series))
-    assert (item.fate.rule, {outcome.fate.rule for outcome in item.series}) == (
+    assert (item.decision.rule, {outcome.decision.rule for outcome in item.series}) == (
         "station exclude",
         {"station exclude"},
     )
     by_study = policy_of("CT", station_exclude=("ct1",), station_level="study")
-    assert one(study(station="CT2").judge(by_study)).fate.rule == "RDSR"
-    assert one(study(station="xCT1x").judge(by_study)).fate.rule == "station exclude"
+    assert one(study(station="CT2").judge(by_study)).decision.rule == "RDSR"
+    assert one(study(station="xCT1x").judge(by_study)).decision.rule == "station exclude"
 
 
 def test_a_station_filter_comes_before_the_rules() -> None:
@@ -86,7 +86,7 @@ def test_a_station_filter_comes_before_the_rules() -> None:
     assert kept(world.judge(policy_of("CT", station_exclude=("ris",)))) == {"3": ("SERIES", ())}
     without = world_of(IMAGES, Series(modality="SR", classes=(RDSR,), station="RIS"))
     item = one(without.judge(policy_of("CT", station_include=("ct1",))))
-    assert (item.fate.rule, [outcome.fate.rule for outcome in item.series]) == (
+    assert (item.decision.rule, [outcome.decision.rule for outcome in item.series]) == (
         "CT rules",
         ["station include", "CT rules"],
     )
@@ -97,7 +97,7 @@ def test_a_study_that_loses_its_last_series_to_a_station_filter_is_counted_there
     elsewhere = Series(modality="CT", classes=(CT,), station="MR9")
     world = world_of(IMAGES, elsewhere)
     item = one(world.judge(policy))
-    assert item.fate.rule == "station exclude"
+    assert item.decision.rule == "station exclude"
     assert steps([item], world, policy) == [
         ("found", 1),
         ("modality", 1),
@@ -116,12 +116,12 @@ def test_a_station_filter_and_sr_first_drop_the_same_as_all_series_do() -> None:
         for sr_first in (True, False)
     ):
         item = one(world_of(Series(modality="XA", classes=(CT,), station="CT1"), REPORT).judge(policy))
-        assert item.fate.rule == "station exclude"
+        assert item.decision.rule == "station exclude"
         other = one(world_of(Series(modality="XA", classes=(CT,), station="XA1"), REPORT).judge(policy))
-        assert other.fate.rule == "FL rules"
+        assert other.decision.rule == "FL rules"
 
 
-def steps(items: list[Item], world: World, policy: Policy) -> list[tuple[str, int]]:
+def steps(items: list[PlanItem], world: World, policy: Policy) -> list[tuple[str, int]]:
     counted = count_steps(plan_tables(items, found(world)).studies, policy.steps())
     return [(step.step, step.studies) for step in counted]
 

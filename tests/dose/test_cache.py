@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from qrkit.dose import (
     Answer,
-    Ask,
-    Memory,
+    AnswerCache,
     Need,
+    NeedKind,
     ObjectRow,
     ObjectsAnswer,
     SeriesAnswer,
@@ -23,7 +23,7 @@ from qrkit.dose import (
 )
 
 NOW = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - in UTC, as it is kept
-SERIES = Need(Ask.SERIES, "1")
+SERIES = Need(NeedKind.SERIES, "1")
 OLD = StudyRow(StudyInstanceUID="1", StudyDate="20260101")
 COUNTED = StudyRow(StudyInstanceUID="1", StudyDate="20260630", series_count=2, instance_count=9)
 
@@ -39,10 +39,10 @@ OBJECT_ANSWERS = st.builds(
     ObjectsAnswer, st.lists(st.builds(ObjectRow, UIDS, TEXTS, COUNTS), max_size=3).map(tuple), st.booleans()
 )
 ANSWERS = st.dictionaries(
-    st.builds(Need, st.sampled_from([Ask.SERIES, Ask.SR_SERIES]), UIDS), SERIES_ANSWERS, max_size=4
+    st.builds(Need, st.sampled_from([NeedKind.SERIES, NeedKind.SR_SERIES]), UIDS), SERIES_ANSWERS, max_size=4
 ).flatmap(
     lambda series: st.dictionaries(
-        st.builds(Need, st.sampled_from([Ask.OBJECTS, Ask.DOSE_OBJECTS, Ask.FIRST_IMAGE]), UIDS, UIDS),
+        st.builds(Need, st.sampled_from([NeedKind.OBJECTS, NeedKind.DOSE_OBJECTS, NeedKind.FIRST_IMAGE]), UIDS, UIDS),
         OBJECT_ANSWERS,
         max_size=4,
     ).map(lambda objects: {**series, **objects})
@@ -76,8 +76,8 @@ def test_what_was_not_answered_is_not_remembered() -> None:
 
 def recalled(then: StudyRow, now: StudyRow, *, after: timedelta, asked_at: datetime = NOW) -> bool:
     known = from_table(to_table({SERIES: SeriesAnswer()}, {"1": then}, asked_at))
-    memory = Memory(known, {"1": now}, now=asked_at + after)
-    return SERIES in memory.recall([SERIES])
+    cache = AnswerCache(known, {"1": now}, now=asked_at + after)
+    return SERIES in cache.recall([SERIES])
 
 
 def test_an_answer_holds_while_the_node_counts_as_many_series_and_instances() -> None:
@@ -98,19 +98,19 @@ def test_without_counts_an_answer_on_a_recent_study_holds_for_an_hour_and_on_oth
 
 
 def test_all_series_tell_the_sr_series_and_all_objects_those_of_dose_classes() -> None:
-    report = Need(Ask.DOSE_OBJECTS, "1", "1.1")
-    told: dict[Need, Answer] = {SERIES: SeriesAnswer(), Need(Ask.OBJECTS, "1", "1.1"): ObjectsAnswer()}
-    memory = Memory(from_table(to_table(told, {"1": OLD}, NOW)), {"1": OLD}, now=NOW)
-    wanted = [Need(Ask.SR_SERIES, "1"), report, Need(Ask.FIRST_IMAGE, "1", "1.1")]
-    assert set(memory.recall(wanted)) == set(wanted[:2])
+    report = Need(NeedKind.DOSE_OBJECTS, "1", "1.1")
+    told: dict[Need, Answer] = {SERIES: SeriesAnswer(), Need(NeedKind.OBJECTS, "1", "1.1"): ObjectsAnswer()}
+    cache = AnswerCache(from_table(to_table(told, {"1": OLD}, NOW)), {"1": OLD}, now=NOW)
+    wanted = [Need(NeedKind.SR_SERIES, "1"), report, Need(NeedKind.FIRST_IMAGE, "1", "1.1")]
+    assert set(cache.recall(wanted)) == set(wanted[:2])
 
 
 def test_dose_objects_are_asked_for_again_by_other_sop_classes_and_whole_lists_are_not() -> None:
-    part, whole = Need(Ask.DOSE_OBJECTS, "1", "1.1"), Need(Ask.OBJECTS, "1", "1.2")
+    part, whole = Need(NeedKind.DOSE_OBJECTS, "1", "1.1"), Need(NeedKind.OBJECTS, "1", "1.2")
     told: dict[Need, Answer] = {part: ObjectsAnswer(is_whole=False), whole: ObjectsAnswer()}
     kept = to_table(told, {"1": OLD}, NOW, "1.9")
-    memory = Memory(from_table(kept), {"1": OLD}, now=NOW, classes="1.9")
-    assert set(memory.recall(told)) == {part, whole}
-    assert set(Memory(from_table(kept), {"1": OLD}, now=NOW).recall(told)) == {whole}
+    cache = AnswerCache(from_table(kept), {"1": OLD}, now=NOW, classes="1.9")
+    assert set(cache.recall(told)) == {part, whole}
+    assert set(AnswerCache(from_table(kept), {"1": OLD}, now=NOW).recall(told)) == {whole}
     older = from_table(kept.drop_columns(["classes"]))
-    assert set(Memory(older, {"1": OLD}, now=NOW).recall(told)) == {part, whole}
+    assert set(AnswerCache(older, {"1": OLD}, now=NOW).recall(told)) == {part, whole}

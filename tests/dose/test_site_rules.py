@@ -30,10 +30,10 @@ def test_a_site_keeps_a_series_by_its_description_before_other_rules() -> None:
     """
     sheet = Series(modality="CT", classes=(CAPTURE,), description="Dose Info")
     (item,) = world_of(IMAGES, PROTOCOL, sheet).judge(policy(rule))
-    assert (item.fate.rule, kept([item])) == ("Siemens protocol", {"2": ("SERIES", ())})
-    assert item.series[1].fate.reason == "the scanner writes the dose on its protocol"
+    assert (item.decision.rule, kept([item])) == ("Siemens protocol", {"2": ("SERIES", ())})
+    assert item.series[1].decision.reason == "the scanner writes the dose on its protocol"
     (other,) = world_of(IMAGES, sheet).judge(policy(rule))
-    assert other.fate.rule == "Philips dose info"
+    assert other.decision.rule == "Philips dose info"
 
 
 def test_a_site_takes_the_first_image_of_a_class_at_a_station() -> None:
@@ -54,7 +54,7 @@ def test_a_site_takes_the_first_image_of_a_class_at_a_station() -> None:
 def test_a_site_adds_a_class_that_counts_as_a_dose_report() -> None:
     report = Series(modality="SR", classes=(PRIVATE,))
     (item,) = world_of(IMAGES, report).judge(policy(f'[plan.classes]\nRDSR = ["{PRIVATE}"]'))
-    assert (item.fate.rule, kept([item])) == ("RDSR", {"2": ("SERIES", ())})
+    assert (item.decision.rule, kept([item])) == ("RDSR", {"2": ("SERIES", ())})
 
 
 def test_a_budget_is_read_from_the_same_table() -> None:

@@ -1,11 +1,13 @@
 """What a plan is asked for: groups or SR only, options, and the query for its studies."""
 
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
-from qrkit.dose import DoseQuery, build_dose_query
+from qrkit.dose import DoseQuery, ask_codes, build_dose_query
 from qrkit.errors import InputError
+from qrkit.profile import Verdict
 from qrkit.tables import Level
 
 TODAY = date(2026, 2, 1)
@@ -72,3 +74,81 @@ def test_it_is_kept_as_plain_values_and_read_again() -> None:
     assert DoseQuery.from_json(query.to_json()) == query
     with pytest.raises(InputError, match="cannot be read"):
         DoseQuery.from_json({"groups": ["CT"]})
+
+
+STUDIES = {"1": "CT SR", "2": "MR", "3": "CT", "4": "MG", "5": "RF", "6": "PT CT", "7": "DX"}
+CODES = ("CT", "MG", "RF", "XA", "DX", "CR", "PX", "NM", "PT")
+
+Pacs = Callable[[str], dict[str, frozenset[str]]]
+
+
+def honours(code: str) -> dict[str, frozenset[str]]:
+    return {uid: frozenset(codes.split()) for uid, codes in STUDIES.items() if code in codes.split()}
+
+
+def ignores(_: str) -> dict[str, frozenset[str]]:
+    return {uid: frozenset(codes.split()) for uid, codes in STUDIES.items()}
+
+
+def honours_silently(code: str) -> dict[str, frozenset[str]]:
+    return dict.fromkeys(honours(code), frozenset())
+
+
+def ignores_silently(_: str) -> dict[str, frozenset[str]]:
+    return dict.fromkeys(STUDIES, frozenset())
+
+
+def honours_with_a_blank_row(code: str) -> dict[str, frozenset[str]]:
+    return {"0": frozenset(), **honours(code)}
+
+
+def honours_with_an_odd_row(code: str) -> dict[str, frozenset[str]]:
+    return {**honours(code), **({"9": frozenset({"US"})} if code == "CT" else {})}
+
+
+def answers_synonyms(code: str) -> dict[str, frozenset[str]]:
+    return {"8": frozenset({"CR"})} if code in ("DX", "CR") else honours(code)
+
+
+def sent_codes(
+    pacs: Pacs, codes: tuple[str, ...] = CODES, known: Verdict = Verdict.UNKNOWN
+) -> tuple[list[str], Verdict]:
+    asking = ask_codes(codes, known)
+    sent = [next(asking)]
+    while True:
+        try:
+            sent.append(asking.send(pacs(sent[-1])))
+        except StopIteration as end:
+            return sent, end.value
+
+
+@pytest.mark.parametrize(
+    "pacs", [honours, honours_silently, honours_with_a_blank_row, honours_with_an_odd_row, answers_synonyms]
+)
+def test_every_code_is_asked_where_the_key_is_honoured(pacs: Pacs) -> None:
+    sent, matching = sent_codes(pacs)
+    assert sent == list(CODES)
+    assert matching is Verdict.HONOURED
+
+
+@pytest.mark.parametrize("pacs", [ignores, ignores_silently])
+def test_where_the_key_is_ignored_one_more_query_is_spent_to_be_sure(pacs: Pacs) -> None:
+    assert sent_codes(pacs) == (["CT", "MG"], Verdict.IGNORED)
+
+
+def test_codes_of_one_group_are_synonyms() -> None:
+    sent, matching = sent_codes(answers_synonyms, ("DX", "CR", "PX"))
+    assert (sent, matching) == (["DX", "CR", "PX"], Verdict.HONOURED)
+
+
+def test_what_the_profile_knows_is_not_found_out_again() -> None:
+    assert sent_codes(ignores, known=Verdict.IGNORED)[0] == ["CT"]
+    assert sent_codes(ignores_silently, known=Verdict.HONOURED)[0] == list(CODES)
+
+
+def test_no_answer_proves_nothing() -> None:
+    def empty(_: str) -> dict[str, frozenset[str]]:
+        return {}
+
+    assert sent_codes(empty) == (list(CODES), Verdict.UNKNOWN)
+    assert sent_codes(ignores, ("CT",)) == (["CT"], Verdict.UNKNOWN)

@@ -2,8 +2,8 @@
 
 from qrkit.dose import Budget, Plan, build_dose_query, cost_of, count_steps, plan_tables, with_bytes
 from qrkit.jobs.estimate import Estimate, Held, NodeHistory
-from tests.dose.test_asked import TODAY
 from tests.dose.test_properties import found
+from tests.dose.test_query import TODAY
 from tests.dose.world import CT, PET, RDSR, RRDSR, UID, Series, World, policy_of, world_of
 
 IMAGES = Series(modality="CT", classes=(CT,) * 9, description="<b>Thorax</b>")

@@ -6,16 +6,15 @@ import pyarrow as pa
 import pytest
 
 from qrkit.dose import (
-    Abilities,
     Answer,
-    Ask,
     Need,
+    NeedKind,
+    NeedRequests,
     ObjectRow,
     ObjectsAnswer,
     SeriesAnswer,
     StudyRow,
     Unanswered,
-    Ways,
 )
 from qrkit.dose.requests import IN_WINDOW, LISTED
 from qrkit.node import InformationModel
@@ -24,8 +23,20 @@ from qrkit.query import Request
 from qrkit.tables import Level
 from tests.dose.world import CT, RDSR, REPORT
 
-ALL = Abilities(lists=True, modality=True, series_by_date=True, images_by_date=True)
-LISTS = Abilities(lists=True, modality=True)
+
+def honouring(*subjects: Subject) -> Profile:
+    seen = (Statement(subject=subject, verdict=Verdict.HONOURED, evidence="seen") for subject in subjects)
+    return Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=tuple(seen))
+
+
+LISTS = honouring(Subject.SERIES_OF_STUDIES, Subject.MODALITY)
+ALL = honouring(
+    Subject.SERIES_OF_STUDIES,
+    Subject.MODALITY,
+    Subject.SERIES_BY_DATE_AND_MODALITY,
+    Subject.IMAGES_BY_DATE_AND_CLASS,
+)
+UNKNOWN = Profile.unknown("pacs")
 
 
 COLUMNS = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "SOPInstanceUID", "SOPClassUID", "InstanceNumber")
@@ -49,9 +60,9 @@ class Archive:
         self.hidden: set[str] = set()
         self.refuses_lists = False
 
-    def ask(self, needs: Sequence[Need], abilities: Abilities, *, patient_root: bool = False) -> dict[Need, Answer]:
+    def ask(self, needs: Sequence[Need], profile: Profile, *, patient_root: bool = False) -> dict[Need, Answer]:
         model = InformationModel.PATIENT_ROOT if patient_root else InformationModel.STUDY_ROOT
-        asking = Ways(self.studies, abilities, model=model).ask(needs)
+        asking = NeedRequests(self.studies, profile, model=model).requests_for(needs)
         try:
             requests = next(asking)
             while True:
@@ -111,7 +122,7 @@ class Archive:
         return True
 
 
-def needs(archive: Archive, ask: Ask, series: str = "") -> list[Need]:
+def needs(archive: Archive, ask: NeedKind, series: str = "") -> list[Need]:
     return [Need(ask, uid, f"{uid}.{series}" if series else "") for uid in archive.studies]
 
 
@@ -122,10 +133,10 @@ def modalities(answer: Answer) -> list[str]:
 
 def test_the_careful_way_is_one_request_per_study_or_series_with_the_keys_above() -> None:
     archive = Archive(3)
-    answers = archive.ask(needs(archive, Ask.SERIES), Abilities())
+    answers = archive.ask(needs(archive, NeedKind.SERIES), UNKNOWN)
     assert [modalities(answer) for answer in answers.values()] == [["CT", "SR"]] * 3
     assert [request.keys for request in archive.requests] == [(("StudyInstanceUID", uid),) for uid in archive.studies]
-    archive.ask(needs(archive, Ask.OBJECTS, "2"), ALL, patient_root=True)
+    archive.ask(needs(archive, NeedKind.OBJECTS, "2"), ALL, patient_root=True)
     assert archive.requests[-1].keys == (
         ("PatientID", "P2"),
         ("StudyInstanceUID", "1.2"),
@@ -135,32 +146,42 @@ def test_the_careful_way_is_one_request_per_study_or_series_with_the_keys_above(
 
 def test_lists_and_ranges_of_days_take_few_requests_and_tell_the_same() -> None:
     archive = Archive(180)
-    for ask, series in ((Ask.SERIES, ""), (Ask.SR_SERIES, ""), (Ask.OBJECTS, "2"), (Ask.FIRST_IMAGE, "1")):
+    for ask, series in (
+        (NeedKind.SERIES, ""),
+        (NeedKind.SR_SERIES, ""),
+        (NeedKind.OBJECTS, "2"),
+        (NeedKind.FIRST_IMAGE, "1"),
+    ):
         wanted = needs(archive, ask, series)
         archive.steps.clear()
-        careful = archive.ask(wanted, Abilities())
+        careful = archive.ask(wanted, UNKNOWN)
         assert len(archive.requests) == 180
-        for abilities in (LISTS, ALL):
+        for profile in (LISTS, ALL):
             archive.steps.clear()
-            assert archive.ask(wanted, abilities) == careful
-            assert len(archive.requests) <= 180 / LISTED + 1 or ask is Ask.FIRST_IMAGE
+            assert archive.ask(wanted, profile) == careful
+            assert len(archive.requests) <= 180 / LISTED + 1 or ask is NeedKind.FIRST_IMAGE
 
 
 def test_sr_series_and_dose_objects_come_by_days() -> None:
     archive = Archive(600)
-    wanted = [*needs(archive, Ask.SR_SERIES), *needs(archive, Ask.DOSE_OBJECTS, "2")]
+    wanted = [*needs(archive, NeedKind.SR_SERIES), *needs(archive, NeedKind.DOSE_OBJECTS, "2")]
     answers = archive.ask(wanted, ALL)
     assert len(archive.steps) == 1
     assert len(archive.requests) <= 2 * (600 / IN_WINDOW + 1)
     assert not any(request.value("StudyInstanceUID") for request in archive.requests)
     assert set(answers) == set(wanted)
-    assert answers[Need(Ask.DOSE_OBJECTS, "1.7", "1.7.2")] == ObjectsAnswer(
+    assert answers[Need(NeedKind.DOSE_OBJECTS, "1.7", "1.7.2")] == ObjectsAnswer(
         (ObjectRow("1.7.2.0", RDSR, 0),), is_whole=False
     )
 
 
 def test_a_study_that_a_list_or_range_leaves_out_is_asked_for_the_careful_way() -> None:
-    for ask, series in ((Ask.SERIES, ""), (Ask.SR_SERIES, ""), (Ask.DOSE_OBJECTS, "2"), (Ask.OBJECTS, "1")):
+    for ask, series in (
+        (NeedKind.SERIES, ""),
+        (NeedKind.SR_SERIES, ""),
+        (NeedKind.DOSE_OBJECTS, "2"),
+        (NeedKind.OBJECTS, "1"),
+    ):
         archive = Archive(30)
         archive.hidden = {"1.3"}
         answers = archive.ask(needs(archive, ask, series), ALL)
@@ -176,28 +197,28 @@ def test_a_study_that_a_list_or_range_leaves_out_is_asked_for_the_careful_way() 
 def test_an_answer_that_looks_cut_off_is_believed_only_where_counts_agree(series_count: int | None) -> None:
     archive = Archive(51, series_count=series_count)
     archive.hidden = {"1.50"}  # leaves 100 series: as many as some PACS stop at
-    archive.ask(needs(archive, Ask.SERIES), LISTS)
+    archive.ask(needs(archive, NeedKind.SERIES), LISTS)
     assert len(archive.requests) == (2 if series_count else 52)
 
 
 def test_a_suspicious_number_is_none_where_all_that_was_asked_for_is_there() -> None:
     archive = Archive(50, series_count=None)
-    assert len(archive.ask(needs(archive, Ask.SERIES), LISTS)) == 50
+    assert len(archive.ask(needs(archive, NeedKind.SERIES), LISTS)) == 50
     assert len(archive.requests) == 1
 
 
 def test_a_node_that_refuses_lists_is_asked_the_careful_way() -> None:
     archive = Archive(20)
     archive.refuses_lists = True
-    answers = archive.ask(needs(archive, Ask.SERIES), ALL)
+    answers = archive.ask(needs(archive, NeedKind.SERIES), ALL)
     assert [modalities(answer) for answer in answers.values()] == [["CT", "SR"]] * 20
     assert len(archive.requests) == 21
 
 
 def test_the_first_image_is_number_1_and_only_without_it_number_0() -> None:
     archive = Archive(1)
-    ct, sr = Need(Ask.FIRST_IMAGE, "1.0", "1.0.1"), Need(Ask.FIRST_IMAGE, "1.0", "1.0.2")
-    answers = archive.ask([ct, sr], Abilities())
+    ct, sr = Need(NeedKind.FIRST_IMAGE, "1.0", "1.0.1"), Need(NeedKind.FIRST_IMAGE, "1.0", "1.0.2")
+    answers = archive.ask([ct, sr], UNKNOWN)
     assert answers == {
         ct: ObjectsAnswer((ObjectRow("1.0.1.1", CT, 1),)),
         sr: ObjectsAnswer((ObjectRow("1.0.2.0", RDSR, 0),)),
@@ -205,16 +226,8 @@ def test_the_first_image_is_number_1_and_only_without_it_number_0() -> None:
     assert [[request.value("InstanceNumber") for request in step] for step in archive.steps] == [["1", "1"], ["0"]]
 
 
-def test_only_what_a_profile_has_evidence_for_is_used() -> None:
-    assert Abilities.of(Profile.unknown("pacs")) == Abilities()
-    seen = tuple(
-        Statement(subject=subject, verdict=Verdict.HONOURED, evidence="seen")
-        for subject in (
-            Subject.SERIES_OF_STUDIES,
-            Subject.MODALITY,
-            Subject.SERIES_BY_DATE_AND_MODALITY,
-            Subject.IMAGES_BY_DATE_AND_CLASS,
-        )
-    )
-    profile = Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=seen)
-    assert Abilities.of(profile) == ALL
+def test_sr_series_come_first_only_with_evidence_that_few_requests_list_them() -> None:
+    assert not UNKNOWN.lists_sr_series
+    assert not honouring(Subject.SERIES_OF_STUDIES).lists_sr_series
+    assert LISTS.lists_sr_series
+    assert honouring(Subject.SERIES_BY_DATE_AND_MODALITY).lists_sr_series
