@@ -45,6 +45,12 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
         )
 
 
+def has_counts(frame: pd.DataFrame) -> bool:
+    """Whether the rows of a table say how many objects they select; one without them is a mere list of UIDs."""
+    kind = next((kind for kind in _KINDS if kind[0] in frame.columns), None)
+    return kind is not None and kind[1] in ("", *frame.columns)
+
+
 def bytes_to_come(
     state: State, node: str, known: pd.DataFrame | Plan, requests: Sequence[RetrieveRequest]
 ) -> int | None:

@@ -10,7 +10,7 @@ import pandas as pd
 from qrkit.errors import InputError
 from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
-from qrkit.workspace.permissions import ANYBODY, Acts
+from qrkit.workspace.permissions import UNLIMITED, Permissions
 
 _COLUMNS = [
     "run_id",
@@ -37,7 +37,7 @@ class After:
     ----------
     ensure_worker
         Starts a worker if none runs.
-    acts
+    permissions
         Of whoever works with it: only operators may retry a run.
     """
 
@@ -47,9 +47,9 @@ class After:
         handlers: Sequence[Handler],
         ensure_worker: Callable[[], object],
         *,
-        acts: Acts = ANYBODY,
+        permissions: Permissions = UNLIMITED,
     ) -> None:
-        self._acts = acts
+        self._permissions = permissions
         self._table = table
         self._handlers = tuple(handlers)
         self._ensure_worker = ensure_worker
@@ -103,7 +103,7 @@ class After:
         if not chosen:
             states = {RunState.FAILED, RunState.WAITING, *([RunState.DONE] if again else [])}
             chosen = [run.run_id for run in self._runs(job, handler, "", None) if run.state in states]
-        with self._acts.operating("retry a handler", "handlers retried", job or handler or "runs"):
+        with self._permissions.operating("retry a handler", "handlers retried", job or handler or "runs"):
             count = self._table.retry(chosen, again=again) if chosen else 0
         self._ensure_worker()  # also where nothing failed: a worker that was killed may have left something undecided
         return count

@@ -15,7 +15,7 @@ from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
 from qrkit.words import counted, local_time, volume
 from qrkit.workspace.handlers import After, runs_frame
-from qrkit.workspace.permissions import ANYBODY, Acts
+from qrkit.workspace.permissions import UNLIMITED, Permissions
 
 _POLL = 0.2
 _WORKER_CHECK = 2.0
@@ -72,7 +72,7 @@ class Job:
     ----------
     ensure_worker
         Starts a worker if none runs.
-    acts
+    permissions
         Of whoever holds the handle: only operators may change a job.
     after
         What is done with series after they have arrived.
@@ -84,14 +84,14 @@ class Job:
         table: JobTable,
         ensure_worker: Callable[[], object],
         *,
-        acts: Acts = ANYBODY,
+        permissions: Permissions = UNLIMITED,
         after: After | None = None,
     ) -> None:
         self.job_id = job_id
         self._after = after
         self._table = table
         self._ensure_worker = ensure_worker
-        self._acts = acts
+        self._permissions = permissions
 
     @property
     def status(self) -> JobRow:
@@ -153,23 +153,23 @@ class Job:
 
     def cancel(self) -> None:
         """Ask for the job to end; what is under way ends within seconds, what has come stays."""
-        with self._acts.operating("cancel a job", "job cancelled", self.job_id):
+        with self._permissions.operating("cancel a job", "job cancelled", self.job_id):
             self._table.request_cancel(self.job_id)
 
     def pause(self) -> None:
         """Let the job rest within seconds; what has come stays, and only the rest is fetched when it goes on."""
-        with self._acts.operating("pause a job", "job paused", self.job_id):
+        with self._permissions.operating("pause a job", "job paused", self.job_id):
             self._table.pause(self.job_id)
 
     def resume(self) -> None:
         """Let a paused job go on, and one that waits for another try have it now."""
-        with self._acts.operating("resume a job", "job resumed", self.job_id):
+        with self._permissions.operating("resume a job", "job resumed", self.job_id):
             self._table.resume(self.job_id)
         self._ensure_worker()
 
     def retry(self) -> int:
         """Queue again what failed, is incomplete or was cancelled; return how many items that are."""
-        with self._acts.operating("retry a job", "job retried", self.job_id):
+        with self._permissions.operating("retry a job", "job retried", self.job_id):
             count = self._table.retry(self.job_id)
         if count:
             self._ensure_worker()
@@ -177,7 +177,7 @@ class Job:
 
     def prioritise(self, priority: int) -> None:
         """Let the job go before those of a lower priority, -100 to 100; 0 is what jobs have."""
-        with self._acts.operating("prioritise a job", "job prioritised", self.job_id):
+        with self._permissions.operating("prioritise a job", "job prioritised", self.job_id):
             self._table.set_priority(self.job_id, priority)
 
     @property
@@ -211,16 +211,21 @@ class Jobs:
     """The retrieve jobs of a workspace."""
 
     def __init__(
-        self, table: JobTable, ensure_worker: Callable[[], object], after: After, *, acts: Acts = ANYBODY
+        self,
+        table: JobTable,
+        ensure_worker: Callable[[], object],
+        after: After,
+        *,
+        permissions: Permissions = UNLIMITED,
     ) -> None:
         self._table = table
         self._ensure_worker = ensure_worker
         self._after = after
-        self._acts = acts
+        self._permissions = permissions
 
     def __getitem__(self, job_id: str) -> Job:
         self._table.get(job_id)
-        return Job(job_id, self._table, self._ensure_worker, acts=self._acts, after=self._after)
+        return Job(job_id, self._table, self._ensure_worker, permissions=self._permissions, after=self._after)
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""

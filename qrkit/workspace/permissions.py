@@ -1,4 +1,4 @@
-"""What somebody does in a workspace: only what their role covers, and the audit tells."""
+"""What a user may do in a workspace: only what their role covers, and the audit records it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from qrkit.access import Access, Role
+from qrkit.errors import NotAllowed
+from qrkit.store.accounts import AccountTable
 from qrkit.store.audit import AuditTable
+from qrkit.store.state import State
 
 
-class Acts:
-    """The acts of one user.
+class Permissions:
+    """The permissions of one user.
 
     Parameters
     ----------
     access
-        Of that user.
+        The user and their role.
     audit
-        Where it is written down; None writes nothing.
+        Records what they do; None records nothing.
     """
 
     def __init__(self, access: Access, audit: AuditTable | None = None) -> None:
@@ -26,22 +29,41 @@ class Acts:
 
     @contextmanager
     def operating(self, what: str, action: str, subject: str) -> Iterator[None]:
-        """Let an operator do something, and write it down once it is done.
+        """Let an operator do something, and record it once it is done.
 
         Raises
         ------
         NotAllowed
-            If the user is no operator.
+            If the user is not an operator.
         """
         self.access.require(Role.OPERATOR, what)
         yield
         self.write(action, subject)
 
     def write(self, action: str, subject: str, details: Mapping[str, object] | None = None, *, who: str = "") -> None:
-        """Write down what was done; by somebody else, if `who` names them."""
+        """Record what the user did, or somebody else named by `who`."""
         if self._audit is not None:
             self._audit.write(who or self.access.user, action, subject, details)
 
 
-ANYBODY = Acts(Access.unlimited("unknown"))
-"""Acts of which nobody asks whose they are."""
+UNLIMITED = Permissions(Access.unlimited("unknown"))
+"""Everything is allowed, and nothing recorded."""
+
+
+def access_of(user: str, role: str, state: State) -> Access:
+    """Return what a user may do: everything, unless a server that authenticated them gives their role.
+
+    The role of their account now goes before the one that the server gave.
+    """
+    if not role:
+        return Access.unlimited(user)
+    granted, table = Role.parse(role), AccountTable(state)
+    has_account = table.get(user) is not None  # a user whom a proxy authenticates needs none
+
+    def role_now() -> Role:
+        account = table.get(user)
+        if account is None and has_account:
+            raise NotAllowed(f"{user} may not continue: the account was removed.", advice="Log in as another user.")
+        return account.role if account is not None else granted
+
+    return Access(user=user, role_now=role_now)

@@ -1,139 +1,177 @@
-"""From what somebody wants to fetch to a job: whom to ask, by which requests and method, and what it will take.
+"""From what people give to retrieve, to a queued job: which requests, from which node, by which method.
 
-What a retrieve may be asked for: tables of answers, UIDs, a query's id; always as requests in the end.
+A table of UIDs, a column or list of them, a plan and requests all become requests here, and only here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from qrkit.dose import Plan, site_budget
 from qrkit.errors import InputError
-from qrkit.handlers import Handler, chosen
+from qrkit.handlers import chosen
 from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import InformationModel, Method, Node, check_can_retrieve
+from qrkit.query.dates import is_missing
+from qrkit.query.matching import as_list
 from qrkit.settings import Settings
 from qrkit.store.jobs import JobTable
-from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
-from qrkit.store.state import State
+from qrkit.tables import Level, unique_key
+from qrkit.words import counted, nearest
 from qrkit.worker.disk_space import DiskSpace
-from qrkit.workspace.estimates import bytes_to_come
-from qrkit.workspace.permissions import Acts
+from qrkit.workspace.estimates import bytes_to_come, has_counts
+from qrkit.workspace.plans import Reasons
+from qrkit.workspace.services import Services
 
-_LEVELS = (("SOPInstanceUID", "IMAGE"), ("SeriesInstanceUID", "SERIES"), ("StudyInstanceUID", "STUDY"))
+Retrievable = pd.DataFrame | pd.Series | Plan | str | Sequence[str] | Sequence[RetrieveRequest]
+"""What a retrieve takes: a table with UIDs, a column, text or list of UIDs, a plan, or requests."""
+
+_LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
+_UIDS = tuple(unique_key(level) for level in _LEVELS)
+_MOST_SHOWN = 5
+
+_ABOVE = {
+    Level.SERIES: (
+        "SELECT SeriesInstanceUID, StudyInstanceUID FROM series WHERE list_contains($uids, SeriesInstanceUID) UNION "
+        "SELECT SeriesInstanceUID, StudyInstanceUID FROM instances WHERE list_contains($uids, SeriesInstanceUID)"
+    ),
+    Level.IMAGE: (
+        "SELECT SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID FROM images "
+        "WHERE list_contains($uids, SOPInstanceUID) UNION "
+        "SELECT SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID FROM instances "
+        "WHERE list_contains($uids, SOPInstanceUID)"
+    ),
+}
+"""By level: what results and received objects say of the levels above some UIDs."""
+
+_COUNTED = {
+    Level.STUDY: (
+        "SELECT StudyInstanceUID, PatientID, NumberOfStudyRelatedInstances, ModalitiesInStudy FROM studies "
+        "WHERE list_contains($uids, StudyInstanceUID)"
+    ),
+    Level.SERIES: (
+        "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID, NumberOfSeriesRelatedInstances, Modality FROM series "
+        "WHERE list_contains($uids, SeriesInstanceUID)"
+    ),
+}
+"""By level: what results say of the patient and the size of some studies or series."""
 
 
-def requests_from_frame(frame: pd.DataFrame, *, with_patients: bool) -> tuple[RetrieveRequest, ...]:
-    """Return one request per study or series of a table; images are asked for series by series.
+def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.DataFrame:
+    """Return a table with the UIDs as columns, for a table, a column, a list or a text of UIDs.
+
+    UIDs in the index of a table become columns. Where nothing says what a list is of, the column is named ``""``.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+
+    >>> uid_table(pd.Series(["1.2"], name="SeriesInstanceUID")).to_dict("list"), uid_table("1.2, 1.3").to_dict("list")
+    ({'SeriesInstanceUID': ['1.2']}, {'': ['1.2', '1.3']})
+    """
+    if isinstance(what, pd.DataFrame):
+        inside = [name for name in what.index.names if name in _UIDS and name not in what.columns]
+        return what.reset_index(level=inside) if inside else what
+    uids = [part.strip() for part in what.split(",") if part.strip()] if isinstance(what, str) else as_list(what)
+    if uids is None or not all(isinstance(uid, str) or is_missing(uid) for uid in uids):
+        raise InputError(
+            f"A retrieve takes no {type(what).__name__}.",
+            advice="Give a table with UIDs, a column or list of UIDs, a plan, or requests.",
+        )
+    name = getattr(what, "name", None)
+    return pd.DataFrame({name if name in _UIDS else "": pd.Series(uids, dtype="object")})
+
+
+def level_of(table: pd.DataFrame) -> Level:
+    """Return the level that a table selects: that of the lowest UID among its columns.
+
+    Raises
+    ------
+    InputError
+        If it has no UID.
+    """
+    level = next((level for level in reversed(_LEVELS) if unique_key(level) in table.columns), None)
+    if level is None:
+        near = nearest("StudyInstanceUID", [str(name) for name in table.columns], cutoff=0.75)
+        advice = f"Rename its column {near!r}." if near else "Give rows with StudyInstanceUID, as find returns them."
+        raise InputError("The table has no StudyInstanceUID.", advice=advice)
+    return level
+
+
+def requests_from_table(table: pd.DataFrame, *, with_patients: bool) -> tuple[RetrieveRequest, ...]:
+    """Return one request for each study or series of a table; the images of a series are one request.
 
     Parameters
     ----------
+    table
+        With StudyInstanceUID; with SeriesInstanceUID its rows are series, with SOPInstanceUID images. Other columns
+        do not matter.
     with_patients
-        Whether requests name their patient, as Patient Root wants it; under Study Root a study is asked for once,
+        Whether requests name their patient, as Patient Root requires; under Study Root a study is requested once,
         even where two patients share it.
 
     Raises
     ------
     InputError
-        If the table has no UIDs, or lacks those above.
+        If the table has no UIDs, lacks those of the levels above, or has rows without one.
     """
-    level = next((level for keyword, level in _LEVELS if keyword in frame.columns), "")
-    if not level:
-        raise InputError("The table has no StudyInstanceUID; give the rows of a find.")
-    needed = [keyword for keyword, of in reversed(_LEVELS) if keyword in frame.columns]
-    lacking = [
-        keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID")[: _depth(level)] if keyword not in needed
-    ]
+    level = level_of(table)
+    needed = [unique_key(above) for above in _LEVELS[: _LEVELS.index(level) + 1]]
+    lacking = [name for name in needed if name not in table.columns]
     if lacking:
-        raise InputError(f"The table lacks {', '.join(lacking)}, which a {level} retrieve needs.")
-    chosen = frame if with_patients else frame.drop(columns="PatientID", errors="ignore")
-    rows = chosen.astype("object").where(chosen.notna(), "").to_dict("records")
-    if level == "IMAGE":
-        return _image_requests(rows)
-    return tuple(
-        dict.fromkeys(
-            RetrieveRequest(
-                level=level,
-                StudyInstanceUID=str(row["StudyInstanceUID"]),
-                SeriesInstanceUID=str(row.get("SeriesInstanceUID", "")),
-                patient_id=str(row.get("PatientID", "")),
-            )
-            for row in rows
-        )
-    )
-
-
-def requests_from_uids(
-    study_uids: Iterable[str], series_uids: Sequence[str], known: pd.DataFrame
-) -> tuple[RetrieveRequest, ...]:
-    """Return requests for studies, or for series, given by UID.
-
-    Parameters
-    ----------
-    known
-        Rows with StudyInstanceUID, PatientID and, for series, SeriesInstanceUID of earlier answers: a PACS wants
-        the keys above, which people seldom have at hand.
-
-    Raises
-    ------
-    InputError
-        If the study of a series is neither given nor known.
-    """
-    studies = tuple(dict.fromkeys(study_uids))
-    rows = known.astype("object").where(known.notna(), "").to_dict("records")
-    patients = {str(row["StudyInstanceUID"]): str(row["PatientID"]) for row in rows}
-    if not series_uids:
-        return tuple(
-            RetrieveRequest(level="STUDY", StudyInstanceUID=uid, patient_id=patients.get(uid, "")) for uid in studies
-        )
-    study_of = {str(row.get("SeriesInstanceUID", "")): str(row["StudyInstanceUID"]) for row in rows}
-    requests = []
-    for uid in dict.fromkeys(series_uids):
-        study = study_of.get(uid) or (studies[0] if len(studies) == 1 else "")
-        if not study:
-            raise InputError(
-                f"The study of series {uid} is not known.", advice="Give its StudyInstanceUID too, or find it first."
-            )
-        requests.append(
-            RetrieveRequest(
-                level="SERIES", StudyInstanceUID=study, SeriesInstanceUID=uid, patient_id=patients.get(study, "")
-            )
-        )
-    return tuple(requests)
-
-
-def _image_requests(rows: Sequence[dict[object, object]]) -> tuple[RetrieveRequest, ...]:
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for row in rows:
-        series = (str(row["StudyInstanceUID"]), str(row["SeriesInstanceUID"]), str(row.get("PatientID", "")))
-        groups.setdefault(series, []).append(str(row["SOPInstanceUID"]))
+        raise InputError(f"The table lacks {', '.join(lacking)}, which a {level.value} retrieve needs.")
+    _check_blank(table, needed)
+    columns = [_texts(table, name) for name in needed]
+    patients = _texts(table, "PatientID") if with_patients and "PatientID" in table.columns else [""] * len(table)
+    images: dict[tuple[str, ...], list[str]] = {}
+    for patient, *uids in zip(patients, *columns, strict=True):
+        images.setdefault((patient, *uids[:2]), []).extend(uids[2:])
     return tuple(
         RetrieveRequest(
-            level="IMAGE",
+            level=level.value,
             StudyInstanceUID=study,
-            SeriesInstanceUID=series,
+            SeriesInstanceUID="".join(series),
             sop_instance_uids=tuple(dict.fromkeys(uids)),
             patient_id=patient,
         )
-        for (study, series, patient), uids in groups.items()
+        for (patient, study, *series), uids in images.items()
     )
 
 
-def _depth(level: str) -> int:
-    return {"STUDY": 1, "SERIES": 2, "IMAGE": 2}[level]
+def _check_blank(table: pd.DataFrame, needed: Sequence[str]) -> None:
+    """Refuse rows without a UID: left out they would be missed, and their whole study is more than was chosen."""
+    for name in needed:
+        blank = [row for row, value in enumerate(table[name]) if is_missing(value) or not str(value).strip()]
+        if blank:
+            rows = ", ".join(map(str, blank[:_MOST_SHOWN])) + (", …" if len(blank) > _MOST_SHOWN else "")
+            have = "has" if len(blank) == 1 else "have"
+            raise InputError(
+                f"{len(blank):,} of {counted(len(table), 'row')} {have} no {name} (by position: {rows}).",
+                advice=f'Remove them: frame.dropna(subset=["{name}"]).',
+            )
 
 
-Sql = Callable[[str, Mapping[str, object]], pd.DataFrame]
-"""Returns what a SELECT gives; `Workspace.sql` is one."""
+def _texts(table: pd.DataFrame, name: str) -> list[str]:
+    return ["" if is_missing(value) else _text(value, name) for value in table[name]]
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas reads a column of numbers with gaps as floats
+    if name in _UIDS and not isinstance(value, str):
+        raise InputError(f"{name} has {value!r}, which is not text.", advice="Read the table with dtype=str.")
+    return str(value).strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """How something is to be fetched, as `Workspace.retrieve` takes it; what is not given is empty or None."""
+class RetrieveOptions:
+    """How a retrieve is done, as `Workspace.retrieve` takes it; what is not given is empty or None."""
 
     node: str = ""
     method: str = "auto"
@@ -143,8 +181,8 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What is to be fetched from whom, and the rows that tell how much it is."""
+class _Retrieve:
+    """The requests to one node, and the rows or plan that tell how much they bring."""
 
     node: Node
     source: str
@@ -153,128 +191,136 @@ class _Wanted:
 
 
 class Retriever:
-    """Makes jobs.
+    """Makes jobs."""
 
-    Parameters
-    ----------
-    handlers
-        Those of the site, by which a job names what runs after arrival.
-    sql
-        Asks the tables of the workspace.
-    why
-        Tells what plans know of a UID.
-    """
+    def __init__(self, services: Services, reasons: Reasons) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._state = services.state
+        self._reasons = reasons
 
-    def __init__(
-        self,
-        settings: Settings,
-        state: State,
-        *,
-        handlers: Sequence[Handler],
-        acts: Acts,
-        sql: Sql,
-        why: Callable[[str], pd.DataFrame],
-    ) -> None:
-        self._settings = settings
-        self._state = state
-        self._nodes = NodeTable(state)
-        self._jobs = JobTable(state)
-        self._handlers = handlers
-        self._acts = acts
-        self._queries = QueryTable(state)
-        self._sql = sql
-        self._why = why
-
-    def queue(self, what: pd.DataFrame | Plan | Sequence[RetrieveRequest], order: Order) -> str:
+    def queue(self, what: Retrievable, options: RetrieveOptions) -> str:
         """Queue a job, and return its id; errors as `Workspace.retrieve`, but for the role."""
-        wanted = self._wanted(what, order)
-        to = order.to
-        method = _method(order.method, wanted.node, self._nodes.get(to) if to else None)
-        check_can_retrieve(wanted.node, method)
-        estimated = None if to else self._bytes_to_come(wanted)
-        job_id = self._jobs.create(
+        chosen_node = self._chosen(what, options)
+        to = options.to
+        node = chosen_node.node
+        method = _method(options.method, node, self._services.nodes.get(to) if to else None)
+        check_can_retrieve(node, method)
+        estimated = None if to else self._bytes_to_come(chosen_node)
+        job_id = JobTable(self._state).create(
             NewJob(
-                node=wanted.node.name,
-                requests=tuple(wanted.requests),
+                node=node.name,
+                requests=tuple(chosen_node.requests),
                 method=method,
                 destination=to,
-                user=self._acts.access.user,
-                source=wanted.source,
-                after=self._after(order.after, to),
+                user=self._services.user,
+                source=chosen_node.source,
+                after=self._handlers(options.after, to),
                 estimated_bytes=estimated,
-                lack_of_room=self._lack_of_room(wanted.node, estimated or 0),
+                lack_of_room=self._lack_of_room(node, estimated or 0),
             )
         )
-        details = {"node": wanted.node.name, "requests": len(wanted.requests), "to": to}
-        self._acts.write("job queued", job_id, details)
+        details = {"node": node.name, "requests": len(chosen_node.requests), "to": to}
+        self._services.permissions.write("job queued", job_id, details)
         return job_id
 
+    def _chosen(self, what: Retrievable, options: RetrieveOptions) -> _Retrieve:
+        if isinstance(what, Plan):
+            check_budget(self._settings, what)
+            node = self._node(options.node or what.node)
+            return _Retrieve(node=node, source=options.source or what.plan_id, requests=what.requests(), known=what)
+        requests = _as_requests(what)
+        if requests is not None:
+            return _Retrieve(node=self._node(options.node), source=options.source, requests=requests, known=None)
+        table = uid_table(what)
+        source = options.source or str(table.attrs.get("qrkit", {}).get("query_id", ""))
+        asked = options.node or (QueryTable(self._state).get(source).node if source else "")
+        node = self._node(asked)
+        with_patients = node.information_model is not InformationModel.STUDY_ROOT
+        whole = self._with_keys_above(table, with_patients=with_patients)
+        requests = requests_from_table(whole, with_patients=with_patients)
+        return _Retrieve(node=node, source=source, requests=requests, known=whole if has_counts(whole) else None)
+
+    def _node(self, name: str) -> Node:
+        if not name:
+            raise InputError('Say which node to retrieve from: node="…".')
+        return self._services.nodes.get(name)
+
+    def _with_keys_above(self, table: pd.DataFrame, *, with_patients: bool) -> pd.DataFrame:
+        """Return a table with the columns that a request needs and that earlier results know."""
+        if "" in table.columns and not set(_UIDS) & set(table.columns):
+            table = table.rename(columns={"": self._kind_of(table[""].tolist())})
+        level = level_of(table)
+        lowest = unique_key(level)
+        lacking = [name for name in _UIDS[: _LEVELS.index(level)] if name not in table.columns]
+        if lacking:
+            _check_blank(table, [lowest])
+            above = self._above(level, _texts(table, lowest))
+            table = table.assign(**{name: [above[uid][name] for uid in _texts(table, lowest)] for name in lacking})
+        if with_patients and "PatientID" not in table.columns:
+            studies = _texts(table, "StudyInstanceUID")
+            known = self._services.sql(_COUNTED[Level.STUDY], {"uids": studies})
+            patient_of = dict(zip(known["StudyInstanceUID"], known["PatientID"], strict=True))
+            table = table.assign(PatientID=[str(patient_of.get(uid) or "") for uid in studies])
+        return table
+
+    def _kind_of(self, uids: Sequence[object]) -> str:
+        """Return what a list of UIDs is of: series or images where the workspace knows all as such, else studies."""
+        given = {uid for uid in uids if isinstance(uid, str)}
+        for level in (Level.SERIES, Level.IMAGE):
+            name = unique_key(level)
+            known = set(self._services.sql(_ABOVE[level], {"uids": sorted(given)})[name])
+            if known and known >= given:
+                return name
+            if known:
+                raise InputError(
+                    f"Only {len(known)} of {counted(len(given), 'UID')} are known as a {name}.",
+                    advice=f'Name what they are: pd.Series(uids, name="{name}").',
+                )
+        return unique_key(Level.STUDY)
+
+    def _above(self, level: Level, uids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the UIDs above each series or image, by its UID."""
+        name = unique_key(level)
+        rows = self._services.sql(_ABOVE[level], {"uids": sorted(set(uids))}).to_dict("records")
+        above: dict[str, dict[str, Any]] = {str(row[name]): {str(key): row[key] for key in row} for row in rows}
+        for uid in dict.fromkeys(uids):
+            if uid not in above:
+                planned = self._reasons.of(uid).dropna(subset=["StudyInstanceUID", "SeriesInstanceUID"])
+                if planned.empty:
+                    what = "study of series" if level is Level.SERIES else "series of image"
+                    raise InputError(
+                        f"The {what} {uid} is not known.", advice="Give its StudyInstanceUID too, or find it first."
+                    )
+                above[uid] = {str(key): value for key, value in planned.iloc[0].items()}
+        return above
+
     def _lack_of_room(self, node: Node, to_come: int) -> str:
-        """Return why a new job rests; nothing where a worker of another site, with its own disk, will fetch it."""
+        """Return why a new job waits; nothing where a worker of another site, with its own disk, will run it."""
         if not node.is_reached_from(self._settings.site):
             return ""
         return DiskSpace.of(self._settings, self._state).lack(to_come)
 
-    def known(self, study_uids: Sequence[str], series_uids: Sequence[str]) -> pd.DataFrame:
-        """Return what answers, plans and objects tell of studies and series: the keys above that a PACS wants."""
-        if series_uids:
-            answered = self._sql(
-                "SELECT SeriesInstanceUID, StudyInstanceUID, PatientID, NumberOfSeriesRelatedInstances, Modality "
-                "FROM series WHERE list_contains($uids, SeriesInstanceUID) UNION ALL BY NAME "
-                "SELECT DISTINCT SeriesInstanceUID, StudyInstanceUID, PatientID, Modality FROM instances "
-                "WHERE list_contains($uids, SeriesInstanceUID) "
-                "AND SeriesInstanceUID NOT IN (SELECT SeriesInstanceUID FROM series)",
-                {"uids": list(series_uids)},
-            )
-            unknown = set(series_uids) - set(answered["SeriesInstanceUID"])
-            planned = [self._why(uid)[["SeriesInstanceUID", "StudyInstanceUID"]] for uid in sorted(unknown)]
-            return pd.concat([answered, *planned], ignore_index=True)
-        return self._sql(
-            "SELECT StudyInstanceUID, PatientID, NumberOfStudyRelatedInstances, ModalitiesInStudy FROM studies "
-            "WHERE list_contains($uids, StudyInstanceUID)",
-            {"uids": list(study_uids)},
-        )
-
-    def _wanted(self, what: pd.DataFrame | Plan | Sequence[RetrieveRequest], order: Order) -> _Wanted:
-        source, name = order.source, order.node
-        if isinstance(what, pd.DataFrame):
-            source = source or str(what.attrs.get("qrkit", {}).get("query_id", ""))
-            name = name or (self._queries.get(source).node if source else "")
-        if isinstance(what, Plan):
-            check_budget(self._settings, what)
-            source, name = source or what.plan_id, name or what.node
-        if not name:
-            raise InputError('Say which node to retrieve from: node="…".')
-        node = self._nodes.get(name)
-        if isinstance(what, Plan):
-            return _Wanted(node=node, source=source, requests=what.requests(), known=what)
-        if isinstance(what, pd.DataFrame):
-            with_patients = node.information_model is not InformationModel.STUDY_ROOT
-            requests = requests_from_frame(what, with_patients=with_patients)
-            return _Wanted(node=node, source=source, requests=requests, known=what)
-        return _Wanted(node=node, source=source, requests=what, known=None)
-
-    def _after(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
+    def _handlers(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
         if names is None:
             return None
         if to and names:
-            raise InputError("What goes to a store node does not arrive here, so nothing can be done with it after.")
-        return tuple(handler.name for handler in chosen(self._handlers, names))
+            raise InputError("No handler runs on objects that go to a store node: they do not arrive here.")
+        return tuple(handler.name for handler in chosen(self._services.handlers, names))
 
-    def _bytes_to_come(self, wanted: _Wanted) -> int | None:
-        """Return how many bytes requests will bring; what they were made of, or earlier answers, tell how many."""
+    def _bytes_to_come(self, wanted: _Retrieve) -> int | None:
+        """Return how many bytes requests will bring, by the rows they were made of or by earlier results."""
         known = wanted.known
-        if known is None:
-            levels = {request.level for request in wanted.requests}
-            series = [request.SeriesInstanceUID for request in wanted.requests]
-            studies = [request.StudyInstanceUID for request in wanted.requests]
-            if levels in ({"SERIES"}, {"STUDY"}):
-                known = self.known(studies, series if levels == {"SERIES"} else ())
+        levels = {request.level for request in wanted.requests}
+        if known is None and len(levels) == 1:
+            level = Level(levels.pop())
+            uids = [request.SeriesInstanceUID or request.StudyInstanceUID for request in wanted.requests]
+            known = self._services.sql(_COUNTED[level], {"uids": uids}) if level in _COUNTED else None
         return None if known is None else bytes_to_come(self._state, wanted.node.name, known, wanted.requests)
 
 
 def check_budget(settings: Settings, plan: Plan) -> None:
-    """Refuse a plan that passes the budget of the site, unless it is meant.
+    """Refuse a plan that exceeds the budget of the site, unless that is confirmed.
 
     Raises
     ------
@@ -283,6 +329,13 @@ def check_budget(settings: Settings, plan: Plan) -> None:
     """
     if not plan.is_meant:
         site_budget(settings.tables.get("plan", {})).check(plan.cost)
+
+
+def _as_requests(what: object) -> Sequence[RetrieveRequest] | None:
+    """Return requests that are values already; None for anything else."""
+    if isinstance(what, (list, tuple)) and all(isinstance(item, RetrieveRequest) for item in what):
+        return what
+    return None
 
 
 def _method(method: str, node: Node, destination: Node | None) -> Method:
@@ -297,6 +350,6 @@ def _method(method: str, node: Node, destination: Node | None) -> Method:
     if not destination.can_store:
         raise InputError(
             f"Node {destination.name} takes no objects.",
-            advice=f"If that is not so: qrkit nodes edit {destination.name} --can-store.",
+            advice=f"If that is wrong: qrkit nodes edit {destination.name} --can-store.",
         )
     return Method.MOVE

@@ -18,7 +18,7 @@ from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule, ScheduleTable
 from qrkit.store.workers import WorkerTable
 from qrkit.worker.health import alive_workers
-from qrkit.workspace.permissions import Acts
+from qrkit.workspace.permissions import Permissions
 from qrkit.workspace.schedule_runner import resolved, today_in
 
 _COLUMNS = [
@@ -68,14 +68,14 @@ class Schedules:
         node: Callable[[str], Node],
         query: Callable[[str], Any],
         ensure_worker: Callable[[], object],
-        acts: Acts,
+        permissions: Permissions,
     ) -> None:
         self._table = table
         self._workers = workers
         self._node = node
         self._query = query
         self._ensure_worker = ensure_worker
-        self._acts = acts
+        self._permissions = permissions
 
     def add(
         self,
@@ -125,9 +125,9 @@ class Schedules:
             what=plain,
             recurrence=recurrence,
             retrieve=how,
-            user=self._acts.access.user,
+            user=self._permissions.access.user,
         )
-        with self._acts.operating("schedule something", "schedule added", name):
+        with self._permissions.operating("schedule something", "schedule added", name):
             return self._table.add(new)
 
     def __getitem__(self, name: str) -> Schedule:
@@ -164,22 +164,22 @@ class Schedules:
 
     def remove(self, name: str) -> None:
         """Remove a schedule; its runs stay in the state. NotFound if there is none."""
-        with self._acts.operating("remove a schedule", "schedule removed", name):
+        with self._permissions.operating("remove a schedule", "schedule removed", name):
             self._table.remove(name)
 
     def pause(self, name: str) -> None:
         """Let a schedule not be due any more. NotFound if there is none."""
-        with self._acts.operating("pause a schedule", "schedule paused", name):
+        with self._permissions.operating("pause a schedule", "schedule paused", name):
             self._table.pause(name)
 
     def resume(self, name: str) -> None:
         """Let a paused schedule be due again, from its next time on. NotFound if there is none."""
-        with self._acts.operating("resume a schedule", "schedule resumed", name):
+        with self._permissions.operating("resume a schedule", "schedule resumed", name):
             self._table.resume(name)
 
     def run(self, name: str) -> None:
         """Have a schedule run now, by the worker, which is started if none runs. NotFound if there is none."""
-        with self._acts.operating("run a schedule", "schedule run", name):
+        with self._permissions.operating("run a schedule", "schedule run", name):
             self._table.run_now(name)
         self._ensure_worker()
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
-from qrkit.workspace.permissions import Acts
+from qrkit.workspace.permissions import Permissions
 
 _NAME_SHOWN = 64
 
@@ -16,14 +16,14 @@ class Users:
 
     Parameters
     ----------
-    acts
+    permissions
         Of whoever changes them.
     """
 
-    def __init__(self, table: AccountTable, *, acts: Acts) -> None:
+    def __init__(self, table: AccountTable, *, permissions: Permissions) -> None:
         self._table = table
-        self._acts = acts
-        self._access = acts.access
+        self._permissions = permissions
+        self._access = permissions.access
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._table.get(name) is not None
@@ -89,7 +89,9 @@ class Users:
     def check(self, name: str, password: str) -> Role | None:
         """Return the role of whoever knows this password; None if name or password is wrong. The audit tells."""
         account = self._table.check(name, password)
-        self._acts.write("logged in" if account else "login refused", "dashboard", who=name[:_NAME_SHOWN] or "nobody")
+        self._permissions.write(
+            "logged in" if account else "login refused", "dashboard", who=name[:_NAME_SHOWN] or "nobody"
+        )
         return account.role if account else None
 
     def role_of(self, name: str) -> Role | None:

@@ -17,11 +17,10 @@ from qrkit.access import Access, Role
 from qrkit.dose import Plan, build_dose_query
 from qrkit.dose.planner import Planner
 from qrkit.dose.saved_plans import save_plan
-from qrkit.errors import InputError, NotAllowed
+from qrkit.errors import InputError
 from qrkit.find.finder import Finder, FindResult
 from qrkit.handlers import handlers_from
 from qrkit.handlers.runner import HandlerRunner
-from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, estimate
 from qrkit.node import check_can_find
 from qrkit.probe.session import Prober, Watch, check_wildcards
@@ -57,12 +56,13 @@ from qrkit.workspace.handlers import After
 from qrkit.workspace.jobs import Job, Jobs
 from qrkit.workspace.nodes import Nodes, echo_nodes
 from qrkit.workspace.overview import glance
-from qrkit.workspace.permissions import Acts
+from qrkit.workspace.permissions import Permissions, access_of
 from qrkit.workspace.plans import Plans, Reasons
 from qrkit.workspace.queries import Queries
-from qrkit.workspace.retrieve import Order, Retriever, requests_from_uids
+from qrkit.workspace.retrieve import Retrievable, RetrieveOptions, Retriever
 from qrkit.workspace.schedule_runner import Doing, ScheduleRunner
 from qrkit.workspace.schedules import Schedules
+from qrkit.workspace.services import Services
 from qrkit.workspace.users import Users
 
 logger = logging.getLogger(__name__)
@@ -106,25 +106,19 @@ class Workspace:
             check_wildcards=partial(check_wildcards, calling_ae_title=settings.ae_title),
         )
         self._jobs = JobTable(state)
-        self._acts = Acts(access, AuditTable(state))
+        self._permissions = Permissions(access, AuditTable(state))
         self.nodes = Nodes(self._nodes, access=access)
-        self.users = Users(AccountTable(state), acts=self._acts)
+        self.users = Users(AccountTable(state), permissions=self._permissions)
         self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
         self._handlers = handlers_from(settings.tables)
-        self.after = After(HandlerRunTable(state), self._handlers, self._ensure_worker, acts=self._acts)
-        self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, acts=self._acts)
+        self.after = After(HandlerRunTable(state), self._handlers, self._ensure_worker, permissions=self._permissions)
+        self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, permissions=self._permissions)
         self.files = Files(InstanceTable(state), settings.files)
         self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
         self._plans = PlanTable(state, settings.workspace / "plans")
         self.plans = Plans(self._plans, Reasons(self._plans, InstanceTable(state)))
-        self._retriever = Retriever(
-            settings,
-            state,
-            handlers=self._handlers,
-            acts=self._acts,
-            sql=self.sql,
-            why=self.why,
-        )
+        services = Services(settings=settings, state=state, permissions=self._permissions, handlers=self._handlers)
+        self._retriever = Retriever(services, Reasons(self._plans, InstanceTable(state)))
         self._schedules = ScheduleTable(state)
         self.schedules = Schedules(
             self._schedules,
@@ -132,7 +126,7 @@ class Workspace:
             node=self._nodes.get,
             query=lambda query_id: queries.get(query_id).request,
             ensure_worker=self._ensure_worker,
-            acts=self._acts,
+            permissions=self._permissions,
         )
 
     @classmethod
@@ -156,7 +150,9 @@ class Workspace:
             logger.warning(
                 "The state of %s is new, and objects of an earlier one are there: qrkit repair lists them.", where
             )
-        return cls(loaded, state, access=_access(current_user(environment), environment.get("QRKIT_ROLE", ""), state))
+        return cls(
+            loaded, state, access=access_of(current_user(environment), environment.get("QRKIT_ROLE", ""), state)
+        )
 
     def close(self) -> None:
         """Close the workspace; jobs go on."""
@@ -379,7 +375,7 @@ class Workspace:
 
     def retrieve(
         self,
-        what: pd.DataFrame | Plan | Sequence[RetrieveRequest],
+        what: Retrievable,
         *,
         node: str = "",
         method: str = "auto",
@@ -411,8 +407,8 @@ class Workspace:
             `qrkit.toml` and is not `Plan.meant`.
         """
         self.access.require(Role.OPERATOR, "retrieve")
-        order = Order(node=node, method=method, to=to, source=source, after=after)
-        job_id = self._retriever.queue(what, order)
+        how = RetrieveOptions(node=node, method=method, to=to, source=source, after=after)
+        job_id = self._retriever.queue(what, how)
         self._ensure_worker()
         return self.jobs[job_id]
 
@@ -425,8 +421,11 @@ class Workspace:
         **options: Any,  # noqa: ANN401 - as `retrieve` takes them
     ) -> Job:
         """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`."""
-        requests = requests_from_uids(study_uids, series_uids, self._retriever.known(study_uids, series_uids))
-        return self.retrieve(requests, node=node, **options)
+        if not series_uids:
+            return self.retrieve(pd.DataFrame({"StudyInstanceUID": list(study_uids)}), node=node, **options)
+        series = pd.DataFrame({"SeriesInstanceUID": list(series_uids)})
+        studies = {"StudyInstanceUID": study_uids[0]} if len(study_uids) == 1 else {}
+        return self.retrieve(series.assign(**studies), node=node, **options)
 
     def report(self, name: str, *ids: str, path: str | Path, with_patients: bool = False) -> Path:
         """Write a report as one HTML file that needs no network, and return its path.
@@ -519,22 +518,3 @@ class Workspace:
 
     def _repr_html_(self) -> str:
         return glance(self._state, self.settings, self.user).html()
-
-
-def _access(user: str, role: str, state: State) -> Access:
-    """Return what a user may do: everything, unless a server that has let them in says their role.
-
-    What their account says now goes before what the server said then.
-    """
-    if not role:
-        return Access.unlimited(user)
-    granted, table = Role.parse(role), AccountTable(state)
-    has_account = table.get(user) is not None  # whom a proxy names needs none
-
-    def role_now() -> Role:
-        account = table.get(user)
-        if account is None and has_account:
-            raise NotAllowed(f"{user} may not go on: the account was removed.", advice="Log in as somebody else.")
-        return account.role if account is not None else granted
-
-    return Access(user=user, role_now=role_now)

@@ -1,6 +1,7 @@
 """Retrieves as a notebook asks for them: rows, UIDs, a query's id; run by a worker in the background."""
 
 import hashlib
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.jobs import JobState, RetrieveRequest
 from qrkit.simulator.hospital.facts import Study
 from qrkit.workspace import Workspace
+from qrkit.workspace.retrieve import Retrievable, requests_from_table, uid_table
 from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
 
 DAY = "2026-06-30"
@@ -135,6 +137,96 @@ def test_series_by_uid_need_their_study_to_be_known_or_given(linked: Linked) -> 
         linked.workspace.find("pacs", level="SERIES", study_uid=study.StudyInstanceUID)
         known = linked.workspace.retrieve_uids("pacs", series_uids=series)
         assert known.wait(timeout=LIMIT).state is JobState.COMPLETE
+
+
+FRAME = pd.DataFrame(
+    {
+        "StudyInstanceUID": ["1.1", "1.1", "1.2"],
+        "SeriesInstanceUID": ["2.1", "2.2", "2.3"],
+        "PatientID": [7.0, 7.0, None],
+        "note": ["a", None, "c"],
+    }
+)
+IMAGES = FRAME.assign(SOPInstanceUID=["3.1", " 3.2 ", "3.3"], SeriesInstanceUID=["2.1", "2.1", "2.3"])
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (FRAME[["StudyInstanceUID", "note"]], [("STUDY", "1.1", "", ()), ("STUDY", "1.2", "", ())]),
+        (FRAME.iloc[1:], [("SERIES", "1.1", "2.2", ()), ("SERIES", "1.2", "2.3", ())]),
+        (IMAGES, [("IMAGE", "1.1", "2.1", ("3.1", "3.2")), ("IMAGE", "1.2", "2.3", ("3.3",))]),
+        (FRAME.set_index(["StudyInstanceUID", "SeriesInstanceUID"]).iloc[:1], [("SERIES", "1.1", "2.1", ())]),
+        (pd.Series(["1.2"], name="StudyInstanceUID"), [("STUDY", "1.2", "", ())]),
+    ],
+    ids=["studies", "series", "images", "index", "column"],
+)
+def test_any_table_with_uids_says_what_to_retrieve(
+    frame: pd.DataFrame | pd.Series, expected: list[tuple[object, ...]]
+) -> None:
+    requests = requests_from_table(uid_table(frame), with_patients=False)
+    assert [
+        (one.level, one.StudyInstanceUID, one.SeriesInstanceUID, one.sop_instance_uids) for one in requests
+    ] == expected
+
+
+def test_patients_are_named_where_the_information_model_needs_them() -> None:
+    requests = requests_from_table(FRAME.drop(columns="SeriesInstanceUID"), with_patients=True)
+    assert [(one.StudyInstanceUID, one.patient_id) for one in requests] == [("1.1", "7"), ("1.2", "")]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (FRAME.assign(SeriesInstanceUID=["2.1", "", " "]), "2 of 3 rows have no SeriesInstanceUID .* 1, 2"),
+        (FRAME.assign(StudyInstanceUID=["", "1.1", "1.2"]), "1 of 3 rows has no StudyInstanceUID"),
+        (FRAME.assign(SeriesInstanceUID=[2.1, 2.2, 2.3]), "dtype=str"),
+        (FRAME[["StudyInstanceUID"]].set_axis(["Study Instance UID"], axis=1), "Rename its column"),
+        (FRAME[["note"]], "no StudyInstanceUID"),
+        (IMAGES.drop(columns="SeriesInstanceUID"), "lacks SeriesInstanceUID"),
+        (7, "takes no int"),
+        ([7], "takes no list"),
+    ],
+)
+def test_a_table_that_leaves_something_open_is_refused(what: pd.DataFrame, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        requests_from_table(uid_table(what), with_patients=False)
+
+
+@pytest.mark.parametrize("model", ["study-root", "patient-root"])
+def test_a_table_from_elsewhere_and_lists_of_uids_are_retrieved(linked: Linked, tmp_path: Path, model: str) -> None:
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    study, other = some_studies(linked, 2)
+    found = linked.workspace.find("pacs", level="IMAGE", study_uid=[study.StudyInstanceUID, other.StudyInstanceUID])
+    linked.workspace.find("pacs", level="SERIES", study_uid=study.StudyInstanceUID)
+    linked.workspace.find("pacs", study_uid=[study.StudyInstanceUID, other.StudyInstanceUID])
+    found[["StudyInstanceUID"]].drop_duplicates().to_csv(tmp_path / "studies.csv")
+    table = pd.read_csv(tmp_path / "studies.csv")
+    series = [one.SeriesInstanceUID for one in study.series]
+    images = [one.SOPInstanceUID for one in study.series[0].instances]
+
+    def asked(what: Retrievable) -> list[tuple[str, str, str, int]]:
+        rows = linked.workspace.retrieve(what, node="pacs").status.items
+        return [
+            (
+                row.request.level,
+                row.request.StudyInstanceUID,
+                row.request.SeriesInstanceUID,
+                len(row.request.sop_instance_uids),
+            )
+            for row in rows
+        ]
+
+    uid = study.StudyInstanceUID
+    with worker_in_thread(linked.workspace):
+        assert {one[1] for one in asked(table)} == {uid, other.StudyInstanceUID}
+        assert asked(uid) == asked([uid]) == asked(pd.Series([uid])) == [("STUDY", uid, "", 0)]
+        assert asked(series) == [("SERIES", uid, one, 0) for one in series]
+        assert asked(images) == [("IMAGE", uid, series[0], len(images))]
+        job = linked.workspace.retrieve(images, node="pacs")
+        assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
+        with pytest.raises(InputError, match="are known as a SeriesInstanceUID"):
+            linked.workspace.retrieve([*series, uid], node="pacs")
 
 
 @pytest.mark.parametrize(
