@@ -163,7 +163,7 @@ def _history_compared(page: Page, _site: Site) -> None:
 def _nodes(page: Page, _site: Site) -> None:
     _go(page, "nodes", "Add or change a node")
     page.locator("table.dataTable tbody tr", has_text="demo").click()
-    _press(page, "Edit chosen")
+    _press(page, "Edit node")
     _press(page, "Probe")
     expect(page.get_by_text("Probed; what was seen is used from now on.")).to_be_visible()
 

@@ -35,6 +35,8 @@
 
 from __future__ import annotations
 
+from qrkit.advice import Advice
+
 __all__ = [
     "AssociationAborted",
     "AssociationRejected",
@@ -74,18 +76,23 @@ class QrkitError(Exception):
     Parameters
     ----------
     message
-        What was tried, with whom, and what came of it: one sentence.
+        What was tried, with which node, and what failed: one sentence.
     advice
-        What to do next: one sentence, or empty.
+        What to do next: one sentence, or an `Advice` that each surface words in its own way; or empty.
     """
 
     transient = False
     """Whether the same request may succeed later without anybody changing anything."""
 
-    def __init__(self, message: str, *, advice: str = "") -> None:
+    def __init__(self, message: str, *, advice: str | Advice = "") -> None:
         super().__init__(message)
         self.message = message
-        self.advice = advice
+        self.remedy = advice if isinstance(advice, Advice) else Advice(advice)
+
+    @property
+    def advice(self) -> str:
+        """What to do next, as a command; in a notebook as a call. Empty where nothing is advised."""
+        return str(self.remedy)
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
@@ -142,7 +149,9 @@ class AssociationRejected(NodeError):
         The three numbers of the A-ASSOCIATE-RJ PDU.
     """
 
-    def __init__(self, message: str, *, advice: str = "", result: int = 1, source: int = 1, reason: int = 1) -> None:
+    def __init__(
+        self, message: str, *, advice: str | Advice = "", result: int = 1, source: int = 1, reason: int = 1
+    ) -> None:
         super().__init__(message, advice=advice)
         self.result = result
         self.source = source
@@ -200,7 +209,7 @@ class StatusError(NodeError):
     """
 
     def __init__(
-        self, message: str, *, advice: str = "", status: int, comment: str = "", transient: bool = False
+        self, message: str, *, advice: str | Advice = "", status: int, comment: str = "", transient: bool = False
     ) -> None:
         super().__init__(message, advice=advice)
         self.status = status
@@ -247,7 +256,7 @@ class HandlerFailed(QrkitError):
         Whether it may work later without anybody changing anything.
     """
 
-    def __init__(self, message: str, *, advice: str = "", transient: bool = True) -> None:
+    def __init__(self, message: str, *, advice: str | Advice = "", transient: bool = True) -> None:
         super().__init__(message, advice=advice)
         self.transient = transient
 

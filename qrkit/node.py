@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError
 from qrkit.hours import parse_hours, time_zone
 from qrkit.markup import code, facts, strong
@@ -291,7 +292,7 @@ def check_can_find(node: Node) -> None:
     if not (node.enabled and node.can_find):
         raise InputError(
             f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
-            advice=f"Change it by: qrkit nodes edit {node.name} {'--can-find' if node.enabled else '--enabled'}.",
+            advice=_setting(node, "can_find" if node.enabled else "enabled"),
         )
 
 
@@ -304,16 +305,14 @@ def check_can_retrieve(node: Node, method: Method) -> None:
         If so; the advice says how to change it.
     """
     if not node.enabled:
-        raise InputError(
-            f"Node {node.name} is disabled.", advice=f"Change it by: qrkit nodes edit {node.name} --enabled."
-        )
+        raise InputError(f"Node {node.name} is disabled.", advice=_setting(node, "enabled"))
     able = {Method.GET: node.can_get, Method.MOVE: node.can_move, Method.AUTO: node.can_get or node.can_move}
     if not able[method]:
-        switch = "can-move" if method is Method.MOVE else "can-get"
+        switch = "can_move" if method is Method.MOVE else "can_get"
         refused = "C-GET or C-MOVE" if method is Method.AUTO else f"C-{method.name}"
         raise InputError(
             f"Node {node.name} is not to be asked by {refused}.",
-            advice=f"Change it by: qrkit nodes edit {node.name} --{switch}.",
+            advice=_setting(node, switch),
         )
 
 
@@ -367,3 +366,7 @@ def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, of: str) -> No
     unknown = sorted(set(given) - known)
     if unknown:
         raise InputError(f"{of} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+
+
+def _setting(node: Node, name: str) -> Advice:
+    return Advice(action=Action.EDIT_NODE, subject=node.name, settings=((name, True),))

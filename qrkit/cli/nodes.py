@@ -60,7 +60,7 @@ def print_card(profile: Profile, console: Console) -> None:
     said = card(profile)
     console.print(Text(said.title, style="bold"))
     for warning in said.warnings:
-        console.print(Text(warning, style="yellow"))
+        console.print(Text(str(warning), style="yellow"))
     for section in said.sections:
         evident = any(line.evidence for line in section.lines)
         table = Table(box=None, padding=(0, 1), show_header=False, expand=True)

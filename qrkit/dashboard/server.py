@@ -29,6 +29,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
 from qrkit.access import Role
+from qrkit.advice import Action, Advice
 from qrkit.dashboard import handlers
 from qrkit.dashboard.identity import Identity, OwnKernelsOnly
 from qrkit.dashboard.kernels import LOG_FILE, LoggedKernels
@@ -251,7 +252,7 @@ def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str
     if not options.is_loopback and not options.is_behind_a_proxy and not len(workspace.users):
         raise InputError(
             "Nobody has an account, so nobody could log in from another machine.",
-            advice="Add somebody first: qrkit users add NAME --role administrator.",
+            advice=Advice(action=Action.ADD_USER),
         )
     for name in ("workspace", *SETTING_NAMES):  # kernels open the same workspace, whatever it was opened with here
         os.environ[f"QRKIT_{name.upper()}"] = str(getattr(workspace.settings, name))

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from qrkit.advice import Action, Advice
 from qrkit.dose.query import DoseQuery
 from qrkit.dose.tables import PlanTables, Step, step_in_words
 from qrkit.errors import InputError
@@ -216,7 +217,7 @@ class Budget:
         >>> Budget(objects=100).check(Estimate(objects=250, bytes=None, seconds=None))
         Traceback (most recent call last):
         qrkit.errors.InputError: The plan is for 250 objects, which passes the budget of 100 objects. \
-Say that it is meant: --yes, or plan.meant().
+Confirm it: --yes.
         """
         passed = []
         if self.objects and (cost.objects or 0) > self.objects:
@@ -227,7 +228,7 @@ Say that it is meant: --yes, or plan.meant().
             raise InputError(
                 f"The plan is for {cost.in_words(of='series', several='series')}, which passes the budget of "
                 f"{' and '.join(passed)}.",
-                advice="Say that it is meant: --yes, or plan.meant().",
+                advice=Advice(action=Action.CONFIRM_PLAN),
             )
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from qrkit.advice import Action, Advice
 from qrkit.dose.answers import AnswerSession
 from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
 from qrkit.dose.facts import StudyRow, study_rows
@@ -122,7 +123,12 @@ class Planner:
         if node.information_model is InformationModel.PATIENT_STUDY_ONLY:
             raise InputError(
                 f"Node {node.name} has no SERIES level under its information model, and a plan needs it.",
-                advice=f"If it has another: qrkit nodes edit {node.name} --information-model study-root.",
+                advice=Advice(
+                    "If the node has another information model, set it",
+                    Action.EDIT_NODE,
+                    node.name,
+                    (("information_model", "study-root"),),
+                ),
             )
         policy = replace(
             site_policy(self._settings.tables.get("plan", {})),

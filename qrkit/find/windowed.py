@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from qrkit.advice import Advice
 from qrkit.errors import NodeError
 from qrkit.find.session import FindSession
 from qrkit.find.uid_lists import UidLists
@@ -197,7 +198,7 @@ def _advised(error: NodeError, request: Request) -> NodeError:
     if request.level is not Level.PATIENT or failure_of(error).kind is not FailureKind.TOO_MUCH:
         return error
     advice = "Give a PatientID, a PatientName such as DOE*, or a range of PatientBirthDate: it gives no more at once."
-    error.advice = advice
+    error.remedy = Advice(advice)
     return error
 
 

@@ -20,6 +20,7 @@ from typing import IO
 
 import psutil
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import HandlerFailed
 from qrkit.handlers.command_line import arguments, redacted
 from qrkit.handlers.entry import NOT_FOUND
@@ -181,7 +182,11 @@ def _run(command: list[str], task: Task, *, given: bytes | None = None) -> str:
     if task.handler.call and ended.status == NOT_FOUND:
         raise HandlerFailed(
             f"{task.handler.call} cannot be called{_last_line(output)}.",
-            advice="Correct the function or its name in qrkit.toml, restart the worker and retry the handler.",
+            advice=Advice(
+                "Correct the function or its name in qrkit.toml, restart the worker and retry the handler run",
+                Action.RETRY_HANDLER_RUN,
+                "RUN",
+            ),
             transient=False,
         )
     if ended.status != 0:

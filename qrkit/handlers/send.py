@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from qrkit import errors
+from qrkit.advice import Action, Advice
 from qrkit.dimse.send import OutgoingFile, SendResult, send
 from qrkit.handlers.task import SopReference, Task
 from qrkit.node import Node
@@ -68,7 +69,7 @@ def _check(node: Node) -> None:
     if not (node.enabled and node.can_store):
         raise errors.InputError(
             f"Node {node.name} {'does not receive objects' if node.enabled else 'is disabled'}.",
-            advice=f"Change that: qrkit nodes edit {node.name} {'--can-store' if node.enabled else '--enabled'}.",
+            advice=Advice("", Action.EDIT_NODE, node.name, (("can_store" if node.enabled else "enabled", True),)),
         )
 
 
@@ -89,7 +90,7 @@ def _warnings(results: list[SendResult], node: Node) -> str:
     if failed:
         raise errors.HandlerFailed(
             f"Node {node.name} did not accept {len(failed)} of {len(results)} objects: {failed[0].message}",
-            advice=failed[0].advice,
+            advice=failed[0].remedy,
             transient=any(error.transient for error in failed),
         )
     warnings = Counter(sent.warning for sent in results if sent.warning)

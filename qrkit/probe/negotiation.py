@@ -45,8 +45,8 @@ def negotiate(node: Node) -> Generator[Offer, Agreed, Terms]:
     if model is None:
         notes += ("It accepts C-FIND under no information model, so nothing was asked.",)
     elif model is not node.information_model:
-        told = f"It does not accept {node.information_model.value}, by which queries ask it."
-        notes += (f"{told} Change that: qrkit nodes edit {node.name} --information-model {model.value}",)
+        refused = f"The node does not accept {node.information_model.value}, which queries use."
+        notes += (f"{refused} Change its information model to {model.value}.",)
     extensions = tuple(agreed.extensions.get(model, ())) if model else ()
     return Terms(
         model=model,

@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from qrkit.advice import Action, Advice, Surface
 from qrkit.profile.subjects import Subject
 from qrkit.tables import Level
 
@@ -84,7 +85,7 @@ class Card:
     """
 
     title: str
-    warnings: tuple[str, ...]
+    warnings: tuple[Advice, ...]
     sections: tuple[Section, ...]
 
 
@@ -96,7 +97,7 @@ def card(profile: Profile) -> Card:
     under = f" under {profile.model.value}" if profile.model else ""
     return Card(
         title=f"{profile.node}, probed {when} by {profile.requests} C-FIND requests{under}",
-        warnings=(*_stale(profile), *profile.notes),
+        warnings=(*_stale(profile), *map(Advice, profile.notes)),
         sections=(
             Section(heading="Services", lines=_services(profile)),
             Section(heading="Matching", lines=_verdicts(profile, _MATCHING)),
@@ -118,19 +119,21 @@ def _unprobed(profile: Profile) -> Card:
     return Card(title=title, warnings=_stale(profile), sections=(seen,))
 
 
-def _stale(profile: Profile) -> tuple[str, ...]:
-    return (f"Stale, since {profile.stale}. Renew it: qrkit probe {profile.node}",) if profile.stale else ()
+def _stale(profile: Profile) -> tuple[Advice, ...]:
+    if not profile.stale:
+        return ()
+    return (Advice(f"Stale, since {profile.stale}. Probe the node again", Action.PROBE_NODE, profile.node),)
 
 
 def _local(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def card_html(profile: Profile) -> str:
+def card_html(profile: Profile, surface: Surface = Surface.NOTEBOOK) -> str:
     """Return the card as HTML, with everything in it escaped."""
     said = card(profile)
     parts = [f"<div><strong>{escape(said.title)}</strong>"]
-    parts += [f"<p>⚠ {escape(warning)}</p>" for warning in said.warnings]
+    parts += [f"<p>⚠ {escape(warning.on(surface))}</p>" for warning in said.warnings]
     parts.append("<table>")
     for section in said.sections:
         parts.append(f'<tr><th colspan="3" style="text-align:left">{escape(section.heading)}</th></tr>')

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from qrkit.access import Role
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
 from qrkit.store.audit import write_audit
 from qrkit.store.passwords import NOBODYS, hash_password, is_password
@@ -125,7 +126,7 @@ def _row(connection: sa.Connection, name: str) -> sa.Row[tuple[str, str, str, st
 
 def _require(connection: sa.Connection, name: str) -> None:
     if _row(connection, name) is None:
-        raise NotFound(f"There is no user {name!r}.", advice="qrkit users list shows those there are.")
+        raise NotFound(f"There is no user {name!r}.", advice=Advice(action=Action.LIST_USERS))
 
 
 def _account(row: sa.Row[tuple[str, str, str, str, str]]) -> Account:

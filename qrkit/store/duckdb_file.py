@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, StoreError, StoreInUse
 from qrkit.store.generations import snapshot
 from qrkit.store.levels import of_level
@@ -23,9 +24,9 @@ from qrkit.store.state import State
 # Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
 STORAGE_VERSION = "v1.5.0"
 
-_ADVICE = (
-    "Check the results folder of the workspace and its free space; if a file is damaged, qrkit repair saves what "
-    "can be read."
+_ADVICE = Advice(
+    "Check the results folder of the workspace and its free space. If a file is damaged, save what can be read",
+    Action.REPAIR,
 )
 
 # "DUCK", then the version of the storage as a 64-bit number, behind a checksum.

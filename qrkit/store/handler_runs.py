@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs.handler_run import LONGEST_PAUSE, HandlerRun, RunState
 from qrkit.store.schema import handler_runs, instances, job_items
@@ -120,7 +121,7 @@ class HandlerRunTable:
             )
             unknown = sorted(set(run_ids) - known)
             if unknown:
-                raise NotFound(f"There is no run {unknown[0]}.", advice="qrkit after list shows those there are.")
+                raise NotFound(f"There is no run {unknown[0]}.", advice=Advice(action=Action.LIST_HANDLER_RUNS))
             changed = connection.execute(
                 handler_runs.update()
                 .where(handler_runs.c.run_id.in_(run_ids), handler_runs.c.state.in_(states))
@@ -139,7 +140,7 @@ class HandlerRunTable:
         with self._state.reading() as connection:
             row = connection.execute(sa.select(handler_runs).where(handler_runs.c.run_id == run_id)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no run {run_id}.", advice="qrkit after list shows those there are.")
+            raise NotFound(f"There is no run {run_id}.", advice=Advice(action=Action.LIST_HANDLER_RUNS))
         return _run(row)
 
     def list(self, filters: Mapping[str, object] | None = None, limit: int | None = 100) -> tuple[HandlerRun, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import NotFound
 from qrkit.jobs import Change, ItemOutcome, JobState, job_state, sources
 from qrkit.jobs.retries import LONGEST_PAUSE
@@ -34,10 +35,7 @@ _LAST = MOST_DEATHS - 1
 """Deaths after which one more is the last."""
 
 _DEADLY = f"The worker has ended unexpectedly {MOST_DEATHS} times in a row while it was fetching this."
-_DEADLY_ADVICE = (
-    "Look into the worker's log and worker.err in the workspace, and for a lack of memory; then qrkit jobs retry "
-    "asks for it once more."
-)
+_DEADLY_ADVICE = "Check the worker's log, worker.err in the workspace and the free memory, then retry the job."
 
 Conditions = Sequence[sa.ColumnElement[bool]]
 
@@ -242,5 +240,5 @@ def get_job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa
     wanted = sa.select(jobs).where(jobs.c.job_id == job_id)
     row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if row is None:
-        raise NotFound(f"There is no job {job_id!r}.", advice="qrkit jobs list shows those there are.")
+        raise NotFound(f"There is no job {job_id!r}.", advice=Advice(action=Action.LIST_JOBS))
     return row

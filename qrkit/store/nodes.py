@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
 from qrkit.node import Node, node_from_mapping, node_to_mapping
 from qrkit.store.audit import write_audit
@@ -119,14 +120,14 @@ def _settings(connection: sa.Connection, name: str) -> dict[str, object]:
     raise NotFound(f"There is no node {name!r}.", advice=_advice(name, list(known)))
 
 
-def _advice(name: str, known: list[str]) -> str:
+def _advice(name: str, known: list[str]) -> Advice:
     """Name the node that was probably meant, else those there are.
 
-    >>> _advice("pasc", ["pacs", "ct1"]), _advice("x", ["pacs", "ct1"])
+    >>> _advice("pasc", ["pacs", "ct1"]).text, _advice("x", ["pacs", "ct1"]).text
     ('Did you mean pacs?', 'There are ct1, pacs.')
     """
     if not known:
-        return "Add one first: qrkit nodes add."
+        return Advice(action=Action.ADD_NODE)
     lowered = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return f"Did you mean {lowered[close[0]]}?" if close else f"There are {', '.join(sorted(known))}."
+    return Advice(f"Did you mean {lowered[close[0]]}?" if close else f"There are {', '.join(sorted(known))}.")

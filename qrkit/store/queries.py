@@ -20,6 +20,7 @@ from uuid import uuid4
 import psutil
 import sqlalchemy as sa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound, StoreError
 from qrkit.markup import code, facts
 from qrkit.query import Query, in_words
@@ -41,9 +42,7 @@ _LOST = 600.0
 _UNHEARD = 86_400.0
 """The same, from its start, for a query of a version that wrote no heartbeats."""
 
-_GONE = (
-    "its process ended before the answer was complete, and no rows of it were kept; qrkit queries rerun asks again"
-)
+_GONE = "The process ended before the result was complete, and no rows were kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +267,7 @@ def get_query(connection: sa.Connection, query_id: str) -> QueryRow:
     """
     row = connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no query {query_id!r}.", advice="qrkit queries list shows those there are.")
+        raise NotFound(f"There is no query {query_id!r}.", advice=Advice(action=Action.LIST_QUERIES))
     return _query_row(row)
 
 

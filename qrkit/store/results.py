@@ -20,6 +20,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import DiskFull, InputError, NotFound, StoreError
 from qrkit.store.duckdb_file import read_settled
 from qrkit.store.file_names import NO_SPACE
@@ -233,14 +234,19 @@ class Results:
                     raise StoreError(
                         f"The answer of query {query_id} is gone: {self.folder / str(query.result_file)} "
                         "is not there.",
-                        advice="Restore the results folder, or ask again: qrkit queries rerun.",
+                        advice=Advice(
+                            "Restore the results folder, or run the query again", Action.RERUN_QUERY, query_id
+                        ),
                     ) from error
         return read_settled(self._state, self.folder, query_id, offset, limit)
 
     def _answered(self, query_id: str) -> QueryRow:
         query = QueryTable(self._state).get(query_id)
         if query.state != DONE:
-            raise NotFound(f"Query {query_id} has no answer: it is {query.state}.", advice=query.error)
+            raise NotFound(
+                f"Query {query_id} has no result: it is {query.state}.",
+                advice=Advice(query.error and f"{query.error} Run the query again", Action.RERUN_QUERY, query_id),
+            )
         return query
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
 from qrkit.recurrence import Recurrence, parse_recurrence
 from qrkit.store.schema import schedule_runs, schedules
@@ -137,7 +138,7 @@ class ScheduleTable:
         with self._state.reading() as connection:
             row = connection.execute(_named(name)).first()
         if row is None:
-            raise NotFound(f"There is no schedule {name!r}.", advice="qrkit schedule list shows those there are.")
+            raise NotFound(f"There is no schedule {name!r}.", advice=Advice(action=Action.LIST_SCHEDULES))
         return _schedule(row)
 
     def list(self) -> tuple[Schedule, ...]:

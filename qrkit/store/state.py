@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy import exc
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.migrations import is_current, migrate
 from qrkit.store.repair.state import is_damage_of_sqlite
@@ -28,8 +29,8 @@ FILE_NAME = "qrkit.sqlite"
 
 _FULL_ADVICE = "Make room there; nothing was changed."
 _GONE_ADVICE = "Check that the file or server is there, that you may write it, and that nothing locks it."
-_DAMAGED_ADVICE = (
-    "The file is damaged: put back a backup, or have qrkit repair put it aside and save what can be read of it."
+_DAMAGED_ADVICE = Advice(
+    "The file is damaged. Restore a backup, or save what can be read and set the file aside", Action.REPAIR
 )
 
 _PATIENCE = 30.0

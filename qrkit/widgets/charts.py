@@ -15,7 +15,7 @@ import pandas as pd
 from qrkit.dose import Plan
 from qrkit.jobs import JobRow
 from qrkit.widgets.background import Background, Pump
-from qrkit.widgets.disclosure import Openers
+from qrkit.widgets.disclosure import DisclosureButtons
 from qrkit.widgets.notice import Notice
 from qrkit.workspace import Workspace
 
@@ -47,12 +47,12 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._changed: float | None = None
         self.background = Background()
         self.notice = Notice()
-        self.openers = Openers((), label="Pictures")
+        self.buttons = DisclosureButtons((), label="Pictures")
         self.place = ipywidgets.Output()
-        super().__init__([self.openers, self.notice, self.place])
+        super().__init__([self.buttons, self.notice, self.place])
         self.add_class("qrkit-pictures")
         self.layout.display = "none"
-        self.openers.observe(lambda _: self._draw(), "opened")
+        self.buttons.observe(lambda _: self._draw(), "opened")
         self._pump = Pump(self.tick)
 
     def offer(self, draws: Mapping[str, Draw], *, opened: str = "") -> None:
@@ -67,19 +67,19 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._draws = dict(draws)
         self.layout.display = "" if draws else "none"
         names = list(draws)
-        if names != self.openers.labels:
-            self.openers.opened = -1
-            self.openers.labels = names
+        if names != self.buttons.labels:
+            self.buttons.opened = -1
+            self.buttons.labels = names
         place = names.index(was) if was in names else -1
-        if place != self.openers.opened:
-            self.openers.opened = place
+        if place != self.buttons.opened:
+            self.buttons.opened = place
         else:
             self.renew()
 
     @property
     def opened(self) -> str:
         """The name of the picture that is open; empty: none."""
-        return self.openers.labels[self.openers.opened] if self.openers.opened >= 0 else ""
+        return self.buttons.labels[self.buttons.opened] if self.buttons.opened >= 0 else ""
 
     def renew(self) -> None:
         """Draw the open picture again, once nothing has changed for a moment."""
@@ -104,7 +104,7 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         name = self.opened
         self.notice.say("")
         if not name:
-            self.place.outputs, self.openers.told = (), ""
+            self.place.outputs, self.buttons.told = (), ""
             return
         draw = self._draws[name]
         self.background.run(lambda _: _bundle(draw()), lambda drawn: self._show(name, drawn), self._failed)
@@ -112,7 +112,7 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _show(self, name: str, drawn: dict[str, Any]) -> None:
         if name != self.opened:
             return  # closed meanwhile
-        self.openers.told = unescape(drawn["text/plain"])
+        self.buttons.told = unescape(drawn["text/plain"])
         self.place.outputs = ({"output_type": "display_data", "metadata": {}, "data": drawn},)
 
     def _failed(self, error: BaseException) -> None:

@@ -14,7 +14,6 @@ import traitlets
 from qrkit.errors import InputError
 from qrkit.widgets.answer_grid import AnswerGrid
 from qrkit.widgets.answer_table import SHOWN, as_shown, choosing
-from qrkit.widgets.in_place import on_page
 from qrkit.widgets.labels import headings, legend
 from qrkit.words import counted, local_time
 
@@ -223,7 +222,5 @@ def _person(value: object) -> object:
 _WORDED: dict[str, Callable[[object], object]] = {
     "ModalitiesInStudy": _several,
     "PatientName": _person,
-    "error": lambda value: on_page(str(value)),
-    "reason": lambda value: on_page(str(value)),
 }
 """Columns whose values are not told as they are."""

@@ -1,4 +1,4 @@
-"""`Openers`: buttons that open what is folded away, and say whether it is open; ipywidgets' own don't."""
+"""`DisclosureButtons`: buttons that open what is folded away, and say whether it is open; ipywidgets' own don't."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qrkit.widgets.labels import FIELDS_CSS
 _HERE = Path(__file__).parent
 
 
-class Openers(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
+class DisclosureButtons(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
     """Buttons of which one may be open.
 
     Parameters
@@ -29,8 +29,8 @@ class Openers(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes 
         What the pictures beside them say, for a screen reader.
     """
 
-    _esm = _HERE / "openers.js"
-    _css = (_HERE / "openers.css").read_text(encoding="utf-8") + FIELDS_CSS  # it unfolds fields, too
+    _esm = _HERE / "disclosure.js"
+    _css = (_HERE / "disclosure.css").read_text(encoding="utf-8") + FIELDS_CSS  # it unfolds fields, too
 
     label = traitlets.Unicode().tag(sync=True)
     labels: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -42,7 +42,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
         self.meant = ipywidgets.Checkbox(
-            description="Above the budget on purpose",
+            description="Retrieve although it exceeds the budget",
             indent=False,
             layout=ipywidgets.Layout(width="auto", display="none"),
         )

@@ -14,7 +14,6 @@ import pandas as pd
 from qrkit.errors import QrkitError
 from qrkit.jobs import ItemRow, JobRow, JobState
 from qrkit.markup import grid, paragraph
-from qrkit.widgets.in_place import on_page
 from qrkit.words import counted, local_time
 from qrkit.workspace import Job, Workspace
 
@@ -57,7 +56,7 @@ def items_html(job: JobRow, names: Mapping[str, str]) -> str:
             f"{item.outcome.stored:,}" + ("" if item.outcome.expected is None else f" of {item.outcome.expected:,}"),
             str(item.attempts),
             local_time(item.not_before),
-            on_page(item.outcome.said or item.outcome.doubt or item.outcome.note),
+            item.outcome.said or item.outcome.doubt or item.outcome.note,
         ]
         for item in items[:_SHOWN]
     ]

@@ -12,12 +12,12 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from qrkit.errors import QrkitError, StoreError
+from qrkit.errors import StoreError
 from qrkit.jobs import JobRow, JobState
 from qrkit.jobs.rate import Rate
 from qrkit.widgets.background import Pump
-from qrkit.widgets.in_place import on_page
 from qrkit.widgets.job_view import ACTS, JobView, fraction_done, view_of
+from qrkit.widgets.notice import error_on_page
 from qrkit.workspace import Job
 
 logger = logging.getLogger(__name__)
@@ -169,11 +169,8 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         self._troubles[action] = ""
         try:
             yield
-        except QrkitError as error:
-            self._troubles[action] = on_page(str(error))
-        except Exception as error:  # whatever it is, the page must say so
-            logger.exception("The progress of job %s could not be shown", self.job_id)
-            self._troubles[action] = f"An error inside qrkit, {type(error).__name__}; the kernel's log has more."
+        except Exception as error:  # noqa: BLE001 - whatever it is, the page must say so
+            self._troubles[action] = error_on_page(error)
 
     def _told(self) -> str:
         return " ".join(filter(None, self._troubles.values()))

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy
-from qrkit.widgets.in_place import on_page
 from qrkit.words import counted, duration, local_time, volume
 
 _FAILURES_SHOWN = 20
 
-ACTS = {"pause": "Pause", "resume": "Go on", "cancel": "Cancel", "retry": "Try again what failed"}
+ACTS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry failed"}
 """What can be done with a job, and what the buttons say."""
 
 _PAUSED = {
-    PausedBy.USER: "Somebody has paused it; Go on lets it go on.",
+    PausedBy.USER: "Somebody has paused it; press Resume to continue.",
     PausedBy.DISK: "Paused, since the disk is full; it goes on by itself when there is room.",
 }
 
@@ -80,7 +79,7 @@ def _why_it_rests(job: JobRow) -> str:
     """Return why nothing of a job is under way, and what then; empty where it runs or has ended."""
     if job.state.is_final:
         return ""
-    told = [_PAUSED.get(job.paused_by, "") if job.paused_by else "", on_page(job.reason)]
+    told = [_PAUSED.get(job.paused_by, "") if job.paused_by else "", job.reason]
     if job.not_before:
         told.append(f"The node is tried again at {local_time(job.not_before)}.")
     return " ".join(filter(None, told))
@@ -169,7 +168,7 @@ def _failure(item: ItemRow) -> str:
         if result.expected is None
         else f"{result.stored:,} of {counted(result.expected, 'object')}"
     )
-    return f"{told}, {count}. {on_page(result.said)}".strip()
+    return f"{told}, {count}. {result.said}".strip()
 
 
 def _duration(job: JobRow) -> Sequence[str]:

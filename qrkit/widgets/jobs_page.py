@@ -33,9 +33,9 @@ class JobsPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.table = ChoiceTable(first=_SHOWN, only=True, empty="Nothing was retrieved yet.")
         acts: tuple[tuple[str, Callable[[Job], object]], ...] = (
             ("Pause", Job.pause),
-            ("Go on", Job.resume),
+            ("Resume", Job.resume),
             ("Cancel", Job.cancel),
-            ("Try again what failed", Job.retry),
+            ("Retry failed", Job.retry),
         )
         self.buttons = {
             "Refresh": self.notice.button("Refresh", self.refresh),

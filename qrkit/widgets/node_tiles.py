@@ -8,9 +8,9 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 
+from qrkit.advice import Surface
 from qrkit.widgets.background import Background, Pump
-from qrkit.widgets.in_place import on_page
-from qrkit.widgets.notice import Notice
+from qrkit.widgets.notice import Notice, error_on_page
 from qrkit.worker.health import Health
 from qrkit.workspace import Workspace
 
@@ -65,7 +65,7 @@ class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self._draw(_worker_tile(health, self._workspace.settings.ae_title))
 
     def _show_trouble(self, error: BaseException) -> None:
-        self._draw(_html("bad", _WORKER, "Nobody can say how it is.", on_page(str(error))))
+        self._draw(_html("bad", _WORKER, "Status unknown.", error_on_page(error)))
 
     def _draw(self, worker: str) -> None:
         self.tiles.value = f'<div class="qrkit-tiles" role="status">{"".join(self._nodes)}{worker}</div>'
@@ -83,13 +83,13 @@ def answers_in(milliseconds: float) -> str:
 def _worker_tile(health: Health, ae_title: str) -> str:
     """Return the worker's tile; that there is none is no trouble, since one starts with the next retrieve."""
     if health.worker_id is None:
-        told, problems = "Starts by itself with the next retrieve.", health.problems[1:]
+        told, problems = "Starts by itself with the next retrieve.", health.troubles[1:]
     else:
-        told, problems = f"Runs; receives as {ae_title} on port {health.port}.", health.problems
+        told, problems = f"Runs; receives as {ae_title} on port {health.port}.", health.troubles
         if not health.port:
             told = "Runs."
     kind = "bad" if problems else "ok" if health.worker_id else ""
-    return _html(kind, _WORKER, told, on_page(" ".join(problems)))
+    return _html(kind, _WORKER, told, " ".join(problem.on(Surface.PAGE) for problem in problems))
 
 
 def _tile(row: dict[Any, Any]) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 import ipywidgets
 
+from qrkit.advice import Surface
+from qrkit.profile.card import card_html
 from qrkit.widgets.background import Background
 from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.in_place import on_page
 from qrkit.widgets.labels import field, fields, hint
 from qrkit.widgets.node_tiles import NodeTiles, answers_in
 from qrkit.widgets.notice import Notice
@@ -50,7 +51,7 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             for key, (label, _) in _SWITCHES.items()
         }
         self.buttons = {
-            "Edit": self.notice.button("Edit chosen", self._edit),
+            "Edit": self.notice.button("Edit node", self._edit),
             "Save": self.notice.button("Save node", self._save, primary=True),
             "Test": self.notice.button("Test", self._test, tip="Send C-ECHO to the node of this name"),
             "Probe": self.notice.button(
@@ -129,5 +130,5 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.background.run(lambda _: self._workspace.probe(name), self._probed, self.notice.failed)
 
     def _probed(self, profile: Any) -> None:  # noqa: ANN401 - a profile, shown as a notebook would
-        self.profile.value = on_page(profile._repr_html_())
+        self.profile.value = card_html(profile, Surface.PAGE)
         self.notice.say("Probed; what was seen is used from now on.")

@@ -9,10 +9,26 @@ from contextlib import contextmanager
 
 import ipywidgets
 
+from qrkit.advice import Surface
 from qrkit.errors import QrkitError, StateUnavailable
-from qrkit.widgets.in_place import on_page
 
 logger = logging.getLogger(__name__)
+
+_NO_STATE = (
+    "The database of this workspace is not available. Running retrieves continue. Try again in a minute; if the "
+    "problem remains, contact an administrator."
+)
+
+
+def error_on_page(error: BaseException) -> str:
+    """Return an error as a page shows it: what failed, and what a reader without a command line can do."""
+    if isinstance(error, StateUnavailable):
+        logger.error("%s", error)  # the page names neither server nor file
+        return _NO_STATE
+    if isinstance(error, QrkitError):
+        return f"{error.message} {error.remedy.on(Surface.PAGE)}".strip()
+    logger.error("A callback of the page has failed", exc_info=error)
+    return f"Internal error in qrkit ({type(error).__name__}). The kernel's log has the details."
 
 
 class Notice(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
@@ -36,13 +52,7 @@ class Notice(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no t
 
     def failed(self, error: BaseException) -> None:
         """Show an error as one sentence with what to do."""
-        if isinstance(error, QrkitError):
-            if isinstance(error, StateUnavailable):
-                logger.error("%s", error)  # the page names neither server nor file
-            self.alert(on_page(str(error)))
-            return
-        logger.error("A callback of the page has failed", exc_info=error)
-        self.alert(f"An error inside qrkit, {type(error).__name__}; the kernel's log has more.")
+        self.alert(error_on_page(error))
 
     def button(
         self, label: str, do: Callable[[], object], *, primary: bool = False, tip: str = ""

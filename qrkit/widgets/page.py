@@ -9,6 +9,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from qrkit.access import Role
+from qrkit.advice import TITLES
 from qrkit.errors import QrkitError
 from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.frame import Frame
@@ -23,15 +24,16 @@ from qrkit.widgets.users_page import UsersPage
 from qrkit.widgets.visitor import become_the_visitors, is_served
 from qrkit.workspace import Workspace
 
-PAGES: dict[str, tuple[str, Callable[..., ipywidgets.Widget]]] = {
-    "start": ("Start", StartPage),
-    "query": ("Query and retrieve", QueryPage),
-    "dose": ("Dose objects", DosePage),
-    "jobs": ("Jobs", JobsPage),
-    "history": ("History", HistoryPage),
-    "nodes": ("Nodes", NodesPage),
-    "users": ("Users", UsersPage),
+PAGES: dict[str, Callable[..., ipywidgets.Widget]] = {
+    "start": StartPage,
+    "query": QueryPage,
+    "dose": DosePage,
+    "jobs": JobsPage,
+    "history": HistoryPage,
+    "nodes": NodesPage,
+    "users": UsersPage,
 }
+"""The pages, by the names of their notebooks."""
 
 _FOR_ADMINISTRATORS = ("users",)
 """Pages that nobody else is shown the way to; what they show and do, the workspace allows nobody else."""
@@ -55,7 +57,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         role = workspace.access.role_now()
         who = f"{workspace.user}, {role.value}"
         hidden = () if role is Role.ADMINISTRATOR else _FOR_ADMINISTRATORS
-        titles = [(key, title) for key, (title, _) in PAGES.items() if key not in hidden]
+        titles = [(key, title) for key, title in TITLES.items() if key not in hidden]
         what, identifier = named_in(address)
         name = "start" if name in hidden else NAMES.get(what, name)
         self.frame = Frame(pages=titles, page=name, who=who, can_log_out=served)
@@ -79,7 +81,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         # Where a page cannot be made, nobody is left on another one that the head does not name.
         made: ipywidgets.Widget = self.notice.button("Try again", lambda: self._show(name), primary=True)
         with self.notice.telling():
-            made = self._made.get(name) or PAGES[name][1](workspace=self._workspace)
+            made = self._made.get(name) or PAGES[name](workspace=self._workspace)
             if name in ("query", "dose", "nodes"):  # they hold what somebody is about; the others are as of now
                 self._made[name] = made
         before, self.shown.children = self.shown.children, (made,)

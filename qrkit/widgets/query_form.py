@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 
 from qrkit.dose.groups import GROUPS
-from qrkit.widgets.disclosure import Openers
+from qrkit.widgets.disclosure import DisclosureButtons
 from qrkit.widgets.labels import field, fields, hint
 
 DATES = ("Today", "Yesterday", "Last 7 days", "Last 30 days", "Last month", "Any date", "From … until …")
@@ -117,7 +117,7 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         options = [field(self.toshiba, _DOSE_OPTIONS["toshiba"][1])]
         options += [field(self.empty_sr, _DOSE_OPTIONS["empty_sr"][1])]
         folded = fields([*self._explained(_ADVANCED), *(options if dose else [field(self.level, _LEVEL)])])
-        more = Openers(("More options",), label="More options")
+        more = DisclosureButtons(("More options",), label="More options")
         super().__init__([fields(always), self._kinds_box(), more, folded])
         self.add_class("qrkit-form")
         more.observe(lambda change: _show([folded], shown=change["new"] == 0), "opened")

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from qrkit.advice import Action, Advice
 from qrkit.dimse.echo import echo
 from qrkit.errors import NodeError
 from qrkit.node import Node, Timeouts
@@ -49,8 +50,8 @@ class Health:
         Items that could start now.
     free
         Free bytes on the disk of the files; None: that folder is not there yet.
-    problems
-        One sentence for each thing that is wrong.
+    troubles
+        What is wrong, one by one, with what to do about it.
     """
 
     worker_id: str | None
@@ -58,12 +59,17 @@ class Health:
     port: int
     waiting: int
     free: int | None
-    problems: tuple[str, ...]
+    troubles: tuple[Advice, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each thing that is wrong."""
+        return tuple(map(str, self.troubles))
 
     @property
     def is_well(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.problems
+        return not self.troubles
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the command line prints it."""
@@ -91,14 +97,14 @@ def health_of(settings: Settings, state: State) -> Health:
     worker = here[0] if here else None
     last = "" if worker else _last_end(settings, state)
     free = _free(settings.files)
-    problems = [_of_worker(settings, worker), last, _of_disk(settings, free), _of_list(settings, state)]
+    found = [_of_worker(settings, worker), last, _of_disk(settings, free), _of_list(settings, state)]
     return Health(
         worker_id=worker.worker_id if worker else None,
         heartbeat_age=_age(state, worker) if worker else None,
         port=worker.port if worker else 0,
         waiting=JobQueue(state).waiting(),
         free=free,
-        problems=tuple(filter(None, problems)),
+        troubles=tuple(one if isinstance(one, Advice) else Advice(one) for one in found if one),
     )
 
 
@@ -144,14 +150,15 @@ def missing_worker(node: Node, state: State, settings: Settings, *, one_starts: 
     if (one_starts and here) or any(map(node.is_reached_from, sites)):
         return ""
     if here:
-        return "No worker runs, so nothing is fetched; start one: qrkit serve."
+        return str(Advice("No worker is running, so nothing is retrieved. Start one", Action.START_WORKER))
     return f"No worker runs that reaches {node.name}, so it waits for one at one of its sites: {node.sites}."
 
 
-def _of_worker(settings: Settings, worker: WorkerRow | None) -> str:
+def _of_worker(settings: Settings, worker: WorkerRow | None) -> str | Advice:
     if worker is None:
         whose = f"No worker of the site {settings.site}" if settings.site else "No worker"
-        return f"{whose} runs on this machine; one starts with the next retrieve, or by qrkit serve."
+        text = f"{whose} runs on this machine. One starts with the next retrieve; or start one"
+        return Advice(text, Action.START_WORKER)
     if not worker.port:
         return "The worker has no Storage SCP, so only C-GET works; its log says why."
     return _of_scp(settings, worker)
@@ -177,10 +184,11 @@ def _of_disk(settings: Settings, free: int | None) -> str:
     return f"Only {free / 1e6:,.0f} MB are free on the disk of {settings.files}; nothing is fetched below the floor."
 
 
-def _of_list(settings: Settings, state: State) -> str:
+def _of_list(settings: Settings, state: State) -> str | Advice:
     if not has_lost_its_list(state, settings.files):
         return ""
-    return f"No object in {settings.files} is listed: the state was lost, or is another one; qrkit repair lists them."
+    text = f"No object in {settings.files} is listed: the state was lost or replaced. Add them to the list"
+    return Advice(text, Action.REPAIR)
 
 
 def _free(files: Path) -> int | None:

@@ -28,6 +28,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import WorkerError
 from qrkit.settings import Settings
 from qrkit.store.workers import WorkerTable
@@ -92,8 +93,8 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
     if _failures.get(lock, 0) >= _TRIES:
         del _failures[lock]
         raise WorkerError(
-            f"The worker ends as soon as it starts: {_last_words(settings.workspace)}",
-            advice="Mend that, then try again; qrkit serve shows it too. What is queued stays queued.",
+            f"The worker ends as soon as it starts, so what is queued waits: {_last_words(settings.workspace)}",
+            advice=Advice("Correct the cause. To see the error, start a worker yourself", Action.START_WORKER),
         )
     try:
         with FileLock(lock.with_suffix(".starting.lock"), timeout=0):
@@ -134,7 +135,7 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
             )
     except OSError as error:
         raise WorkerError(
-            f"The worker cannot be started: {error}.", advice="Start it by hand: qrkit serve."
+            f"The worker cannot be started: {error}.", advice=Advice("Start it yourself", Action.START_WORKER)
         ) from error
 
 

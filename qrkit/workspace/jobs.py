@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import WorkerError
 from qrkit.handlers import HandlerRun
 from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
@@ -134,7 +135,7 @@ class Job:
             if deadline is not None and now >= deadline:
                 raise WorkerError(
                     f"Job {self.job_id} is {job.state.value} after {timeout:g} seconds.",
-                    advice="It goes on in the background: qrkit jobs show tells how far it is.",
+                    advice=Advice("It continues in the background. Show its progress", Action.SHOW_JOB, self.job_id),
                 )
             if job.needs_worker and now >= check_worker:
                 self.see_to_worker()

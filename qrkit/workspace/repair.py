@@ -157,7 +157,7 @@ def _of_answers(mended: AnswerRepair) -> Sentences:
     if not mended.lost:
         return {"done": tuple(done)}
     ids = ", ".join(mended.lost)
-    return {"done": tuple(done), "lost": (f"Answers lost, which qrkit queries rerun asks again: {ids}.",)}
+    return {"done": tuple(done), "lost": (f"Results lost; run these queries again: {ids}.",)}
 
 
 def _of_forgotten(count: int) -> Sentences:

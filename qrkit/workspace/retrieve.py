@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from qrkit.advice import Action, Advice
 from qrkit.dose import Plan, site_budget
 from qrkit.errors import InputError
 from qrkit.handlers import chosen
@@ -350,6 +351,8 @@ def _method(method: str, node: Node, destination: Node | None) -> Method:
     if not destination.can_store:
         raise InputError(
             f"Node {destination.name} takes no objects.",
-            advice=f"If that is wrong: qrkit nodes edit {destination.name} --can-store.",
+            advice=Advice(
+                "If it does, change this setting", Action.EDIT_NODE, destination.name, (("can_store", True),)
+            ),
         )
     return Method.MOVE

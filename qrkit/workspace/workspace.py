@@ -14,6 +14,7 @@ from typing import Any, Self
 import pandas as pd
 
 from qrkit.access import Access, Role
+from qrkit.advice import Action, Advice, Surface
 from qrkit.dose import Plan, build_dose_query
 from qrkit.dose.planner import Planner
 from qrkit.dose.saved_plans import save_plan
@@ -147,9 +148,8 @@ class Workspace:
         loaded = load_settings(where, environment)
         state = State.open(loaded.database_url or where)
         if state.is_new and has_lost_its_list(state, loaded.files):
-            logger.warning(
-                "The state of %s is new, and objects of an earlier one are there: qrkit repair lists them.", where
-            )
+            advice = Advice("Add them to the list", Action.REPAIR).on(Surface.COMMAND_LINE)
+            logger.warning("The state of %s is new, but the folder has objects of an earlier one. %s", where, advice)
         return cls(
             loaded, state, access=access_of(current_user(environment), environment.get("QRKIT_ROLE", ""), state)
         )

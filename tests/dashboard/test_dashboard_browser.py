@@ -198,7 +198,7 @@ def _fails_and_is_tried_again(page: Page, pacs: Simulator) -> None:
     _go_to(page, "Jobs")
     _rows(page).first.click()
     expect(_rows(page).first).to_contain_text(re.compile("failed", re.IGNORECASE))
-    _button(page, "Try again what failed").click()
+    _button(page, "Retry failed").click()
     expect(_rows(page).first).to_contain_text(re.compile("complete", re.IGNORECASE))
     pacs.quirks = usual
 
@@ -359,7 +359,7 @@ def test_a_retrieve_needs_no_mouse(served: Served, ws: Workspace, watched: Watch
     _tab_to(page, job.get_by_role("button", name="Cancel retrieve from pacs"))
     page.keyboard.press("Enter")
     expect(job.get_by_role("status")).to_have_text("Cancelled")
-    expect(job.get_by_role("button", name="Try again what failed: retrieve from pacs")).to_be_focused()
+    expect(job.get_by_role("button", name="Retry failed: retrieve from pacs")).to_be_focused()
     _tab_to(page, page.get_by_role("button", name="Log out"), back=True)
     page.keyboard.press("Enter")
     expect(page.get_by_label("Password")).to_be_visible()

@@ -168,7 +168,7 @@ def test_a_retrieve_is_followed_in_the_browser(ws: Workspace, tmp_path: Path, wa
         page.keyboard.press("Enter")
         expect(second.get_by_role("status")).to_have_text("Cancelled")
         expect(cancel).to_have_count(0)
-        expect(second.get_by_role("button", name="Try again what failed: retrieve from pacs")).to_be_focused()
+        expect(second.get_by_role("button", name="Retry failed: retrieve from pacs")).to_be_focused()
         assert cancelled.state is JobState.CANCELLED
 
         # What a peer says is text.

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qrkit.errors import StateUnavailable, WorkerError
+from qrkit.errors import StoreInUse, WorkerError
 from qrkit.jobs import ItemOutcome, JobRow, JobState
 from qrkit.widgets import JobProgress, job_progress
 from qrkit.workspace.jobs import Job
@@ -104,7 +104,7 @@ def test_the_button_cancels_the_job(widget: JobProgress, played: PlayedJob) -> N
     widget._handle_custom_msg({"action": "cancel"}, [])
     assert played.job.state is JobState.CANCELLED
     widget.tick()
-    assert (widget.headline, widget.acts) == ("Cancelled", [["retry", "Try again what failed"]])
+    assert (widget.headline, widget.acts) == ("Cancelled", [["retry", "Retry failed"]])
 
 
 @pytest.mark.parametrize("content", [{}, {"action": "close"}, "cancel", None, {"action": "cancel", "job": "other"}])
@@ -124,7 +124,7 @@ def test_nothing_is_sent_while_nothing_changes(widget: JobProgress) -> None:
 
 
 def test_a_state_that_is_away_is_told_with_its_advice_and_looked_for_until_it_is_back(played: PlayedJob) -> None:
-    error = StateUnavailable("The state cannot be used.", advice="Check the disk.")
+    error = StoreInUse("The state cannot be used.", advice="Check the disk.")
     widget = JobProgress(_LostJob(played.job, error=error))
     assert widget.alert == "The state cannot be used. Check the disk."
     assert widget.tick()
@@ -138,12 +138,12 @@ def test_any_other_error_is_shown_and_logged(played: PlayedJob, caplog: pytest.L
     widget = JobProgress(_LostJob(played.job, error=ZeroDivisionError("secret")))
     assert "ZeroDivisionError" in widget.alert
     assert "secret" not in widget.alert
-    assert "could not be shown" in caplog.text
+    assert "A callback of the page has failed" in caplog.text
     widget.close()
 
 
 def test_a_cancel_that_fails_is_told_until_the_next(widget: JobProgress, played: PlayedJob) -> None:
-    widget._job = _LostJob(played.job, error=StateUnavailable("The state cannot be used."))
+    widget._job = _LostJob(played.job, error=StoreInUse("The state cannot be used."))
     widget.act("cancel")
     widget._job = played.job
     widget.tick()

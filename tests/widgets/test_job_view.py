@@ -121,7 +121,7 @@ def test_one_object_is_no_objects_and_advice_names_the_button() -> None:
         advice="Wait; qrkit jobs retry asks again.",
     )
     view = view_of(_job(JobState.FAILED, lost))
-    assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait; Try again what failed asks again.",)
+    assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait; Retry failed asks again.",)
 
 
 def test_a_job_that_rests_says_why_and_what_lets_it_go_on() -> None:

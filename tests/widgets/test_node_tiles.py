@@ -1,5 +1,6 @@
 """The worker's tile: what a page says of the worker, whatever it is like."""
 
+from qrkit.advice import Advice
 from qrkit.errors import StateUnavailable
 from qrkit.widgets.node_tiles import NodeTiles, _worker_tile
 from qrkit.worker.health import Health
@@ -8,11 +9,18 @@ from tests.workspace.opened import Linked, worker_in_thread
 
 
 def health(*problems: str, worker_id: str | None = "w", port: int = 11112) -> Health:
-    return Health(worker_id=worker_id, heartbeat_age=1.0, port=port, waiting=0, free=10**9, problems=problems)
+    return Health(
+        worker_id=worker_id,
+        heartbeat_age=1.0,
+        port=port,
+        waiting=0,
+        free=10**9,
+        troubles=tuple(map(Advice, problems)),
+    )
 
 
 def test_that_there_is_no_worker_is_no_trouble_but_how_the_last_one_ended_is() -> None:
-    none = "No worker runs on this machine; one starts with the next retrieve, or by qrkit serve."
+    none = "No worker runs on this machine."
     assert 'class="qrkit-tile "' in _worker_tile(health(none, worker_id=None), "QRKIT")
     killed = _worker_tile(health(none, "The last worker was killed.", worker_id=None), "QRKIT")
     assert 'class="qrkit-tile bad"' in killed
@@ -36,5 +44,5 @@ def test_the_tile_follows_the_worker_and_says_when_nobody_can_tell(linked: Linke
         assert "Runs; receives as" in page.tiles.value
         assert "answers in" in page.tiles.value
     page._show_trouble(StateUnavailable("The database is away."))
-    assert "Nobody can say how it is.<br>The database is away." in page.tiles.value
+    assert "Status unknown.<br>The database of this workspace is not available." in page.tiles.value
     page.close()

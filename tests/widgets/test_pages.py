@@ -291,7 +291,7 @@ def test_every_page_is_made_when_it_is_first_looked_at(workspace: Workspace) -> 
     for name in PAGES:
         dashboard.frame.page = name
         assert dashboard.notice.value == ""
-        assert isinstance(dashboard.shown.children[0], PAGES[name][1])  # type: ignore[arg-type] # they are classes
+        assert isinstance(dashboard.shown.children[0], PAGES[name])  # type: ignore[arg-type] # they are classes
     first: Any = dashboard._made["query"]
     dashboard.frame.page = "query"
     assert dashboard.shown.children == (first,)

@@ -7,7 +7,7 @@ import pytest
 import traitlets
 
 from qrkit.widgets.charts import Pictures, pictures_of_job, pictures_of_studies
-from qrkit.widgets.disclosure import Openers
+from qrkit.widgets.disclosure import DisclosureButtons
 from tests.workspace.opened import Linked
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -43,8 +43,8 @@ def drawn(pictures: Pictures) -> str:
         return ""
     (output,) = pictures.place.outputs
     assert output["data"][PLOTLY]["config"]["responsive"]
-    assert pictures.openers.told == output["data"]["text/plain"]
-    return str(pictures.openers.told)
+    assert pictures.buttons.told == output["data"]["text/plain"]
+    return str(pictures.buttons.told)
 
 
 def test_an_answer_offers_the_pictures_it_has_columns_for(linked: Linked) -> None:
@@ -61,7 +61,7 @@ def test_a_picture_is_drawn_when_it_is_opened_and_again_when_its_rows_have_chang
     shown = [linked.workspace.find("pacs")]
     pictures.offer(pictures_of_studies(lambda: shown[0]))
     assert drawn(pictures) == ""
-    pictures.openers.opened = 0
+    pictures.buttons.opened = 0
     before = drawn(pictures)
     assert f"{len(shown[0]):,} studies" in before
     shown[0] = shown[0].head(3)
@@ -71,17 +71,17 @@ def test_a_picture_is_drawn_when_it_is_opened_and_again_when_its_rows_have_chang
     clock.now = 1.0
     assert not pictures.tick()
     assert drawn(pictures).startswith("3 studies")
-    pictures.openers.opened = -1
+    pictures.buttons.opened = -1
     assert drawn(pictures) == ""
 
 
 def test_the_open_picture_stays_open_under_another_answer_that_has_it(pictures: Pictures, linked: Linked) -> None:
     studies = linked.workspace.find("pacs")
     pictures.offer(pictures_of_studies(lambda: studies))
-    pictures.openers.opened = 2
+    pictures.buttons.opened = 2
     assert pictures.opened == "Descriptions"
     pictures.offer(pictures_of_studies(lambda: studies[["ModalitiesInStudy", "StudyDescription"]]))
-    assert (pictures.opened, pictures.openers.opened) == ("Descriptions", 0)
+    assert (pictures.opened, pictures.buttons.opened) == ("Descriptions", 0)
     pictures.offer({})
     assert (pictures.opened, pictures.layout.display) == ("", "none")
 
@@ -90,18 +90,18 @@ def test_the_rate_of_a_job_that_has_brought_nothing_says_so(pictures: Pictures, 
     job = linked.workspace.retrieve(linked.workspace.find("pacs").head(1))
     job.cancel()
     pictures.offer(pictures_of_job(linked.workspace, job.status))
-    pictures.openers.opened = 0
+    pictures.buttons.opened = 0
     assert drawn(pictures) == "No file has arrived"
 
 
 def test_what_cannot_be_drawn_is_told(pictures: Pictures) -> None:
     pictures.offer({"Broken": lambda: 1 // 0})
-    pictures.openers.opened = 0
+    pictures.buttons.opened = 0
     assert drawn(pictures) == ""
     assert 'role="alert"' in pictures.notice.value
 
 
 def test_a_browser_cannot_open_what_is_not_there() -> None:
-    openers = Openers(["one"], label="Pictures")
+    buttons = DisclosureButtons(["one"], label="Pictures")
     with pytest.raises(traitlets.TraitError):
-        openers.opened = 7
+        buttons.opened = 7

@@ -256,7 +256,7 @@ def test_a_plan_that_passes_the_budget_is_refused_until_it_is_meant(linked: Link
     settings = load_settings(workspace.settings.workspace, {"QRKIT_PORT": str(workspace.settings.port)})
     with Workspace(settings, workspace._state, access=workspace.access) as limited:
         plan = limited.plan("pacs", "CT", date=LAST)
-        with pytest.raises(InputError, match=rf"for {plan.cost.objects} objects.*budget of 2 objects.*meant"):
+        with pytest.raises(InputError, match=rf"for {plan.cost.objects} objects.*budget of 2 objects.*[Cc]onfirm"):
             limited.retrieve(plan)
         assert len(limited.jobs.list()) == 0
         assert limited.plans[plan.plan_id].meant().is_meant

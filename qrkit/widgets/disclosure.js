@@ -1,7 +1,7 @@
 // A row of buttons, each of which opens something below; pressed again, it closes it.
 function render({ model, el }) {
   const row = document.createElement("div");
-  row.className = "qrkit-openers";
+  row.className = "qrkit-disclosure";
   row.setAttribute("role", "group");
   el.append(row);
 

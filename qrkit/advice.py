@@ -1,0 +1,216 @@
+"""What to do next, as a value: a command on the command line, a call in a notebook, a button on a page.
+
+An error carries its `Advice`; what shows the error says how the advised action is done there.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Surface(Enum):
+    """Where a reader can act."""
+
+    COMMAND_LINE = "command line"
+    NOTEBOOK = "notebook"
+    PAGE = "page"
+
+
+class Action(Enum):
+    """What a reader can do about an error; the value is the sentence that advises it, without a full stop."""
+
+    LIST_NODES = "List all nodes"
+    ADD_NODE = "Add a node first"
+    EDIT_NODE = "Change this setting"
+    PROBE_NODE = "Probe the node again"
+    LIST_JOBS = "List all jobs"
+    SHOW_JOB = "Show its progress"
+    RETRY_JOB = "Retry the job"
+    LIST_QUERIES = "List all queries"
+    RERUN_QUERY = "Run the query again"
+    LIST_PLANS = "List all plans"
+    CONFIRM_PLAN = "Confirm it"
+    LIST_USERS = "List all users"
+    ADD_USER = "Add a user first"
+    LIST_SCHEDULES = "List all schedules"
+    LIST_HANDLER_RUNS = "List all handler runs"
+    RETRY_HANDLER_RUN = "Retry the handler run"
+    START_WORKER = "Start a worker"
+    REPAIR = "Repair the workspace"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Where an action is done on a page.
+
+    Attributes
+    ----------
+    page
+        Name of the page's notebook; empty: no page has it, an administrator does it at the command line.
+    label
+        Of the button or the field; empty: the page shows what is advised.
+    by_administrators
+        Whether only administrators may press it.
+    """
+
+    page: str = ""
+    label: str = ""
+    by_administrators: bool = False
+
+
+COMMANDS = {
+    Action.LIST_NODES: "qrkit nodes list",
+    Action.ADD_NODE: "qrkit nodes add",
+    Action.EDIT_NODE: "qrkit nodes edit {subject}{options}",
+    Action.PROBE_NODE: "qrkit probe {subject}",
+    Action.LIST_JOBS: "qrkit jobs list",
+    Action.SHOW_JOB: "qrkit jobs show {subject}",
+    Action.RETRY_JOB: "qrkit jobs retry {subject}",
+    Action.LIST_QUERIES: "qrkit queries list",
+    Action.RERUN_QUERY: "qrkit queries rerun {subject}",
+    Action.LIST_PLANS: "qrkit plans list",
+    Action.CONFIRM_PLAN: "--yes",
+    Action.LIST_USERS: "qrkit users list",
+    Action.ADD_USER: "qrkit users add NAME --role administrator",
+    Action.LIST_SCHEDULES: "qrkit schedule list",
+    Action.LIST_HANDLER_RUNS: "qrkit after list",
+    Action.RETRY_HANDLER_RUN: "qrkit after retry {subject}",
+    Action.START_WORKER: "qrkit serve",
+    Action.REPAIR: "qrkit repair",
+}
+"""The command of each action; where one belongs to the command that was refused, the option of that."""
+
+CALLS = {
+    Action.LIST_NODES: "ws.nodes.list()",
+    Action.ADD_NODE: "ws.nodes.add(…)",
+    Action.EDIT_NODE: "ws.nodes.edit({subject!r}{arguments})",
+    Action.PROBE_NODE: "ws.probe({subject!r})",
+    Action.LIST_JOBS: "ws.jobs.list()",
+    Action.SHOW_JOB: "ws.jobs[{subject!r}]",
+    Action.RETRY_JOB: "ws.jobs[{subject!r}].retry()",
+    Action.LIST_QUERIES: "ws.queries.list()",
+    Action.RERUN_QUERY: "ws.queries.rerun({subject!r})",
+    Action.LIST_PLANS: "ws.plans.list()",
+    Action.CONFIRM_PLAN: "ws.retrieve(plan.meant())",
+    Action.LIST_USERS: "ws.users.list()",
+    Action.ADD_USER: "ws.users.add(…)",
+    Action.LIST_SCHEDULES: "ws.schedules.list()",
+    Action.LIST_HANDLER_RUNS: "ws.after.list()",
+    Action.RETRY_HANDLER_RUN: "ws.after.retry({subject})",
+    Action.START_WORKER: COMMANDS[Action.START_WORKER],
+    Action.REPAIR: "qrkit.repair()",
+}
+"""The call of each action, on the workspace `ws`."""
+
+BUTTONS = {
+    Action.LIST_NODES: Button("nodes"),
+    Action.ADD_NODE: Button("nodes", "Save node", by_administrators=True),
+    Action.EDIT_NODE: Button("nodes", "Edit node", by_administrators=True),
+    Action.PROBE_NODE: Button("nodes", "Probe", by_administrators=True),
+    Action.LIST_JOBS: Button("jobs"),
+    Action.SHOW_JOB: Button("jobs", "Open"),
+    Action.RETRY_JOB: Button("jobs", "Retry failed"),
+    Action.LIST_QUERIES: Button("history"),
+    Action.RERUN_QUERY: Button("history", "Run again"),
+    Action.LIST_PLANS: Button(),
+    Action.CONFIRM_PLAN: Button("dose", "Retrieve although it exceeds the budget"),
+    Action.LIST_USERS: Button("users"),
+    Action.ADD_USER: Button("users", "Add user", by_administrators=True),
+    Action.LIST_SCHEDULES: Button(),
+    Action.LIST_HANDLER_RUNS: Button(),
+    Action.RETRY_HANDLER_RUN: Button(),
+    Action.START_WORKER: Button(),
+    Action.REPAIR: Button(),
+}
+"""The page and button of each action."""
+
+TITLES = {
+    "start": "Start",
+    "query": "Query and retrieve",
+    "dose": "Dose objects",
+    "jobs": "Jobs",
+    "history": "History",
+    "nodes": "Nodes",
+    "users": "Users",
+}
+"""The titles of the pages, by the names of their notebooks, in the order of the navigation."""
+
+# Pages with settings on them are read before anything is changed; the others have one button to press.
+_PRESS = {
+    (False, False): "see the {title} page",
+    (False, True): "an administrator can see the {title} page",
+    (True, False): "press {label} on the {title} page",
+    (True, True): "an administrator can press {label} on the {title} page",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do next, and to what.
+
+    Parameters
+    ----------
+    text
+        One or more sentences; the last one, which names the action, needs no full stop. Empty: the action's own.
+    action
+        What can be done; None: the text is all.
+    subject
+        Name or id of what it is done to.
+    settings
+        Names and values that the action sets.
+
+    >>> advice = Advice("", Action.RETRY_JOB, "5f2e")
+    >>> for surface in Surface: print(advice.on(surface))
+    Retry the job: qrkit jobs retry 5f2e.
+    Retry the job: ws.jobs['5f2e'].retry().
+    Retry the job: press Retry failed on the Jobs page.
+    >>> print(Advice("Allow it to answer queries", Action.EDIT_NODE, "pacs", (("can_find", True),)))
+    Allow it to answer queries: qrkit nodes edit pacs --can-find.
+    >>> print(Advice("Choose another folder."))
+    Choose another folder.
+    """
+
+    text: str = ""
+    action: Action | None = None
+    subject: str = ""
+    settings: tuple[tuple[str, bool | str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.action)
+
+    def __str__(self) -> str:
+        # IPython's own mark; whoever works in it types calls, everybody else commands.
+        return self.on(Surface.NOTEBOOK if hasattr(builtins, "__IPYTHON__") else Surface.COMMAND_LINE)
+
+    @property
+    def sentence(self) -> str:
+        """The advice without the command, call or button: for what is stored, and read anywhere."""
+        text = self.text or (self.action.value if self.action else "")
+        return text if not text or text.endswith((".", "?", "!")) else f"{text}."
+
+    def on(self, surface: Surface) -> str:
+        """Return the advice as a reader can follow it there."""
+        if self.action is None:
+            return self.text
+        return f"{self.sentence.rstrip('.')}: {self._how(self.action, surface)}."
+
+    def _how(self, action: Action, surface: Surface) -> str:
+        if surface is Surface.PAGE:
+            return _pressed(BUTTONS[action])
+        template = COMMANDS[action] if surface is Surface.COMMAND_LINE else CALLS[action]
+        options = "".join(f" --{name.replace('_', '-')}{_option(value)}" for name, value in self.settings)
+        arguments = "".join(f", {name}={value!r}" for name, value in self.settings)
+        return template.format(subject=self.subject, options=options, arguments=arguments)
+
+
+def _pressed(button: Button) -> str:
+    if not button.page:
+        return "ask an administrator"
+    words = _PRESS[bool(button.label), button.by_administrators]
+    return words.format(label=button.label, title=TITLES[button.page])
+
+
+def _option(value: bool | str) -> str:  # noqa: FBT001 - the value of a setting
+    return "" if isinstance(value, bool) else f" {value}"
