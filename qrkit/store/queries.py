@@ -42,7 +42,7 @@ _LOST = 600.0
 _UNHEARD = 86_400.0
 """The same, from its start, for a query of a version that wrote no heartbeats."""
 
-_GONE = "The process ended before the result was complete, and no rows were kept."
+_GONE = "its process ended before the result was complete, and no rows were kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,8 +244,8 @@ class Results:
         query = QueryTable(self._state).get(query_id)
         if query.state != DONE:
             raise NotFound(
-                f"Query {query_id} has no result: it is {query.state}.",
-                advice=Advice(query.error and f"{query.error} Run the query again", Action.RERUN_QUERY, query_id),
+                f"Query {query_id} has no result: it is {query.outcome}.",
+                advice=Advice(action=Action.RERUN_QUERY, subject=query_id),
             )
         return query
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import StoreError, WorkerError
 from qrkit.settings import Settings, load_settings, workspace_folder
 from qrkit.store.plans import PlanTable
@@ -156,8 +157,8 @@ def _of_answers(mended: AnswerRepair) -> Sentences:
         done.append(f"{counted(mended.saved, 'settled answer')} saved.")
     if not mended.lost:
         return {"done": tuple(done)}
-    ids = ", ".join(mended.lost)
-    return {"done": tuple(done), "lost": (f"Results lost; run these queries again: {ids}.",)}
+    advice = Advice(f"Results lost: {', '.join(mended.lost)}. Run these queries again", Action.RERUN_QUERY, "ID")
+    return {"done": tuple(done), "lost": (str(advice),)}
 
 
 def _of_forgotten(count: int) -> Sentences:

@@ -179,7 +179,7 @@ def test_a_model_that_is_accepted_is_asked_under_instead_and_people_are_told() -
     pacs = Pacs(studies=hospital(), habits=Habits(agreed=Agreed(find=(InformationModel.PATIENT_ROOT,))))
     profile = pacs.probed()
     assert profile.model is InformationModel.PATIENT_ROOT
-    assert "qrkit nodes edit pacs --information-model patient-root" in profile.notes[0]
+    assert "Change its information model to patient-root." in profile.notes[0]
 
 
 def test_a_node_that_breaks_off_at_extensions_is_asked_without() -> None:

@@ -92,7 +92,7 @@ def test_a_query_whose_process_is_gone_is_interrupted_and_says_so(
     clock.turn_on(60)
     (row,) = table.list()
     assert (row.state, row.finished) == ("interrupted", row.heartbeat)
-    assert row.outcome.startswith("interrupted: its process ended before the answer was complete, and no rows")
+    assert row.outcome.startswith("interrupted: its process ended before the result was complete, and no rows")
 
 
 def test_a_query_that_is_still_asked_anywhere_is_not_taken_for_dead(

@@ -125,7 +125,7 @@ def test_a_query_that_has_not_finished_has_no_answer(results: Results, sqlite_st
     with results.writer(query_id) as writer:
         writer.write(studies(["1.2"]))
         writer.commit()
-    with pytest.raises(NotFound, match="has no answer: it is running"):
+    with pytest.raises(NotFound, match="has no result: it is running"):
         results.read(query_id)
     queries.fail(query_id, "The node was lost.")
     with pytest.raises(NotFound, match=r"it is failed\. The node was lost"):

@@ -118,20 +118,18 @@ def test_one_object_is_no_objects_and_advice_names_the_button() -> None:
         expected=1,
         stored=0,
         error="It died.",
-        advice="Wait; qrkit jobs retry asks again.",
+        advice="Wait, then retry.",
     )
     view = view_of(_job(JobState.FAILED, lost))
-    assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait; Retry failed asks again.",)
+    assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait, then retry.",)
 
 
 def test_a_job_that_rests_says_why_and_what_lets_it_go_on() -> None:
     paused = replace(_job(JobState.PAUSED, _HALF), paused_by=PausedBy.DISK)
     assert view_of(paused).note == "Paused, since the disk is full; it goes on by itself when there is room."
     assert view_of(paused).acts == ("resume", "cancel")
-    waiting = replace(
-        _job(JobState.QUEUED, _WAITING), reason="No worker runs, so nothing is fetched; start one: qrkit serve."
-    )
-    assert view_of(waiting).note == "No worker runs, so nothing is fetched; ask an administrator to start one."
+    waiting = replace(_job(JobState.QUEUED, _WAITING), reason="No worker is running, so nothing is retrieved.")
+    assert view_of(waiting).note == "No worker is running, so nothing is retrieved."
 
 
 def test_a_complete_job_whose_list_is_not_proven_shows_that_and_why() -> None:

@@ -113,7 +113,7 @@ def test_answers_that_are_nowhere_else_are_said_to_be_lost_and_the_others_can_be
     assert studies_of(folder) == {"1.2"} | ({"1.0", "1.1"} if "saved" in str(done) else set())
     with State.open(folder) as state:
         lost = QueryTable(state).list(state=FAILED)
-        assert all("qrkit queries rerun" in row.error for row in lost)
+        assert all("lost with a damaged file" in row.error for row in lost)
         assert len(lost) == 2
 
 
@@ -165,7 +165,7 @@ def test_a_state_that_is_gone_is_told_and_what_is_in_the_folder_is_listed_again(
     for path in folder.glob(f"{FILE_NAME}*"):
         path.unlink()
     with qrkit.open(folder) as workspace:
-        assert "qrkit repair lists them" in caplog.text
+        assert "Add them to the list: qrkit repair." in caplog.text
         assert any("qrkit repair" in problem for problem in workspace.health().problems)
         settle(workspace._state, folder / "results", most_fresh=0)
     assert settled(folder).exists(), "answers that nobody else knows were thrown away"

@@ -180,7 +180,7 @@ def _make_fresh(state: State, saved: Mapping[str, str]) -> None:
 
 
 def _give_up(state: State, lost: Sequence[str]) -> None:
-    error = "The result was lost with a damaged file."
+    error = "its result was lost with a damaged file"
     with state.transaction() as connection:
         for start in range(0, len(lost), _AT_ONCE):
             mine = queries.c.query_id.in_(lost[start : start + _AT_ONCE])
