@@ -85,7 +85,7 @@ class PlanTable:
         with self._state.reading() as connection:
             row = connection.execute(sa.select(plans).where(plans.c.plan_id == plan_id)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no plan {plan_id!r}.", advice="List the plans: qrkit plans list.")
+            raise NotFound(f"There is no plan {plan_id!r}.", advice=Advice(action=Action.LIST_PLANS))
         return _plan_row(row)
 
     def list(self, limit: int = 100) -> tuple[PlanRow, ...]:
