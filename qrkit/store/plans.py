@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import DiskFull, NotFound, StoreError
 from qrkit.store.file_names import NO_SPACE
 from qrkit.store.quarantine import is_whole_parquet
