@@ -15,11 +15,10 @@ from qrkit import errors
 from qrkit.dimse import pdus
 from qrkit.dimse.connection import connect
 from qrkit.dimse.contexts import Proposal
-from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance, request_pdu
-from qrkit.dimse.rejection import rejection_error
-from qrkit.dimse.socket_wait import OnWait, wait_patiently
+from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance, rejection_error, request_pdu
 from qrkit.dimse.stream import Stream
 from qrkit.dimse.tls import tls_error
+from qrkit.dimse.transport import OnWait, wait_patiently
 from qrkit.node import Node
 
 

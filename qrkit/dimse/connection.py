@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from qrkit import errors
-from qrkit.dimse.socket_wait import TICK, OnWait, wait_for, wait_patiently
 from qrkit.dimse.tls import secure
+from qrkit.dimse.transport import TICK, OnWait, wait_for, wait_patiently
 from qrkit.node import Node
 
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))

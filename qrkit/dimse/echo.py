@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from qrkit import uids
 from qrkit.dimse import command as dimse
-from qrkit.dimse.association import associate
+from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal
-from qrkit.dimse.requests import final_status
-from qrkit.dimse.status import Service
+from qrkit.dimse.requests import check_response, read_command
+from qrkit.dimse.status import Category, Service, classify, failure
 from qrkit.node import Node
 
 
@@ -47,6 +47,20 @@ def echo(node: Node, *, calling_ae_title: str) -> Echo:
             dimse.C_ECHO_RQ, sop_class_uid=uids.VERIFICATION, message_id=association.next_message_id()
         )
         association.stream.send(association.stream.message(context.context_id, request))
-        final_status(association, Service.ECHO)
+        _check_echo_response(association)
         answered = time.perf_counter()
     return Echo(association=established - started, round_trip=answered - established)
+
+
+def _check_echo_response(association: Association) -> None:
+    """Read the response.
+
+    Raises
+    ------
+    StatusError
+        If its status is anything but success.
+    """
+    _, command = read_command(association)
+    status = check_response(association, command, Service.ECHO)
+    if classify(Service.ECHO, status).category is not Category.SUCCESS:
+        raise failure(Service.ECHO, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))

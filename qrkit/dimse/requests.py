@@ -14,7 +14,7 @@ from qrkit.dimse import command as dimse
 from qrkit.dimse.association import Association
 from qrkit.dimse.command import Command, decode_command
 from qrkit.dimse.negotiation import AcceptedContext
-from qrkit.dimse.status import Category, Service, classify, failure
+from qrkit.dimse.status import Service
 from qrkit.dimse.stream import PeerReleased
 
 _RESPONSES = {
@@ -133,17 +133,3 @@ def check_response(association: Association, command: Command, service: Service)
     if command.status is None:
         raise errors.ProtocolError(f"{association.peer} sent a {service.value} response without a status.")
     return command.status
-
-
-def final_status(association: Association, service: Service) -> None:
-    """Read the one response of an operation that has no pending ones.
-
-    Raises
-    ------
-    StatusError
-        If its status is anything but success.
-    """
-    _, command = read_command(association)
-    status = check_response(association, command, service)
-    if classify(service, status).category is not Category.SUCCESS:
-        raise failure(service, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))

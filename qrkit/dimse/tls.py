@@ -9,7 +9,7 @@ import ssl
 import time
 
 from qrkit import errors
-from qrkit.dimse.socket_wait import OnWait, wait_for, wait_patiently
+from qrkit.dimse.transport import OnWait, wait_for, wait_patiently
 from qrkit.node import Node
 from qrkit.tls import Tls
 

@@ -1,13 +1,15 @@
-"""Bytes over a connected socket: sent whole, received into one buffer that is used again and again.
+"""Bytes over a connected socket: sent whole, and received into one buffer that is reused.
 
-Two settings keep small messages from waiting 40 ms each for Nagle's algorithm and delayed acknowledgement to agree:
-TCP_NODELAY, and TCP_QUICKACK again before each receive, where the platform has it.
+Two settings prevent small messages from waiting 40 ms each for Nagle's algorithm and delayed acknowledgement:
+TCP_NODELAY, and TCP_QUICKACK again before each receive, where the platform has it. Every wait is split into ticks, so
+that a caller can end it.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import selectors
 import socket
 import ssl
 import struct
@@ -17,6 +19,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from qrkit.errors import ConnectionLost, NodeTimeout
+
+TICK = 0.25
+"""Seconds between two looks at whether somebody wants to end the waiting."""
+
+OnWait = Callable[[], None]
+
+
+def wait_patiently() -> None:
+    """Do nothing: nobody wants to end the waiting."""
+
+
+def wait_for(connection: socket.socket, event: int, until: float, on_wait: OnWait) -> None:
+    """Return when a connection can be read or written, or has failed.
+
+    Parameters
+    ----------
+    event
+        ``selectors.EVENT_READ`` or ``EVENT_WRITE``.
+    until
+        By the monotonic clock.
+    on_wait
+        Called each tick; what it raises ends the waiting.
+
+    Raises
+    ------
+    TimeoutError
+        If it is not so in time.
+    """
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, event)
+        while not selector.select(min(TICK, max(until - time.monotonic(), 0))):
+            on_wait()
+            if time.monotonic() >= until:
+                raise TimeoutError("nothing came in time")
+
 
 _TICK = 0.25
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

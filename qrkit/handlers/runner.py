@@ -56,7 +56,7 @@ class HandlerRunner:
         self._worker_id = worker_id
         self._lookout.start()
 
-    def tend(self, alive_worker_ids: Collection[str]) -> None:
+    def take_over(self, alive_worker_ids: Collection[str]) -> None:
         """Requeue the runs of workers that are no longer alive."""
         if self._runs.requeue_orphans(alive_worker_ids):
             self._lookout.wake()

@@ -22,8 +22,8 @@ from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
 from qrkit.dimse.requests import PendingRequest, check_response, read_command, send_request
-from qrkit.dimse.socket_wait import OnWait
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
+from qrkit.dimse.transport import OnWait
 from qrkit.node import InformationModel, Node
 from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
 from qrkit.profile.subjects import Extension

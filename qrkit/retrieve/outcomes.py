@@ -35,9 +35,9 @@ class Verdicts:
     def ended(self, item: ItemRow, outcome: ItemOutcome) -> None:
         """Write down an outcome; what failed for now waits for another try, if there is one left."""
         failures = failures_after(item.failures, item.outcome, outcome)
-        put_off = self._put_off(self._policy, failures) if _is_worth_it(outcome) else None
-        if put_off is not None:
-            self._under_way.put_off(item.item_id, outcome, put_off, worker_id=self._worker_id)
+        postponement = self._postponement(self._policy, failures) if _is_worth_it(outcome) else None
+        if postponement is not None:
+            self._under_way.postpone(item.item_id, outcome, postponement, worker_id=self._worker_id)
         else:
             self._under_way.finish_item(item.item_id, outcome, worker_id=self._worker_id)
         logger.info(
@@ -47,7 +47,7 @@ class Verdicts:
             outcome.state.value,
             outcome.stored,
             "unknown" if outcome.expected is None else outcome.expected,
-            f"; again at {put_off.not_before}" if put_off is not None else "",
+            f"; again at {postponement.not_before}" if postponement is not None else "",
         )
 
     def failed(self, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
@@ -74,16 +74,16 @@ class Verdicts:
         failures = max(job.failures + (0 if others_under_way else 1), 1)
         most = self._policy.most * (2 if job.received else 1)
         policy = RetryPolicy(most=most, first=self._policy.first)
-        put_off = self._put_off(policy, failures) if error.transient else None
-        if put_off is None:
+        postponement = self._postponement(policy, failures) if error.transient else None
+        if postponement is None:
             logger.warning("Job %s ends: %s", job.job_id, error)
             self._under_way.give_up(job.job_id, error=error.message, advice=error.advice)
             return
-        logger.warning("Job %s waits until %s: %s", job.job_id, put_off.not_before, error)
+        logger.warning("Job %s waits until %s: %s", job.job_id, postponement.not_before, error)
         reason = f"{error.message} Try {failures + 1} of {most + 1} follows."
-        self._under_way.put_off_job(job.job_id, [item.item_id for item in items], put_off, reason=reason)
+        self._under_way.postpone_job(job.job_id, [item.item_id for item in items], postponement, reason=reason)
 
-    def _put_off(self, policy: RetryPolicy, failures: int) -> Postponement | None:
+    def _postponement(self, policy: RetryPolicy, failures: int) -> Postponement | None:
         # chance keeps many items from coming back at once; it guards no secret
         at = policy.next_try(failures, now=self._now(), luck=random.random())  # noqa: S311
         return None if at is None else Postponement(not_before=as_text(at), failures=failures)

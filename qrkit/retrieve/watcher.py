@@ -58,7 +58,7 @@ class Watcher:
         self._began = time.monotonic()
         self._written = 0.0
         self._asked = 0.0
-        self._wish = JobControl()
+        self._control = JobControl()
         self._worker_id = worker_id
         self._is_lost = False
         self._cleared: set[int] = set()
@@ -68,12 +68,12 @@ class Watcher:
     @property
     def is_cancelled(self) -> bool:
         """Whether somebody wants the job to end."""
-        return self._wish.cancel
+        return self._control.cancel
 
     @property
     def has_no_room(self) -> bool:
         """Whether the disk is what ends it."""
-        return not self._wish.cancel and self._has_no_room()
+        return not self._control.cancel and self._has_no_room()
 
     def progress(self, active: ActiveItem) -> None:
         """Write down how far an item is, at most a few times a second.
@@ -110,10 +110,10 @@ class Watcher:
         if now - self._asked >= _EVERY:
             self._asked = now
             try:
-                self._wish = self._under_way.wish(self._job_id)
+                self._control = self._under_way.control(self._job_id)
             except StoreError as error:
                 logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
-        asked = self._wish.cancel or self._wish.pause
+        asked = self._control.cancel or self._control.pause
         return asked or self._is_lost or self._ending.is_set() or self._has_no_room()
 
     def should_yield(self) -> bool:

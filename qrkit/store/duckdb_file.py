@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, StoreError, StoreInUse
-from qrkit.store.generations import snapshot
-from qrkit.store.levels import of_level
+from qrkit.store.generations import of_level, snapshot
 from qrkit.store.state import State
 
 # Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
@@ -182,8 +181,8 @@ def answers_in(file: Path) -> set[str]:
     return {str(query_id) for (query_id,) in rows}
 
 
-def read_all(file: Path) -> None:
-    """Read all of a settled file, to see whether it is whole.
+def read_all(file: Path) -> int:
+    """Read all of a settled file, to check that it is whole, and return the number of its tables.
 
     Raises
     ------
@@ -192,8 +191,10 @@ def read_all(file: Path) -> None:
     """
     with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
         attach_settled(connection, file)
-        for table in sorted(tables_of_settled(connection)):
+        tables = sorted(tables_of_settled(connection))
+        for table in tables:
             connection.execute(f"SELECT sum(hash(one)) FROM settled.{identifier(table)} one").fetchall()  # noqa: S608
+    return len(tables)
 
 
 def read_from(file: Path, query_id: str, offset: int = 0, limit: int | None = None) -> pa.Table:

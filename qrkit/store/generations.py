@@ -1,6 +1,6 @@
-"""Which files hold the answers: the settled file of the newest generation, and the fresh Parquet beside it.
+"""The files and tables of the answers: one settled file, the fresh Parquet files, and a table for each level.
 
-Always read from the state in one snapshot, never from a directory listing.
+The list of files is always read from the state in one snapshot, never from a directory listing.
 """
 
 from __future__ import annotations
@@ -9,9 +9,52 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from qrkit.errors import StoreError
 from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelTables:
+    """The tables of one level.
+
+    Attributes
+    ----------
+    answers
+        Every row of every answer.
+    newest
+        Of those, the newest row of each node and key.
+    key
+        The unique key of the level.
+    """
+
+    level: str
+    answers: str
+    newest: str
+    key: str
+
+
+LEVELS = (
+    LevelTables(level="PATIENT", answers="patient_answers", newest="patients", key="PatientID"),
+    LevelTables(level="STUDY", answers="study_answers", newest="studies", key="StudyInstanceUID"),
+    LevelTables(level="SERIES", answers="series_answers", newest="series", key="SeriesInstanceUID"),
+    LevelTables(level="IMAGE", answers="image_answers", newest="images", key="SOPInstanceUID"),
+)
+
+
+def of_level(level: str) -> LevelTables:
+    """Return the tables of a level.
+
+    Raises
+    ------
+    StoreError
+        If there is no such level.
+    """
+    for tables in LEVELS:
+        if tables.level == level:
+            return tables
+    raise StoreError(f"There are answers of level PATIENT, STUDY, SERIES and IMAGE, not {level!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class InstanceTable:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             connection.execute(dialect.insert(instances).on_conflict_do_nothing(), values)
 
-    def held(
+    def stored_uids(
         self,
         *,
         sop_instance_uids: Sequence[str] | None = None,

@@ -50,7 +50,7 @@ class JobPauses:
             if get_job(connection, job_id).paused_by == PausedBy.DISK.value:
                 follow(connection, job_id, self._state.now(), paused=False, paused_by="", reason="")
 
-    def to_come(self, disk: str = "", *, before: JobRow | None = None) -> int:
+    def bytes_to_come(self, disk: str = "", *, before: JobRow | None = None) -> int:
         """Return how many bytes the jobs that run will still bring here, by their estimates.
 
         Parameters

@@ -76,7 +76,7 @@ class JobProgress:
                 follow(connection, item.job_id, self._state.now())
         return held
 
-    def wish(self, job_id: str) -> JobControl:
+    def control(self, job_id: str) -> JobControl:
         """Return what people want of a job.
 
         Raises
@@ -142,7 +142,7 @@ class JobProgress:
             # the node was there, so it is no longer out of reach
             follow(connection, item.job_id, now, **({"failures": 0} if outcome.stored else {}))
 
-    def put_off(self, item_id: int, outcome: ItemOutcome, put_off: Postponement, *, worker_id: str) -> None:
+    def postpone(self, item_id: int, outcome: ItemOutcome, postponement: Postponement, *, worker_id: str) -> None:
         """Let an item that has failed for now be tried again later; what came of it is kept.
 
         Raises
@@ -166,13 +166,15 @@ class JobProgress:
                     own,
                     **outcome_values(outcome),
                     worker_id=None,
-                    not_before=put_off.not_before,
-                    failures=put_off.failures,
+                    not_before=postponement.not_before,
+                    failures=postponement.failures,
                     deaths=0,
                 )
             follow(connection, item.job_id, now)
 
-    def put_off_job(self, job_id: str, item_ids: Collection[int], put_off: Postponement, *, reason: str) -> None:
+    def postpone_job(
+        self, job_id: str, item_ids: Collection[int], postponement: Postponement, *, reason: str
+    ) -> None:
         """Give back some items of a job whose node is out of reach, and let all of it wait.
 
         Raises
@@ -185,7 +187,7 @@ class JobProgress:
             give_back(connection, (job_items.c.item_id.in_(list(item_ids)),), now)
             job = get_job(connection, job_id, lock=True)
             if not JobState(job.state).is_final:
-                values = {"not_before": put_off.not_before, "failures": put_off.failures}
+                values = {"not_before": postponement.not_before, "failures": postponement.failures}
                 follow(connection, job_id, now, **values, reason=job.reason if job.paused else reason)
 
     def give_up(self, job_id: str, *, error: str, advice: str) -> None:

@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from qrkit.errors import StoreError
-from qrkit.store.plans import writing
-from qrkit.store.quarantine import is_damage, quarantine
+from qrkit.store.quarantine import is_damage, quarantine, writing
 from qrkit.store.schema import plan_answers
 from qrkit.store.state import State
 

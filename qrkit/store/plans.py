@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from qrkit.advice import Action, Advice
-from qrkit.errors import DiskFull, NotFound, StoreError
-from qrkit.store.file_names import NO_SPACE
-from qrkit.store.quarantine import is_whole_parquet
+from qrkit.errors import NotFound, StoreError
+from qrkit.store.quarantine import is_whole_parquet, writing
 from qrkit.store.schema import plans
 from qrkit.store.state import State
 
@@ -128,18 +126,6 @@ class PlanTable:
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
-
-
-@contextmanager
-def writing(what: str) -> Iterator[None]:
-    """Translate what goes wrong while something is written."""
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        kind = DiskFull if isinstance(error, OSError) and error.errno in NO_SPACE else StoreError
-        raise kind(
-            f"{what} cannot be written: {error}.", advice="Check the free space and permissions of the workspace."
-        ) from error
 
 
 _COLUMNS = tuple(item.name for item in fields(PlanRow))

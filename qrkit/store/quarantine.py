@@ -1,33 +1,59 @@
-"""Files that are damaged: told from those that cannot be read for now, and put aside, never deleted."""
+"""Failures of files: a file that cannot be written, and a damaged file, which is quarantined and never deleted.
+
+A damaged file is distinguished from one that a disk or share does not return at the moment.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qrkit.errors import DiskFull, StoreError
+from qrkit.store.file_names import NO_SPACE
 
-def quarantine(path: Path, *, beside: tuple[str, ...] = ()) -> Path:
-    """Rename a damaged file so that its name says so, and return where it is now.
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Translate the errors of writing a file.
+
+    Raises
+    ------
+    DiskFull, StoreError
+        With `what` as the subject of the message.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        kind = DiskFull if isinstance(error, OSError) and error.errno in NO_SPACE else StoreError
+        raise kind(
+            f"{what} cannot be written: {error}.", advice="Check the free space and permissions of the workspace."
+        ) from error
+
+
+def quarantine(path: Path, *, with_endings: tuple[str, ...] = ()) -> Path:
+    """Rename a damaged file to ``….damaged-<time>`` and return its new path.
 
     Parameters
     ----------
-    beside
-        Endings of files that belong to it and go with it, such as ``-wal``.
+    with_endings
+        Endings of the files that belong to it and are renamed with it, such as ``-wal``.
     """
-    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    path.rename(aside)
-    for ending in beside:
+    quarantined = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    path.rename(quarantined)
+    for ending in with_endings:
         companion = path.with_name(path.name + ending)
         if companion.exists():
-            companion.rename(aside.with_name(aside.name + ending))
-    return aside
+            companion.rename(quarantined.with_name(quarantined.name + ending))
+    return quarantined
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether Arrow says that a file is no whole one; what the system says of a disk or a share has a number."""
+    """Whether Arrow reports that a file is damaged; errors of the disk or share have an error number."""
     return isinstance(error, pa.ArrowException) or (isinstance(error, OSError) and error.errno is None)
 
 
@@ -37,7 +63,7 @@ def is_whole_parquet(path: Path) -> bool:
     Raises
     ------
     OSError
-        If the disk or share does not give it now; that it is not there is False.
+        If the disk or share cannot read it now; a missing file is False.
     """
     try:
         with pq.ParquetFile(path) as parquet:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qrkit.advice import Action, Advice
-from qrkit.errors import DiskFull, InputError, NotFound, StoreError
+from qrkit.errors import InputError, NotFound, StoreError
 from qrkit.store.duckdb_file import read_settled
-from qrkit.store.file_names import NO_SPACE
+from qrkit.store.quarantine import writing
 from qrkit.store.queries import DONE, QueryRow, QueryTable
 from qrkit.store.state import State
 
@@ -121,7 +121,7 @@ class ResultWriter:
         self._flush()
         if self._parquet is None:  # `_flush` has opened it; for the type checker
             raise StoreError(f"The answer of query {self._values[0]} is not being written.")
-        with self._writing():
+        with writing(f"The answer of query {self._values[0]}"):
             self._parquet.close()
             self._parquet = None
             _sync(self._part)  # or a power cut might leave a row without its answer
@@ -132,7 +132,7 @@ class ResultWriter:
         """Write what waits: small batches would become small row groups, which are slow to read."""
         schema = self._schema if self._schema is not None else pa.schema([])
         rows = pa.concat_tables([schema.empty_table(), *self._waiting])
-        with self._writing():
+        with writing(f"The answer of query {self._values[0]}"):
             if self._parquet is None:
                 self._part.parent.mkdir(parents=True, exist_ok=True)
                 told = result_schema(schema)
@@ -148,17 +148,6 @@ class ResultWriter:
             for value, field in zip(self._values, ADDED, strict=True)
         ]
         return pa.table([*added, *rows.columns], schema=result_schema(rows.schema))
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, pa.ArrowException) as error:
-            kind = DiskFull if isinstance(error, OSError) and error.errno in NO_SPACE else StoreError
-            raise kind(
-                f"The answer of query {self._values[0]} cannot be written: {error}.",
-                advice="Check the free space and the permissions of the workspace.",
-            ) from error
 
 
 class Results:

@@ -166,7 +166,7 @@ class ScheduleTable:
         """Let a schedule be due now, even while it is paused. NotFound if there is none."""
         self._change(name, next_due=self._state.now(), paused=False)
 
-    def mend_due(self) -> None:
+    def correct_due(self) -> None:
         """Have nothing due later than it recurs, as it would be by a clock that was wrong and is put right."""
         now = datetime.fromisoformat(self._state.now())
         for schedule in self.list():

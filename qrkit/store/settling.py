@@ -33,8 +33,7 @@ from qrkit.store.duckdb_file import (
     store_errors,
     tables_of_settled,
 )
-from qrkit.store.generations import FreshAnswer, Snapshot, snapshot
-from qrkit.store.levels import LEVELS
+from qrkit.store.generations import LEVELS, FreshAnswer, Snapshot, snapshot
 from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State, as_text

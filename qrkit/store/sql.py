@@ -26,8 +26,7 @@ from qrkit.store.duckdb_file import (
     store_errors,
     tables_of_settled,
 )
-from qrkit.store.generations import Snapshot, read_snapshot
-from qrkit.store.levels import LEVELS, LevelTables
+from qrkit.store.generations import LEVELS, LevelTables, Snapshot, read_snapshot
 from qrkit.store.results import ADDED, WARNINGS
 from qrkit.store.state import State
 from qrkit.store.state_tables import STATE_TABLES, TIMES, empty_state_table, read_state_table

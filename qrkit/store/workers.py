@@ -102,7 +102,7 @@ class WorkerTable:
         """
         self._update(worker_id, state=LEFT)
 
-    def bury(self, alive_worker_ids: Collection[str]) -> None:
+    def mark_dead(self, alive_worker_ids: Collection[str]) -> None:
         """Write down that the others have died, and forget those that ended long ago.
 
         One that was only out of reach runs again with its next heartbeat.

@@ -25,7 +25,7 @@ class BackgroundTask(Protocol):
     def start(self, worker_id: str) -> None:
         """Begin."""
 
-    def tend(self, alive_worker_ids: Collection[str]) -> None:
+    def take_over(self, alive_worker_ids: Collection[str]) -> None:
         """Take over what workers that are no longer alive have left; called with each heartbeat."""
 
     def stop(self) -> None:

@@ -27,9 +27,9 @@ class DiskSpace:
         Bytes that stay free on it.
     """
 
-    def __init__(self, files: FileStore, rests: JobPauses, *, floor: int) -> None:
+    def __init__(self, files: FileStore, pauses: JobPauses, *, floor: int) -> None:
         self._files = files
-        self._rests = rests
+        self._pauses = pauses
         self._floor = floor
         self._disk = ""
 
@@ -47,7 +47,7 @@ class DiskSpace:
                 self._disk = self._files.disk()
         return self._disk
 
-    def is_gone(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether nothing more may come: too little is free, or the folder cannot be written or is gone."""
         try:
             return self._files.free_space() < self._floor or not self._files.is_writable()
@@ -63,9 +63,9 @@ class DiskSpace:
         if not self._files.is_writable():
             reason = f"{self._files.folder} cannot be written, or is not there: it goes on by itself when it can."
         logger.warning("Job %s rests: %s", job_id, reason)
-        self._rests.pause_for_disk(job_id, reason, disk=self.disk)
+        self._pauses.pause_for_disk(job_id, reason, disk=self.disk)
 
-    def lack(self, to_come: int, *, job: JobRow | None = None) -> str:
+    def shortage(self, to_come: int, *, job: JobRow | None = None) -> str:
         """Return why what is to bring so many bytes rests; nothing where they fit, or nobody knows how many.
 
         That which nobody knows of ends at the floor, if it does. Of jobs that run at once and do not fit together,
@@ -78,7 +78,7 @@ class DiskSpace:
         """
         if not to_come:
             return ""
-        others = self._rests.to_come(self.disk, before=job)
+        others = self._pauses.bytes_to_come(self.disk, before=job)
         try:
             lack = lack_of_room(to_come, free=self._files.free_space(), floor=self._floor, others=others)
         except OSError:  # for another reason than this estimate it will not get far
@@ -88,12 +88,12 @@ class DiskSpace:
             "itself when there is room, and at once if you resume it."
         )
 
-    def takes(self, job: JobRow) -> bool:
+    def has_space_for(self, job: JobRow) -> bool:
         """Whether what a job will probably bring still fits; one that does not rests from now on."""
-        lack = self.lack(still_to_come(job), job=job)
+        lack = self.shortage(still_to_come(job), job=job)
         if lack:
             logger.warning("Job %s rests: %s", job.job_id, lack)
-            self._rests.pause_for_disk(job.job_id, lack, disk=self.disk)
+            self._pauses.pause_for_disk(job.job_id, lack, disk=self.disk)
         return not lack
 
     def resume_jobs(self) -> None:
@@ -105,10 +105,10 @@ class DiskSpace:
         floor = round(self._floor * (1 + _MARGIN))
         if free < floor or not is_writable:
             return
-        waiting = self._rests.paused_for_disk(self.disk)
-        others = self._rests.to_come(self.disk) if waiting else 0
+        waiting = self._pauses.paused_for_disk(self.disk)
+        others = self._pauses.bytes_to_come(self.disk) if waiting else 0
         for job in waiting:
             if not lack_of_room(still_to_come(job), free=free, floor=floor, others=others):
                 others += still_to_come(job)
                 logger.info("Job %s goes on: there is room", job.job_id)
-                self._rests.resume_from_disk(job.job_id)
+                self._pauses.resume_from_disk(job.job_id)

@@ -37,26 +37,26 @@ class ClosedNodes:
         Gives the time of the state.
     """
 
-    def __init__(self, rests: JobPauses, now: Callable[[], datetime]) -> None:
-        self._rests = rests
+    def __init__(self, pauses: JobPauses, now: Callable[[], datetime]) -> None:
+        self._pauses = pauses
         self._now = now
         self._closed: frozenset[str] = frozenset()
 
-    def are_over(self, node: str) -> bool:
+    def includes(self, node: str) -> bool:
         """Whether a node may not be fetched from, as of the last look."""
         return node in self._closed
 
-    def look(self, nodes: Sequence[Node]) -> None:
+    def update(self, nodes: Sequence[Node]) -> None:
         """Note which nodes may not be fetched from now, and say so of the jobs that wait for them."""
         now = self._now()
         closed = {node.name: node for node in nodes if not node.is_open(now)}
         for node in closed.values():
             opening = node.next_opening(now)
-            self._rests.explain(
+            self._pauses.explain(
                 node.name, f"{node.name} is fetched from at {node.retrieve_hours} only: from {opening:%a %H:%M} on."
             )
         for name in self._closed - set(closed):
-            self._rests.explain(name, "")
+            self._pauses.explain(name, "")
         self._closed = frozenset(closed)
 
 
@@ -80,7 +80,7 @@ class ClockMonitor:
         self._elapsed = elapsed
         self._last = now(), elapsed()
 
-    def look(self) -> float:
+    def seconds_set_back(self) -> float:
         """Return by how many seconds the clock was put back since the last look; 0 if it was not."""
         before, since = self._last
         self._last = now, at = self._now(), self._elapsed()
@@ -121,18 +121,18 @@ class Dispatcher:
         worker_id: str,
         *,
         site: str,
-        hours: ClosedNodes,
+        closed_nodes: ClosedNodes,
         fetch: Callable[[JobRow, Sequence[ItemRow]], None],
     ) -> None:
         self._worker_id = worker_id
         self._site = site
-        self._hours = hours
+        self._closed_nodes = closed_nodes
         self._fetch = fetch
         self._jobs = JobTable(state)
         self._queue = JobQueue(state)
         self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
-        self._put_back = ClockMonitor(lambda: datetime.fromisoformat(state.now()))
+        self._clock_monitor = ClockMonitor(lambda: datetime.fromisoformat(state.now()))
         self._out_of_reach: list[str] = []
         self._running: dict[Future[None], _RunningBatch] = {}
 
@@ -166,7 +166,7 @@ class Dispatcher:
             begun = _RunningBatch(batch_id=batch_id, item_ids=tuple(item.item_id for item in items))
             self._running[pool.submit(self._fetch, job, items)] = begun
 
-    def tend(self, others: Sequence[str]) -> None:
+    def take_over(self, others: Sequence[str]) -> None:
         """Make good for workers that have died, and for what this one has lost sight of; with each heartbeat.
 
         Parameters
@@ -175,7 +175,7 @@ class Dispatcher:
             Ids of the other workers that are alive.
         """
         self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(self._site)]
-        if back := self._put_back.look():
+        if back := self._clock_monitor.seconds_set_back():
             logger.warning("The clock was put back by %s; what waited for a time is tried now", duration(back))
             self._queue.wake()
         # first what has ended: of the rest, what the state has as ours and we have not is lost
@@ -207,5 +207,5 @@ class Dispatcher:
         """Return how many associations each node allows now, removed ones too: their jobs fail and say so."""
         known = self._nodes.list(include_removed=True)
         nodes = [node for node in known if node.is_reached_from(self._site)]
-        self._hours.look(nodes)
-        return {node.name: 0 if self._hours.are_over(node.name) else node.associations for node in nodes}
+        self._closed_nodes.update(nodes)
+        return {node.name: 0 if self._closed_nodes.includes(node.name) else node.associations for node in nodes}

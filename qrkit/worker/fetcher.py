@@ -43,8 +43,8 @@ class FetchServices:
     worker_id: str
     settings: Settings
     arrivals: Arrivals
-    room: DiskSpace
-    hours: ClosedNodes
+    disk_space: DiskSpace
+    closed_nodes: ClosedNodes
     verdicts: Verdicts
     ending: threading.Event
 
@@ -58,9 +58,9 @@ class Fetcher:
         Why the worker has no Storage SCP, if it has none.
     """
 
-    def __init__(self, state: State, shared: FetchServices) -> None:
+    def __init__(self, state: State, services: FetchServices) -> None:
         self.scp_error: errors.QrkitError | None = None
-        self._shared = shared
+        self._services = services
         self._jobs = JobTable(state)
         self._under_way = JobProgress(state)
         self._batches = BatchTable(state)
@@ -69,7 +69,7 @@ class Fetcher:
         self._late = LateObjects(state)
         self._watchers: set[Watcher] = set()
 
-    def silence(self) -> int:
+    def silent_checks(self) -> int:
         """Return how often in a row this was asked without a sign of life of one of the batches; 0: all live."""
         watchers = list(self._watchers)
         for watcher in watchers:
@@ -88,7 +88,7 @@ class Fetcher:
     def _fetch(self, job: JobRow, items: Sequence[ItemRow], watcher: Watcher) -> None:
         batch: Batch | None = None
         try:
-            if not self._shared.room.takes(job):
+            if not self._services.disk_space.has_space_for(job):
                 return
             batch = self._batch(job, watcher)
             self._run(batch, items, job, watcher)
@@ -106,29 +106,29 @@ class Fetcher:
             batch.run(items)
         except errors.Cancelled:
             if watcher.is_cancelled:
-                self._shared.arrivals.drain()
+                self._services.arrivals.drain()
                 batch.end(cancelled=True)
             elif watcher.has_no_room:
-                self._shared.room.pause(job.job_id)
+                self._services.disk_space.pause(job.job_id)
 
     def _watcher(self, job: JobRow) -> Watcher:
         return Watcher(
             self._under_way,
             job.job_id,
-            self._shared.ending,
-            node_is_closed=lambda: self._shared.hours.are_over(job.node),
-            has_no_room=self._shared.room.is_gone if not job.destination else lambda: False,
-            worker_id=self._shared.worker_id,
+            self._services.ending,
+            node_is_closed=lambda: self._services.closed_nodes.includes(job.node),
+            has_no_room=self._services.disk_space.is_exhausted if not job.destination else lambda: False,
+            worker_id=self._services.worker_id,
         )
 
     def _ended(self, job: JobRow, item: ItemRow, outcome: ItemOutcome) -> None:
         """Write down what became of an item; what it lacks is taken if it comes later, unless nobody wants it now."""
         if outcome.missing and not job.destination and outcome.state is not JobState.CANCELLED:
-            self._shared.arrivals.active.expect_late(item, outcome.missing, node=job.node)
-        self._shared.verdicts.ended(item, outcome)
+            self._services.arrivals.active.expect_late(item, outcome.missing, node=job.node)
+        self._services.verdicts.ended(item, outcome)
 
     def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
-        verdicts = self._shared.verdicts
+        verdicts = self._services.verdicts
         if isinstance(error, errors.NodeError) and is_out_of_reach(error):
             others = self._batches.of_job(job.job_id) > 1
             verdicts.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
@@ -146,18 +146,18 @@ class Fetcher:
             should_yield=watcher.should_yield,
             on_late=lambda item, uids, size: self._late.count(item.item_id, uids, size=size),
         )
-        calling = self._shared.settings.ae_title
+        calling = self._services.settings.ae_title
         destination = self._destination(job, node, watcher)
-        active = self._shared.arrivals.active
+        active = self._services.arrivals.active
         return Batch(node, job.method, destination, active, watch, calling_ae_title=calling)
 
     def _destination(self, job: JobRow, node: Node, watcher: Watcher) -> Destination:
-        settings = self._shared.settings
+        settings = self._services.settings
         if job.destination:
             target = self._nodes.get(job.destination)
             return StoreNodeDestination(target, calling_ae_title=settings.ae_title, should_stop=watcher.should_stop)
         return WorkspaceDestination(
-            self._shared.arrivals,
+            self._services.arrivals,
             node,
             node.move_destination or settings.ae_title,
             held=Held(self._instances, settings.files),

@@ -76,10 +76,10 @@ class Worker:
         self._workers = WorkerTable(state)
         self._late = LateObjects(state)
         self._worker_id = uuid4().hex
-        self._colleagues = OtherWorkers(self._worker_id, self._workers.running)
+        self._other_workers = OtherWorkers(self._worker_id, self._workers.running)
         self._known_others: frozenset[str] = frozenset()
         self._needs_scp = needs_scp
-        self._beside = tuple(beside)
+        self._background_tasks = tuple(beside)
         self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor, keep_receipts=True)
         self._arrivals = Arrivals(
             self._files,
@@ -93,23 +93,23 @@ class Worker:
         self._stopping = threading.Event()
         self._ending = threading.Event()
         policy = RetryPolicy(most=settings.retries, first=settings.retry_pause)
-        rests = JobPauses(state)
-        hours = ClosedNodes(rests, self._now)
-        self._room = DiskSpace(self._files, rests, floor=settings.free_space_floor)
-        self._fetching = Fetcher(
+        pauses = JobPauses(state)
+        closed_nodes = ClosedNodes(pauses, self._now)
+        self._disk_space = DiskSpace(self._files, pauses, floor=settings.free_space_floor)
+        self._fetcher = Fetcher(
             state,
             FetchServices(
                 worker_id=self._worker_id,
                 settings=settings,
                 arrivals=self._arrivals,
-                room=self._room,
-                hours=hours,
+                disk_space=self._disk_space,
+                closed_nodes=closed_nodes,
                 verdicts=Verdicts(JobProgress(state), self._worker_id, policy, self._now),
                 ending=self._ending,
             ),
         )
         self._dispatcher = Dispatcher(
-            state, self._worker_id, site=settings.site, hours=hours, fetch=self._fetching.fetch
+            state, self._worker_id, site=settings.site, closed_nodes=closed_nodes, fetch=self._fetcher.fetch
         )
 
     def stop(self) -> None:
@@ -153,9 +153,9 @@ class Worker:
             stack.callback(self._halt)
             self._expect_late()
             self._tidy_up()
-            for companion in self._beside:
-                companion.start(self._worker_id)
-                stack.callback(companion.stop)
+            for task in self._background_tasks:
+                task.start(self._worker_id)
+                stack.callback(task.stop)
             self._serve(pool, idle_exit)
 
     def _station(self, port: int, *, stays: bool) -> NewWorker:
@@ -166,7 +166,7 @@ class Worker:
             port=port,
             site=self._settings.site,
             service=stays,
-            disk=self._room.disk,
+            disk=self._disk_space.disk,
         )
 
     def _expect_late(self) -> None:
@@ -208,7 +208,7 @@ class Worker:
             if self._needs_scp:
                 raise
             logger.warning("%s", error)
-            self._fetching.scp_error = error
+            self._fetcher.scp_error = error
             return 0
         self._scp = scp
         return scp.port
@@ -225,7 +225,7 @@ class Worker:
             except errors.StoreError:  # the database may come back; jobs wait meanwhile
                 logger.exception("The state cannot be used")
                 self._stopping.wait(HEARTBEAT)
-            if self._dispatcher.is_busy or any(companion.is_busy for companion in self._beside):
+            if self._dispatcher.is_busy or any(task.is_busy for task in self._background_tasks):
                 busy_until = now
             elif idle_exit is not None and now - busy_until > idle_exit:
                 if not self._dispatcher.has_work_to_come():
@@ -241,19 +241,19 @@ class Worker:
         if self._scp is not None and self._scp.is_stuck():
             self._stuck("The Storage SCP takes no connections any more, probably for want of memory.")
         self._workers.heartbeat(self._worker_id)
-        if self._fetching.silence() >= SILENT:  # not for want of the state, which has just been written
+        if self._fetcher.silent_checks() >= SILENT:  # not for want of the state, which has just been written
             self._stuck("A retrieve has stood still for minutes and heeds nobody, probably for want of memory.")
-        others = self._colleagues.alive()
+        others = self._other_workers.alive()
         if not self._known_others.issubset(others):
             self._tidy_up()  # nobody may follow one that was killed
         self._known_others = frozenset(others)
-        self._dispatcher.tend(others)
-        self._room.resume_jobs()
+        self._dispatcher.take_over(others)
+        self._disk_space.resume_jobs()
         alive = [*others, self._worker_id]
-        self._workers.bury(alive)
+        self._workers.mark_dead(alive)
         keep_errors_small(self._settings.workspace)
-        for companion in self._beside:
-            companion.tend(alive)
+        for task in self._background_tasks:
+            task.take_over(alive)
 
     def _stuck(self, message: str) -> None:
         logger.critical("%s", message)
@@ -262,7 +262,7 @@ class Worker:
 
     def _leave(self) -> None:
         with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
-            self._dispatcher.leave(self._colleagues.alive())
+            self._dispatcher.leave(self._other_workers.alive())
             self._workers.leave(self._worker_id)
 
     def _now(self) -> datetime:

@@ -71,7 +71,7 @@ class Reasons:
         table, level = next((table, level) for table, name, level in _LEVELS if name == keyword)
         found = self._plans.read(row, table, filters=pc.field(keyword) == value).to_pylist()
         studies = {one["StudyInstanceUID"] for one in found}
-        held = {uid for study in studies for uid in self._instances.held(study=study)}
+        held = {uid for study in studies for uid in self._instances.stored_uids(study=study)}
         series = {series for study in studies for series in self._instances.by_series([study])}
         plain = [
             {

@@ -127,7 +127,8 @@ def _of_state(salvage: StateRepair | None) -> Sentences:
     if salvage is None:
         return {}
     rows = sum(salvage.rows.values())
-    done = (f"The state was damaged: it is put aside as {salvage.aside.name}, and {counted(rows, 'row')} saved.",)
+    name = salvage.quarantined.name
+    done = (f"The state was damaged. The damaged file was renamed to {name}; {counted(rows, 'row')} saved.",)
     if not salvage.incomplete:
         return {"done": done}
     told = f"Rows of these tables could not be read: {', '.join(salvage.incomplete)}; a backup may have them."
@@ -139,10 +140,10 @@ def _of_files(relisted: ObjectRepair) -> Sentences:
     if relisted.listed:
         are = "was" if relisted.listed == 1 else "were"
         done.append(f"{counted(relisted.listed, 'object')} that {are} in the folder and not listed: listed now.")
-    if relisted.aside:
-        first = f"{relisted.aside[0]}.damaged-…"
-        done.append(f"{counted(len(relisted.aside), 'damaged file')} put aside, as {first}.")
-    missing = len(relisted.aside) + relisted.gone
+    if relisted.quarantined:
+        first = f"{relisted.quarantined[0]}.damaged-…"
+        done.append(f"{counted(len(relisted.quarantined), 'damaged file')} renamed, such as {first}.")
+    missing = len(relisted.quarantined) + relisted.gone
     if not missing:
         return {"done": tuple(done)}
     told = f"{counted(missing, 'object')} not here any more as stored: retrieve again, which fetches what is missing."
@@ -151,8 +152,9 @@ def _of_files(relisted: ObjectRepair) -> Sentences:
 
 def _of_answers(mended: AnswerRepair) -> Sentences:
     done = []
-    if mended.aside:
-        done.append(f"{counted(len(mended.aside), 'damaged file')} of answers put aside: {', '.join(mended.aside)}.")
+    if mended.quarantined:
+        names = ", ".join(mended.quarantined)
+        done.append(f"{counted(len(mended.quarantined), 'damaged result file')} renamed: {names}.")
     if mended.saved:
         done.append(f"{counted(mended.saved, 'settled answer')} saved.")
     if not mended.lost:

@@ -300,7 +300,7 @@ class Retriever:
         """Return why a new job waits; nothing where a worker of another site, with its own disk, will run it."""
         if not node.is_reached_from(self._settings.site):
             return ""
-        return DiskSpace.of(self._settings, self._state).lack(to_come)
+        return DiskSpace.of(self._settings, self._state).shortage(to_come)
 
     def _handlers(self, names: Sequence[str] | None, to: str) -> tuple[str, ...] | None:
         if names is None:

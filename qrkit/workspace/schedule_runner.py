@@ -71,10 +71,10 @@ class ScheduleRunner:
         self._worker_id = worker_id
         self._lookout.start()
 
-    def tend(self, alive_worker_ids: Collection[str]) -> None:
+    def take_over(self, alive_worker_ids: Collection[str]) -> None:
         """Make good for workers that died in the middle of a run, and for clocks that were wrong."""
         self._table.interrupt_orphans(alive_worker_ids)
-        self._table.mend_due()
+        self._table.correct_due()
 
     def stop(self) -> None:
         """End; a run that is just asking a node is waited for."""

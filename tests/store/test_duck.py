@@ -11,9 +11,9 @@ from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import Node
 from qrkit.store import sql
 from qrkit.store.audit import AuditTable
+from qrkit.store.generations import LEVELS
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.jobs import JobTable
-from qrkit.store.levels import LEVELS
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results

@@ -50,11 +50,11 @@ def test_the_same_file_again_changes_nothing_and_another_version_is_a_row_more(t
 
 def test_what_is_held_is_told_of_objects_series_and_studies(table: InstanceTable) -> None:
     many = [f"9.{number}" for number in range(3000)]
-    assert table.held(sop_instance_uids=["1.1.1", *many, "1.2.1"]) == {"1.1.1", "1.2.1"}
-    assert table.held(series="1.1") == {"1.1.1", "1.1.2"}
-    assert table.held(study="1") == {"1.1.1", "1.1.2", "1.2.1"}
-    assert table.held(study="2") == frozenset()
-    assert table.held(sop_instance_uids=[]) == frozenset()
+    assert table.stored_uids(sop_instance_uids=["1.1.1", *many, "1.2.1"]) == {"1.1.1", "1.2.1"}
+    assert table.stored_uids(series="1.1") == {"1.1.1", "1.1.2"}
+    assert table.stored_uids(study="1") == {"1.1.1", "1.1.2", "1.2.1"}
+    assert table.stored_uids(study="2") == frozenset()
+    assert table.stored_uids(sop_instance_uids=[]) == frozenset()
 
 
 def test_the_files_of_objects_are_told(table: InstanceTable) -> None:

@@ -100,7 +100,7 @@ class JobMachine(RuleBasedStateMachine):
             assert item.item_id not in self.holder, "two workers have the same item"
             assert item.item_id in may_start
             assert self.table.get_summary(item.job_id).state is JobState.RUNNING
-            assert not self.under_way.wish(item.job_id).cancel
+            assert not self.under_way.control(item.job_id).cancel
             self.holder[item.item_id] = worker
 
     @rule(worker=_workers, stored=_stored)
@@ -123,7 +123,7 @@ class JobMachine(RuleBasedStateMachine):
         for item_id in self.held(worker)[:1]:
             not_before = as_text(self.clock.moment + timedelta(seconds=seconds))
             told = _outcome(JobState.PARTIAL, stored)
-            self.under_way.put_off(item_id, told, Postponement(not_before=not_before, failures=1), worker_id=worker)
+            self.under_way.postpone(item_id, told, Postponement(not_before=not_before, failures=1), worker_id=worker)
             del self.holder[item_id]
 
     @rule(worker=_workers, gives_up=st.booleans())
@@ -135,7 +135,7 @@ class JobMachine(RuleBasedStateMachine):
                 gone = {item.item_id for item in self.table.get(job_id).items}
             else:
                 later = Postponement(not_before=as_text(self.clock.moment + timedelta(seconds=30)), failures=1)
-                self.under_way.put_off_job(job_id, [item_id], later, reason="Out of reach.")
+                self.under_way.postpone_job(job_id, [item_id], later, reason="Out of reach.")
                 gone = {item_id}
             self.holder = {one: holder for one, holder in self.holder.items() if one not in gone}
 
@@ -214,7 +214,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule(job_id=jobs_made)
     def somebody_resumes(self, job_id: str) -> None:
         self.table.resume(job_id)
-        assert not self.under_way.wish(job_id).pause
+        assert not self.under_way.control(job_id).pause
 
     @rule(job_id=jobs_made)
     def somebody_retries(self, job_id: str) -> None:

@@ -101,7 +101,7 @@ def test_a_job_without_requests_is_refused(table: JobTable) -> None:
 
 
 def test_a_job_that_is_not_there_is_not_found(table: JobTable, under_way: JobProgress) -> None:
-    for ask in (table.get, table.request_cancel, under_way.wish, table.retry, table.pause, table.resume):
+    for ask in (table.get, table.request_cancel, under_way.control, table.retry, table.pause, table.resume):
         with pytest.raises(NotFound, match="no job 'x'"):
             ask("x")
     with pytest.raises(NotFound, match="no item 7"):
@@ -229,9 +229,9 @@ def test_cancelling_ends_what_is_queued_and_asks_what_is_running(
 ) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
-    assert not under_way.wish(job_id).cancel
+    assert not under_way.control(job_id).cancel
     table.request_cancel(job_id)
-    assert under_way.wish(job_id).cancel
+    assert under_way.control(job_id).cancel
     job = table.get(job_id)
     assert [item.outcome.state for item in job.items] == [JobState.RUNNING, JobState.CANCELLED]
     assert job.state is JobState.RUNNING
@@ -361,8 +361,8 @@ def test_an_item_that_failed_often_before_is_not_given_up_for_one_death(
     table: JobTable, queue: JobQueue, under_way: JobProgress, clock: Clock
 ) -> None:
     job_id = _create(table, _SERIES)
-    put_off = Postponement(not_before=_later(clock, 0), failures=2 * MOST_DEATHS)
-    under_way.put_off(_claim(queue), _LOST, put_off, worker_id="w")
+    postponement = Postponement(not_before=_later(clock, 0), failures=2 * MOST_DEATHS)
+    under_way.postpone(_claim(queue), _LOST, postponement, worker_id="w")
     assert _die(queue, under_way) == [0]
     (item,) = table.get(job_id).items
     assert (item.outcome.state, item.failures, item.deaths) == (JobState.QUEUED, 2 * MOST_DEATHS, 1)
@@ -405,7 +405,7 @@ def test_of_a_worker_whose_item_was_taken_over_only_success_counts(
     assert _claim(queue, "other") == item_id
     under_way.finish_item(item_id, _LOST, worker_id="slow")
     assert table.get(job_id).state is JobState.RUNNING
-    under_way.put_off(item_id, _LOST, Postponement(not_before="2026-01-31", failures=1), worker_id="slow")
+    under_way.postpone(item_id, _LOST, Postponement(not_before="2026-01-31", failures=1), worker_id="slow")
     assert queue.give_back([item_id], worker_id="slow") == 0
     assert table.get(job_id).state is JobState.RUNNING
     under_way.finish_item(item_id, _DONE, worker_id="slow")
@@ -432,7 +432,7 @@ def test_an_item_that_is_put_off_waits_and_keeps_what_came(
     some = ItemOutcome(
         state=JobState.PARTIAL, expected=2, stored=1, missing=("1.1.2",), error="Gone.", advice="Wait."
     )
-    under_way.put_off(item_id, some, Postponement(not_before=_later(clock, 60), failures=2), worker_id="w")
+    under_way.postpone(item_id, some, Postponement(not_before=_later(clock, 60), failures=2), worker_id="w")
     job = table.get(job_id)
     (item,) = job.items
     assert (job.state, job.stored, job.error) == (JobState.QUEUED, 1, "")
@@ -449,7 +449,7 @@ def test_a_clock_that_was_wrong_keeps_nothing_waiting(
 ) -> None:
     _create(table, _SERIES)
     clock.turn_on(100_000)
-    under_way.put_off(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.postpone(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
     clock.turn_on(-100_000)
     assert _next(queue) is not None
 
@@ -458,7 +458,7 @@ def test_a_waiting_item_is_tried_at_once_when_somebody_resumes_its_job(
     table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
 ) -> None:
     job_id = _create(table, _SERIES)
-    under_way.put_off(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.postpone(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
     table.resume(job_id)
     assert _next(queue) is not None
 
@@ -469,7 +469,7 @@ def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_give
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
     table.request_cancel(job_id)
-    under_way.put_off(first, _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
+    under_way.postpone(first, _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
     assert queue.give_back([second], worker_id="w") == 0
     job = table.get(job_id)
     assert job.state is JobState.CANCELLED
@@ -482,7 +482,7 @@ def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(
 ) -> None:
     job_id = _create(table)
     later = Postponement(not_before=_later(clock, 60), failures=1)
-    under_way.put_off_job(job_id, [_claim(queue)], later, reason="pacs is out of reach.")
+    under_way.postpone_job(job_id, [_claim(queue)], later, reason="pacs is out of reach.")
     job = table.get(job_id)
     assert (job.state, job.reason, job.failures) == (JobState.QUEUED, "pacs is out of reach.", 1)
     assert job.not_before == later.not_before

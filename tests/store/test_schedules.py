@@ -48,7 +48,7 @@ def test_a_clock_that_was_wrong_keeps_no_schedule_waiting(table: ScheduleTable, 
     clock.turn_on(10 * 86_400)
     table.add(nightly())
     clock.turn_on(-10 * 86_400)
-    table.mend_due()
+    table.correct_due()
     assert table.get("night").next_due == "2026-03-01T02:00:00.000000+00:00"
 
 

@@ -43,13 +43,13 @@ def test_a_worker_that_has_died_is_listed_as_dead_for_a_month_unless_its_heart_b
     table = WorkerTable(state)
     for worker_id in ("one", "two", "three"):
         _register(table, worker_id)
-    table.bury(["three"])
+    table.mark_dead(["three"])
     assert _states(state) == {"one": "dead", "two": "dead", "three": "running"}
     table.heartbeat("two")
     assert {row.worker_id for row in table.running()} == {"two", "three"}
     clock.turn_on(31 * 86_400)
     table.heartbeat("three")
-    table.bury(["three"])
+    table.mark_dead(["three"])
     assert _states(state) == {"three": "running"}
 
 

@@ -22,12 +22,12 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
         request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
         new = NewJob(node="pacs", requests=(request,), estimated_bytes=size)
         first, second = jobs.create(new), jobs.create(new)
-        assert not room.lack(size)  # nothing runs yet
+        assert not room.shortage(size)  # nothing runs yet
         (one,), (other,) = (queue.claim_share("w", {"pacs": 2}, most=1) for _ in range(2))
         assert (one.job_id, other.job_id) == (first, second)
-        assert room.takes(jobs.get_summary(first))
-        assert not room.takes(jobs.get_summary(second))
-        assert "beside what other jobs bring" in room.lack(size)  # nor does a third
+        assert room.has_space_for(jobs.get_summary(first))
+        assert not room.has_space_for(jobs.get_summary(second))
+        assert "beside what other jobs bring" in room.shortage(size)  # nor does a third
         queue.give_back([other.item_id], worker_id="w")
         room.resume_jobs()
         resting = jobs.get_summary(second)
@@ -60,7 +60,7 @@ def test_a_full_disk_of_one_site_lets_no_job_of_another_rest_nor_go_on(tmp_path:
         }
         for site in ids:
             assert queue.claim_share(site, {site: 1}, most=1)
-        assert south.takes(jobs.get_summary(ids["south"])), "what goes to the other disk was counted"
+        assert south.has_space_for(jobs.get_summary(ids["south"])), "what goes to the other disk was counted"
         north.pause(ids["north"])
         south.resume_jobs()
         assert jobs.get_summary(ids["north"]).paused_by is PausedBy.DISK, "the other site's room is none here"

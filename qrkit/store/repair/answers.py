@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,11 +15,13 @@ from filelock import FileLock
 from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.duckdb_file import answers_in, is_of_another_duckdb, read_all, read_from
 from qrkit.store.generations import snapshot
-from qrkit.store.plans import writing
-from qrkit.store.quarantine import is_whole_parquet, quarantine
+from qrkit.store.quarantine import is_whole_parquet, quarantine, writing
 from qrkit.store.queries import DONE, FAILED
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State
+
+_Arguments = ParamSpec("_Arguments")
+_Content = TypeVar("_Content")
 
 _AT_ONCE = 500
 _PATIENCE = 60.0
@@ -31,7 +34,7 @@ class AnswerRepair:
 
     Attributes
     ----------
-    aside
+    quarantined
         Names of the damaged files, as they are called now.
     saved
         Answers that were in one of them and are kept elsewhere now.
@@ -39,7 +42,7 @@ class AnswerRepair:
         Ids of the queries whose answers are lost.
     """
 
-    aside: tuple[str, ...]
+    quarantined: tuple[str, ...]
     saved: int
     lost: tuple[str, ...]
 
@@ -56,15 +59,15 @@ def repair_answers(state: State, folder: Path) -> AnswerRepair:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".settle.lock", timeout=_PATIENCE):
-        aside, saved, lost = _repair_settled(state, folder)
+        quarantined, saved, lost = _repair_settled(state, folder)
         for answer in snapshot(state).fresh:
             path = folder / answer.file
             if not is_whole_parquet(path):
                 if path.exists():
-                    aside.append(quarantine(path).name)
+                    quarantined.append(quarantine(path).name)
                 lost.append(answer.query_id)
         _give_up(state, lost)
-    return AnswerRepair(aside=tuple(aside), saved=saved, lost=tuple(lost))
+    return AnswerRepair(quarantined=tuple(quarantined), saved=saved, lost=tuple(lost))
 
 
 def _repair_settled(state: State, folder: Path) -> tuple[list[str], int, list[str]]:
@@ -88,16 +91,30 @@ def _repair_settled(state: State, folder: Path) -> tuple[list[str], int, list[st
         else:
             lost.append(query_id)
     _make_fresh(state, saved)
-    aside = [quarantine(folder / newest, beside=(".wal",)).name] if (folder / newest).exists() else []
-    return aside, len(saved), lost
+    quarantined = [quarantine(folder / newest, with_endings=(".wal",)).name] if (folder / newest).exists() else []
+    return quarantined, len(saved), lost
 
 
-def _is_whole(file: Path) -> bool:
+def unless_damaged(
+    read: Callable[_Arguments, _Content], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+) -> _Content | None:
+    """Return what a settled file contains; None if it is damaged.
+
+    Raises
+    ------
+    StoreInUse
+        If another program has it open for writing.
+    """
     try:
-        read_all(file)
+        return read(*args, **kwargs)
     except StoreInUse:
         raise
     except StoreError:
+        return None
+
+
+def _is_whole(file: Path) -> bool:
+    if unless_damaged(read_all, file) is None:
         _read_bytes(file)
         return False
     return True
@@ -121,15 +138,8 @@ def _held_by(state: State, folder: Path) -> list[tuple[Path, set[str]]]:
     """Return the settled files that are there, the newest first, each with the answers in it."""
     with state.reading() as connection:
         names = connection.scalars(sa.select(generations.c.file).order_by(generations.c.number.desc())).all()
-    found = []
-    for name in names:
-        try:
-            found.append((folder / name, answers_in(folder / name)))
-        except StoreInUse:
-            raise
-        except StoreError:
-            continue
-    return found
+    files = [folder / name for name in names]
+    return [(file, held) for file in files if (held := unless_damaged(answers_in, file)) is not None]
 
 
 def _settled_answers(state: State) -> list[tuple[str, str, str | None]]:
@@ -143,13 +153,8 @@ def _settled_answers(state: State) -> list[tuple[str, str, str | None]]:
 def _read_from_any(held: Sequence[tuple[Path, set[str]]], query_id: str) -> pa.Table | None:
     """Read an answer from the first settled file that still gives it: of a damaged one a part can often be read."""
     for file, answers in held:
-        if query_id in answers:
-            try:
-                return read_from(file, query_id)
-            except StoreInUse:
-                raise
-            except StoreError:
-                continue
+        if query_id in answers and (table := unless_damaged(read_from, file, query_id)) is not None:
+            return table
     return None
 
 

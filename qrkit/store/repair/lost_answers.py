@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.duckdb_file import answers_in, read_from
-from qrkit.store.levels import LEVELS
+from qrkit.store.generations import LEVELS
 from qrkit.store.quarantine import is_damage
 from qrkit.store.queries import DONE
-from qrkit.store.repair.answers import write_answer
+from qrkit.store.repair.answers import unless_damaged, write_answer
 from qrkit.store.results import ASKED
 from qrkit.store.schema import queries
 from qrkit.store.state import State, as_text
@@ -44,7 +43,7 @@ def recover_answers(state: State, folder: Path) -> int:
         if path.stem not in known and (table := _read(path)) is not None:
             found[path.stem] = _row(path.stem, path.relative_to(folder).as_posix(), table)
     for file in sorted(folder.glob("settled-*.duckdb"), reverse=True):
-        for query_id in _forgotten(file, {*known, *found}):
+        for query_id in (unless_damaged(answers_in, file) or set()) - {*known, *found}:
             table = read_from(file, query_id)
             row = _row(query_id, "", table)
             if row:
@@ -65,15 +64,6 @@ def _read(path: Path) -> pa.Table | None:
         if not is_damage(error):
             raise
         return None
-
-
-def _forgotten(file: Path, known: set[str]) -> set[str]:
-    try:
-        return answers_in(file) - known
-    except StoreInUse:
-        raise
-    except StoreError:
-        return set()
 
 
 def _row(query_id: str, file: str, table: pa.Table) -> dict[str, Any]:

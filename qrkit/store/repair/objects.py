@@ -26,14 +26,14 @@ class ObjectRepair:
     ----------
     listed
         Objects that were not listed, and are now.
-    aside
+    quarantined
         Paths, relative to the folder, of files that were no whole objects any more, and are put aside.
     gone
         Listed objects whose files are not there; they are fetched again when they are asked for again.
     """
 
     listed: int
-    aside: tuple[str, ...]
+    quarantined: tuple[str, ...]
     gone: int
 
 
@@ -55,7 +55,7 @@ def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> Obj
     table = InstanceTable(state)
     known = _known(state)
     waiting: list[InstanceRow] = []
-    aside: list[str] = []
+    quarantined: list[str] = []
     listed, seen = 0, 0
     for relative in _objects(folder):
         size, digest = known.get(relative, (-1, ""))
@@ -65,7 +65,7 @@ def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> Obj
         row = None if relative in known else _row(folder, relative)
         if row is None:
             quarantine(folder / relative)
-            aside.append(relative)
+            quarantined.append(relative)
             continue
         waiting.append(row)
         listed += 1
@@ -73,7 +73,7 @@ def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> Obj
             table.add_many(waiting)
             waiting.clear()
     table.add_many(waiting)
-    return ObjectRepair(listed=listed, aside=tuple(aside), gone=len(known) - seen)
+    return ObjectRepair(listed=listed, quarantined=tuple(quarantined), gone=len(known) - seen)
 
 
 def has_lost_its_list(state: State, folder: Path) -> bool:

@@ -21,7 +21,7 @@ from qrkit.errors import StateUnavailable
 from qrkit.store.quarantine import quarantine
 from qrkit.store.schema import metadata
 
-_BESIDE = ("-wal", "-shm")
+_ENDINGS = ("-wal", "-shm")
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PROBES = 20_000
 """Ranges of a table that may fail before the rest of it is given up."""
@@ -35,7 +35,7 @@ class StateRepair:
 
     Attributes
     ----------
-    aside
+    quarantined
         Where the damaged file is now.
     rows
         How many were read of each table.
@@ -43,7 +43,7 @@ class StateRepair:
         Tables of which some rows, or nobody knows how many, could not be read.
     """
 
-    aside: Path
+    quarantined: Path
     rows: dict[str, int]
     incomplete: tuple[str, ...]
 
@@ -92,13 +92,13 @@ def rebuild_state(path: Path) -> StateRepair:
             old.text_factory = lambda text: text.decode("utf-8", "replace")
             rows, incomplete = _copy_tables(old, new)
             new.commit()
-    aside = quarantine(path, beside=_BESIDE)
+    quarantined = quarantine(path, with_endings=_ENDINGS)
     part.rename(path)
-    return StateRepair(aside=aside, rows=rows, incomplete=incomplete)
+    return StateRepair(quarantined=quarantined, rows=rows, incomplete=incomplete)
 
 
 def _copied(path: Path, folder: Path) -> Path:
-    for ending in ("", _BESIDE[0]):
+    for ending in ("", _ENDINGS[0]):
         source = path.with_name(path.name + ending)
         if source.exists():
             (folder / source.name).write_bytes(source.read_bytes())
