@@ -188,11 +188,7 @@ class Finder:
                     break
         said = {Subject.MODALITIES_IN_STUDY: result.contradiction, Subject.SERIES_OF_STUDIES: result.against_lists}
         told = (why for subject, why in said.items() if why and profile.honours(subject))
-        against = covering.contradiction or next(told, "")
-        if against and profile.is_known:
-            self._profiles.mark_stale(node.name, against)
-        elif not profile.is_told_by(covering.evidence):
-            self._profiles.learn(node.name, covering.evidence, self._user)
+        covering.teach(self._profiles, user=self._user, against=next(told, ""))
         return result, _coverage(question.query, covering, asker, result)
 
 

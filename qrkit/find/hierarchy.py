@@ -73,7 +73,7 @@ class HierarchyResult:
 
 
 @dataclass(slots=True)
-class _Account:
+class FindAccount:
     """What is told of a query when it ends."""
 
     requests: int = 0
@@ -125,7 +125,7 @@ def ask_by_level(
     lowest = lowest_level(query, model)
     reliance = reliance or Reliance()
     parents = [Parent()]
-    account = _Account()
+    account = FindAccount()
     table = pa.table({})
     for level in levels_of(model):
         if level is not lowest and (given := given_uniques(query, level, model)):
@@ -136,7 +136,7 @@ def ask_by_level(
             for parent in parents
             for request in requests_at(query, level, model, parent.keys, reliance)
         ]
-        rows = yield from _rows(query, (model, level), asked, reliance, account)
+        rows = yield from ask_level(query, (model, level), asked, reliance, account)
         if level is lowest and level is Level.STUDY and query.modalities and KEYWORD not in reliance.honoured:
             rows = yield from _told_by_series(rows, model, reliance, account)
         selected = select(query, level, rows)
@@ -157,12 +157,12 @@ def ask_by_level(
     )
 
 
-def _rows(
+def ask_level(
     query: Query,
     where: tuple[InformationModel, Level],
     asked: Sequence[tuple[Parent, Request]],
     reliance: Reliance,
-    account: _Account,
+    account: FindAccount,
 ) -> _Rows:
     """Ask the requests of a level, and return its rows before they are filtered."""
     model, level = where
@@ -192,7 +192,7 @@ def _counted(
     where: tuple[InformationModel, Level],
     asked: Sequence[tuple[Parent, Request]],
     rows: pa.Table,
-    account: _Account,
+    account: FindAccount,
 ) -> _Rows:
     """Return rows with what a second look brings where fewer came than the rows above count; doubt the rest."""
     model, level = where
@@ -221,7 +221,7 @@ def _inherited(
     ]
 
 
-def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Reliance, account: _Account) -> _Rows:
+def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Reliance, account: FindAccount) -> _Rows:
     """Return studies with the modalities of their series, if the node tells those of no study."""
     asked = series_requests(studies, model)
     if not asked:

@@ -92,6 +92,8 @@ class FindSession:
         True cancels what is under way.
     relational
         Offer relational queries, to a node that is known to accept them.
+    patience
+        Seconds for which a node that lets no association in is asked again; None: its association timeout.
 
     Attributes
     ----------
@@ -108,13 +110,14 @@ class FindSession:
         calling_ae_title: str,
         should_stop: Callable[[], bool] | None = None,
         relational: bool = False,
+        patience: float | None = None,
     ) -> None:
         self._node = node
         self._calling_ae_title = calling_ae_title
         self._should_stop = should_stop
         self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
-        self._retry = AssociationRetry(node.timeouts.association)
+        self._retry = AssociationRetry(node.timeouts.association if patience is None else patience)
         self._stack = ExitStack()
         self.pacing = Pacing(pause=node.pause, sleep=lambda seconds: rest(seconds, self._is_stopped))
         self.keys_unsupported = False

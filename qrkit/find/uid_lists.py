@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -27,6 +28,8 @@ _MOST_ROWS = 190
 
 _GUESS = 8
 """Series of a study that does not count them."""
+
+_Value = TypeVar("_Value")
 
 _UIDS = (unique_key(Level.STUDY), unique_key(Level.SERIES))
 
@@ -100,6 +103,16 @@ def _lists(asked: ChildRequests, level: Level) -> Iterator[_UidList]:
         for some in _in_parts(places, asked, level):
             if len(some) > 1:
                 yield _UidList(some, _listed([asked[place][1] for place in some], level))
+
+
+def in_parts(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """Yield values, in order, in parts of as many as one list of UIDs may have.
+
+    >>> [len(part) for part in in_parts("x" * 200)]
+    [90, 90, 20]
+    """
+    for start in range(0, len(values), _MOST_UIDS):
+        yield values[start : start + _MOST_UIDS]
 
 
 def _in_parts(places: Sequence[int], asked: ChildRequests, level: Level) -> Iterator[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from typing import Any
@@ -29,6 +30,7 @@ from qrkit.find.windows import (
 from qrkit.node import Node
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Request, answer_keywords
+from qrkit.store.profiles import ProfileTable
 from qrkit.tables import Level, schema, unique_key
 
 _SCOUTS = 8
@@ -44,6 +46,14 @@ _LIST_SUBJECTS = {
     Level.IMAGE: Subject.SERIES_OF_STUDIES,
 }
 """By level: what a profile calls lists of UIDs there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowedAnswer:
+    """The answer to one request from all of its windows, and the error by which some of them failed for good."""
+
+    table: pa.Table
+    error: NodeError | None = None
 
 
 class _Step:
@@ -89,11 +99,13 @@ class _Step:
         else:
             self._wanted = {place: after, **self._wanted}
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether some of it failed and nothing came."""
-        is_empty = not any(table.num_rows for found in self.tables for table in found)
-        return is_empty and any(one.errors or not one.has_answer for one in self.done.values())
+    def error_of(self, place: int) -> NodeError | None:
+        """Return the error by which the request of a place failed for good, in whole or in part."""
+        result = self.done.get(place)
+        if result is not None and result.has_answer and not result.errors:
+            return None
+        errors = result.errors if result is not None else ()
+        return errors[0] if errors else self.error
 
 
 class WindowedFind:
@@ -134,6 +146,20 @@ class WindowedFind:
             most_answers=max((caps.proven for caps in self._caps.values()), default=0),
         )
 
+    def teach(self, profiles: ProfileTable, *, user: str, against: str = "") -> None:
+        """Add what the answers have shown to the node's profile, or mark it as stale where they contradict it.
+
+        Parameters
+        ----------
+        against
+            What else contradicts it.
+        """
+        contradiction = self.contradiction or against
+        if contradiction and self._profile.is_known:
+            profiles.mark_stale(self._node.name, contradiction)
+        elif not self._profile.is_told_by(self.evidence):
+            profiles.learn(self._node.name, self.evidence, user)
+
     def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
         """Return the answers to requests that do not depend on one another, in their order.
 
@@ -142,6 +168,14 @@ class WindowedFind:
         NodeError
             The first one, if windows failed and no other brought anything.
         """
+        answers = self.try_ask(requests)
+        error = next((answer.error for answer in answers if answer.error is not None), None)
+        if error is not None and not any(answer.table.num_rows for answer in answers):
+            raise _advised(error, requests[0])
+        return [answer.table for answer in answers]
+
+    def try_ask(self, requests: Sequence[Request]) -> list[WindowedAnswer]:
+        """Return the answers to requests, each with the error by which some or all of it failed for good."""
         step = _Step(requests, [ask_in_windows(request, self._context(request.level)) for request in requests])
         while batches := step.batches():
             came = self._lists.try_ask([request for batch in batches.values() for request in batch])
@@ -149,9 +183,10 @@ class WindowedFind:
                 step.take(place, came[: len(batch)])
                 came = came[len(batch) :]
         self._driven += [step.done[place] for place in sorted(step.done)]
-        if step.error is not None and step.has_failed:
-            raise _advised(step.error, requests[0])
-        return [self._joined(request, found) for request, found in zip(requests, step.tables, strict=True)]
+        return [
+            WindowedAnswer(table=self._joined(request, found), error=step.error_of(place))
+            for place, (request, found) in enumerate(zip(requests, step.tables, strict=True))
+        ]
 
     def coverage(self) -> dict[str, Any]:
         """Return what is to be told of the windows so far, as plain values."""

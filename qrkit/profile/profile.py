@@ -208,6 +208,15 @@ class Profile:
         by_list = self.honours(Subject.SERIES_OF_STUDIES) and self.honours(Subject.MODALITY)
         return by_list or self.honours(Subject.SERIES_BY_DATE_AND_MODALITY)
 
+    @property
+    def most_rows(self) -> int:
+        """The most rows that one request is known to get uncut; 0: nothing is known.
+
+        >>> Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", cap=500, most_answers=80).most_rows
+        499
+        """
+        return max(self.most_answers, (self.cap or 1) - 1) if self.is_known else 0
+
     def returns(self, keyword: str, level: Level | None = None) -> Returned:
         """Return what comes back for a key, even if the profile is stale.
 

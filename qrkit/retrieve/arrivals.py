@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from qrkit.errors import ObjectUnreadable, StoreError
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused
-from qrkit.retrieve.admission import ActiveItem, ActiveItems
-from qrkit.retrieve.index_queue import Backlog
+from qrkit.retrieve.admission import ActiveItems
+from qrkit.retrieve.index_queue import IndexQueue
+from qrkit.retrieve.item import ActiveItem
 from qrkit.store.files import FileStore, IncomingFile, StoredObject, WrittenObject
 from qrkit.store.header import ObjectHeader
 from qrkit.store.instances import InstanceRow, filed_object, index_row
@@ -93,20 +94,20 @@ class Arrivals:
         self._count_late = count_late
         self._node_name = node_name
         self._keep_unsolicited = keep_unsolicited
-        self._backlog: Backlog[tuple[StoredObject, Origin]] = Backlog(self._write)
+        self._index_queue: IndexQueue[tuple[StoredObject, Origin]] = IndexQueue(self._write)
 
     def start(self) -> None:
         """Start to write rows."""
-        self._backlog.start()
+        self._index_queue.start()
 
     def stop(self) -> None:
         """Write the rows that are waiting, and end."""
-        self._backlog.stop()
+        self._index_queue.stop()
         self.files.close()
 
     def hurry(self) -> None:
         """From now on wait for no state that is away; what is not listed then is found in the folder later."""
-        self._backlog.hurry()
+        self._index_queue.hurry()
 
     def drain(self) -> None:
         """Return when all that has arrived so far is in the instances table.
@@ -116,7 +117,7 @@ class Arrivals:
         StoreError
             If some of it will not be, since the worker ends.
         """
-        self._backlog.drain()
+        self._index_queue.drain()
 
     def list_left(self) -> None:
         """Have those objects listed that processes had filed and not listed when they were killed."""
@@ -179,7 +180,7 @@ class Arrivals:
 
     def filed(self, stored: StoredObject, origin: Origin) -> None:
         """Have the row of a filed object written."""
-        self._backlog.put((stored, origin))
+        self._index_queue.put((stored, origin))
 
     def _write(self, batch: Sequence[tuple[StoredObject, Origin]]) -> None:
         rows: list[InstanceRow] = []

@@ -1,9 +1,9 @@
-"""A few items of one job, fetched from one node: list what is expected, fetch it, compare.
+"""A few items of one job, retrieved from one node: list what is expected, fetch it, compare.
 
 The items share associations: one to list, then one to fetch, so that hundreds of small studies don't cost
-hundreds of negotiations. What is still missing after the first try is asked for once more, at IMAGE level, and
-by the other method where the node has both. Before that, what C-GET may have left out because a presentation context
-was refused is asked for in other contexts.
+hundreds of negotiations. What is still missing after the first try is asked for once more, by image where it can be
+named, and by the other method where the node has both. Before that, what C-GET may have left out because a
+presentation context was refused is asked for in other contexts.
 """
 
 from __future__ import annotations
@@ -17,21 +17,43 @@ from pydicom.uid import UID
 from qrkit import errors
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model, storage_proposals
-from qrkit.dimse.find import find_proposals
 from qrkit.dimse.retrieve import Retrieval
-from qrkit.jobs import ItemOutcome, ItemRow
-from qrkit.node import InformationModel, Method, Node
-from qrkit.retrieve.admission import ActiveItem, ActiveItems
+from qrkit.find.object_list import ObjectList
+from qrkit.jobs import ItemOutcome, ItemRow, RetrieveRequest
+from qrkit.node import Method, Node
+from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.destinations import Destination
-from qrkit.retrieve.expected import list_objects
-from qrkit.retrieve.item import Work, identifiers, is_out_of_reach, sop_classes, tries
+from qrkit.retrieve.identifiers import identifiers, is_out_of_reach, sop_classes, tries
+from qrkit.retrieve.item import ActiveItem
+from qrkit.retrieve.outcomes import outcome_of
 from qrkit.stop import check, rest
-from qrkit.uids import is_valid_uid
 
 _MOST_BREAKS = 3
 _MOST_REGROUPINGS = 4
 _CONGESTED_FOR = (0.1, 0.3, 1.0)
 """Seconds between tries: a node counts an association until it has seen its end, our last one as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSource:
+    """Where a batch comes from.
+
+    Attributes
+    ----------
+    node
+        The node that is asked.
+    method
+        Of the job.
+    calling_ae_title
+        By which we ask.
+    list_objects
+        Lists what the node has for some requests; see `qrkit.find.object_lister.ObjectLister`.
+    """
+
+    node: Node
+    method: Method
+    calling_ae_title: str
+    list_objects: Callable[[Sequence[RetrieveRequest]], Sequence[ObjectList]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,29 +85,22 @@ class Batch:
     """Fetches items of one job."""
 
     def __init__(
-        self,
-        node: Node,
-        method: Method,
-        destination: Destination,
-        active_items: ActiveItems,
-        watch: Watch,
-        *,
-        calling_ae_title: str,
+        self, source: BatchSource, destination: Destination, active_items: ActiveItems, watch: Watch
     ) -> None:
-        self._node = node
-        self._methods = tries(node, method)
+        self._node = source.node
+        self._source = source
+        self._methods = tries(source.node, source.method)
         self._destination = destination
         self._active_items = active_items
         self._watch = watch
-        self._calling_ae_title = calling_ae_title
-        self._undone: list[Work] = []
+        self._undone: list[ActiveItem] = []
         self._storage = StorageAnswers()
         self._has_yielded = False
 
     @property
     def undone(self) -> tuple[ItemRow, ...]:
-        """The items of which nothing was told, such as after it has yielded or was stopped."""
-        return tuple(work.active.item for work in self._undone)
+        """The items without an outcome, such as after it has yielded or was stopped."""
+        return tuple(active.item for active in self._undone)
 
     def run(self, items: Sequence[ItemRow]) -> None:
         """Fetch the items.
@@ -93,138 +108,108 @@ class Batch:
         Raises
         ------
         Cancelled
-            If `Watch.should_stop` said so; `end` tells of the items that had no outcome then.
+            If `Watch.should_stop` returned True; `end` gives the items without an outcome theirs.
         """
-        works = [Work(item, self._node.name) for item in items]
-        self._undone = list(works)
+        all_active = [ActiveItem(item, node=self._node.name) for item in items]
+        self._undone = list(all_active)
         with ExitStack() as admitted:
-            for work in works:
-                self._active_items.add(work.active)
-                admitted.callback(self._tell_late, work)
-                admitted.callback(self._active_items.remove, work.active)
-            self._list(works)
-            self._fetch_all(works)
-            unlisted = [work for work in works if work.may_be_listed_later]
+            for active in all_active:
+                self._active_items.add(active)
+                admitted.callback(self._tell_late, active)
+                admitted.callback(self._active_items.remove, active)
+            self._list(all_active)
+            self._fetch_all(all_active)
+            unlisted = [active for active in all_active if active.may_be_listed_later]
             if unlisted and not self._has_yielded:
                 self._list(unlisted, again=True)
                 self._fetch_all(unlisted)
-            for work in () if self._has_yielded else tuple(self._undone):
-                self._name_refused(work)
-                self._done(work)
+            for active in () if self._has_yielded else tuple(self._undone):
+                self._name_refused(active)
+                self._done(active)
 
-    def _fetch_all(self, works: Sequence[Work]) -> None:
+    def _fetch_all(self, items: Sequence[ActiveItem]) -> None:
         for number, method in enumerate(self._methods):
-            wanting = [work for work in works if work.is_open and (not number or work.is_worth_another_try)]
+            wanting = [active for active in items if active.is_open and (not number or active.is_worth_another_try)]
             self._fetch(wanting, method)
             if method is Method.GET:
-                self._fetch_otherwise(works)
+                self._fetch_otherwise(items)
 
-    def _tell_late(self, work: Work) -> None:
-        uids, size = work.come_since
+    def _tell_late(self, active: ActiveItem) -> None:
+        uids, size = active.arrived_since
         if uids:
-            self._watch.on_late(work.active.item, uids, size)
+            self._watch.on_late(active.item, uids, size)
 
     def end(self, *, cancelled: bool) -> None:
-        """Tell the outcome of all items that have none yet, as it is now."""
-        for work in list(self._undone):
-            self._done(work, cancelled=cancelled)
+        """Report the outcome of all items that have none yet, as it is now."""
+        for active in list(self._undone):
+            self._done(active, cancelled=cancelled)
 
-    def _done(self, work: Work, *, cancelled: bool = False) -> None:
-        self._undone.remove(work)
-        self._watch.on_done(work.active.item, work.outcome(cancelled=cancelled))
+    def _done(self, active: ActiveItem, *, cancelled: bool = False) -> None:
+        self._undone.remove(active)
+        active.outcome = outcome_of(active, cancelled=cancelled)
+        self._watch.on_done(active.item, active.outcome)
 
-    def _list(self, works: Sequence[Work], *, again: bool = False) -> None:
+    def _list(self, items: Sequence[ActiveItem], *, again: bool = False) -> None:
         """Find out what is expected, and what of it is at the destination already."""
-        for work in works:
-            work.unlisted = None
-        try:
-            self._ask_for_objects(works)
-        except errors.Cancelled:
-            raise
-        except errors.NodeError as error:
-            if is_out_of_reach(error) and not again:
-                raise
-            for work in works:
-                if not work.objects:
-                    work.unlisted = error
-        for work in works:
-            self._expect(work)
+        lists = self._source.list_objects([active.item.request for active in items])
+        for listed in lists:
+            if listed.error is not None and is_out_of_reach(listed.error) and not again:
+                raise listed.error
+        for active, listed in zip(items, lists, strict=True):
+            active.expect(listed)
+            active.stored |= self._destination.stored(active)
+            self._watch.on_progress(active)
 
-    def _ask_for_objects(self, works: Sequence[Work]) -> None:
-        if not self._node.can_find or self._node.information_model is InformationModel.PATIENT_STUDY_ONLY:
-            return  # a model without series and images cannot be asked for them (PS3.4 C.6.3)
-        with self._associate(find_proposals(self._node)) as association:
-            for work in works:
-                try:
-                    listing = list_objects(
-                        association, self._node, work.active.item.request, should_stop=self._watch.should_stop
-                    )
-                    work.objects, work.silent_series = listing.objects, listing.silent_series
-                except errors.StatusError as error:
-                    work.unlisted = error
-                self._watch.on_progress(work.active)
-
-    def _expect(self, work: Work) -> None:
-        request, active = work.active.item.request, work.active
-        uids = {item.SOPInstanceUID for item in work.objects} | set(request.expected) | set(request.sop_instance_uids)
-        active.expected = frozenset(uids) or None
-        series_of = {item.SOPInstanceUID: item.SeriesInstanceUID for item in work.objects}
-        places = {
-            uid: _folder(request.StudyInstanceUID, series_of.get(uid, request.SeriesInstanceUID)) for uid in uids
-        }
-        active.stored |= self._destination.held(places)
-        self._watch.on_progress(active)
-
-    def _fetch_otherwise(self, works: Sequence[Work]) -> None:
+    def _fetch_otherwise(self, items: Sequence[ActiveItem]) -> None:
         """Ask again for what C-GET left out, by the presentation contexts that are left to try."""
         for _ in range(_MOST_REGROUPINGS):
-            wanting = [work for work in works if work.is_open and work.is_worth_another_try]
+            wanting = [active for active in items if active.is_open and active.is_worth_another_try]
             contexts = self._storage.otherwise(sop_classes(wanting))
             if not contexts:
                 return
             offered = {"", *(context.abstract_syntax for context in contexts)}
             before = self._storage
-            self._fetch([work for work in wanting if offered & set(work.missing_classes)], Method.GET, contexts)
+            self._fetch([active for active in wanting if offered & set(active.missing_classes)], Method.GET, contexts)
             if self._storage == before:  # there was no association
                 return
 
-    def _name_refused(self, work: Work) -> None:
-        refused = self._storage.refused(dict.fromkeys(work.missing_classes)) if work.is_open else ()
+    def _name_refused(self, active: ActiveItem) -> None:
+        refused = self._storage.refused(dict.fromkeys(active.missing_classes)) if active.is_open else ()
         if refused:
             names = ", ".join(UID(sop_class).name for sop_class in refused)
-            work.notes.append(f"{self._node.name} accepted no presentation context for {names} by C-GET.")
+            active.notes.append(f"{self._node.name} accepted no presentation context for {names} by C-GET.")
 
-    def _fetch(self, works: Sequence[Work], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
+    def _fetch(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
         """Fetch what is missing of each; an association that breaks is replaced, unless nothing comes any more."""
-        waiting = list(works)
+        waiting = list(items)
         breaks = 0
         while waiting and not self._has_yielded:
-            arrived = sum(work.active.received for work in works)
+            arrived = sum(active.received for active in items)
             try:
                 self._fetch_in_turn(waiting, method, storage)
             except errors.NodeError as error:
                 waiting[0].error = error
-                breaks = 0 if sum(work.active.received for work in works) > arrived else breaks + 1
+                breaks = 0 if sum(active.received for active in items) > arrived else breaks + 1
                 if is_out_of_reach(error):
                     raise
                 if isinstance(error, errors.NoContextAccepted) or breaks == _MOST_BREAKS:
-                    for work in waiting:
-                        work.error = error
+                    for active in waiting:
+                        active.error = error
                     return
-                self._destination.settle(waiting[0].active, waiting[0].counted)
+                self._settle(waiting[0])
                 del waiting[0]
 
-    def _fetch_in_turn(self, waiting: list[Work], method: Method, storage: tuple[Proposal, ...]) -> None:
+    def _fetch_in_turn(self, waiting: list[ActiveItem], method: Method, storage: tuple[Proposal, ...]) -> None:
         """Fetch over one association; what is done leaves `waiting`."""
         with self._associated(waiting, method, storage) as association:
             if storage and len(association.contexts) < 2:  # refused again: nothing more can come
                 waiting.clear()
             while waiting:
                 self._fetch_one(association, waiting[0], method)
-                work = waiting.pop(0)
-                if not (work.is_open or work.may_be_listed_later):
-                    self._done(work)
-                if work.is_open or waiting:
+                active = waiting.pop(0)
+                if not (active.is_open or active.may_be_listed_later):
+                    self._done(active)
+                if active.is_open or waiting:
                     check(self._watch.should_stop)
                 if waiting:
                     rest(self._node.pause, self._watch.should_stop)
@@ -232,31 +217,35 @@ class Batch:
                     self._has_yielded = True
                     waiting.clear()
 
-    def _fetch_one(self, association: Association, work: Work, method: Method) -> None:
+    def _fetch_one(self, association: Association, active: ActiveItem, method: Method) -> None:
         retrieval = Retrieval(
             association,
             node=self._node,
-            on_progress=lambda _: self._watch.on_progress(work.active),
-            should_stop=lambda: self._watch.should_stop() or work.active.is_runaway,
+            on_progress=lambda _: self._watch.on_progress(active),
+            should_stop=lambda: self._watch.should_stop() or active.is_runaway,
         )
-        work.begin_try()
+        active.begin_try()
         try:
-            for identifier in identifiers(self._node, work):
+            for identifier in identifiers(self._node, active):
                 check(self._watch.should_stop)
-                work.count(self._destination.fetch(method, retrieval, identifier, work.active))
-            work.error = None
+                active.count(self._destination.fetch(method, retrieval, identifier, active))
+            active.error = None
         except errors.Cancelled as stop:
-            if not work.active.is_runaway:
+            if not active.is_runaway:
                 raise
-            work.error = errors.ProtocolError(
-                f"{self._node.name} sent more than {work.active.refused} objects that were not asked for.",
+            active.error = errors.ProtocolError(
+                f"{self._node.name} sent more than {active.refused} objects that were not asked for.",
                 advice="The retrieve was stopped; ask the PACS team how it answers at this level.",
             )
-            raise work.error from stop
+            raise active.error from stop
         except (errors.StatusError, errors.PortInUse, errors.InputError) as error:
-            work.error = error
-        self._destination.settle(work.active, work.counted)
-        self._watch.on_progress(work.active)
+            active.error = error
+        self._settle(active)
+        self._watch.on_progress(active)
+
+    def _settle(self, active: ActiveItem) -> None:
+        self._destination.settle(active)
+        active.end_try()
 
     def _associate(self, proposals: Sequence[Proposal]) -> Association:
         """Associate, unless the batch is to end before the node has answered; ask again where it is congested."""
@@ -270,23 +259,18 @@ class Batch:
         return associate(
             self._node,
             proposals,
-            calling_ae_title=self._calling_ae_title,
+            calling_ae_title=self._source.calling_ae_title,
             on_wait=lambda: check(self._watch.should_stop),
         )
 
-    def _associated(self, works: Sequence[Work], method: Method, storage: tuple[Proposal, ...]) -> Association:
+    def _associated(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...]) -> Association:
         """Associate; for C-GET with these storage contexts, or those that the missing objects want."""
         proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
         if method is Method.GET:
             proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
-            proposals += storage or storage_proposals(sop_classes(works))
+            proposals += storage or storage_proposals(sop_classes(items))
         association = self._associate(proposals)
         if method is Method.GET:
-            taken = [(one.abstract_syntax, one.transfer_syntax) for one in association.contexts.values()]
+            taken = [(context.abstract_syntax, context.transfer_syntax) for context in association.contexts.values()]
             self._storage = self._storage.after(proposals, taken)
         return association
-
-
-def _folder(study_instance_uid: str, series_instance_uid: str) -> str:
-    """Return the folder of a series, relative to that of the files; empty where its UID is not known."""
-    return f"{study_instance_uid}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""

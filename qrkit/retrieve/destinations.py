@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pydicom.dataset import Dataset
 
 from qrkit import errors
-from qrkit.dimse.association import associate
-from qrkit.dimse.find import find_proposals
 from qrkit.dimse.retrieve import Retrieval, Suboperations
+from qrkit.find.object_list import ObjectList
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import Method, Node
-from qrkit.retrieve.admission import ActiveItem
 from qrkit.retrieve.arrivals import Arrivals
-from qrkit.retrieve.expected import list_objects
-from qrkit.retrieve.stored import Held
-from qrkit.stop import check
+from qrkit.retrieve.item import ActiveItem
+from qrkit.retrieve.stored import StoredObjects
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +23,14 @@ logger = logging.getLogger(__name__)
 class Destination(Protocol):
     """Where the objects of a job go."""
 
-    def held(self, places: Mapping[str, str]) -> set[str]:
-        """Return those of the SOP Instances that are already there; see `qrkit.retrieve.stored.Held.of`."""
+    def stored(self, active: ActiveItem) -> set[str]:
+        """Return the SOP Instances of an item that are already there."""
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send by C-GET or C-MOVE; errors as `qrkit.dimse.retrieve.Retrieval`."""
 
-    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
-        """Return when ``active.stored`` tells what is at the destination."""
+    def settle(self, active: ActiveItem) -> None:
+        """Return when ``active.stored`` has what is at the destination."""
 
 
 class WorkspaceDestination:
@@ -43,7 +40,7 @@ class WorkspaceDestination:
     ----------
     move_destination
         The AE title by which the node knows our Storage SCP.
-    held
+    stored
         What is here.
     scp_error
         Gives why our Storage SCP does not listen, or None if it does.
@@ -57,20 +54,22 @@ class WorkspaceDestination:
         node: Node,
         move_destination: str,
         *,
-        held: Held,
+        stored: StoredObjects,
         scp_error: Callable[[], errors.QrkitError | None],
         should_stop: Callable[[], bool],
     ) -> None:
         self._arrivals = arrivals
         self._node = node
         self._move_destination = move_destination
-        self._held = held
+        self._stored = stored
         self._scp_error = scp_error
         self._should_stop = should_stop
 
-    def held(self, places: Mapping[str, str]) -> set[str]:
-        """Return those of the SOP Instances whose files are here."""
-        return self._held.of(places, source=self._node.name)
+    def stored(self, active: ActiveItem) -> set[str]:
+        """Return the SOP Instances whose files are here; of what is counted but not listed, those from this node."""
+        name = self._node.name
+        stored = self._stored.of(active.places, source=name)
+        return stored | self._stored.of_request(active.item.request, source=name) if active.lacking else stored
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send to us."""
@@ -90,9 +89,8 @@ class WorkspaceDestination:
         )
         return counted
 
-    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+    def settle(self, active: ActiveItem) -> None:
         """Return when the rows of all that came are written."""
-        del counted
         active.move_message_id = 0
         self._arrivals.drain()
 
@@ -105,30 +103,31 @@ def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:
 
 def _has_come(active: ActiveItem, received: int, completed: int | None, wanted: frozenset[str]) -> bool:
     """Whether no more will come: all is here, or as many as the node counted, which it will not exceed later."""
-    if wanted and wanted <= active.stored:
+    if wanted and wanted <= active.stored and not active.lacking:
         return True
     return completed is not None and received >= completed
 
 
 class StoreNodeDestination:
-    """A store node, told by C-FIND there if it can be queried, else by the counters of C-MOVE.
+    """A store node: what it has is known by C-FIND there if it can be queried, else by the counters of C-MOVE.
 
     Parameters
     ----------
     target
         The store node.
-    should_stop
-        Whether to wait no longer for what it answers.
+    list_objects
+        Lists what the store node has for some requests; see `qrkit.find.object_lister.ObjectLister`.
     """
 
-    def __init__(self, target: Node, *, calling_ae_title: str, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, target: Node, list_objects: Callable[[Sequence[RetrieveRequest]], Sequence[ObjectList]]
+    ) -> None:
         self._target = target
-        self._should_stop = should_stop
-        self._calling_ae_title = calling_ae_title
+        self._list_objects = list_objects
 
-    def held(self, places: Mapping[str, str]) -> set[str]:
+    def stored(self, active: ActiveItem) -> set[str]:
         """Return none: what a store node has already is sent again, since it may have asked for that."""
-        del places
+        del active
         return set()
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
@@ -138,28 +137,21 @@ class StoreNodeDestination:
             raise errors.InputError("Only C-MOVE delivers to a store node.", advice="Leave the method to qrkit.")
         return retrieval.move(identifier, self._target.ae_title)
 
-    def settle(self, active: ActiveItem, counted: Suboperations) -> None:
+    def settle(self, active: ActiveItem) -> None:
         """Count what is at the store node."""
-        expected = active.expected or frozenset()
-        try:
-            found = self._found(active.item.request) if self._target.can_find else set()
-        except errors.NodeError as error:  # then the counters tell
-            logger.warning("What %s holds could not be asked: %s", self._target.name, error)
-            found = set()
+        expected, counted = active.expected or frozenset(), active.suboperations
+        found = self._found(active.item.request)
         if found:
-            active.stored |= found & expected if expected else found
+            active.stored |= found & expected if expected and not active.lacking else found
         elif expected and (counted.completed or 0) >= len(expected) and not counted.failed:
             active.stored |= expected
         else:
-            active.untold = counted.completed or 0
+            active.reported = counted.completed or 0
         active.received = max(active.received, counted.completed or 0, len(active.stored))
 
     def _found(self, request: RetrieveRequest) -> set[str]:
-        with associate(
-            self._target,
-            find_proposals(self._target),
-            calling_ae_title=self._calling_ae_title,
-            on_wait=lambda: check(self._should_stop),
-        ) as association:
-            listing = list_objects(association, self._target, request, should_stop=self._should_stop)
-        return {item.SOPInstanceUID for item in listing.objects}
+        """Return what the store node lists; nothing where it cannot be asked, so that the counters decide."""
+        (listed,) = self._list_objects([request])
+        if listed.error is not None:
+            logger.warning("What %s holds could not be asked: %s", self._target.name, listed.error)
+        return {one.SOPInstanceUID for one in listed.objects}

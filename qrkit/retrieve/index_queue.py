@@ -29,14 +29,14 @@ _PAUSES = (0.5, 1.0, 2.0)
 """Seconds between tries; the last again and again, so that a database that is back is noticed soon."""
 
 
-class Backlog(Generic[Entry]):
+class IndexQueue(Generic[Entry]):
     """Entries that wait to be processed, at most a few thousand: then `put` waits.
 
     Parameters
     ----------
     process
         Takes a batch, of which it may have had some before. A `StoreError`, or a lack of memory, is tried again until
-        it works or the backlog is stopped; after any other error, each entry is tried alone.
+        it works or the queue is stopped; after any other error, each entry is tried alone.
     """
 
     def __init__(self, process: Callable[[Sequence[Entry]], None]) -> None:
@@ -49,7 +49,7 @@ class Backlog(Generic[Entry]):
         self._stopping = False
         self._hurrying = False
         self._has_given_up = False
-        self._thread = threading.Thread(target=self._run, name="backlog", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="index queue", daemon=True)
 
     def start(self) -> None:
         """Start to process."""

@@ -1,62 +1,201 @@
-"""One item on its way through a batch: what is expected of it, what came, and what it will be told.
-
-The Identifiers by which an item is asked for: as a whole, or what is missing of it by image.
-
-By which method an item is tried first and second, and which errors make any further try useless.
-"""
+"""One item that is being retrieved: what is expected of it, what has come, and what is still to be asked for."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from pydicom.dataset import Dataset
-
 from qrkit import errors
-from qrkit.dimse.contexts import COMMON_STORAGE
 from qrkit.dimse.retrieve import Suboperations
-from qrkit.dimse.status import PENDING, Service, classify
-from qrkit.jobs import ItemOutcome, ItemRow, JobState, outcome
-from qrkit.node import Method, Node
-from qrkit.retrieve.admission import ActiveItem
-from qrkit.retrieve.expected import ExpectedObject, unique_keys
-from qrkit.words import counted
+from qrkit.dimse.status import PENDING, SUCCESS, Service, classify
+from qrkit.find.object_list import ObjectList, not_listed
+from qrkit.jobs import ItemOutcome, ItemRow
+from qrkit.store.header import ObjectHeader
+from qrkit.uids import is_valid_uid
+
+RUNAWAY = 50
+"""Unexpected objects after which a retrieve is stopped: the node sends something else."""
+
+_NOT_ASKED = not_listed("the node was not asked for its objects")
 
 
-class Work:
-    """One item on its way through a batch.
+class ActiveItem:
+    """An item that is being retrieved, as the batch and the network threads see it.
 
     Attributes
     ----------
-    unlisted
-        Why the node did not say what to expect, if it did not.
+    item
+        The row it stands for.
+    node
+        Name of the node that is asked.
+    list
+        What the node lists.
+    expected
+        SOP Instance UIDs that should come; None where none are known.
+    stored
+        SOP Instance UIDs that are at the destination.
+    received, bytes, refused
+        Objects that came for it, their size, and objects sent along that do not belong to it.
+    move_message_id
+        Message ID of the C-MOVE request under way, 0 for none.
+    reported
+        Number of objects that only the node's counters report at the destination.
+    other_versions
+        Objects that came with other bytes than the same SOP Instance that is here; both are kept.
+    has_ended
+        Whether nobody waits for it any longer: what it lacked may still come.
+    suboperations
+        What the node has counted in this try.
+    error
+        Why the last try failed.
+    notes
+        What else explains why objects are missing.
+    outcome
+        How it has ended; None: it has not.
     """
 
-    def __init__(self, item: ItemRow, node: str) -> None:
-        self.active = ActiveItem(item, node=node)
-        self.objects: tuple[ExpectedObject, ...] = ()
-        self.silent_series = 0
-        self.counted = Suboperations()
+    def __init__(
+        self, item: ItemRow, *, node: str, expected: frozenset[str] | None = None, has_ended: bool = False
+    ) -> None:
+        self.item = item
+        self.node = node
+        self.list: ObjectList = _NOT_ASKED
+        self.expected = expected
+        self.stored: set[str] = set()
+        self.received = item.outcome.received  # by earlier tries
+        self.bytes = item.outcome.bytes
+        self.refused = 0
+        self.move_message_id = 0
+        self.reported = 0
+        self.other_versions = 0
+        self.has_ended = has_ended
+        self.suboperations = Suboperations()
         self.error: errors.QrkitError | None = None
-        self.unlisted: errors.NodeError | None = None
         self.notes: list[str] = []
-        self._told: ItemOutcome | None = None
+        self.outcome: ItemOutcome | None = None
+        self._sent: int | None = None
+        self._is_confirmed = False
+        self._is_whole_try = False
+        self._received_before = 0
+        self._last_arrival = time.monotonic()
+        self._arrived = threading.Condition()
+
+    # what arrives
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Expected SOP Instance UIDs that are not stored, in a stable order."""
+        return tuple(sorted((self.expected or frozenset()) - self.stored))
+
+    @property
+    def is_runaway(self) -> bool:
+        """Whether the node sends so much else that the retrieve must be stopped."""
+        return self.refused > RUNAWAY
+
+    def wants(self, sop_instance_uid: str) -> bool:
+        """Whether this object was expected by name."""
+        return self.expected is not None and sop_instance_uid in self.expected
+
+    def admits(self, sop_instance_uid: str, header: ObjectHeader) -> bool:
+        """Whether an object is of the study, series or images that were asked for, listed or not."""
+        request = self.item.request
+        if self.wants(sop_instance_uid):
+            return True
+        if request.level == "IMAGE":
+            return sop_instance_uid in request.sop_instance_uids
+        same_series = request.level == "STUDY" or header.SeriesInstanceUID == request.SeriesInstanceUID
+        return header.StudyInstanceUID == request.StudyInstanceUID and same_series
+
+    def took(self, sop_instance_uid: str, size: int) -> None:
+        """Count an object that is in its place."""
+        with self._arrived:
+            self.stored.add(sop_instance_uid)
+            self.received += 1
+            self.bytes += size
+            self.touch()
+            self._arrived.notify_all()
+
+    def touch(self) -> None:
+        """Note that something came just now."""
+        self._last_arrival = time.monotonic()
+
+    def wait_for_late_objects(
+        self, has_come: Callable[[], bool], patience: float, should_stop: Callable[[], bool]
+    ) -> None:
+        """Wait while objects still come: some nodes end C-MOVE before they arrive (PS3.4 C.4.2.3.1 forbids it).
+
+        Parameters
+        ----------
+        has_come
+            Whether no more are expected; asked again with each arrival.
+        patience
+            Seconds since the last arrival after which no more are expected.
+        should_stop
+            Asked four times a second; True gives up at once.
+        """
+        with self._arrived:
+            while not (has_come() or should_stop()):
+                left = self._last_arrival + patience - time.monotonic()
+                if left <= 0:
+                    return
+                self._arrived.wait(min(left, 0.25))
+
+    # what is expected
+
+    def expect(self, listed: ObjectList) -> None:
+        """Expect what the node lists, besides what the request names."""
+        request = self.item.request
+        self.list = listed
+        uids = {one.SOPInstanceUID for one in listed.objects} | set(request.expected) | set(request.sop_instance_uids)
+        self.expected = frozenset(uids) or None
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """The folder of each expected object, relative to that of the files; empty where its series is not known."""
+        return {uid: self._folder(series) for uid, series in self.series_of(self.expected or ()).items()}
+
+    def _folder(self, series_instance_uid: str) -> str:
+        study = self.item.request.StudyInstanceUID
+        return f"{study}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""
+
+    def series_of(self, uids: Collection[str]) -> Mapping[str, str]:
+        """Return the SeriesInstanceUID of some SOP Instances, as listed, or else that of the request."""
+        listed = {one.SOPInstanceUID: one.SeriesInstanceUID for one in self.list.objects}
+        return {uid: listed.get(uid, self.item.request.SeriesInstanceUID) for uid in uids}
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the objects are known that should come, by name or by number."""
+        return (self.expected is not None or bool(self.list.counted)) and not self.list.silent_series
+
+    @property
+    def counted(self) -> int:
+        """How many objects there are by the node's own count, or by what it reports to have sent; 0: not known."""
+        return self.list.counted if self.list.counted is not None else self._sent or 0
+
+    @property
+    def expected_number(self) -> int | None:
+        """How many objects should come; None where nobody can say."""
+        number = max(len((self.expected or frozenset()) | self.stored), self.counted)
+        return number if self.is_listed else None
+
+    @property
+    def lacking(self) -> int:
+        """How many objects the node counts that are neither stored nor missing by name."""
+        named = (self.expected or frozenset()) | self.stored
+        return max(self.counted - len(named), 0) if self.is_listed else 0
 
     @property
     def is_open(self) -> bool:
-        """Whether something is still to be fetched; where nobody can say what to expect, the counters tell."""
-        active = self.active
-        if active.missing or self.is_told:
-            return bool(active.missing)
-        there = len(active.stored) or active.untold
-        has_ended = self.counted.status != PENDING
-        return not (has_ended and there) or bool(self.counted.failed) or there < (self.counted.completed or 0)
-
-    @property
-    def is_told(self) -> bool:
-        """Whether it is known of every object that it should come."""
-        return self.active.expected is not None and not self.silent_series
+        """Whether something is still to be fetched; where nothing is listed, the node's counters decide."""
+        if self.missing or self.lacking or self.is_listed:
+            return bool(self.missing or self.lacking)
+        there = len(self.stored) or self.reported
+        counted = self.suboperations
+        has_ended = counted.status != PENDING
+        return not (has_ended and there) or bool(counted.failed) or there < (counted.completed or 0)
 
     @property
     def is_worth_another_try(self) -> bool:
@@ -65,187 +204,75 @@ class Work:
 
     @property
     def may_be_listed_later(self) -> bool:
-        """Whether the node could not say for now what to expect, so that it is worth asking when all has come."""
-        return self.unlisted is not None and self.unlisted.transient and not self.is_told
+        """Whether the node could not be asked for now, so that it is worth asking when all has come."""
+        return self.list.error is not None and self.list.error.transient and not self.is_listed
 
     @property
     def missing_classes(self) -> tuple[str, ...]:
-        """SOP Class of each missing object; an empty one for what the node did not say."""
-        told = [item.SOPClassUID for item in self.objects if item.SOPInstanceUID not in self.active.stored]
-        return (*told, "") if not self.objects or self.silent_series else tuple(told)
+        """SOP Class of each missing object; an empty one for what the node did not list."""
+        classes = [one.SOPClassUID for one in self.list.objects if one.SOPInstanceUID not in self.stored]
+        is_unknown = not self.list.objects or self.list.silent_series or self.lacking
+        return (*classes, "") if is_unknown else tuple(classes)
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether the item is asked for as a whole: nothing is here, or what is missing cannot be named."""
+        if self.item.request.level == "IMAGE":
+            return False
+        has_series = self.item.request.level == "STUDY" and self.list.short_series
+        return not self.stored or not self.is_listed or bool(self.lacking and not has_series)
+
+    # what the node counts
 
     def begin_try(self) -> None:
         """Forget what the node counted before."""
-        self.counted = Suboperations()
+        self.suboperations = Suboperations()
+        self._is_whole_try = self.wants_all
+        self._received_before = self.received
 
-    def count(self, told: Suboperations) -> None:
+    def count(self, counted: Suboperations) -> None:
         """Add what the node counted for one of the requests of a try."""
-        before, self.counted = self.counted, told
+        before, self.suboperations = self.suboperations, counted
         if before.status != PENDING:
-            completed, failed = _sum(before.completed, told.completed), _sum(before.failed, told.failed)
-            self.counted = replace(told, completed=completed, failed=failed)
+            completed, failed = _sum(before.completed, counted.completed), _sum(before.failed, counted.failed)
+            self.suboperations = replace(counted, completed=completed, failed=failed)
 
-    def outcome(self, *, cancelled: bool) -> ItemOutcome:
-        """Return what became of the item, which is told by that."""
-        active = self.active
-        error, advice = self._explanation(cancelled=cancelled)
-        state, note = self._state(error, cancelled=cancelled), self._note()
-        if state is JobState.COMPLETE:  # nothing is wrong then, whatever went wrong on the way
-            error, advice, note = "", "", f"{error} {note}".strip()
-        self._told = ItemOutcome(
-            state=state,
-            expected=len(self._expected) if self._expected is not None else None,
-            stored=len(active.stored) or active.untold,
-            missing=active.missing,
-            received=active.received,
-            bytes=active.bytes,
-            error=error,
-            advice=advice,
-            note=note,
-            transient=self._may_come_later,
-        )
-        return self._told
+    def end_try(self) -> None:
+        """Hold what the node counted against what has come, if the item was asked for as a whole."""
+        counted = self.suboperations
+        if not self._is_whole_try or counted.status != SUCCESS or counted.completed is None or counted.failed:
+            return
+        came = max(self.received - self._received_before, len(self.stored))
+        self._sent = counted.completed if counted.completed > came else None
+        self._is_confirmed = counted.completed == len(self.stored)
 
     @property
-    def come_since(self) -> tuple[frozenset[str], int]:
-        """What came after the outcome was told, of that which was missing: SOP Instance UIDs, and bytes."""
-        if self._told is None:
-            return frozenset(), 0
-        return frozenset(self._told.missing) & self.active.stored, self.active.bytes - self._told.bytes
+    def why(self) -> tuple[str, ...]:
+        """Why it is not proven that everything that should come is known; empty: it is."""
+        listed = self.list
+        if self.item.request.level == "IMAGE":
+            return ()
+        if listed.counted is not None and len(self.stored) >= listed.counted >= len(listed.objects):
+            return ()  # what is not listed has come all the same
+        if listed.is_uncounted and self._is_confirmed:
+            return ()
+        is_sent = self._sent is not None and listed.counted is None
+        return (*listed.why, f"the node reports {self._sent} sent") if is_sent else listed.why
 
     @property
-    def _may_come_later(self) -> bool:
+    def may_come_later(self) -> bool:
         """Whether the node failed for now, or failed at some sub-operations; not if it says that this was all."""
         if self.error is not None:
             return self.error.transient
-        return bool(self.counted.failed) or classify(Service.MOVE, self.counted.status).transient
-
-    def _state(self, error: str, *, cancelled: bool) -> JobState:
-        active = self.active
-        if active.untold and not active.stored:  # only the counters tell what is at a store node
-            unfinished = JobState.CANCELLED if cancelled else JobState.PARTIAL
-            return unfinished if self.is_open else JobState.COMPLETE
-        return outcome(expected=self._expected, stored=active.stored, error=error, cancelled=cancelled)
+        return bool(self.suboperations.failed) or classify(Service.MOVE, self.suboperations.status).transient
 
     @property
-    def _expected(self) -> list[str] | None:
-        known = self.active.expected
-        return sorted(known | self.active.stored) if known is not None and self.is_told else None
-
-    def _explanation(self, *, cancelled: bool) -> tuple[str, str]:
-        """Return what is wrong, and what to do about it."""
-        said = [] if self.unlisted is None else [f"What to expect could not be asked: {self.unlisted}"]
-        said += self.notes
-        advice = ""
-        if self.silent_series:
-            said.append(f"The node lists no objects in {self.silent_series} series, so what came proves nothing.")
-        if self.error is not None and self.is_open:
-            said.append(self.error.message)
-            advice = self.error.advice
-        elif self.is_open and not cancelled:
-            said.append(self._what_the_node_said())
-            advice = "Retrieve again, or ask the PACS team for its log."
-        return " ".join(dict.fromkeys(said)), advice
-
-    def _note(self) -> str:
-        said = []
-        if self.active.refused:
-            said.append(f"Refused, not having been asked for: {counted(self.active.refused, 'object')}.")
-        if self.active.other_versions:
-            said.append(
-                f"{counted(self.active.other_versions, 'object')} came with other bytes than the same SOP Instance "
-                "that is here; both are kept, the later one with the start of a digest in its name."
-            )
-        return " ".join(said)
-
-    def _what_the_node_said(self) -> str:
-        lack = "some objects did not come" if self.active.stored else "nothing came"
-        if self.active.missing:
-            lack = f"{counted(len(self.active.missing), 'object')} did not come"
-        counters = f"{self.counted.completed} completed, {self.counted.failed or 0} failed"
-        if self.counted.completed is None:
-            counters = "no counters"
-        return f"The node ended with status 0x{self.counted.status:04X} ({counters}), yet {lack}."
+    def arrived_since(self) -> tuple[frozenset[str], int]:
+        """What came after the end, of that which was missing: SOP Instance UIDs, and bytes."""
+        if self.outcome is None:
+            return frozenset(), 0
+        return frozenset(self.outcome.missing) & self.stored, self.bytes - self.outcome.bytes
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
-
-
-def sop_classes(works: Sequence[Work]) -> tuple[str, ...]:
-    """Return the SOP Classes of what is missing, most frequent first; the usual ones where a node did not say.
-
-    So a second try has fewer classes and more presentation contexts for each.
-    """
-    counts = Counter(sop_class for work in works for sop_class in work.missing_classes)
-    known = [sop_class for sop_class, _ in counts.most_common() if sop_class]
-    return tuple(dict.fromkeys((*known, *COMMON_STORAGE))) if "" in counts else tuple(known)
-
-
-UIDS_AT_ONCE = 100
-"""SOP Instance UIDs in one IMAGE level request, so that its Identifier stays small."""
-
-
-def identifiers(node: Node, work: Work) -> Iterator[Dataset]:
-    """Give the Identifiers that ask for what is missing: as a whole where nothing is there, else by image."""
-    request = work.active.item.request
-    if request.level == "IMAGE" or (work.active.stored and work.is_told):
-        yield from _by_image(node, work)
-        return
-    identifier = unique_keys(node, request)
-    identifier.QueryRetrieveLevel = request.level
-    if request.level == "SERIES":
-        identifier.SeriesInstanceUID = request.SeriesInstanceUID
-    yield identifier
-
-
-def _by_image(node: Node, work: Work) -> Iterator[Dataset]:
-    request = work.active.item.request
-    series_of = {item.SOPInstanceUID: item.SeriesInstanceUID for item in work.objects}
-    groups: dict[str, list[str]] = {}
-    for uid in work.active.missing:
-        groups.setdefault(series_of.get(uid, request.SeriesInstanceUID), []).append(uid)
-    for series_instance_uid, uids in groups.items():
-        for start in range(0, len(uids), UIDS_AT_ONCE):
-            identifier = unique_keys(node, request)
-            identifier.QueryRetrieveLevel = "IMAGE"
-            identifier.SeriesInstanceUID = series_instance_uid
-            identifier.SOPInstanceUID = uids[start : start + UIDS_AT_ONCE]
-            yield identifier
-
-
-def tries(node: Node, method: Method) -> tuple[Method, Method]:
-    """Return the method of the first try and that of the second.
-
-    >>> from dataclasses import replace
-    >>> node = Node(name="pacs", host="10.1.2.3", ae_title="PACS")
-    >>> [one.value for one in tries(node, Method.AUTO)], [one.value for one in tries(node, Method.MOVE)]
-    (['get', 'move'], ['move', 'move'])
-    >>> [one.value for one in tries(replace(node, can_get=False), Method.AUTO)]
-    ['move', 'move']
-    """
-    if method is not Method.AUTO:
-        return method, method
-    able = [one for one, can in ((Method.GET, node.can_get), (Method.MOVE, node.can_move)) if can]
-    if not able:
-        raise errors.InputError(
-            f"Node {node.name} can neither C-GET nor C-MOVE.", advice="Change the node, if that is not so."
-        )
-    if node.method in able:
-        able.sort(key=lambda one: one is not node.method)
-    return able[0], able[-1]
-
-
-def is_out_of_reach(error: errors.NodeError) -> bool:
-    """Whether the node cannot be associated with at all, so that asking for the next item is no use."""
-    return isinstance(
-        error,
-        (
-            errors.HostNotFound,
-            errors.ConnectionRefused,
-            errors.ConnectTimeout,
-            errors.NetworkUnreachable,
-            errors.TlsFailed,
-            errors.AssociationRejected,
-        ),
-    )

@@ -1,4 +1,4 @@
-"""What the state is told of items that have ended, and which of them are tried again."""
+"""The outcomes of items: what each ends as, what is written to the state, and which items are tried again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,89 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from qrkit import errors
-from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after
+from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
+from qrkit.retrieve.item import ActiveItem
 from qrkit.store.job_progress import JobProgress, Postponement
 from qrkit.store.state import as_text
+from qrkit.words import counted
 
 logger = logging.getLogger(__name__)
 
 
-class Verdicts:
-    """Writes down what became of items: ended, or to be tried again.
+def outcome_of(active: ActiveItem, *, cancelled: bool) -> ItemOutcome:
+    """Return the outcome of an item as it is now."""
+    error, advice = _explanation(active, cancelled=cancelled)
+    state, note, why = _state(active, error, cancelled=cancelled), _note(active), active.why
+    if state is JobState.COMPLETE:  # nothing is wrong then, whatever went wrong on the way
+        error, advice, note = "", "", f"{error} {note}".strip()
+    return ItemOutcome(
+        state=state,
+        expected=active.expected_number,
+        stored=len(active.stored) or active.reported,
+        missing=active.missing,
+        received=active.received,
+        bytes=active.bytes,
+        error=error,
+        advice=advice,
+        note=note,
+        transient=active.may_come_later,
+        proven=not why,
+        why=why,
+    )
+
+
+def _state(active: ActiveItem, error: str, *, cancelled: bool) -> JobState:
+    if (active.reported and not active.stored) or active.lacking:  # only numbers decide
+        unfinished = JobState.PARTIAL if active.stored or active.reported else JobState.FAILED
+        return JobState.COMPLETE if not active.is_open else JobState.CANCELLED if cancelled else unfinished
+    expected = sorted(active.expected or ()) if active.is_listed else None
+    return outcome(expected=expected, stored=active.stored, error=error, cancelled=cancelled)
+
+
+def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
+    """Return what is wrong, and what to do about it."""
+    reasons = list(active.notes)
+    advice = ""
+    if active.list.error is not None or active.lacking:
+        reasons = [f"{why[:1].upper()}{why[1:]}." for why in active.list.why] + reasons
+    if active.list.silent_series:
+        count = counted(active.list.silent_series, "series", plural="series")
+        reasons.append(f"The node lists no objects in {count}, so what came proves nothing.")
+    if active.error is not None and active.is_open:
+        reasons.append(active.error.message)
+        advice = active.error.advice
+    elif active.is_open and not cancelled:
+        reasons.append(_what_the_node_reported(active))
+        advice = "Retrieve again, or ask the PACS team for its log."
+    return " ".join(dict.fromkeys(reasons)), advice
+
+
+def _note(active: ActiveItem) -> str:
+    notes = []
+    if active.refused:
+        notes.append(f"Refused, not having been asked for: {counted(active.refused, 'object')}.")
+    if active.other_versions:
+        notes.append(
+            f"{counted(active.other_versions, 'object')} came with other bytes than the same SOP Instance "
+            "that is here; both are kept, the later one with the start of a digest in its name."
+        )
+    return " ".join(notes)
+
+
+def _what_the_node_reported(active: ActiveItem) -> str:
+    lack = "some objects did not come" if active.stored else "nothing came"
+    missing = len(active.missing) + active.lacking
+    if missing:
+        lack = f"{counted(missing, 'object')} did not come"
+    suboperations = active.suboperations
+    counters = f"{suboperations.completed} completed, {suboperations.failed or 0} failed"
+    if suboperations.completed is None:
+        counters = "no counters"
+    return f"The node ended with status 0x{suboperations.status:04X} ({counters}), yet {lack}."
+
+
+class Outcomes:
+    """Writes the outcomes of items to the state: ended, or to be tried again.
 
     Parameters
     ----------

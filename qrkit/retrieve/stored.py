@@ -1,4 +1,4 @@
-"""Which objects are here already: listed, and their files in place."""
+"""Which objects the workspace has already: listed, and their files in place."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from qrkit.errors import ObjectUnreadable
+from qrkit.jobs import RetrieveRequest
 from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
 from qrkit.store.quarantine import quarantine
 
 logger = logging.getLogger(__name__)
 
 
-class Held:
-    """What a workspace holds.
+class StoredObjects:
+    """The objects that a workspace has.
 
     Parameters
     ----------
@@ -26,6 +27,13 @@ class Held:
     def __init__(self, instances: InstanceTable, files: Path) -> None:
         self._instances = instances
         self._files = files
+
+    def of_request(self, request: RetrieveRequest, *, source: str) -> set[str]:
+        """Return the SOP Instances of a study or series that came from a node and whose files are here."""
+        filters = {"StudyInstanceUID": request.StudyInstanceUID, "source": source}
+        if request.SeriesInstanceUID:
+            filters["SeriesInstanceUID"] = request.SeriesInstanceUID
+        return {row.SOPInstanceUID for row in self._instances.list(filters) if self._is_whole(row.path, row.size)}
 
     def of(self, places: Mapping[str, str], *, source: str) -> set[str]:
         """Return those of some SOP Instances whose files are here, having listed those that were not.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qrkit.errors import StoreError
 from qrkit.jobs import ItemOutcome, JobState
-from qrkit.retrieve.admission import ActiveItem
+from qrkit.retrieve.item import ActiveItem
 from qrkit.store.job_progress import JobControl, JobProgress
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Watcher:
             stored=len(active.stored),
             received=active.received,
             bytes=active.bytes,
-            expected=None if active.expected is None else len(active.expected),
+            expected=active.expected_number,
         )
         try:
             held = self._under_way.progress(active.item.item_id, told, worker_id=self._worker_id)

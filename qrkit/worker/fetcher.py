@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qrkit import errors
+from qrkit.find.object_lister import ObjectLister
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState
 from qrkit.node import Node
+from qrkit.profile import Profile
 from qrkit.retrieve.arrivals import Arrivals
-from qrkit.retrieve.batch import Batch, Watch
+from qrkit.retrieve.batch import Batch, BatchSource, Watch
 from qrkit.retrieve.destinations import Destination, StoreNodeDestination, WorkspaceDestination
-from qrkit.retrieve.item import is_out_of_reach
-from qrkit.retrieve.outcomes import Verdicts
-from qrkit.retrieve.stored import Held
+from qrkit.retrieve.identifiers import is_out_of_reach
+from qrkit.retrieve.outcomes import Outcomes
+from qrkit.retrieve.stored import StoredObjects
 from qrkit.retrieve.watcher import Watcher
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
@@ -23,6 +25,7 @@ from qrkit.store.job_progress import JobProgress, LateObjects
 from qrkit.store.job_queue import BatchTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
+from qrkit.store.profiles import ProfileTable
 from qrkit.store.state import State
 from qrkit.worker.disk_space import DiskSpace
 from qrkit.worker.dispatcher import ClosedNodes
@@ -45,7 +48,7 @@ class FetchServices:
     arrivals: Arrivals
     disk_space: DiskSpace
     closed_nodes: ClosedNodes
-    verdicts: Verdicts
+    outcomes: Outcomes
     ending: threading.Event
 
 
@@ -65,6 +68,7 @@ class Fetcher:
         self._under_way = JobProgress(state)
         self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
+        self._profiles = ProfileTable(state)
         self._instances = InstanceTable(state)
         self._late = LateObjects(state)
         self._watchers: set[Watcher] = set()
@@ -125,15 +129,15 @@ class Fetcher:
         """Write down what became of an item; what it lacks is taken if it comes later, unless nobody wants it now."""
         if outcome.missing and not job.destination and outcome.state is not JobState.CANCELLED:
             self._services.arrivals.active.expect_late(item, outcome.missing, node=job.node)
-        self._services.verdicts.ended(item, outcome)
+        self._services.outcomes.ended(item, outcome)
 
     def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
-        verdicts = self._services.verdicts
+        outcomes = self._services.outcomes
         if isinstance(error, errors.NodeError) and is_out_of_reach(error):
             others = self._batches.of_job(job.job_id) > 1
-            verdicts.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
+            outcomes.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
         else:
-            verdicts.failed(items, error)
+            outcomes.failed(items, error)
 
     def _batch(self, job: JobRow, watcher: Watcher) -> Batch:
         node = self._nodes.get(job.node)
@@ -146,21 +150,33 @@ class Fetcher:
             should_yield=watcher.should_yield,
             on_late=lambda item, uids, size: self._late.count(item.item_id, uids, size=size),
         )
-        calling = self._services.settings.ae_title
-        destination = self._destination(job, node, watcher)
-        active = self._services.arrivals.active
-        return Batch(node, job.method, destination, active, watch, calling_ae_title=calling)
+        source = BatchSource(
+            node=node,
+            method=job.method,
+            calling_ae_title=self._services.settings.ae_title,
+            list_objects=self._lister(node, watcher).list_objects,
+        )
+        return Batch(source, self._destination(job, node, watcher), self._services.arrivals.active, watch)
+
+    def _lister(self, node: Node, watcher: Watcher) -> ObjectLister:
+        return ObjectLister(
+            node,
+            self._profiles.get(node.name) or Profile.unknown(node.name),
+            calling_ae_title=self._services.settings.ae_title,
+            should_stop=watcher.should_stop,
+            learn=lambda find: find.teach(self._profiles, user=f"worker {self._services.worker_id}"),
+        )
 
     def _destination(self, job: JobRow, node: Node, watcher: Watcher) -> Destination:
         settings = self._services.settings
         if job.destination:
             target = self._nodes.get(job.destination)
-            return StoreNodeDestination(target, calling_ae_title=settings.ae_title, should_stop=watcher.should_stop)
+            return StoreNodeDestination(target, self._lister(target, watcher).list_objects)
         return WorkspaceDestination(
             self._services.arrivals,
             node,
             node.move_destination or settings.ae_title,
-            held=Held(self._instances, settings.files),
+            stored=StoredObjects(self._instances, settings.files),
             scp_error=lambda: self.scp_error,
             should_stop=watcher.should_stop,
         )

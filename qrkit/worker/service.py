@@ -23,7 +23,7 @@ from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.jobs import RetryPolicy
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.arrivals import Arrivals
-from qrkit.retrieve.outcomes import Verdicts
+from qrkit.retrieve.outcomes import Outcomes
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
@@ -104,7 +104,7 @@ class Worker:
                 arrivals=self._arrivals,
                 disk_space=self._disk_space,
                 closed_nodes=closed_nodes,
-                verdicts=Verdicts(JobProgress(state), self._worker_id, policy, self._now),
+                outcomes=Outcomes(JobProgress(state), self._worker_id, policy, self._now),
                 ending=self._ending,
             ),
         )

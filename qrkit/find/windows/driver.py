@@ -93,6 +93,9 @@ def settle(state: WindowState, window: Window, answer: WindowAnswer) -> WindowSt
         return (yield from _after_failure(state, window, answer.failure))
     if any(keyword in state.unusable for keyword in state.added(window)) or state.stopped:
         return False
+    if state.is_whole_list(window, answer):
+        state.accept(window, answer)
+        return True
     reason = state.suspicion(answer.count)
     if not reason:
         reason = yield from ask_again_in_halves(state, window, answer)

@@ -197,6 +197,12 @@ class WindowState:
         keys = dict(self.base.keys) | dict(window.keys)
         return next((name for level in _TIMED if "\\" in keys.get(name := unique_key(level), "")), "")
 
+    def is_whole_list(self, window: Window, answer: WindowAnswer) -> bool:
+        """Whether a window has a list of UIDs of its own level, and each of them was answered."""
+        unique = unique_key(self.base.level)
+        uids = (dict(window.keys).get(unique) or self.base.value(unique)).split("\\")
+        return len(uids) > 1 and answer.uids.issuperset(uids)
+
     def added(self, window: Window) -> tuple[str, ...]:
         """Return the keys of a window that the request itself has not, but for StudyDate."""
         keywords = (*dict(window.spans), *dict(window.keys))

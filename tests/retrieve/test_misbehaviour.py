@@ -13,12 +13,19 @@ from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
 
 LIMIT = 60.0
+COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
 
 
 @pytest.fixture(autouse=True)
 def _worker(linked: Linked) -> Iterator[Worker]:
     with worker_in_thread(linked.workspace) as worker:
         yield worker
+
+
+@pytest.fixture
+def mixed(linked: Linked) -> Study:
+    """A study of CT and SR."""
+    return next(one for one in all_studies(linked.hospital) if set(one.ModalitiesInStudy) == {"CT", "SR"})
 
 
 @pytest.fixture
@@ -249,6 +256,7 @@ def test_a_node_that_cannot_say_what_it_holds_is_believed_by_its_counters(linked
     linked.workspace.nodes.edit("pacs", can_find=False)
     status = fetch(linked, study, "get")
     assert (status.state, item(status).outcome.expected) == (JobState.COMPLETE, None)
+    assert (status.proven, status.why) == (False, ("pacs cannot be asked for what it holds, as it has no C-FIND",))
     assert files_of(linked.workspace) == uids_of(study)
 
 
@@ -262,15 +270,25 @@ def test_counters_that_promise_more_than_came_are_not_success(linked: Linked, st
 
 
 @pytest.mark.parametrize("method", ["get", "move"])
-def test_series_that_list_no_objects_are_fetched_all_the_same_but_nothing_is_proven(
-    linked: Linked, method: str
+def test_series_that_list_no_objects_are_complete_when_as_many_have_come_as_the_node_counts(
+    linked: Linked, mixed: Study, method: str
 ) -> None:
-    study = next(one for one in all_studies(linked.hospital) if set(one.ModalitiesInStudy) == {"CT", "SR"})
     linked.pacs.quirks = Quirks(no_instances_of=("CT",))
-    status = fetch(linked, study, method)
-    assert files_of(linked.workspace) == uids_of(study)
+    status = fetch(linked, mixed, method)
+    assert files_of(linked.workspace) == uids_of(mixed)
+    outcome, size = item(status).outcome, len(uids_of(mixed))
+    assert (status.state, outcome.expected, outcome.stored, outcome.proven) == (JobState.COMPLETE, size, size, True)
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_series_that_list_no_objects_and_count_none_are_fetched_all_the_same_but_nothing_is_proven(
+    linked: Linked, mixed: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(no_instances_of=("CT",), omit_keys=COUNTS)
+    status = fetch(linked, mixed, method)
+    assert files_of(linked.workspace) == uids_of(mixed)
     outcome = item(status).outcome
-    assert (outcome.expected, outcome.stored) == (None, len(uids_of(study)))
+    assert (outcome.expected, outcome.stored, outcome.proven) == (None, len(uids_of(mixed)), False)
     assert status.state is JobState.PARTIAL
     assert "lists no objects in" in outcome.error
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qrkit.jobs import NewJob, RetrieveRequest
-from qrkit.retrieve.admission import ActiveItem
+from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.watcher import Watcher
 from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import JobQueue

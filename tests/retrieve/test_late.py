@@ -14,7 +14,7 @@ from qrkit.dimse.retrieve import Retrieval
 from qrkit.errors import StatusError
 from qrkit.jobs import JobState
 from qrkit.node import InformationModel
-from qrkit.retrieve.expected import unique_keys
+from qrkit.retrieve.identifiers import unique_keys
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Study
 from qrkit.store.job_progress import LATE_NOTE

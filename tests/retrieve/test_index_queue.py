@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from qrkit.errors import StateUnavailable
-from qrkit.retrieve.index_queue import Backlog
+from qrkit.retrieve.index_queue import IndexQueue
 from tests.peers.waiting import wait_until
 
 
@@ -21,12 +21,12 @@ def test_a_state_that_is_back_is_noticed_soon_and_its_absence_is_said_once(caplo
         done.append(batch)
 
     done: list[object] = []
-    backlog: Backlog[str] = Backlog(process)
-    backlog.start()
-    backlog.put("an object")
+    index_queue: IndexQueue[str] = IndexQueue(process)
+    index_queue.start()
+    index_queue.put("an object")
     wait_until(lambda: len(tries) == 2, what="another try")
     away = False
     wait_until(lambda: done, 3.0, what="it is processed")
-    backlog.stop()
+    index_queue.stop()
     assert done == [["an object"]]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]

@@ -1,0 +1,278 @@
+"""What a node holds below studies and series: the list of its objects, and whether that list is proven.
+
+The list is asked from the top, as every query is, and held against what the node itself counts
+(NumberOfStudyRelatedSeries, NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances). A list that no count
+confirms is proven only where the node was seen to answer with more rows at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from qrkit.errors import NodeError
+from qrkit.find.hierarchy import FindAccount, ask_level
+from qrkit.find.parents import Parent, canonical
+from qrkit.find.uid_lists import in_parts
+from qrkit.jobs import RetrieveRequest
+from qrkit.node import InformationModel
+from qrkit.query import Query, Request
+from qrkit.query.filters import Reliance
+from qrkit.tables import Level
+from qrkit.uids import is_valid_uid
+from qrkit.words import counted
+
+_SERIES_COUNT, _OBJECT_COUNT = "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"
+_OBJECTS_OF_SERIES = "NumberOfSeriesRelatedInstances"
+_NO_COUNT = "the node does not count its objects"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedObject:
+    """One SOP Instance that a node lists; the SOP Class UID is empty where the node does not return it."""
+
+    SeriesInstanceUID: str
+    SOPInstanceUID: str
+    SOPClassUID: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectList:
+    """What a node lists of one study, series or some images.
+
+    Attributes
+    ----------
+    counted
+        How many objects the node counts; None: it does not count them.
+    silent_series
+        Series that the node has without listing any of their objects, where it does not count objects.
+    short_series
+        Series of which fewer objects are listed than the node counts, unless whole series are missing.
+    why
+        Why the list is not proven; empty: it is.
+    is_uncounted
+        Whether nothing is wrong with the list but that no count confirms it.
+    error
+        Why the node could not be asked, if it could not.
+    """
+
+    objects: tuple[ListedObject, ...] = ()
+    counted: int | None = None
+    silent_series: int = 0
+    short_series: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    is_uncounted: bool = False
+    error: NodeError | None = None
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows that a node has returned, by UID."""
+
+    studies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    series: defaultdict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
+    unnamed: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    objects: defaultdict[str, dict[str, ListedObject]] = field(default_factory=lambda: defaultdict(dict))
+    account: FindAccount = field(default_factory=FindAccount)
+
+
+ListSteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ListedRows"]
+"""Yields the requests of a step, is sent a table for each, returns all rows."""
+
+_QUERY = Query(level=Level.IMAGE)
+_Asked = Sequence[tuple[Parent, Request]]
+
+
+class ListedRows:
+    """The rows of several requests, from which the list of each follows."""
+
+    def __init__(self, rows: _Rows) -> None:
+        self._rows = rows
+
+    def object_list(self, request: RetrieveRequest, *, most: int) -> ObjectList:
+        """Return the list for one request.
+
+        Parameters
+        ----------
+        most
+            The most rows that the node is known to return for one request.
+        """
+        if request.level == "IMAGE":
+            listed = self._rows.objects[canonical(request.SeriesInstanceUID)]
+            return ObjectList(objects=tuple(_chosen(listed, request)))
+        if request.level == "SERIES":
+            uid = canonical(request.SeriesInstanceUID)
+            known = self._rows.series[request.StudyInstanceUID].get(uid)
+            series = {uid: known or {"SeriesInstanceUID": request.SeriesInstanceUID}}
+            return self._judged({}, series, unnamed=0, most=most)
+        study = self._rows.studies.get(request.StudyInstanceUID, {})
+        series = self._rows.series[request.StudyInstanceUID]
+        return self._judged(study, series, unnamed=self._rows.unnamed[request.StudyInstanceUID], most=most)
+
+    def _judged(
+        self, study: Mapping[str, Any], series: Mapping[str, Mapping[str, Any]], *, unnamed: int, most: int
+    ) -> ObjectList:
+        by_series = {uid: self._rows.objects[uid] for uid in series}
+        objects = {one.SOPInstanceUID: one for some in by_series.values() for one in some.values()}
+        counts = {uid: row.get(_OBJECTS_OF_SERIES) for uid, row in series.items()}
+        lost_series = max((study.get(_SERIES_COUNT) or 0) - len(series), unnamed)
+        count = _count(study, [*counts.values()], lost_series)
+        short = [uid for uid, some in by_series.items() if len(some) < (counts[uid] or (0 if some else 1))]
+        silent = 0 if count is not None else sum(not some for some in by_series.values()) + lost_series
+        reasons = list(_reasons(len(objects), count, lost_series, len(series)))
+        if silent and objects:
+            reasons.append(f"no objects are listed in {counted(silent, 'series', plural='series')}")
+        is_uncounted = not reasons and (count is None or count < len(objects))
+        largest = max([len(series), *map(len, by_series.values())])
+        if is_uncounted and (largest > most or self._rows.account.doubts):
+            reasons.append(_NO_COUNT if count is None else f"{len(objects)} listed, although the node counts {count}")
+        return ObjectList(
+            objects=tuple(objects.values()),
+            counted=count,
+            silent_series=silent,
+            short_series=() if lost_series else tuple(str(series[uid]["SeriesInstanceUID"]) for uid in short),
+            why=tuple(dict.fromkeys(reasons)),
+            is_uncounted=is_uncounted and bool(objects),
+        )
+
+
+def _count(study: Mapping[str, Any], counts: Sequence[int | None], lost_series: int) -> int | None:
+    """Return how many objects the node counts, by the study or by all of its series: the larger number."""
+    by_study = study.get(_OBJECT_COUNT)
+    known = [count for count in counts if count is not None]
+    by_series = sum(known) if known and len(known) == len(counts) and not lost_series else None
+    told = [int(count) for count in (by_study, by_series) if count is not None]
+    return max(told, default=None)
+
+
+def _reasons(listed: int, count: int | None, lost_series: int, series: int) -> Iterator[str]:
+    """Give why a list cannot be whole."""
+    if lost_series:
+        yield f"{series} series listed, the node counts {series + lost_series}"
+    if count is not None and listed < count:
+        yield f"{listed} listed, the node counts {count}"
+    elif not listed:
+        yield "the node lists no objects"
+
+
+def _chosen(listed: Mapping[str, ListedObject], request: RetrieveRequest) -> Iterator[ListedObject]:
+    for uid in request.sop_instance_uids:
+        unlisted = ListedObject(SeriesInstanceUID=request.SeriesInstanceUID, SOPInstanceUID=uid)
+        yield listed.get(uid, unlisted)
+
+
+def list_steps(requests: Sequence[RetrieveRequest], model: InformationModel, reliance: Reliance) -> ListSteps:
+    """Yield what must be asked to list the objects of studies, series and images, step by step.
+
+    First the counts of all studies, in lists of their UIDs, and of the series that are asked for by themselves; then
+    the series of the studies; then the images of all series. In lists where the node is known to take them.
+    """
+    rows = _Rows()
+    studies = {_study_keys(one, model): one for one in requests if one.level == "STUDY"}
+    series = [_series_keys(one, model) for one in requests if one.level == "SERIES"]
+    counts = (*_study_requests(list(studies)), *_series_requests(list(dict.fromkeys(series)), reliance))
+    if counts:
+        for request, table in zip(counts, (yield counts), strict=True):
+            _keep(rows, request, table)
+    below: _Asked = [
+        (Parent(keys, rows.studies.get(one.StudyInstanceUID)), _request(Level.SERIES, keys, _OBJECTS_OF_SERIES))
+        for keys, one in studies.items()
+    ]
+    if below:
+        found = yield from ask_level(_QUERY, (model, Level.SERIES), below, reliance, rows.account)
+        _keep(rows, Request(level=Level.SERIES), found)
+    images = dict(_image_parents(requests, rows, model))
+    asked: _Asked = [(Parent(keys, row), _request(Level.IMAGE, keys, "SOPClassUID")) for keys, row in images.items()]
+    if asked:
+        found = yield from ask_level(_QUERY, (model, Level.IMAGE), asked, reliance, rows.account)
+        for one in _objects(found):
+            rows.objects[canonical(one.SeriesInstanceUID)][one.SOPInstanceUID] = one
+    return ListedRows(rows)
+
+
+_Keys = tuple[tuple[str, str], ...]
+
+
+def _study_keys(request: RetrieveRequest, model: InformationModel) -> _Keys:
+    """Return the unique keys of a request's patient and study (PS3.4 C.4.2.1.4)."""
+    patient = () if model is InformationModel.STUDY_ROOT else (("PatientID", request.patient_id),)
+    return (*patient, ("StudyInstanceUID", request.StudyInstanceUID))
+
+
+def _series_keys(request: RetrieveRequest, model: InformationModel) -> _Keys:
+    return (*_study_keys(request, model), ("SeriesInstanceUID", request.SeriesInstanceUID))
+
+
+def _request(level: Level, keys: _Keys, *returned: str) -> Request:
+    return Request(level=level, keys=keys, return_keys=returned)
+
+
+def _study_requests(studies: Sequence[_Keys]) -> Iterator[Request]:
+    """Give the requests for the counts of studies, in lists of their UIDs, patient by patient under Patient Root."""
+    for patient, uids in _by_last(studies).items():
+        for some in in_parts(uids):
+            keys = (*patient, ("StudyInstanceUID", "\\".join(some)))
+            yield _request(Level.STUDY, keys, _SERIES_COUNT, _OBJECT_COUNT)
+
+
+def _series_requests(series: Sequence[_Keys], reliance: Reliance) -> Iterator[Request]:
+    """Give the requests for the counts of series: of one study at once, or of many where the node takes lists."""
+    groups = _by_last(series)
+    if Level.SERIES in reliance.lists and all(len(above) == 1 for above in groups):
+        for pairs in in_parts([(above[0][1], uid) for above, uids in groups.items() for uid in uids]):
+            listed = "\\".join(dict.fromkeys(study for study, _ in pairs))
+            keys = (("StudyInstanceUID", listed), ("SeriesInstanceUID", "\\".join(uid for _, uid in pairs)))
+            yield _request(Level.SERIES, keys, _OBJECTS_OF_SERIES)
+        return
+    for above, uids in groups.items():
+        for some in in_parts(uids):
+            yield _request(Level.SERIES, (*above, ("SeriesInstanceUID", "\\".join(some))), _OBJECTS_OF_SERIES)
+
+
+def _by_last(keys: Sequence[_Keys]) -> dict[_Keys, list[str]]:
+    groups: dict[_Keys, list[str]] = {}
+    for *above, (_, uid) in keys:
+        groups.setdefault(tuple(above), []).append(uid)
+    return groups
+
+
+def _keep(rows: _Rows, request: Request, table: pa.Table) -> None:
+    """Keep the rows of studies or series; a row without the UID of its study is of the one that was asked for."""
+    for row in table.to_pylist():
+        study = row["StudyInstanceUID"] or request.value("StudyInstanceUID")
+        if request.level is Level.STUDY:
+            rows.studies.setdefault(study, row)
+        elif row["SeriesInstanceUID"]:
+            rows.series[study].setdefault(canonical(row["SeriesInstanceUID"]), row)
+        else:
+            rows.unnamed[study] += 1
+
+
+def _image_parents(
+    requests: Sequence[RetrieveRequest], rows: _Rows, model: InformationModel
+) -> Iterator[tuple[_Keys, Mapping[str, Any] | None]]:
+    """Give the series whose images are to be listed, each with its row if that is known."""
+    for request in requests:
+        if request.level == "STUDY":
+            for row in rows.series[request.StudyInstanceUID].values():
+                yield (*_study_keys(request, model), ("SeriesInstanceUID", row["SeriesInstanceUID"])), row
+        else:
+            uid = canonical(request.SeriesInstanceUID)
+            yield _series_keys(request, model), rows.series[request.StudyInstanceUID].get(uid)
+
+
+def _objects(found: pa.Table) -> Iterator[ListedObject]:
+    for row in found.to_pylist():
+        uid = row["SOPInstanceUID"]
+        if uid and is_valid_uid(uid):
+            series = row["SeriesInstanceUID"] or ""
+            yield ListedObject(SeriesInstanceUID=series, SOPInstanceUID=uid, SOPClassUID=row.get("SOPClassUID") or "")
+
+
+def not_listed(reason: str, error: NodeError | None = None) -> ObjectList:
+    """Return the list of a node that cannot be asked, with the reason."""
+    return ObjectList(why=(reason,), error=error)

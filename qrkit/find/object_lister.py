@@ -1,0 +1,134 @@
+"""Asks a node for the objects of studies and series, over one association, and returns the list of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+
+from qrkit.errors import NodeError
+from qrkit.find.object_list import ListedRows, ListSteps, ObjectList, list_steps, not_listed
+from qrkit.find.session import FindSession
+from qrkit.find.windowed import WindowedAnswer, WindowedFind
+from qrkit.find.windows import FailureKind, failure_of
+from qrkit.jobs import RetrieveRequest
+from qrkit.node import InformationModel, Node
+from qrkit.profile import Profile
+from qrkit.query import Request
+
+_PATIENCE = 2.0
+"""Seconds for which a congested node is asked again: a job that waits for it has longer pauses of its own."""
+
+
+class ObjectLister:
+    """Lists the objects of one node.
+
+    Parameters
+    ----------
+    should_stop
+        True cancels what is under way.
+    learn
+        Told at the end of what the answers have shown of the node.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        profile: Profile,
+        *,
+        calling_ae_title: str,
+        should_stop: Callable[[], bool],
+        learn: Callable[[WindowedFind], None] = lambda _: None,
+    ) -> None:
+        self._node = replace(node, associations=1)
+        self._profile = profile
+        self._calling_ae_title = calling_ae_title
+        self._should_stop = should_stop
+        self._learn = learn
+
+    def list_objects(self, requests: Sequence[RetrieveRequest]) -> tuple[ObjectList, ...]:
+        """Return the list of each request; one of a node that cannot be asked has the reason or the error.
+
+        Raises
+        ------
+        Cancelled
+            If `should_stop` said so.
+        """
+        name, model = self._node.name, self._node.information_model
+        if not self._node.can_find:
+            return (not_listed(f"{name} cannot be asked for what it holds, as it has no C-FIND"),) * len(requests)
+        if model is InformationModel.PATIENT_STUDY_ONLY:  # it has no series and images (PS3.4 C.6.3)
+            return (not_listed(f"{name} cannot be asked for series and images under Patient/Study Only"),) * len(
+                requests
+            )
+        steps = list_steps(requests, model, self._profile.reliance)
+        asked = _Asked()
+        try:
+            rows = self._run(steps, asked)
+        except NodeError as error:
+            return tuple(_failed(error) for _ in requests)
+        return tuple(self._list_of(request, rows, asked.error_of(request)) for request in requests)
+
+    def _run(self, steps: ListSteps, asked: _Asked) -> ListedRows:
+        session = FindSession(
+            self._node,
+            calling_ae_title=self._calling_ae_title,
+            should_stop=self._should_stop,
+            patience=_PATIENCE,
+        )
+        with session:
+            windowed = WindowedFind(session, self._node, self._profile, today=date.today())
+            requests = next(steps)
+            while True:
+                answers = windowed.try_ask(requests)
+                asked.take(requests, answers)
+                try:
+                    requests = steps.send([answer.table for answer in answers])
+                except StopIteration as end:
+                    rows: ListedRows = end.value
+                    break
+        self._learn(windowed)
+        return rows
+
+    def _list_of(self, request: RetrieveRequest, rows: ListedRows, error: NodeError | None) -> ObjectList:
+        if error is not None:
+            return _failed(error)
+        return rows.object_list(request, most=self._profile.most_rows)
+
+
+def _failed(error: NodeError) -> ObjectList:
+    return not_listed(f"what to expect could not be asked: {error.message.rstrip('.')}", error)
+
+
+class _Asked:
+    """The requests that have failed, with their errors."""
+
+    def __init__(self) -> None:
+        self._errors: dict[Request, NodeError] = {}
+
+    def take(self, requests: Sequence[Request], answers: Sequence[WindowedAnswer]) -> None:
+        """Note which requests of a step have failed.
+
+        Raises
+        ------
+        NodeError
+            If none was answered, and none will be: the node is away, or breaks off whatever it is asked.
+        """
+        errors = [answer.error for answer in answers]
+        first = errors[0] if errors else None
+        if first is not None and all(errors) and failure_of(first).kind is not FailureKind.REFUSED:
+            raise first
+        for request, error in zip(requests, errors, strict=True):
+            self._errors.pop(request, None)
+            if error is not None:
+                self._errors[request] = error
+
+    def error_of(self, request: RetrieveRequest) -> NodeError | None:
+        """Return the error by which the list of a request is not there; lists of UIDs were asked again one by one."""
+        return next((error for asked, error in self._errors.items() if _is_for(asked, request)), None)
+
+
+def _is_for(asked: Request, request: RetrieveRequest) -> bool:
+    if asked.level.value == "STUDY" or asked.value("StudyInstanceUID") != request.StudyInstanceUID:
+        return False
+    return request.level == "STUDY" or asked.value("SeriesInstanceUID") == request.SeriesInstanceUID

@@ -1,0 +1,104 @@
+"""How an item is asked for: by which method, by which Identifiers, in which presentation contexts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydicom.dataset import Dataset
+
+from qrkit import errors
+from qrkit.dimse.contexts import COMMON_STORAGE
+from qrkit.find.uid_lists import in_parts
+from qrkit.jobs import RetrieveRequest
+from qrkit.node import InformationModel, Method, Node
+from qrkit.retrieve.item import ActiveItem
+
+
+def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
+    """Return an Identifier with the unique keys of a request's patient and study (PS3.4 C.4.2.1.4)."""
+    identifier = Dataset()
+    if node.information_model is not InformationModel.STUDY_ROOT:
+        identifier.PatientID = request.patient_id
+    identifier.StudyInstanceUID = request.StudyInstanceUID
+    return identifier
+
+
+def identifiers(node: Node, active: ActiveItem) -> Iterator[Dataset]:
+    """Yield the Identifiers that ask for what is missing: as a whole, by series, or by image."""
+    request = active.item.request
+    if active.wants_all:
+        identifier = unique_keys(node, request)
+        identifier.QueryRetrieveLevel = request.level
+        if request.level == "SERIES":
+            identifier.SeriesInstanceUID = request.SeriesInstanceUID
+        yield identifier
+        return
+    again = active.list.short_series if active.lacking else ()
+    yield from _by_image(node, active, leave_out=again)
+    for series_instance_uid in again:
+        identifier = unique_keys(node, request)
+        identifier.QueryRetrieveLevel = "SERIES"
+        identifier.SeriesInstanceUID = series_instance_uid
+        yield identifier
+
+
+def _by_image(node: Node, active: ActiveItem, *, leave_out: Sequence[str]) -> Iterator[Dataset]:
+    groups: dict[str, list[str]] = {}
+    for uid, series_instance_uid in active.series_of(active.missing).items():
+        if series_instance_uid not in leave_out:
+            groups.setdefault(series_instance_uid, []).append(uid)
+    for series_instance_uid, uids in groups.items():
+        for some in in_parts(uids):
+            identifier = unique_keys(node, active.item.request)
+            identifier.QueryRetrieveLevel = "IMAGE"
+            identifier.SeriesInstanceUID = series_instance_uid
+            identifier.SOPInstanceUID = list(some)
+            yield identifier
+
+
+def sop_classes(items: Iterable[ActiveItem]) -> tuple[str, ...]:
+    """Return the SOP Classes of what is missing, most frequent first; the usual ones where a node lists none.
+
+    So a second try has fewer classes and more presentation contexts for each.
+    """
+    counts = Counter(sop_class for active in items for sop_class in active.missing_classes)
+    known = [sop_class for sop_class, _ in counts.most_common() if sop_class]
+    return tuple(dict.fromkeys((*known, *COMMON_STORAGE))) if "" in counts else tuple(known)
+
+
+def tries(node: Node, method: Method) -> tuple[Method, Method]:
+    """Return the method of the first try and that of the second.
+
+    >>> from dataclasses import replace
+    >>> node = Node(name="pacs", host="10.1.2.3", ae_title="PACS")
+    >>> [one.value for one in tries(node, Method.AUTO)], [one.value for one in tries(node, Method.MOVE)]
+    (['get', 'move'], ['move', 'move'])
+    >>> [one.value for one in tries(replace(node, can_get=False), Method.AUTO)]
+    ['move', 'move']
+    """
+    if method is not Method.AUTO:
+        return method, method
+    able = [one for one, can in ((Method.GET, node.can_get), (Method.MOVE, node.can_move)) if can]
+    if not able:
+        raise errors.InputError(
+            f"Node {node.name} supports neither C-GET nor C-MOVE.", advice="Change the node if that is wrong."
+        )
+    if node.method in able:
+        able.sort(key=lambda one: one is not node.method)
+    return able[0], able[-1]
+
+
+def is_out_of_reach(error: errors.NodeError) -> bool:
+    """Return whether the node accepts no association at all, so that asking for the next item is no use."""
+    return isinstance(
+        error,
+        (
+            errors.HostNotFound,
+            errors.ConnectionRefused,
+            errors.ConnectTimeout,
+            errors.NetworkUnreachable,
+            errors.TlsFailed,
+            errors.AssociationRejected,
+        ),
+    )

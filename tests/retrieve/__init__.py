@@ -1,0 +1,1 @@
+"""Retrieves through the worker, against every misbehaviour that the simulator knows."""

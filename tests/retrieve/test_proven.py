@@ -1,0 +1,162 @@
+"""A retrieve is held against what the node counts, not only against what it lists."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from qrkit.jobs import ItemOutcome, JobRow, JobState, RetrieveRequest
+from qrkit.simulator import Quirks
+from qrkit.simulator.hospital.facts import Series, Study
+from qrkit.worker.service import Worker
+from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
+
+LIMIT = 60.0
+COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
+BOTH = pytest.mark.parametrize("method", ["get", "move"])
+
+
+@pytest.fixture(autouse=True)
+def _worker(linked: Linked) -> Iterator[Worker]:
+    with worker_in_thread(linked.workspace) as worker:
+        yield worker
+
+
+@pytest.fixture
+def series(linked: Linked) -> tuple[Study, Series]:
+    """A series of a dozen objects or more."""
+    return next(
+        (study, series)
+        for study in all_studies(linked.hospital)
+        for series in study.series
+        if len(series.instances) > 11
+    )
+
+
+@pytest.fixture
+def study(linked: Linked) -> Study:
+    """A study of more than three series."""
+    return next(study for study in of_size(linked.hospital, 12) if len(study.series) > 3)
+
+
+def fetch_series(linked: Linked, series: tuple[Study, Series], method: str) -> JobRow:
+    request = RetrieveRequest(
+        level="SERIES", StudyInstanceUID=series[0].StudyInstanceUID, SeriesInstanceUID=series[1].SeriesInstanceUID
+    )
+    return linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
+
+
+def fetch(linked: Linked, study: Study, method: str) -> JobRow:
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
+    return job.wait(timeout=LIMIT)
+
+
+def outcome(job: JobRow) -> ItemOutcome:
+    (item,) = job.items
+    return item.outcome
+
+
+@BOTH
+def test_a_series_of_which_fewer_objects_are_listed_than_counted_is_partial_where_some_are_lost(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(cap=size - 2, send_less=2)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.expected, job.stored) == (JobState.PARTIAL, size, size - 2)
+    assert f"{size - 2} listed, the node counts {size}" in outcome(job).error
+    assert (job.proven, outcome(job).why) == (False, (f"{size - 2} listed, the node counts {size}",))
+
+
+@BOTH
+def test_a_study_of_which_fewer_objects_are_listed_than_counted_is_partial_where_some_are_lost(
+    linked: Linked, study: Study, method: str
+) -> None:
+    size = len(uids_of(study))
+    linked.pacs.quirks = Quirks(cap=3, send_less=2)
+    job = fetch(linked, study, method)
+    assert (job.state, job.expected) == (JobState.PARTIAL, size)
+    assert job.stored < size
+    assert f"the node counts {size}" in outcome(job).error
+
+
+@BOTH
+def test_what_is_not_listed_but_counted_and_comes_makes_the_item_complete(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(cap=size - 2)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.expected, job.stored, job.proven) == (JobState.COMPLETE, size, size, True)
+    assert [one.service for one in linked.pacs.requests if one.service != "C-FIND"] == [f"C-{method.upper()}"]
+
+
+@BOTH
+def test_a_list_that_is_counted_is_proven(linked: Linked, study: Study, method: str) -> None:
+    job = fetch(linked, study, method)
+    assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
+
+
+@BOTH
+def test_a_list_that_is_not_counted_is_proven_by_as_many_objects_as_the_node_reports_sent(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS)
+    job = fetch(linked, study, method)
+    assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
+
+
+@BOTH
+def test_a_list_that_nothing_confirms_is_complete_but_not_proven_and_says_why(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True)
+    job = fetch(linked, study, method)
+    assert files_of(linked.workspace) == uids_of(study)
+    assert (job.state, job.proven, job.why) == (JobState.COMPLETE, False, ("the node does not count its objects",))
+    assert job.doubt == "What to expect could not be proven: the node does not count its objects."
+
+
+@BOTH
+def test_more_objects_reported_sent_than_came_of_a_list_that_is_not_counted_are_partial(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS, cap=size - 2, send_less=2)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.expected, job.stored, job.proven) == (JobState.PARTIAL, size, size - 2, False)
+    assert f"the node reports {size} sent" in outcome(job).why
+
+
+def test_a_list_that_is_not_counted_is_proven_where_the_node_was_seen_to_return_more(
+    linked: Linked, study: Study
+) -> None:
+    linked.workspace.find("pacs", date=("2026-06-01", "2026-06-30"))
+    profile = linked.workspace.profile("pacs")
+    assert profile is not None
+    assert profile.most_rows >= 20
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True)
+    assert fetch(linked, study, "get").proven
+
+
+def test_images_that_are_asked_for_by_their_uids_are_their_own_list(
+    linked: Linked, series: tuple[Study, Series]
+) -> None:
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True, cap=3)
+    request = RetrieveRequest(
+        level="IMAGE",
+        StudyInstanceUID=series[0].StudyInstanceUID,
+        SeriesInstanceUID=series[1].SeriesInstanceUID,
+        sop_instance_uids=tuple(one.SOPInstanceUID for one in series[1].instances[:8]),
+    )
+    job = linked.workspace.retrieve([request], node="pacs").wait(timeout=LIMIT)
+    assert (job.state, job.expected, job.stored, job.proven) == (JobState.COMPLETE, 8, 8, True)
+
+
+def test_a_second_job_for_what_is_counted_but_not_listed_asks_for_nothing_that_is_here(
+    linked: Linked, series: tuple[Study, Series]
+) -> None:
+    linked.pacs.quirks = Quirks(cap=3)
+    assert fetch_series(linked, series, "get").proven
+    asked = len(linked.pacs.requests)
+    assert fetch_series(linked, series, "get").proven
+    assert {one.service for one in linked.pacs.requests[asked:]} == {"C-FIND"}
