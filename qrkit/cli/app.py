@@ -1,36 +1,97 @@
-"""The commands of `qrkit`, put together, and what their errors look like."""
+"""The commands of `qrkit`: each is loaded when it is called, and what errors look like on the terminal."""
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from qrkit import __version__
-from qrkit.cli import (
-    dashboard,
-    demo,
-    handlers,
-    instances,
-    jobs,
-    maintenance,
-    nodes,
-    plans,
-    queries,
-    retrieve,
-    schedules,
-    users,
-)
 from qrkit.cli.options import uids_as_options
 from qrkit.cli.output import discard_stdout
 from qrkit.errors import InputError, QrkitError
 
+_COMMANDS = {
+    "demo": ("demo:demo", "Try qrkit on a simulated hospital. Needs no network and no PACS."),
+    "nodes": ("nodes:app", "Manage the PACS, modalities and stores to talk to."),
+    "echo": ("queries:echo", "Send C-ECHO to nodes. The exit status is 1 if any node fails."),
+    "probe": (
+        "nodes:probe",
+        "Test what a node can do with at most 12 small queries. The exit status is 3 if nothing was learned.",
+    ),
+    "find": ("queries:find", "Query a node by C-FIND. The exit status is 3 if the result may be incomplete."),
+    "plan": (
+        "plans:plan",
+        "Plan the smallest retrieve that has the dose data. The exit status is 3 if studies may be missing.",
+    ),
+    "retrieve": (
+        "retrieve:retrieve",
+        "Retrieve a plan, studies, series or a query's rows. The exit status is 3 unless all is proven stored.",
+    ),
+    "jobs": ("jobs:app", "List and control retrieve jobs, which the worker runs."),
+    "handlers": ("handlers:app", "Run programs on received series."),
+    "after": ("handlers:after", "The earlier name of qrkit handlers."),
+    "schedule": ("schedules:app", "Run queries and dose plans at set times."),
+    "queries": ("queries:app", "List earlier queries and show their results again."),
+    "plans": ("plans:app", "List dose plans, compare them, and show why something was retrieved or not."),
+    "instances": ("instances:app", "List the received objects."),
+    "sql": (
+        "instances:sql",
+        "Run one SELECT on the tables, such as studies, series, instances, queries, jobs and nodes.",
+    ),
+    "report": ("maintenance:report", "Write a report on a query, plan or job as one HTML file that works offline."),
+    "serve": ("maintenance:serve", "Run the worker and its Storage SCP until stopped."),
+    "repair": ("maintenance:repair", "Repair a damaged workspace while no worker runs. Nothing is deleted."),
+    "dashboard": (
+        "dashboard:dashboard",
+        "Start the web dashboard. Listens on this computer only unless --host is given.",
+    ),
+    "users": ("users:app", "Manage who may log in to the dashboard, and their roles."),
+}
+"""Where each command is in this package, and its line in ``qrkit --help``."""
+
+_HIDDEN = ("after",)
+"""Earlier names of commands, which scripts may use."""
+
+
+class _Commands(TyperGroup):
+    """The commands, which are loaded when they are called; ``--help`` needs only their lines."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as typer gives them
+        super().__init__(**settings)
+        for name, (_, line) in _COMMANDS.items():
+            self.add_command(TyperCommand(name, help=line, hidden=name in _HIDDEN))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's own click has no public types
+        """Return the command that is called, loaded."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else command, rest
+
+
+def load_command(name: str) -> Any:  # noqa: ANN401 - a command of typer's own click
+    """Return a command: a function, or a group of commands, whose line is its help."""
+    (where, attribute), line = _COMMANDS[name][0].split(":"), _COMMANDS[name][1]
+    found = getattr(importlib.import_module(f"qrkit.cli.{where}"), attribute)
+    if isinstance(found, typer.Typer):
+        command: Any = typer.main.get_group(found)
+        command.help = line
+    else:
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        command = typer.main.get_command(alone)
+    command.name = name
+    return command
+
+
 app = typer.Typer(
     name="qrkit",
-    help="Ask a PACS, fetch what is needed, keep every answer as a table.",
+    cls=_Commands,
+    help="Query a PACS, retrieve what you need, keep every result as a table.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,36 +107,15 @@ def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
 @app.callback()
 def common(
     *,
-    workspace: Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.")] = "",
+    workspace: Annotated[str, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.")] = "",
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take what may stand before every command."""
+    """Handle the options before the command."""
     del version  # its callback has dealt with it
     if workspace:
         os.environ["QRKIT_WORKSPACE"] = workspace
-
-
-app.add_typer(nodes.app, name="nodes")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(handlers.app, name="after")
-app.add_typer(schedules.app, name="schedule")
-app.add_typer(queries.app, name="queries")
-app.add_typer(plans.app, name="plans")
-app.add_typer(instances.app, name="instances")
-app.add_typer(users.app, name="users")
-app.command("echo")(queries.echo)
-app.command("find")(queries.find)
-app.command("probe")(nodes.probe)
-app.command("plan")(plans.plan)
-app.command("retrieve")(retrieve.retrieve)
-app.command("sql")(instances.sql)
-app.command("report")(maintenance.report)
-app.command("serve")(maintenance.serve)
-app.command("repair")(maintenance.repair)
-app.command("dashboard")(dashboard.dashboard)
-app.command("demo")(demo.demo)
 
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -89,7 +129,7 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # names of patients have letters that some terminals do not
             stream.reconfigure(errors="replace")
     try:
-        status = app(given, standalone_mode=False)
+        status = app(given, prog_name="qrkit", standalone_mode=False)
     except _UsageError as error:
         status = _say_usage(error)
     except QrkitError as error:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import webbrowser
 from threading import Thread
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qrkit.cli.options import Workspace, with_workspace
+from qrkit.cli.options import with_workspace
 from qrkit.cli.output import say
 from qrkit.dashboard.hub import Hub
 from qrkit.dashboard.options import ServeOptions
+
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
 
 
 @with_workspace
@@ -41,7 +44,7 @@ def dashboard(
     idle_minutes: Annotated[float, typer.Option(help="Minutes after which an unused page is closed.")] = 60.0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
 ) -> None:
-    """Serve the dashboards with login, by accounts (qrkit users add), a proxy or JupyterHub; here unless told."""
+    """Start the web dashboard. Listens on this computer only unless --host is given."""
     hub = Hub.of(os.environ)
     wanted = hub.address if hub is not None else ("", 0)
     options = ServeOptions(

@@ -52,7 +52,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which hospital.")] = 1,
     quirk: QuirkOption = None,
 ) -> None:
-    """Ask and fetch from a simulated hospital, then open its dashboard: no network, no root, no PACS needed."""
+    """Try qrkit on a simulated hospital. Needs no network and no PACS."""
     stays = serve or not headless
     folder = workspace.absolute()
     _settle_in(folder)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
-from qrkit.cli.output import print_frame, say
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
+from qrkit.cli.output import print_records, say
 from qrkit.errors import InputError
 from qrkit.handlers import summary
 from qrkit.words import counted
-from qrkit.workspace import Job
 
-app = typer.Typer(help="What is done with series after they have arrived.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from qrkit.workspace import Job, Workspace
+
+app = typer.Typer(no_args_is_help=True)
+after = typer.Typer(no_args_is_help=True)
+"""``qrkit after``, the earlier name, with the earlier names of its commands."""
 
 JobOption = Annotated[str, typer.Option("--job", help="Only for the series of this job.")]
 HandlerOption = Annotated[str, typer.Option("--handler", help="Only of this handler.")]
@@ -24,7 +28,8 @@ _NAMED = 5
 """Runs that are named with an error."""
 
 
-@app.command("list")
+@app.command("runs")
+@after.command("list")
 @with_workspace
 def list_runs(
     workspace: Workspace,
@@ -37,25 +42,28 @@ def list_runs(
     output: OutputOption = None,
 ) -> None:
     """List the newest runs of handlers: which series, how often tried, why it failed."""
-    frame = workspace.after.list(job=job, handler=handler, state=state, limit=limit)
+    runs = workspace.after.records(job=job, handler=handler, state=state, limit=limit)
     is_table = form is Format.TABLE and output is None
-    print_frame(frame.drop(columns="error") if is_table else frame, form, output)
-    for told in errors_told(frame) if is_table else ():
-        say(told)
-    known = set(workspace.after.handlers["handler"])
-    orphans = sorted({str(name) for name in frame.loc[frame["state"] == "waiting", "handler"]} - known)
+    shown = [name for name in runs.columns if name != "error"]
+    print_records(runs.select(shown) if is_table else runs, form, output)
+    for text in errors_of(runs.rows) if is_table else ():
+        say(text)
+    known = {row["handler"] for row in workspace.after.handler_records().rows}
+    orphans = sorted({row["handler"] for row in runs.rows if row["state"] == "waiting"} - known)
     if orphans:
         say(f"No longer in qrkit.toml, so their runs wait: {', '.join(orphans)}.")
 
 
-@app.command("handlers")
+@app.command("list")
+@after.command("handlers")
 @with_workspace
 def list_handlers(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the handlers that qrkit.toml registers."""
-    print_frame(workspace.after.handlers, form, output)
+    print_records(workspace.after.handler_records(), form, output)
 
 
 @app.command("retry")
+@after.command("retry")
 @with_workspace
 def retry(
     workspace: Workspace,
@@ -74,25 +82,28 @@ def retry(
     say(f"{counted(count, 'run')} tried again.")
 
 
-def errors_told(runs: pd.DataFrame) -> list[str]:
-    """Return what went wrong in runs, each error once with its runs: a column of them would break every line.
+def errors_of(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the errors of runs, each once with its runs: a column of them would break every line.
 
     >>> rows = [(7, "copy", "No folder."), (8, "copy", "No folder."), (9, "send", "")]
-    >>> errors_told(pd.DataFrame(rows, columns=["run_id", "handler", "error"]))
+    >>> errors_of([dict(zip(("run_id", "handler", "error"), row, strict=True)) for row in rows])
     ['copy, runs 7, 8: No folder.']
     """
-    told = []
-    for (handler, error), some in runs[runs["error"] != ""].groupby(["handler", "error"], sort=False):
-        ids = [str(run_id) for run_id in some["run_id"]]
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if run["error"]:
+            grouped.setdefault((run["handler"], run["error"]), []).append(str(run["run_id"]))
+    lines = []
+    for (handler, error), ids in grouped.items():
         more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-        told.append(f"{handler}, run{'s' * (len(ids) > 1)} {', '.join(ids[:_NAMED])}{more}: {error}")
-    return told
+        lines.append(f"{handler}, run{'s' * (len(ids) > 1)} {', '.join(ids[:_NAMED])}{more}: {error}")
+    return lines
 
 
-def handlers(given: str | None) -> list[str] | None:
+def handler_names(given: str | None) -> list[str] | None:
     """Return the names that ``--after`` gives: None without it, an empty list for ``none``.
 
-    >>> handlers(None), handlers("none"), handlers("dose, deidentify")
+    >>> handler_names(None), handler_names("none"), handler_names("dose, deidentify")
     (None, [], ['dose', 'deidentify'])
     """
     if given is None:
@@ -104,6 +115,6 @@ def say_after(job: Job) -> None:
     """Say what is done with the series of a job after arrival, and each kind of failure once."""
     runs = job.after_runs
     if runs:
-        say(f"After arrival: {summary(runs)}. More: qrkit after list --job {job.job_id}")
+        say(f"After arrival: {summary(runs)}. More: qrkit handlers runs --job {job.job_id}")
     for error in dict.fromkeys(f"{run.handler}: {run.error}" for run in runs if run.error):
         say(error)

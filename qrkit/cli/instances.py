@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_frame, say
 from qrkit.errors import InputError
 from qrkit.uids import is_valid_uid
 from qrkit.words import counted
 
-app = typer.Typer(help="The objects that are here.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
@@ -44,5 +47,5 @@ def sql(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Run SQL on the tables: patients, studies, series, images, instances, queries, jobs, nodes …."""
+    """Run one SELECT on the tables, such as studies, series, instances, queries, jobs and nodes."""
     print_frame(workspace.sql(text), form, output)

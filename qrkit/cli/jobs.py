@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qrkit.cli.handlers import say_after
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
-from qrkit.cli.output import print_frame, print_json, say
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
+from qrkit.cli.output import print_json, print_records, say
 from qrkit.cli.retrieve import exit_for, follow
 from qrkit.jobs import JobState
 from qrkit.words import counted, local_time
 
-app = typer.Typer(help="Retrieve jobs, which the worker runs.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Id of the job.")]
 
@@ -28,7 +31,7 @@ def list_jobs(
     output: OutputOption = None,
 ) -> None:
     """List the newest jobs."""
-    print_frame(workspace.jobs.list(limit), form, output)
+    print_records(workspace.jobs.records(limit), form, output)
 
 
 @app.command("show")
@@ -47,7 +50,7 @@ def show(
     if form is Format.JSON and output is None:
         print_json(job.to_json())
     else:
-        print_frame(job.items, form, output)
+        print_records(job.item_records, form, output)
     say_after(job)
     if wait:
         exit_for(status)

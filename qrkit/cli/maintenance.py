@@ -12,18 +12,21 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import qrkit
-from qrkit.cli.options import Format, Workspace, with_workspace
+from qrkit.cli.options import Format, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.cli.retrieve import NOT_COMPLETE
 from qrkit.errors import QrkitError, WorkerError
 from qrkit.worker.logs import log_file, log_to_file
 from qrkit.worker.process import cancel_forced_exit, force_exit_later, limit_malloc_arenas
 from qrkit.worker.service import Worker
+
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ def repair(
     thorough: Annotated[bool, typer.Option("--thorough", help="Compare each object with its SHA-256, too.")] = False,
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
 ) -> None:
-    """Mend a workspace whose files are damaged or whose state is gone, while no worker runs; nothing is deleted."""
+    """Repair a damaged workspace while no worker runs. Nothing is deleted."""
     done = qrkit.repair(workspace or None, thorough=thorough)
     if form is Format.JSON:
         print_json(done.to_json())
@@ -55,7 +58,7 @@ def report(
         bool, typer.Option("--with-patients", help="Also the columns that tell who somebody is.")
     ] = False,
 ) -> None:
-    """Write a report as one HTML file that needs no network: what was asked, of whom, how far it can be trusted."""
+    """Write a report on a query, plan or job as one HTML file that works offline."""
     path = output or Path(f"{name}-{'-'.join(one[:8] for one in ids)}.html")
     say(f"Report: {workspace.report(name, *ids, path=path, with_patients=with_patients)}")
 
@@ -71,7 +74,7 @@ def serve(
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="Of --check: table or json.")] = Format.TABLE,
 ) -> None:
-    """Run the worker and its Storage SCP, until stopped."""
+    """Run the worker and its Storage SCP until stopped."""
     if check:
         _check(workspace, form)
         return

@@ -8,21 +8,24 @@ from __future__ import annotations
 from functools import wraps
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qrkit.cli.options import Command, Format, FormatOption, OutputOption, Workspace, signed, with_workspace
-from qrkit.cli.output import print_bytes, print_frame, print_json, printing, say, stderr
+from qrkit.cli.options import Command, Format, FormatOption, OutputOption, signed, with_workspace
+from qrkit.cli.output import print_bytes, print_json, print_records, printing, say, stderr
 from qrkit.errors import InputError
 from qrkit.node import node_to_mapping
 from qrkit.profile import Profile, Subject, Verdict, card
 from qrkit.profile.card import LABELS
+from qrkit.tables import Records
 from qrkit.words import counted
+
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
 
 _NOTHING_SEEN = 3
 _ABOUT_WIDTH = max(map(len, LABELS.values()))
@@ -38,7 +41,7 @@ def probe(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Find out what a node can do, by at most 12 small queries; exit status 3 if nothing could be seen."""
+    """Test what a node can do with at most 12 small queries. The exit status is 3 if nothing was learned."""
     with stderr.status(f"Probing {node} …") as status:
         profile = workspace.probe(
             node, watch=lambda number, what: status.update(f"Probing {node}: {number} of at most 12, {what} …")
@@ -49,7 +52,7 @@ def probe(
     elif form is Format.JSON and output is None:
         print_json(profile.to_json())
     else:
-        print_frame(_frame(profile), form, output)
+        print_records(_profile_records(profile), form, output)
     say(f"{counted(profile.requests, 'request')}; kept as the profile of {node}.")
     if all(profile.verdict(subject) is Verdict.UNKNOWN for subject in Subject):
         raise typer.Exit(_NOTHING_SEEN)
@@ -76,7 +79,7 @@ def print_card(profile: Profile, console: Console) -> None:
         console.print(table)
 
 
-def _frame(profile: Profile) -> pd.DataFrame:
+def _profile_records(profile: Profile) -> Records:
     """Return a profile as a table: one row per verdict, and per return key."""
     values = profile.to_json()
     rows = [("matching", name, said["verdict"], said["evidence"]) for name, said in values["statements"].items()]
@@ -87,10 +90,11 @@ def _frame(profile: Profile) -> pd.DataFrame:
     ]
     cap = values["cap"]
     rows.append(("limit", "cap", "" if cap["likely"] is None else str(cap["likely"]), cap["evidence"]))
-    return pd.DataFrame(rows, columns=["kind", "about", "said", "evidence"], dtype="str")
+    columns = ["kind", "about", "said", "evidence"]
+    return Records.of([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
-app = typer.Typer(help="The PACS, modalities and stores to talk to.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 _TIMEOUTS = ("connect", "association", "response", "inactivity")
 _TEXTS = {
@@ -190,13 +194,13 @@ def edit(workspace: Workspace, name: Name, *, settings: dict[str, Any]) -> None:
 @with_workspace
 def list_nodes(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the nodes."""
-    frame = workspace.nodes.list()
+    table = workspace.nodes.records()
     shown = [
         "name",
         "host",
         "port",
         "ae_title",
-        *(["sites"] if frame["sites"].any() else []),
+        *(["sites"] if any(row["sites"] for row in table.rows) else []),
         "can_find",
         "can_get",
         "can_move",
@@ -204,7 +208,7 @@ def list_nodes(workspace: Workspace, *, form: FormatOption = Format.TABLE, outpu
         "enabled",
         "description",
     ]
-    print_frame(frame[shown] if form is Format.TABLE else frame, form, output)
+    print_records(table.select(shown) if form is Format.TABLE else table, form, output)
 
 
 @app.command("show")

@@ -14,7 +14,6 @@ import typer
 
 import qrkit
 from qrkit.errors import InputError
-from qrkit.workspace import Workspace
 
 
 class Format(StrEnum):
@@ -101,7 +100,8 @@ def signed(run: Command, command: Command, *, replaced: str, added: Mapping[str,
     added
         Their names, each with its annotation and default.
     """
-    hints = inspect.get_annotations(command, eval_str=True)
+    # the workspace is opened here and is no option: what opens it is not loaded for --help
+    hints = inspect.get_annotations(command, locals={"Workspace": object}, eval_str=True)
     own = [
         one.replace(annotation=hints.get(one.name, one.annotation))
         for one in inspect.signature(command).parameters.values()
@@ -163,6 +163,3 @@ def _keys(pairs: list[str]) -> dict[str, str]:
             raise InputError(f"--key takes Keyword=value, such as --key PatientSex=F, not {pair!r}.")
         keys[keyword.strip()] = value
     return keys
-
-
-__all__ = ["Format", "FormatOption", "OutputOption", "Workspace", "uids_as_options", "with_filters", "with_workspace"]

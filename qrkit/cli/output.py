@@ -6,15 +6,16 @@ Which columns of a table fit the terminal, so that no word and no UID is broken 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -22,7 +23,11 @@ from rich.table import Table
 
 from qrkit.cli.options import Format
 from qrkit.errors import InputError, QrkitError
+from qrkit.tables import Records
 from qrkit.words import local_time
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GAP = 3
 """Blanks between two columns."""
@@ -172,6 +177,17 @@ def discard_stdout() -> None:
 
 
 def print_frame(frame: pd.DataFrame, form: Format, output: Path | None = None) -> None:
+    """Print a DataFrame as `print_records` prints plain values."""
+    if form is Format.TABLE and output is None:
+        filled = [str(name) for name in frame.columns if _has_values(frame[name].dropna())]
+        _print_table(_plain_records(frame.head(SHOWN_ROWS)), total=len(frame), filled=filled)
+    elif form is Format.PARQUET:
+        _write(_parquet(frame), output)
+    else:
+        print_records(_plain_records(frame), form, output)
+
+
+def print_records(table: Records, form: Format, output: Path | None = None) -> None:
     """Print a table, or write it to a file.
 
     JSON is a list of objects, one per row: dates in ISO, what is missing null.
@@ -182,9 +198,19 @@ def print_frame(frame: pd.DataFrame, form: Format, output: Path | None = None) -
         If the file cannot be written.
     """
     if form is Format.TABLE and output is None:
-        _print_table(frame)
+        filled = [name for name in table.columns if _has_values(_values(table, name))]
+        _print_table(table, total=len(table), filled=filled)
         return
-    content = _encoded(frame, form)
+    if form is Format.PARQUET:
+        content = _parquet(table.frame())
+    elif form is Format.JSON:
+        content = _json([{name: row.get(name) for name in table.columns} for row in table.rows])
+    else:
+        content = _csv(table)
+    _write(content, output)
+
+
+def _write(content: bytes, output: Path | None) -> None:
     if output is None:
         print_bytes(content)
         return
@@ -204,89 +230,101 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode()
 
 
-def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
-    if form is Format.PARQUET:
-        import io
-
-        buffer = io.BytesIO()
-        plain = frame.copy()
-        plain.attrs = {}
-        plain.to_parquet(buffer, index=False)
-        return buffer.getvalue()
-    if form is Format.JSON:
-        return _json(_records(frame))
-    return _readable(frame).to_csv(index=False).encode()
+def _csv(table: Records) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([row.get(name) for name in table.columns] for row in table.rows)
+    return text.getvalue().encode()
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    readable = _readable(frame)
-    return [
-        {str(name): _plain(value) for name, value in row.items()}
-        for row in readable.astype("object").to_dict("records")
-    ]
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    plain = frame.copy()
+    plain.attrs = {}
+    plain.to_parquet(buffer, index=False)
+    return buffer.getvalue()
 
 
-def _readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame with dates as ISO texts: a date without a time of day, where it is one."""
+def _plain_records(frame: pd.DataFrame) -> Records:
+    """Return a DataFrame as plain values, with dates as ISO texts: a date without a time of day, where it is one."""
+    import pandas as pd
+
     columns = {}
     for name in frame.columns:
         column = frame[name]
         if pd.api.types.is_datetime64_any_dtype(column):
             is_day = (column.dropna() == column.dropna().dt.normalize()).all()
             column = column.dt.strftime("%Y-%m-%d" if is_day else "%Y-%m-%dT%H:%M:%S")
-        columns[name] = column
-    return pd.DataFrame(columns, columns=frame.columns)
+        columns[str(name)] = [_plain(value) for value in column.astype("object")]
+    rows = zip(*columns.values(), strict=True)
+    return Records.of((dict(zip(columns, row, strict=True)) for row in rows), list(columns))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
+    import pandas as pd
+
     if isinstance(value, list | dict | tuple):
         return value
-    if pd.isna(value):
-        return None
-    return value.item() if hasattr(value, "item") else value
+    if hasattr(value, "tolist"):  # an array, or a number of NumPy's
+        return value.tolist()
+    return None if pd.isna(value) else value
 
 
-def _print_table(frame: pd.DataFrame) -> None:
-    """Print the first rows: of the columns that have any value, those that fit the terminal."""
+def _print_table(table: Records, *, total: int, filled: Sequence[str]) -> None:
+    """Print the first rows: of the columns that have any value, those that fit the terminal.
+
+    Parameters
+    ----------
+    total
+        Rows that there are, where `table` has only the first of them.
+    filled
+        The columns in which some row has a value.
+    """
     console = Console(highlight=False)
-    filled = [name for name in frame.columns if not len(frame) or _has_values(frame[name])]
-    readable = _readable(frame[filled].head(SHOWN_ROWS))
-    cells = {str(name): [_cell(value) for value in readable[name].astype("object")] for name in filled}
+    shown = table.select(filled if total else table.columns).rows[:SHOWN_ROWS]
+    names = list(filled) if total else list(table.columns)
+    cells = {name: [_cell(row[name]) for row in shown] for name in names}
     fitting = columns_that_fit(cells, console.width)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in fitting:
-        numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=_width(name, cells))
+        is_numeric = _is_numeric([row[name] for row in shown])
+        width = min(least_width(name, cells[name]), _WIDEST)
+        grid.add_column(name, justify="right" if is_numeric else "left", overflow="fold", min_width=width)
     for row in zip(*(cells[name] for name in fitting), strict=True):
-        table.add_row(*(escape(cell) for cell in row))
+        grid.add_row(*(escape(cell) for cell in row))
     with printing():
-        console.print(table)
-    _tell_what_is_hidden(frame, filled, fitting)
+        console.print(grid)
+    _say_what_is_hidden(table.columns, total, names, fitting)
 
 
-def _width(name: str, cells: Mapping[str, Sequence[str]]) -> int:
-    return min(least_width(name, cells[name]), _WIDEST)
-
-
-def _tell_what_is_hidden(frame: pd.DataFrame, filled: Sequence[str], fitting: Sequence[str]) -> None:
-    if len(frame) > SHOWN_ROWS:
-        say(f"The first {SHOWN_ROWS} of {len(frame)} rows; --format csv, json or parquet has all.")
-    narrow = [str(name) for name in filled if name not in fitting]
+def _say_what_is_hidden(columns: Sequence[str], total: int, filled: Sequence[str], fitting: Sequence[str]) -> None:
+    if total > SHOWN_ROWS:
+        say(f"Showing the first {SHOWN_ROWS} of {total} rows. Use --format csv, json or parquet for all of them.")
+    narrow = [name for name in filled if name not in fitting]
     if narrow:
-        say(f"Columns that do not fit here: {', '.join(narrow)}; --format csv, json or parquet has them.")
-    empty = [str(name) for name in frame.columns if name not in filled]
+        say(f"Columns that do not fit: {', '.join(narrow)}. Use --format csv, json or parquet for all columns.")
+    empty = [name for name in columns if name not in filled]
     if empty:
         say(f"Empty columns not shown: {', '.join(empty)}.")
 
 
-def _has_values(column: pd.Series[Any]) -> bool:
-    present = column.dropna()
+def _values(table: Records, name: str) -> list[Any]:
+    return [value for row in table.rows if (value := row.get(name)) is not None]
+
+
+def _has_values(present: Sequence[Any] | pd.Series[Any]) -> bool:
     return len(present) > 0 and not all(isinstance(value, str | list) and not value for value in present)
+
+
+def _is_numeric(column: Sequence[Any]) -> bool:
+    present = [value for value in column if value is not None]
+    return bool(present) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - a cell
     if isinstance(value, list):
         return str(len(value)) if value else ""
-    if pd.isna(value):
+    if value is None:
         return ""
     return local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else str(value)

@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_text, say, stderr
 from qrkit.cli.queries import NOT_COMPLETE
-from qrkit.dose import Plan
 from qrkit.errors import NotFound
 from qrkit.words import counted
 
-app = typer.Typer(help="The plans, and what they say of each study.", no_args_is_help=True)
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qrkit.dose import Plan
+    from qrkit.workspace import Workspace
+
+
+app = typer.Typer(no_args_is_help=True)
 
 PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
 
@@ -110,7 +115,7 @@ def plan(
     output: OutputOption = None,
     filters: dict[str, object],
 ) -> None:
-    """Plan to fetch the least that carries dose; exit status 3 if studies may be missing."""
+    """Plan the smallest retrieve that has the dose data. The exit status is 3 if studies may be missing."""
     with stderr.status(f"Planning with {node} …"):
         options = {"sr_only": sr_only, "toshiba": toshiba, "empty_sr": empty_sr, "refetch": refetch}
         what: dict[str, Any] = {**options, **filters}

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
-from qrkit.cli.output import print_frame, print_json, say, stderr
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
+from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.query.coverage import filter_words
 from qrkit.tables import Level, reasons_of
 from qrkit.words import counted, listed, local_time
+
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
 
 NOT_COMPLETE = 3
 _REASONS_SHOWN = 5
@@ -29,16 +32,16 @@ def echo(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Send C-ECHO to nodes, all at once; exit status 1 if any fails."""
-    answers = workspace.echo(*(nodes or []))
+    """Send C-ECHO to nodes. The exit status is 1 if any node fails."""
+    answers = workspace.echo_records(*(nodes or []))
     if not len(answers):
         raise InputError("There are no nodes to echo.", advice="Add one: qrkit nodes add.")
-    shown = answers if form is not Format.TABLE else answers[["node", "ok", "association_ms", "round_trip_ms"]]
-    print_frame(shown, form, output)
-    failed = answers[~answers["ok"].astype(bool)]
-    for row in failed.itertuples():
-        say(f"{row.node}: {row.error} {row.advice}")
-    if len(failed):
+    shown = answers if form is not Format.TABLE else answers.select(["node", "ok", "association_ms", "round_trip_ms"])
+    print_records(shown, form, output)
+    failed = [row for row in answers.rows if not row["ok"]]
+    for row in failed:
+        say(f"{row['node']}: {row['error']} {row['advice']}")
+    if failed:
         raise typer.Exit(1)
 
 
@@ -53,7 +56,7 @@ def find(
     output: OutputOption = None,
     filters: dict[str, object],
 ) -> None:
-    """Ask a node by C-FIND; exit status 3 if the answer may not be complete."""
+    """Query a node by C-FIND. The exit status is 3 if the result may be incomplete."""
     with stderr.status(f"Asking {node} …"):
         frame = workspace.find(node, level=level, **filters)
     print_frame(frame, form, output)
@@ -89,7 +92,7 @@ def _say_warnings(warnings: list[dict[str, Any]]) -> None:
     say(f"{also} raw values are in the answer's warnings (frame.attrs in Python).")
 
 
-app = typer.Typer(help="The history of queries, and their answers again.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
 
@@ -104,7 +107,7 @@ def list_queries(
     output: OutputOption = None,
 ) -> None:
     """List the newest queries: who, when, what, how long, how many."""
-    print_frame(workspace.queries.list(limit), form, output)
+    print_records(workspace.queries.records(limit), form, output)
 
 
 @app.command("show")

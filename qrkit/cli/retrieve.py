@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import (
@@ -21,15 +21,17 @@ from rich.progress import (
 )
 
 from qrkit.cli import INTERRUPTED
-from qrkit.cli.handlers import handlers, say_after
-from qrkit.cli.options import Format, FormatOption, Workspace, with_workspace
-from qrkit.cli.output import print_frame, print_json, say, stderr
-from qrkit.dose import Budget, Plan
+from qrkit.cli.handlers import handler_names, say_after
+from qrkit.cli.options import Format, FormatOption, with_workspace
+from qrkit.cli.output import print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs import JobRow, JobState, PausedBy
 from qrkit.jobs.rate import Rate
 from qrkit.words import counted
-from qrkit.workspace import Job
+
+if TYPE_CHECKING:
+    from qrkit.dose import Budget, Plan
+    from qrkit.workspace import Job, Workspace
 
 
 def follow(job: Job) -> JobRow:
@@ -145,9 +147,11 @@ def retrieve(
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Retrieve a plan, studies, series or the rows of a query; exit status 3 unless all is proven to be here."""
+    """Retrieve a plan, studies, series or a query's rows. The exit status is 3 unless all is proven stored."""
     what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
-    options = {"method": method, "to": to, "after": handlers(after)}
+    options = {"method": method, "to": to, "after": handler_names(after)}
+    from qrkit.dose import Budget
+
     budget = Budget(objects=most_objects, bytes=most_bytes)
     job = _queued(workspace, node, what, None if yes else budget, **options)
     if job is None:
@@ -177,7 +181,7 @@ def _print(job: Job, form: Format) -> None:
     if form is Format.JSON:
         print_json(_told(job))
     elif form is not Format.TABLE:
-        print_frame(job.items, form)
+        print_records(job.item_records, form)
 
 
 def _told(job: Job) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qrkit.cli.handlers import handlers
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_filters, with_workspace
-from qrkit.cli.output import print_frame, print_json, say
+from qrkit.cli.handlers import handler_names
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
+from qrkit.cli.output import print_json, print_records, say
 
-app = typer.Typer(help="Queries and dose plans that are asked again and again.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.")]
 
@@ -45,7 +48,7 @@ def add(
         what["level"] = level
     how: bool | dict[str, Any] = {"method": method} if retrieve else False
     if retrieve and after is not None:
-        how = {"method": method, "after": handlers(after)}
+        how = {"method": method, "after": handler_names(after)}
     made = workspace.schedules.add(name, node, every=every, zone=zone, retrieve=how, **what)
     say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); due next {made.next_due}.")
     _say_service(workspace)
@@ -55,9 +58,10 @@ def add(
 @with_workspace
 def list_schedules(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the schedules, when each is due next, and how its last run went."""
-    frame = workspace.schedules.list()
-    print_frame(frame.drop(columns="what") if form is Format.TABLE else frame, form, output)
-    if len(frame):
+    table = workspace.schedules.records()
+    shown = [name for name in table.columns if name != "what"]
+    print_records(table.select(shown) if form is Format.TABLE else table, form, output)
+    if len(table):
         _say_service(workspace)
 
 
@@ -73,14 +77,14 @@ def show(
 ) -> None:
     """Show a schedule and its last runs, with the query, plan and job of each."""
     schedule = workspace.schedules[name]
-    runs = workspace.schedules.runs(name, limit)
+    runs = workspace.schedules.run_records(name, limit)
     if form is Format.JSON and output is None:
-        records = runs.astype("object").where(runs.notna(), None).to_dict("records")
-        print_json(asdict(schedule) | {"runs": records})
+        print_json(asdict(schedule) | {"runs": list(runs.rows)})
     else:
-        print_frame(runs, form, output)
-        for run in runs[runs["missed"] > 0].itertuples():
-            say(f"Run {run.run_id} makes up for {run.missed} more that were due before it, while no worker ran.")
+        print_records(runs, form, output)
+        for run in runs.rows:
+            if run["missed"]:
+                say(f"Run {run['run_id']} makes up for {run['missed']} missed runs, while no worker ran.")
         say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); due next {schedule.next_due}.")
     _say_service(workspace)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, Workspace, with_workspace
-from qrkit.cli.output import print_frame, say
+from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
+from qrkit.cli.output import print_records, say
 from qrkit.errors import InputError
 
-app = typer.Typer(help="Who may log in to the dashboard, and as what.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from qrkit.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the user.")]
 RoleOption = Annotated[
@@ -39,7 +42,7 @@ def add(workspace: Workspace, name: Name, *, role: RoleOption = "viewer", passwo
 @with_workspace
 def list_users(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the users."""
-    print_frame(workspace.users.list(), form, output)
+    print_records(workspace.users.records(), form, output)
 
 
 @app.command("passwd")

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import has_wildcard
 from qrkit.query.query import Query
 from qrkit.tables import Level, belongs_to
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Where(Enum):
@@ -97,7 +99,7 @@ class Reliance:
         return replace(self, honoured=self.honoured - unmatched, unmatched=unmatched)
 
 
-Select = Callable[[Query, Level, pa.Table], Selected]
+Select: TypeAlias = "Callable[[Query, Level, pa.Table], Selected]"
 """Applies the local filters that belong to a level; `qrkit.query.filters.select` is one."""
 
 
@@ -148,6 +150,7 @@ def select(
 def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
     """Apply filters one after the other.
 
+    >>> import pyarrow as pa
     >>> found = pa.table({"StudyDescription": ["CT Chest", "Import", None]})
     >>> selected = apply([exclude("description exclude", "StudyDescription", ("import",))], Level.STUDY, found)
     >>> selected.table["StudyDescription"].to_pylist(), selected.reports[0].after
@@ -284,6 +287,8 @@ def _has_any(terms: Sequence[str]) -> Judge:
 
 def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
     """Return the rows that a filter keeps, and how many of them have no value."""
+    import pyarrow as pa
+
     if one.column not in table.column_names:
         column: list[str | None] = [None] * table.num_rows
     else:

@@ -102,7 +102,7 @@ def has_wildcard(keyword: str, value: str) -> bool:
     >>> has_wildcard("PatientID", "Q*"), has_wildcard("PatientID", "Q1"), has_wildcard("StudyInstanceUID", "1.2")
     (True, False, False)
     """
-    return keyword_vr(keyword) != "UI" and any(wildcard in value for wildcard in "*?")
+    return any(wildcard in value for wildcard in "*?") and keyword_vr(keyword) != "UI"
 
 
 def _values(keyword: str, value: object) -> list[object]:

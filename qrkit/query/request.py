@@ -8,10 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-
-from pydicom import DataElement, Dataset
-from pydicom.charset import python_encoding
-from pydicom.config import IGNORE
+from typing import TYPE_CHECKING
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
@@ -28,6 +25,9 @@ from qrkit.tables import (
     unique_key,
     unique_keys_above,
 )
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _UNICODE = "ISO_IR 192"
 _NOT_COLUMNS = ("SpecificCharacterSet", "QueryRetrieveLevel")
@@ -113,6 +113,8 @@ def identifier(request: Request, model: InformationModel, *, character_set: str 
     >>> [element.keyword for element in identifier(request, InformationModel.STUDY_ROOT)]
     ['SpecificCharacterSet', 'StudyDate', 'QueryRetrieveLevel', 'StudyInstanceUID']
     """
+    from pydicom import Dataset
+
     keys = dict(request.keys)
     asked = Dataset()
     asked.SpecificCharacterSet = _term(keys.values(), character_set)
@@ -123,6 +125,9 @@ def identifier(request: Request, model: InformationModel, *, character_set: str 
 
 
 def _add(asked: Dataset, keyword: str, text: str) -> None:
+    from pydicom import DataElement
+    from pydicom.config import IGNORE
+
     vr = keyword_vr(keyword)
     if vr == "UN" and text:
         vr = "LO"  # of a private key nobody knows more; a matching value is text
@@ -149,6 +154,8 @@ def _term(values: Iterable[str], character_set: str) -> str | list[str]:
 
 
 def _can_encode(text: str, term: str) -> bool:
+    from pydicom.charset import python_encoding
+
     if term in ("", "ISO_IR 6", "ISO 2022 IR 6") or term not in python_encoding:
         return False  # Python takes ISO_IR 6 for Latin 1, which it is not
     try:

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from qrkit.errors import DiskFull, StoreError
 from qrkit.store.file_names import NO_SPACE
 
@@ -26,6 +23,8 @@ def writing(what: str) -> Iterator[None]:
     DiskFull, StoreError
         With `what` as the subject of the message.
     """
+    import pyarrow as pa
+
     try:
         yield
     except (OSError, pa.ArrowException) as error:
@@ -54,6 +53,8 @@ def quarantine(path: Path, *, with_endings: tuple[str, ...] = ()) -> Path:
 
 def is_damage(error: Exception) -> bool:
     """Whether Arrow reports that a file is damaged; errors of the disk or share have an error number."""
+    import pyarrow as pa
+
     return isinstance(error, pa.ArrowException) or (isinstance(error, OSError) and error.errno is None)
 
 
@@ -65,6 +66,9 @@ def is_whole_parquet(path: Path) -> bool:
     OSError
         If the disk or share cannot read it now; a missing file is False.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(path) as parquet:
             for number in range(parquet.num_row_groups):

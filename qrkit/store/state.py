@@ -13,9 +13,8 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy import exc
@@ -24,6 +23,9 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.migrations import is_current, migrate
 from qrkit.store.repair.state import is_damage_of_sqlite
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FILE_NAME = "qrkit.sqlite"
 

@@ -17,11 +17,13 @@ from qrkit.tables.levels import (
     unique_key,
     unique_keys_above,
 )
+from qrkit.tables.records import Records
 from qrkit.tables.types import WARNINGS, arrow_type, schema, schemas
 
 __all__ = [
     "WARNINGS",
     "Level",
+    "Records",
     "arrow_type",
     "belongs_to",
     "canonical_keyword",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from qrkit.tables.types import WARNINGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -28,9 +29,12 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def to_plain_frame(table: pa.Table) -> pd.DataFrame:
     """Return any table as a DataFrame with all its columns, typed as `to_frame` does.
 
+    >>> import pyarrow as pa
     >>> to_plain_frame(pa.table({"Modality": ["CT"], "n": [2]})).dtypes.astype("str").tolist()
     ['str', 'Int64']
     """
+    import pandas as pd
+
     names = table.column_names
     columns = {name: _as_pandas(table.column(name)) for name in names}
     return pd.DataFrame(columns, columns=pd.Index(names, dtype="str"), index=pd.RangeIndex(table.num_rows))
@@ -39,6 +43,7 @@ def to_plain_frame(table: pa.Table) -> pd.DataFrame:
 def warnings_of(table: pa.Table) -> list[dict[str, Any]]:
     """Return what was wrong in the answers, as dicts with the keys row, keyword, raw and why.
 
+    >>> import pyarrow as pa
     >>> warnings_of(pa.table({"warnings": [None, '[{"keyword": "StudyDate", "raw": "abc", "why": "no date"}]']}))
     [{'row': 1, 'keyword': 'StudyDate', 'raw': 'abc', 'why': 'no date'}]
     """
@@ -65,6 +70,9 @@ def _is_ours(name: str) -> bool:
 
 
 def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
+    import pandas as pd
+    import pyarrow as pa
+
     values: pd.Series[Any]
     if pa.types.is_integer(column.type):
         values = column.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)

@@ -10,8 +10,6 @@ import difflib
 import re
 from functools import lru_cache
 
-from pydicom import datadict
-
 from qrkit.errors import InputError
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
@@ -32,6 +30,8 @@ def canonical_keyword(keyword: str) -> str:
     Traceback (most recent call last):
     qrkit.errors.InputError: 'PatientId' is no DICOM keyword. Did you mean PatientID?
     """
+    from pydicom import datadict
+
     if datadict.tag_for_keyword(keyword) is not None:
         return keyword
     tag = _TAG.fullmatch(keyword.strip())
@@ -53,6 +53,8 @@ def keyword_tag(keyword: str) -> int:
     >>> f"{keyword_tag('StudyInstanceUID'):08X}"
     '0020000D'
     """
+    from pydicom import datadict
+
     name = canonical_keyword(keyword)
     tag = datadict.tag_for_keyword(name)
     return int(name, 16) if tag is None else int(tag)
@@ -70,6 +72,8 @@ def keyword_vr(keyword: str) -> str:
     >>> keyword_vr("StudyDate"), keyword_vr("00190010"), keyword_vr("0019100A")
     ('DA', 'LO', 'UN')
     """
+    from pydicom import datadict
+
     tag = keyword_tag(keyword)
     if datadict.dictionary_has_tag(tag):
         return datadict.dictionary_VR(tag).partition(" ")[0]
@@ -89,6 +93,8 @@ def keyword_vm(keyword: str) -> str:
     >>> keyword_vm("StudyDate"), keyword_vm("ModalitiesInStudy"), keyword_vm("0019100A")
     ('1', '1-n', '1-n')
     """
+    from pydicom import datadict
+
     tag = keyword_tag(keyword)
     if datadict.dictionary_has_tag(tag):
         return datadict.dictionary_VM(tag)
@@ -96,6 +102,8 @@ def keyword_vm(keyword: str) -> str:
 
 
 def _suggestion(keyword: str) -> str:
+    from pydicom import datadict
+
     lower = {known.lower(): known for known in datadict.keyword_dict if known}
     close = difflib.get_close_matches(keyword.replace(" ", "").replace("_", "").lower(), lower, n=1, cutoff=0.6)
     if close:

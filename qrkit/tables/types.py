@@ -7,29 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from qrkit.tables.keywords import canonical_keyword, keyword_vm, keyword_vr
 from qrkit.tables.levels import Level, table_columns, unique_key
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WARNINGS = "warnings"
 """The column with what was wrong in a row: null, or a JSON list of ``{"keyword", "raw", "why"}``."""
 
 _TYPES = {
-    "DA": pa.date32(),
-    "TM": pa.time64("us"),
-    "IS": pa.int64(),
-    "US": pa.int64(),
-    "SS": pa.int64(),
-    "UL": pa.int64(),
-    "SL": pa.int64(),
-    "UV": pa.int64(),
-    "SV": pa.int64(),
-    "DS": pa.float64(),
-    "FL": pa.float64(),
-    "FD": pa.float64(),
+    "DA": "date32",
+    "TM": "time64[us]",
+    **dict.fromkeys(("IS", "US", "SS", "UL", "SL", "UV", "SV"), "int64"),
+    **dict.fromkeys(("DS", "FL", "FD"), "float64"),
 }
+"""The names of the Arrow types; every other value is a string."""
 
 
 @lru_cache(maxsize=4096)
@@ -44,9 +39,10 @@ def arrow_type(keyword: str) -> pa.DataType:
     >>> [str(arrow_type(keyword)) for keyword in ("StudyDate", "SeriesNumber", "ImageType")]
     ['date32[day]', 'int64', 'string']
     """
-    if keyword_vm(keyword) != "1":
-        return pa.string()
-    return _TYPES.get(keyword_vr(keyword), pa.string())
+    from pyarrow import type_for_alias
+
+    is_typed = keyword_vm(keyword) == "1"
+    return type_for_alias(_TYPES.get(keyword_vr(keyword), "string") if is_typed else "string")
 
 
 def schema(level: Level, keywords: Iterable[str]) -> pa.Schema:
@@ -60,6 +56,8 @@ def schema(level: Level, keywords: Iterable[str]) -> pa.Schema:
     >>> schema(Level.STUDY, ["StudyDate"]).names
     ['StudyInstanceUID', 'StudyDate', 'warnings']
     """
+    import pyarrow as pa
+
     names = dict.fromkeys(canonical_keyword(keyword) for keyword in keywords)
     unique = unique_key(level)
     if unique not in names:

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from qrkit.advice import Action, Advice
-from qrkit.dimse.echo import echo
 from qrkit.errors import NodeError
 from qrkit.node import Node, Timeouts
 from qrkit.settings import Settings
 from qrkit.store.job_queue import JobQueue
-from qrkit.store.repair.objects import has_lost_its_list
 from qrkit.store.state import State
 from qrkit.store.workers import DEAD, RUNNING, WorkerRow, WorkerTable
 from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
@@ -166,6 +164,8 @@ def _of_worker(settings: Settings, worker: WorkerRow | None) -> str | Advice:
 
 def _of_scp(settings: Settings, worker: WorkerRow) -> str:
     """Ask the Storage SCP; one with TLS must only listen, since it may want a certificate that we have not."""
+    from qrkit.dimse.echo import echo
+
     host = "127.0.0.1" if settings.host in _ANY else settings.host
     try:
         if settings.tls_certificate:
@@ -185,6 +185,8 @@ def _of_disk(settings: Settings, free: int | None) -> str:
 
 
 def _of_list(settings: Settings, state: State) -> str | Advice:
+    from qrkit.store.repair.objects import has_lost_its_list
+
     if not has_lost_its_list(state, settings.files):
         return ""
     text = f"No object in {settings.files} is listed: the state was lost or replaced. Add them to the list"

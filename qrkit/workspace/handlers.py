@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError
 from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
+from qrkit.tables import Records
 from qrkit.workspace.permissions import UNLIMITED, Permissions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = [
     "run_id",
@@ -57,7 +59,11 @@ class After:
     @property
     def handlers(self) -> pd.DataFrame:
         """The handlers that `qrkit.toml` registers: one row each."""
-        return pd.DataFrame([_handler(handler) for handler in self._handlers], columns=_HANDLER_COLUMNS)
+        return self.handler_records().frame()
+
+    def handler_records(self) -> Records:
+        """Return the same table as plain values."""
+        return Records.of([_handler(handler) for handler in self._handlers], _HANDLER_COLUMNS)
 
     def list(self, *, job: str = "", handler: str = "", state: str = "", limit: int | None = 100) -> pd.DataFrame:
         """Return the newest runs: one row per handler and series with one content.
@@ -74,8 +80,11 @@ class After:
         InputError
             If there is no such state.
         """
-        runs = self._runs(job, handler, state, limit)[:limit]
-        return runs_frame(runs)
+        return self.records(job=job, handler=handler, state=state, limit=limit).frame()
+
+    def records(self, *, job: str = "", handler: str = "", state: str = "", limit: int | None = 100) -> Records:
+        """Return the same table as `list`, as plain values."""
+        return run_records(self._runs(job, handler, state, limit)[:limit])
 
     def of_job(self, job_id: str) -> tuple[HandlerRun, ...]:
         """Return the runs for the series that a job asks for."""
@@ -128,9 +137,9 @@ class After:
         return str(self.list(limit=20).to_html(index=False, escape=True))
 
 
-def runs_frame(runs: Iterable[HandlerRun]) -> pd.DataFrame:
+def run_records(runs: Iterable[HandlerRun]) -> Records:
     """Return runs as a table: one row each."""
-    return pd.DataFrame([_row(run) for run in runs], columns=_COLUMNS)
+    return Records.of([_row(run) for run in runs], _COLUMNS)
 
 
 def _row(run: HandlerRun) -> dict[str, Any]:

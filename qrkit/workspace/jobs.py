@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import WorkerError
@@ -14,9 +12,13 @@ from qrkit.handlers import HandlerRun
 from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
+from qrkit.tables import Records
 from qrkit.words import counted, local_time, volume
-from qrkit.workspace.handlers import After, runs_frame
+from qrkit.workspace.handlers import After, run_records
 from qrkit.workspace.permissions import UNLIMITED, Permissions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POLL = 0.2
 _WORKER_CHECK = 2.0
@@ -189,12 +191,17 @@ class Job:
     @property
     def after(self) -> pd.DataFrame:
         """What is done with its series after arrival: one row per handler and series."""
-        return runs_frame(reversed(self.after_runs))
+        return run_records(reversed(self.after_runs)).frame()
 
     @property
     def items(self) -> pd.DataFrame:
         """The items: one row per request, with counts, bytes, missing SOP Instance UIDs, error and next try."""
-        return pd.DataFrame([_item(item) for item in self.status.items], columns=_ITEM_COLUMNS)
+        return self.item_records.frame()
+
+    @property
+    def item_records(self) -> Records:
+        """The same as `items`, as plain values."""
+        return Records.of([_item(item) for item in self.status.items], _ITEM_COLUMNS)
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as the command line prints it; `after` has the runs of handlers for its series."""
@@ -230,7 +237,11 @@ class Jobs:
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""
-        return pd.DataFrame([_row(job) for job in self._table.list(limit)], columns=_COLUMNS)
+        return self.records(limit).frame()
+
+    def records(self, limit: int = 100) -> Records:
+        """Return the same table as plain values."""
+        return Records.of([_row(job) for job in self._table.list(limit)], _COLUMNS)
 
     def _ipython_key_completions_(self) -> tuple[str, ...]:
         return tuple(job.job_id for job in self._table.list())

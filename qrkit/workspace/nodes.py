@@ -9,17 +9,16 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import tomli_w
+from typing import TYPE_CHECKING, Any
 
 from qrkit.access import Access, Role
-from qrkit.dimse.echo import echo
 from qrkit.errors import InputError, QrkitError
 from qrkit.node import CHARACTER_SETS, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.store.nodes import NodeTable
-from qrkit.workspace.overview import nodes_html
+from qrkit.tables import Records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Nodes:
@@ -109,11 +108,17 @@ class Nodes:
 
         TLS is one column for each of its settings, too.
         """
+        return self.records().frame()
+
+    def records(self) -> Records:
+        """Return the same table as plain values."""
         rows = [_flat(node) for node in self._table.list()]
-        return pd.DataFrame(rows, columns=list(_flat(Node(name="-", host="-", ae_title="-"))))
+        return Records.of(rows, list(_flat(Node(name="-", host="-", ae_title="-"))))
 
     def export(self, path: str | Path | None = None) -> str:
         """Return all nodes as TOML, and write it to a file if one is named."""
+        import tomli_w
+
         text = tomli_w.dumps({"node": [node_to_mapping(node) for node in self._table.list()]})
         if path is not None:
             try:
@@ -152,6 +157,8 @@ class Nodes:
         return f"<Nodes: {', '.join(node.name for node in self._table.list()) or 'none yet'}>"
 
     def _repr_html_(self) -> str:
+        from qrkit.workspace.overview import nodes_html
+
         return nodes_html(self._table.list())
 
 
@@ -204,22 +211,24 @@ _AT_ONCE = 16
 COLUMNS = ["node", "ok", "association_ms", "round_trip_ms", "error_kind", "error", "advice"]
 
 
-def echo_nodes(nodes: Sequence[Node], *, calling_ae_title: str) -> pd.DataFrame:
+def echo_nodes(nodes: Sequence[Node], *, calling_ae_title: str) -> Records:
     """Echo all nodes at once, one association each.
 
     Returns
     -------
-    DataFrame
+    Records
         One row per node: `ok`, the times in milliseconds, and the kind, sentence and advice of an error.
     """
     if not nodes:
-        return pd.DataFrame(columns=COLUMNS)
+        return Records.of((), COLUMNS)
     with ThreadPoolExecutor(min(_AT_ONCE, len(nodes)), thread_name_prefix="echo") as pool:
         rows = list(pool.map(lambda node: _row(node, calling_ae_title), nodes))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return Records.of(rows, COLUMNS)
 
 
 def _row(node: Node, calling_ae_title: str) -> dict[str, Any]:
+    from qrkit.dimse.echo import echo
+
     try:
         answer = echo(node, calling_ae_title=calling_ae_title)
     except QrkitError as error:

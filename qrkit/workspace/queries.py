@@ -6,20 +6,22 @@ What changed between two answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError
-from qrkit.find.finder import Finder
 from qrkit.markup import code, grid
 from qrkit.node import Node
 from qrkit.query import Query
 from qrkit.query.coverage import Coverage
 from qrkit.store.queries import QueryRow, QueryTable
-from qrkit.store.results import Results
-from qrkit.tables import Level, to_frame, unique_key
+from qrkit.tables import Level, Records, to_frame, unique_key
 from qrkit.words import local_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qrkit.find.finder import Finder
+    from qrkit.store.results import Results
 
 
 def difference(before: pd.DataFrame, after: pd.DataFrame, *, levels: Sequence[str]) -> pd.DataFrame:
@@ -44,6 +46,8 @@ def difference(before: pd.DataFrame, after: pd.DataFrame, *, levels: Sequence[st
             columns = [name for name in old[uid] if name in new[uid] and old[uid][name] != new[uid][name]]
             if columns:
                 rows.append((uid, "changed", ", ".join(columns)))
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=[key, "change", "columns"])
 
 
@@ -75,11 +79,20 @@ class Queries:
 
     Parameters
     ----------
+    results, finder
+        Give the results, and what queries a node: neither is needed for the list.
     node
         Gives a node by name, for running a query again.
     """
 
-    def __init__(self, table: QueryTable, results: Results, finder: Finder, *, node: Callable[[str], Node]) -> None:
+    def __init__(
+        self,
+        table: QueryTable,
+        results: Callable[[], Results],
+        finder: Callable[[], Finder],
+        *,
+        node: Callable[[str], Node],
+    ) -> None:
         self._table = table
         self._results = results
         self._finder = finder
@@ -90,7 +103,11 @@ class Queries:
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest queries: one row each, `seconds` it took, `row_count` answers, whether complete."""
-        return pd.DataFrame([_row(row) for row in self._table.list(limit)], columns=_COLUMNS)
+        return self.records(limit).frame()
+
+    def records(self, limit: int = 100) -> Records:
+        """Return the same table as plain values."""
+        return Records.of([_row(row) for row in self._table.list(limit)], _COLUMNS)
 
     def show(self, query_id: str) -> QueryRow:
         """Return what was asked and how it went.
@@ -111,11 +128,11 @@ class Queries:
         NotFound
             If there is no such query, or it has no answer.
         """
-        return self._frame(query_id, self._results.read(query_id))
+        return self._frame(query_id, self._results().read(query_id))
 
     def read_page(self, query_id: str, *, offset: int = 0, limit: int = 1_000) -> pd.DataFrame:
         """Return some rows of an answer, without reading the others."""
-        return self._frame(query_id, self._results.read_page(query_id, offset, limit))
+        return self._frame(query_id, self._results().read_page(query_id, offset, limit))
 
     def rerun(self, query_id: str) -> pd.DataFrame:
         """Ask the same node the same thing again, as a new query.
@@ -128,7 +145,7 @@ class Queries:
             If the node fails.
         """
         row = self._table.get(query_id)
-        return self._finder.find(self._node(row.node), Query.from_json(row.request)).frame()
+        return self._finder().find(self._node(row.node), Query.from_json(row.request)).frame()
 
     def diff(self, before: str, after: str) -> pd.DataFrame:
         """Return what differs between two answers of one level: one row per Unique Key that came, went or changed.

@@ -10,11 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from qrkit.dose import Plan
 from qrkit.errors import QrkitError
 from qrkit.jobs import JobState
 from qrkit.query import Query
@@ -23,7 +20,12 @@ from qrkit.recurrence import zone_of
 from qrkit.store.jobs import JobTable
 from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun, ScheduleTable
 from qrkit.worker.background_task import PollingThread
-from qrkit.workspace.jobs import Job
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qrkit.dose import Plan
+    from qrkit.workspace.jobs import Job
 
 logger = logging.getLogger(__name__)
 

@@ -6,20 +6,21 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from qrkit.dose import build_dose_query
 from qrkit.errors import InputError, NotFound
 from qrkit.node import Node
 from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule, ScheduleTable
 from qrkit.store.workers import WorkerTable
+from qrkit.tables import Records
 from qrkit.worker.health import alive_workers
 from qrkit.workspace.permissions import Permissions
 from qrkit.workspace.schedule_runner import resolved, today_in
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = [
     "name",
@@ -135,6 +136,10 @@ class Schedules:
 
     def list(self) -> pd.DataFrame:
         """Return the schedules: one row each, when each is due next, and how its last run went."""
+        return self.records().frame()
+
+    def records(self) -> Records:
+        """Return the same table as plain values."""
         rows = []
         for schedule in self._table.list():
             last = next(iter(self._table.runs(schedule.name, 1)), None)
@@ -147,7 +152,7 @@ class Schedules:
                     "retrieve": schedule.retrieve is not None,
                 }
             )
-        return pd.DataFrame(rows, columns=_COLUMNS)
+        return Records.of(rows, _COLUMNS)
 
     def runs(self, name: str, limit: int = 20) -> pd.DataFrame:
         """Return the newest runs of a schedule: one row each, with its query, plan and job, and what became of it.
@@ -157,10 +162,12 @@ class Schedules:
         NotFound
             If there is no such schedule.
         """
-        return pd.DataFrame(
-            [{column: getattr(run, column) for column in _RUN_COLUMNS} for run in self._table.runs(name, limit)],
-            columns=_RUN_COLUMNS,
-        ).astype({"found": "Int64"})
+        return self.run_records(name, limit).frame().astype({"found": "Int64"})
+
+    def run_records(self, name: str, limit: int = 20) -> Records:
+        """Return the same table as `runs`, as plain values."""
+        runs = self._table.runs(name, limit)
+        return Records.of([{column: getattr(run, column) for column in _RUN_COLUMNS} for run in runs], _RUN_COLUMNS)
 
     def remove(self, name: str) -> None:
         """Remove a schedule; its runs stay in the state. NotFound if there is none."""
@@ -225,6 +232,8 @@ def _check(kind: str, what: dict[str, Any], *, zone: str) -> None:
                 "To an earlier query only a date can be added.", advice="Give the filters instead of it."
             )
     elif kind == "plan":
+        from qrkit.dose import build_dose_query
+
         build_dose_query(today=datetime.now(UTC).date(), **now)
     else:
         build_query(today=datetime.now(UTC).date(), **now)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
+from qrkit.tables import Records
 from qrkit.workspace.permissions import Permissions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NAME_SHOWN = 64
 
@@ -46,12 +50,16 @@ class Users:
 
     def list(self) -> pd.DataFrame:
         """Return the users as a table: `name`, `role`, `created` and `changed` (UTC)."""
+        return self.records().frame()
+
+    def records(self) -> Records:
+        """Return the same table as plain values."""
         self._require("see the users")
         rows = [
             {"name": one.name, "role": one.role.value, "created": one.created, "changed": one.changed}
             for one in self._table.list()
         ]
-        return pd.DataFrame(rows, columns=["name", "role", "created", "changed"])
+        return Records.of(rows, ["name", "role", "created", "changed"])
 
     def set_password(self, name: str, password: str) -> None:
         """Give a user another password; their sessions in the dashboard end.

@@ -6,65 +6,52 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from qrkit.access import Access, Role
 from qrkit.advice import Action, Advice, Surface
-from qrkit.dose import Plan, build_dose_query
-from qrkit.dose.planner import Planner
-from qrkit.dose.saved_plans import save_plan
 from qrkit.errors import InputError
-from qrkit.find.finder import Finder, FindResult
 from qrkit.handlers import handlers_from
-from qrkit.handlers.runner import HandlerRunner
-from qrkit.jobs.estimate import Estimate, estimate
-from qrkit.node import check_can_find
-from qrkit.probe.session import Prober, Watch, check_wildcards
-from qrkit.profile import Profile
-from qrkit.query import Query, build_query
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
-from qrkit.store import sql
 from qrkit.store.accounts import AccountTable
 from qrkit.store.audit import AuditTable
-from qrkit.store.handler_runs import HandlerRunTable
-from qrkit.store.instances import InstanceTable
-from qrkit.store.job_queue import JobQueue
-from qrkit.store.jobs import JobTable
-from qrkit.store.nodes import NodeTable
-from qrkit.store.plans import PlanTable
-from qrkit.store.profiles import ProfileTable
-from qrkit.store.queries import QueryTable
-from qrkit.store.repair.objects import has_lost_its_list
-from qrkit.store.results import Results
-from qrkit.store.schedules import ScheduleTable
-from qrkit.store.settling import settle
-from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
-from qrkit.tables import schemas, to_plain_frame
-from qrkit.worker.background_task import BackgroundTask
-from qrkit.worker.health import Health, health_of, missing_worker
-from qrkit.worker.process import ensure_worker
-from qrkit.worker.service import Worker
-from qrkit.workspace.estimates import selections
-from qrkit.workspace.files import Files
-from qrkit.workspace.handlers import After
-from qrkit.workspace.jobs import Job, Jobs
-from qrkit.workspace.nodes import Nodes, echo_nodes
-from qrkit.workspace.overview import glance
 from qrkit.workspace.permissions import Permissions, access_of
-from qrkit.workspace.plans import Plans, Reasons
-from qrkit.workspace.queries import Queries
-from qrkit.workspace.retrieve import Retrievable, RetrieveOptions, Retriever
-from qrkit.workspace.schedule_runner import Doing, ScheduleRunner
-from qrkit.workspace.schedules import Schedules
-from qrkit.workspace.services import Services
-from qrkit.workspace.users import Users
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qrkit.dose import Plan
+    from qrkit.dose.planner import Planner
+    from qrkit.find.finder import Finder, FindResult
+    from qrkit.jobs.estimate import Estimate
+    from qrkit.probe.session import Watch
+    from qrkit.profile import Profile
+    from qrkit.query import Query
+    from qrkit.store.jobs import JobTable
+    from qrkit.store.nodes import NodeTable
+    from qrkit.store.plans import PlanTable
+    from qrkit.store.profiles import ProfileTable
+    from qrkit.store.queries import QueryTable
+    from qrkit.store.results import Results
+    from qrkit.store.schedules import ScheduleTable
+    from qrkit.tables import Records
+    from qrkit.worker.background_task import BackgroundTask
+    from qrkit.worker.health import Health
+    from qrkit.worker.service import Worker
+    from qrkit.workspace.files import Files
+    from qrkit.workspace.handlers import After
+    from qrkit.workspace.jobs import Job, Jobs
+    from qrkit.workspace.nodes import Nodes
+    from qrkit.workspace.plans import Plans
+    from qrkit.workspace.queries import Queries
+    from qrkit.workspace.retrieve import Retrievable, Retriever
+    from qrkit.workspace.schedules import Schedules
+    from qrkit.workspace.users import Users
 
 logger = logging.getLogger(__name__)
 
@@ -89,46 +76,155 @@ class Workspace:
     """
 
     def __init__(self, settings: Settings, state: State, *, access: Access) -> None:
-        user = access.user
         self.settings = settings
-        self.user = user
+        self.user = access.user
         self.access = access
         self._state = state
-        self._results = Results(state, settings.workspace / "results")
-        self._nodes = NodeTable(state)
-        self._queries = queries = QueryTable(state)
-        self._profiles = ProfileTable(state)
-        self._finder = Finder(
-            queries,
-            self._results,
-            self._profiles,
-            user=user,
-            calling_ae_title=settings.ae_title,
-            check_wildcards=partial(check_wildcards, calling_ae_title=settings.ae_title),
-        )
-        self._jobs = JobTable(state)
         self._permissions = Permissions(access, AuditTable(state))
-        self.nodes = Nodes(self._nodes, access=access)
-        self.users = Users(AccountTable(state), permissions=self._permissions)
-        self.queries = Queries(queries, self._results, self._finder, node=self._nodes.get)
         self._handlers = handlers_from(settings.tables)
-        self.after = After(HandlerRunTable(state), self._handlers, self._ensure_worker, permissions=self._permissions)
-        self.jobs = Jobs(self._jobs, self._ensure_worker, self.after, permissions=self._permissions)
-        self.files = Files(InstanceTable(state), settings.files)
-        self._planner = Planner(state, self._finder, settings, profile=self._profile, user=user)
-        self._plans = PlanTable(state, settings.workspace / "plans")
-        self.plans = Plans(self._plans, Reasons(self._plans, InstanceTable(state)))
-        services = Services(settings=settings, state=state, permissions=self._permissions, handlers=self._handlers)
-        self._retriever = Retriever(services, Reasons(self._plans, InstanceTable(state)))
-        self._schedules = ScheduleTable(state)
-        self.schedules = Schedules(
+
+    # Each part is loaded when it is first used: a command that lists nodes loads neither pandas nor the wire.
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The nodes."""
+        from qrkit.workspace.nodes import Nodes
+
+        return Nodes(self._nodes, access=self.access)
+
+    @cached_property
+    def users(self) -> Users:
+        """Who may log in to the dashboard."""
+        from qrkit.workspace.users import Users
+
+        return Users(AccountTable(self._state), permissions=self._permissions)
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The queries, newest first, and their results."""
+        from qrkit.workspace.queries import Queries
+
+        return Queries(self._queries, lambda: self._results, lambda: self._finder, node=self._nodes.get)
+
+    @cached_property
+    def after(self) -> After:
+        """The handlers, which run on received series, and their runs."""
+        from qrkit.store.handler_runs import HandlerRunTable
+        from qrkit.workspace.handlers import After
+
+        return After(HandlerRunTable(self._state), self._handlers, self._ensure_worker, permissions=self._permissions)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The retrieve jobs."""
+        from qrkit.workspace.jobs import Jobs
+
+        return Jobs(self._jobs, self._ensure_worker, self.after, permissions=self._permissions)
+
+    @cached_property
+    def files(self) -> Files:
+        """The received objects."""
+        from qrkit.store.instances import InstanceTable
+        from qrkit.workspace.files import Files
+
+        return Files(InstanceTable(self._state), self.settings.files)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The dose plans."""
+        from qrkit.store.instances import InstanceTable
+        from qrkit.workspace.plans import Plans, Reasons
+
+        return Plans(self._plans, Reasons(self._plans, InstanceTable(self._state)))
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Queries and dose plans that run again and again."""
+        from qrkit.workspace.schedules import Schedules
+
+        return Schedules(
             self._schedules,
-            WorkerTable(state),
+            WorkerTable(self._state),
             node=self._nodes.get,
-            query=lambda query_id: queries.get(query_id).request,
+            query=lambda query_id: self._queries.get(query_id).request,
             ensure_worker=self._ensure_worker,
             permissions=self._permissions,
         )
+
+    @cached_property
+    def _nodes(self) -> NodeTable:
+        from qrkit.store.nodes import NodeTable
+
+        return NodeTable(self._state)
+
+    @cached_property
+    def _queries(self) -> QueryTable:
+        from qrkit.store.queries import QueryTable
+
+        return QueryTable(self._state)
+
+    @cached_property
+    def _results(self) -> Results:
+        from qrkit.store.results import Results
+
+        return Results(self._state, self.settings.workspace / "results")
+
+    @cached_property
+    def _profiles(self) -> ProfileTable:
+        from qrkit.store.profiles import ProfileTable
+
+        return ProfileTable(self._state)
+
+    @cached_property
+    def _jobs(self) -> JobTable:
+        from qrkit.store.jobs import JobTable
+
+        return JobTable(self._state)
+
+    @cached_property
+    def _plans(self) -> PlanTable:
+        from qrkit.store.plans import PlanTable
+
+        return PlanTable(self._state, self.settings.workspace / "plans")
+
+    @cached_property
+    def _schedules(self) -> ScheduleTable:
+        from qrkit.store.schedules import ScheduleTable
+
+        return ScheduleTable(self._state)
+
+    @cached_property
+    def _finder(self) -> Finder:
+        from qrkit.find.finder import Finder
+        from qrkit.probe.session import check_wildcards
+
+        title = self.settings.ae_title
+        return Finder(
+            self._queries,
+            self._results,
+            self._profiles,
+            user=self.user,
+            calling_ae_title=title,
+            check_wildcards=partial(check_wildcards, calling_ae_title=title),
+        )
+
+    @cached_property
+    def _planner(self) -> Planner:
+        from qrkit.dose.planner import Planner
+
+        return Planner(self._state, self._finder, self.settings, profile=self._profile, user=self.user)
+
+    @cached_property
+    def _retriever(self) -> Retriever:
+        from qrkit.store.instances import InstanceTable
+        from qrkit.workspace.plans import Reasons
+        from qrkit.workspace.retrieve import Retriever
+        from qrkit.workspace.services import Services
+
+        services = Services(
+            settings=self.settings, state=self._state, permissions=self._permissions, handlers=self._handlers
+        )
+        return Retriever(services, Reasons(self._plans, InstanceTable(self._state)))
 
     @classmethod
     def open(cls, folder: str | Path | None = None, **settings: str | int) -> Self:
@@ -147,9 +243,8 @@ class Workspace:
             ) from error
         loaded = load_settings(where, environment)
         state = State.open(loaded.database_url or where)
-        if state.is_new and has_lost_its_list(state, loaded.files):
-            advice = Advice("Add them to the list", Action.REPAIR).on(Surface.COMMAND_LINE)
-            logger.warning("The state of %s is new, but the folder has objects of an earlier one. %s", where, advice)
+        if state.is_new:
+            _warn_of_unlisted_objects(state, loaded)
         return cls(
             loaded, state, access=access_of(current_user(environment), environment.get("QRKIT_ROLE", ""), state)
         )
@@ -180,6 +275,12 @@ class Workspace:
         NotFound
             If there is no such node.
         """
+        return self.echo_records(*nodes).frame()
+
+    def echo_records(self, *nodes: str) -> Records:
+        """Return what `echo` does, as plain values."""
+        from qrkit.workspace.nodes import echo_nodes
+
         asked = [self._nodes.get(name) for name in nodes] or [node for node in self._nodes.list() if node.enabled]
         return echo_nodes(asked, calling_ae_title=self.settings.ae_title)
 
@@ -204,6 +305,9 @@ class Workspace:
         NodeError
             If it cannot be reached, or does not associate with us; that it refuses a query is part of the profile.
         """
+        from qrkit.node import check_can_find
+        from qrkit.probe.session import Prober
+
         self.access.require(Role.OPERATOR, "probe nodes")
         asked = self._nodes.get(node)
         check_can_find(asked)
@@ -268,10 +372,14 @@ class Workspace:
 
             ws.find("pacs", level="SERIES", PatientID="Q100003")
         """
+        from qrkit.query import build_query
+
         return self.ask(node, build_query(today=date.today(), **what)).frame()
 
     def ask(self, node: str, query: Query, *, should_stop: Callable[[], bool] | None = None) -> FindResult:
         """Ask a node a query that is a value already; errors as `find`."""
+        from qrkit.store.settling import settle
+
         answer = self._finder.find(self._nodes.get(node), query, should_stop=should_stop)
         settle(self._state, self._results.folder)
         return answer
@@ -323,6 +431,9 @@ class Workspace:
             plan = ws.plan("pacs", dose=["CT", "MG"], date="last 30 days")
             job = ws.retrieve(plan)
         """
+        from qrkit.dose import build_dose_query
+        from qrkit.dose.saved_plans import save_plan
+
         asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
         plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh, should_stop=should_stop)
         save_plan(self._plans, plan)
@@ -353,6 +464,8 @@ class Workspace:
         return self.plans.why(what, known)
 
     def _profile(self, node: str) -> Profile:
+        from qrkit.profile import Profile
+
         return self._profiles.get(node) or Profile.unknown(node)
 
     def estimate(self, frame: pd.DataFrame, *, node: str = "") -> Estimate:
@@ -370,6 +483,10 @@ class Workspace:
         InputError
             If the table has no UIDs.
         """
+        from qrkit.jobs.estimate import estimate
+        from qrkit.store.sizes import node_history
+        from qrkit.workspace.estimates import selections
+
         asked = node or self._node_of_query(str(frame.attrs.get("qrkit", {}).get("query_id", "")))
         return estimate(selections(frame), node_history(self._state, asked))
 
@@ -406,6 +523,8 @@ class Workspace:
             If there is nothing to fetch, the nodes cannot do it, or a plan passes the budget of ``[plan]`` in
             `qrkit.toml` and is not `Plan.meant`.
         """
+        from qrkit.workspace.retrieve import RetrieveOptions
+
         self.access.require(Role.OPERATOR, "retrieve")
         how = RetrieveOptions(node=node, method=method, to=to, source=source, after=after)
         job_id = self._retriever.queue(what, how)
@@ -421,6 +540,8 @@ class Workspace:
         **options: Any,  # noqa: ANN401 - as `retrieve` takes them
     ) -> Job:
         """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`."""
+        import pandas as pd
+
         if not series_uids:
             return self.retrieve(pd.DataFrame({"StudyInstanceUID": list(study_uids)}), node=node, **options)
         series = pd.DataFrame({"SeriesInstanceUID": list(series_uids)})
@@ -470,16 +591,26 @@ class Workspace:
         InputError
             If the SQL is wrong; the message is DuckDB's.
         """
+        from qrkit.store import sql
+        from qrkit.tables import schemas, to_plain_frame
+
         self._queries.end_dead()
         return to_plain_frame(sql.sql(self._state, self._results.folder, schemas(), text, params))
 
     def duckdb(self) -> Any:  # noqa: ANN401 - duckdb is known to the store alone
         """Return a DuckDB connection on the same tables, as they are now."""
+        from qrkit.store import sql
+        from qrkit.tables import schemas
+
         self._queries.end_dead()
         return sql.connect(self._state, self._results.folder, schemas())
 
     def worker(self, *, needs_scp: bool = True) -> Worker:
         """Return the worker of this workspace, to be run in the foreground; see `qrkit.worker.service.Worker`."""
+        from qrkit.handlers.runner import HandlerRunner
+        from qrkit.worker.service import Worker
+        from qrkit.workspace.schedule_runner import Doing, ScheduleRunner
+
         doing = Doing(
             find=self.find,
             ask=self.ask,
@@ -495,26 +626,47 @@ class Workspace:
 
     def health(self) -> Health:
         """Return how the worker of this machine is; see `qrkit.worker.health.Health`."""
+        from qrkit.worker.health import health_of
+
         return health_of(self.settings, self._state)
 
     def nobody_for(self, node: str, *, one_starts: bool = False) -> str:
         """Return a sentence where no worker is alive that reaches a node; see `worker.health.missing_worker`."""
+        from qrkit.worker.health import missing_worker
+
         asked = self._nodes.get(node)
         return missing_worker(asked, self._state, self.settings, one_starts=one_starts)
 
     def has_waiting_jobs(self) -> bool:
         """Whether there is something for a worker of this site to do."""
+        from qrkit.store.job_queue import JobQueue
+
         away = [node.name for node in self._nodes.list() if not node.is_reached_from(self.settings.site)]
         return JobQueue(self._state).has_waiting(except_nodes=away)
 
     def _ensure_worker(self) -> bool:
+        from qrkit.worker.process import ensure_worker
+
         return ensure_worker(self.settings, WorkerTable(self._state))
 
     def _node_of_query(self, query_id: str) -> str:
         return self.queries.show(query_id).node if query_id else ""
 
     def __repr__(self) -> str:
+        from qrkit.workspace.overview import glance
+
         return glance(self._state, self.settings, self.user).text()
 
     def _repr_html_(self) -> str:
+        from qrkit.workspace.overview import glance
+
         return glance(self._state, self.settings, self.user).html()
+
+
+def _warn_of_unlisted_objects(state: State, settings: Settings) -> None:
+    from qrkit.store.repair.objects import has_lost_its_list
+
+    if has_lost_its_list(state, settings.files):
+        advice = Advice("Add them to the list", Action.REPAIR).on(Surface.COMMAND_LINE)
+        where = settings.workspace
+        logger.warning("The state of %s is new, but the folder has objects of an earlier one. %s", where, advice)

@@ -140,7 +140,7 @@ def test_a_table_of_eighty_columns_breaks_no_word(hospital_here: Here) -> None:
         shown = hospital_here("queries", "list", "--format", "json").json[0]["query_id"]
         columns = hospital_here("queries", "show", shown, "--format", "json").json[0]
         assert set(header) <= set(columns)
-        hidden = [line for line in ran.err.splitlines() if line.startswith("Columns that do not fit here:")]
+        hidden = [line for line in ran.err.splitlines() if line.startswith("Columns that do not fit:")]
         assert hidden or level == "patient"
 
 
