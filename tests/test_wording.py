@@ -7,8 +7,23 @@ from tests.wording import Kind, Text, findings, findings_in, parts, texts_of_cod
 PARTS = parts()
 # Parts without a finding, which stay so.
 CLEAN = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
     "dashboards",
+    "docs/explanation/architecture.md",
+    "docs/explanation/glossary.md",
+    "docs/explanation/speed.md",
+    "docs/handlers.md",
+    "docs/howto/real_pacs.md",
+    "docs/howto/windows_pc.md",
+    "docs/index.md",
     "docs/interoperability.md",
+    "docs/reference/conformance.md",
+    "docs/reference/json.md",
+    "docs/reference/python.md",
+    "qrkit/handlers",
 }
 
 

@@ -1,0 +1,1 @@
+"""The documentation, its pictures, and the code that builds pages from qrkit."""
