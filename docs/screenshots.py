@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script beside the documents, no package
 """Takes the pictures of every dashboard, at 1280 and 800 pixels, light and dark, from a hospital in a box.
 
 ``python docs/screenshots.py`` writes those of ``docs/pages``; ``--to FOLDER`` and ``--only query,dose`` take others.
