@@ -17,7 +17,7 @@ from qrkit.errors import InputError
 from qrkit.hours import parse_hours, time_zone
 from qrkit.markup import code, facts, strong
 from qrkit.tls import Tls
-from qrkit.words import counted, listed
+from qrkit.words import counted, did_you_mean, listed
 
 
 class InformationModel(Enum):
@@ -365,7 +365,10 @@ def _number(key: str, value: object, name: str) -> float:
 def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, of: str) -> None:
     unknown = sorted(set(given) - known)
     if unknown:
-        raise InputError(f"{of} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+        raise InputError(
+            f"{of} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.",
+            advice=did_you_mean(unknown[0], sorted(known)),
+        )
 
 
 def _setting(node: Node, name: str) -> Advice:

@@ -14,6 +14,7 @@ import platformdirs
 
 from qrkit.errors import InputError
 from qrkit.node import check_ae_title
+from qrkit.words import did_you_mean
 
 FILE_NAME = "qrkit.toml"
 
@@ -157,7 +158,10 @@ def _from_file(path: Path) -> dict[str, Any]:
     unknown = sorted(set(values) - {*SETTING_NAMES, *TABLE_NAMES})
     if unknown:
         known = ", ".join((*SETTING_NAMES, *(f"[{name}]" for name in TABLE_NAMES)))
-        raise InputError(f"{path} has no setting {', '.join(unknown)}; it may have {known}.")
+        raise InputError(
+            f"{path} has no setting {', '.join(unknown)}; it may have {known}.",
+            advice=did_you_mean(unknown[0], (*SETTING_NAMES, *TABLE_NAMES)),
+        )
     no_text = next((name for name, value in values.items() if name in _TEXTS and not isinstance(value, str)), None)
     if no_text is not None:
         raise InputError(f"{path}: {no_text} is a text, not {values[no_text]!r}.", advice="Put it in quotes.")

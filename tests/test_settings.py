@@ -31,6 +31,7 @@ def test_the_folder_of_files_is_below_the_workspace_unless_it_is_absolute(tmp_pa
     ("text", "said"),
     [
         ("ae_titel = 'X'", "has no setting ae_titel; it may have ae_title, host, port"),
+        ("ae_titel = 'X'", "Did you mean ae_title"),
         ("workspace = 'X'", "has no setting workspace"),
         ("port = ", "is not valid TOML"),
         ("port = 'x'", "QRKIT_PORT is a whole number, not 'x'"),

@@ -12,6 +12,7 @@ from typing import Any
 from qrkit.errors import InputError
 from qrkit.handlers.command_line import check_placeholders
 from qrkit.jobs.handler_run import ReceivedSeries
+from qrkit.words import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,8 @@ def chosen(handlers: Sequence[Handler], names: Sequence[str] | None) -> tuple[Ha
     known = {handler.name: handler for handler in handlers}
     unknown = [name for name in names if name not in known]
     if unknown:
-        advice = f"Use {', '.join(known)}." if known else "Add a [[handlers]] table to qrkit.toml."
+        there_are = f"Use {', '.join(known)}." if known else "Add a [[handlers]] table to qrkit.toml."
+        advice = did_you_mean(unknown[0], known, otherwise=there_are)
         raise InputError(f"There is no handler {', '.join(unknown)}.", advice=advice)
     return tuple(known[name] for name in dict.fromkeys(names))
 

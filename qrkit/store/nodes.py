@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from qrkit.store.audit import write_audit
 from qrkit.store.profiles import write_stale
 from qrkit.store.schema import nodes
 from qrkit.store.state import State
+from qrkit.words import did_you_mean
 
 _OF_A_PROFILE = ("host", "port", "ae_title", "calling_ae_title", "information_model")
 """Settings without which what a probe found out about a node need not hold."""
@@ -128,6 +128,4 @@ def _advice(name: str, known: list[str]) -> Advice:
     """
     if not known:
         return Advice(action=Action.ADD_NODE)
-    lowered = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return Advice(f"Did you mean {lowered[close[0]]}?" if close else f"There are {', '.join(sorted(known))}.")
+    return Advice(did_you_mean(name, known, otherwise=f"There are {', '.join(sorted(known))}."))

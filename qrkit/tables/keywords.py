@@ -6,11 +6,11 @@ any other by its eight hexadecimal digits.
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import lru_cache
 
 from qrkit.errors import InputError
+from qrkit.words import did_you_mean
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
 
@@ -28,7 +28,7 @@ def canonical_keyword(keyword: str) -> str:
     ('PatientID', 'PatientID', '0019100A')
     >>> canonical_keyword("PatientId")
     Traceback (most recent call last):
-    qrkit.errors.InputError: 'PatientId' is no DICOM keyword. Did you mean PatientID?
+    qrkit.errors.InputError: 'PatientId' is not a DICOM keyword. Did you mean PatientID?
     """
     from pydicom import datadict
 
@@ -36,7 +36,7 @@ def canonical_keyword(keyword: str) -> str:
         return keyword
     tag = _TAG.fullmatch(keyword.strip())
     if tag is None:
-        raise InputError(f"{keyword!r} is no DICOM keyword.", advice=_suggestion(keyword))
+        raise InputError(f"{keyword!r} is not a DICOM keyword.", advice=_suggestion(keyword))
     digits = (tag[1] + tag[2]).upper()
     return datadict.keyword_for_tag(int(digits, 16)) or digits
 
@@ -104,8 +104,5 @@ def keyword_vm(keyword: str) -> str:
 def _suggestion(keyword: str) -> str:
     from pydicom import datadict
 
-    lower = {known.lower(): known for known in datadict.keyword_dict if known}
-    close = difflib.get_close_matches(keyword.replace(" ", "").replace("_", "").lower(), lower, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {lower[close[0]]}?"
-    return "Give a keyword of PS3.6, such as PatientID, or a tag, such as 00100020."
+    usual = "Enter a keyword of PS3.6, such as PatientID, or a tag, such as 00100020."
+    return did_you_mean(keyword, filter(None, datadict.keyword_dict), otherwise=usual)
