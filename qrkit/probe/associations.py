@@ -25,12 +25,12 @@ from qrkit.dimse.requests import PendingRequest, check_response, read_command, s
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.dimse.transport import OnWait
 from qrkit.node import InformationModel, Node
-from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
+from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile.subjects import Extension
 from qrkit.query import answer_keywords, identifier
 from qrkit.tables import WARNINGS, keyword_tag, keyword_vr
 
-_UNSTANDABLE = (
+_MISUNDERSTOOD = (
     errors.AssociationAborted,
     errors.ConnectionLost,
     errors.NodeTimeout,
@@ -42,7 +42,7 @@ _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations in which SpecificCharacterSet counts (PS3.5 6.1.2.2)."""
 
 
-def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWait | None = None) -> Agreed:
+def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWait | None = None) -> Agreement:
     """Associate with everything on offer, and release; `on_wait` as `qrkit.dimse.association.associate` takes it.
 
     Raises
@@ -52,20 +52,20 @@ def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWa
     """
     try:
         with associate(node, _proposals(offer), calling_ae_title=calling_ae_title, on_wait=on_wait) as association:
-            return _agreed(association)
-    except _UNSTANDABLE as error:
+            return _agreement(association)
+    except _MISUNDERSTOOD as error:
         if not offer.extensions:
             raise
-        return Agreed(failure=error.message)
+        return Agreement(failure=error.message)
     except errors.AssociationRejected as error:
         if not offer.extensions or type(error) is not errors.AssociationRejected:
             raise
-        return Agreed(failure=error.message)
+        return Agreement(failure=error.message)
 
 
-def put_question(
+def send_question(
     association: Association, question: Question, node: Node, *, should_stop: Callable[[], bool] | None = None
-) -> Heard:
+) -> QueryAnswers:
     """Send one C-FIND request, listen, and cancel it when the answers become many.
 
     Raises
@@ -75,22 +75,22 @@ def put_question(
     NoContextAccepted
         If the association is not for C-FIND under the question's information model.
     """
-    hearing = _Hearing(association, question, node, should_stop)
+    exchange = _Exchange(association, question, node, should_stop)
     try:
-        return hearing.listen()
-    except _Deaf:
-        return hearing.heard(Ended.DEAF)
+        return exchange.listen()
+    except _CancelIgnored:
+        return exchange.answers(QueryEnd.CANCEL_IGNORED)
     except errors.NodeTimeout as error:
-        return hearing.heard(Ended.SILENT, said=error.message)
+        return exchange.answers(QueryEnd.SILENT, said=error.message)
     except errors.NodeError as error:
-        return hearing.heard(Ended.LOST, said=error.message)
+        return exchange.answers(QueryEnd.LOST, said=error.message)
 
 
-class _Deaf(Exception):
+class _CancelIgnored(Exception):
     """The peer goes on after C-CANCEL."""
 
 
-class _Hearing:
+class _Exchange:
     """The answers to one question, while they come."""
 
     def __init__(
@@ -105,11 +105,11 @@ class _Hearing:
         self._implicit = context.transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN
         self._decoder = AnswerDecoder(keywords, implicit=self._implicit, character_set=node.character_set)
         self._keywords = {keyword_tag(keyword): keyword for keyword in keywords}
-        self._held: Counter[str] = Counter()
+        self._element_counts: Counter[str] = Counter()
         self._count = 0
         self._cancelled_at = 0.0
 
-    def listen(self) -> Heard:
+    def listen(self) -> QueryAnswers:
         """Send one request and read its responses to the end."""
         request, model, stream = self._question.request, self._question.model, self._association.stream
         asked = identifier(request, model, character_set=self._node.character_set)
@@ -127,13 +127,13 @@ class _Hearing:
         finally:
             stream.on_wait = None
 
-    def heard(self, ended: Ended, *, status: int = 0, said: str = "") -> Heard:
+    def answers(self, ended: QueryEnd, *, status: int = 0, said: str = "") -> QueryAnswers:
         """Return what was heard so far."""
         table = pa.Table.from_batches([self._decoder.take()])
-        return Heard(
+        return QueryAnswers(
             rows=tuple(table.drop_columns([WARNINGS]).to_pylist()),
-            held=dict(self._held),
-            odd_texts=sum(map(_has_odd_text, table[WARNINGS].to_pylist())),
+            element_counts=dict(self._element_counts),
+            undecodable_texts=sum(map(_has_odd_text, table[WARNINGS].to_pylist())),
             count=self._count,
             ended=ended,
             was_cancelled=self._cancelled_at > 0,
@@ -142,7 +142,7 @@ class _Hearing:
             failure=said,
         )
 
-    def _read_one(self) -> Heard | None:
+    def _read_one(self) -> QueryAnswers | None:
         """Read one response; return what was heard if it is the last."""
         association = self._association
         context_id, command = read_command(association)
@@ -153,18 +153,18 @@ class _Hearing:
                 self._take(data)
             return None
         if status == SUCCESS:
-            return self.heard(Ended.SUCCESS)
+            return self.answers(QueryEnd.SUCCESS)
         if status == CANCELLED and self._cancelled_at:
-            return self.heard(Ended.CANCELLED, status=status)
+            return self.answers(QueryEnd.CANCELLED, status=status)
         error = failure(Service.FIND, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))
-        return self.heard(Ended.FAILED, status=status, said=error.message)
+        return self.answers(QueryEnd.FAILED, status=status, said=error.message)
 
     def _take(self, data: bytes) -> None:
         self._count += 1
         if self._count <= self._question.limit:
             self._decoder.add(data)
             tags = _tags_of(data, implicit=self._implicit)
-            self._held.update(self._keywords[tag] for tag in tags if tag in self._keywords)
+            self._element_counts.update(self._keywords[tag] for tag in tags if tag in self._keywords)
 
     def _heed(self, ask: PendingRequest) -> None:
         """End it all if somebody wants it, and this question if the peer does not obey C-CANCEL."""
@@ -173,7 +173,7 @@ class _Hearing:
         try:
             ask.check(None)
         except errors.Cancelled as error:
-            raise _Deaf from error
+            raise _CancelIgnored from error
 
 
 def _proposals(offer: Offer) -> Sequence[Proposal]:
@@ -186,10 +186,10 @@ def _proposals(offer: Offer) -> Sequence[Proposal]:
     )
 
 
-def _agreed(association: Association) -> Agreed:
+def _agreement(association: Association) -> Agreement:
     accepted = {context.abstract_syntax for context in association.contexts.values()}
     find = tuple(model for model in InformationModel if find_model(model) in accepted)
-    return Agreed(
+    return Agreement(
         echo=uids.VERIFICATION in accepted,
         find=find,
         get=tuple(model for model in InformationModel if get_model(model) in accepted),

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from qrkit.find.windows import cap_reason
-from qrkit.probe.inquiry import Inquiry
-from qrkit.probe.judgement import Judged
-from qrkit.probe.questions import Asking, Ended, Heard, Question
-from qrkit.probe.samples import EVER
+from qrkit.probe.inquiry import Finding, Inquiry
+from qrkit.probe.questions import ProbeSteps, QueryAnswers, QueryEnd, Question
+from qrkit.probe.study_trials import EVER
 from qrkit.profile.subjects import Verdict
 from qrkit.query.dates import Dates
 from qrkit.tables import Level
@@ -30,11 +29,11 @@ _TOO_LATE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class DateWindow:
     """One question by StudyDate alone, and what came."""
 
     days: Dates
-    heard: Heard
+    answers: QueryAnswers
     present: frozenset[str]
     owed: frozenset[str]
     """Known studies of these days."""
@@ -49,24 +48,28 @@ class Cap:
     evidence: str
 
 
-def ask_many(inquiry: Inquiry, today: date) -> Asking:
+def ask_many(inquiry: Inquiry, today: date) -> ProbeSteps:
     """Ask for more studies than a cap would let through; once more if the answer looks cut off."""
     windows = by_date_alone(inquiry)
-    if any(window.heard.is_whole and window.days.first == EVER for window in windows) or not windows:
+    if any(window.answers.is_whole and window.days.first == EVER for window in windows) or not windows:
         return
     days = Dates(first=today - timedelta(days=_days_for_many(windows) - 1), last=today)
     keys = (("StudyDate", days.matching),)
-    heard = yield from inquiry.ask(Level.STUDY, keys, _FEW_KEYS, "studies of many days, for a cap", MANY)
-    suspicious = heard.is_whole and bool(cap_reason(heard.count))
+    answers = yield from inquiry.ask(Level.STUDY, keys, _COUNTED_KEYS, "studies of many days, for a cap", MANY)
+    suspicious = answers.is_whole and bool(cap_reason(answers.count))
     windows = by_date_alone(inquiry)
-    later = _later_half(inquiry, inquiry.present(heard, Level.STUDY), today)
-    if suspicious and later and not any(_cut_off(window) or _same_twice(window, windows) for window in windows):
+    later = _later_half(inquiry, inquiry.present(answers, Level.STUDY), today)
+    if suspicious and later and not any(_cut_off(window) or _same_count_twice(window, windows) for window in windows):
         yield from inquiry.ask(
-            Level.STUDY, (("StudyDate", later.matching),), _FEW_KEYS, "studies of the later half of these days", MANY
+            Level.STUDY,
+            (("StudyDate", later.matching),),
+            _COUNTED_KEYS,
+            "studies of the later half of these days",
+            MANY,
         )
 
 
-_FEW_KEYS = ("StudyDate", "ModalitiesInStudy")
+_COUNTED_KEYS = ("StudyDate", "ModalitiesInStudy")
 
 
 def _later_half(inquiry: Inquiry, studies: Iterable[str], today: date) -> Dates | None:
@@ -78,19 +81,19 @@ def _later_half(inquiry: Inquiry, studies: Iterable[str], today: date) -> Dates 
     return Dates(first=middle if middle > dated[0] else middle + timedelta(days=1), last=today)
 
 
-def by_date_alone(inquiry: Inquiry) -> list[Window]:
+def by_date_alone(inquiry: Inquiry) -> list[DateWindow]:
     """Return the questions about studies that StudyDate alone narrowed down."""
     windows = []
-    for question, heard in inquiry.asked:
+    for question, answers in inquiry.asked:
         days = _days(question)
-        if days is not None and not heard.is_refusal:
+        if days is not None and not answers.is_refusal:
             owed, _ = inquiry.known.on(inquiry.known.studies, days.first, days.last)
-            present = inquiry.present(heard, Level.STUDY)
-            windows.append(Window(days=days, heard=heard, present=present, owed=frozenset(owed)))
+            present = inquiry.present(answers, Level.STUDY)
+            windows.append(DateWindow(days=days, answers=answers, present=present, owed=frozenset(owed)))
     return windows
 
 
-def judge_dates(windows: Sequence[Window], everything: Iterable[str], cap: int | None = None) -> Judged:
+def judge_dates(windows: Sequence[DateWindow], everything: Iterable[str], cap: int | None = None) -> Finding:
     """Return whether StudyDate is matched, by all questions that it alone narrowed down.
 
     Parameters
@@ -103,25 +106,25 @@ def judge_dates(windows: Sequence[Window], everything: Iterable[str], cap: int |
     dated = frozenset(everything)
     wrong = sum(len((window.present & dated) - window.owed) for window in windows)
     came = sum(len(window.present & window.owed) for window in windows)
-    telling = [window for window in windows if window.heard.is_whole and window.heard.count != cap]
+    telling = [window for window in windows if window.answers.is_whole and window.answers.count != cap]
     away = max((len(dated - window.present - window.owed) for window in telling), default=0)
     if wrong:
         evidence = f"StudyDate: {wrong} of the {wrong + came} studies that came are of other days"
-        return Judged(verdict=Verdict.IGNORED, evidence=evidence)
+        return Finding(verdict=Verdict.IGNORED, evidence=evidence)
     evidence = (
         f"StudyDate in {counted(len(windows), 'question')}: all {came} studies that came are of the days asked for, "
         f"and up to {away} of other days stayed away"
     )
-    return Judged(verdict=Verdict.HONOURED if came and away else Verdict.UNKNOWN, evidence=evidence)
+    return Finding(verdict=Verdict.HONOURED if came and away else Verdict.UNKNOWN, evidence=evidence)
 
 
-def ask_one_day(inquiry: Inquiry) -> Asking:
+def ask_one_day(inquiry: Inquiry) -> ProbeSteps:
     """Ask for one day, if nothing has shown yet that StudyDate is matched."""
-    judged = judge_dates(by_date_alone(inquiry), dated_studies(inquiry))
+    finding = judge_dates(by_date_alone(inquiry), dated_studies(inquiry))
     day = inquiry.known.busiest_day()
-    if judged.verdict is Verdict.UNKNOWN and day is not None:
+    if finding.verdict is Verdict.UNKNOWN and day is not None:
         keys = (("StudyDate", Dates(first=day, last=day).matching),)
-        yield from inquiry.ask(Level.STUDY, keys, _FEW_KEYS, "studies of one day")
+        yield from inquiry.ask(Level.STUDY, keys, _COUNTED_KEYS, "studies of one day")
 
 
 def dated_studies(inquiry: Inquiry) -> set[str]:
@@ -129,104 +132,106 @@ def dated_studies(inquiry: Inquiry) -> set[str]:
     return {uid for uid, row in inquiry.known.studies.items() if row.get("StudyDate") is not None}
 
 
-def likely_cap(windows: Sequence[Window]) -> Cap:
+def likely_cap(windows: Sequence[DateWindow]) -> Cap:
     """Return at which number of answers a node probably stops.
 
     It ended with success, but without studies that are known to be of these days; or with 0xA7xx after some answers;
     or with the same number for days of which one part had as many already; or with a number that caps have.
     """
-    most = max((window.heard.count for window in windows), default=0)
+    most = max((window.answers.count for window in windows), default=0)
     for window in windows:
-        evidence = _cut_off(window) or _same_twice(window, windows)
+        evidence = _cut_off(window) or _same_count_twice(window, windows)
         if evidence:
-            return Cap(likely=window.heard.count, most_answers=most, evidence=evidence)
-    largest = max(windows, key=lambda window: window.heard.count, default=None)
+            return Cap(likely=window.answers.count, most_answers=most, evidence=evidence)
+    largest = max(windows, key=lambda window: window.answers.count, default=None)
     if largest is None:
         return Cap(evidence="no question was answered")
-    if largest.heard.is_whole and cap_reason(most) and not _is_borne_out(largest, windows):
+    if largest.answers.is_whole and cap_reason(most) and not _is_borne_out(largest, windows):
         return Cap(likely=most, most_answers=most, evidence=cap_reason(most))
-    more = ", when it was cancelled" if largest.heard.was_cancelled else ""
+    more = ", when it was cancelled" if largest.answers.was_cancelled else ""
     evidence = f"no cap was seen: one question got {counted(most, 'answer')}{more}"
     return Cap(most_answers=_uncut(windows, most), evidence=evidence)
 
 
-def judge_cancel(heard: Iterable[Heard]) -> Judged:
+def judge_cancel(answers: Iterable[QueryAnswers]) -> Finding:
     """Return how a node takes C-CANCEL, by the questions that were cancelled."""
-    judged = [_judge_cancel(one) for one in heard if one.was_cancelled]
+    finding = [_cancel_finding(one) for one in answers if one.was_cancelled]
     order = (Verdict.IGNORED, Verdict.REFUSED, Verdict.HONOURED, Verdict.UNKNOWN)
     return min(
-        judged,
+        finding,
         key=lambda one: order.index(one.verdict),
-        default=Judged(evidence="no answer was long enough to be cancelled"),
+        default=Finding(evidence="no answer was long enough to be cancelled"),
     )
 
 
-def _judge_cancel(heard: Heard) -> Judged:
-    came = f"C-CANCEL after {counted(len(heard.rows), 'answer')}: {heard.count - len(heard.rows)} more came in"
-    evidence = f"{came} {heard.after_cancel:.1f} s"
-    if heard.ended is Ended.CANCELLED:
-        return Judged(verdict=Verdict.HONOURED, evidence=f"{evidence}, then the status 0xFE00")
-    if heard.ended is Ended.DEAF:
-        return Judged(verdict=Verdict.IGNORED, evidence=f"{evidence}, then it was aborted, since it went on")
-    if heard.ended is Ended.SUCCESS and heard.after_cancel >= _TOO_LATE:
-        return Judged(verdict=Verdict.IGNORED, evidence=f"{evidence}, then success, as if it had not been cancelled")
-    if heard.ended is Ended.SUCCESS:
-        return Judged(evidence=f"{evidence}, then success: all may have been on their way")
-    return Judged(verdict=Verdict.REFUSED, evidence=f"{evidence}, then: {heard.failure}")
+def _cancel_finding(answers: QueryAnswers) -> Finding:
+    came = f"C-CANCEL after {counted(len(answers.rows), 'answer')}: {answers.count - len(answers.rows)} more came in"
+    evidence = f"{came} {answers.after_cancel:.1f} s"
+    if answers.ended is QueryEnd.CANCELLED:
+        return Finding(verdict=Verdict.HONOURED, evidence=f"{evidence}, then the status 0xFE00")
+    if answers.ended is QueryEnd.CANCEL_IGNORED:
+        return Finding(verdict=Verdict.IGNORED, evidence=f"{evidence}, then it was aborted, since it went on")
+    if answers.ended is QueryEnd.SUCCESS and answers.after_cancel >= _TOO_LATE:
+        return Finding(verdict=Verdict.IGNORED, evidence=f"{evidence}, then success, as if it had not been cancelled")
+    if answers.ended is QueryEnd.SUCCESS:
+        return Finding(evidence=f"{evidence}, then success: all may have been on their way")
+    return Finding(verdict=Verdict.REFUSED, evidence=f"{evidence}, then: {answers.failure}")
 
 
-def _cut_off(window: Window) -> str:
-    heard = window.heard
-    if heard.ended is Ended.FAILED and heard.status >> 8 == 0xA7 and heard.count:
-        return f"{counted(heard.count, 'answer')}, then the status 0x{heard.status:04X}"
+def _cut_off(window: DateWindow) -> str:
+    answers = window.answers
+    if answers.ended is QueryEnd.FAILED and answers.status >> 8 == 0xA7 and answers.count:
+        return f"{counted(answers.count, 'answer')}, then the status 0x{answers.status:04X}"
     missing = len(window.owed - window.present)
-    if heard.is_whole and heard.count and missing:
-        came, more = counted(heard.count, "answer"), counted(missing, "more study")
+    if answers.is_whole and answers.count and missing:
+        came, more = counted(answers.count, "answer"), counted(missing, "more study")
         return f"{came} and success, though of these days {more} should have come"
     return ""
 
 
-def _same_twice(window: Window, windows: Sequence[Window]) -> str:
-    count = window.heard.count
+def _same_count_twice(window: DateWindow, windows: Sequence[DateWindow]) -> str:
+    count = window.answers.count
     for other in windows:
         within = window.days.first <= other.days.first and other.days.last <= window.days.last
-        wider = within and window.days != other.days and window.heard.is_whole and other.heard.is_whole
-        if wider and count == other.heard.count and window.present != other.present:
+        wider = within and window.days != other.days and window.answers.is_whole and other.answers.is_whole
+        if wider and count == other.answers.count and window.present != other.present:
             return f"{count} answers to some days, and the same number to a part of them, of other studies"
     return ""
 
 
-def _is_borne_out(largest: Window, windows: Sequence[Window]) -> bool:
+def _is_borne_out(largest: DateWindow, windows: Sequence[DateWindow]) -> bool:
     """Whether a part of the days gave fewer answers, all of which were among those of the whole."""
     return any(
         other is not largest
         and largest.days.first < other.days.first
-        and other.heard.is_whole
-        and 0 < other.heard.count < largest.heard.count
+        and other.answers.is_whole
+        and 0 < other.answers.count < largest.answers.count
         and other.present <= largest.present
         for other in windows
     )
 
 
-def _uncut(windows: Sequence[Window], most: int) -> int:
+def _uncut(windows: Sequence[DateWindow], most: int) -> int:
     """Return the most answers that surely were not cut off: fewer than another question got, or cancelled by us.
 
     The largest answer itself may have been, whatever its number: a cap is one number, and need not be a round one.
     """
-    counts = (window.heard.count for window in windows if window.heard.was_cancelled or window.heard.count < most)
+    counts = (
+        window.answers.count for window in windows if window.answers.was_cancelled or window.answers.count < most
+    )
     return max(counts, default=0)
 
 
-def _days_for_many(windows: Sequence[Window]) -> int:
+def _days_for_many(windows: Sequence[DateWindow]) -> int:
     """Return over how many days more studies should come than are listened to, by what came of days so far."""
-    rates = [len(window.present) / _length(window.days) for window in windows if window.heard.is_whole]
+    rates = [len(window.present) / _length(window.days) for window in windows if window.answers.is_whole]
     rates += [len(window.present) for window in windows if window.days.is_one_day]
-    rates += [_busiest(window) for window in windows if not window.heard.is_whole]
+    rates += [_busiest(window) for window in windows if not window.answers.is_whole]
     rate = max(rates, default=0.0)
     return max(2, min(_LONGEST, math.ceil(_MARGIN * MANY / rate))) if rate else _LONGEST
 
 
-def _busiest(window: Window) -> int:
+def _busiest(window: DateWindow) -> int:
     """Return how many studies of one day came at least, for an answer that was cut short."""
     return len(window.present) if window.days.is_one_day else len(window.present) // min(_length(window.days), 3)
 

@@ -1,26 +1,17 @@
-"""A probe as a whole: from the first offer to the profile, without any I/O.
+"""A probe as a whole, without I/O: the negotiation, the table of trials, and the profile.
 
-`probe` yields an `Offer` or a `Question`, and is sent an `Agreed` or a `Heard` for it. It asks at most twelve
-questions, those first that later queries gain most from.
+`probe` yields an `Offer` or a `Question` and is sent an `Agreement` or `QueryAnswers`. It asks at most twelve
+questions; the trials that later queries need most are first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from datetime import date
 
-from qrkit.node import Node
-from qrkit.probe.below_studies import (
-    Images,
-    ask_images,
-    ask_instance_number,
-    ask_modality,
-    ask_series,
-    ask_series_of_studies,
-    choose_series,
-)
-from qrkit.probe.descriptions import ask_descriptions
-from qrkit.probe.inquiry import MOST_REQUESTS, Enough, Inquiry
+from qrkit.node import InformationModel, Node
+from qrkit.probe.inquiry import MOST_REQUESTS, Inquiry, ProbeEnded
 from qrkit.probe.limits import (
     Cap,
     ask_many,
@@ -31,92 +22,183 @@ from qrkit.probe.limits import (
     judge_dates,
     likely_cap,
 )
-from qrkit.probe.negotiation import Terms, negotiate
-from qrkit.probe.questions import Agreed, Asking, Heard, Offer, Question
-from qrkit.probe.relational import ask_relational_images, ask_relational_series
-from qrkit.probe.returned_keys import character_sets, judge_character_set, returned_keys, twice
-from qrkit.probe.samples import find_sample
-from qrkit.probe.study_keys import ask_modalities, ask_times_and_lists
-from qrkit.profile.profile import Profile
+from qrkit.probe.questions import Agreement, Offer, ProbeSteps, QueryAnswers, Question
+from qrkit.probe.returned_keys import character_sets, judge_character_set, repeated_answers, returned_keys
+from qrkit.probe.series_trials import (
+    ask_images,
+    ask_instance_number,
+    ask_modality,
+    ask_relational_images,
+    ask_relational_series,
+    ask_series,
+    ask_series_of_studies,
+)
+from qrkit.probe.study_trials import ask_descriptions, ask_modalities, ask_times_and_lists, find_sample
+from qrkit.profile.profile import NO_EVIDENCE, Profile, Statement
 from qrkit.profile.subjects import Extension, Subject, Verdict
 
-Probing = Generator[Offer | Question, Agreed | Heard, Profile]
-"""A probe under way."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One row of the table of trials.
+
+    Attributes
+    ----------
+    subjects
+        The subjects that the trial may answer.
+    reason
+        Why the trial is needed, and why it stands at this place.
+    ask
+        Asks its questions, and records what the responses show.
+    needs_study
+        True if the trial needs a study whose series are known.
+    """
+
+    subjects: tuple[Subject, ...]
+    reason: str
+    ask: Callable[[Inquiry, date], ProbeSteps]
+    needs_study: bool = False
 
 
-def probe(node: Node, *, today: date, probed: str) -> Probing:
-    """Find out what a node does.
+def _without_date(ask: Callable[[Inquiry], ProbeSteps]) -> Callable[[Inquiry, date], ProbeSteps]:
+    return lambda inquiry, _: ask(inquiry)
+
+
+TRIALS: tuple[Trial, ...] = (
+    Trial(
+        subjects=(),
+        reason="All other trials compare with a few known studies.",
+        ask=find_sample,
+    ),
+    Trial(
+        subjects=(),
+        reason="The hierarchy works with every PACS, so its series are the reference of the trials below.",
+        ask=_without_date(ask_series),
+    ),
+    Trial(
+        subjects=(Subject.MODALITIES_IN_STUDY,),
+        reason="Most queries and all dose plans select studies by modality.",
+        ask=_without_date(ask_modalities),
+    ),
+    Trial(
+        subjects=(Subject.SERIES_WITHOUT_STUDY, Subject.SERIES_BY_DATE_AND_MODALITY, Subject.MODALITY),
+        reason="One request for all SR series of a day saves a request per study.",
+        ask=_without_date(ask_relational_series),
+        needs_study=True,
+    ),
+    Trial(
+        subjects=(Subject.SERIES_OF_STUDIES,),
+        reason="A list of StudyInstanceUIDs saves a request per study where relational queries fail.",
+        ask=_without_date(ask_series_of_studies),
+        needs_study=True,
+    ),
+    Trial(
+        subjects=(Subject.MODALITY,),
+        reason="Modality narrows the series of listed studies.",
+        ask=_without_date(ask_modality),
+        needs_study=True,
+    ),
+    Trial(
+        subjects=(),
+        reason="The images of one series are the reference at IMAGE level.",
+        ask=_without_date(ask_images),
+        needs_study=True,
+    ),
+    Trial(
+        subjects=(Subject.IMAGES_WITHOUT_SERIES, Subject.IMAGES_BY_DATE_AND_CLASS),
+        reason="One request for all dose reports of a day saves a request per series.",
+        ask=_without_date(ask_relational_images),
+        needs_study=True,
+    ),
+    Trial(
+        subjects=(Subject.CANCEL,),
+        reason="More studies than most caps allow show a cap, and C-CANCEL ends the question.",
+        ask=ask_many,
+    ),
+    Trial(
+        subjects=(Subject.STUDY_DATE,),
+        reason="Only if no question so far shows whether StudyDate is matched.",
+        ask=_without_date(ask_one_day),
+    ),
+    Trial(
+        subjects=(Subject.STUDY_TIME, Subject.UID_LISTS),
+        reason="Windows within a day need StudyTime; one request tries both keys.",
+        ask=_without_date(ask_times_and_lists),
+    ),
+    Trial(
+        subjects=(Subject.STUDY_DESCRIPTION, Subject.WILDCARDS, Subject.CASE),
+        reason="Local filters replace a description that is not matched.",
+        ask=_without_date(ask_descriptions),
+    ),
+    Trial(
+        subjects=(Subject.INSTANCE_NUMBER,),
+        reason="Only rules that take the first image use it, so it is last.",
+        ask=_without_date(ask_instance_number),
+        needs_study=True,
+    ),
+)
+"""The trials in their order."""
+
+
+def probe(node: Node, *, today: date, probed: str) -> Generator[Offer | Question, Agreement | QueryAnswers, Profile]:
+    """Find out what a node supports.
 
     Parameters
     ----------
     today
-        The last day that is asked for.
+        The last day of the questions.
     probed
-        The time now, in UTC, ISO 8601, for the profile.
+        The current time for the profile, UTC, ISO 8601.
     """
     terms = yield from negotiate(node)
     if terms.model is None:
-        return _without_questions(node, probed, terms)
+        return Profile(
+            node=node.name,
+            probed=probed,
+            services=terms.services,
+            extensions=terms.extensions,
+            negotiation=terms.evidence,
+            notes=terms.notes,
+        )
     inquiry = Inquiry(terms.model, relational=Extension.RELATIONAL in terms.extensions)
     notes = terms.notes
     try:
-        yield from _inquire(inquiry, today)
-    except Enough as enough:
-        notes += (str(enough) or f"Not everything was asked: all {MOST_REQUESTS} requests were spent.",)
-    return _conclude(node, probed, terms, inquiry, notes)
+        for trial in TRIALS:
+            if inquiry.study or not trial.needs_study:
+                yield from trial.ask(inquiry, today)
+    except ProbeEnded as early:
+        notes += (str(early) or f"The probe used all {MOST_REQUESTS} requests, so some trials are missing.",)
+    return _profile(node, probed, terms, inquiry, notes)
 
 
-def _inquire(inquiry: Inquiry, today: date) -> Asking:
-    sample = yield from find_sample(inquiry, today)
-    study = inquiry.known.subject_study(sample.studies)
-    is_known = False
-    if study and inquiry.has_series:
-        is_known = yield from ask_series(inquiry, study)
-    yield from ask_modalities(inquiry, sample)
-    series = ""
-    images: Images = {}
-    if is_known:
-        yield from ask_relational_series(inquiry, study)
-        yield from ask_series_of_studies(inquiry, sample, study)
-        yield from ask_modality(inquiry, study)
-        series = choose_series(inquiry.known.series[study])
-        images = yield from ask_images(inquiry, study, series)
-        yield from ask_relational_images(inquiry, study, series, images)
-    yield from ask_many(inquiry, today)
-    yield from ask_one_day(inquiry)
-    yield from ask_times_and_lists(inquiry, sample)
-    yield from ask_descriptions(inquiry, sample)
-    if is_known:
-        yield from ask_instance_number(inquiry, study, series, images)
+def probe_wildcards(model: InformationModel, *, today: date) -> Generator[Question, QueryAnswers, Statement]:
+    """Find out only whether a node matches wildcards, for an empty result that depends on them."""
+    inquiry = Inquiry(model, relational=False)
+    why = NO_EVIDENCE
+    try:
+        yield from find_sample(inquiry, today)
+        yield from ask_descriptions(inquiry)
+    except ProbeEnded as early:
+        why = str(early) or why
+    seen = (statement for statement in inquiry.statements(None) if statement.subject is Subject.WILDCARDS)
+    return next(seen, Statement(subject=Subject.WILDCARDS, evidence=why))
 
 
-def _without_questions(node: Node, probed: str, terms: Terms) -> Profile:
-    return Profile(
-        node=node.name,
-        probed=probed,
-        services=terms.services,
-        extensions=terms.extensions,
-        negotiation=terms.evidence,
-        notes=terms.notes,
-    )
-
-
-def _conclude(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tuple[str, ...]) -> Profile:
-    """Return the profile: verdicts given on the way, and those that all answers together allow."""
+def _profile(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tuple[str, ...]) -> Profile:
+    """Return the profile: the results of the trials, and those that need all responses together."""
     windows = by_date_alone(inquiry)
-    heard = [one for _, one in inquiry.asked]
     dated = dated_studies(inquiry)
     cap = likely_cap(windows)
     if judge_dates(windows, dated).verdict is Verdict.IGNORED:
-        cap = Cap(most_answers=cap.most_answers, evidence="without StudyDate nothing tells of a cap")
-    inquiry.say(Subject.STUDY_DATE, judge_dates(windows, dated, cap.likely))
-    inquiry.say(Subject.CANCEL, judge_cancel(heard))
-    inquiry.say(Subject.CHARACTER_SET, judge_character_set(inquiry.asked))
-    doubled = twice(inquiry.asked)
+        cap = Cap(most_answers=cap.most_answers, evidence="unknown, since the node ignores StudyDate")
+    inquiry.record(Subject.STUDY_DATE, judge_dates(windows, dated, cap.likely))
+    inquiry.record(Subject.CANCEL, judge_cancel(answers for _, answers in inquiry.asked))
+    inquiry.record(Subject.CHARACTER_SET, judge_character_set(inquiry.asked))
+    repeated = repeated_answers(inquiry.asked)
     return Profile(
         node=node.name,
         probed=probed,
-        requests=len(heard),
+        requests=len(inquiry.asked),
         model=terms.model,
         models=terms.models,
         services=terms.services,
@@ -128,5 +210,82 @@ def _conclude(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tu
         most_answers=cap.most_answers,
         cap_evidence=cap.evidence,
         character_sets=character_sets(inquiry.asked),
-        notes=(*notes, doubled) if doubled else notes,
+        notes=(*notes, repeated) if repeated else notes,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The result of the negotiation.
+
+    Attributes
+    ----------
+    model
+        The information model for the questions; None if the node does not accept C-FIND.
+    services
+        The accepted ones of C-ECHO, C-GET and C-MOVE.
+    evidence
+        One sentence.
+    notes
+        Remarks for the user.
+    """
+
+    model: InformationModel | None
+    models: tuple[InformationModel, ...]
+    services: tuple[str, ...]
+    extensions: tuple[Extension, ...]
+    evidence: str
+    notes: tuple[str, ...]
+
+
+def negotiate(node: Node) -> Generator[Offer, Agreement, Terms]:
+    """Offer everything; once more without extensions if the node does not accept the association with them."""
+    agreement = yield Offer(extensions=tuple(Extension))
+    notes: tuple[str, ...] = ()
+    if agreement.failure:
+        notes = (f"The node does not accept extended negotiation: {agreement.failure}",)
+        agreement = yield Offer()
+    model = _model(node, agreement)
+    if model is None:
+        notes += ("The node accepts no information model for C-FIND, so the probe asked nothing.",)
+    elif model is not node.information_model:
+        refused = f"The node does not accept {node.information_model.value}, which queries use."
+        notes += (f"{refused} Change its information model to {model.value}.",)
+    extensions = tuple(agreement.extensions.get(model, ())) if model else ()
+    return Terms(
+        model=model,
+        models=agreement.find,
+        services=_services(agreement, model),
+        extensions=extensions,
+        evidence=_evidence(agreement, extensions),
+        notes=notes,
+    )
+
+
+def _model(node: Node, agreement: Agreement) -> InformationModel | None:
+    preferred = (node.information_model, InformationModel.STUDY_ROOT, InformationModel.PATIENT_ROOT, *agreement.find)
+    return next((model for model in preferred if model in agreement.find), None)
+
+
+def _services(agreement: Agreement, model: InformationModel | None) -> tuple[str, ...]:
+    accepted = {
+        "C-ECHO": agreement.echo,
+        "C-GET": model in agreement.get if model else bool(agreement.get),
+        "C-MOVE": model in agreement.move if model else bool(agreement.move),
+    }
+    return tuple(service for service, is_accepted in accepted.items() if is_accepted)
+
+
+def _evidence(agreement: Agreement, extensions: Sequence[Extension]) -> str:
+    parts = (
+        f"C-ECHO was {'accepted' if agreement.echo else 'refused'}",
+        f"C-FIND accepted under {_named(agreement.find)}",
+        f"C-GET under {_named(agreement.get)}",
+        f"C-MOVE under {_named(agreement.move)}",
+        f"extensions of C-FIND: {', '.join(extension.value for extension in extensions) or 'none'} of 4",
+    )
+    return "; ".join(parts)
+
+
+def _named(models: Sequence[InformationModel]) -> str:
+    return ", ".join(model.value for model in models) or "no information model"

@@ -11,7 +11,7 @@ from qrkit.node import InformationModel
 from qrkit.profile.subjects import Extension
 from qrkit.query.request import Request
 
-Row = Mapping[str, Any]
+AnswerRow = Mapping[str, Any]
 """One answer: values by keyword, typed as the columns of answers are; None where there is none."""
 
 
@@ -29,7 +29,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreed:
+class Agreement:
     """What came of an offer.
 
     Attributes
@@ -71,7 +71,7 @@ class Question:
     what: str = ""
 
 
-class Ended(Enum):
+class QueryEnd(Enum):
     """How a C-FIND ended: with success, cancelled, with a failure status, aborted by the peer, or by its silence.
 
     DEAF
@@ -83,11 +83,11 @@ class Ended(Enum):
     FAILED = "failed"
     LOST = "lost"
     SILENT = "silent"
-    DEAF = "deaf"
+    CANCEL_IGNORED = "deaf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class QueryAnswers:
     """The answers to a question.
 
     Attributes
@@ -110,11 +110,11 @@ class Heard:
         A sentence on what went wrong; empty if nothing did.
     """
 
-    rows: tuple[Row, ...] = ()
-    held: Mapping[str, int] = field(default_factory=dict)
-    odd_texts: int = 0
+    rows: tuple[AnswerRow, ...] = ()
+    element_counts: Mapping[str, int] = field(default_factory=dict)
+    undecodable_texts: int = 0
     count: int = 0
-    ended: Ended = Ended.SUCCESS
+    ended: QueryEnd = QueryEnd.SUCCESS
     was_cancelled: bool = False
     after_cancel: float = 0.0
     status: int = 0
@@ -123,13 +123,13 @@ class Heard:
     @property
     def is_whole(self) -> bool:
         """Whether the node says that this is all, and was not cut short by us."""
-        return self.ended is Ended.SUCCESS and not self.was_cancelled
+        return self.ended is QueryEnd.SUCCESS and not self.was_cancelled
 
     @property
     def is_refusal(self) -> bool:
         """Whether it is an error instead of answers."""
-        return self.ended in (Ended.FAILED, Ended.LOST, Ended.SILENT) and not self.rows
+        return self.ended in (QueryEnd.FAILED, QueryEnd.LOST, QueryEnd.SILENT) and not self.rows
 
 
-Asking = Generator[Question, Heard, None]
+ProbeSteps = Generator[Question, QueryAnswers, None]
 """A part of a probe: yields questions, is sent what was heard."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from qrkit.probe.judgement import Judged
-from qrkit.probe.questions import Heard, Question
+from qrkit.probe.inquiry import Finding
+from qrkit.probe.questions import QueryAnswers, Question
 from qrkit.profile.profile import Returned
 from qrkit.profile.subjects import Fill, Verdict
 from qrkit.tables import Level, unique_key
@@ -34,10 +34,10 @@ _LOOKED_AT = {
 }
 _NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber"})
 
-Asked = Sequence[tuple[Question, Heard]]
+Exchanges = Sequence[tuple[Question, QueryAnswers]]
 
 
-def returned_keys(asked: Asked) -> tuple[Returned, ...]:
+def returned_keys(asked: Exchanges) -> tuple[Returned, ...]:
     """Return what came back for each key, over the answers to questions that did not match on such keys."""
     return tuple(
         _returned(level, keyword, [pair for pair in asked if _tells(pair[0], level, keyword)])
@@ -55,61 +55,61 @@ def _tells(question: Question, level: Level, keyword: str) -> bool:
     )
 
 
-def _returned(level: Level, keyword: str, asked: Asked) -> Returned:
-    answers = sum(len(heard.rows) for _, heard in asked)
-    if not answers:
+def _returned(level: Level, keyword: str, asked: Exchanges) -> Returned:
+    total = sum(len(answers.rows) for _, answers in asked)
+    if not total:
         return Returned(level=level, keyword=keyword)
-    filled = sum(row.get(keyword) is not None for _, heard in asked for row in heard.rows)
-    held = sum(heard.held.get(keyword, 0) for _, heard in asked)
-    if filled == answers:
+    filled = sum(row.get(keyword) is not None for _, answers in asked for row in answers.rows)
+    element_counts = sum(answers.element_counts.get(keyword, 0) for _, answers in asked)
+    if filled == total:
         fill = Fill.FILLED
     elif filled:
         fill = Fill.PARTLY
     else:
-        fill = Fill.EMPTY if held else Fill.NOT_RETURNED
-    evidence = f"{filled} of {answers} answers had a value, {max(held - filled, 0)} were empty"
+        fill = Fill.EMPTY if element_counts else Fill.NOT_RETURNED
+    evidence = f"{filled} of {total} answers had a value, {max(element_counts - filled, 0)} were empty"
     return Returned(level=level, keyword=keyword, fill=fill, evidence=evidence)
 
 
-def character_sets(asked: Asked) -> tuple[str, ...]:
+def character_sets(asked: Exchanges) -> tuple[str, ...]:
     """Return what answers name as their character set, most frequent first; an empty text where they name none."""
     counts = Counter(str(row.get("SpecificCharacterSet") or "") for row in _rows(asked))
     return tuple(name for name, _ in counts.most_common())
 
 
-def judge_character_set(asked: Asked) -> Judged:
+def judge_character_set(asked: Exchanges) -> Finding:
     """Return whether text is in the character set that its answer names."""
-    odd = sum(heard.odd_texts for _, heard in asked)
+    odd = sum(answers.undecodable_texts for _, answers in asked)
     beyond = [row for row in _rows(asked) if not _is_ascii(row)]
     unnamed = sum(not row.get("SpecificCharacterSet") for row in beyond)
     if odd:
-        return Judged(
+        return Finding(
             verdict=Verdict.IGNORED, evidence=f"text in {counted(odd, 'answer')} is not in what is named there"
         )
     if unnamed:
-        return Judged(
+        return Finding(
             verdict=Verdict.IGNORED,
             evidence=f"text beyond ASCII in {counted(unnamed, 'answer')} that name no character set",
         )
     if beyond:
-        return Judged(
+        return Finding(
             verdict=Verdict.HONOURED,
             evidence=f"text beyond ASCII in {counted(len(beyond), 'answer')}, as named there",
         )
-    return Judged(evidence="no answer had text beyond ASCII")
+    return Finding(evidence="no answer had text beyond ASCII")
 
 
-def twice(asked: Asked) -> str:
+def repeated_answers(asked: Exchanges) -> str:
     """Return a sentence on answers that came more than once, or an empty text."""
     doubled = 0
-    for question, heard in asked:
-        keys = [row[unique] for row in heard.rows if row.get(unique := unique_key(question.request.level))]
+    for question, answers in asked:
+        keys = [row[unique] for row in answers.rows if row.get(unique := unique_key(question.request.level))]
         doubled += len(keys) - len(set(keys))
     return f"Answers that came more than once, and are taken once: {doubled}." if doubled else ""
 
 
-def _rows(asked: Asked) -> Iterable[dict[str, Any]]:
-    return (dict(row) for _, heard in asked for row in heard.rows)
+def _rows(asked: Exchanges) -> Iterable[dict[str, Any]]:
+    return (dict(row) for _, answers in asked for row in answers.rows)
 
 
 def _is_ascii(row: dict[str, Any]) -> bool:

@@ -16,19 +16,18 @@ from qrkit.errors import Congested, NodeError
 from qrkit.find.pacing import Load
 from qrkit.find.session import AssociationRetry
 from qrkit.node import Node
-from qrkit.probe.associations import make_offer, put_question
-from qrkit.probe.probe import probe
-from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
-from qrkit.probe.wildcards import ask_wildcards
+from qrkit.probe.associations import make_offer, send_question
+from qrkit.probe.probe import probe, probe_wildcards
+from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Profile, Statement, Subject
 from qrkit.stop import check, rest
 
-Watch = Callable[[int, str], None]
+QuestionCallback = Callable[[int, str], None]
 """Told of each question before it is asked: its number, and what it asks for."""
 
 _Found = TypeVar("_Found")
 
-_BROKEN = (Ended.LOST, Ended.SILENT, Ended.DEAF)
+_BROKEN = (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED)
 
 
 def check_wildcards(
@@ -69,7 +68,7 @@ class Prober:
         *,
         calling_ae_title: str,
         should_stop: Callable[[], bool] | None = None,
-        watch: Watch | None = None,
+        watch: QuestionCallback | None = None,
     ) -> None:
         self._node = node
         self._calling_ae_title = calling_ae_title
@@ -102,18 +101,18 @@ class Prober:
 
     def check_wildcards(self, *, today: date) -> Statement:
         """Find out by a few questions whether the node matches wildcards; raises as `run`."""
-        return self._follow(ask_wildcards(self._node.information_model, today=today))
+        return self._follow(probe_wildcards(self._node.information_model, today=today))
 
     def _follow(self, steps: Generator[Offer | Question, Any, _Found]) -> _Found:
         step = next(steps)
         while True:
             try:
-                step = steps.send(self._offer(step) if isinstance(step, Offer) else self._put(step))
+                step = steps.send(self._offer(step) if isinstance(step, Offer) else self._send(step))
             except StopIteration as end:
                 found: _Found = end.value
                 return found
 
-    def _put(self, question: Question) -> Heard:
+    def _send(self, question: Question) -> QueryAnswers:
         if self.load.requests and self._node.pause:
             self.load.waited += self._node.pause
             rest(self._node.pause, self._is_stopped)
@@ -126,17 +125,17 @@ class Prober:
         except NodeError as error:
             if self.load.requests == 1:
                 raise
-            return Heard(ended=Ended.LOST, failure=error.message)
+            return QueryAnswers(ended=QueryEnd.LOST, failure=error.message)
         self._association = association
         begun = time.monotonic()
-        heard = put_question(association, question, self._node, should_stop=self._should_stop)
+        answers = send_question(association, question, self._node, should_stop=self._should_stop)
         self.load.seconds += time.monotonic() - begun
-        self.load.answers += heard.count
-        if heard.ended in _BROKEN:
+        self.load.answers += answers.count
+        if answers.ended in _BROKEN:
             association.abort()
             self._retry.closed()
             self._association = None
-        return heard
+        return answers
 
     def _open(self, question: Question) -> Association:
         asked = replace(self._node, information_model=question.model)
@@ -151,7 +150,7 @@ class Prober:
         self._retry.opened()
         return opened
 
-    def _offer(self, offer: Offer) -> Agreed:
+    def _offer(self, offer: Offer) -> Agreement:
         return self._retried(
             lambda: make_offer(
                 self._node,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qrkit.dose.planner import Planner
     from qrkit.find.finder import Finder, FindResult
     from qrkit.jobs.estimate import Estimate
-    from qrkit.probe.session import Watch
+    from qrkit.probe.session import QuestionCallback
     from qrkit.profile import Profile
     from qrkit.query import Query
     from qrkit.store.jobs import JobTable
@@ -285,7 +285,7 @@ class Workspace:
         return echo_nodes(asked, calling_ae_title=self.settings.ae_title)
 
     def probe(
-        self, node: str, *, should_stop: Callable[[], bool] | None = None, watch: Watch | None = None
+        self, node: str, *, should_stop: Callable[[], bool] | None = None, watch: QuestionCallback | None = None
     ) -> Profile:
         """Find out what a node can do, by at most twelve small C-FIND requests, and keep it.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from qrkit.node import InformationModel, Node
 from qrkit.probe.probe import probe
-from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
+from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Extension, Profile
 from qrkit.query import answer_keywords
 from qrkit.query.dates import parse_time
@@ -19,7 +19,7 @@ from qrkit.tables import Level
 TODAY = date(2026, 6, 30)
 NOW = "2026-06-30T08:15:00+00:00"
 NODE = Node(name="pacs", host="10.1.2.3", ae_title="PACS")
-Row = dict[str, Any]
+AnswerRow = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,8 @@ class Habits:
     stops_at: int = 0
     says_so: bool = False
     heeds_cancel: bool = True
-    agreed: Agreed = field(
-        default_factory=lambda: Agreed(
+    agreement: Agreement = field(
+        default_factory=lambda: Agreement(
             echo=True,
             find=tuple(InformationModel),
             get=(InformationModel.STUDY_ROOT,),
@@ -71,7 +71,7 @@ class Habits:
 class Pacs:
     """Answers questions; `studies` are rows with a list ``series``, whose rows have a list ``images``."""
 
-    studies: Sequence[Row]
+    studies: Sequence[AnswerRow]
     habits: Habits = field(default_factory=Habits)
     asked: list[Question] = field(default_factory=list)
     offered: list[Offer] = field(default_factory=list)
@@ -87,17 +87,17 @@ class Pacs:
                 profile: Profile = end.value
                 return profile
 
-    def _agree(self, offer: Offer) -> Agreed:
+    def _agree(self, offer: Offer) -> Agreement:
         self.offered.append(offer)
-        return self.habits.agreed
+        return self.habits.agreement
 
-    def answer(self, question: Question) -> Heard:
+    def answer(self, question: Question) -> QueryAnswers:
         """What it answers to one question."""
         self.asked.append(question)
         keys = dict(question.request.keys)
         why = self._refusal(question, keys)
         if why:
-            return Heard(ended=Ended.FAILED, status=0xA900, failure=why)
+            return QueryAnswers(ended=QueryEnd.FAILED, status=0xA900, failure=why)
         ignored = self.habits.ignored
         if question.request.level is not Level.STUDY and "StudyInstanceUID" not in keys:
             ignored |= self.habits.ignored_without_study
@@ -117,7 +117,7 @@ class Pacs:
                 return "no relational queries"
         return "a key is not supported" if habits.refused & keys.keys() else ""
 
-    def _rows(self, level: Level) -> Iterator[Row]:
+    def _rows(self, level: Level) -> Iterator[AnswerRow]:
         for study in self.studies:
             if level is Level.STUDY:
                 yield study
@@ -128,7 +128,7 @@ class Pacs:
                 else:
                     yield from ({**study, **series, **image} for image in series["images"])
 
-    def _fits(self, row: Row, keys: Mapping[str, str]) -> bool:
+    def _fits(self, row: AnswerRow, keys: Mapping[str, str]) -> bool:
         return all(self._matches(keyword, value, row.get(keyword)) for keyword, value in keys.items())
 
     def _matches(self, keyword: str, value: str, stored: Any) -> bool:  # noqa: ANN401 - a value of a row
@@ -149,33 +149,33 @@ class Pacs:
             value, stored = value.casefold(), stored.casefold()
         return value == stored if self.habits.literal_wildcards else fnmatchcase(stored, value.replace("[", "[[]"))
 
-    def _heard(self, question: Question, found: Sequence[Row]) -> Heard:
+    def _heard(self, question: Question, found: Sequence[AnswerRow]) -> QueryAnswers:
         habits, limit = self.habits, question.limit
         cut = bool(habits.stops_at) and len(found) > habits.stops_at
         sent = found[: habits.stops_at] if cut else found
         names = [name for name in answer_keywords(question.request, question.model) if name not in habits.omitted]
         rows = tuple({name: row.get(name) for name in names} for row in sent[:limit])
         was_cancelled = len(sent) >= limit
-        count, ended = len(sent), Ended.SUCCESS
+        count, ended = len(sent), QueryEnd.SUCCESS
         if was_cancelled and habits.heeds_cancel:
-            count, ended = limit, Ended.CANCELLED
+            count, ended = limit, QueryEnd.CANCELLED
         elif cut and habits.says_so:
-            ended = Ended.FAILED
-        return Heard(
+            ended = QueryEnd.FAILED
+        return QueryAnswers(
             rows=rows,
-            held={name: len(rows) for name in names},
+            element_counts={name: len(rows) for name in names},
             count=count,
             ended=ended,
             was_cancelled=was_cancelled,
             after_cancel=2.0 if was_cancelled and not habits.heeds_cancel else 0.0,
-            status=0xA700 if ended is Ended.FAILED else 0,
-            failure="0xA700" if ended is Ended.FAILED else "",
+            status=0xA700 if ended is QueryEnd.FAILED else 0,
+            failure="0xA700" if ended is QueryEnd.FAILED else "",
         )
 
 
 def made_study(
     number: int, day: date, codes: Sequence[str], *, text: str = "", moment: time | None = None, images: int = 2
-) -> Row:
+) -> AnswerRow:
     """A study with one series of each modality."""
     uid = f"1.2.{number}"
     series = [

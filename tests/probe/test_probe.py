@@ -6,22 +6,22 @@ from hypothesis import strategies as st
 
 from qrkit.node import InformationModel, Node
 from qrkit.probe.limits import MANY
-from qrkit.probe.questions import Agreed
+from qrkit.probe.questions import Agreement
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
 from qrkit.tables import Level
-from tests.profile.pacs import NODE, TODAY, Habits, Pacs, Row, made_study
+from tests.probe.pacs import NODE, TODAY, AnswerRow, Habits, Pacs, made_study
 
 KINDS = (("CT", "SR"), ("MR",), ("CT",), ("DX", "SR"))
 
 
-def hospital(count: int = 60, days: int = 10, kinds: tuple[tuple[str, ...], ...] = KINDS) -> list[Row]:
+def hospital(count: int = 60, days: int = 10, kinds: tuple[tuple[str, ...], ...] = KINDS) -> list[AnswerRow]:
     """Some studies a day, up to today, of these modalities in turn."""
     return [
         made_study(n, TODAY - timedelta(days=n % days), kinds[(n + n // days) % len(kinds)]) for n in range(count)
     ]
 
 
-def probed(studies: list[Row], **habits: object) -> Profile:
+def probed(studies: list[AnswerRow], **habits: object) -> Profile:
     return Pacs(studies=studies, habits=Habits(**habits)).probed()  # type: ignore[arg-type]  # habits by name
 
 
@@ -168,7 +168,7 @@ def test_what_comes_back_is_told_by_level() -> None:
 
 
 def test_a_node_without_c_find_is_not_asked() -> None:
-    pacs = Pacs(studies=hospital(), habits=Habits(agreed=Agreed(echo=True)))
+    pacs = Pacs(studies=hospital(), habits=Habits(agreement=Agreement(echo=True)))
     profile = pacs.probed()
     assert (pacs.asked, profile.model, profile.models) == ([], None, ())
     assert profile.services == ("C-ECHO",)
@@ -176,14 +176,14 @@ def test_a_node_without_c_find_is_not_asked() -> None:
 
 
 def test_a_model_that_is_accepted_is_asked_under_instead_and_people_are_told() -> None:
-    pacs = Pacs(studies=hospital(), habits=Habits(agreed=Agreed(find=(InformationModel.PATIENT_ROOT,))))
+    pacs = Pacs(studies=hospital(), habits=Habits(agreement=Agreement(find=(InformationModel.PATIENT_ROOT,))))
     profile = pacs.probed()
     assert profile.model is InformationModel.PATIENT_ROOT
     assert "Change its information model to patient-root." in profile.notes[0]
 
 
 def test_a_node_that_breaks_off_at_extensions_is_asked_without() -> None:
-    pacs = Pacs(studies=hospital(), habits=Habits(agreed=Agreed(failure="PACS sent A-ABORT.")))
+    pacs = Pacs(studies=hospital(), habits=Habits(agreement=Agreement(failure="PACS sent A-ABORT.")))
     profile = pacs.probed()
     assert [bool(offer.extensions) for offer in pacs.offered] == [True, False]
     assert "PACS sent A-ABORT." in profile.notes[0]
@@ -192,7 +192,7 @@ def test_a_node_that_breaks_off_at_extensions_is_asked_without() -> None:
 
 def test_under_a_model_without_series_nothing_is_asked_below_studies() -> None:
     model = InformationModel.PATIENT_STUDY_ONLY
-    pacs = Pacs(studies=hospital(), habits=Habits(agreed=Agreed(find=(model,))))
+    pacs = Pacs(studies=hospital(), habits=Habits(agreement=Agreement(find=(model,))))
     node = Node(name="pacs", host="10.1.2.3", ae_title="PACS", information_model=model)
     profile = pacs.probed(node)
     assert {question.request.level for question in pacs.asked} == {Level.STUDY}
@@ -252,7 +252,7 @@ _TRUTH = {
 
 @settings(deadline=None, max_examples=150)
 @given(_archives, _habits)
-def test_no_verdict_is_ever_wrong_whatever_the_pacs(studies: list[Row], habits: Habits) -> None:
+def test_no_verdict_is_ever_wrong_whatever_the_pacs(studies: list[AnswerRow], habits: Habits) -> None:
     pacs = Pacs(studies=studies, habits=habits)
     profile = pacs.probed()
     assert profile.requests == len(pacs.asked) <= 12
@@ -279,7 +279,7 @@ def test_no_verdict_is_ever_wrong_whatever_the_pacs(studies: list[Row], habits: 
 
 @settings(deadline=None, max_examples=100)
 @given(_studies, st.sampled_from([0, 1, 5, 30, 64]), st.booleans())
-def test_no_cap_is_made_up(studies: list[Row], cap: int, says_so: bool) -> None:  # noqa: FBT001 - drawn
+def test_no_cap_is_made_up(studies: list[AnswerRow], cap: int, says_so: bool) -> None:  # noqa: FBT001 - drawn
     profile = Pacs(studies=studies, habits=Habits(stops_at=cap, says_so=says_so)).probed()
     if profile.cap is not None:
         assert profile.cap == cap, profile.cap_evidence

@@ -7,8 +7,8 @@ import pytest
 from qrkit.dimse.association import associate
 from qrkit.dimse.find import find_proposals
 from qrkit.node import InformationModel, Node, Timeouts
-from qrkit.probe.associations import make_offer, put_question
-from qrkit.probe.questions import Agreed, Ended, Heard, Offer, Question
+from qrkit.probe.associations import make_offer, send_question
+from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Extension
 from qrkit.query import Request
 from qrkit.simulator import Quirks, Simulator, small_hospital
@@ -30,7 +30,7 @@ def node(pacs: Simulator) -> Node:
 
 def ask(
     pacs: Simulator, quirks: Quirks, *, limit: int = 20, returned: tuple[str, ...] = ("StudyDescription",)
-) -> Heard:
+) -> QueryAnswers:
     pacs.quirks = quirks
     question = Question(
         request=Request(level=Level.STUDY, keys=KEYS, return_keys=returned),
@@ -39,33 +39,38 @@ def ask(
     )
     association = associate(node(pacs), find_proposals(node(pacs)), calling_ae_title="QRKIT")
     try:
-        return put_question(association, question, node(pacs))
+        return send_question(association, question, node(pacs))
     finally:
         association.abort()
 
 
 def test_an_answer_within_the_limit_is_whole(pacs: Simulator) -> None:
-    heard = ask(pacs, Quirks(), limit=1_000)
-    assert (heard.ended, heard.is_whole, len(heard.rows)) == (Ended.SUCCESS, True, heard.count)
-    assert heard.held["StudyDescription"] == heard.count
+    answers = ask(pacs, Quirks(), limit=1_000)
+    assert (answers.ended, answers.is_whole, len(answers.rows)) == (QueryEnd.SUCCESS, True, answers.count)
+    assert answers.element_counts["StudyDescription"] == answers.count
 
 
 def test_beyond_the_limit_c_cancel_is_sent_and_obeyed(pacs: Simulator) -> None:
-    heard = ask(pacs, Quirks(delay_answer=0.01))
-    assert (heard.ended, heard.status, heard.was_cancelled) == (Ended.CANCELLED, 0xFE00, True)
-    assert len(heard.rows) == 20
-    assert heard.count < 100
+    answers = ask(pacs, Quirks(delay_answer=0.01))
+    assert (answers.ended, answers.status, answers.was_cancelled) == (QueryEnd.CANCELLED, 0xFE00, True)
+    assert len(answers.rows) == 20
+    assert answers.count < 100
 
 
 def test_a_node_that_goes_on_is_left_after_two_seconds(pacs: Simulator) -> None:
-    heard = ask(pacs, Quirks(delay_answer=0.02, ignore_cancel=True))
-    assert (heard.ended, heard.is_whole) == (Ended.DEAF, False)
-    assert 1.5 < heard.after_cancel < 6
+    answers = ask(pacs, Quirks(delay_answer=0.02, ignore_cancel=True))
+    assert (answers.ended, answers.is_whole) == (QueryEnd.CANCEL_IGNORED, False)
+    assert 1.5 < answers.after_cancel < 6
 
 
 def test_a_failure_keeps_the_answers_before_it_and_says_what_it_was(pacs: Simulator) -> None:
-    heard = ask(pacs, Quirks(cap=7, cap_mode="status"))
-    assert (heard.ended, heard.status, len(heard.rows), heard.is_refusal) == (Ended.FAILED, 0xA700, 7, False)
+    answers = ask(pacs, Quirks(cap=7, cap_mode="status"))
+    assert (answers.ended, answers.status, len(answers.rows), answers.is_refusal) == (
+        QueryEnd.FAILED,
+        0xA700,
+        7,
+        False,
+    )
     refused = ask(pacs, Quirks(find_status=0xC001, find_comment="no such index"))
     assert refused.is_refusal
     assert "no such index" in refused.failure
@@ -73,29 +78,29 @@ def test_a_failure_keeps_the_answers_before_it_and_says_what_it_was(pacs: Simula
 
 def test_a_node_that_aborts_or_falls_silent_has_answered_too(pacs: Simulator) -> None:
     lost = ask(pacs, Quirks(find_abort_after=3))
-    assert (lost.ended, len(lost.rows)) == (Ended.LOST, 3)
+    assert (lost.ended, len(lost.rows)) == (QueryEnd.LOST, 3)
     silent = ask(pacs, Quirks(find_hang=True))
-    assert (silent.ended, silent.rows) == (Ended.SILENT, ())
+    assert (silent.ended, silent.rows) == (QueryEnd.SILENT, ())
 
 
 def test_what_is_empty_is_told_from_what_is_left_out(pacs: Simulator) -> None:
     returned = ("StudyDescription", "StudyID", "ModalitiesInStudy")
     quirks = Quirks(blank_keys=("StudyDescription",), omit_keys=("StudyID",))
-    heard = ask(pacs, quirks, limit=1_000, returned=returned)
-    assert heard.held["StudyDescription"] == heard.count
-    assert "StudyID" not in heard.held
-    assert all(row["StudyDescription"] is None for row in heard.rows)
+    answers = ask(pacs, quirks, limit=1_000, returned=returned)
+    assert answers.element_counts["StudyDescription"] == answers.count
+    assert "StudyID" not in answers.element_counts
+    assert all(row["StudyDescription"] is None for row in answers.rows)
 
 
 def test_text_in_another_character_set_than_named_is_counted(pacs: Simulator) -> None:
-    assert ask(pacs, Quirks(), limit=1_000, returned=("PatientName",)).odd_texts == 0
-    assert ask(pacs, Quirks(wrong_charset=True), limit=1_000, returned=("PatientName",)).odd_texts > 0
+    assert ask(pacs, Quirks(), limit=1_000, returned=("PatientName",)).undecodable_texts == 0
+    assert ask(pacs, Quirks(wrong_charset=True), limit=1_000, returned=("PatientName",)).undecodable_texts > 0
 
 
 def test_an_offer_tells_services_models_and_extensions(pacs: Simulator) -> None:
     pacs.quirks = Quirks(services=("echo", "find"), models=("study",))
-    agreed = make_offer(node(pacs), Offer(extensions=tuple(Extension)), calling_ae_title="QRKIT")
-    assert agreed == Agreed(
+    agreement = make_offer(node(pacs), Offer(extensions=tuple(Extension)), calling_ae_title="QRKIT")
+    assert agreement == Agreement(
         echo=True,
         find=(InformationModel.STUDY_ROOT,),
         extensions={InformationModel.STUDY_ROOT: (Extension.RELATIONAL, Extension.COMBINED_DATETIME)},

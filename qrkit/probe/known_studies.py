@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from qrkit.probe.questions import Row
+from qrkit.probe.questions import AnswerRow
 
 # What else a study may hold besides what it was made for; other codes tell studies apart better.
-_BESIDE = frozenset({"SR", "PR", "KO", "OT", "DOC", "SC", "REG", "SEG", "AU"})
+_SECONDARY = frozenset({"SR", "PR", "KO", "OT", "DOC", "SC", "REG", "SEG", "AU"})
 _LISTS = frozenset({"ModalitiesInStudy", "SOPClassesInStudy"})
 CONTRAST = ("MR", "CT", "US", "NM", "DX", "MG", "ES", "ECG", "IVUS", "OPT")
 """Modality codes of which any study lacks some, most frequent first."""
 
 
-class Known:
+class KnownStudies:
     """Studies by their StudyInstanceUID, and the series of those that were looked at."""
 
     def __init__(self) -> None:
         self.studies: dict[str, dict[str, Any]] = {}
         self.series: dict[str, dict[str, dict[str, Any]]] = {}
 
-    def learn_studies(self, rows: Iterable[Row]) -> None:
+    def add_studies(self, rows: Iterable[AnswerRow]) -> None:
         """Take in answers at STUDY level; an empty value never replaces one.
 
         There are archives in which two patients share a study: it has then what either of its answers tells.
@@ -37,7 +37,7 @@ class Known:
                 both = _LISTS & told.keys() & kept.keys()
                 kept |= told | {keyword: _union(kept[keyword], told[keyword]) for keyword in both}
 
-    def learn_series(self, study: str, rows: Iterable[Row]) -> None:
+    def add_series(self, study: str, rows: Iterable[AnswerRow]) -> None:
         """Take in all series of a study, as the hierarchical way gives them."""
         self.series[study] = {
             str(row["SeriesInstanceUID"]): dict(row) for row in rows if row.get("SeriesInstanceUID")
@@ -63,12 +63,12 @@ class Known:
         having = {uid for uid, codes in told.items() if code in codes}
         return having, set(told) - having
 
-    def telling_code(self, studies: Sequence[str]) -> str:
+    def distinguishing_code(self, studies: Sequence[str]) -> str:
         """Return a modality that a few of some studies have and others have not; empty if there is none."""
         told = [codes for uid in studies if (codes := self.codes(uid)) is not None]
         counts = Counter(code for codes in told for code in codes)
         telling = {code: count for code, count in counts.items() if count < len(told)}
-        return min(telling, key=lambda code: (code in _BESIDE, telling[code] < 2, telling[code], code), default="")
+        return min(telling, key=lambda code: (code in _SECONDARY, telling[code] < 2, telling[code], code), default="")
 
     def contrast_code(self, studies: Iterable[str]) -> str:
         """Return a modality that none of some studies has."""
