@@ -132,8 +132,7 @@ class _Finds(Finder):
         should_stop: Callable[[], bool] | None = None,
     ) -> FindResult:
         del node, query, unjudged, should_stop
-        coverage: dict[str, Any] = {"complete": True, "why": [], "windows": 0, "requests": 0}
-        return FindResult(query_id="", table=self._table, coverage=coverage)
+        return FindResult(query_id="", table=self._table, coverage=Coverage(windows=0, requests=0))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from qrkit.cli.output import print_frame
 from qrkit.cli.retrieve import exit_for, follow
 from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError
+from qrkit.query import Coverage
 from qrkit.report.charts import modality_label, studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
 from qrkit.simulator import Quirks, Simulator, small_hospital
@@ -115,9 +116,8 @@ def _query(opened: Workspace) -> pd.DataFrame:
     _step(f"qrkit find {NODE} --from {first} --description-exclude imported")
     studies = opened.find(NODE, date_from=first, description_exclude="imported")
     print_frame(studies[_SHOWN].head(8), Format.TABLE)
-    coverage = studies.attrs["qrkit"]["coverage"]
-    proven = "complete" if coverage["complete"] else "not proven complete: " + "; ".join(coverage["why"])
-    console.print(f"[bold]{len(studies)} studies found[/], {proven}. The first 8 are shown.\n")
+    verdict = Coverage.from_json(studies.attrs["qrkit"]["coverage"]).verdict
+    console.print(f"[bold]{len(studies)} studies found[/], {verdict}. The first 8 are shown.\n")
     return studies
 
 

@@ -134,11 +134,11 @@ def show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
         print_frame(rows_of(made), form, output)
     for note in made.notes:
         say(note)
-    say(f"{made.cost_in_words}; {counted(made.coverage['requests'], 'request')}; kept as plan {made.plan_id}.")
+    say(f"{made.cost_in_words}; {counted(made.coverage.requests or 0, 'request')}; kept as plan {made.plan_id}.")
     say(f"Fetch it: qrkit retrieve {made.node} --plan {made.plan_id}")
-    if not made.coverage["complete"]:
-        for why in made.coverage["why"]:
-            say(f"Not proven complete: {why}.")
+    if not made.coverage.is_complete:
+        for why in made.coverage.why:
+            say(f"May be incomplete: {why}.")
         raise typer.Exit(NOT_COMPLETE)
 
 

@@ -13,7 +13,7 @@ import typer
 from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
-from qrkit.query.coverage import filter_words
+from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
 from qrkit.words import counted, listed, local_time
 
@@ -61,22 +61,21 @@ def find(
         frame = workspace.find(node, level=level, **filters)
     print_frame(frame, form, output)
     told = frame.attrs["qrkit"]
-    coverage = told["coverage"]
-    cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage['requests'], 'request')}"
+    coverage = Coverage.from_json(told["coverage"])
+    cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage.requests or 0, 'request')}"
     say(f"{cost}; kept as query {told['query_id']}.")
     if len(frame) and Level(level.upper()) is not Level.PATIENT:
         say(f"To fetch them: {workspace.estimate(frame, node=node).in_words()}.")
-    for report in coverage["filters"]:
-        blank = f", {report['blank_kept']} of them because blank" if report["blank_kept"] else ""
-        say(f"{filter_words(report)}, {report['filter']}: {report['after']} of {report['before']} kept{blank}.")
-    for keyword, values in coverage.get("not_found", {}).items():
+    for report in coverage.filters:
+        say(report.sentence())
+    for keyword, values in coverage.not_found:
         say(f"Nothing found for {keyword} {listed(values)}.")
     _say_warnings(told["warnings"])
-    for assumption in coverage.get("assumptions", ()):
+    for assumption in coverage.assumptions:
         say(f"Assumed: {assumption}.")
-    if not coverage["complete"]:
-        for why in coverage["why"]:
-            say(f"Not proven complete: {why}.")
+    if not coverage.is_complete:
+        for why in coverage.why:
+            say(f"May be incomplete: {why}.")
         raise typer.Exit(NOT_COMPLETE)
 
 

@@ -19,6 +19,7 @@ from qrkit.errors import InputError
 from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
 from qrkit.markup import bullets, code, grid, paragraph, strong
+from qrkit.query import Coverage
 from qrkit.tables import to_plain_frame
 from qrkit.words import counted
 
@@ -48,7 +49,7 @@ class Plan:
     user: str = ""
     created: str = ""
     asked: DoseQuery
-    coverage: Mapping[str, Any]
+    coverage: Coverage
     funnel: tuple[Step, ...]
     notes: tuple[str, ...] = ()
     cost: Estimate
@@ -109,7 +110,7 @@ class Plan:
             expected = row.pop("expected")
             row["instances"] = expected if row["level"] == "IMAGE" else []
             series.setdefault(place, []).append(row)
-        coverage = {name: self.coverage.get(name) for name in ("complete", "why", "windows", "requests")}
+        coverage = {name: self.coverage[name] for name in ("complete", "why", "windows", "requests")}
         return {
             "plan_id": self.plan_id,
             "node": self.node,
@@ -129,7 +130,7 @@ class Plan:
 
     def _repr_html_(self) -> str:
         what = ", ".join(self.asked.groups) or "SR only"
-        complete = "complete" if self.coverage.get("complete") else "not proven complete"
+        complete = "complete" if self.coverage.is_complete else "may be incomplete"
         head = paragraph(
             "Plan ",
             code(self.plan_id),
@@ -138,7 +139,7 @@ class Plan:
             f"; {complete}.",
         )
         steps = [[one.step, one.studies, one.dropped or None, step_in_words(one.step)] for one in self.funnel]
-        notes = bullets((*self.coverage.get("why", ()), *self.notes))
+        notes = bullets((*self.coverage.why, *self.notes))
         return head + grid(["step", "studies left", "fewer", "which are those"], steps) + notes
 
 

@@ -30,7 +30,7 @@ from qrkit.find.finder import Finder
 from qrkit.find.parents import union
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile, Subject
-from qrkit.query import Query
+from qrkit.query import Coverage, Query
 from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
@@ -148,20 +148,18 @@ class Planner:
         history = node_history(self._state, node.name)
         tables = replace(tables, series=with_bytes(tables.series, history))
         why = (*found.why, *counted.doubts())
-        missed = values_not_found(asked.query, found.table)
         return Plan(
             plan_id=uuid4().hex,
             node=node.name,
             user=self._user,
             created=self._state.now(),
             asked=asked,
-            coverage={
-                "complete": not why,
-                "why": list(why),
-                "windows": found.windows,
-                "requests": found.requests + sum(part.requests for part in parts),
-                **({"not_found": missed} if missed else {}),
-            },
+            coverage=Coverage(
+                why=why,
+                windows=found.windows,
+                requests=found.requests + sum(part.requests for part in parts),
+                not_found=values_not_found(asked.query, found.table),
+            ),
             funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
             notes=tuple(counted.notes(policy)),
             cost=cost_of(tables.series, history),
@@ -185,9 +183,9 @@ class Planner:
             )
             answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), should_stop=asking.should_stop)
             tables.append(answer.table)
-            why += answer.coverage["why"]
-            windows += answer.coverage["windows"]
-            requests += answer.coverage["requests"]
+            why += answer.coverage.why
+            windows += answer.coverage.windows
+            requests += answer.coverage.requests or 0
             try:
                 code = codes.send({uid: row.ModalitiesInStudy for uid, row in study_rows(answer.table).items()})
             except StopIteration:

@@ -11,6 +11,7 @@ from qrkit.dose.plan import Plan
 from qrkit.dose.query import DoseQuery
 from qrkit.dose.tables import PlanTables, Step
 from qrkit.jobs.estimate import Estimate
+from qrkit.query import Coverage
 from qrkit.store.plans import TABLES, PlanRow, PlanTable
 
 
@@ -30,7 +31,7 @@ def save_plan(store: PlanTable, plan: Plan) -> None:
         user=plan.user,
         created=plan.created,
         request=plan.asked.to_json(),
-        coverage=dict(plan.coverage),
+        coverage=plan.coverage.to_json(),
         funnel=[[step.step, step.studies, step.dropped] for step in plan.funnel],
         notes=list(plan.notes),
         cost=asdict(plan.cost),
@@ -56,7 +57,7 @@ def load_plan(store: PlanTable, plan_id: str) -> Plan:
         user=row.user,
         created=row.created,
         asked=DoseQuery.from_json(row.request),
-        coverage=row.coverage,
+        coverage=Coverage.from_json(row.coverage),
         funnel=tuple(Step(*values) for values in row.funnel),
         notes=tuple(row.notes),
         cost=Estimate(**row.cost),

@@ -1,25 +1,23 @@
-"""A query from the call to the kept answer: asked, gathered, written, listed."""
+"""Asks a node a query from beginning to end, and keeps the table and its coverage in the history."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 import pyarrow as pa
 
 from qrkit.errors import QrkitError, StatusError
 from qrkit.find.hierarchy import HierarchyResult, HierarchySteps, ask_by_level
-from qrkit.find.pacing import Load, added
 from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedFind
 from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
-from qrkit.query import FilterReport, Query, Request
-from qrkit.query.coverage import Coverage
+from qrkit.query import Coverage, Load, Query, Request
 from qrkit.query.filters import select, values_not_found
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
@@ -27,47 +25,20 @@ from qrkit.store.results import Results
 from qrkit.tables import to_frame
 from qrkit.words import counted
 
-_Begun = tuple[HierarchySteps, tuple[Request, ...]]
-_Found = tuple[HierarchyResult, dict[str, Any]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindResult:
-    """A kept answer: the query's id, its table, and its coverage."""
+    """The result of a query, as the history keeps it."""
 
     query_id: str
     table: pa.Table
-    coverage: dict[str, Any]
+    coverage: Coverage
 
     def frame(self) -> pd.DataFrame:
         """Return the table as a DataFrame; ``attrs["qrkit"]`` has query_id, coverage and warnings."""
         frame = to_frame(self.table)
-        frame.attrs["qrkit"] |= {"query_id": self.query_id, "coverage": Coverage(self.coverage)}
+        frame.attrs["qrkit"] |= {"query_id": self.query_id, "coverage": self.coverage.to_json()}
         return frame
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """One query to one node.
-
-    Attributes
-    ----------
-    unjudged
-        Keys by which the answer is not filtered here.
-    """
-
-    node: Node
-    profile: Profile
-    query: Query
-    unjudged: Collection[str]
-    should_stop: Callable[[], bool] | None
-
-    def begin(self, here: Sequence[str]) -> _Begun:
-        """Return its steps and the requests of the first; the keys `here` are matched here alone."""
-        reliance = self.profile.reliance.without(here)
-        chosen = partial(select, local=reliance.unmatched, unjudged=self.unjudged)
-        steps = ask_by_level(self.query, self.node.information_model, chosen, reliance)
-        return steps, next(steps)
 
 
 class WildcardCheck(Protocol):
@@ -77,13 +48,58 @@ class WildcardCheck(Protocol):
         """Return what the node showed, and what it was asked for that."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """One query to one node.
+
+    Attributes
+    ----------
+    unjudged
+        Keys by which the rows are not filtered here.
+    """
+
+    node: Node
+    profile: Profile
+    query: Query
+    unjudged: Collection[str]
+    should_stop: Callable[[], bool] | None
+
+    def begin(self, here: Sequence[str]) -> tuple[HierarchySteps, tuple[Request, ...]]:
+        """Return its steps and the requests of the first; the keys `here` are matched here alone."""
+        reliance = self.profile.reliance.without(here)
+        chosen = partial(select, local=reliance.unmatched, unjudged=self.unjudged)
+        steps = ask_by_level(self.query, self.node.information_model, chosen, reliance)
+        return steps, next(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The rows of a query, and whether they are all."""
+
+    table: pa.Table
+    coverage: Coverage
+
+    def doubted(self, why: str) -> _Found:
+        """Return the same rows with one more reason for which some may be missing."""
+        return replace(self, coverage=replace(self.coverage, why=(*self.coverage.why, why)))
+
+    def assuming(self, assumption: str) -> _Found:
+        """Return the same rows with one more assumption that they rest on."""
+        assumptions = (*self.coverage.assumptions, assumption)
+        return replace(self, coverage=replace(self.coverage, assumptions=assumptions))
+
+    def with_load(self, load: Load) -> _Found:
+        """Return the same rows with what the node was asked in all."""
+        return replace(self, coverage=replace(self.coverage, requests=load.requests, load=load))
+
+
 class Finder:
-    """Runs queries and keeps their answers.
+    """Runs queries and keeps their results.
 
     Parameters
     ----------
     check_wildcards
-        Asked where nothing came for wildcards, of a node of which it is not known whether it matches them.
+        Asks a node of which that is unknown, after a query with wildcards found nothing.
     """
 
     def __init__(
@@ -111,127 +127,100 @@ class Finder:
         unjudged: Collection[str] = (),
         should_stop: Callable[[], bool] | None = None,
     ) -> FindResult:
-        """Ask a node, and keep what it answers.
+        """Run a query at a node, and keep its result.
 
         Parameters
         ----------
         unjudged
-            Matching keys that the node is asked for, whereas rows that do not match stay.
+            Matching keys that are sent to the node, although rows that do not match stay.
 
         Raises
         ------
         InputError
             If the node cannot be asked this.
         NodeError
-            If the node fails; the history tells the same.
+            If the node fails; the history has the same message.
         """
         check_can_find(node)
         profile = self._profiles.get(node.name) or Profile.unknown(node.name)
-        keys = query.wildcard_keys
-        is_matched = profile.verdict(Subject.WILDCARDS)
-        here = keys if is_matched.is_against else ()
+        matched_here = query.wildcard_keys if profile.verdict(Subject.WILDCARDS).is_against else ()
         question = _Question(node=node, profile=profile, query=query, unjudged=unjudged, should_stop=should_stop)
-        begun = question.begin(here)
+        steps, requests = question.begin(matched_here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
             with self._queries.alive(query_id):
-                result, coverage = self._ask(question, begun)
-                if here and query.dates is None:
-                    coverage = _doubted(coverage, _ask_with_dates(here))
-                elif keys and is_matched is Verdict.UNKNOWN and not result.table.num_rows:
-                    result, coverage = self._checked(question, (result, coverage))
-            with self._results.writer(query_id, schema=result.table.schema) as writer:
-                writer.write(result.table)
-                self._queries.finish(query_id, writer.row_count, coverage, writer.commit())
+                found = self._with_wildcards_checked(question, self._ask(question, steps, requests))
+            with self._results.writer(query_id, schema=found.table.schema) as writer:
+                writer.write(found.table)
+                self._queries.finish(query_id, writer.row_count, found.coverage, writer.commit())
         except BaseException as error:
             status = error.status if isinstance(error, StatusError) else None
-            said = _said(error)
-            self._queries.fail(query_id, said, status)
+            self._queries.fail(query_id, _message(error), status)
             raise
-        return FindResult(query_id=query_id, table=result.table, coverage=coverage)
+        return FindResult(query_id=query_id, table=found.table, coverage=found.coverage)
 
-    def _checked(self, question: _Question, found: _Found) -> _Found:
-        """Return what is behind an answer of no rows to wildcards: a node may have taken them for letters."""
-        result, coverage = found
-        node, query = question.node, question.query
-        seen, load_of_check = self._check_wildcards(node, should_stop=question.should_stop)
-        keys = query.wildcard_keys
-        loads = [coverage["load"], load_of_check.to_json()]
-        if seen.verdict is not Verdict.UNKNOWN:
-            self._profiles.learn(node.name, Evidence(statements=(seen,)), self._user)
-        if seen.verdict.is_against and query.dates is not None:
-            result, coverage = self._ask(question, question.begin(keys))
-            loads.append(coverage["load"])
-        elif seen.verdict.is_against:
-            coverage = _doubted(coverage, _ask_with_dates(keys))
-        elif seen.verdict is Verdict.UNKNOWN:
-            why = (
-                f"nothing came for the wildcards in {', '.join(keys)}, and whether the node matches any is not known"
-            )
-            coverage = _doubted(coverage, f"{why}: {seen.evidence}")
+    def _with_wildcards_checked(self, question: _Question, found: _Found) -> _Found:
+        """Return what was found, once it is known whether the node took its wildcards for letters."""
+        keys = question.query.wildcard_keys
+        verdict = question.profile.verdict(Subject.WILDCARDS)
+        if keys and verdict.is_against and question.query.dates is None:
+            return found.doubted(_give_dates(keys))
+        if not keys or verdict is not Verdict.UNKNOWN or found.table.num_rows:
+            return found
+        statement, load = self._check_wildcards(question.node, should_stop=question.should_stop)
+        load += found.coverage.load or Load()
+        if statement.verdict is not Verdict.UNKNOWN:
+            self._profiles.learn(question.node.name, Evidence(statements=(statement,)), self._user)
+        if statement.verdict.is_against and question.query.dates is not None:
+            found = self._ask(question, *question.begin(keys))
+            load += found.coverage.load or Load()
+        elif statement.verdict.is_against:
+            found = found.doubted(_give_dates(keys))
+        elif statement.verdict is Verdict.UNKNOWN:
+            why = f"the wildcards in {', '.join(keys)} found nothing, and whether the node matches any is not known"
+            found = found.doubted(f"{why}: {statement.evidence}")
         else:
-            coverage = coverage | {"assumptions": [*coverage["assumptions"], f"wildcards: {seen.evidence}"]}
-        load = added(*loads)
-        return result, coverage | {"requests": load["requests"], "load": load}
+            found = found.assuming(f"wildcards: {statement.evidence}")
+        return found.with_load(load)
 
-    def _ask(self, question: _Question, begun: _Begun) -> _Found:
-        steps, requests = begun
+    def _ask(self, question: _Question, steps: HierarchySteps, requests: tuple[Request, ...]) -> _Found:
         node, profile = question.node, question.profile
-        with FindSession(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop) as asker:
-            covering = WindowedFind(asker, node, profile, today=date.today())
+        with FindSession(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop) as session:
+            windowed = WindowedFind(session, node, profile, today=date.today())
             while True:
-                answers = covering.ask(requests)
+                answers = windowed.ask(requests)
                 try:
                     requests = steps.send(answers)
                 except StopIteration as end:
                     result: HierarchyResult = end.value
                     break
-        said = {Subject.MODALITIES_IN_STUDY: result.contradiction, Subject.SERIES_OF_STUDIES: result.against_lists}
-        told = (why for subject, why in said.items() if why and profile.honours(subject))
-        covering.teach(self._profiles, user=self._user, against=next(told, ""))
-        return result, _coverage(question.query, covering, asker, result)
+        seen = {Subject.MODALITIES_IN_STUDY: result.contradiction, Subject.SERIES_OF_STUDIES: result.against_lists}
+        against = (why for subject, why in seen.items() if why and profile.honours(subject))
+        windowed.teach(self._profiles, user=self._user, against=next(against, ""))
+        return _Found(result.table, _coverage(question.query, windowed, session, result))
 
 
-def _coverage(query: Query, covering: WindowedFind, asker: FindSession, result: HierarchyResult) -> dict[str, Any]:
-    told = covering.coverage()
-    told["why"] += result.doubts
+def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result: HierarchyResult) -> Coverage:
+    coverage = windowed.coverage()
+    why = [*coverage.why, *result.doubts]
     if result.unasked:
-        rows = counted(result.unasked, "row")
-        told["why"].append(f"{rows} above came without a unique key, so nothing could be asked below")
-    missed = values_not_found(query, result.table)
-    if missed:
-        told["not_found"] = missed
-    return {
-        "complete": not told["why"],
-        **told,
-        "requests": asker.requests,
-        "load": asker.pacing.load.to_json(),
-        "keys_unsupported": asker.keys_unsupported,
-        "filters": [_report(report) for report in result.reports],
-    }
+        why.append(f"{counted(result.unasked, 'row')} without a unique key could not be asked for their contents")
+    return replace(
+        coverage,
+        why=tuple(why),
+        requests=session.requests,
+        load=session.pacing.load,
+        keys_unsupported=session.keys_unsupported,
+        filters=result.reports,
+        not_found=values_not_found(query, result.table),
+    )
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "whoever asked has interrupted it"
+        return "interrupted by the user"
     return str(error) if isinstance(error, QrkitError) else f"interrupted ({type(error).__name__})"
 
 
-def _doubted(coverage: dict[str, Any], why: str) -> dict[str, Any]:
-    return coverage | {"complete": False, "why": [*coverage["why"], why]}
-
-
-def _ask_with_dates(keys: Sequence[str]) -> str:
+def _give_dates(keys: Sequence[str]) -> str:
     return f"the node does not match the wildcards in {', '.join(keys)}; give dates, to match them here"
-
-
-def _report(report: FilterReport) -> dict[str, Any]:
-    return {
-        "filter": report.name,
-        "where": report.where.value,
-        "level": report.level.value,
-        "terms": list(report.terms),
-        "before": report.before,
-        "after": report.after,
-        "blank_kept": report.blank_kept,
-    }

@@ -27,7 +27,8 @@ from qrkit.find.parents import (
 )
 from qrkit.find.uid_lists import ask_in_lists
 from qrkit.node import InformationModel
-from qrkit.query.filters import FilterReport, Reliance, Select, Where
+from qrkit.query.coverage import FilterReport, Where
+from qrkit.query.filters import Reliance, Select
 from qrkit.query.query import Query
 from qrkit.query.request import Request, given_uniques, lowest_level, requests_at
 from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key, unique_keys_above

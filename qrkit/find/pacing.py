@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 from threading import Lock
+
+from qrkit.query import Load
 
 _SAMPLE = 5
 """Response times that make a figure; no fewer than twice as many are judged."""
@@ -38,49 +40,6 @@ def back_off(usual: Sequence[float], latest: Sequence[float]) -> float:
         return 0.0
     now = median(latest)
     return min(MOST_BACK_OFF, now * _SHARE) if now >= max(_SLOW, _SLOWER * median(usual)) else 0.0
-
-
-@dataclass(slots=True)
-class Load:
-    """What a query has asked of a node so far.
-
-    Attributes
-    ----------
-    requests, answers
-        Their numbers.
-    seconds
-        That the node worked on them, added up over all associations.
-    waited
-        Seconds waited before requests, for the pause and to back off.
-    busiest
-        Most requests under way at once.
-    """
-
-    requests: int = 0
-    answers: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-    busiest: int = 0
-
-    def to_json(self) -> dict[str, int | float]:
-        """Return it as plain values, seconds to the millisecond."""
-        return {
-            "requests": self.requests,
-            "answers": self.answers,
-            "seconds": round(self.seconds, 3),
-            "waited": round(self.waited, 3),
-            "busiest": self.busiest,
-        }
-
-
-def added(*loads: Mapping[str, float]) -> dict[str, float]:
-    """Return what several askings, one after the other, have asked of a node together; loads as `Load.to_json`.
-
-    >>> added(Load(requests=1, waited=0.5, busiest=2).to_json(), Load(requests=3, busiest=1).to_json())
-    {'requests': 4, 'answers': 0, 'seconds': 0.0, 'waited': 0.5, 'busiest': 2}
-    """
-    together = {name: sum(load[name] for load in loads) for name in loads[0]}
-    return together | {"busiest": max(load["busiest"] for load in loads)}
 
 
 @dataclass(slots=True)
@@ -116,13 +75,13 @@ class Pacing:
             gap = max(self.pause, back_off(self._usual, self._latest))
             begins = now if self._last is None or not gap else max(now, self._last + gap)
             self._last = begins
-            self.load.waited += begins - now
+            self.load = replace(self.load, waited=self.load.waited + begins - now)
         if begins > now:
             self.sleep(begins - now)
         with self._lock:
-            self.load.requests += 1
             self._under_way += 1
-            self.load.busiest = max(self.load.busiest, self._under_way)
+            busiest = max(self.load.busiest, self._under_way)
+            self.load = replace(self.load, requests=self.load.requests + 1, busiest=busiest)
         return self.clock()
 
     def end(self, begun: float, answers: int) -> None:
@@ -131,8 +90,8 @@ class Pacing:
             now = self.clock()
             self._under_way -= 1
             self._last = max(now, self._last or now)
-            self.load.answers += answers
-            self.load.seconds += now - begun
+            seconds = self.load.seconds + now - begun
+            self.load = replace(self.load, answers=self.load.answers + answers, seconds=seconds)
             per_page = (now - begun) / (1 + answers / _PAGE)
             if len(self._usual) < _SAMPLE:
                 self._usual.append(per_page)

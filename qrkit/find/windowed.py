@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
-from typing import Any
 
 import pyarrow as pa
 
@@ -29,7 +28,8 @@ from qrkit.find.windows import (
 )
 from qrkit.node import Node
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
-from qrkit.query import Request, answer_keywords
+from qrkit.query import Coverage, Request, answer_keywords
+from qrkit.query.coverage import AskedWindow
 from qrkit.store.profiles import ProfileTable
 from qrkit.tables import Level, schema, unique_key
 
@@ -188,21 +188,21 @@ class WindowedFind:
             for place, (request, found) in enumerate(zip(requests, step.tables, strict=True))
         ]
 
-    def coverage(self) -> dict[str, Any]:
-        """Return what is to be told of the windows so far, as plain values."""
-        asked = [window for driven in self._driven for window in driven.windows]
+    def coverage(self) -> Coverage:
+        """Return what the windows so far have proven."""
+        windows = [window for driven in self._driven for window in driven.windows]
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
-        return {
-            "why": _once(text for driven in self._driven for text in driven.doubts),
-            "assumptions": _once(text for driven in self._driven for text in driven.assumptions),
-            "windows": len(asked),
-            "splits": sum(driven.splits for driven in self._driven),
-            "failures": sum(bool(window.failure) for window in asked),
-            "asked": [_told(window) for window in asked[:_LISTED]] if len(asked) > len(self._driven) else [],
-            "ignored": _once(ignored),
-        }
+        return Coverage(
+            why=_once(text for driven in self._driven for text in driven.doubts),
+            assumptions=_once(text for driven in self._driven for text in driven.assumptions),
+            windows=len(windows),
+            splits=sum(driven.splits for driven in self._driven),
+            failures=sum(bool(window.failure) for window in windows),
+            asked=tuple(map(_asked, windows[:_LISTED])) if len(windows) > len(self._driven) else (),
+            ignored=_once(ignored),
+        )
 
     def _context(self, level: Level) -> WindowContext:
         profile = self._profile
@@ -265,14 +265,10 @@ def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:
     return table.take([row for row in range(table.num_rows) if row not in dropped]) if dropped else table
 
 
-def _told(asked: WindowRecord) -> dict[str, Any]:
-    told: dict[str, Any] = {"window": asked.window.label(), "count": asked.count}
-    if asked.failure:
-        told["failure"] = asked.failure
-    if asked.is_split:
-        told["split"] = True
-    return told
+def _asked(record: WindowRecord) -> AskedWindow:
+    label = record.window.label()
+    return AskedWindow(window=label, count=record.count, failure=record.failure, split=record.is_split)
 
 
-def _once(texts: Any) -> list[str]:  # noqa: ANN401 - any iterable of texts
-    return list(dict.fromkeys(texts))
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

@@ -40,7 +40,9 @@ def told_of(frame: pd.DataFrame) -> tuple[str, str]:
     carried: dict[str, Any] = frame.attrs.get("qrkit", {})
     if not carried.get("query_id"):
         return "", ""
-    told = Coverage(carried.get("coverage") or {}).sentences()
+    told = (
+        Coverage.from_json(carried["coverage"]).sentences() if carried.get("coverage") else ("There was no answer.",)
+    )
     warnings = len(carried.get("warnings", ()))
     unread = f" {counted(warnings, 'value')} could not be read; attrs has them." if warnings else ""
     return str(carried["query_id"]), " ".join(told) + unread

@@ -13,13 +13,13 @@ from typing import Any, Self, TypeVar
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find_proposals
 from qrkit.errors import Congested, NodeError
-from qrkit.find.pacing import Load
 from qrkit.find.session import AssociationRetry
 from qrkit.node import Node
 from qrkit.probe.associations import make_offer, send_question
 from qrkit.probe.probe import probe, probe_wildcards
 from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Profile, Statement, Subject
+from qrkit.query import Load
 from qrkit.stop import check, rest
 
 QuestionCallback = Callable[[int, str], None]
@@ -114,10 +114,9 @@ class Prober:
 
     def _send(self, question: Question) -> QueryAnswers:
         if self.load.requests and self._node.pause:
-            self.load.waited += self._node.pause
+            self.load += Load(waited=self._node.pause)
             rest(self._node.pause, self._is_stopped)
-        self.load.requests += 1
-        self.load.busiest = 1
+        self.load += Load(requests=1, busiest=1)
         if self._watch is not None:
             self._watch(self.load.requests, question.what)
         try:
@@ -129,8 +128,7 @@ class Prober:
         self._association = association
         begun = time.monotonic()
         answers = send_question(association, question, self._node, should_stop=self._should_stop)
-        self.load.seconds += time.monotonic() - begun
-        self.load.answers += answers.count
+        self.load += Load(seconds=time.monotonic() - begun, answers=answers.count)
         if answers.ended in _BROKEN:
             association.abort()
             self._retry.closed()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from qrkit.query.coverage import Coverage, FilterReport, Load, Where
 from qrkit.query.dates import Dates, Times, parse_date, parse_time
-from qrkit.query.filters import FilterReport, Reliance, Select, Selected, Where
+from qrkit.query.filters import Reliance, Select, Selected
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
 from qrkit.query.parse import ARGUMENTS, build_query, is_given, modality_codes, terms
@@ -12,10 +13,12 @@ from qrkit.query.request import Request, answer_keywords, identifier
 
 __all__ = [
     "ARGUMENTS",
+    "Coverage",
     "Dates",
     "FilterReport",
     "Filters",
     "Judge",
+    "Load",
     "Query",
     "Reliance",
     "Request",

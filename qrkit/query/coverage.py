@@ -1,127 +1,354 @@
-"""How far an answer can be trusted to be all: the plain values of the history, which a notebook shows in words."""
+"""Whether an answer is all there is: the value that goes with every answer, its JSON, and how people read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Self
 
 from qrkit.markup import Markup, bullets, grid, paragraph, strong
+from qrkit.tables import Level
 from qrkit.words import counted
 
 if TYPE_CHECKING:
     from IPython.lib.pretty import PrettyPrinter
 
-_HAPPENED = ("splits", "failures")
-"""What is told of the windows, if there were any."""
-
 _WORTH_TELLING = 1.0
-"""Seconds of the node's time below which nothing is said of them."""
+"""Seconds of the node's time below which they are not mentioned."""
+
+_NO_ANSWER = "There was no answer."
 
 
-class Coverage(dict[str, Any]):
-    """The coverage of an answer: a plain dict, as JSON and `attrs` hold it, that can tell about itself.
+class Where(Enum):
+    """Where a filter ran.
 
-    `complete` and `why`, the reasons against it; the `assumptions` that it rests on; how many `windows` and
-    `requests` it took, with `splits` and `failures`; the windows `asked`, where a request took more than one; the
-    keys that the node `ignored`; the `load` that it was for the node; `not_found`, the values of lists for which
-    nothing was found, by keyword; and the local `filters`, with how many rows were there before and after each.
-
-    >>> print(Coverage(complete=False, why=["500 answers look like a limit"], requests=1))
-    Not proven complete: 500 answers look like a limit. 1 C-FIND request.
+    NODE
+        At the node alone: no row has a value to judge by here.
+    LOCAL
+        Here alone: no PACS offers it, or this node does not match the key.
+    BOTH
+        At the node, and again here, since nodes ignore keys and say success.
     """
 
-    __slots__ = ()
+    NODE = "node"
+    LOCAL = "local"
+    BOTH = "both"
+
+
+_PLACES = {
+    Where.NODE: "Filter at the node only",
+    Where.LOCAL: "Local filter",
+    Where.BOTH: "Filter at the node and here",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterReport:
+    """What a filter did.
+
+    Attributes
+    ----------
+    name
+        Such as ``description include``, or the keyword of a matching key.
+    level
+        Of the rows it was applied to.
+    terms
+        What was sought.
+    before, after
+        Number of rows.
+    blank_kept
+        Rows kept because they have no value to judge by.
+    where
+        Where it ran.
+    """
+
+    name: str
+    level: Level
+    terms: tuple[str, ...]
+    before: int
+    after: int
+    blank_kept: int = 0
+    where: Where = Where.LOCAL
+
+    def sentence(self) -> str:
+        """Return what it did, in words."""
+        blank = f", {self.blank_kept:,} of them because blank" if self.blank_kept else ""
+        return f"{_PLACES[self.where]}, {self.name}: {self.after:,} of {self.before:,} kept{blank}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "filter": self.name,
+            "where": self.where.value,
+            "level": self.level.value,
+            "terms": list(self.terms),
+            "before": self.before,
+            "after": self.after,
+            "blank_kept": self.blank_kept,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the report that `to_json` gave; one of an old answer does not say where it ran, which was here."""
+        return cls(
+            name=values["filter"],
+            level=Level.parse(values["level"]),
+            terms=tuple(values.get("terms", ())),
+            before=values["before"],
+            after=values["after"],
+            blank_kept=values.get("blank_kept", 0),
+            where=Where(values.get("where", "local")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a node was asked.
+
+    Attributes
+    ----------
+    requests, answers
+        Their numbers.
+    seconds
+        Time the node worked on them, added up over all associations.
+    waited
+        Seconds waited before requests, for the pause and to back off.
+    busiest
+        Most requests under way at once.
+    """
+
+    requests: int = 0
+    answers: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    busiest: int = 0
+
+    def __add__(self, other: Load) -> Load:
+        """Return the load of both, one after the other.
+
+        >>> Load(requests=1, waited=0.5, busiest=2) + Load(requests=3, busiest=1)
+        Load(requests=4, answers=0, seconds=0.0, waited=0.5, busiest=2)
+        """
+        return Load(
+            requests=self.requests + other.requests,
+            answers=self.answers + other.answers,
+            seconds=self.seconds + other.seconds,
+            waited=self.waited + other.waited,
+            busiest=max(self.busiest, other.busiest),
+        )
+
+    def to_json(self) -> dict[str, int | float]:
+        """Return it as plain values, seconds to the millisecond."""
+        return asdict(self) | {"seconds": round(self.seconds, 3), "waited": round(self.waited, 3)}
+
+    def sentence(self) -> str:
+        """Return what the query cost the node; empty where that was next to nothing."""
+        if max(self.seconds, self.waited) < _WORTH_TELLING:
+            return ""
+        most = f", at most {self.busiest} at a time" if self.busiest > 1 else ""
+        waited = f"; {self.waited:,.1f} s were waited to spare it" if self.waited >= _WORTH_TELLING else ""
+        return f"The node worked on them for {self.seconds:,.1f} s in all{most}{waited}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedWindow:
+    """One window that a request was asked in.
+
+    Attributes
+    ----------
+    window
+        What it covers, in words without what could name a patient.
+    count
+        Rows in its answer; None if it failed.
+    split
+        Whether smaller windows were asked after it.
+    """
+
+    window: str
+    count: int | None
+    failure: str = ""
+    split: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values, without what does not apply."""
+        failure = {"failure": self.failure} if self.failure else {}
+        return {"window": self.window, "count": self.count, **failure, **({"split": True} if self.split else {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How far an answer is proven to be all there is.
+
+    Attributes
+    ----------
+    why
+        Reasons for which rows may be missing; without any, the answer is complete.
+    assumptions
+        What the answer rests on besides the node's honesty.
+    windows, splits, failures
+        In how many windows it was asked; how many of them were split, and how many failed.
+    asked
+        The first of these windows, where a request took more than one.
+    ignored
+        Keys that the node ignored, and why that is known.
+    requests
+        C-FIND requests; None where that is not known.
+    load
+        What they cost the node; None where it was not measured.
+    keys_unsupported
+        Whether the node said that it does not support some optional key (0xFF01).
+    filters
+        What each filter left.
+    not_found
+        Values of lists for which nothing was found, by keyword. They may tell who somebody is.
+
+    >>> print(Coverage(why=("500 answers look like a limit",), requests=1))
+    May be incomplete: 500 answers look like a limit. 1 C-FIND request.
+    """
+
+    why: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    windows: int = 1
+    splits: int = 0
+    failures: int = 0
+    asked: tuple[AskedWindow, ...] = ()
+    ignored: tuple[str, ...] = ()
+    requests: int | None = None
+    load: Load | None = None
+    keys_unsupported: bool = False
+    filters: tuple[FilterReport, ...] = ()
+    not_found: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
-    def is_known(self) -> bool:
-        """Whether there was an answer; one that failed has no coverage."""
-        return "complete" in self
+    def is_complete(self) -> bool:
+        """Whether nothing can be missing."""
+        return not self.why
+
+    @property
+    def verdict(self) -> str:
+        """Whether nothing can be missing, as part of a sentence; with the reasons against it."""
+        return "complete" if self.is_complete else f"may be incomplete: {'; '.join(self.why)}"
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any plain value
+        """Return a value by its name in the JSON.
+
+        >>> Coverage(why=("cut off",))["complete"]
+        False
+        """
+        return self.to_json()[name]
+
+    def keys(self) -> Iterable[str]:
+        """Return the names in the JSON, so that `dict` takes a coverage."""
+        return self.to_json().keys()
+
+    def sentences(self) -> Iterator[str]:
+        """Yield whether the answer is complete, and what it took."""
+        yield f"{self.verdict[0].upper()}{self.verdict[1:]}."
+        yield from self._not_found()
+        for assumption in self.assumptions:
+            yield f"Assumed: {assumption}."
+        yield from self._cost()
 
     def lines(self) -> tuple[str, ...]:
-        """Return what it says, a sentence each; what it says of filters comes last."""
-        return (*self.sentences(), *self._filter_lines())
+        """Return all that people are told of it, a sentence each; filters come last."""
+        return (*self.sentences(), *(report.sentence() for report in self.filters))
 
     def __str__(self) -> str:
         return " ".join(self.lines())
 
-    def sentences(self) -> Iterator[str]:
-        """Yield whether the answer is complete, and what it took."""
-        if not self.is_known:
-            yield "There was no answer."
-            return
-        yield "Complete." if self["complete"] else f"Not proven complete: {'; '.join(self.get('why', ()))}."
-        yield from self._not_found()
-        for assumption in self.get("assumptions", ()):
-            yield f"Assumed: {assumption}."
-        if "requests" in self:
-            yield f"{self._effort()}."
-        if load := self._load():
-            yield f"{load}."
-
     def _not_found(self) -> Iterator[str]:
-        """Yield how many values of each list found nothing; `not_found` has them, which may tell who somebody is."""
-        for keyword, values in self.get("not_found", {}).items():
+        for keyword, values in self.not_found:
             yield f"Nothing found for {counted(len(values), f'{keyword} value')} of the list."
 
-    def _effort(self) -> str:
-        windows = int(self.get("windows", 1) or 1)
-        over = f" over {counted(windows, 'window')}" if windows > 1 else ""
-        parts = [f"{self[name]:,} {name[:-1] if self[name] == 1 else name}" for name in _HAPPENED if self.get(name)]
-        happened = f" ({', '.join(parts)})" if parts else ""
-        return counted(int(self["requests"]), "C-FIND request") + over + happened
+    def _cost(self) -> Iterator[str]:
+        if self.requests is not None:
+            over = f" over {counted(self.windows, 'window')}" if self.windows > 1 else ""
+            events = [counted(self.splits, "split")] if self.splits else []
+            events += [counted(self.failures, "failure")] if self.failures else []
+            among = f" ({', '.join(events)})" if events else ""
+            yield f"{counted(self.requests, 'C-FIND request')}{over}{among}."
+        if self.load is not None and (told := self.load.sentence()):
+            yield told
 
-    def _load(self) -> str:
-        """Return what the query cost the node; an empty text where that was not measured, or was next to nothing."""
-        load: Mapping[str, Any] = self.get("load") or {}
-        if load.get("seconds", 0) < _WORTH_TELLING and load.get("waited", 0) < _WORTH_TELLING:
-            return ""
-        most = f", at most {load['busiest']} at a time" if load.get("busiest", 0) > 1 else ""
-        waited = f"; {load['waited']:,.1f} s were waited to spare it" if load["waited"] >= _WORTH_TELLING else ""
-        return f"The node worked on them for {load['seconds']:,.1f} s in all{most}{waited}"
+    def to_json(self) -> CoverageJson:
+        """Return it as plain values, as the history and `attrs` hold it."""
+        return CoverageJson(
+            {
+                "complete": self.is_complete,
+                "why": list(self.why),
+                "assumptions": list(self.assumptions),
+                "windows": self.windows,
+                "splits": self.splits,
+                "failures": self.failures,
+                "asked": [window.to_json() for window in self.asked],
+                "ignored": list(self.ignored),
+                **({} if self.requests is None else {"requests": self.requests}),
+                **({} if self.load is None else {"load": self.load.to_json()}),
+                "keys_unsupported": self.keys_unsupported,
+                "filters": [report.to_json() for report in self.filters],
+                **({"not_found": {name: list(values) for name, values in self.not_found}} if self.not_found else {}),
+            }
+        )
 
-    def _filter_lines(self) -> Iterator[str]:
-        for told in self.get("filters", ()):
-            blank = f", {told['blank_kept']:,} of them because blank" if told.get("blank_kept") else ""
-            yield f"{filter_words(told)}, {told['filter']}: {told['after']:,} of {told['before']:,} kept{blank}."
-
-    def _cost(self) -> str:
-        return " ".join(f"{told}." for told in (self._effort(), self._load()) if told)
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the coverage that `to_json` gave; of an old version's, what it lacks is as if there were none."""
+        plain = {item.name: values[item.name] for item in fields(cls) if item.name in values}
+        lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+        if not values.get("complete", True) and not lists.get("why"):
+            lists["why"] = ("the reason was not recorded",)
+        nested: dict[str, Any] = {
+            "asked": tuple(AskedWindow(**window) for window in values.get("asked", ())),
+            "filters": tuple(FilterReport.from_json(report) for report in values.get("filters", ())),
+            "not_found": tuple((name, tuple(found)) for name, found in values.get("not_found", {}).items()),
+            "load": Load(**values["load"]) if values.get("load") else None,
+        }
+        return cls(**(plain | lists | nested))
 
     def _repr_pretty_(self, printer: PrettyPrinter, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
         printer.text("\n".join(self.lines()))  # type: ignore[no-untyped-call] # IPython's own
 
     def _repr_html_(self) -> str:
-        if not self.is_known or self["complete"]:
-            said = " ".join((*self._not_found(), self._cost() if self.is_known else ""))
-            shown = paragraph(strong(next(self.sentences())), " ", said)
+        cost = " ".join((*self._not_found(), *self._cost()))
+        if self.is_complete:
+            shown = Markup(paragraph(strong("Complete."), " ", cost))
         else:
-            said = " ".join((*self._not_found(), self._cost()))
-            shown = Markup(paragraph(strong("Not proven complete:")) + bullets(self.get("why", ())) + paragraph(said))
-        return shown + filters_table(self)
+            shown = Markup(paragraph(strong("May be incomplete:")) + bullets(self.why) + paragraph(cost))
+        return shown + _filters_table(self.filters)
 
 
-def filter_words(told: Mapping[str, Any]) -> str:
-    """Return where a filter of a coverage ran, as a sentence begins with it; filters of old answers were local."""
-    return {"node": "Filter at the node only", "both": "Filter at the node and here"}.get(
-        told.get("where", ""), "Local filter"
-    )
+class CoverageJson(dict[str, Any]):
+    """The JSON of a coverage, as `attrs` hold it, that a notebook shows in words; empty if there was no answer."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return str(Coverage.from_json(self)) if self else _NO_ANSWER
+
+    def _repr_pretty_(self, printer: PrettyPrinter, cycle: bool) -> None:  # noqa: FBT001 - IPython's protocol
+        if self:
+            Coverage.from_json(self)._repr_pretty_(printer, cycle)
+        else:
+            printer.text(_NO_ANSWER)  # type: ignore[no-untyped-call] # IPython's own
+
+    def _repr_html_(self) -> str:
+        return Coverage.from_json(self)._repr_html_() if self else paragraph(strong(_NO_ANSWER))
 
 
-def filters_table(coverage: Coverage) -> Markup:
-    """Return what the local filters left, a row each; nothing where there were none."""
-    told = coverage.get("filters", ())
-    if not told:
-        return Markup("")
+def _filters_table(reports: Iterable[FilterReport]) -> Markup:
+    """Return what filters left, a row each; nothing where there were none."""
     rows = [
         [
-            one["filter"],
-            one.get("where", "local"),
-            str(one.get("level", "")).lower(),
-            ", ".join(one.get("terms", ())),
-            one["before"],
-            one["after"],
-            one.get("blank_kept", 0),
+            report.name,
+            report.where.value,
+            report.level.value.lower(),
+            ", ".join(report.terms),
+            report.before,
+            report.after,
+            report.blank_kept,
         ]
-        for one in told
+        for report in reports
     ]
-    return grid(["filter", "where", "level", "terms", "before", "after", "kept because blank"], rows)
+    head = ["filter", "where", "level", "terms", "before", "after", "kept because blank"]
+    return grid(head, rows) if rows else Markup("")

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import has_wildcard
 from qrkit.query.query import Query
@@ -20,51 +20,6 @@ from qrkit.tables import Level, belongs_to
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class Where(Enum):
-    """Where a filter ran.
-
-    NODE
-        At the node alone: no row has a value to judge by here.
-    LOCAL
-        Here alone: no PACS offers it, or this node does not match the key.
-    BOTH
-        At the node, and again here, since nodes ignore keys and say success.
-    """
-
-    NODE = "node"
-    LOCAL = "local"
-    BOTH = "both"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilterReport:
-    """What a filter did.
-
-    Attributes
-    ----------
-    name
-        Such as ``description include``, or the keyword of a matching key.
-    level
-        Of the rows it was applied to.
-    terms
-        What was sought.
-    before, after
-        Number of rows.
-    blank_kept
-        Rows kept because they have no value to judge by.
-    where
-        Where it ran.
-    """
-
-    name: str
-    level: Level
-    terms: tuple[str, ...]
-    before: int
-    after: int
-    blank_kept: int = 0
-    where: Where = Where.LOCAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,23 +254,23 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
     return (table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))), blank
 
 
-def values_not_found(query: Query, table: pa.Table) -> dict[str, list[str]]:
+def values_not_found(query: Query, table: pa.Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
     r"""Return the values of keys with several that no row of the answer has, by keyword.
 
     >>> asked = Query(keys=(("AccessionNumber", "A1\\A2\\B*"),))
     >>> values_not_found(asked, pa.table({"AccessionNumber": ["A1", "B7", None]}))
-    {'AccessionNumber': ['A2']}
+    (('AccessionNumber', ('A2',)),)
     """
-    missed = {keyword: _missed(keyword, asked, table) for keyword, asked in query.keys if "\\" in asked}
-    return {keyword: values for keyword, values in missed.items() if values}
+    missed = ((keyword, _missed(keyword, asked, table)) for keyword, asked in query.keys if "\\" in asked)
+    return tuple((keyword, values) for keyword, values in missed if values)
 
 
-def _missed(keyword: str, asked: str, table: pa.Table) -> list[str]:
+def _missed(keyword: str, asked: str, table: pa.Table) -> tuple[str, ...]:
     column = set(table[keyword].to_pylist()) - {None, ""} if keyword in table.column_names else set()
     present = {part.strip(" ") for value in column for part in value.split("\\")}
-    return [
+    return tuple(
         value
         for value in asked.split("\\")
         if value not in present
         and not (has_wildcard(keyword, value) and any(map(local_judge(keyword, value) or bool, present)))
-    ]
+    )

@@ -75,7 +75,7 @@ class QueryRow:
     finished: str | None = None
     seconds: float | None = None
     row_count: int | None = None
-    coverage: Mapping[str, Any] | None = None
+    coverage: Coverage | None = None
     error: str = ""
     error_status: int | None = None
     result_file: str | None = None
@@ -110,7 +110,7 @@ class QueryRow:
             return f"{self.state}: {self.error}"
         if self.state != DONE:
             return self.state
-        proven = "complete" if (self.coverage or {}).get("complete") else "not proven complete"
+        proven = "complete" if self.coverage and self.coverage.is_complete else "may be incomplete"
         return f"{counted(self.row_count or 0, 'row')}, {proven}"
 
     def _repr_html_(self) -> str:
@@ -123,7 +123,7 @@ class QueryRow:
             "Took": None if self.seconds is None else f"{self.seconds:.1f} s",
             "Outcome": self.outcome,
         }
-        return facts(told) + (Coverage(self.coverage)._repr_html_() if self.coverage else "")
+        return facts(told) + (self.coverage._repr_html_() if self.coverage else "")
 
 
 class QueryTable:
@@ -175,7 +175,7 @@ class QueryTable:
                 with suppress(StoreError):  # who only may read still sees the others
                     self._interrupt(row)
 
-    def finish(self, query_id: str, row_count: int, coverage: Mapping[str, Any], result_file: str) -> None:
+    def finish(self, query_id: str, row_count: int, coverage: Coverage, result_file: str) -> None:
         """Make the answer of a query visible.
 
         Raises
@@ -183,7 +183,7 @@ class QueryTable:
         StoreError
             If the query has ended: there is one answer to a query, and it never changes.
         """
-        self._end(query_id, state=DONE, row_count=row_count, coverage=dict(coverage), result_file=result_file)
+        self._end(query_id, state=DONE, row_count=row_count, coverage=coverage.to_json(), result_file=result_file)
 
     def fail(self, query_id: str, error: str, status: int | None = None) -> None:
         """Write down that a query has failed, and the DIMSE status if there was one.
@@ -275,4 +275,6 @@ _FIELDS = tuple(item.name for item in fields(QueryRow))
 
 
 def _query_row(row: sa.Row[Any]) -> QueryRow:
-    return QueryRow(**{name: row._mapping[name] for name in _FIELDS})  # noqa: SLF001 - the public way in SQLAlchemy
+    values = {name: row._mapping[name] for name in _FIELDS}  # noqa: SLF001 - the public way in SQLAlchemy
+    coverage = values["coverage"]
+    return QueryRow(**values | {"coverage": None if coverage is None else Coverage.from_json(coverage)})

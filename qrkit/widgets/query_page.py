@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from html import escape
-from typing import Any
 
 import ipywidgets
 import pandas as pd
 
-from qrkit.query import build_query
+from qrkit.query import Coverage, build_query
 from qrkit.widgets.background import Background
 from qrkit.widgets.charts import Pictures, pictures_of_studies
 from qrkit.widgets.choice_table import ChoiceTable
@@ -96,8 +94,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 self.told.value = escape(
                     f"{kinds}. To fetch all of it: {cost}." if kinds else f"To fetch all: {cost}."
                 )
-        told = frame.attrs.get("qrkit", {})
-        self.notice.say(f"{_number(frame)}; {_proven(told.get('coverage', {}))}. {_NEXT[bool(len(frame))]}")
+        self.notice.say(f"{_number(frame)}; {_verdict(frame)}. {_NEXT[bool(len(frame))]}")
 
     def close(self) -> None:
         """Stop asking; retrieves go on."""
@@ -154,8 +151,9 @@ def _number(frame: pd.DataFrame) -> str:
     return counted(len(frame), one, plural=several)
 
 
-def _proven(coverage: Mapping[str, Any]) -> str:
-    return "complete" if coverage.get("complete") else "not proven complete: " + "; ".join(coverage.get("why", []))
+def _verdict(frame: pd.DataFrame) -> str:
+    carried = frame.attrs.get("qrkit", {}).get("coverage")
+    return Coverage.from_json(carried).verdict if carried else "may be incomplete"
 
 
 def running_jobs(workspace: Workspace) -> list[JobProgress]:

@@ -12,7 +12,7 @@ from qrkit.errors import InputError
 from qrkit.markup import code, grid
 from qrkit.node import Node
 from qrkit.query import Query
-from qrkit.query.coverage import Coverage
+from qrkit.query.coverage import CoverageJson
 from qrkit.store.queries import QueryRow, QueryTable
 from qrkit.tables import Level, Records, to_frame, unique_key
 from qrkit.words import local_time
@@ -165,8 +165,9 @@ class Queries:
 
     def _frame(self, query_id: str, table: Any) -> pd.DataFrame:  # noqa: ANN401 - a pyarrow.Table, untyped
         frame = to_frame(table)
-        coverage = Coverage(self._table.get(query_id).coverage or {})
-        frame.attrs["qrkit"] |= {"query_id": query_id, "coverage": coverage}
+        coverage = self._table.get(query_id).coverage
+        carried = CoverageJson() if coverage is None else coverage.to_json()
+        frame.attrs["qrkit"] |= {"query_id": query_id, "coverage": carried}
         return frame
 
     def _ipython_key_completions_(self) -> tuple[str, ...]:
@@ -186,7 +187,6 @@ class Queries:
 
 
 def _row(row: QueryRow) -> dict[str, Any]:
-    coverage = row.coverage or {}
     return {
         "query_id": row.query_id,
         "started": row.started,
@@ -196,7 +196,7 @@ def _row(row: QueryRow) -> dict[str, Any]:
         "state": row.state,
         "row_count": row.row_count,
         "seconds": row.seconds,
-        "complete": coverage.get("complete"),
+        "complete": None if row.coverage is None else row.coverage.is_complete,
         "asked": row.question,
         "error": row.error,
     }

@@ -12,7 +12,7 @@ from qrkit.dose.tables import step_in_words
 from qrkit.errors import InputError
 from qrkit.markup import Markup
 from qrkit.query import Query, as_command, in_words
-from qrkit.query.coverage import Coverage
+from qrkit.query.coverage import CoverageJson
 from qrkit.report.charts import (
     descriptions_treemap,
     filter_steps,
@@ -80,9 +80,11 @@ class _About:
         row = self._workspace.queries.show(query_id)
         facts, again = self._asked(row)
         answer = self._workspace.queries.read(query_id)
-        coverage = Coverage(row.coverage or {})
-        steps: tuple[Part, ...] = (funnel(filter_steps(coverage), what="rows"),) if coverage.get("filters") else ()
-        sections = [Section(title="Is it all?", parts=(Markup(coverage._repr_html_()), *steps))]
+        coverage = row.coverage
+        steps: tuple[Part, ...] = ()
+        if coverage is not None and coverage.filters:
+            steps = (funnel(filter_steps(coverage.to_json()), what="rows"),)
+        sections = [Section(title="Is it all?", parts=(Markup((coverage or CoverageJson())._repr_html_()), *steps))]
         sections += self._pictures(answer)
         sections += [Section(title="Answer", parts=(self._shown(answer),))]
         what = row.level.lower() if row.level in ("PATIENT", "STUDY", "SERIES", "IMAGE") else "row"
@@ -101,7 +103,7 @@ class _About:
         }
         steps = plan.steps.assign(**{"which are those": [step_in_words(one.step) for one in plan.funnel]})
         sections = (
-            Section(title="Is it all?", parts=(Markup(Coverage(plan.coverage)._repr_html_()), steps)),
+            Section(title="Is it all?", parts=(Markup(plan.coverage._repr_html_()), steps)),
             Section(title="From found to fetched", parts=(funnel(plan.steps),)),
             Section(title="Studies", parts=(self._shown(plan.studies),)),
             Section(title="Series", parts=(self._shown(plan.series.drop(columns=["expected"])),)),

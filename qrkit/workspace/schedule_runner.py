@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import QrkitError
 from qrkit.jobs import JobState
-from qrkit.query import Query
+from qrkit.query import Coverage, Query
 from qrkit.query.dates import dates
 from qrkit.recurrence import zone_of
 from qrkit.store.jobs import JobTable
@@ -133,14 +133,14 @@ class ScheduleRunner:
         else:
             found = self._find(schedule.node, what)
             told = found.attrs["qrkit"]
-            count, coverage = len(found), told["coverage"]
+            count, coverage = len(found), Coverage.from_json(told["coverage"])
             self._table.note(run.run_id, query_id=told["query_id"], found=count)
-        whole = bool(coverage["complete"])
+        problem = "" if coverage.is_complete else f"The result {coverage.verdict}"
         if count and schedule.retrieve is not None:
             job = self._doing.retrieve(found, node=schedule.node, **schedule.retrieve)
-            self._table.note(run.run_id, job_id=job.job_id, **({} if whole else {"error": _said(coverage)}))
+            self._table.note(run.run_id, job_id=job.job_id, **({"error": problem} if problem else {}))
             return
-        self._table.finish(run.run_id, "complete" if whole else "partial", "" if whole else _said(coverage))
+        self._table.finish(run.run_id, "partial" if problem else "complete", problem)
 
     def _find(self, node: str, what: Mapping[str, Any]) -> pd.DataFrame:
         if "query" not in what:
@@ -165,7 +165,3 @@ def resolved(what: Mapping[str, Any], *, today: date) -> dict[str, Any]:
 def today_in(zone: str) -> date:
     """Return the day that it is in a time zone now."""
     return datetime.now(UTC).astimezone(zone_of(zone)).date()
-
-
-def _said(coverage: Mapping[str, Any]) -> str:
-    return "Not proven complete: " + "; ".join(str(why) for why in coverage["why"])

@@ -110,7 +110,7 @@ def test_a_failure_of_the_node_is_status_1_and_an_answer_that_may_be_cut_off_sta
     capped = hospital_here("find", "pacs", "--until", DAY, "--format", "json")
     assert capped.status == 3
     assert len(capped.json) == 100
-    assert "Not proven complete" in capped.err
+    assert "May be incomplete" in capped.err
 
 
 def test_odd_values_are_told_by_key_and_reason_on_stderr_and_without_a_patient(

@@ -52,7 +52,7 @@ def test_a_plan_that_may_lack_studies_is_status_3(hospital_here: Here, linked: L
     linked.pacs.quirks = Quirks(ignore_keys=("StudyDate", "StudyTime", "ModalitiesInStudy"), cap=100)
     capped = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
     assert capped.status == 3
-    assert "Not proven complete" in capped.err
+    assert "May be incomplete" in capped.err
 
 
 def test_sr_series_without_objects_are_told_once(hospital_here: Here, linked: Linked) -> None:

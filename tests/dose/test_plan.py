@@ -2,6 +2,7 @@
 
 from qrkit.dose import Budget, Plan, build_dose_query, cost_of, count_steps, plan_tables, with_bytes
 from qrkit.jobs.estimate import Estimate, Held, NodeHistory
+from qrkit.query import Coverage
 from tests.dose.test_properties import found
 from tests.dose.test_query import TODAY
 from tests.dose.world import CT, PET, RDSR, RRDSR, UID, Series, World, policy_of, world_of
@@ -21,7 +22,7 @@ def plan_of(world: World, *groups: str) -> Plan:
         plan_id="p1",
         node="<pacs>",
         asked=build_dose_query(today=TODAY, dose=list(groups), date="today"),
-        coverage={"complete": False, "why": ["<cut> off"], "windows": 1, "requests": 4, "more": 5},
+        coverage=Coverage(why=("<cut> off",), requests=4),
         funnel=count_steps(tables.studies, policy.steps()),
         cost=cost_of(tables.series, history),
         tables=tables,
@@ -63,7 +64,7 @@ def test_what_comes_from_a_node_is_escaped_where_it_is_shown() -> None:
     assert "&lt;pacs&gt;" in shown
     assert "&lt;cut&gt; off" in shown
     assert "<pacs>" not in shown
-    assert "not proven complete" in shown
+    assert "may be incomplete" in shown
 
 
 def test_the_cost_is_counted_and_estimated_from_what_came_before() -> None:

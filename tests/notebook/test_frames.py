@@ -12,7 +12,7 @@ from qrkit.query.coverage import Coverage
 _ANSWER = pd.DataFrame({"PatientID": ["Q1", "Q2"]})
 _ANSWER.attrs["qrkit"] = {
     "query_id": "abc<1>",
-    "coverage": Coverage(complete=False, why=["<cut> at 500"], requests=2),
+    "coverage": Coverage(why=("<cut> at 500",), requests=2).to_json(),
     "warnings": [{"row": 0}],
 }
 
@@ -21,10 +21,10 @@ def test_an_answer_says_which_query_it_is_of_and_how_far_it_can_be_trusted(shell
     formatter = shell.display_formatter
     assert formatter is not None
     shown, _ = formatter.format(_ANSWER.head(1))
-    said = "Not proven complete: <cut> at 500. 2 C-FIND requests. 1 value could not be read; attrs has them."
+    said = "May be incomplete: <cut> at 500. 2 C-FIND requests. 1 value could not be read; attrs has them."
     assert shown["text/plain"].endswith(f"\nQuery abc<1>: {said}")
     assert shown["text/html"].startswith("<div>")
-    assert "<code>abc&lt;1&gt;</code>: Not proven complete: &lt;cut&gt; at 500." in shown["text/html"]
+    assert "<code>abc&lt;1&gt;</code>: May be incomplete: &lt;cut&gt; at 500." in shown["text/html"]
 
 
 def test_any_other_table_is_shown_as_ever(shell: InteractiveShell) -> None:

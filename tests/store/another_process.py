@@ -16,6 +16,7 @@ import pyarrow as pa
 from qrkit.errors import NotFound
 from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.node import Node
+from qrkit.query import Coverage
 from qrkit.receipt import Arrival
 from qrkit.store import sql
 from qrkit.store.files import FileStore, StoredObject
@@ -162,7 +163,7 @@ def _answer(state: State, folder: Path, uid: str) -> None:
     with _writer(state, folder, query_id) as writer:
         writer.write(_rows(uid))
         name = writer.commit()
-    queries.finish(query_id, 1, {"complete": True}, name)
+    queries.finish(query_id, 1, Coverage(), name)
 
 
 def _writer(state: State, folder: Path, query_id: str) -> ResultWriter:

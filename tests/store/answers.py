@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from qrkit.query import Coverage
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.state import State
@@ -49,5 +50,5 @@ def answer(
         for batch in batches:
             writer.write(batch)
         name = writer.commit()
-    queries.finish(query_id, writer.row_count, {"complete": True}, name)
+    queries.finish(query_id, writer.row_count, Coverage(), name)
     return query_id

@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from qrkit.errors import InputError, StoreError
 from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import Node
+from qrkit.query import Coverage
 from qrkit.store import sql
 from qrkit.store.audit import AuditTable
 from qrkit.store.generations import LEVELS
@@ -113,7 +115,7 @@ def test_an_answer_is_not_seen_before_its_query_has_finished(ask: Asking) -> Non
         writer.write(studies(["1"]))
         name = writer.commit()
     assert ask("select * from studies") == []
-    QueryTable(ask.state).finish(query_id, 1, {}, name)
+    QueryTable(ask.state).finish(query_id, 1, Coverage(), name)
     assert len(ask("select * from studies")) == 1
 
 
@@ -243,7 +245,8 @@ def test_the_state_may_be_postgresql(state: State, tmp_path: Path) -> None:
     answer(state, results, studies(["1"]))
     with sql.connect(state, results.folder, _SCHEMAS) as connection:
         found = connection.execute("select q.user, q.coverage, n.port from queries q join nodes n on n.name = q.node")
-        assert found.fetchall() == [("tester", '{"complete": true}', 104)]
+        ((user, coverage, port),) = found.fetchall()
+        assert (user, json.loads(coverage)["complete"], port) == ("tester", True, 104)
 
 
 def test_a_group_by_over_a_million_rows_is_right(ask: Asking) -> None:

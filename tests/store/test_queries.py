@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from qrkit.errors import NotFound, StoreError
+from qrkit.query import Coverage
 from qrkit.store.queries import QueryTable
 from qrkit.store.schema import queries
 from qrkit.store.state import State
@@ -30,10 +31,10 @@ def test_a_query_that_has_begun_is_running(table: QueryTable) -> None:
 def test_a_finished_query_names_its_answer(table: QueryTable, clock: Clock) -> None:
     query_id = table.begin("pacs", "STUDY", {}, "ann")
     clock.turn_on(9)
-    table.finish(query_id, 3, {"complete": False, "why": ["capped"]}, "2026/x.parquet")
+    table.finish(query_id, 3, Coverage(why=("capped",)), "2026/x.parquet")
     query = table.get(query_id)
     assert (query.state, query.row_count, query.result_file) == ("done", 3, "2026/x.parquet")
-    assert query.coverage == {"complete": False, "why": ["capped"]}
+    assert query.coverage == Coverage(why=("capped",))
     assert query.seconds == pytest.approx(10)
 
 
@@ -46,18 +47,18 @@ def test_a_failed_query_keeps_the_status(table: QueryTable) -> None:
 
 def test_a_query_ends_once(table: QueryTable) -> None:
     query_id = table.begin("pacs", "STUDY", {}, "ann")
-    table.finish(query_id, 0, {}, "2026/x.parquet")
+    table.finish(query_id, 0, Coverage(), "2026/x.parquet")
     with pytest.raises(StoreError, match="has ended already: it is done"):
         table.fail(query_id, "too late")
     with pytest.raises(StoreError, match="has ended already"):
-        table.finish(query_id, 0, {}, "2026/y.parquet")
+        table.finish(query_id, 0, Coverage(), "2026/y.parquet")
 
 
 def test_a_missing_query_is_not_found(table: QueryTable) -> None:
     with pytest.raises(NotFound, match="no query 'x'"):
         table.get("x")
     with pytest.raises(NotFound, match="no query 'x'"):
-        table.finish("x", 0, {}, "")
+        table.finish("x", 0, Coverage(), "")
 
 
 def test_queries_are_listed_newest_first_and_can_be_filtered(table: QueryTable) -> None:
@@ -108,7 +109,7 @@ def test_a_query_that_is_still_asked_anywhere_is_not_taken_for_dead(
     clock.turn_on(600)
     table.end_dead()
     assert [table.get(one).state for one in (here, away, old)] == ["interrupted", "interrupted", "running"]
-    table.finish(here, 3, {"complete": True}, "2026/x.parquet")  # its host had only slept
+    table.finish(here, 3, Coverage(), "2026/x.parquet")  # its host had only slept
     assert (table.get(here).state, table.get(here).outcome) == ("done", "3 rows, complete")
 
 

@@ -179,7 +179,7 @@ def test_a_state_that_is_gone_is_told_and_what_is_in_the_folder_is_listed_again(
         assert len(workspace.files) == OBJECTS
         row = workspace.queries.show(str(workspace.queries.list()["query_id"][0]))
         assert (row.node, row.user, dict(row.request)) == ("pacs", "tester", dict(ASKED))
-        assert row.outcome == "1 row, not proven complete"
+        assert row.outcome == "1 row, may be incomplete"
     assert str(qrkit.repair(folder)) == "Nothing is damaged."
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from qrkit.query import Coverage
 from qrkit.report.charts.style import COLOURS, laid_out, need, plain
 
 
@@ -57,17 +58,17 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
 
 
 def filter_steps(coverage: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the steps of the local filters that an answer tells of, as `funnel` takes them.
+    """Return what the filters of an answer left, as `funnel` takes it; the coverage is as `attrs` have it.
 
     >>> told = {"filters": [{"filter": "description exclude", "level": "STUDY", "before": 9, "after": 7}]}
     >>> filter_steps(told).to_dict("list")
     {'step': ['found', 'description exclude'], 'studies': [9, 7]}
     """
     rows: list[tuple[str, int]] = []
-    for told in coverage.get("filters", ()):
+    for report in Coverage.from_json(coverage).filters:
         if not rows:
-            rows.append(("found", told["before"]))
-        rows.append((told["filter"], told["after"]))
+            rows.append(("found", report.before))
+        rows.append((report.name, report.after))
     return pd.DataFrame(rows, columns=["step", "studies"])
 
 
