@@ -39,7 +39,7 @@ from qrkit.find.finder import Finder, FindResult
 from qrkit.node import Node
 from qrkit.probe.session import check_wildcards
 from qrkit.profile import Profile
-from qrkit.query import Query, Request, answer_keywords, identifier
+from qrkit.query import Coverage, Query, Request, answer_keywords, identifier
 from qrkit.store.plan_answers import PlanAnswers
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
