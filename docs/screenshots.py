@@ -57,14 +57,14 @@ _BOX = """part => {
   return { x: 0, y: top, width: innerWidth, height: bottom - top, scale: 1 };
 }"""
 """What is shown: the page down to its end, or a part of it, over the whole width."""
-_PARTS = dict.fromkeys(("query-days", "query-hours", "query-descriptions", "dose-funnel"), ".qrkit-pictures")
+_PARTS = dict.fromkeys(("query-days", "query-hours", "query-descriptions", "dose-funnel"), ".qrkit-charts")
 """Where the page above is the one of the picture before, only what has changed is shown."""
 _QUALITY = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the pictures are of: where the demo is served, its workspace, and a retrieve that runs meanwhile."""
+    """What the charts are of: where the demo is served, its workspace, and a retrieve that runs meanwhile."""
 
     base: str
     workspace: qrkit.Workspace
@@ -76,13 +76,13 @@ Scene = Callable[[Page, Site], None]
 
 
 def _start(page: Page, _site: Site) -> None:
-    _go(page, "start", "Running retrieves")
-    expect(page.get_by_text(re.compile(r"answers in \d+ ms")).first).to_be_visible()
+    _go(page, "start", "Running jobs")
+    expect(page.get_by_text(re.compile(r"responds in \d+ ms")).first).to_be_visible()
 
 
 def _query_form(page: Page, _site: Site) -> None:
     _go(page, "query", "Query")
-    page.get_by_label("Study date", exact=True).select_option("From … until …")
+    page.get_by_label("Study date", exact=True).select_option("Custom range")
     page.get_by_role("button", name="More options").click()
     page.get_by_role("button", name="Dose: CT").click()
 
@@ -91,7 +91,7 @@ def _query(page: Page, _site: Site) -> None:
     page.get_by_label("Study date", exact=True).select_option("Last 30 days")
     page.get_by_role("button", name="More options").click()
     _press(page, "Query")
-    expect(page.get_by_text("Choose rows, then retrieve them.")).to_be_visible()
+    expect(page.get_by_text(re.compile("Select rows to retrieve"))).to_be_visible()
     rows = page.locator("table.dataTable tbody tr")
     rows.nth(1).click()
     rows.nth(3).click()
@@ -115,7 +115,7 @@ def _query_nothing(page: Page, _site: Site) -> None:
     _go(page, "query", "Query")
     page.get_by_label("Patient ID", exact=True).fill("NOBODY")
     _press(page, "Query")
-    expect(page.get_by_text("Nothing found")).to_be_visible()
+    expect(page.get_by_text(re.compile("No studies found"))).to_be_visible()
 
 
 def _dose(page: Page, _site: Site) -> None:
@@ -124,7 +124,7 @@ def _dose(page: Page, _site: Site) -> None:
     for kind in ("CT", "MG"):
         page.get_by_label(kind, exact=True).check()
     _press(page, "Plan")
-    expect(page.get_by_text("Planned; nothing is fetched yet.")).to_be_visible()
+    expect(page.get_by_text("Plan ready. Nothing has been retrieved yet.")).to_be_visible()
     expect(page.locator("table.dataTable tbody td:not(.dt-empty)").first).to_be_visible()
 
 
@@ -152,23 +152,23 @@ def _history(page: Page, _site: Site) -> None:
 
 def _history_compared(page: Page, _site: Site) -> None:
     table = page.locator(".dt-container").first
-    _press(page, "Choose none", within=table)
+    _press(page, "Clear selection", within=table)
     table.get_by_text("CT studies", exact=True).first.click()
     table.get_by_text("CT studies, description without head").first.click()
     _press(page, "Compare")
-    expect(page.get_by_text("came, went or changed")).to_be_visible()
+    expect(page.get_by_text(re.compile("differences?: "))).to_be_visible()
 
 
 def _nodes(page: Page, _site: Site) -> None:
-    _go(page, "nodes", "Add or change a node")
+    _go(page, "nodes", "Add or edit a node")
     page.locator("table.dataTable tbody tr", has_text="demo").click()
     _press(page, "Edit node")
     _press(page, "Probe")
-    expect(page.get_by_text("Probed; what was seen is used from now on.")).to_be_visible()
+    expect(page.get_by_text("Probed. Queries and retrieves use this profile from now on.")).to_be_visible()
 
 
 def _users(page: Page, _site: Site) -> None:
-    _go(page, "users", "Add or change a user")
+    _go(page, "users", "Add or edit a user")
 
 
 def _login(page: Page, site: Site) -> None:

@@ -42,13 +42,14 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
     """
     from qrkit.workspace import Workspace as Opened
 
+    workspace = Opened.open(folder, **settings)
     if "IPython" in sys.modules:
         from qrkit.notebook.frames import register_answers
         from qrkit.widgets.display import register_in_notebook
 
-        register_in_notebook()
+        register_in_notebook(workspace)
         register_answers()
-    return Opened.open(folder, **settings)
+    return workspace
 
 
 def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repair:

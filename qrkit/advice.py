@@ -1,6 +1,6 @@
-"""What to do next, as a value: a command on the command line, a call in a notebook, a button on a page.
+"""Advice as a value: shown as a command on the command line, a call in a notebook, or a button on a page.
 
-An error carries its `Advice`; what shows the error says how the advised action is done there.
+An error carries its `Advice`, and each surface shows how its readers take the action.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Surface(Enum):
-    """Where a reader can act."""
+    """The places where a reader can act."""
 
     COMMAND_LINE = "command line"
     NOTEBOOK = "notebook"
@@ -19,7 +19,7 @@ class Surface(Enum):
 
 
 class Action(Enum):
-    """What a reader can do about an error; the value is the sentence that advises it, without a full stop."""
+    """Actions that solve a problem; the value is the sentence that advises it, without a full stop."""
 
     LIST_NODES = "List all nodes"
     ADD_NODE = "Add a node first"
@@ -43,14 +43,14 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Where an action is done on a page.
+    """The place of an action on a page.
 
     Attributes
     ----------
     page
-        Name of the page's notebook; empty: no page has it, an administrator does it at the command line.
+        Name of the page's notebook; empty: an administrator does it on the command line.
     label
-        Of the button or the field; empty: the page shows what is advised.
+        Of the button or the field; empty: reading the page is enough.
     by_administrators
         Whether only administrators may press it.
     """
@@ -80,7 +80,7 @@ COMMANDS = {
     Action.START_WORKER: "qrkit serve",
     Action.REPAIR: "qrkit repair",
 }
-"""The command of each action; where one belongs to the command that was refused, the option of that."""
+"""The command of each action, or the option of the refused command."""
 
 CALLS = {
     Action.LIST_NODES: "ws.nodes.list()",
@@ -137,7 +137,6 @@ TITLES = {
 }
 """The titles of the pages, by the names of their notebooks, in the order of the navigation."""
 
-# Pages with settings on them are read before anything is changed; the others have one button to press.
 _PRESS = {
     (False, False): "see the {title} page",
     (False, True): "an administrator can see the {title} page",
@@ -148,18 +147,18 @@ _PRESS = {
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do next, and to what.
+    """An action to take, with its subject.
 
     Parameters
     ----------
     text
         One or more sentences; the last one, which names the action, needs no full stop. Empty: the action's own.
     action
-        What can be done; None: the text is all.
+        The action to take; None: the text is all.
     subject
-        Name or id of what it is done to.
+        Name or id of the node, job or query.
     settings
-        Names and values that the action sets.
+        Names and values to set.
 
     >>> advice = Advice("", Action.RETRY_JOB, "5f2e")
     >>> for surface in Surface: print(advice.on(surface))
@@ -181,17 +180,17 @@ class Advice:
         return bool(self.text or self.action)
 
     def __str__(self) -> str:
-        # IPython's own mark; whoever works in it types calls, everybody else commands.
+        # IPython's own mark; its users type calls, all others commands.
         return self.on(Surface.NOTEBOOK if hasattr(builtins, "__IPYTHON__") else Surface.COMMAND_LINE)
 
     @property
     def sentence(self) -> str:
-        """The advice without the command, call or button: for what is stored, and read anywhere."""
+        """The advice without the command, call or button, to be stored and read anywhere."""
         text = self.text or (self.action.value if self.action else "")
         return text if not text or text.endswith((".", "?", "!")) else f"{text}."
 
     def on(self, surface: Surface) -> str:
-        """Return the advice as a reader can follow it there."""
+        """Return the advice for the readers of a surface."""
         if self.action is None:
             return self.text
         return f"{self.sentence.rstrip('.')}: {self._how(self.action, surface)}."

@@ -97,3 +97,19 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     """
     near = nearest(name, known)
     return f"Did you mean {near}?" if near else otherwise
+
+
+_ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
+"""Modalities that a study is not named by, unless it has no other."""
+
+
+def modality_label(modalities_in_study: object) -> str:
+    r"""Return the name of a study by its modalities, as in a chart.
+
+    >>> modality_label("SR\\CT"), modality_label("PT\\CT\\SR"), modality_label("SR"), modality_label(None)
+    ('CT', 'CT+PT', 'SR', 'unknown')
+    """
+    if not isinstance(modalities_in_study, str) or not modalities_in_study.strip():
+        return "unknown"
+    codes = {code.strip() for code in modalities_in_study.split("\\") if code.strip()}
+    return "+".join(sorted(codes - _ACCOMPANYING or codes))

@@ -193,8 +193,13 @@ class JobTable:
             asked = {} if ended else {"cancel_requested": True, "paused": False, "paused_by": "", "reason": ""}
             follow(connection, job_id, now, **asked)
 
-    def pause(self, job_id: str) -> None:
-        """Let a job rest: nothing of it starts, and what is under way is given back by its worker.
+    def pause(self, job_id: str, *, reason: str = "") -> None:
+        """Pause a job: none of its items starts, and its worker gives back the running ones.
+
+        Parameters
+        ----------
+        reason
+            A sentence that names who paused it, and when.
 
         Raises
         ------
@@ -203,7 +208,9 @@ class JobTable:
         """
         with self._state.transaction() as connection:
             if not JobState(get_job(connection, job_id).state).is_final:
-                follow(connection, job_id, self._state.now(), paused=True, paused_by=PausedBy.USER.value, reason="")
+                follow(
+                    connection, job_id, self._state.now(), paused=True, paused_by=PausedBy.USER.value, reason=reason
+                )
 
     def resume(self, job_id: str) -> None:
         """Let a paused job go on, and a waiting one try again now.

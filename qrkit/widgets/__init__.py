@@ -1,4 +1,4 @@
-"""What a notebook shows: the live progress of a retrieve, and tables that can be sorted and searched."""
+"""Widgets for notebooks and pages: the live progress of a retrieve, and tables to sort and search."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qrkit.widgets.answer_table import table
     from qrkit.widgets.job_progress import JobProgress
+    from qrkit.widgets.result_table import table
 
 __all__ = ["JobProgress", "table"]
 
-_WHERE = {"JobProgress": "job_progress", "table": "answer_table"}
+_WHERE = {"JobProgress": "job_progress", "table": "result_table"}
 
 
 def __getattr__(name: str) -> object:

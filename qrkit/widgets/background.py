@@ -1,6 +1,6 @@
-"""Work that takes its time, in a thread, while the page stays usable; the page learns of it through the pump.
+"""Slow work of a page: calls in a thread, and repeated reads of the state on the kernel's own loop.
 
-Brings what the state says to a widget: on the kernel's own loop, a few times a second, while there is need.
+Widgets are changed on that loop only, a few times a second, and only while something can change.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from threading import Event
 from typing import Any
 
 INTERVAL = 0.2
-"""Seconds between two looks."""
+"""Seconds between two calls."""
 
 _SHARE = 0.1
-"""Part of the kernel's time that looking may take: where one look is slow, looks are fewer."""
+"""Share of the kernel's time that the calls may take: if one is slow, the next waits longer."""
 
 _LONGEST = 15.0
-"""Most seconds between two looks: a look at a database that is away may take half a minute, and then it is back."""
+"""Most seconds between two calls: one to an unreachable database may take half a minute."""
 
 
-class Pump:
-    """Calls a function five times a second until it says that nothing more will happen.
+class Poller:
+    """Calls a function five times a second until it returns False.
 
-    It runs as one task on the loop on which it was made, so that widgets are never touched from another thread.
-    Without a running loop, as in a script, it does nothing.
+    It runs as one task on the loop on which it was created, so that no other thread changes a widget. Without a
+    running loop, as in a script, it does nothing.
 
     Parameters
     ----------
-    look
-        Says whether to call it again; it must not raise.
+    poll
+        Returns whether to call it again; it must not raise.
     """
 
-    def __init__(self, look: Callable[[], bool], *, interval: float = INTERVAL) -> None:
-        self._look = look
+    def __init__(self, poll: Callable[[], bool], *, interval: float = INTERVAL) -> None:
+        self._poll = poll
         self._interval = interval
         self._task: asyncio.Task[None] | None = None
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:  # asyncio's only way to say that none runs
+        except RuntimeError:  # asyncio's only sign that none is running
             self._loop = None
 
     @property
     def is_running(self) -> bool:
-        """Whether it will look again by itself."""
+        """Whether it will call again by itself."""
         return self._task is not None and not self._task.done()
 
     def wake(self) -> None:
-        """Look again soon, and go on; may be called from any thread."""
+        """Call again soon and continue; any thread may call this."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop calling."""
         if self._task is not None:
             self._task.cancel()
 
@@ -65,27 +65,27 @@ class Pump:
         clock = asyncio.get_running_loop().time
         while True:
             before = clock()
-            if not self._look():
+            if not self._poll():
                 return
-            rest = min((clock() - before) / _SHARE, _LONGEST)
-            await asyncio.sleep(max(self._interval, rest))
+            wait = min((clock() - before) / _SHARE, _LONGEST)
+            await asyncio.sleep(max(self._interval, wait))
 
 
 class Background:
-    """Runs one call after another in a thread, and hands each outcome to the kernel's own loop.
+    """Runs one call after another in a thread, and passes each outcome to the kernel's own loop.
 
-    The thread never touches a widget.
+    The thread changes no widget.
     """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._waiting: list[tuple[Future[Any], Callable[[Any], None], Callable[[BaseException], None]]] = []
         self._stop = Event()
-        self._pump = Pump(self.tick)
+        self._poller = Poller(self.tick)
 
     @property
     def is_busy(self) -> bool:
-        """Whether something runs."""
+        """Whether a call is running."""
         return bool(self._waiting)
 
     def run(
@@ -94,18 +94,18 @@ class Background:
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Start a call, which gets a function that says whether it should stop; return at once."""
+        """Start a call and return at once; the call gets a function that returns whether it should stop."""
         self._stop = stop = Event()
         self._waiting.append((self._threads.submit(call, stop.is_set), done, failed))
-        self._pump.wake()
+        self._poller.wake()
 
     def cancel(self) -> None:
-        """Ask what runs to stop."""
+        """Ask the running call to stop."""
         self._stop.set()
 
     def tick(self) -> bool:
-        """Hand over what has ended; say whether anything still runs."""
-        for entry in [one for one in self._waiting if one[0].done()]:
+        """Pass on the outcomes of ended calls; return whether any call is still running."""
+        for entry in [waiting for waiting in self._waiting if waiting[0].done()]:
             self._waiting.remove(entry)
             future, done, failed = entry
             error = future.exception()
@@ -116,8 +116,8 @@ class Background:
         return self.is_busy
 
     def close(self) -> None:
-        """Stop, and hand over no more."""
+        """Stop, and pass on no outcome."""
         self.cancel()
-        self._pump.stop()
+        self._poller.stop()
         self._waiting.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)

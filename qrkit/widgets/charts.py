@@ -1,4 +1,4 @@
-"""`Pictures`: an answer as people would rather look at it; drawn when it is opened, and only then."""
+"""`Charts`: charts of a result, a plan or a job; each is drawn when it is opened."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pandas as pd
 
 from qrkit.dose import Plan
 from qrkit.jobs import JobRow
-from qrkit.widgets.background import Background, Pump
+from qrkit.widgets.background import Background, Poller
 from qrkit.widgets.disclosure import DisclosureButtons
 from qrkit.widgets.notice import Notice
 from qrkit.workspace import Workspace
 
-if TYPE_CHECKING:  # plotly takes a while to load, and many pages are never looked at as pictures
+if TYPE_CHECKING:  # plotly loads slowly, and many pages never open a chart
     import plotly.graph_objects as go
 
 Draw = Callable[[], "go.Figure"]
@@ -28,18 +28,18 @@ _PLOTLY = "application/vnd.plotly.v1+json"
 # Without plotly's row of buttons, which neither the keyboard nor a screen reader can reach.
 _CONFIG = {"responsive": True, "displayModeBar": False}
 _REST = 0.4
-"""Seconds without a change after which an open picture is drawn again: not for each letter of a filter."""
+"""Seconds without a change before an open chart is drawn again: not for each letter of a filter."""
 
 _OF_STUDIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Studies per day", ("StudyDate", "ModalitiesInStudy"), "studies_per_day"),
     ("Hours of the day", ("StudyTime", "StationName"), "hours_of_day"),
     ("Descriptions", ("ModalitiesInStudy", "StudyDescription"), "descriptions_treemap"),
 )
-"""What each is called, the columns that it needs, and the chart."""
+"""Label, required columns and function of each chart."""
 
 
-class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """Buttons, each of which draws a picture below; it follows what it is of as long as it is open."""
+class Charts(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Buttons that each draw a chart below them; an open chart follows its rows."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._draws: dict[str, Draw] = {}
@@ -47,21 +47,21 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._changed: float | None = None
         self.background = Background()
         self.notice = Notice()
-        self.buttons = DisclosureButtons((), label="Pictures")
+        self.buttons = DisclosureButtons((), label="Charts")
         self.place = ipywidgets.Output()
         super().__init__([self.buttons, self.notice, self.place])
-        self.add_class("qrkit-pictures")
+        self.add_class("qrkit-charts")
         self.layout.display = "none"
         self.buttons.observe(lambda _: self._draw(), "opened")
-        self._pump = Pump(self.tick)
+        self._poller = Poller(self.tick)
 
     def offer(self, draws: Mapping[str, Draw], *, opened: str = "") -> None:
-        """Offer these pictures by their names; the one that is open stays open, as it is now.
+        """Offer these charts by their names; the open one stays open, and is drawn again.
 
         Parameters
         ----------
         opened
-            What is opened if nothing is.
+            The chart to open if none is.
         """
         was = self.opened or opened
         self._draws = dict(draws)
@@ -78,24 +78,24 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
 
     @property
     def opened(self) -> str:
-        """The name of the picture that is open; empty: none."""
+        """The name of the open chart; empty: none."""
         return self.buttons.labels[self.buttons.opened] if self.buttons.opened >= 0 else ""
 
     def renew(self) -> None:
-        """Draw the open picture again, once nothing has changed for a moment."""
+        """Draw the open chart again, once nothing has changed for a moment."""
         if self.opened:
             self._changed = self._clock()
-            self._pump.wake()
+            self._poller.wake()
 
     def tick(self) -> bool:
-        """Draw what is to be drawn again, if it is time; say whether anything is left to do."""
+        """Draw the changed chart if it is time; return whether a chart is still waiting."""
         if self._changed is not None and self._clock() - self._changed >= _REST:
             self._draw()
         return self._changed is not None
 
     def close(self) -> None:
-        """Draw no more."""
-        self._pump.stop()
+        """Stop drawing."""
+        self._poller.stop()
         self.background.close()
         super().close()
 
@@ -104,7 +104,7 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         name = self.opened
         self.notice.say("")
         if not name:
-            self.place.outputs, self.buttons.told = (), ""
+            self.place.outputs, self.buttons.description = (), ""
             return
         draw = self._draws[name]
         self.background.run(lambda _: _bundle(draw()), lambda drawn: self._show(name, drawn), self._failed)
@@ -112,7 +112,7 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _show(self, name: str, drawn: dict[str, Any]) -> None:
         if name != self.opened:
             return  # closed meanwhile
-        self.buttons.told = unescape(drawn["text/plain"])
+        self.buttons.description = unescape(drawn["text/plain"])
         self.place.outputs = ({"output_type": "display_data", "metadata": {}, "data": drawn},)
 
     def _failed(self, error: BaseException) -> None:
@@ -120,13 +120,13 @@ class Pictures(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.notice.failed(error)
 
 
-def pictures_of_studies(rows: Callable[[], pd.DataFrame]) -> dict[str, Draw]:
-    """Return the pictures of an answer: those for which it has the columns.
+def charts_of_studies(rows: Callable[[], pd.DataFrame]) -> dict[str, Draw]:
+    """Return the charts of a result: those whose columns it has.
 
     Parameters
     ----------
     rows
-        Gives the rows as they are when a picture is drawn.
+        Returns the current rows; called when a chart is drawn.
     """
     frame = rows()
     return {
@@ -136,13 +136,13 @@ def pictures_of_studies(rows: Callable[[], pd.DataFrame]) -> dict[str, Draw]:
     }
 
 
-def pictures_of_plan(plan: Plan) -> dict[str, Draw]:
-    """Return the pictures of a dose plan: what each step leaves, then those of its studies."""
-    return {"Funnel": partial(_chart, "funnel", lambda: plan.steps), **pictures_of_studies(lambda: plan.studies)}
+def charts_of_plan(plan: Plan) -> dict[str, Draw]:
+    """Return the charts of a dose plan: its steps, then those of its studies."""
+    return {"Funnel": partial(_chart, "funnel", lambda: plan.steps), **charts_of_studies(lambda: plan.studies)}
 
 
-def pictures_of_job(workspace: Workspace, job: JobRow) -> dict[str, Draw]:
-    """Return the pictures of a retrieve: how fast its objects came; none where they went to another node."""
+def charts_of_job(workspace: Workspace, job: JobRow) -> dict[str, Draw]:
+    """Return the charts of a retrieve: its rate; none if another node receives the objects."""
     if job.destination:
         return {}
     return {"Rate": partial(_chart, "retrieve_rate", lambda: workspace.files.list({"job_id": job.job_id}))}
@@ -156,8 +156,8 @@ def _chart(name: str, rows: Callable[[], pd.DataFrame]) -> go.Figure:
 
 
 def _bundle(figure: go.Figure) -> dict[str, Any]:
-    """Return a picture as an output has it; it has no colour behind it, so that it fits light and dark."""
+    """Return a chart as notebook output; its background is transparent, so that it fits light and dark."""
     clear = "rgba(0,0,0,0)"
     figure.update_layout(paper_bgcolor=clear, plot_bgcolor=clear)
-    told = str(figure.layout.title.text or "Picture")
-    return {_PLOTLY: json.loads(figure.to_json()) | {"config": _CONFIG}, "text/plain": told}
+    title = str(figure.layout.title.text or "Chart")
+    return {_PLOTLY: json.loads(figure.to_json()) | {"config": _CONFIG}, "text/plain": title}

@@ -1,4 +1,4 @@
-// A row of buttons, each of which opens something below; pressed again, it closes it.
+// A row of buttons, each of which opens something below; pressed again, it closes.
 function render({ model, el }) {
   const row = document.createElement("div");
   row.className = "qrkit-disclosure";
@@ -25,38 +25,38 @@ function render({ model, el }) {
     });
   }
 
-  // A picture is many loose texts for a screen reader: it hears what the picture says in one sentence instead.
-  function tell() {
-    const told = model.get("told");
-    const box = el.closest(".qrkit-pictures");
+  // A screen reader would read a chart as many loose texts; it gets one sentence instead.
+  function describe() {
+    const description = model.get("description");
+    const box = el.closest(".qrkit-charts");
     for (const plot of box ? box.querySelectorAll(".js-plotly-plot") : [])
       for (const [place, image] of plot.querySelectorAll(".main-svg").entries()) {
-        // What is responsive is as high as its place, which would be nothing; a picture has a height of its own.
+        // A responsive chart takes the height of its container, which would be zero.
         if (!place) plot.style.minHeight = `${image.getAttribute("height")}px`;
         if (place) image.setAttribute("aria-hidden", "true");
-        else if (image.getAttribute("aria-label") !== told) {
+        else if (image.getAttribute("aria-label") !== description) {
           image.setAttribute("role", "img");
-          image.setAttribute("aria-label", told);
+          image.setAttribute("aria-label", description);
         }
       }
   }
 
-  const watch = new MutationObserver(tell);
+  const watch = new MutationObserver(describe);
   const begin = setTimeout(() => {
-    const box = el.closest(".qrkit-pictures");
+    const box = el.closest(".qrkit-charts");
     if (box) watch.observe(box, { childList: true, subtree: true });
-    tell();
+    describe();
   });
   // JupyterLab's command keys (d d deletes the cell) look at the focused element itself.
   row.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   for (const name of ["label", "labels", "opened"]) model.on(`change:${name}`, draw);
-  model.on("change:told", tell);
+  model.on("change:description", describe);
   draw();
   return () => {
     clearTimeout(begin);
     watch.disconnect();
     for (const name of ["label", "labels", "opened"]) model.off(`change:${name}`, draw);
-    model.off("change:told", tell);
+    model.off("change:description", describe);
   };
 }
 export default { render };

@@ -1,4 +1,4 @@
-"""`DisclosureButtons`: buttons that open what is folded away, and say whether it is open; ipywidgets' own don't."""
+"""`DisclosureButtons`: buttons that open something below them, with `aria-expanded`, which ipywidgets lacks."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _HERE = Path(__file__).parent
 
 
 class DisclosureButtons(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
-    """Buttons of which one may be open.
+    """Buttons of which at most one is open.
 
     Parameters
     ----------
     label
-        What they are, for a screen reader.
+        Name of the group, for a screen reader.
 
     Attributes
     ----------
     opened
-        Which one is open; -1: none.
-    told
-        What the pictures beside them say, for a screen reader.
+        Position of the open one; -1: none.
+    description
+        Text of the open chart, for a screen reader.
     """
 
     _esm = _HERE / "disclosure.js"
-    _css = (_HERE / "disclosure.css").read_text(encoding="utf-8") + FIELDS_CSS  # it unfolds fields, too
+    _css = (_HERE / "disclosure.css").read_text(encoding="utf-8") + FIELDS_CSS  # they also open fields
 
     label = traitlets.Unicode().tag(sync=True)
     labels: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
     opened = traitlets.Int(-1).tag(sync=True)
-    told = traitlets.Unicode().tag(sync=True)
+    description = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, labels: Sequence[str], *, label: str) -> None:
         super().__init__(labels=list(labels), label=label)

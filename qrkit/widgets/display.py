@@ -1,4 +1,7 @@
-"""How a notebook shows a job: registered by `qrkit.open`, and nothing is loaded before the first job is shown."""
+"""The display of jobs in a notebook, registered by `qrkit.open`.
+
+It is apart from the widgets, which load only when the first job is shown.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import threading
 from typing import Any
 
 from qrkit.jobs import JobRow
-from qrkit.workspace.jobs import Job, watchers
+from qrkit.workspace import Workspace
+from qrkit.workspace.jobs import Job
 
 
-def register_in_notebook() -> None:
-    """Have the notebook that runs this show jobs as they go; outside of one nothing happens."""
+def register_in_notebook(workspace: Workspace) -> None:
+    """Register the display of a workspace's jobs with the current notebook; elsewhere nothing happens."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -18,12 +22,11 @@ def register_in_notebook() -> None:
         return  # IPython on a terminal has no widgets
     formatter = shell.display_formatter.mimebundle_formatter
     formatter.for_type_by_name("qrkit.workspace.jobs", "Job", job_bundle)
-    if show_while_waiting not in watchers:
-        watchers.append(show_while_waiting)
+    workspace.jobs.watchers.append(show_while_waiting)
 
 
 def job_bundle(job: Job) -> Any:  # noqa: ANN401 - IPython's MIME bundle
-    """Return a job as the notebook displays it: a widget, and its repr for where there are no widgets."""
+    """Return a job for display in a notebook: a widget, and its repr for viewers without widgets."""
     from qrkit.widgets.job_progress import JobProgress
 
     bundle, metadata = JobProgress(job)._repr_mimebundle_()
@@ -31,9 +34,9 @@ def job_bundle(job: Job) -> Any:  # noqa: ANN401 - IPython's MIME bundle
 
 
 def show_while_waiting(job: Job, status: JobRow) -> None:
-    """Keep a job's widgets going while a cell waits for it, and show one if there is none.
+    """Update a job's widgets while a cell waits for it, and show one if there is none.
 
-    The kernel's loop stands still meanwhile, but what its main thread sends reaches the browser.
+    The kernel's loop is blocked meanwhile, but messages of its main thread reach the browser.
     """
     if threading.current_thread() is not threading.main_thread():
         return

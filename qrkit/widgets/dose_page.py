@@ -7,22 +7,21 @@ import ipywidgets
 from qrkit.dose import Plan
 from qrkit.errors import InputError
 from qrkit.widgets.background import Background
-from qrkit.widgets.charts import Pictures, pictures_of_plan
-from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.charts import Charts, charts_of_plan
+from qrkit.widgets.job_progress import JobProgress, running_jobs
 from qrkit.widgets.labels import field, fields
 from qrkit.widgets.notice import Notice
 from qrkit.widgets.query_form import QueryForm
-from qrkit.widgets.query_page import running_jobs
+from qrkit.widgets.selectable_table import SelectableTable
 from qrkit.workspace import Workspace
 from qrkit.workspace.retrieve import check_budget
 
 _SHOWN = ("keep", "group", "reason", "StudyDate", "StudyDescription", "rule")
-_WANTED = "An accession number, or the UID of a study, series or object."
+_WANTED = "Accession number, or UID of a study, series or object."
 
 
 class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """Form, funnel, studies with reasons, retrieve; what was planned is what is retrieved."""
+    """A form, the steps of the plan, its studies with reasons, and its retrieve."""
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -32,38 +31,38 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         names = [node.name for node in workspace.nodes if node.enabled and node.can_find]
         self.form = QueryForm(nodes=names, dose=True)
         self.make = self.notice.button(
-            "Plan", self._make, primary=True, tip="Find out what carries dose; fetch nothing"
+            "Plan", self._make, primary=True, tip="Find the objects that contain dose, without retrieving them"
         )
-        self.stop = self.notice.button("Stop", self.background.cancel, tip="Stop planning; what is known is kept")
+        self.stop = self.notice.button("Stop", self.background.cancel, tip="Stop planning; results so far are kept")
         self.stop.disabled = True
-        self.told = ipywidgets.HTML()
-        self.pictures = Pictures()
-        self.studies = ChoiceTable(first=_SHOWN, can_choose=False)
+        self.summary = ipywidgets.HTML()
+        self.charts = Charts()
+        self.studies = SelectableTable(first=_SHOWN, can_select=False)
         self.retrieve = self.notice.button("Retrieve this plan", self._retrieve, primary=True)
         self.retrieve.disabled = True
-        self.meant = ipywidgets.Checkbox(
+        self.confirmed = ipywidgets.Checkbox(
             description="Retrieve although it exceeds the budget",
             indent=False,
             layout=ipywidgets.Layout(width="auto", display="none"),
         )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
         self.wanted = ipywidgets.Text(
-            description="What was not fetched",
+            description="Study, series or object",
             placeholder="accession number, or UID",
         )
-        self.ask = self.notice.button("Why was this not fetched?", self._why, tip="What the newest plan says of it")
+        self.ask = self.notice.button("Show reason", self._why, tip="Show the decision of the newest plan")
         self.reasons = ipywidgets.HTML()
         super().__init__(
             [
                 ipywidgets.HTML("<h2>Dose objects</h2>"),
                 self.form,
                 ipywidgets.HBox([self.make, self.stop, self.notice]),
-                self.told,
-                ipywidgets.HBox([self.retrieve, self.meant], layout=ipywidgets.Layout(flex_flow="row wrap")),
+                self.summary,
+                ipywidgets.HBox([self.retrieve, self.confirmed], layout=ipywidgets.Layout(flex_flow="row wrap")),
                 self.jobs,
                 self.studies,
-                self.pictures,
-                ipywidgets.HTML("<h3>Why was it not fetched?</h3>"),
+                self.charts,
+                ipywidgets.HTML("<h3>Why was a study not retrieved?</h3>"),
                 fields([field(self.wanted, _WANTED)]),
                 ipywidgets.HBox([self.ask]),
                 self.reasons,
@@ -71,16 +70,16 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         )
 
     def close(self) -> None:
-        """Stop planning; retrieves go on."""
+        """Stop planning; retrieves continue."""
         self.background.close()
-        self.pictures.close()
+        self.charts.close()
         super().close()
 
     def _make(self) -> None:
         node, given = self.form.node.value, self.form.given
         self.make.disabled = self.retrieve.disabled = True
         self.stop.disabled = False
-        self.notice.say(f"Asking {node} …")
+        self.notice.say(f"Querying {node} …")
         self.background.run(
             lambda stop: self._workspace.plan(node, should_stop=stop, **given), self._planned, self._failed
         )
@@ -89,19 +88,19 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._plan = plan
         self.make.disabled, self.stop.disabled = False, True
         self.retrieve.disabled = not plan.requests()
-        self.notice.say("Planned; nothing is fetched yet.")
-        self._ask_if_meant(plan)
-        self.told.value = plan._repr_html_()
-        self.pictures.offer(pictures_of_plan(plan))
+        self.notice.say("Plan ready. Nothing has been retrieved yet.")
+        self._ask_to_confirm(plan)
+        self.summary.value = plan._repr_html_()
+        self.charts.offer(charts_of_plan(plan))
         self.studies.show(plan.studies.drop(columns="trail", errors="ignore"))
 
-    def _ask_if_meant(self, plan: Plan) -> None:
-        """Say of a plan that it passes the site's budget, and let it be meant."""
-        self.meant.value, self.meant.layout.display = False, "none"
+    def _ask_to_confirm(self, plan: Plan) -> None:
+        """Show that a plan exceeds the site's budget, with a box to confirm it."""
+        self.confirmed.value, self.confirmed.layout.display = False, "none"
         try:
             check_budget(self._workspace.settings, plan)
         except InputError as error:
-            self.meant.layout.display = ""
+            self.confirmed.layout.display = ""
             self.notice.failed(error)
 
     def _failed(self, error: BaseException) -> None:
@@ -111,18 +110,20 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _why(self) -> None:
         what = self.wanted.value.strip()
         if not what:
-            self.notice.alert("Enter an accession number, or the UID of a study, series or object.")
+            self.notice.alert("Enter an accession number or the UID of a study, series or object.")
             return
         rows = self._workspace.why(what)
         if rows.empty:
-            self.reasons.value = "<p>No plan has seen it. Plan the days that it is of, then ask again.</p>"
+            self.reasons.value = (
+                "<p>No plan includes this item. Create a plan for its study date, then try again.</p>"
+            )
             return
         shown = rows.drop(columns="trail", errors="ignore")
         self.reasons.value = str(shown.to_html(index=False, escape=True, na_rep=""))
 
     def _retrieve(self) -> None:
         if self._plan is None:
-            self.notice.alert("Plan first, then retrieve.")
+            self.notice.alert("Create a plan first.")
             return
-        job = self._workspace.retrieve(self._plan.meant() if self.meant.value else self._plan)
+        job = self._workspace.retrieve(self._plan.meant() if self.confirmed.value else self._plan)
         self.jobs.children = (JobProgress(job), *self.jobs.children)

@@ -1,4 +1,4 @@
-"""`Narrowing`: filters that act on an answer that is there, at once, without asking the node again."""
+"""`FilterPanel`: filters of a result, which act at once and send nothing to the node."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ from functools import lru_cache
 import ipywidgets
 import pandas as pd
 
-from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.labels import field, fields, hint
+from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.words import counted
 
-_WORDS = "Words of the description, with commas between."
+_WORDS = "Words in the description, separated by commas."
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
 _MODALITIES = ("ModalitiesInStudy", "Modality")
 
 
-class Narrowing(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """Description and modality filters for a table; each row that passes all of them is shown.
+class FilterPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Description and modality filters of a table; rows that pass all filters are shown.
 
     Parameters
     ----------
-    told
-        Called after the table has been narrowed.
+    on_change
+        Called after the filters have been applied.
     """
 
-    def __init__(self, *, table: ChoiceTable, told: Callable[[], object]) -> None:
+    def __init__(self, *, table: SelectableTable, on_change: Callable[[], object]) -> None:
         self._table = table
-        self._told = told
+        self._on_change = on_change
         self._rows: list[tuple[str, frozenset[str]]] = []
-        self.include = ipywidgets.Text(description="Show only those with", placeholder="chest, abdomen")
-        self.exclude = ipywidgets.Text(description="Hide those with", placeholder="imported")
+        self.include = ipywidgets.Text(description="Show rows containing", placeholder="chest, abdomen")
+        self.exclude = ipywidgets.Text(description="Hide rows containing", placeholder="imported")
         self.modalities = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.count = ipywidgets.HTML()
         self.modalities.add_class("qrkit-kinds")
         words = fields([field(self.include, _WORDS), field(self.exclude, _WORDS)])
-        told = hint("Only the kinds that are ticked; none: all.")
-        heading = ipywidgets.HTML("<h3>Filter this answer</h3>")
-        super().__init__([heading, words, ipywidgets.VBox([self.modalities, told]), self.count])
+        none_selected = hint("None selected = all modalities.")
+        heading = ipywidgets.HTML("<h3>Filter these results</h3>")
+        super().__init__([heading, words, ipywidgets.VBox([self.modalities, none_selected]), self.count])
         self.add_class("qrkit-form")
         self.layout.display = "none"
         for widget in (self.include, self.exclude):
-            widget.observe(lambda _: self.act(), "value")
+            widget.observe(lambda _: self.apply(), "value")
 
     def show(self) -> None:
-        """Offer what the answer of the table has; nothing is filtered yet."""
+        """Offer the modalities of the table; nothing is filtered yet."""
         frame = self._table.frame
-        # Once for an answer: of five thousand rows it takes longer than a filter does.
+        # Once for each result: for five thousand rows this takes longer than a filter.
         words = [cell.casefold() for cell in _column(frame, _DESCRIPTIONS)]
         self._rows = list(zip(words, map(_codes, _column(frame, _MODALITIES)), strict=True))
         codes = sorted({code for _, own in self._rows for code in own})
@@ -54,13 +55,13 @@ class Narrowing(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             box.close()
         self.modalities.children = [_box(code) for code in codes]
         for box in self.modalities.children:
-            box.observe(lambda _: self.act(), "value")
+            box.observe(lambda _: self.apply(), "value")
         self.include.value = self.exclude.value = ""
         self.layout.display = "" if len(frame) else "none"
-        self.act()
+        self.apply()
 
-    def act(self) -> None:
-        """Narrow the table to what is wanted now."""
+    def apply(self) -> None:
+        """Show the rows that pass the filters."""
         wanted, unwanted = _terms(self.include.value), _terms(self.exclude.value)
         codes = {box.description for box in self.modalities.children if box.value}
         kept = [
@@ -70,18 +71,18 @@ class Narrowing(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             and not any(term in words for term in unwanted)
             and (not codes or not codes.isdisjoint(own))
         ]
-        self._table.narrow(kept)
+        self._table.filter_rows(kept)
         hidden = self._table.hidden
-        also = f" {hidden:,} of the chosen rows {'is' if hidden == 1 else 'are'} hidden." if hidden else ""
+        also = f" {counted(hidden, 'selected row')} hidden." if hidden else ""
+        total = counted(len(self._rows), "row")
         self.count.value = (
-            f'<div role="status">{len(kept):,} of {len(self._rows):,} shown; filters apply to this answer, '
-            f"the node is not asked again.{also}</div>"
+            f'<div role="status">{len(kept):,} of {total} shown. Filters apply to these results only.{also}</div>'
         )
-        self._told()
+        self._on_change()
 
 
 def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
-    """Return the texts of the columns that there are, joined; empty where there is none."""
+    """Return the texts of the existing columns, joined; empty if there is no such column."""
     there = [frame[name].astype(object).where(frame[name].notna(), "") for name in names if name in frame.columns]
     return (
         ["\\".join(filter(None, map(str, cells))) for cells in zip(*there, strict=True)]
@@ -101,5 +102,5 @@ def _terms(text: str) -> list[str]:
 
 def _box(code: str) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(
-        description=code, tooltip=f"Show those with {code}", indent=False, layout=ipywidgets.Layout(width="72px")
+        description=code, tooltip=f"Show rows with {code}", indent=False, layout=ipywidgets.Layout(width="72px")
     )

@@ -1,6 +1,6 @@
-"""`JobItems`: the requests of a job one by one, with what went wrong, what to do, and when each is tried again.
+"""`JobItems`: the items of a job with their errors, advice and next tries.
 
-What people call the studies and series of a retrieve, from the answer or the plan that it came from.
+Studies and series are named by date, description and Patient ID, from the query or plan of the job.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _ORDER = (JobState.RUNNING, JobState.FAILED, JobState.PARTIAL, JobState.CANCELLE
 
 
 class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
-    """Shows the items of a job as they are at each `tick`: those that run and those that failed come first.
+    """Shows the current items of a job at each `tick`: running and failed ones first.
 
     Parameters
     ----------
     names
-        What people call its studies and series, by Instance UID.
+        Names of its studies and series, by Instance UID.
     """
 
     def __init__(self, job: Job, *, names: Mapping[str, str]) -> None:
@@ -38,16 +38,16 @@ class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no
         self.tick()
 
     def tick(self) -> None:
-        """Show the items as they are now; where nothing has changed, nothing is sent."""
+        """Show the current items; nothing is sent if nothing has changed."""
         has_ended = self._job.state.is_final
         if has_ended and self._has_ended:
-            return  # thousands of items take long to read; after Try again the job has not ended any more
+            return  # thousands of items take long to read; a retried job has not ended
         self.value = items_html(self._job.status, self._names)
         self._has_ended = has_ended
 
 
 def items_html(job: JobRow, names: Mapping[str, str]) -> str:
-    """Return the items of a job as HTML, with what people call its studies and series, by Instance UID."""
+    """Return the items of a job as HTML, with the names of its studies and series by Instance UID."""
     items = sorted(job.items, key=lambda item: (_place(item), item.position))
     shown = [
         [
@@ -61,8 +61,8 @@ def items_html(job: JobRow, names: Mapping[str, str]) -> str:
         for item in items[:_SHOWN]
     ]
     more = len(items) - _SHOWN
-    heads = ["What", "State", "Objects", "Tries", "Next try", "What went wrong, and what to do"]
-    rest = paragraph(f"and {counted(more, 'request')} more") if more > 0 else ""
+    heads = ["Item", "State", "Objects", "Tries", "Next try", "Error and advice"]
+    rest = paragraph(f"and {counted(more, 'item')} more") if more > 0 else ""
     return str(grid(heads, shown) + rest)
 
 
@@ -72,7 +72,7 @@ def _place(item: ItemRow) -> int:
 
 
 def _what(item: ItemRow, names: Mapping[str, str]) -> str:
-    """Return what is asked for, as people call it; by its UID where nobody knows more."""
+    """Return the name of an item; its UID if no name is known."""
     request = item.request
     kind = {"STUDY": "Study", "SERIES": "Series"}.get(request.level, "Objects of series")
     study = names.get(request.StudyInstanceUID, "" if request.SeriesInstanceUID else request.StudyInstanceUID)
@@ -87,9 +87,9 @@ _OF = {
 
 
 def names_of(workspace: Workspace, source: str) -> Mapping[str, str]:
-    """Return what people call them, by Instance UID; empty where nothing is known.
+    """Return names by Instance UID; empty if none is known.
 
-    A study is called by its date, its description and the Patient ID, a series by its description.
+    A study is named by its date, description and Patient ID, a series by its description.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ def names_of(workspace: Workspace, source: str) -> Mapping[str, str]:
     names: dict[str, str] = {}
     for frame in _frames(workspace, source):
         for key, columns in _OF.items():
-            told = frame.reindex(columns=[key, *columns]).astype("string").fillna("").drop_duplicates()
-            for uid, *values in told.itertuples(index=False):
+            rows = frame.reindex(columns=[key, *columns]).astype("string").fillna("").drop_duplicates()
+            for uid, *values in rows.itertuples(index=False):
                 if any(values):
                     names.setdefault(uid, ", ".join(filter(None, values)))
     return names
@@ -109,7 +109,7 @@ def names_of(workspace: Workspace, source: str) -> Mapping[str, str]:
 def _frames(workspace: Workspace, source: str) -> Iterator[pd.DataFrame]:
     if not source:
         return
-    with suppress(QrkitError):  # it is no query, or its answer is not kept any more
+    with suppress(QrkitError):  # not a query, or its result is gone
         yield workspace.queries.read(source)
         return
     with suppress(QrkitError):

@@ -1,4 +1,4 @@
-// A retrieve job: headline, bar, numbers, what failed, and what can be done. All text goes in as textContent.
+// A retrieve job: headline, bar, numbers, failures and actions. All text is set as textContent.
 
 function make(tag, className, attributes = {}) {
   const element = document.createElement(tag);
@@ -8,7 +8,7 @@ function make(tag, className, attributes = {}) {
 }
 
 function setText(element, text) {
-  // The same text set again would be read out again.
+  // Screen readers would announce the same text again.
   if (element.textContent !== text) element.textContent = text;
 }
 
@@ -41,7 +41,7 @@ function render({ model, el }) {
     button.setAttribute("aria-label", `${button.textContent}${joint}${label.charAt(0).toLowerCase()}${label.slice(1)}`);
   }
 
-  // A button that stays keeps the keyboard; where it went away, its neighbour has it, or the box until there is one.
+  // A button that stays keeps the focus; if it disappears, the first button gets it, or else the box.
   function drawActs() {
     const wanted = model.get("acts");
     const had = acts.contains(document.activeElement) || document.activeElement === root;

@@ -1,4 +1,4 @@
-"""`JobProgress`: a retrieve job as it goes, in a notebook or a Voilà page."""
+"""`JobProgress`: the progress of a retrieve job, in a notebook or on a page."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ import traitlets
 from qrkit.errors import StoreError
 from qrkit.jobs import JobRow, JobState
 from qrkit.jobs.rate import Rate
-from qrkit.widgets.background import Pump
+from qrkit.widgets.background import Poller
 from qrkit.widgets.job_view import ACTS, JobView, fraction_done, view_of
 from qrkit.widgets.notice import error_on_page
-from qrkit.workspace import Job
+from qrkit.workspace import Job, Workspace
 
 logger = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _PARTS = 1_000_000
 _WORKER_CHECK = 5.0
-"""Seconds between two looks for a worker, which may have been killed, while a job needs one."""
+"""Seconds between two checks for a worker, which may have been killed, while a job needs one."""
 
-_WHILE_WAITING = "(A cell waits for this job: to pause or cancel it, interrupt the cell first.)"
+_WHILE_WAITING = "(A cell is waiting for this job. To pause or cancel the job, interrupt the cell first.)"
 
 
 class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
-    """Shows how far a retrieve job is, and lets it be paused, go on, be cancelled, and be tried again.
+    """Shows the progress of a retrieve job, with buttons to pause, resume, cancel and retry it.
 
-    It follows the job by itself as long as that is active and the kernel is free; `Job.wait` keeps it going while
-    a cell waits. What is shown is text, never HTML.
+    It follows an active job by itself while the kernel is free; `Job.wait` updates it while a cell waits. All its
+    content is text, never HTML.
 
     Parameters
     ----------
     job
-        The job; it goes on whether or not anybody looks.
+        The job; it runs whether or not it is shown.
     """
 
     _esm = _HERE / "job_progress.js"
@@ -59,13 +59,13 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         self._job = job
         self._bytes = Rate()
         self._parts = Rate()
-        self._troubles: dict[str, str] = {}
-        self._pump = Pump(self.tick)
-        self._seen_to = time.monotonic()
+        self._errors: dict[str, str] = {}
+        self._poller = Poller(self.tick)
+        self._worker_checked = time.monotonic()
         self.on_msg(self._on_message)
         _open.add(self)
         if self.tick():
-            self._pump.wake()
+            self._poller.wake()
 
     @staticmethod
     def showing(job_id: str) -> tuple[JobProgress, ...]:
@@ -74,35 +74,35 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
 
     @property
     def job_id(self) -> str:
-        """Which job it shows."""
+        """Id of the job."""
         return self._job.job_id
 
     @property
     def is_following(self) -> bool:
-        """Whether it will look at the job again by itself."""
-        return self._pump.is_running
+        """Whether it will read the job again by itself."""
+        return self._poller.is_running
 
     def tick(self) -> bool:
-        """Show the job as it is now; say whether anything more can happen."""
+        """Show the current state of the job; return whether it can still change."""
         more = False
-        with self._telling("read"):
+        with self._shown_errors("read"):
             try:
                 job = self._job.status
             except StoreError:
-                more = True  # what holds the state may be back at the next look
+                more = True  # the state may be available again next time
                 raise
             more = self.show(job)
-            self._see_to_worker(job)
-        self.alert = self._told()
+            self._check_worker(job)
+        self.alert = self._alert()
         return more
 
     def show(self, job: JobRow, *, waiting: bool = False) -> bool:
-        """Show a job as somebody else has just read it; say whether anything more can happen.
+        """Show a job that the caller has just read; return whether it can still change.
 
         Parameters
         ----------
         waiting
-            Whether a cell waits for the job: what the browser sends is not heard then, so no button is offered.
+            Whether a cell waits for the job: the kernel receives no clicks then, so no button is shown.
         """
         view = self._view(job)
         waiting = waiting and not job.state.is_final
@@ -114,27 +114,27 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
             self.failures = list(view.failures)
             self.note = view.note
             self.acts = [] if waiting else [[act, ACTS[act]] for act in view.acts]
-            self.alert = self._told()
+            self.alert = self._alert()
         return not job.state.is_final
 
     def act(self, name: str) -> None:
-        """Do with the job what a button of that name does, one of `ACTS`; what has come stays."""
+        """Do the action of a button, one of `ACTS`; received objects stay."""
         do = {
             "pause": self._job.pause,
             "resume": self._job.resume,
             "cancel": self._job.cancel,
             "retry": self._job.retry,
         }
-        with self._telling("act"):
+        with self._shown_errors("act"):
             do[name]()
 
     def follow(self) -> None:
-        """Look at the job again, and go on as long as anything can happen."""
-        self._pump.wake()
+        """Read the job again, and continue while it can change."""
+        self._poller.wake()
 
     def close(self) -> None:
-        """Show no more; the job goes on."""
-        self._pump.stop()
+        """Stop updating; the job continues."""
+        self._poller.stop()
         _open.discard(self)
         super().close()
 
@@ -148,32 +148,39 @@ class JobProgress(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publis
         left = (1.0 - done) * _PARTS / per_second if per_second else None
         return view_of(job, bytes_per_second=self._bytes.per_second, seconds_left=left)
 
-    def _see_to_worker(self, job: JobRow) -> None:
+    def _check_worker(self, job: JobRow) -> None:
         if not job.needs_worker:
-            self._troubles["worker"] = ""
-        elif time.monotonic() - self._seen_to > _WORKER_CHECK:
-            self._seen_to = time.monotonic()
-            with self._telling("worker"):
+            self._errors["worker"] = ""
+        elif time.monotonic() - self._worker_checked > _WORKER_CHECK:
+            self._worker_checked = time.monotonic()
+            with self._shown_errors("worker"):
                 self._job.see_to_worker()
 
     def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
-        """Do what the button asks; JupyterLab may call it from a thread of its own, so no trait is set here."""
+        """Do the action of a button; JupyterLab may call it from another thread, so no trait is set here."""
         for name in ACTS:
             if content == {"action": name}:  # a browser may send anything
                 self.act(name)
                 self.follow()
 
     @contextmanager
-    def _telling(self, action: str) -> Iterator[None]:
-        """Keep an error to be shown: raised from a callback it would be seen by nobody, in Voilà not even logged."""
-        self._troubles[action] = ""
+    def _shown_errors(self, action: str) -> Iterator[None]:
+        """Keep an error to show it: Voilà would neither show nor log one raised by a callback."""
+        self._errors[action] = ""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, the page must say so
-            self._troubles[action] = error_on_page(error)
+        except Exception as error:  # noqa: BLE001 - every error must be shown
+            self._errors[action] = error_on_page(error)
 
-    def _told(self) -> str:
-        return " ".join(filter(None, self._troubles.values()))
+    def _alert(self) -> str:
+        return " ".join(filter(None, self._errors.values()))
 
 
 _open: weakref.WeakSet[JobProgress] = weakref.WeakSet()
+
+
+def running_jobs(workspace: Workspace) -> list[JobProgress]:
+    """Return the progress of all jobs that have not ended, so that a reopened page shows them."""
+    listed = workspace.jobs.list(50)
+    active = listed[listed["state"].isin(["queued", "running", "paused"])]
+    return [JobProgress(workspace.jobs[job_id]) for job_id in active["job_id"]]

@@ -1,4 +1,4 @@
-"""What a screen says of a retrieve job: pure, from the job's row to words and a fraction."""
+"""The text and the progress of a retrieve job on screen, computed from its row."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from qrkit.words import counted, duration, local_time, volume
 _FAILURES_SHOWN = 20
 
 ACTS = {"pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry failed"}
-"""What can be done with a job, and what the buttons say."""
+"""The actions on a job, with the labels of their buttons."""
 
 _PAUSED = {
-    PausedBy.USER: "Somebody has paused it; press Resume to continue.",
-    PausedBy.DISK: "Paused, since the disk is full; it goes on by itself when there is room.",
+    PausedBy.USER: "Press Resume to continue.",
+    PausedBy.DISK: "Paused because the disk is full. It resumes by itself when there is space.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """What is shown.
+    """The parts of the display.
 
     Attributes
     ----------
     headline
-        Where the job is.
+        The state of the job.
     numbers
         Objects, bytes, rate and time left.
     fraction
-        How much is done, 0 to 1; None if nobody can say.
+        Share that is done, 0 to 1; None if unknown.
     failures
         A line for each item that has ended otherwise than complete, once the job has ended; of a complete job, why
         that is not proven.
     note
-        Why nothing is under way, and when or by whom it goes on; empty while it runs and when it has ended.
+        Why the job is waiting, and when it continues; empty while it runs and when it has ended.
     acts
-        Names of what can be done with it now, of `ACTS`.
+        Names of the possible actions, of `ACTS`.
     """
 
     headline: str
@@ -50,12 +50,12 @@ class JobView:
 
 
 def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float | None = None) -> JobView:
-    """Return what to show of a job.
+    """Return the display of a job.
 
     Parameters
     ----------
     bytes_per_second, seconds_left
-        As measured by whoever looks at the job again and again; 0 and None are not shown.
+        As measured by the caller; 0 and None are not shown.
     """
     numbers = [_objects(job)]
     if job.bytes:
@@ -70,19 +70,19 @@ def view_of(job: JobRow, *, bytes_per_second: float = 0.0, seconds_left: float |
         numbers=", ".join(numbers),
         fraction=fraction_done(job),
         failures=_failures(job),
-        note=_why_it_rests(job),
+        note=_why_it_waits(job),
         acts=_acts(job),
     )
 
 
-def _why_it_rests(job: JobRow) -> str:
-    """Return why nothing of a job is under way, and what then; empty where it runs or has ended."""
+def _why_it_waits(job: JobRow) -> str:
+    """Return why a job is waiting, and when it continues; empty if it is running or has ended."""
     if job.state.is_final:
         return ""
-    told = [_PAUSED.get(job.paused_by, "") if job.paused_by else "", job.reason]
+    sentences = [job.reason, _PAUSED.get(job.paused_by, "") if job.paused_by else ""]
     if job.not_before:
-        told.append(f"The node is tried again at {local_time(job.not_before)}.")
-    return " ".join(filter(None, told))
+        sentences.append(f"Next try at {local_time(job.not_before)}.")
+    return " ".join(filter(None, sentences))
 
 
 def _acts(job: JobRow) -> tuple[str, ...]:
@@ -94,10 +94,10 @@ def _acts(job: JobRow) -> tuple[str, ...]:
 
 
 def fraction_done(job: JobRow) -> float | None:
-    """Return how much of a job is done, 0 to 1; None while it runs and nobody can say.
+    """Return the share of a job that is done, 0 to 1; None while it runs and the share is unknown.
 
-    Objects are counted where all were expected by number from the start. Otherwise each item counts the same,
-    since the numbers of those that wait are not known yet.
+    Objects are counted if all were listed from the start. Otherwise each item counts the same, since the number of
+    objects of a waiting item is unknown.
     """
     if job.state is JobState.COMPLETE:
         return 1.0
@@ -121,9 +121,9 @@ def _share(item: ItemRow) -> float | None:
 
 def _headline(job: JobRow) -> str:
     if job.cancel_requested and not job.state.is_final:
-        return "Being cancelled"
+        return "Cancelling"
     if job.state is JobState.QUEUED:
-        return "Waits" if job.reason or job.not_before else "Queued: waits for the worker"
+        return "Waiting" if job.reason or job.not_before else "Queued: waiting for the worker"
     if job.state is JobState.PARTIAL and job.expected > job.stored:
         return f"Partial: {counted(job.expected - job.stored, 'object')} missing"
     return job.state_in_words.capitalize()
@@ -135,7 +135,7 @@ def _objects(job: JobRow) -> str:
     if len(job.items) < 2:
         return counted(job.stored, "object")
     ended = sum(item.outcome.state.is_final for item in job.items)
-    return f"{counted(job.stored, 'object')}, {ended:,} of {counted(len(job.items), 'request')} ended"
+    return f"{counted(job.stored, 'object')} received, {ended:,} of {counted(len(job.items), 'item')} done"
 
 
 def _failures(job: JobRow) -> tuple[str, ...]:
@@ -149,26 +149,26 @@ def _failures(job: JobRow) -> tuple[str, ...]:
     more = len(lines) - _FAILURES_SHOWN
     return (
         *lines[:_FAILURES_SHOWN],
-        *([f"and {more:,} more, all in the job's items"] if more > 0 else []),
-        *([f"{counted(untouched, 'request')} cancelled before anything came"] if untouched else []),
+        *([f"and {more:,} more; open the job to see all items"] if more > 0 else []),
+        *([f"{counted(untouched, 'item')} cancelled before any object arrived"] if untouched else []),
     )
 
 
 def _is_untouched(item: ItemRow) -> bool:
-    """Whether an item was cancelled before anything of it came, which is nothing to look into."""
+    """Whether an item was cancelled before any of its objects arrived, which needs no explanation."""
     return item.outcome.state is JobState.CANCELLED and not item.outcome.stored and not item.outcome.said
 
 
 def _failure(item: ItemRow) -> str:
     request, result = item.request, item.outcome
-    what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Images of series"
-    told = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
+    what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Objects of series"
+    item_text = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
     count = (
         counted(result.stored, "object")
         if result.expected is None
         else f"{result.stored:,} of {counted(result.expected, 'object')}"
     )
-    return f"{told}, {count}. {result.said}".strip()
+    return f"{item_text}, {count}. {result.said}".strip()
 
 
 def _duration(job: JobRow) -> Sequence[str]:

@@ -1,20 +1,22 @@
-"""`heading`: what people call a column; the DICOM keyword behind it is told when somebody points at it.
-
-`field` and `fields`: a form's fields, each with its label above and a sentence below; they fit any width.
-"""
+"""The labels of the pages: headings of columns, fields of forms with their explanations, and results in words."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 import ipywidgets
+import pandas as pd
+
+from qrkit.jobs.estimate import Estimate
+from qrkit.words import counted, duration, modality_label, volume
 
 _WORDS = {
     "PatientID": "Patient ID",
-    "PatientBirthDate": "Born",
+    "PatientBirthDate": "Birth date",
     "PatientSex": "Sex",
     "StudyInstanceUID": "Study UID",
     "SeriesInstanceUID": "Series UID",
@@ -30,35 +32,36 @@ _WORDS = {
     "NumberOfStudyRelatedInstances": "Objects in study",
     "NumberOfSeriesRelatedInstances": "Objects in series",
     "InstanceAvailability": "Availability",
-    "RetrieveAETitle": "Held by (AE title)",
+    "RetrieveAETitle": "Stored at (AE title)",
     "StudyID": "Study ID",
     "IssuerOfPatientID": "Issuer of patient ID",
     "ae_title": "AE title",
-    "keep": "To fetch",
-    "group": "Kind",
-    "rule": "What decided",
-    "user": "By",
+    "keep": "Retrieve",
+    "group": "Group",
+    "rule": "Rule",
+    "user": "User",
     "created": "Created",
-    "started": "Asked at",
+    "started": "Started",
     "row_count": "Rows",
-    "stored": "Objects here",
+    "stored": "Objects stored",
     "expected": "Objects expected",
     "bytes": "Size (MB)",
-    "columns": "What has changed",
-    "reason": "Why",
-    "job_id": "Job",
-    "query_id": "Query",
-    "can_find": "May be queried",
-    "can_get": "Sends by C-GET",
-    "can_move": "Sends by C-MOVE",
-    "can_store": "Takes objects",
-    "enabled": "In use",
+    "columns": "Changed columns",
+    "reason": "Reason",
+    "job_id": "Job ID",
+    "query_id": "Query ID",
+    "can_find": "Queries (C-FIND)",
+    "can_get": "C-GET",
+    "can_move": "C-MOVE",
+    "can_store": "Receives objects",
+    "enabled": "Enabled",
     "not_before": "Next try",
+    "asked": "Query",
 }
 
 
 def heading(name: str) -> str:
-    """Return a column's name as people say it.
+    """Return the heading of a column, in words.
 
     >>> heading("StudyDate"), heading("NumberOfStudyRelatedInstances"), heading("row_count"), heading("LossyImage")
     ('Study date', 'Objects in study', 'Rows', 'Lossy image')
@@ -66,56 +69,104 @@ def heading(name: str) -> str:
     if name in _WORDS:
         return _WORDS[name]
     words = re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|\d+|[A-Z]", name) or [name]
-    told = " ".join(word if word.isupper() else word.lower() for word in words)
-    return told[:1].upper() + told[1:]
+    label = " ".join(word if word.isupper() else word.lower() for word in words)
+    return label[:1].upper() + label[1:]
 
 
 def headings(names: Iterable[str]) -> dict[str, str]:
-    """Return the heading of each column, by its name; where two would be the same, the later keeps its own name.
+    """Return the heading of each column by its name; if two are the same, the later one keeps its name.
 
     >>> headings(["StudyDate", "study_date"])
     {'StudyDate': 'Study date', 'study_date': 'study_date'}
     """
     found: dict[str, str] = {}
     for name in names:
-        told = heading(name)
-        found[name] = name if told in found.values() else told
+        label = heading(name)
+        found[name] = name if label in found.values() else label
     return found
 
 
-def legend(told: dict[str, str]) -> str:
-    """Return the names behind headings, as a page keeps them for whoever points at a heading: escaped HTML."""
+def legend(labels: dict[str, str]) -> str:
+    """Return hidden HTML with the column name of each heading, which the page shows on hover and focus."""
     pairs = "".join(
-        f'<span data-heading="{escape(words)}" data-keyword="{escape(name)}"></span>' for name, words in told.items()
+        f'<span data-heading="{escape(words)}" data-keyword="{escape(name)}"></span>'
+        for name, words in labels.items()
     )
     return f'<div class="qrkit-legend" hidden>{pairs}</div>'
 
 
 FIELDS_CSS = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
-"""Their look; a widget that is always beside them brings it along."""
+"""The style of forms; a widget that is on each page with a form loads it."""
 
 _LABEL = {"description_width": "auto"}
 
 
-def field(widget: ipywidgets.Widget, told: str = "") -> ipywidgets.VBox:
-    """Return a widget with a sentence that explains it; it is read out with the widget too."""
+def field(widget: ipywidgets.Widget, explanation: str = "") -> ipywidgets.VBox:
+    """Return a widget with a sentence that explains it; screen readers read it with the widget."""
     widget.style, widget.layout.width = _LABEL, "auto"
-    if told and not isinstance(widget, ipywidgets.Checkbox):
-        widget.tooltip = told
-    made = ipywidgets.VBox([widget, *([hint(told)] if told else [])])
+    if explanation and not isinstance(widget, ipywidgets.Checkbox):
+        widget.tooltip = explanation
+    made = ipywidgets.VBox([widget, *([hint(explanation)] if explanation else [])])
     made.add_class("qrkit-field")
     return made
 
 
-def fields(those: Iterable[ipywidgets.Widget]) -> ipywidgets.VBox:
-    """Return fields beside each other, as many in a row as there is room for."""
-    made = ipywidgets.VBox(list(those))
+def fields(widgets: Iterable[ipywidgets.Widget]) -> ipywidgets.VBox:
+    """Return fields in rows, as many in a row as fit."""
+    made = ipywidgets.VBox(list(widgets))
     made.add_class("qrkit-fields")
     return made
 
 
-def hint(told: str) -> ipywidgets.HTML:
-    """Return a sentence that explains what stands above it."""
-    made = ipywidgets.HTML(f"<span>{escape(told)}</span>")
+def hint(explanation: str) -> ipywidgets.HTML:
+    """Return a sentence that explains the widget above it."""
+    made = ipywidgets.HTML(f"<span>{escape(explanation)}</span>")
     made.add_class("qrkit-hint")
     return made
+
+
+_MODALITIES_SHOWN = 6
+
+
+def cost_in_words(cost: Estimate) -> str:
+    """Return objects, size and time of a retrieve, with what is unknown.
+
+    >>> cost_in_words(Estimate(objects=300, bytes=150_000_000, seconds=80.0))
+    'about 300 objects, 150.0 MB, 1 min 20 s'
+    >>> cost_in_words(Estimate(objects=300, bytes=None, seconds=None, uncounted=2))
+    'about 300 objects and 2 rows without a count; size unknown until similar objects have been retrieved'
+    >>> cost_in_words(Estimate(objects=None, bytes=None, seconds=None, uncounted=2))
+    'number of objects unknown: the node does not count them'
+    """
+    if cost.objects is None:
+        return "number of objects unknown: the node does not count them"
+    objects = f"about {counted(cost.objects, 'object')}"
+    if cost.uncounted:
+        objects += f" and {counted(cost.uncounted, 'row')} without a count"
+    if cost.bytes is None:
+        return f"{objects}; size unknown until similar objects have been retrieved"
+    size = f"{objects}, {volume(cost.bytes)}"
+    return size if cost.seconds is None else f"{size}, {duration(cost.seconds)}"
+
+
+def modalities_in_words(frame: pd.DataFrame) -> str:
+    r"""Return the number of rows of each modality; empty if the frame has no modalities.
+
+    >>> modalities_in_words(pd.DataFrame({"ModalitiesInStudy": ["CT\\SR", "CT", None, "MR"]}))
+    '1 CT, 1 CT with SR, 1 MR, 1 of unknown modality'
+    """
+    column = next((name for name in ("ModalitiesInStudy", "Modality") if name in frame.columns), None)
+    if column is None or frame.empty:
+        return ""
+    counts = Counter(frame[column].map(_modality))
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{number:,} {modality}" for modality, number in ordered[:_MODALITIES_SHOWN]]
+    others = sum(number for _, number in ordered[_MODALITIES_SHOWN:])
+    return ", ".join(shown + [f"{others:,} others"] * bool(others))
+
+
+def _modality(cell: object) -> str:
+    label = modality_label(cell)
+    if label == "unknown":
+        return "of unknown modality"
+    return f"{label} with SR" if label != "SR" and "SR" in str(cell).split("\\") else label

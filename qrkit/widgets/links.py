@@ -1,4 +1,4 @@
-"""Links that open a job or a query: made here, and read here from the address of a page."""
+"""Links to a job or a query: written here, and read here from the address of a page."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from urllib.parse import parse_qs, quote
 import ipywidgets
 
 NAMES = {"job": "jobs", "query": "history"}
-"""What an address may name, and the page that shows it."""
+"""The kinds of things that an address may name, with their pages."""
 
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def share(page: str, what: str, identifier: str) -> ipywidgets.HTML:
-    """Return a link to a job or a query, which may be copied and sent to whoever may log in."""
+    """Return a link to a job or a query, which can be sent to anyone with an account."""
     link = escape(f"{page}.ipynb?{what}={quote(identifier)}")
     return ipywidgets.HTML(f'<a class="qrkit-share" href="{link}">Link to this {escape(what)}</a>')
 
 
 def named_in(address: str) -> tuple[str, str]:
-    """Return what the query string of an address names, and its id; both are empty if it names nothing.
+    """Return the kind and the id that the query string of an address names; both are empty if it names nothing.
 
-    An id that cannot be one is kept short, so that the page can say that there is none.
+    An invalid id is replaced by ``?``, so that the page reports it as not found.
 
     >>> named_in("job=4f2a-1&x=1"), named_in("job=<b>"), named_in("")
     (('job', '4f2a-1'), ('job', '?'), ('', ''))

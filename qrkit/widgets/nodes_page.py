@@ -1,4 +1,4 @@
-"""`NodesPage`: the nodes, tested; and for administrators, added, changed, removed, probed."""
+"""`NodesPage`: the state of the nodes; administrators add, edit, test, probe and remove them."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import ipywidgets
 from qrkit.advice import Surface
 from qrkit.profile.card import card_html
 from qrkit.widgets.background import Background
-from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.labels import field, fields, hint
-from qrkit.widgets.node_tiles import NodeTiles, answers_in
+from qrkit.widgets.node_tiles import NodeTiles, responds_in
 from qrkit.widgets.notice import Notice
+from qrkit.widgets.selectable_table import SelectableTable
 from qrkit.workspace import Workspace
 
 _TEXTS = {
-    "name": ("Name", "pacs", "What you call it here."),
-    "host": ("Host", "10.1.2.3", "Its name in the network, or its IP address."),
-    "ae_title": ("AE title", "MAINPACS", "Its name in DICOM, up to 16 characters; capitals matter."),
-    "description": ("Description", "the PACS of radiology", "For people; may stay empty."),
+    "name": ("Name", "pacs", "Its name in qrkit."),
+    "host": ("Host", "10.1.2.3", "Host name or IP address."),
+    "ae_title": ("AE title", "MAINPACS", "Its DICOM name: up to 16 characters, case-sensitive."),
+    "description": ("Description", "the PACS of radiology", "Optional note for users."),
 }
-_PORT = "The port on which it takes DICOM: often 104 or 11112."
+_PORT = "Its DICOM port: often 104 or 11112."
 _SWITCHES = {
-    "can_find": ("May be queried", "It answers C-FIND: it is offered on the pages that ask."),
-    "can_get": ("Sends by C-GET", "It sends on the same connection: no firewall to open."),
-    "can_move": ("Sends by C-MOVE", "It calls us, as the address that it has for our AE title."),
-    "can_store": ("Takes objects", "It is offered as a place to deliver to."),
-    "enabled": ("In use", "Nothing is asked of a node that is not."),
+    "can_find": ("Queries (C-FIND)", "Accepts queries: listed on the query pages."),
+    "can_get": ("Retrieves by C-GET", "Sends objects on the same connection; needs no open port here."),
+    "can_move": ("Retrieves by C-MOVE", "Connects to the address it has for our AE title."),
+    "can_store": ("Receives objects", "Listed as a destination of retrieves."),
+    "enabled": ("Enabled", "Disabled nodes are never contacted."),
 }
 _SHOWN = ("name", "ae_title", "host", "port", "description", *_SWITCHES)
 
 
 class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """Tiles, a table, and an editor whose changes the workspace lets only administrators make."""
+    """Tiles, a table and a form; only administrators may save changes."""
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
         self.background = Background()
         self.notice = Notice()
         self.tiles = NodeTiles(workspace=workspace)
-        self.table = ChoiceTable(first=_SHOWN)
+        self.table = SelectableTable(first=_SHOWN)
         self.texts = {
             key: ipywidgets.Text(description=label, placeholder=example)
             for key, (label, example, _) in _TEXTS.items()
@@ -53,11 +53,11 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.buttons = {
             "Edit": self.notice.button("Edit node", self._edit),
             "Save": self.notice.button("Save node", self._save, primary=True),
-            "Test": self.notice.button("Test", self._test, tip="Send C-ECHO to the node of this name"),
+            "Test": self.notice.button("Test", self._test, tip="Send C-ECHO to the node with this name"),
             "Probe": self.notice.button(
-                "Probe", self._probe, tip="Find out what the node can do; a few small questions"
+                "Probe", self._probe, tip="Test with a few small queries what the node can do"
             ),
-            "Remove": self.notice.button("Remove chosen", self._remove),
+            "Remove": self.notice.button("Remove node", self._remove),
         }
         self.profile = ipywidgets.HTML()
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
@@ -66,16 +66,16 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         form = fields([*texts, field(self.port, _PORT), *switches])
         settings = workspace.settings
         ours = hint(
-            f"Its team must know us in return: AE title {settings.ae_title}, port {settings.port}, "
-            "and the address of the computer that receives."
+            f"Its team must register our AE title {settings.ae_title}, port {settings.port} "
+            "and the address of the receiving computer."
         )
-        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Nodes", "Add or change a node")]
+        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Nodes", "Add or edit a node")]
         editor = [form, ours, row, self.notice, self.profile]
         super().__init__([heads[0], self.tiles, self.table, heads[1], *editor])
         self._refresh()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop checking and probing."""
         self.background.close()
         self.tiles.close()
         super().close()
@@ -110,17 +110,17 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         name = self._name()
         self._workspace.nodes.remove(name)
         self._refresh()
-        self.notice.say(f"Removed {name}; what was asked of it and fetched from it stays.")
+        self.notice.say(f"Removed {name}. Its queries and retrieved objects stay.")
 
     def _test(self) -> None:
         name = self.texts["name"].value.strip()
-        self.notice.say(f"Asking {name} …")
+        self.notice.say(f"Testing {name} …")
         self.background.run(lambda _: self._workspace.echo(name), self._tested, self.notice.failed)
 
     def _tested(self, answers: Any) -> None:  # noqa: ANN401 - a DataFrame of one row
         row = answers.iloc[0]
         if row["ok"]:
-            self.notice.say(f"{row['node']} {answers_in(row['round_trip_ms'])}.")
+            self.notice.say(f"{row['node']} {responds_in(row['round_trip_ms'])}.")
         else:
             self.notice.alert(f"{row['error']} {row['advice']}")
 
@@ -131,4 +131,4 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def _probed(self, profile: Any) -> None:  # noqa: ANN401 - a profile, shown as a notebook would
         self.profile.value = card_html(profile, Surface.PAGE)
-        self.notice.say("Probed; what was seen is used from now on.")
+        self.notice.say("Probed. Queries and retrieves use this profile from now on.")

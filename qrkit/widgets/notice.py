@@ -1,4 +1,7 @@
-"""Errors on the page: one sentence, escaped, read out; a callback's exception would be seen by nobody otherwise."""
+"""`Notice`: messages and errors on a page, as escaped text that screen readers announce.
+
+Voilà shows no exception of a callback, so each callback runs inside a notice.
+"""
 
 from __future__ import annotations
 
@@ -32,35 +35,35 @@ def error_on_page(error: BaseException) -> str:
 
 
 class Notice(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
-    """What happened last, as text: an error is an alert, anything else a status."""
+    """The last message: an error has the role alert, any other text the role status."""
 
     def say(self, text: str) -> None:
-        """Show a sentence; an empty one shows nothing."""
+        """Show a sentence; an empty one clears the notice."""
         self.value = f'<div role="status">{html.escape(text)}</div>' if text else ""
 
     def alert(self, text: str) -> None:
-        """Show what went wrong."""
+        """Show an error."""
         self.value = f'<div role="alert">{html.escape(text)}</div>'
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Show the error of what is done meanwhile, if there is one."""
+    def shown_errors(self) -> Iterator[None]:
+        """Show an error that is raised inside."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, the page must say so
+        except Exception as error:  # noqa: BLE001 - every error must be shown
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:
-        """Show an error as one sentence with what to do."""
+        """Show an error with its advice."""
         self.alert(error_on_page(error))
 
     def button(
         self, label: str, do: Callable[[], object], *, primary: bool = False, tip: str = ""
     ) -> ipywidgets.Button:
-        """Return a button whose errors are shown here; `tip` explains it."""
+        """Return a button whose errors are shown here, with a tooltip."""
 
         def clicked(_: object) -> None:
-            with self.telling():
+            with self.shown_errors():
                 self.value = ""
                 do()
 

@@ -1,4 +1,4 @@
-"""`QueryForm`: what to ask, as people choose it; `QueryForm.given` is what `build_query` takes."""
+"""`QueryForm`: the form of a query or dose plan; `QueryForm.given` has the arguments for `build_query`."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from qrkit.dose.groups import GROUPS
 from qrkit.widgets.disclosure import DisclosureButtons
 from qrkit.widgets.labels import field, fields, hint
 
-DATES = ("Today", "Yesterday", "Last 7 days", "Last 30 days", "Last month", "Any date", "From … until …")
+DATES = ("Today", "Yesterday", "Last 7 days", "Last 30 days", "Last month", "Any date", "Custom range")
 _OWN = DATES[-1]
-_NODE = "The PACS or modality that is asked."
-_DATE = "When the study was made."
-_FIRST = "The first day; empty: from the beginning."
-_LAST = "The last day; empty: until today."
-_LEVEL = "A row for each study, or for each series."
+_NODE = "PACS or modality to query."
+_DATE = "Date of the study."
+_FIRST = "First day. Empty = no limit."
+_LAST = "Last day. Empty = today."
+_LEVEL = "One row per study or per series."
 _TEXTS = {
-    "description_include": ("Description has", "chest, abdomen", "Only studies whose description has one of these."),
-    "description_exclude": ("Description has not", "imported", "Not those whose description has one of these."),
-    "patient_id": ("Patient ID", "Q1*", "Exactly, or with * and ? for what may be anything."),
-    "accession": ("Accession number", "A1234567", "Exactly, or with * and ?."),
+    "description_include": ("Description contains", "chest, abdomen", "Any of these words, separated by commas."),
+    "description_exclude": ("Exclude description", "imported", "None of these words, separated by commas."),
+    "patient_id": ("Patient ID", "Q1*", "Exact ID, or use * and ? as wildcards."),
+    "accession": ("Accession number", "A1234567", "Exact number, or use * and ? as wildcards."),
 }
 _ADVANCED = {
-    "patient_name": ("Patient name", "DOE*", "Family name first; * and ? stand for anything."),
-    "station_include": ("Station has", "CT1", "Only those whose station name has one of these."),
-    "station_exclude": ("Station has not", "TEST", "Not those whose station name has one of these."),
-    "study_uid": ("Study UID", "1.2.840…", "The one study with this StudyInstanceUID."),
-    "time_from": ("Time from", "0800", "Hours and minutes; with a study date of a single day."),
-    "time_until": ("Time until", "1700", "Hours and minutes; with a study date of a single day."),
+    "patient_name": ("Patient name", "DOE*", "Family name first. Use * and ? as wildcards."),
+    "station_include": ("Station contains", "CT1", "Station name contains any of these."),
+    "station_exclude": ("Exclude station", "TEST", "Station name contains none of these."),
+    "study_uid": ("Study UID", "1.2.840…", "StudyInstanceUID of one study."),
+    "time_from": ("From time", "0800", "Hours and minutes, on a single study date."),
+    "time_until": ("Until time", "1700", "Hours and minutes, on a single study date."),
 }
 _DOSE_OPTIONS = {
     "toshiba": (
         "One image of each series (Toshiba)",
-        "Fetches it where a CT study tells its dose nowhere else.",
+        "For CT studies without other dose objects.",
     ),
     "empty_sr": (
-        "Reports without a list",
-        "Fetches structured reports in which the node lists no objects.",
+        "Reports without listed objects",
+        "For structured reports whose objects the node does not list.",
     ),
 }
 KINDS = {
@@ -57,13 +57,13 @@ KINDS = {
     "US": "ultrasound",
     "SR": "structured reports",
 }
-"""What the Modality codes mean."""
+"""Meanings of the Modality codes."""
 _GROUPS = {"FL": "fluoroscopy and angiography", "DX": "radiography", "NM": "nuclear medicine and PET"}
-"""What the dose groups mean that are not what their code says alone."""
+"""Meanings of dose groups that differ from their Modality code."""
 
 
 def dates_of(preset: str, today: date) -> dict[str, str]:
-    """Return the first and last day that a preset means.
+    """Return the first and last day of a preset.
 
     >>> dates_of("Last month", date(2026, 3, 5))
     {'date_from': '2026-02-01', 'date_until': '2026-02-28'}
@@ -91,14 +91,14 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     Parameters
     ----------
     nodes
-        Names of those that may be asked.
+        Names of the nodes to choose from.
     dose
-        Whether it asks for dose groups instead of single modalities.
+        Whether it has dose groups instead of modalities.
     """
 
     def __init__(self, *, nodes: list[str], dose: bool = False) -> None:
         self._dose = dose
-        self.node = ipywidgets.Dropdown(options=nodes, description="Ask")
+        self.node = ipywidgets.Dropdown(options=nodes, description="Node")
         self.dates = ipywidgets.Dropdown(options=DATES, value="Last 7 days", description="Study date")
         self.first = ipywidgets.DatePicker(description="From")
         self.last = ipywidgets.DatePicker(description="Until")
@@ -106,11 +106,11 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             name: ipywidgets.Text(description=label, placeholder=example)
             for name, (label, example, _) in (_TEXTS | _ADVANCED).items()
         }
-        self.level = ipywidgets.Dropdown(options=[("Studies", "STUDY"), ("Series", "SERIES")], description="Show")
-        self.boxes = {code: _box(code, told) for code, told in _kinds(dose=dose).items()}
+        self.level = ipywidgets.Dropdown(options=[("Studies", "STUDY"), ("Series", "SERIES")], description="Level")
+        self.boxes = {code: _box(code, meaning) for code, meaning in _meanings(dose=dose).items()}
         self.toshiba, self.empty_sr = (
-            ipywidgets.Checkbox(description=label, tooltip=told, indent=False)
-            for label, told in _DOSE_OPTIONS.values()
+            ipywidgets.Checkbox(description=label, tooltip=explanation, indent=False)
+            for label, explanation in _DOSE_OPTIONS.values()
         )
         own = [field(self.first, _FIRST), field(self.last, _LAST)]
         always = [field(self.node, _NODE), field(self.dates, _DATE), *own, *self._explained(_TEXTS)]
@@ -118,7 +118,7 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         options += [field(self.empty_sr, _DOSE_OPTIONS["empty_sr"][1])]
         folded = fields([*self._explained(_ADVANCED), *(options if dose else [field(self.level, _LEVEL)])])
         more = DisclosureButtons(("More options",), label="More options")
-        super().__init__([fields(always), self._kinds_box(), more, folded])
+        super().__init__([fields(always), self._modality_boxes(), more, folded])
         self.add_class("qrkit-form")
         more.observe(lambda change: _show([folded], shown=change["new"] == 0), "opened")
         self.dates.observe(lambda change: _show(own, shown=change["new"] == _OWN), "value")
@@ -126,50 +126,49 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was chosen, as `Workspace.find` takes it, or `Workspace.plan` for dose groups."""
-        chosen = [code for code, box in self.boxes.items() if box.value]
+        """The filled-in arguments for `Workspace.find`, or with dose groups for `Workspace.plan`."""
+        selected = [code for code, box in self.boxes.items() if box.value]
         values: dict[str, Any] = {name: text.value.strip() for name, text in self.texts.items() if text.value.strip()}
         values |= dates_of(self.dates.value, date.today())
         if self.dates.value == _OWN:
             values |= {"date_from": self.first.value, "date_until": self.last.value}
         if self._dose:
-            return values | {"dose": chosen, "toshiba": self.toshiba.value, "empty_sr": self.empty_sr.value}
-        return values | {"modalities": chosen, "level": self.level.value}
+            return values | {"dose": selected, "toshiba": self.toshiba.value, "empty_sr": self.empty_sr.value}
+        return values | {"modalities": selected, "level": self.level.value}
 
-    def _explained(self, told: dict[str, tuple[str, str, str]]) -> list[ipywidgets.Widget]:
-        return [field(self.texts[name], sentence) for name, (_, _, sentence) in told.items()]
+    def _explained(self, texts: dict[str, tuple[str, str, str]]) -> list[ipywidgets.Widget]:
+        return [field(self.texts[name], sentence) for name, (_, _, sentence) in texts.items()]
 
-    def _kinds_box(self) -> ipywidgets.Widget:
-        """Return the boxes of the kinds, with what they mean; for a query, with the presets of the dose groups."""
+    def _modality_boxes(self) -> ipywidgets.Widget:
+        """Return the boxes of the modalities or dose groups, with their meanings and presets."""
         boxes = _row(self.boxes.values())
         boxes.add_class("qrkit-kinds")
         if self._dose:
-            meanings = "; ".join(f"{code}: {told}" for code, told in _kinds(dose=True).items())
-            return ipywidgets.VBox([_label("Kinds of dose"), boxes, hint(f"{meanings}. Tick at least one.")])
-        told = hint("Only those ticked; none: all. Point at a code for what it means. Tick what carries dose in:")
-        presets = [_label("Kinds of study"), boxes, _row([told, *self._presets()])]
-        return ipywidgets.VBox(presets)
+            meanings = "; ".join(f"{code}: {meaning}" for code, meaning in _meanings(dose=True).items())
+            return ipywidgets.VBox([_label("Dose groups"), boxes, hint(f"{meanings}. Select at least one.")])
+        none_selected = hint("None selected = all modalities. Select those with dose:")
+        return ipywidgets.VBox([_label("Modalities"), boxes, _row([none_selected, *self._presets()])])
 
     def _presets(self) -> list[ipywidgets.Button]:
         buttons = []
         for group, codes in GROUPS.items():
             button = ipywidgets.Button(
                 description=f"Dose: {group}",
-                tooltip=f"Tick {', '.join(codes)}",
+                tooltip=f"Select {', '.join(codes)}",
                 layout=ipywidgets.Layout(width="auto"),
             )
-            button.on_click(lambda _, codes=tuple(codes): self._tick(codes))
+            button.on_click(lambda _, codes=tuple(codes): self._select(codes))
             button.add_class("qrkit-small")
             buttons.append(button)
         return buttons
 
-    def _tick(self, codes: tuple[str, ...]) -> None:
+    def _select(self, codes: tuple[str, ...]) -> None:
         for code, box in self.boxes.items():
             box.value = code in codes
 
 
-def _kinds(*, dose: bool) -> dict[str, str]:
-    """Return the codes that can be ticked, with what they mean."""
+def _meanings(*, dose: bool) -> dict[str, str]:
+    """Return the codes to select, with their meanings."""
     return {group: _GROUPS.get(group) or KINDS[group] for group in GROUPS} if dose else KINDS
 
 
@@ -178,15 +177,15 @@ def _show(boxes: list[ipywidgets.Widget], *, shown: bool) -> None:
         box.layout.display = "" if shown else "none"
 
 
-def _row(those: Iterable[ipywidgets.Widget]) -> ipywidgets.HBox:
-    return ipywidgets.HBox(list(those), layout=ipywidgets.Layout(flex_flow="row wrap"))
+def _row(widgets: Iterable[ipywidgets.Widget]) -> ipywidgets.HBox:
+    return ipywidgets.HBox(list(widgets), layout=ipywidgets.Layout(flex_flow="row wrap"))
 
 
 def _label(text: str) -> ipywidgets.HTML:
     return ipywidgets.HTML(f"<h3>{text}</h3>")
 
 
-def _box(code: str, told: str) -> ipywidgets.Checkbox:
+def _box(code: str, meaning: str) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(
-        description=code, tooltip=f"{code}: {told}", indent=False, layout=ipywidgets.Layout(width="64px")
+        description=code, tooltip=f"{code}: {meaning}", indent=False, layout=ipywidgets.Layout(width="64px")
     )

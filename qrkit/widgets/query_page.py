@@ -1,4 +1,4 @@
-"""`QueryPage`: ask a node, look through the answer, choose, retrieve, watch it come."""
+"""`QueryPage`: query a node, review and filter the results, select rows, and retrieve them."""
 
 from __future__ import annotations
 
@@ -10,48 +10,42 @@ import pandas as pd
 
 from qrkit.query import Coverage, build_query
 from qrkit.widgets.background import Background
-from qrkit.widgets.charts import Pictures, pictures_of_studies
-from qrkit.widgets.choice_table import ChoiceTable
-from qrkit.widgets.cost import cost_in_words, kinds_in_words
-from qrkit.widgets.filter_panel import Narrowing
-from qrkit.widgets.job_progress import JobProgress
+from qrkit.widgets.charts import Charts, charts_of_studies
+from qrkit.widgets.filter_panel import FilterPanel
+from qrkit.widgets.job_progress import JobProgress, running_jobs
+from qrkit.widgets.labels import cost_in_words, modalities_in_words
 from qrkit.widgets.node_tiles import NodeTiles
 from qrkit.widgets.notice import Notice
 from qrkit.widgets.query_form import QueryForm
+from qrkit.widgets.selectable_table import SelectableTable
 from qrkit.words import counted
-from qrkit.workspace import Job, Workspace
-
-_NEXT = {
-    True: "Choose rows, then retrieve them.",
-    False: "Take more days, or leave something out of the question, and ask again.",
-}
-"""What to do with an answer, and with one that has nothing."""
+from qrkit.workspace import Workspace
 
 
 class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """The whole way from a question to files; a retrieve goes on without it."""
+    """The page from a query to its files; retrieves continue without it."""
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._workspace = workspace
         self.background = Background()
         self.notice = Notice()
         self.tiles = NodeTiles(workspace=workspace)
-        self.form = QueryForm(nodes=_askable(workspace))
-        self.ask = self.notice.button("Query", self._ask, primary=True, tip="Ask the node")
+        self.form = QueryForm(nodes=_queried(workspace))
+        self.ask = self.notice.button("Query", self._ask, primary=True, tip="Send the query to the node")
         self.cancel = self.notice.button("Stop", self.background.cancel, tip="Stop the query")
         self.cancel.disabled = True
-        self.told = ipywidgets.HTML()
-        self.answer = ChoiceTable(empty="Nothing was found.")
-        self.filters = Narrowing(table=self.answer, told=self._narrowed)
-        self.pictures = Pictures()
-        self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Fetch the chosen rows")
+        self.summary = ipywidgets.HTML()
+        self.results = SelectableTable(empty="No rows found.")
+        self.filters = FilterPanel(table=self.results, on_change=self._filtered)
+        self.charts = Charts()
+        self.retrieve = self.notice.button("Retrieve", self._retrieve, primary=True, tip="Retrieve the selected rows")
         self.retrieve.disabled = True
         self.cost = ipywidgets.HTML()
-        self._told_cost = ""
+        self._cost_text = ""
         self.to = ipywidgets.Dropdown(
             options=_destinations(workspace),
             description="Deliver to",
-            tooltip="This workspace, or a node that takes objects by C-MOVE",
+            tooltip="This workspace, or a node that receives objects by C-MOVE",
             style={"description_width": "auto"},
             layout=ipywidgets.Layout(width="300px", max_width="100%"),
         )
@@ -59,9 +53,9 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         buttons = ipywidgets.HBox(
             [self.ask, self.cancel, self.notice], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
-        fetch = ipywidgets.HBox([self.to, self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        deliver = ipywidgets.HBox([self.to, self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.found = ipywidgets.VBox(
-            [ipywidgets.HTML("<h2>Answer</h2>"), self.told, self.filters, self.answer, fetch],
+            [ipywidgets.HTML("<h2>Results</h2>"), self.summary, self.filters, self.results, deliver],
             layout=ipywidgets.Layout(display="none"),
         )
         super().__init__(
@@ -73,41 +67,40 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 buttons,
                 self.found,
                 self.jobs,
-                self.pictures,
+                self.charts,
             ]
         )
-        self.answer.observe(lambda _: self._show_choice(), "chosen")
+        self.results.observe(lambda _: self._show_selection(), "selected")
         if not self.form.node.options:
             self.ask.disabled = True
-            self.notice.alert("There is no node to ask yet. An administrator adds one on the page Nodes.")
+            self.notice.alert("No nodes yet. An administrator can add one on the Nodes page.")
 
     def show(self, frame: pd.DataFrame) -> None:
-        """Show an answer, such as one of the history."""
-        self.answer.show(frame)
+        """Show a result, such as one of the history."""
+        self.results.show(frame)
         self.filters.show()
-        self.pictures.offer(pictures_of_studies(lambda: self.answer.shown))
+        self.charts.offer(charts_of_studies(lambda: self.results.shown))
         self.found.layout.display = "" if len(frame) else "none"
-        self.told.value = ""
+        self.summary.value = ""
         if len(frame):
-            with self.notice.telling():
-                kinds, cost = kinds_in_words(frame), cost_in_words(self._workspace.estimate(frame))
-                self.told.value = escape(
-                    f"{kinds}. To fetch all of it: {cost}." if kinds else f"To fetch all: {cost}."
-                )
-        self.notice.say(f"{_number(frame)}; {_verdict(frame)}. {_NEXT[bool(len(frame))]}")
+            with self.notice.shown_errors():
+                modalities, cost = modalities_in_words(frame), cost_in_words(self._workspace.estimate(frame))
+                sentences = [modalities and f"{modalities}.", f"Retrieving everything: {cost}."]
+                self.summary.value = escape(" ".join(filter(None, sentences)))
+        self.notice.say(_outcome(frame))
 
     def close(self) -> None:
-        """Stop asking; retrieves go on."""
+        """Stop the query; retrieves continue."""
         self.background.close()
         self.tiles.close()
-        self.pictures.close()
+        self.charts.close()
         super().close()
 
     def _ask(self) -> None:
-        # The question is a value from here on: what the form says later does not change it.
+        # The query is a value from here on: later changes of the form do not affect it.
         node, query = self.form.node.value, build_query(today=date.today(), **self.form.given)
         self.ask.disabled, self.cancel.disabled = True, False
-        self.notice.say(f"Asking {node} …")
+        self.notice.say(f"Querying {node} …")
         self.background.run(
             lambda stop: self._workspace.ask(node, query, should_stop=stop).frame(), self._answered, self._failed
         )
@@ -120,56 +113,45 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.ask.disabled, self.cancel.disabled = False, True
         self.notice.failed(error)
 
-    def _narrowed(self) -> None:
-        self.pictures.renew()
-        self._tell_cost()  # the choice is the same
+    def _filtered(self) -> None:
+        self.charts.renew()
+        self._show_cost()  # the selection is the same
 
-    def _show_choice(self) -> None:
-        number = len(self.answer.chosen)
+    def _show_selection(self) -> None:
+        number = len(self.results.selected)
         self.retrieve.disabled = not number
         self.retrieve.description = f"Retrieve {counted(number, 'row')}" if number else "Retrieve"
-        self._told_cost = ""
+        self._cost_text = ""
         if number:
-            with self.notice.telling():
-                self._told_cost = cost_in_words(self._workspace.estimate(self.answer.rows()))
-        self._tell_cost()
+            with self.notice.shown_errors():
+                self._cost_text = cost_in_words(self._workspace.estimate(self.results.rows()))
+        self._show_cost()
 
-    def _tell_cost(self) -> None:
-        hidden = self.answer.hidden
-        also = f"; {hidden:,} of them hidden by the filters" if hidden and self._told_cost else ""
-        self.cost.value = escape(self._told_cost + also)
+    def _show_cost(self) -> None:
+        hidden = self.results.hidden
+        also = f"; {counted(hidden, 'selected row')} hidden by filters" if hidden and self._cost_text else ""
+        self.cost.value = escape(self._cost_text + also)
 
     def _retrieve(self) -> None:
-        job = self._workspace.retrieve(self.answer.rows(), to=self.to.value)
+        job = self._workspace.retrieve(self.results.rows(), to=self.to.value)
         self.jobs.children = (JobProgress(job), *self.jobs.children)
 
 
-def _number(frame: pd.DataFrame) -> str:
-    if frame.empty:
-        return "Nothing found"
-    one, several = ("series", "series") if "SeriesInstanceUID" in frame.columns else ("study", "studies")
-    return counted(len(frame), one, plural=several)
-
-
-def _verdict(frame: pd.DataFrame) -> str:
+def _outcome(frame: pd.DataFrame) -> str:
+    """Return the number of rows, whether the result is complete, and what to do next."""
     carried = frame.attrs.get("qrkit", {}).get("coverage")
-    return Coverage.from_json(carried).verdict if carried else "may be incomplete"
+    verdict = Coverage.from_json(carried).verdict if carried else "may be incomplete"
+    what, several = ("series", "series") if "SeriesInstanceUID" in frame.columns else ("study", "studies")
+    if frame.empty:
+        found = f"No {several} found" + (f"; {verdict}" if verdict != "complete" else "")
+        return f"{found}. Widen the date range or remove a filter."
+    return f"{counted(len(frame), what)}; {verdict}. Select rows to retrieve."
 
 
-def running_jobs(workspace: Workspace) -> list[JobProgress]:
-    """Return the progress of every job that has not ended: a page that is opened again finds them."""
-    listed = workspace.jobs.list(50)
-    active = listed[listed["state"].isin(["queued", "running", "paused"])]
-    return [JobProgress(workspace.jobs[job_id]) for job_id in active["job_id"]]
-
-
-def _askable(workspace: Workspace) -> list[str]:
+def _queried(workspace: Workspace) -> list[str]:
     return [node.name for node in workspace.nodes if node.enabled and node.can_find]
 
 
 def _destinations(workspace: Workspace) -> list[tuple[str, str]]:
-    there = [(node.name, node.name) for node in workspace.nodes if node.enabled and node.can_store]
-    return [("This workspace", ""), *there]
-
-
-__all__ = ["Job", "QueryPage", "running_jobs"]
+    nodes = [(node.name, node.name) for node in workspace.nodes if node.enabled and node.can_store]
+    return [("This workspace", ""), *nodes]

@@ -1,55 +1,57 @@
-"""`UsersPage`: who may log in to the dashboard and as what, for administrators."""
+"""`UsersPage`: the accounts of the dashboard and their roles, for administrators."""
 
 from __future__ import annotations
 
 import ipywidgets
 
 from qrkit.access import Role
-from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.labels import field, fields
 from qrkit.widgets.notice import Notice
+from qrkit.widgets.selectable_table import SelectableTable
 from qrkit.workspace import Workspace
 
 _ROLES = {
-    Role.VIEWER: "Viewer: may query and see",
-    Role.OPERATOR: "Operator: may retrieve too",
-    Role.ADMINISTRATOR: "Administrator: may change nodes, users and settings too",
+    Role.VIEWER: "Viewer: can query and view",
+    Role.OPERATOR: "Operator: can also retrieve",
+    Role.ADMINISTRATOR: "Administrator: can also change nodes, users and settings",
 }
-_NAME = "With which they log in."
-_LONG_ENOUGH = "At least 8 characters; it is kept so that nobody can read it."
-_ROLE = "Operators may do what viewers may, and administrators all."
+_NAME = "The name to log in with."
+_LONG_ENOUGH = "At least 8 characters. Only a hash is stored."
+_ROLE = "Each role includes the ones before it."
 
 
 class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """A table of the users, and what the workspace lets an administrator do with them.
+    """A table of the users, with a form to add, change and remove them.
 
     Raises
     ------
     NotAllowed
-        If whoever looks is no administrator.
+        If the user is not an administrator.
     """
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._users = workspace.users
         self.notice = Notice()
-        self.table = ChoiceTable(first=("name", "role", "created", "changed"))
+        self.table = SelectableTable(first=("name", "role", "created", "changed"))
         self.table.show(self._users.list())
         self.name = ipywidgets.Text(description="Name")
         self.password = ipywidgets.Password(description="Password")
-        self.role = ipywidgets.Dropdown(options=[(told, role) for role, told in _ROLES.items()], description="Role")
+        self.role = ipywidgets.Dropdown(options=[(label, role) for role, label in _ROLES.items()], description="Role")
         self.buttons = {
-            "Add": self.notice.button("Add user", self._add, primary=True, tip="At least 8 characters of password"),
-            "Role": self.notice.button("Give chosen this role", self._give_role),
+            "Add": self.notice.button(
+                "Add user", self._add, primary=True, tip="Add a user with this password and role"
+            ),
+            "Role": self.notice.button("Change role", self._change_role),
             "Password": self.notice.button(
-                "Give chosen this password", self._give_password, tip="Their sessions in the dashboard end"
+                "Set password", self._set_password, tip="Ends the sessions of the selected user"
             ),
             "Remove": self.notice.button(
-                "Remove chosen", self._remove, tip="They can log in no more; what they did stays in the history"
+                "Remove user", self._remove, tip="The user can no longer log in; their history stays"
             ),
         }
         row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         form = fields([field(self.name, _NAME), field(self.password, _LONG_ENOUGH), field(self.role, _ROLE)])
-        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Users", "Add or change a user")]
+        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Users", "Add or edit a user")]
         super().__init__(
             [heads[0], self.table, heads[1], form, row, self.notice],
         )
@@ -58,7 +60,7 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.table.show(self._users.list())
         self.password.value = ""
 
-    def _chosen(self) -> str:
+    def _selected(self) -> str:
         return self.table.pick("name", "user")[0]
 
     def _add(self) -> None:
@@ -68,20 +70,20 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self._refresh()
         self.notice.say(f"Added {name} as {self.role.value.value}.")
 
-    def _give_role(self) -> None:
-        name = self._chosen()
+    def _change_role(self) -> None:
+        name = self._selected()
         self._users.set_role(name, self.role.value)
         self._refresh()
-        self.notice.say(f"{name} is {self.role.value.value} from now on.")
+        self.notice.say(f"Changed the role of {name} to {self.role.value.value}.")
 
-    def _give_password(self) -> None:
-        name = self._chosen()
+    def _set_password(self) -> None:
+        name = self._selected()
         self._users.set_password(name, self.password.value)
         self._refresh()
-        self.notice.say(f"{name} has the new password; their sessions in the dashboard have ended.")
+        self.notice.say(f"Set the password of {name} and ended their sessions.")
 
     def _remove(self) -> None:
-        name = self._chosen()
+        name = self._selected()
         self._users.remove(name)
         self._refresh()
-        self.notice.say(f"Removed {name}; what they did stays in the history.")
+        self.notice.say(f"Removed {name}. Their history stays.")

@@ -1,4 +1,4 @@
-"""Whose a dashboard is: in a kernel that was ready before anybody came, and in one that was started for a visitor."""
+"""The user of a dashboard's kernel, which may have been started in advance and wait for its visitor."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from urllib.parse import urlsplit
 from qrkit.errors import NotAllowed
 
 _ANSWER = 60.0
-"""Seconds that one answer of the server may take: three times as long as it lets a kernel wait."""
+"""Seconds to wait for one response: three times as long as the server holds a request."""
 
 _PAUSE = 0.5
-"""Seconds before the server is asked again after an error."""
+"""Seconds before another request after an error."""
 
 
 def is_served() -> bool:
-    """Whether the server of the dashboard has started this kernel."""
+    """Whether the dashboard server started this kernel."""
     return bool(os.environ.get("QRKIT_REQUESTS"))
 
 
 def become_the_visitors() -> None:
-    """Be the kernel of whoever has opened the page: wait for them, however long it takes, if it was ready before.
+    """Take over the user and role of the visitor; a kernel started in advance waits for its visitor.
 
     Raises
     ------
     NotAllowed
-        If the server does not say who it is.
+        If the server does not name the visitor.
     """
     if os.environ.get("VOILA_PREHEAT") == "True":
-        os.environ.update(_told_by(f"{os.environ['QRKIT_REQUESTS']}/{os.environ['VOILA_KERNEL_ID']}"))
+        os.environ.update(_visit_from(f"{os.environ['QRKIT_REQUESTS']}/{os.environ['VOILA_KERNEL_ID']}"))
     name, role = os.environ.get("HTTP_X_QRKIT_USER", ""), os.environ.get("HTTP_X_QRKIT_ROLE", "")
     if not name or not role:
-        raise NotAllowed("The server did not say who has opened this page.", advice="Load the page again.")
+        raise NotAllowed("The server did not name the user of this page.", advice="Reload the page.")
     os.environ["QRKIT_USER"], os.environ["QRKIT_ROLE"] = name, role
 
 
-def _told_by(address: str) -> dict[str, str]:
-    """Ask until there is an answer: a busy server is late, and a page that has given up would be nobody's.
+def _visit_from(address: str) -> dict[str, str]:
+    """Request the visitor until the server responds; a busy server may be late.
 
-    A server that has ended takes its kernels along.
+    The kernel ends with its server, so that this loop ends too.
     """
     where = urlsplit(address)
     while True:
-        connection = HTTPConnection(where.netloc, timeout=_ANSWER)  # whatever proxy the environment names
+        connection = HTTPConnection(where.netloc, timeout=_ANSWER)  # ignores the proxy settings of the environment
         try:
             connection.request("GET", where.path)
             answer = connection.getresponse()

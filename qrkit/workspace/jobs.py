@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qrkit.advice import Action, Advice
@@ -64,9 +65,6 @@ _ITEM_COLUMNS = [
     "not_before",
 ]
 
-watchers: list[Callable[[Job, JobRow], None]] = []
-"""Told by `Job.wait`, in its thread, of the job and how far it is; so a notebook shows it while a cell waits."""
-
 
 class Job:
     """A retrieve job; it goes on whether or not anybody holds this handle.
@@ -79,6 +77,8 @@ class Job:
         Of whoever holds the handle: only operators may change a job.
     after
         What is done with series after they have arrived.
+    watchers
+        Called by `wait`, in its thread, with the job and its current state.
     """
 
     def __init__(
@@ -89,8 +89,10 @@ class Job:
         *,
         permissions: Permissions = UNLIMITED,
         after: After | None = None,
+        watchers: Iterable[Callable[[Job, JobRow], None]] = (),
     ) -> None:
         self.job_id = job_id
+        self._watchers = watchers
         self._after = after
         self._table = table
         self._ensure_worker = ensure_worker
@@ -127,8 +129,8 @@ class Job:
             looked = time.monotonic()
             job = self.status
             took = time.monotonic() - looked
-            for tell in watchers:
-                tell(self, job)
+            for watcher in self._watchers:
+                watcher(self, job)
             if on_progress is not None:
                 on_progress(job)
             if job.state.is_final:
@@ -162,7 +164,8 @@ class Job:
     def pause(self) -> None:
         """Let the job rest within seconds; what has come stays, and only the rest is fetched when it goes on."""
         with self._permissions.operating("pause a job", "job paused", self.job_id):
-            self._table.pause(self.job_id)
+            when = datetime.now().astimezone().strftime("%Y-%m-%d at %H:%M")
+            self._table.pause(self.job_id, reason=f"Paused by {self._permissions.access.user} on {when}.")
 
     def resume(self) -> None:
         """Let a paused job go on, and one that waits for another try have it now."""
@@ -216,7 +219,13 @@ class Job:
 
 
 class Jobs:
-    """The retrieve jobs of a workspace."""
+    """The retrieve jobs of a workspace.
+
+    Attributes
+    ----------
+    watchers
+        Called while `Job.wait` waits, with the job and its current state; a notebook shows the progress by one.
+    """
 
     def __init__(
         self,
@@ -230,10 +239,18 @@ class Jobs:
         self._ensure_worker = ensure_worker
         self._after = after
         self._permissions = permissions
+        self.watchers: list[Callable[[Job, JobRow], None]] = []
 
     def __getitem__(self, job_id: str) -> Job:
         self._table.get(job_id)
-        return Job(job_id, self._table, self._ensure_worker, permissions=self._permissions, after=self._after)
+        return Job(
+            job_id,
+            self._table,
+            self._ensure_worker,
+            permissions=self._permissions,
+            after=self._after,
+            watchers=self.watchers,
+        )
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""

@@ -1,4 +1,4 @@
-"""The whole way in a real browser: ask, choose, retrieve, reload, cancel, compare; nodes; the keyboard; a viewer."""
+"""The whole way in a browser: query, select, retrieve, reload, cancel, compare; nodes; the keyboard; a viewer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["chromium", "watched"]
 _RULES = ["wcag2a", "wcag2aa", "wcag21aa"]
 _PAGES = {
-    "Start": "Running retrieves",
+    "Start": "Running jobs",
     "Query and retrieve": "Query",
     "Dose objects": "Dose objects",
     "Jobs": "Jobs",
     "History": "History",
-    "Nodes": "Add or change a node",
-    "Users": "Add or change a user",
+    "Nodes": "Add or edit a node",
+    "Users": "Add or edit a user",
 }
 """Name of each page, and a heading that no other has."""
 
@@ -89,7 +89,7 @@ def _ask(page: Page) -> None:
     page.get_by_label("Study date").select_option("Last 30 days")
     page.get_by_label("CT", exact=True).check()
     _button(page, "Query").click()
-    expect(page.get_by_text("Choose rows, then retrieve them.")).to_be_visible()
+    expect(page.get_by_text(re.compile("Select rows to retrieve"))).to_be_visible()
 
 
 def _filter(page: Page, ws: Workspace) -> None:
@@ -100,15 +100,15 @@ def _filter(page: Page, ws: Workspace) -> None:
     words = ws.queries.read(asked)["StudyDescription"].fillna("").str.casefold()
     heads = int(words.str.contains("head").sum())
     assert 0 < heads < len(words)
-    page.get_by_label("Show only those with").fill("head")
-    expect(page.get_by_text(f"{heads} of {len(words)} shown")).to_be_visible()
+    page.get_by_label("Show rows containing").fill("head")
+    expect(page.get_by_text(f"{heads} of {len(words)} rows shown")).to_be_visible()
     expect(page.locator(".dt-info").last).to_contain_text(f"of {heads}")
-    page.get_by_label("Show only those with").fill("")
-    expect(page.get_by_text(f"{len(words)} of {len(words)} shown")).to_be_visible()
+    page.get_by_label("Show rows containing").fill("")
+    expect(page.get_by_text(f"{len(words)} of {len(words)} rows shown")).to_be_visible()
     assert ws.queries.list()["query_id"].iloc[0] == asked
 
 
-def _choose_two(page: Page) -> None:
+def _select_two(page: Page) -> None:
     from playwright.sync_api import expect
 
     _rows(page).nth(0).click()
@@ -131,7 +131,7 @@ def _download(page: Page) -> None:
     """Take the table as a file: every row that is found, though only some are chosen."""
     _button(page, "Download").first.click()
     with page.expect_download() as taken:
-        _button(page, re.escape("For any program (CSV)")).click()
+        _button(page, "CSV").click()
     lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert lines[0].startswith('"Study date","Study time","Patient ID"')
     assert f"Rows 1 to 10 of {len(lines) - 1:,}" in page.locator(".dt-info").first.inner_text()
@@ -147,10 +147,10 @@ def _open_and_compare(page: Page, name: str) -> None:
     _button(page, "Open").click()
     expect(page.get_by_role("status").filter(has_text=re.compile(r"\d+ rows"))).to_be_visible()
     _button(page, "Run again").click()
-    expect(page.get_by_text("Asked again")).to_be_visible()
+    expect(page.get_by_text("Done. The new query is first")).to_be_visible()
     _rows(page).first.click(modifiers=["Control"])  # and the one of before is chosen still
     _button(page, "Compare").click()
-    expect(page.get_by_text("0 rows came, went or changed")).to_be_visible()
+    expect(page.get_by_text("0 differences")).to_be_visible()
 
 
 def _position(page: Page, *, above: float = 0.0) -> float:
@@ -220,13 +220,13 @@ def test_an_operator_asks_retrieves_reloads_cancels_tries_again_and_compares(
     page = watched.page
     _enter(page, served, "ann")
     expect(page.get_by_text("ann, operator")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"answers in \d+ ms")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"responds in \d+ ms")).first).to_be_visible()
     _ask(page)
     _filter(page, ws)
     _sort(page, "Study date")
     newest = str(ws.queries.read(ws.queries.list()["query_id"].iloc[0])["StudyDate"].max())[:10]
     expect(_rows(page).first).to_contain_text(newest)
-    _choose_two(page)
+    _select_two(page)
     _download(page)
     _retrieve_is_seen_by_every_page(served, ws, watched)
     row = ws.jobs.list().iloc[0]  # the newest
@@ -264,12 +264,12 @@ def _open(page: Page, name: str) -> None:
         more = page.get_by_role("button", name="More options")
         more.click()
         expect(more).to_have_attribute("aria-expanded", "true")
-        expect(page.get_by_label("Time from")).to_be_visible()
+        expect(page.get_by_label("From time")).to_be_visible()
     if name == "Dose objects":
         page.get_by_label("Study date").select_option("Last 30 days")
         page.get_by_label("CT", exact=True).check()
         _button(page, "Plan").click()
-        expect(page.get_by_text("Planned; nothing is fetched yet.")).to_be_visible()
+        expect(page.get_by_text("Plan ready. Nothing has been retrieved yet.")).to_be_visible()
     if name == "Jobs":
         _rows(page).first.click()
         _button(page, "Open").click()
@@ -291,9 +291,9 @@ def test_an_administrator_adds_a_node_tests_and_probes_it_and_no_page_has_violat
     expect(page.get_by_text("Saved second.")).to_be_visible()
     expect(_rows(page).filter(has_text="second")).to_have_count(1)
     _button(page, "Test").click()
-    expect(page.get_by_role("status").filter(has_text=re.compile(r"^second answers in \d+ ms"))).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=re.compile(r"^second responds in \d+ ms"))).to_be_visible()
     _button(page, "Probe").click()
-    expect(page.get_by_text("Probed; what was seen is used from now on.")).to_be_visible()
+    expect(page.get_by_text("Probed. Queries and retrieves use this profile from now on.")).to_be_visible()
     expect(page.get_by_text("C-FIND").first).to_be_visible()
 
     _ask(page)
@@ -329,7 +329,7 @@ def test_a_retrieve_needs_no_mouse(served: Served, ws: Workspace, watched: Watch
     page = watched.page
     _enter(page, served, "bob")
     before = len(ws.jobs.list())
-    expect(page.get_by_text(re.compile(r"answers in \d+ ms")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"responds in \d+ ms")).first).to_be_visible()
     _tab_to(page, page.get_by_role("link", name="Query and retrieve"))
     page.keyboard.press("Enter")
     date = page.get_by_label("Study date")
@@ -340,7 +340,7 @@ def test_a_retrieve_needs_no_mouse(served: Served, ws: Workspace, watched: Watch
     page.keyboard.press("Space")
     _tab_to(page, _button(page, "Query"))
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Choose rows, then retrieve them.")).to_be_visible()
+    expect(page.get_by_text(re.compile("Select rows to retrieve"))).to_be_visible()
     expect(_rows(page).first).to_be_visible()
     page.evaluate("document.activeElement.blur()")
     cell = _rows(page).first.locator("td").first
@@ -384,7 +384,7 @@ def test_a_viewer_is_refused_by_the_kernel_which_runs_no_code_and_whose_end_is_t
         waiting.kill()
     _enter(page, served, "vic", "/voila/render/query.ipynb")
     _ask(page)
-    _choose_two(page)
+    _select_two(page)
     _button(page, "Retrieve 2 rows").click()
     expect(page.get_by_role("alert").filter(has_text="vic may not retrieve")).to_be_visible()
     assert len(ws.jobs.list()) == before

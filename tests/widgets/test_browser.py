@@ -154,7 +154,7 @@ def test_a_retrieve_is_followed_in_the_browser(ws: Workspace, tmp_path: Path, wa
         expect(status).to_have_text("Paused")
         running.resume()
         expect(status).to_have_text("Running")
-        expect(first).to_contain_text(re.compile(r"\d+ of \d+ objects|\d+ objects?, \d of 2 requests ended"))
+        expect(first).to_contain_text(re.compile(r"\d+ of \d+ objects|\d+ objects? received, \d of 2 items done"))
         expect(first).to_contain_text(re.compile("[kM]B/s"))
         expect(first).to_contain_text("left")
         page.screenshot(path=tmp_path / "running-1280.png", full_page=True)

@@ -53,11 +53,11 @@ def test_nobody_can_say_how_far_a_running_job_of_unknown_size_is() -> None:
 def test_a_queued_job_has_done_nothing_yet() -> None:
     view = view_of(_job(JobState.QUEUED, _WAITING, _WAITING))
     assert view.fraction == 0.0
-    assert view.headline == "Queued: waits for the worker"
-    assert view.numbers == "0 objects, 0 of 2 requests ended"
+    assert view.headline == "Queued: waiting for the worker"
+    assert view.numbers == "0 objects received, 0 of 2 items done"
     assert view.acts == ("pause", "cancel")
     away = replace(_job(JobState.QUEUED, _WAITING), reason="pacs refused the connection.")
-    assert view_of(away).headline == "Waits"  # for the node, of which the note tells
+    assert view_of(away).headline == "Waiting"  # for the node, which the note names
 
 
 def test_a_running_job_shows_rate_and_time_left() -> None:
@@ -97,18 +97,18 @@ def test_failures_wait_for_the_end_of_the_job() -> None:
 def test_many_failures_are_cut_and_the_cut_is_told() -> None:
     failures = view_of(_job(JobState.FAILED, *[_LOST] * 25)).failures
     assert len(failures) == 21
-    assert failures[-1] == "and 5 more, all in the job's items"
+    assert failures[-1] == "and 5 more; open the job to see all items"
 
 
 def test_what_was_cancelled_before_anything_came_is_one_line() -> None:
     untouched = ItemOutcome(state=JobState.CANCELLED, expected=10)
     failures = view_of(_job(JobState.CANCELLED, _LOST, *[untouched] * 57)).failures
-    assert failures[1:] == ("57 requests cancelled before anything came",)
+    assert failures[1:] == ("57 items cancelled before any object arrived",)
 
 
 def test_a_job_that_is_being_cancelled_cannot_be_cancelled_again() -> None:
     view = view_of(replace(_job(JobState.RUNNING, _HALF), cancel_requested=True))
-    assert view.headline == "Being cancelled"
+    assert view.headline == "Cancelling"
     assert view.acts == ()
 
 
@@ -124,10 +124,12 @@ def test_one_object_is_no_objects_and_advice_names_the_button() -> None:
     assert view.failures == ("Series 1.2.3: failed, 0 of 1 object. It died. Wait, then retry.",)
 
 
-def test_a_job_that_rests_says_why_and_what_lets_it_go_on() -> None:
+def test_a_waiting_job_shows_why_and_when_it_continues() -> None:
     paused = replace(_job(JobState.PAUSED, _HALF), paused_by=PausedBy.DISK)
-    assert view_of(paused).note == "Paused, since the disk is full; it goes on by itself when there is room."
+    assert view_of(paused).note == "Paused because the disk is full. It resumes by itself when there is space."
     assert view_of(paused).acts == ("resume", "cancel")
+    by_user = replace(paused, paused_by=PausedBy.USER, reason="Paused by ann on 2026-01-31 at 10:42.")
+    assert view_of(by_user).note == "Paused by ann on 2026-01-31 at 10:42. Press Resume to continue."
     waiting = replace(_job(JobState.QUEUED, _WAITING), reason="No worker is running, so nothing is retrieved.")
     assert view_of(waiting).note == "No worker is running, so nothing is retrieved."
 

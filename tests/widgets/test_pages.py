@@ -9,7 +9,6 @@ import pytest
 
 from qrkit.access import Role
 from qrkit.errors import NotAllowed, StateUnavailable
-from qrkit.widgets.choice_table import ChoiceTable
 from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.history_page import HistoryPage
 from qrkit.widgets.job_items import names_of
@@ -19,6 +18,7 @@ from qrkit.widgets.notice import Notice
 from qrkit.widgets.page import PAGES, Dashboard
 from qrkit.widgets.query_form import QueryForm, dates_of
 from qrkit.widgets.query_page import QueryPage
+from qrkit.widgets.selectable_table import SelectableTable
 from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Jobs, Queries, Workspace
 from tests.widgets.waiting import finish
@@ -33,8 +33,8 @@ def query(linked: Linked) -> Iterator[QueryPage]:
     made.close()
 
 
-def choose(table: ChoiceTable, *rows: int) -> None:
-    """Choose rows, as a browser does."""
+def select(table: SelectableTable, *rows: int) -> None:
+    """Select rows, as a browser does."""
     table.children[0].selected_rows = list(rows)
 
 
@@ -46,12 +46,12 @@ def ask_everything(page: QueryPage) -> None:
     finish(page.background)
 
 
-def test_a_query_fills_the_table_and_the_chosen_rows_are_fetched(query: QueryPage, linked: Linked) -> None:
-    assert "answers in" in query.tiles.tiles.value
+def test_a_query_fills_the_table_and_the_selected_rows_are_retrieved(query: QueryPage, linked: Linked) -> None:
+    assert "responds in" in query.tiles.tiles.value
     ask_everything(query)
-    assert len(query.answer.frame) == linked.hospital.size
+    assert len(query.results.frame) == linked.hospital.size
     assert "complete" in query.notice.value
-    choose(query.answer, 4, 2)
+    select(query.results, 4, 2)
     assert query.retrieve.description == "Retrieve 2 rows"
     assert "objects" in query.cost.value
     # What the form says meanwhile does not matter.
@@ -59,7 +59,7 @@ def test_a_query_fills_the_table_and_the_chosen_rows_are_fetched(query: QueryPag
     query.retrieve.click()
     (job_id,) = linked.workspace.jobs.list()["job_id"]
     asked = {item.request.StudyInstanceUID for item in linked.workspace.jobs[job_id].status.items}
-    assert asked == set(query.answer.frame["StudyInstanceUID"].iloc[[2, 4]])
+    assert asked == set(query.results.frame["StudyInstanceUID"].iloc[[2, 4]])
     assert len(query.jobs.children) == 1
     again = QueryPage(workspace=linked.workspace)
     assert [shown.job_id for shown in again.jobs.children] == [job_id]
@@ -80,16 +80,16 @@ def test_an_error_is_one_escaped_sentence_that_is_read_out(query: QueryPage, lin
 def test_what_nobody_foresaw_is_told_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     notice = Notice()
     notice.button("Divide", lambda: 1 // 0).click()
-    assert "An error inside qrkit, ZeroDivisionError" in notice.value
+    assert "Internal error in qrkit (ZeroDivisionError)." in notice.value
     assert "A callback of the page has failed" in caplog.text
     notice.failed(NotAllowed("vic may not retrieve."))
     assert "vic may not retrieve." in notice.value
 
 
-def test_rows_that_are_not_there_cannot_be_chosen(query: QueryPage) -> None:
+def test_missing_rows_cannot_be_selected(query: QueryPage) -> None:
     ask_everything(query)
-    choose(query.answer, -1, 3, 10**9)
-    assert query.answer.chosen == (3,)
+    select(query.results, -1, 3, 10**9)
+    assert query.results.selected == (3,)
 
 
 @pytest.mark.parametrize("dose", [False, True])
@@ -114,7 +114,7 @@ def _all_in(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
 
 def test_presets_tick_what_they_mean(linked: Linked) -> None:  # noqa: ARG001 - widgets clean up after themselves
     form = QueryForm(nodes=["pacs"])
-    form._tick(("RF", "XA"))
+    form._select(("RF", "XA"))
     form.dates.value = "Today"
     form.texts["patient_id"].value = " Q1* "
     today = date.today().isoformat()
@@ -135,11 +135,11 @@ def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None
     page.make.click()
     finish(page.background)
     assert "whole archive" in page.notice.value
-    page.form.dates.value = "From … until …"
+    page.form.dates.value = "Custom range"
     page.form.first.value, page.form.last.value = date(2026, 6, 1), date(2026, 6, 30)
     page.make.click()
     finish(page.background)
-    assert "found" in page.told.value
+    assert "found" in page.summary.value
     assert not page.retrieve.disabled
     page.form.boxes["CT"].value = False
     page.retrieve.click()
@@ -160,7 +160,7 @@ def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None
     assert page.wanted.value in page.reasons.value
     page.wanted.value = "<b>no such</b>"
     page.ask.click()
-    assert "No plan has seen it" in page.reasons.value
+    assert "No plan includes this item." in page.reasons.value
     page.close()
 
 
@@ -168,16 +168,16 @@ def test_answers_are_opened_asked_again_and_compared(linked: Linked) -> None:
     linked.workspace.find("pacs", modalities=["CT"])
     page = HistoryPage(workspace=linked.workspace)
     page.buttons["Open"].click()
-    assert "Choose one query" in page.notice.value
-    choose(page.table, 0)
+    assert "Select one query" in page.notice.value
+    select(page.table, 0)
     page.buttons["Open"].click()
-    assert len(page.answer.frame)
+    assert len(page.results.frame)
     page.buttons["Run again"].click()
     finish(page.background)
     assert len(page.table.frame) == 2
-    choose(page.table, 0, 1)
+    select(page.table, 0, 1)
     page.buttons["Compare"].click()
-    assert "0 rows came, went or changed: 0 new, 0 gone, 0 changed." in page.notice.value
+    assert "0 differences: 0 added, 0 removed, 0 changed." in page.notice.value
     page.close()
 
 
@@ -187,12 +187,13 @@ def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
     job.pause()
     page = JobsPage(workspace=linked.workspace)
     page.buttons["Cancel"].click()
-    assert "Choose a job" in page.notice.value
-    choose(page.table, 0)
+    assert "Select a job" in page.notice.value
+    select(page.table, 0)
     page.buttons["Open"].click()
     assert page.opened.children[0].job_id == job.job_id
     assert f'href="jobs.ipynb?job={job.job_id}"' in page.opened.children[1].value
-    assert "Somebody has paused it" in page.opened.children[0].note
+    assert "Press Resume to continue." in page.opened.children[0].note
+    assert page.opened.children[0].note.startswith("Paused by ")
     (wanted,) = studies.head(1).itertuples()
     assert f"Study {wanted.StudyDate:%Y-%m-%d}, {wanted.StudyDescription}, {wanted.PatientID}<" in (
         page.opened.children[2].value
@@ -201,7 +202,7 @@ def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
     second.pause()
     assert page.tick()
     assert list(page.table.frame["job_id"]) == [second.job_id, job.job_id]
-    assert page.table.chosen == (1,)  # the same job, one row further down
+    assert page.table.selected == (1,)  # the same job, one row further down
     second.cancel()
     page.buttons["Cancel"].click()
     assert job.status.cancel_requested
@@ -234,13 +235,13 @@ def test_a_node_is_added_tested_edited_and_removed(linked: Linked) -> None:
     assert "other" in linked.workspace.nodes
     page.buttons["Test"].click()
     finish(page.background)
-    assert "other answers in" in page.notice.value
-    choose(page.table, 0)
+    assert "other responds in" in page.notice.value
+    select(page.table, 0)
     page.buttons["Edit"].click()
     page.texts["description"].value = "the second"
     page.buttons["Save"].click()
     assert linked.workspace.nodes["other"].description == "the second"
-    choose(page.table, 0)
+    select(page.table, 0)
     page.buttons["Remove"].click()
     assert "other" not in linked.workspace.nodes
     page.close()
@@ -256,16 +257,16 @@ def test_an_administrator_adds_changes_and_removes_users(workspace: Workspace) -
     assert "Added ann as viewer." in page.notice.value
     assert page.password.value == ""  # it does not stay in the browser
     page.buttons["Role"].click()
-    assert "Choose one user" in page.notice.value
-    choose(page.table, 0)
+    assert "Select one user" in page.notice.value
+    select(page.table, 0)
     page.role.value = Role.OPERATOR
     page.buttons["Role"].click()
     assert workspace.users.role_of("ann") is Role.OPERATOR
-    choose(page.table, 0)
+    select(page.table, 0)
     page.password.value = "battery staple"
     page.buttons["Password"].click()
     assert workspace.users.check("ann", "battery staple") is Role.OPERATOR
-    choose(page.table, 0)
+    select(page.table, 0)
     page.buttons["Remove"].click()
     assert "ann" not in workspace.users
     page.close()
@@ -308,7 +309,7 @@ def test_while_the_state_is_away_a_page_says_so_and_is_right_again_when_it_is_ba
     with monkeypatch.context() as trouble:
         trouble.setattr(Queries, "list", away)
         dashboard.frame.page = "history"
-        assert "The database of this workspace cannot be used just now" in dashboard.notice.value
+        assert "The database of this workspace is not available." in dashboard.notice.value
         assert "postgresql" not in dashboard.notice.value
         (again,) = dashboard.shown.children
     again.click()
@@ -319,7 +320,7 @@ def test_while_the_state_is_away_a_page_says_so_and_is_right_again_when_it_is_ba
     with monkeypatch.context() as trouble:
         trouble.setattr(Jobs, "list", away)
         jobs.tick()
-        assert "cannot be used just now" in jobs.notice.value
+        assert "is not available" in jobs.notice.value
     jobs.tick()
     assert jobs.notice.value == ""
     dashboard.close()

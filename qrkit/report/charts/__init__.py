@@ -5,12 +5,13 @@ No picture needs its colours to be told apart: bars have patterns, tiles and box
 
 from __future__ import annotations
 
-from qrkit.report.charts.days import modality_label, studies_per_day
+from qrkit.report.charts.days import studies_per_day
 from qrkit.report.charts.descriptions import descriptions_treemap
 from qrkit.report.charts.hours import hours_of_day
 from qrkit.report.charts.rate import retrieve_rate
 from qrkit.report.charts.steps import filter_steps, funnel
 from qrkit.report.charts.style import write_chart
+from qrkit.words import modality_label
 
 __all__ = [
     "descriptions_treemap",

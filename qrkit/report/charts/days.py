@@ -1,14 +1,12 @@
-"""Studies per day, and what a study is called by its modalities."""
+"""The chart of studies per day."""
 
 from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from qrkit.report.charts.style import COLOURS, INK, PATTERNS, UNKNOWN, days_of, laid_out, need, plain
-from qrkit.words import counted
-
-_ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
+from qrkit.report.charts.style import COLOURS, INK, PATTERNS, days_of, laid_out, need, plain
+from qrkit.words import counted, modality_label
 
 
 def studies_per_day(studies: pd.DataFrame) -> go.Figure:
@@ -61,15 +59,3 @@ def _rare_together(counts: pd.DataFrame) -> pd.DataFrame:
 
 def _title(shown: int, undated: int) -> str:
     return f"{counted(shown, 'study')} per day and modality" + (f"; {undated} without StudyDate" if undated else "")
-
-
-def modality_label(modalities_in_study: object) -> str:
-    r"""Return what a study is called by its modalities.
-
-    >>> modality_label("SR\\CT"), modality_label("PT\\CT\\SR"), modality_label("SR"), modality_label(None)
-    ('CT', 'CT+PT', 'SR', 'unknown')
-    """
-    if not isinstance(modalities_in_study, str) or not modalities_in_study.strip():
-        return UNKNOWN
-    codes = {code.strip() for code in modalities_in_study.split("\\") if code.strip()}
-    return "+".join(sorted(codes - _ACCOMPANYING or codes))

@@ -7,9 +7,8 @@ import textwrap
 import pandas as pd
 import plotly.graph_objects as go
 
-from qrkit.report.charts.days import modality_label
 from qrkit.report.charts.style import COLOURS, INK, UNKNOWN, laid_out, names_of, need, plain
-from qrkit.words import counted
+from qrkit.words import counted, modality_label
 
 _DESCRIPTIONS = 30
 """Boxes in a modality; a thousand of one study each tell nothing."""

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 
 from qrkit.widgets import table
-from qrkit.widgets.answer_table import _OPTIONS, as_shown
+from qrkit.widgets.result_table import _OPTIONS, as_shown
 
 _STUDIES = pd.DataFrame(
     {

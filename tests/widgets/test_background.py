@@ -1,7 +1,7 @@
 import asyncio
 import threading
 
-from qrkit.widgets.background import Pump
+from qrkit.widgets.background import Poller
 from tests.widgets.waiting import until
 
 
@@ -14,9 +14,9 @@ def test_it_looks_until_nothing_more_will_happen() -> None:
         return looks[-1]
 
     async def watch() -> None:
-        pump = Pump(look, interval=0.001)
-        pump.wake()
-        await until(lambda: len(looks) == 3 and not pump.is_running)
+        poller = Poller(look, interval=0.001)
+        poller.wake()
+        await until(lambda: len(looks) == 3 and not poller.is_running)
 
     asyncio.run(watch())
     assert looks == [True, True, False]
@@ -30,8 +30,8 @@ def test_it_looks_in_the_thread_of_its_loop_although_another_wakes_it() -> None:
         return False
 
     async def watch() -> None:
-        pump = Pump(look)
-        await asyncio.to_thread(pump.wake)
+        poller = Poller(look)
+        await asyncio.to_thread(poller.wake)
         await until(lambda: bool(threads))
 
     asyncio.run(watch())
@@ -46,10 +46,10 @@ def test_woken_twice_it_looks_once_at_a_time() -> None:
         return len(looks) < 4
 
     async def watch() -> None:
-        pump = Pump(look, interval=0.001)
-        pump.wake()
-        pump.wake()
-        await until(lambda: len(looks) == 4 and not pump.is_running)
+        poller = Poller(look, interval=0.001)
+        poller.wake()
+        poller.wake()
+        await until(lambda: len(looks) == 4 and not poller.is_running)
 
     asyncio.run(watch())
     assert len(looks) == 4
@@ -63,10 +63,10 @@ def test_woken_after_the_end_it_looks_again() -> None:
         return False
 
     async def watch() -> None:
-        pump = Pump(look)
-        pump.wake()
-        await until(lambda: len(looks) == 1 and not pump.is_running)
-        pump.wake()
+        poller = Poller(look)
+        poller.wake()
+        await until(lambda: len(looks) == 1 and not poller.is_running)
+        poller.wake()
         await until(lambda: len(looks) == 2)
 
     asyncio.run(watch())
@@ -74,16 +74,16 @@ def test_woken_after_the_end_it_looks_again() -> None:
 
 def test_stopped_it_looks_no_more() -> None:
     async def watch() -> None:
-        pump = Pump(lambda: True, interval=0.001)
-        pump.wake()
-        await until(lambda: pump.is_running)
-        pump.stop()
-        await until(lambda: not pump.is_running)
+        poller = Poller(lambda: True, interval=0.001)
+        poller.wake()
+        await until(lambda: poller.is_running)
+        poller.stop()
+        await until(lambda: not poller.is_running)
 
     asyncio.run(watch())
 
 
 def test_without_a_loop_it_does_nothing() -> None:
-    pump = Pump(lambda: True)
-    pump.wake()
-    assert not pump.is_running
+    poller = Poller(lambda: True)
+    poller.wake()
+    assert not poller.is_running

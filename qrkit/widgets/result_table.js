@@ -1,5 +1,5 @@
-// A table whose order, search, page and choice stay as they are when its rows change or are narrowed.
-// BUNDLE and VERSION, the text of itables' own bundle, stand above; it is read once for all tables of a page.
+// A table whose order, search, page and selection stay when its rows change or are filtered.
+// BUNDLE (the text of itables' own bundle) and VERSION are defined above; all tables of a page share one import.
 
 function tables() {
   const place = `qrkit-itables-${VERSION}`;
@@ -21,14 +21,14 @@ async function render({ model, el }) {
   el.append(table);
   let grid = null;
   let args = null;
-  let told = false;  // what we do ourselves is no choice of anybody
+  let own = false;  // changes that are not made by the user
 
   function quietly(act) {
-    told = true;
+    own = true;
     try {
       act();
     } finally {
-      told = false;
+      own = false;
     }
   }
 
@@ -38,36 +38,36 @@ async function render({ model, el }) {
     else table.deleteCaption();
   }
 
-  function narrow() {
+  function applyFilter() {
     const shown = model.get("shown");
     const kept = shown === null ? null : new Set(shown);
     grid.dt.search.fixed("qrkit", kept && ((_text, _row, place) => kept.has(place)));
   }
 
-  function choose() {
+  function select() {
     const wanted = new Set(model.get("selected_rows"));
     const now = new Set(grid.selected_rows);
     if (wanted.size === now.size && [...wanted].every((row) => now.has(row))) return;
     quietly(() => (grid.selected_rows = [...wanted]));
   }
 
-  function chosen() {
-    if (told) return;
+  function selected() {
+    if (own) return;
     model.set("selected_rows", grid.selected_rows);
     model.save_changes();
   }
 
-  // A table wider than its place has a shadow at the side on which it goes on.
+  // A table wider than its container has a shadow on the side where it continues.
   function edge() {
     const body = el.querySelector(".dt-scroll-body");
     if (!body) return;
     const rest = body.scrollWidth - body.clientWidth;
-    body.parentElement.classList.toggle("goes-on-left", body.scrollLeft > 1);
-    body.parentElement.classList.toggle("goes-on-right", rest - body.scrollLeft > 1);
+    body.parentElement.classList.toggle("continues-left", body.scrollLeft > 1);
+    body.parentElement.classList.toggle("continues-right", rest - body.scrollLeft > 1);
   }
 
-  // What is cut is told in full when somebody points at it.
-  function tell(event) {
+  // A cell that is cut shows its whole text on hover.
+  function explain(event) {
     const cell = event.target.closest("td");
     if (cell) cell.title = cell.scrollWidth > cell.clientWidth ? cell.textContent : "";
   }
@@ -79,19 +79,19 @@ async function render({ model, el }) {
     table.setAttribute("style", model.get("_style"));
     quietly(() => (grid = new ITable(table, args)));
     drawCaption();
-    grid.dt.on("select", chosen);
-    grid.dt.on("deselect", chosen);
-    narrow();
-    choose();
+    grid.dt.on("select", selected);
+    grid.dt.on("deselect", selected);
+    applyFilter();
+    select();
     grid.dt.draw();
     const body = el.querySelector(".dt-scroll-body");
     body?.addEventListener("scroll", edge);
-    if (body && !args.select) body.tabIndex = 0;  // without rows to choose, this is what arrow keys scroll
+    if (body && !args.select) body.tabIndex = 0;  // without selectable rows, arrow keys scroll the body
     grid.dt.on("draw", edge);
     edge();
   }
 
-  // Rows that stay keep their place in the page, and the one that has the keyboard keeps it.
+  // Rows that stay keep their place on the page, and the focused row keeps the focus.
   function renew() {
     const before = args;
     args = model.get("_dt_args");
@@ -104,25 +104,25 @@ async function render({ model, el }) {
         if (JSON.stringify(rows[place]) !== JSON.stringify(old[place])) grid.dt.row(place).data(rows[place]);
       if (rows.length > both) grid.dt.rows.add(rows.slice(both));
       if (old.length > both) grid.dt.rows((place) => place >= both).remove();
-      narrow();
-      choose();
+      applyFilter();
+      select();
       grid.dt.draw(false);
     });
   }
 
-  function renarrow() {
-    narrow();
+  function refilter() {
+    applyFilter();
     grid.dt.draw("full-hold");
     if (grid.dt.page.info().start >= grid.dt.page.info().recordsDisplay) grid.dt.page("first").draw("page");
   }
 
   // JupyterLab's command keys (Down goes to the next cell, d d deletes one) look at the focused element itself.
   el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
-  el.addEventListener("mouseover", tell);
+  el.addEventListener("mouseover", explain);
   build();
   const width = new ResizeObserver(edge);
   width.observe(el);
-  const followed = { _dt_args: renew, shown: renarrow, selected_rows: choose, caption: drawCaption };
+  const followed = { _dt_args: renew, shown: refilter, selected_rows: select, caption: drawCaption };
   for (const [name, act] of Object.entries(followed)) model.on(`change:${name}`, act);
   return () => {
     for (const [name, act] of Object.entries(followed)) model.off(`change:${name}`, act);

@@ -1,4 +1,4 @@
-// The head of a dashboard: navigation without a new kernel, who is logged in, and the log out button.
+// The head of a dashboard: navigation without a new kernel, the logged-in user, and the Log out button.
 function render({ model, el }) {
   const nav = document.createElement("nav");
   nav.className = "qrkit-nav";
@@ -60,13 +60,13 @@ function render({ model, el }) {
     if (event.target.closest && event.target.closest(".qrkit-page")) event.target.setAttribute("data-lm-suppress-shortcuts", "true");
   };
   document.addEventListener("focusin", guard);
-  // The DICOM keyword behind a column's heading, for whoever points at it or reaches it by Tab.
+  // A heading shows the DICOM keyword of its column on hover and on focus.
   const explain = (event) => {
     const head = event.target.closest && event.target.closest(".qrkit-page thead th");
     if (!head || head.title) return;
     const words = head.textContent.trim();
-    for (const one of document.querySelectorAll(".qrkit-legend span"))
-      if (one.dataset.heading === words) head.title = one.dataset.keyword;
+    for (const entry of document.querySelectorAll(".qrkit-legend span"))
+      if (entry.dataset.heading === words) head.title = entry.dataset.keyword;
   };
   document.addEventListener("mouseover", explain);
   document.addEventListener("focusin", explain);
