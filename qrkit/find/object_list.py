@@ -47,26 +47,34 @@ class ObjectList:
     Attributes
     ----------
     counted
-        How many objects the node counts; None: it does not count them.
+        How many objects the node counts, as far as it does; None: it does not count them.
+    is_counted
+        Whether that is the count of all objects, not only of those in the series that it lists.
     silent_series
         Series that the node has without listing any of their objects, where it does not count objects.
     short_series
         Series of which fewer objects are listed than the node counts, unless whole series are missing.
-    why
-        Why the list is not proven; empty: it is.
-    is_uncounted
-        Whether nothing is wrong with the list but that no count confirms it.
+    short
+        Why the list cannot be whole; empty: nothing shows that.
+    uncounted
+        Why no count confirms the list; empty: it is confirmed, or short enough for this node.
     error
         Why the node could not be asked, if it could not.
     """
 
     objects: tuple[ListedObject, ...] = ()
     counted: int | None = None
+    is_counted: bool = False
     silent_series: int = 0
     short_series: tuple[str, ...] = ()
-    why: tuple[str, ...] = ()
-    is_uncounted: bool = False
+    short: tuple[str, ...] = ()
+    uncounted: str = ""
     error: NodeError | None = None
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why the list is not proven; empty: it is."""
+        return (*self.short, self.uncounted) if self.uncounted else self.short
 
 
 @dataclass(slots=True)
@@ -108,55 +116,67 @@ class ListedRows:
             uid = canonical(request.SeriesInstanceUID)
             known = self._rows.series[request.StudyInstanceUID].get(uid)
             series = {uid: known or {"SeriesInstanceUID": request.SeriesInstanceUID}}
-            return self._judged({}, series, unnamed=0, most=most)
+            return self._judged(_Above(is_whole=True), series, most=most)
         study = self._rows.studies.get(request.StudyInstanceUID, {})
-        series = self._rows.series[request.StudyInstanceUID]
-        return self._judged(study, series, unnamed=self._rows.unnamed[request.StudyInstanceUID], most=most)
+        above = _Above(
+            series=study.get(_SERIES_COUNT),
+            objects=study.get(_OBJECT_COUNT),
+            unnamed=self._rows.unnamed[request.StudyInstanceUID],
+        )
+        return self._judged(above, self._rows.series[request.StudyInstanceUID], most=most)
 
-    def _judged(
-        self, study: Mapping[str, Any], series: Mapping[str, Mapping[str, Any]], *, unnamed: int, most: int
-    ) -> ObjectList:
+    def _judged(self, above: _Above, series: Mapping[str, Mapping[str, Any]], *, most: int) -> ObjectList:
         by_series = {uid: self._rows.objects[uid] for uid in series}
         objects = {one.SOPInstanceUID: one for some in by_series.values() for one in some.values()}
         counts = {uid: row.get(_OBJECTS_OF_SERIES) for uid, row in series.items()}
-        lost_series = max((study.get(_SERIES_COUNT) or 0) - len(series), unnamed)
-        count = _count(study, [*counts.values()], lost_series)
-        short = [uid for uid, some in by_series.items() if len(some) < (counts[uid] or (0 if some else 1))]
-        silent = 0 if count is not None else sum(not some for some in by_series.values()) + lost_series
-        reasons = list(_reasons(len(objects), count, lost_series, len(series)))
-        if silent and objects:
-            reasons.append(f"no objects are listed in {counted(silent, 'series', plural='series')}")
-        is_uncounted = not reasons and (count is None or count < len(objects))
+        lost_series = max((above.series or 0) - len(series), above.unnamed)
+        count, is_counted = above.count([*counts.values()], lost_series)
+        few = [uid for uid, some in by_series.items() if len(some) < (counts[uid] or (0 if some else 1))]
+        silent = 0 if is_counted else sum(not by_series[uid] and not counts[uid] for uid in series) + lost_series
+        uncounted = "" if is_counted else _NO_COUNT
+        if count is not None and count < len(objects):
+            uncounted = f"{len(objects)} listed, although the node counts {count}"
         largest = max([len(series), *map(len, by_series.values())])
-        if is_uncounted and (largest > most or self._rows.account.doubts):
-            reasons.append(_NO_COUNT if count is None else f"{len(objects)} listed, although the node counts {count}")
+        is_small = 0 < largest <= most and not self._rows.account.doubts
         return ObjectList(
             objects=tuple(objects.values()),
             counted=count,
+            is_counted=is_counted,
             silent_series=silent,
-            short_series=() if lost_series else tuple(str(series[uid]["SeriesInstanceUID"]) for uid in short),
-            why=tuple(dict.fromkeys(reasons)),
-            is_uncounted=is_uncounted and bool(objects),
+            short_series=() if lost_series else tuple(str(series[uid]["SeriesInstanceUID"]) for uid in few),
+            short=tuple(_reasons(len(objects), count, (len(series), lost_series), silent - lost_series)),
+            uncounted="" if is_small else uncounted,
         )
 
 
-def _count(study: Mapping[str, Any], counts: Sequence[int | None], lost_series: int) -> int | None:
-    """Return how many objects the node counts, by the study or by all of its series: the larger number."""
-    by_study = study.get(_OBJECT_COUNT)
-    known = [count for count in counts if count is not None]
-    by_series = sum(known) if known and len(known) == len(counts) and not lost_series else None
-    told = [int(count) for count in (by_study, by_series) if count is not None]
-    return max(told, default=None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Above:
+    """What the node counts in a study: series and objects; `is_whole` for a series that is asked for by itself."""
+
+    series: int | None = None
+    objects: int | None = None
+    unnamed: int = 0
+    is_whole: bool = False
+
+    def count(self, counts: Sequence[int | None], lost_series: int) -> tuple[int | None, bool]:
+        """Return how many objects the node counts by study or series, the larger number, and whether that is all."""
+        known = [int(count) for count in counts if count is not None]
+        are_all = bool(known) and len(known) == len(counts) and not lost_series
+        told = [*([sum(known)] if known else []), *([] if self.objects is None else [int(self.objects)])]
+        is_counted = self.objects is not None or (are_all and (self.is_whole or self.series is not None))
+        return max(told, default=None), is_counted
 
 
-def _reasons(listed: int, count: int | None, lost_series: int, series: int) -> Iterator[str]:
-    """Give why a list cannot be whole."""
-    if lost_series:
-        yield f"{series} series listed, the node counts {series + lost_series}"
+def _reasons(listed: int, count: int | None, series: tuple[int, int], silent: int) -> Iterator[str]:
+    """Give why a list cannot be whole; series listed, and series lost."""
+    if series[1]:
+        yield f"{series[0]} series listed, the node counts {sum(series)}"
     if count is not None and listed < count:
         yield f"{listed} listed, the node counts {count}"
     elif not listed:
         yield "the node lists no objects"
+    elif silent > 0:
+        yield f"no objects are listed in {counted(silent, 'series', plural='series')}"
 
 
 def _chosen(listed: Mapping[str, ListedObject], request: RetrieveRequest) -> Iterator[ListedObject]:
@@ -275,4 +295,4 @@ def _objects(found: pa.Table) -> Iterator[ListedObject]:
 
 def not_listed(reason: str, error: NodeError | None = None) -> ObjectList:
     """Return the list of a node that cannot be asked, with the reason."""
-    return ObjectList(why=(reason,), error=error)
+    return ObjectList(short=(reason,), error=error)

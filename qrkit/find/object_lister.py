@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from qrkit.errors import NodeError
+from qrkit.errors import NoContextAccepted, NodeError
 from qrkit.find.object_list import ListedRows, ListSteps, ObjectList, list_steps, not_listed
 from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedAnswer, WindowedFind
@@ -65,6 +65,8 @@ class ObjectLister:
         asked = _Asked()
         try:
             rows = self._run(steps, asked)
+        except NoContextAccepted:
+            return (not_listed(f"{name} cannot be asked for what it holds, as it accepts no C-FIND"),) * len(requests)
         except NodeError as error:
             return tuple(_failed(error) for _ in requests)
         return tuple(self._list_of(request, rows, asked.error_of(request)) for request in requests)

@@ -172,8 +172,9 @@ class ActiveItem:
 
     @property
     def counted(self) -> int:
-        """How many objects there are by the node's own count, or by what it reports to have sent; 0: not known."""
-        return self.list.counted if self.list.counted is not None else self._sent or 0
+        """How many objects there are at least, by the node's own count or by what it reports sent; 0: not known."""
+        sent = 0 if self.list.is_counted else self._sent or 0
+        return max(self.list.counted or 0, sent)
 
     @property
     def expected_number(self) -> int | None:
@@ -252,12 +253,13 @@ class ActiveItem:
         listed = self.list
         if self.item.request.level == "IMAGE":
             return ()
-        if listed.counted is not None and len(self.stored) >= listed.counted >= len(listed.objects):
-            return ()  # what is not listed has come all the same
-        if listed.is_uncounted and self._is_confirmed:
-            return ()
-        is_sent = self._sent is not None and listed.counted is None
-        return (*listed.why, f"the node reports {self._sent} sent") if is_sent else listed.why
+        is_here = listed.counted is not None and len(self.stored) >= listed.counted and not listed.silent_series
+        reasons = [] if is_here else list(listed.short)  # what is not listed may have come all the same
+        if listed.uncounted and not self._is_confirmed:
+            reasons.append(listed.uncounted)
+        if self._sent is not None and not listed.is_counted:
+            reasons.append(f"the node reports {self._sent} sent")
+        return tuple(reasons)
 
     @property
     def may_come_later(self) -> bool:

@@ -160,3 +160,22 @@ def test_a_second_job_for_what_is_counted_but_not_listed_asks_for_nothing_that_i
     asked = len(linked.pacs.requests)
     assert fetch_series(linked, series, "get").proven
     assert {one.service for one in linked.pacs.requests[asked:]} == {"C-FIND"}
+
+
+@BOTH
+def test_answers_that_leave_rows_out_are_found_out_by_the_counts(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    linked.pacs.quirks = Quirks(hide_answers=1, send_less=2)
+    request = RetrieveRequest(level="STUDY", StudyInstanceUID=series[0].StudyInstanceUID)
+    job = linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
+    assert (job.state, job.proven) == (JobState.PARTIAL, False)
+    assert job.stored == len(uids_of(series[0])) - 2
+
+
+def test_a_count_that_is_too_low_proves_nothing(linked: Linked, series: tuple[Study, Series]) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(count_less=2, no_counters=True)
+    job = fetch_series(linked, series, "get")
+    assert (job.state, job.stored, job.proven) == (JobState.COMPLETE, size, False)
+    assert job.why == (f"{size} listed, although the node counts {size - 2}",)

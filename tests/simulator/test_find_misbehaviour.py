@@ -203,3 +203,20 @@ def test_the_sop_class_can_be_missing(pacs: Simulator, study: Study) -> None:
     images = find(pacs, "IMAGE", StudyInstanceUID=study.StudyInstanceUID, SOPClassUID="").answers
     assert images
     assert not any("SOPClassUID" in image for image in images)
+
+
+def test_the_last_answers_can_be_left_out(pacs: Simulator) -> None:
+    everything = len(month(pacs).answers)
+    pacs.quirks = Quirks(hide_answers=2)
+    assert len(month(pacs).answers) == everything - 2
+
+
+def objects_counted(pacs: Simulator) -> list[int]:
+    answers = month(pacs, NumberOfStudyRelatedInstances="").answers
+    return [answer["NumberOfStudyRelatedInstances"].value for answer in answers]
+
+
+def test_related_objects_can_be_counted_too_low(pacs: Simulator) -> None:
+    honest = objects_counted(pacs)
+    pacs.quirks = Quirks(count_less=1)
+    assert objects_counted(pacs) == [max(number - 1, 0) for number in honest]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ LEVELS_OF_MODEL = {
 
 _ROOT, _INVALID_ROOT = "2.25.", "2.25.0"
 """A component with a leading zero makes a UID invalid (PS3.5 9.1)."""
+_COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
 _ANSWERS_PER_CANCEL_CHECK = 16
 
 
@@ -132,7 +134,8 @@ def _send_answers(
         state.check_running()
         cancellation.heed()
 
-    for match in _with_duplicates(find_matches(state.archive, identifier, quirks, heed), quirks):
+    matches = find_matches(state.archive, identifier, quirks, heed)
+    for match in _with_duplicates(_without_last(matches, quirks.hide_answers), quirks):
         if quirks.cap and record.answers >= quirks.cap:
             return OUT_OF_RESOURCES if quirks.cap_mode == "status" else SUCCESS
         if record.answers == quirks.find_abort_after:
@@ -146,6 +149,14 @@ def _send_answers(
         association.send(message.context_id, pending, encode(match))
         record.answers += 1
     return SUCCESS
+
+
+def _without_last(matches: Iterator[Match], hidden: int) -> Iterator[Match]:
+    waiting: deque[Match] = deque()
+    for match in matches:
+        waiting.append(match)
+        if len(waiting) > hidden:
+            yield waiting.popleft()
 
 
 def _with_duplicates(matches: Iterator[Match], quirks: Quirks) -> Iterator[Match]:
@@ -208,6 +219,8 @@ def _spoilt(keyword: str, vr: str, raw: bytes, value_and_quirks: tuple[Value, Qu
     value, quirks = value_and_quirks
     if keyword in quirks.blank_keys or (quirks.missing_modality and keyword == "Modality"):
         return b""
+    if quirks.count_less and keyword in _COUNTS and raw:
+        raw = str(max(int(raw) - quirks.count_less, 0)).encode()
     if quirks.decimal_integers and vr == "IS" and raw:
         return raw + b".0"
     if quirks.invalid_uid and keyword == "SeriesInstanceUID":

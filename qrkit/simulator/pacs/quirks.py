@@ -53,6 +53,8 @@ class Quirks:
     no_modalities_in_study: bool = _quirk(False, "ModalitiesInStudy is neither matched nor returned")
     cap: int = _quirk(0, "most answers to one C-FIND (0: no limit)")
     cap_mode: str = _quirk("silent", "what ends a capped answer: silent (success) or status (0xA700)")
+    hide_answers: int = _quirk(0, "so many answers, the last ones, are left out of each C-FIND")
+    count_less: int = _quirk(0, "numbers of related series and instances are so many too low")
     ignore_wildcards: bool = _quirk(False, "* and ? are taken for ordinary letters")
     case_sensitive: bool = _quirk(True, "text other than names matches in its case only")
     refuse_uid_lists: bool = _quirk(False, "a list of UIDs is refused with 0xA900")
