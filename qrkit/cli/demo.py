@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 import qrkit
+from qrkit.cli import loaded
 from qrkit.cli.dashboard import run
 from qrkit.cli.options import Format
 from qrkit.cli.output import print_frame
@@ -59,6 +60,7 @@ def demo(
     _settle_in(folder)
     with ExitStack() as stack:
         opened = stack.enter_context(qrkit.open(folder))
+        loaded()
         pacs = stack.enter_context(_hospital(opened, seed, quirk or []))
         _add_node(opened, pacs)
         console.print(f"[bold]A hospital in a box[/] answers as {pacs.ae_title} on 127.0.0.1:{pacs.port}.\n")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qrkit
+from qrkit.cli import loaded
 from qrkit.cli.options import Format, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.cli.retrieve import NOT_COMPLETE
@@ -38,6 +39,7 @@ def repair(
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
 ) -> None:
     """Repair a damaged workspace while no worker runs. Nothing is deleted."""
+    loaded()
     done = qrkit.repair(workspace or None, thorough=thorough)
     if form is Format.JSON:
         print_json(done.to_json())

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import qrkit
+from qrkit.cli import loaded
 from qrkit.errors import InputError
 
 
@@ -62,6 +63,7 @@ def with_workspace(command: Command) -> Command:
     @wraps(command)
     def run(*arguments: Any, workspace: str, **options: Any) -> None:  # noqa: ANN401 - the command's own
         with qrkit.open(workspace or None) as opened:
+            loaded()
             command(opened, *arguments, **options)
 
     return signed(run, command, replaced="workspace", added={"workspace": (_WORKSPACE, "")})

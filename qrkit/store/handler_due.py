@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from qrkit.jobs import JobState
 from qrkit.jobs.handler_run import RunState, content_of
 from qrkit.store.schema import chosen_handlers, completed_items, handler_runs, instances, job_items, jobs
-from qrkit.store.state import State
+from qrkit.store.state import State, insert_unless_known
 
 _COMPLETE = JobState.COMPLETE.value
 
@@ -77,8 +76,8 @@ def note_complete(connection: sa.Connection, item_id: int) -> None:
         .join(jobs, jobs.c.job_id == job_items.c.job_id)
         .where(job_items.c.item_id == item_id, jobs.c.destination == "")
     )
-    insert = _insert(connection, completed_items).from_select(["item_id", "job_id"], here)
-    connection.execute(insert.on_conflict_do_nothing())
+    insert = insert_unless_known(connection, completed_items).from_select(["item_id", "job_id"], here)
+    connection.execute(insert)
 
 
 class CompletedItemTable:
@@ -155,13 +154,9 @@ class CompletedItemTable:
             connection.execute(completed_items.delete().where(completed_items.c.item_id == due.item_id))
             queued = 0
             for row in values:
-                insert = _insert(connection, handler_runs).values(row).on_conflict_do_nothing()
+                insert = insert_unless_known(connection, handler_runs).values(row)
                 queued += connection.execute(insert).rowcount
             return queued
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401 - of one dialect or the other
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def _complete(study: str, series: str, levels: Sequence[str], rows: Sequence[sa.Row[Any]]) -> CompleteSeries:

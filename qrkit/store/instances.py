@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from qrkit.errors import InputError, ObjectUnreadable
 from qrkit.receipt import Arrival
@@ -20,7 +19,7 @@ from qrkit.store.files import StoredObject
 from qrkit.store.header import HeaderIncomplete, ends_early, read_header
 from qrkit.store.part10 import read_file_head
 from qrkit.store.schema import instances
-from qrkit.store.state import State
+from qrkit.store.state import State, insert_unless_known
 
 _AT_ONCE = 500
 """UIDs asked for in one statement; SQLite allows 32,766 parameters, older ones 999."""
@@ -86,8 +85,7 @@ class InstanceTable:
         now = self._state.now()
         values = [asdict(row) | {"received": row.received or now} for row in ordered]
         with self._state.transaction() as connection:
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            connection.execute(dialect.insert(instances).on_conflict_do_nothing(), values)
+            connection.execute(insert_unless_known(connection, instances), values)
 
     def stored_uids(
         self,

@@ -6,6 +6,8 @@ Columns that hold DICOM content are named by DICOM keyword. Times are UTC, ISO 8
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
@@ -30,6 +32,21 @@ def _list(name: str) -> sa.Column[list[str]]:
     return sa.Column(name, sa.JSON, nullable=False, default=list)
 
 
+def _partial_index(
+    name: str, column: sa.Column[Any], condition: sa.ColumnElement[bool], *, unique: bool = False
+) -> None:
+    """Add an index of the rows that meet a condition.
+
+    PostgreSQL gets its condition when the table is made there. Naming that dialect here loads it in every process.
+    """
+    index = sa.Index(name, column, unique=unique, sqlite_where=condition)
+
+    @sa.event.listens_for(column.table, "before_create")
+    def add_condition(_table: sa.Table, connection: sa.Connection, **_options: object) -> None:
+        if connection.dialect.name == "postgresql":
+            index.dialect_kwargs["postgresql_where"] = condition
+
+
 schema_version = sa.Table(
     "schema_version",
     metadata,
@@ -47,13 +64,7 @@ nodes = sa.Table(
     _text("created"),
     _maybe("removed"),
 )
-sa.Index(
-    "nodes_of_one_name",
-    nodes.c.name,
-    unique=True,
-    sqlite_where=nodes.c.removed.is_(None),
-    postgresql_where=nodes.c.removed.is_(None),
-)
+_partial_index("nodes_of_one_name", nodes.c.name, nodes.c.removed.is_(None), unique=True)
 
 profiles = sa.Table(
     "profiles",
@@ -170,12 +181,7 @@ job_items = sa.Table(
     # All that a job's sums are made of, so that they are read from the index alone.
     sa.Index("job_items_sums", "job_id", "state", "proven", "expected", "stored", "received", "bytes"),
 )
-sa.Index(
-    "job_items_running",
-    job_items.c.worker_id,
-    sqlite_where=job_items.c.state == "running",
-    postgresql_where=job_items.c.state == "running",
-)
+_partial_index("job_items_running", job_items.c.worker_id, job_items.c.state == "running")
 
 batches = sa.Table(
     "batches",

@@ -178,6 +178,17 @@ class State:
                 self.is_new = migrate(connection, now=self.now())
 
 
+def insert_unless_known(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401 - of either dialect
+    """Return an INSERT that skips the rows whose unique key the table has already."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+        return insert_postgresql(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+    return insert_sqlite(table).on_conflict_do_nothing()
+
+
 def as_text(moment: datetime) -> str:
     """Return a moment as the state writes it.
 
