@@ -1,6 +1,6 @@
-"""Answers what a plan needs to know: from what the node has answered before, else over several associations.
+"""Answers the needs of a plan: from the cache, otherwise by C-FIND over several associations.
 
-One odd study does not fail it, and what was answered is kept even if the node fails later.
+A failure on one study does not fail the plan, and all answers are stored even if the node fails later.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from qrkit.node import Node
 from qrkit.query import Request
 
 AT_ONCE = 64
-"""Requests that are handed over together: one failure costs few of them a second try, and a stop is soon heard."""
+"""Requests in one batch; small, so that a failure repeats few of them and a stop takes effect soon."""
 
 _PATIENCE = 3
-"""Requests in a row that may break the association; after them the node is taken for gone."""
+"""Consecutive requests that may lose the association before the node counts as unreachable."""
 
 
 class AnswerSession:
@@ -29,14 +29,14 @@ class AnswerSession:
 
     Parameters
     ----------
-    ways
-        How needs become requests.
-    memory
-        What need not be asked again.
+    need_requests
+        Turns needs into requests.
+    cache
+        Earlier answers.
     keep
-        Keeps what was asked, at the end.
+        Stores the new answers at the end.
     should_stop
-        True cancels what is under way.
+        True cancels the plan.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class AnswerSession:
 
     @property
     def requests(self) -> int:
-        """C-FIND requests sent so far."""
+        """Number of C-FIND requests sent."""
         return self._asker.requests
 
     def answer(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
@@ -83,9 +83,9 @@ class AnswerSession:
         Raises
         ------
         NodeError
-            If the node cannot be reached any more.
+            If the node is no longer reachable.
         Cancelled
-            If `should_stop` said so.
+            If `should_stop` returns True.
         """
         answers = self._cache.recall(needs)
         rest = [need for need in needs if need not in answers]
@@ -109,7 +109,7 @@ class AnswerSession:
             return answers
 
     def _ask(self, requests: Sequence[Request]) -> list[Any]:
-        """Return a table for each request, or why there is none; one by one if not all of them work at once."""
+        """Return a table or the failure for each request; repeat a failed batch one by one."""
         if self._should_stop is not None and self._should_stop():
             raise Cancelled("The plan was cancelled.")
         try:

@@ -1,8 +1,8 @@
-"""What a node has answered before, with its age: as a table to be kept, and as answers that need not be asked again.
+"""The cache of a node's earlier answers, and its form as a table in the store.
 
-An answer on a study is as good as new while the node counts as many series and instances in the study as then. Of a
-node that does not count them, an answer is used as long as its study can be taken for finished. Answers to questions
-for dose objects, which name SOP Classes, count as long as these are the ones that are asked for.
+An answer on a study is valid while the node counts the same numbers of series and instances in the study. If the node
+does not count them, the age of the answer decides. An answer on dose objects is valid for the SOP Classes of its
+question only.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ SCHEMA = pa.schema(
         ("instances", pa.int64()),
     ]
 )
-"""One row per series or object of an answer, or one row without `uid` where there were none."""
+"""One row per series or object of an answer; one row without `uid` for an empty answer."""
 
 _HEAD = SCHEMA.names.index("uid")
-"""Columns that all rows of an answer share."""
+"""Number of columns that are the same in all rows of an answer."""
 
 _USUAL = dose_class_uids(DOSE_CLASSES)
 
@@ -58,21 +58,21 @@ _SUBSTITUTES = {
     NeedKind.SR_SERIES: (NeedKind.SERIES,),
     NeedKind.DOSE_OBJECTS: (NeedKind.OBJECTS,),
 }
-"""What else tells as much, besides the same question."""
+"""Questions whose answers contain the answer to another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ages:
-    """How long answers are used, of a node that does not count series and instances.
+    """The validity of answers of a node that does not count series and instances.
 
     Attributes
     ----------
     recent
-        A study is recent for so long after its StudyDate: reports may still come.
+        Time after its StudyDate during which a study may still get reports.
     of_recent
-        So long an answer on a recent study is used.
+        Validity of an answer on such a study.
     of_others
-        So long any other is.
+        Validity of any other answer.
     """
 
     recent: timedelta = timedelta(days=7)
@@ -82,7 +82,7 @@ class Ages:
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """One answer, when it was given, what the node counted in the study then, and the SOP Classes it was asked by."""
+    """One answer with its time, the counts of the study at that time, and the SOP Classes of its question."""
 
     answer: Answer
     asked_at: datetime
@@ -91,14 +91,14 @@ class CachedAnswer:
     classes: str | None = None
 
     def holds(self, study: StudyRow, now: datetime, ages: Ages) -> bool:
-        """Whether the answer still counts.
+        """Return whether the answer is still valid.
 
         Parameters
         ----------
         study
-            As the node tells it now.
+            The study as the node returns it now.
         now
-            In UTC, without a zone, as `asked_at`.
+            UTC without a zone, as `asked_at`.
         """
         then_and_now = ((self.study_series, study.series_count), (self.study_instances, study.instance_count))
         counted = [(then, count) for then, count in then_and_now if then is not None and count is not None]
@@ -112,14 +112,14 @@ class CachedAnswer:
 def to_table(
     answers: Mapping[Need, Answer], studies: Mapping[str, StudyRow], asked_at: datetime, classes: str = _USUAL
 ) -> pa.Table:
-    """Return answers as a table; what the node did not answer is left out.
+    """Return answers as a table, without failures.
 
     Parameters
     ----------
     asked_at
-        In UTC, without a zone.
+        UTC without a zone.
     classes
-        The SOP Classes that dose objects were asked for by, as `dose_class_uids` gives them.
+        The SOP Classes of questions on dose objects, as `dose_class_uids` returns them.
     """
     rows = [
         (*head, *row)
@@ -156,16 +156,16 @@ def newest(table: pa.Table) -> pa.Table:
 
 
 class AnswerCache:
-    """Answers that were given before, as far as they still count.
+    """Earlier answers of one node that are still valid.
 
     Parameters
     ----------
     known
-        Those of one node.
+        All earlier answers.
     now
-        In UTC, without a zone.
+        UTC without a zone.
     classes
-        The SOP Classes that dose objects are asked for by, as `dose_class_uids` gives them.
+        The SOP Classes of questions on dose objects, as `dose_class_uids` returns them.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class AnswerCache:
         self._classes = classes
 
     def recall(self, needs: Iterable[Need]) -> dict[Need, Answer]:
-        """Return the answers to those needs that need not be asked again."""
+        """Return the valid answers to needs."""
         return {need: answer for need in needs if (answer := self._recall(need)) is not None}
 
     def _recall(self, need: Need) -> Answer | None:
@@ -205,7 +205,7 @@ def _head(need: Need, answer: Answer, study: StudyRow, asked_at: datetime) -> tu
 
 
 def _named(answer: Answer, classes: str) -> str | None:
-    """Return the SOP Classes that an answer knows alone; None if it tells of all objects, or of series."""
+    """Return the SOP Classes to which an answer is limited; None if it is not limited."""
     return classes if isinstance(answer, ObjectsAnswer) and not answer.is_whole else None
 
 
@@ -225,7 +225,7 @@ def _rows(answer: SeriesAnswer | ObjectsAnswer) -> Iterator[tuple[Any, ...]]:
 
 
 def _answers(table: pa.Table) -> Iterator[tuple[Need, tuple[Any, ...], list[tuple[Any, ...]]]]:
-    """Give the rows of each answer, which stand together."""
+    """Yield the consecutive rows of each answer."""
     asks = {kind.value: kind for kind in NeedKind}
     last: tuple[Any, ...] = ()
     rows: list[tuple[Any, ...]] = []
@@ -252,7 +252,7 @@ def _answer(need: Need, rows: list[tuple[Any, ...]], *, is_part: bool) -> Answer
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column; what was kept before there was one of SOP Classes has none."""
+    """Return a column; files of earlier versions have no column of SOP Classes."""
     if name in table.column_names:
         column: pa.ChunkedArray = table[name]
         return column
@@ -260,7 +260,7 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _shared(column: pa.ChunkedArray) -> Iterable[Any]:
-    """Return the values of a column, of which equal ones are one object: a million rows repeat a few of them."""
+    """Return the values of a column, equal ones as one object: a million rows repeat a few values."""
     if not (pa.types.is_string(column.type) or pa.types.is_timestamp(column.type)):
         values: Iterable[Any] = column.to_pylist()
         return values

@@ -1,10 +1,8 @@
-"""What a node says of studies, series and objects, as far as a plan needs it; and what is still to be asked.
+"""The facts of a plan: rows of studies, series and objects from C-FIND, and the needs for more of them.
 
-Attributes that hold a DICOM element go by its keyword. What a node leaves out is an empty text, or None for a count.
-Series, objects and needs are named tuples: there are a million of them in a plan of 100,000 studies, and a frozen
-dataclass takes four times as long to make and to look up.
-
-Answers of C-FIND as the rows that a plan judges.
+Attributes that hold a DICOM element have its keyword as name. A missing value is an empty text, or None for a count.
+Series, objects and needs are named tuples: a plan of 100,000 studies has a million of them, and a frozen dataclass
+takes four times as long to create and to look up.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ import pyarrow as pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRow:
-    """One study, as a STUDY query found it.
+    """One study from a STUDY query.
 
     Attributes
     ----------
     ModalitiesInStudy, SOPClassesInStudy
-        Empty where the node does not return them.
+        Empty if the node does not return them.
     """
 
     StudyInstanceUID: str
@@ -65,16 +63,16 @@ class ObjectRow(NamedTuple):
 
 
 class NeedKind(StrEnum):
-    """What can be asked of a node.
+    """The questions that a plan may ask a node.
 
     SERIES, SR_SERIES
-        The series of a study, all of them or those of Modality SR.
+        The series of a study, all or only those of Modality SR.
     OBJECTS
         All objects of a series.
     DOSE_OBJECTS
-        Those of an SR series that are of a dose class; all will do as well.
+        The objects of a dose class in an SR series; all objects answer it too.
     FIRST_IMAGE
-        The image of a series with InstanceNumber 1, or if there is none, with 0.
+        The image of a series with InstanceNumber 1, otherwise the one with 0.
     """
 
     SERIES = "series"
@@ -85,7 +83,7 @@ class NeedKind(StrEnum):
 
 
 class Need(NamedTuple):
-    """One thing that must be known before a study can be judged."""
+    """One question that must be answered before a study can be judged."""
 
     kind: NeedKind
     StudyInstanceUID: str
@@ -94,7 +92,7 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeriesAnswer:
-    """The series of a study; with `only_sr` there may be others."""
+    """The series of a study; with `only_sr` the study may have others."""
 
     rows: tuple[SeriesRow, ...] = ()
     only_sr: bool = False
@@ -102,7 +100,7 @@ class SeriesAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ObjectsAnswer:
-    """Objects of a series; without `is_whole` there may be others."""
+    """Objects of a series; without `is_whole` the series may have others."""
 
     rows: tuple[ObjectRow, ...] = ()
     is_whole: bool = True
@@ -110,7 +108,7 @@ class ObjectsAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The node failed to answer; `why` says how."""
+    """The node failed to answer; `why` is the reason."""
 
     why: str
 
@@ -119,9 +117,9 @@ Answer = SeriesAnswer | ObjectsAnswer | Unanswered
 
 
 def study_rows(table: pa.Table) -> dict[str, StudyRow]:
-    """Return the studies of an answer by StudyInstanceUID; those without one are left out.
+    """Return the studies in a table by StudyInstanceUID, without those that have none.
 
-    There are archives in which two patients share a study: each of its rows tells a part of it.
+    In some archives two patients share a study; each of its rows describes a part of it.
     """
     names = (
         "StudyInstanceUID",
@@ -154,27 +152,27 @@ def study_rows(table: pa.Table) -> dict[str, StudyRow]:
     return rows
 
 
-def _merged(one: StudyRow, other: StudyRow) -> StudyRow:
+def _merged(first: StudyRow, other: StudyRow) -> StudyRow:
     return replace(
-        one,
-        ModalitiesInStudy=one.ModalitiesInStudy | other.ModalitiesInStudy,
-        SOPClassesInStudy=one.SOPClassesInStudy | other.SOPClassesInStudy,
-        series_count=_sum(one.series_count, other.series_count),
-        instance_count=_sum(one.instance_count, other.instance_count),
+        first,
+        ModalitiesInStudy=first.ModalitiesInStudy | other.ModalitiesInStudy,
+        SOPClassesInStudy=first.SOPClassesInStudy | other.SOPClassesInStudy,
+        series_count=_sum(first.series_count, other.series_count),
+        instance_count=_sum(first.instance_count, other.instance_count),
     )
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
+def _sum(first: int | None, other: int | None) -> int | None:
+    return None if first is None or other is None else first + other
 
 
 def series_by_study(table: pa.Table, *, study_instance_uid: str = "") -> dict[str, tuple[SeriesRow, ...]]:
-    """Return the series of an answer by StudyInstanceUID, each once.
+    """Return the series in a table by StudyInstanceUID, each once.
 
     Parameters
     ----------
     study_instance_uid
-        Of rows that do not tell it themselves.
+        Value for rows without it.
     """
     names = (
         "StudyInstanceUID",
@@ -194,12 +192,12 @@ def series_by_study(table: pa.Table, *, study_instance_uid: str = "") -> dict[st
 
 
 def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict[str, tuple[ObjectRow, ...]]:
-    """Return the objects of an answer by SeriesInstanceUID, each once.
+    """Return the objects in a table by SeriesInstanceUID, each once.
 
     Parameters
     ----------
     series_instance_uid
-        Of rows that do not tell it themselves.
+        Value for rows without it.
     """
     names = ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber")
     found: dict[str, dict[str, ObjectRow]] = {}
@@ -212,12 +210,12 @@ def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict
 
 
 def _columns(table: pa.Table, names: Sequence[str]) -> Any:  # noqa: ANN401 - rows of any types, zipped
-    """Give the rows of a table as tuples; a column that it has not is of None."""
+    """Yield the rows of a table as tuples; a missing column gives None."""
     nothing = [None] * table.num_rows
     return zip(*(table[name].to_pylist() if name in table.column_names else nothing for name in names), strict=True)
 
 
 @lru_cache(maxsize=10_000)
 def _values(text: str | None) -> frozenset[str]:
-    """Return the values of a multi-valued attribute; few different sets are shared by very many studies."""
+    """Return the values of a multi-valued attribute; very many studies share a few sets."""
     return frozenset(part.strip() for part in (text or "").split("\\") if part.strip())

@@ -1,4 +1,4 @@
-"""Which Modality codes and SOP Classes carry dose: groups and kinds, as data."""
+"""Dose groups, as data: their Modality codes, and the SOP Classes of their dose objects."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "NM": ("NM", "PT"),
     }
 )
-"""The Modality codes of each group, in the order in which they are asked for."""
+"""The Modality codes of each group, in the order of their queries."""
 
 PRECEDENCE = ("MG", "DX", "FL", "CT", "NM")
-"""The first of these is the group of a study that fits several."""
+"""A study that fits several groups belongs to the first of these."""
 
 SR_GROUP = "SR"
-"""The group of studies that hold nothing but structured reports."""
+"""The group of studies that contain only structured reports."""
 
 SR = "SR"
 BESIDE_SR = frozenset({"KO", "PR"})
-"""Modalities that do not count against a study of nothing but SR: they refer to objects, and hold none themselves."""
+"""Modalities that a study of only SR may contain: they refer to objects and contain none."""
 
 NO_IMAGES = frozenset({SR, *BESIDE_SR})
 """Modalities of series without images."""
 
 RDSR, ESR, RRDSR, PET, NM, CAPTURE = "RDSR", "ESR", "RRDSR", "PET", "NM", "SC"
 UNKNOWN_SR = "unknown-SR"
-"""An SR series in which the node lists no objects, so that nobody knows what it is."""
+"""An SR series of unknown type, because the node lists none of its objects."""
 
 DOSE_CLASSES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -48,7 +48,7 @@ DOSE_CLASSES: Mapping[str, frozenset[str]] = MappingProxyType(
         CAPTURE: frozenset({uids.SECONDARY_CAPTURE_IMAGE}),
     }
 )
-"""The SOP Classes of each kind of dose object; a site may add to them."""
+"""The SOP Classes of each type of dose object; a site may add more."""
 
 SR_KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -60,11 +60,11 @@ SR_KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         SR_GROUP: (RDSR, ESR),
     }
 )
-"""Which kinds of structured reports count in each group, the winning one first."""
+"""The types of structured reports of each group, the preferred one first."""
 
 
 def dose_class_uids(classes: Mapping[str, Collection[str]]) -> str:
-    r"""Return the SOP Classes of structured reports that carry dose, as a list in a matching value has them.
+    r"""Return the SOP Classes of structured dose reports as one matching value.
 
     >>> dose_class_uids({**DOSE_CLASSES, RDSR: {"1.9"}, ESR: {"1.10"}, RRDSR: {"1.9"}})
     '1.10\\1.9'
@@ -74,20 +74,20 @@ def dose_class_uids(classes: Mapping[str, Collection[str]]) -> str:
 
 
 def group_of(modalities: Collection[str], requested: Collection[str]) -> str:
-    """Return the requested group that a study belongs to; empty if it has none of their codes.
+    """Return the requested group of a study; empty if the study has none of their codes.
 
     Codes are compared as set members: OCT is not CT.
 
     >>> group_of({"CT", "PT", "SR"}, ("CT", "NM")), group_of({"OCT"}, ("CT",)), group_of({"PX"}, ("CT", "DX"))
     ('CT', '', 'DX')
     """
-    fitting = (one for one in PRECEDENCE if one in requested and not _disjoint(one, modalities))
+    fitting = (group for group in PRECEDENCE if group in requested and not _disjoint(group, modalities))
     return next(fitting, "")
 
 
 @lru_cache(maxsize=10_000)
 def groups_of(modalities: frozenset[str], requested: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the groups that a study is judged under: one, or CT and NM for a PET/CT or SPECT/CT.
+    """Return the groups of a study: one, or CT and NM for a PET/CT or SPECT/CT.
 
     >>> groups_of(frozenset({"CT", "PT", "SR"}), ("CT", "NM")), groups_of(frozenset({"CT", "PT"}), ("CT", "MG"))
     (('CT', 'NM'), ('CT',))

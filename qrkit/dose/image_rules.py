@@ -1,4 +1,4 @@
-"""The rules that keep images: where no structured report tells the dose, or beside one."""
+"""The rules that keep images, without a structured dose report or in addition to one."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from qrkit.dose.sr_rules import class_needs, judge_reports, kinds_of
 
 DOSE_INFO = "dose info"
 FEW = 5
-"""Instances of a series that may be a dose sheet, where nothing is described."""
+"""Largest number of instances in a possible dose sheet without a description."""
 
-_NO_DOSE_SR = "an SR series, and no dose report"
-_NO_IMAGE = "it holds no images"
+_NO_DOSE_SR = "SR series without a dose report"
+_NO_IMAGE = "contains no images"
 
 Pick = Callable[[SeriesRow], SeriesChoice | None]
 
 
 def judge_all_images(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep all image series; None if there are none."""
+    """Keep all image series; None if the study has none."""
     return _result(rule, context, lambda row: SeriesChoice(row, True, rule.name, rule.reason), "")
 
 
 def judge_dose_info(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep exactly the series that are described as dose info; None if there are none."""
+    """Keep exactly the series with the description "dose info"; None if the study has none."""
 
     def pick(row: SeriesRow) -> SeriesChoice | None:
         described = row.SeriesDescription.strip().casefold() == DOSE_INFO
         return SeriesChoice(row, True, rule.name, rule.reason) if described else None
 
-    return _result(rule, context, pick, "another series of the study is described as dose info")
+    return _result(rule, context, pick, 'another series of the study has the description "dose info"')
 
 
 def judge_few_images(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep series of few or an unknown number of images, if no series of the study has a description."""
+    """Keep series with few or an unknown number of images if no series of the study has a description."""
     if any(row.SeriesDescription.strip() for row in context.series):
         return None
 
@@ -44,37 +44,35 @@ def judge_few_images(rule: Rule, context: StudyContext) -> RuleResult | None:
         few = row.instance_count is None or row.instance_count <= FEW
         return SeriesChoice(row, True, rule.name, rule.reason) if few else None
 
-    return _result(rule, context, pick, f"more than {FEW} images, so it is no dose sheet")
+    return _result(rule, context, pick, f"not a dose sheet, because it has more than {FEW} images")
 
 
 def first_image_needs(context: StudyContext) -> tuple[Need, ...]:
-    """Return the need for the first image of each image series."""
+    """Return the needs for the first image of each image series."""
     return context.missing(NeedKind.FIRST_IMAGE, *context.image_series)
 
 
 def judge_first_images(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep series of secondary captures, and one image of each other; None if no series has a first image."""
+    """Keep series of secondary captures whole and one image of each other; None without first images."""
 
     def pick(row: SeriesRow) -> SeriesChoice | None:
         image = context.first_image(row)
         if image is None:
             return None
         if image.SOPClassUID in context.classes[CAPTURE]:
-            return SeriesChoice(
-                row, True, rule.name, "its first image is a secondary capture: perhaps the dose sheet"
-            )
+            return SeriesChoice(row, True, rule.name, "possible dose sheet: the first image is a secondary capture")
         return SeriesChoice(row, True, rule.name, rule.reason, (image,))
 
     return _result(rule, context, pick, "no image with InstanceNumber 1 or 0")
 
 
 def nuclear_needs(context: StudyContext) -> tuple[Need, ...]:
-    """Return what a nuclear medicine study needs: classes of SR, first images of PT, of NM one after the other."""
+    """Return the needs of a nuclear medicine study: SR classes, first images of PT, then of NM one by one."""
     needs = (*class_needs(context), *_first_images(context, "PT", PET))
     if needs or _has_report(context) or _pet_images(context):
         return needs
     for row in _series(context, "NM"):
-        if _is_told(context, row):
+        if _is_settled(context, row):
             break
         needs = context.missing(NeedKind.FIRST_IMAGE, row) if _may_hold(context, NM) else ()
         if needs or _image_of(context, row, NM):
@@ -83,9 +81,9 @@ def nuclear_needs(context: StudyContext) -> tuple[Need, ...]:
 
 
 def judge_nuclear_images(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep Radiopharmaceutical Radiation Dose SR whole and PET series by their first image; None if none is found."""
+    """Keep Radiopharmaceutical Radiation Dose SR and the first image of each PET series; None without either."""
     reports = judge_reports(RRDSR, rule, context)
-    of_report = {one.row.SeriesInstanceUID: one for one in reports.choices if one.keep} if reports else {}
+    of_report = {choice.row.SeriesInstanceUID: choice for choice in reports.choices if choice.keep} if reports else {}
     images = _pet_images(context)
     if not of_report and not images:
         return None
@@ -93,39 +91,39 @@ def judge_nuclear_images(rule: Rule, context: StudyContext) -> RuleResult | None
     def rule_on(row: SeriesRow) -> SeriesChoice:
         if row.SeriesInstanceUID in of_report:
             return replace(
-                of_report[row.SeriesInstanceUID], rule=RRDSR, reason="a Radiopharmaceutical Radiation Dose SR"
+                of_report[row.SeriesInstanceUID], rule=RRDSR, reason="Radiopharmaceutical Radiation Dose SR"
             )
         if row.SeriesInstanceUID in images:
-            reason = "a PET series, whose first image tells the radiopharmaceutical"
+            reason = "PET series; its first image contains the radiopharmaceutical"
             return SeriesChoice(row, True, PET, reason, (images[row.SeriesInstanceUID],))
-        return SeriesChoice(row, False, rule.name, "neither a Radiopharmaceutical Radiation Dose SR nor a PET series")
+        return SeriesChoice(row, False, rule.name, "not a Radiopharmaceutical Radiation Dose SR and not a PET series")
 
     name = " and ".join([RRDSR] * bool(of_report) + [PET] * bool(images))
     return RuleResult(name, rule.reason, tuple(map(rule_on, context.series)))
 
 
 def judge_first_nm(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep the first NM series whose first image is an NM image; None if there is none."""
-    fitting = (row for row in _series(context, "NM") if _is_told(context, row) or _image_of(context, row, NM))
+    """Keep the first NM series whose first image is an NM image; None if the study has none."""
+    fitting = (row for row in _series(context, "NM") if _is_settled(context, row) or _image_of(context, row, NM))
     chosen = next(fitting, None)
     if chosen is None:
         return None
     choices = (
         SeriesChoice(row, True, rule.name, rule.reason)
         if row is chosen
-        else SeriesChoice(row, False, rule.name, "not the first NM series, which is enough")
+        else SeriesChoice(row, False, rule.name, "not the first NM series; one is enough")
         for row in context.series
     )
     return RuleResult(rule.name, rule.reason, tuple(choices))
 
 
 def in_order(rows: Iterable[SeriesRow]) -> list[SeriesRow]:
-    """Return series by SeriesNumber; those without one come last, as they were found."""
+    """Return series by SeriesNumber; those without one are last, in their original order."""
     return sorted(rows, key=lambda row: (row.SeriesNumber is None, row.SeriesNumber or 0))
 
 
 def _result(rule: Rule, context: StudyContext, pick: Pick, otherwise: str) -> RuleResult | None:
-    """Return the verdict that keeps the image series that are picked; None if none is."""
+    """Return the result that keeps the picked image series; None if there are none."""
     picked = [(row, None if row.Modality in NO_IMAGES else pick(row)) for row in context.series]
     if not any(choice and choice.keep for _, choice in picked):
         return None
@@ -144,7 +142,7 @@ def _series(context: StudyContext, modality: str) -> list[SeriesRow]:
 
 
 def _may_hold(context: StudyContext, kind: str) -> bool:
-    """Whether SOPClassesInStudy leaves it open that there are images of a kind."""
+    """Return whether the study may contain images of a type, by SOPClassesInStudy."""
     classes = context.study.SOPClassesInStudy
     return not classes or bool(classes & context.classes[kind])
 
@@ -167,8 +165,8 @@ def _has_report(context: StudyContext) -> bool:
     return any(RRDSR in (kinds_of(context, row) or ()) for row in context.sr_series)
 
 
-def _is_told(context: StudyContext, row: SeriesRow) -> bool:
-    """Whether SOPClassesInStudy says that the only NM series of a study holds NM images."""
+def _is_settled(context: StudyContext, row: SeriesRow) -> bool:
+    """Return whether SOPClassesInStudy shows that the only NM series contains NM images."""
     return (
         len(_series(context, "NM")) == 1
         and row.Modality == "NM"

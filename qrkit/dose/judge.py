@@ -1,7 +1,6 @@
-"""How a study is judged: filters, group, rules, what is held. No I/O: it yields what it needs, and is sent answers.
+"""Judges studies by filters, group, rules and stored objects, without I/O: it yields needs and is sent answers.
 
-`Judge.study` judges one study, `together` any number side by side, so that what all of them need next can be asked
-in few requests.
+`StudyJudge.study` judges one study. `together` judges many in parallel, so that few requests answer their needs.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TypeVar
 
 from qrkit.dose.facts import Answer, Need, NeedKind, SeriesAnswer, SeriesRow, StudyRow, Unanswered
 from qrkit.dose.groups import BESIDE_SR, SR, SR_GROUP, group_of, groups_of
-from qrkit.dose.missing_modality import named, needs_of
+from qrkit.dose.missing_modality import needs_of, with_modalities
 from qrkit.dose.outcome import (
     ALREADY_STORED,
     UNDECIDED,
@@ -30,15 +29,16 @@ from qrkit.query.filters import Filter
 
 Result = TypeVar("Result")
 JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
-"""Yields needs, is sent one answer for each in the same order, returns what came of it."""
+"""Yields needs, is sent one answer for each in the same order, and returns the result."""
 
 _NUCLEAR = frozenset({"NM", "PT"})
-_NO_RULE = "none of its series is one that carries dose by the {group} rules"
-_NO_CODE = "it has no series of a requested modality"
+_NO_RULE = "no series contains dose according to the {group} rules"
+_STORED = "all its dose objects are stored already"
+_NO_CODE = "no series of a requested modality"
 
 
 def together(tasks: Iterable[JudgeSteps[Result]]) -> Generator[tuple[Need, ...], Mapping[Need, Answer], list[Result]]:
-    """Run many judgings side by side; yield what they need next, each need once ever, and return their results."""
+    """Judge many studies in parallel: yield their next needs, each need once, and return the results."""
     results: dict[int, Result] = {}
     known: dict[Need, Answer] = {}
     waiting: list[tuple[int, JudgeSteps[Result], tuple[Need, ...]]] = []
@@ -75,8 +75,8 @@ class StudyJudge:
 
     Parameters
     ----------
-    held
-        What need not be fetched again.
+    stored
+        The objects that are stored already.
     """
 
     def __init__(self, policy: Policy, stored: StoredObjects | None = None) -> None:
@@ -88,7 +88,7 @@ class StudyJudge:
         self._series_filters = policy.series_filters()
 
     def study(self, study: StudyRow) -> JudgeSteps[tuple[PlanItem, ...]]:
-        """Judge one study; the result is one item, or two of a study that is judged as CT and as NM."""
+        """Judge one study; the result is one item, or two for a study that is judged as CT and as NM."""
         decision = self._filtered(study)
         if not decision.keep:
             group = SR_GROUP if self.policy.sr_only else group_of(study.ModalitiesInStudy, self.policy.groups)
@@ -98,7 +98,7 @@ class StudyJudge:
             (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             if isinstance(answer, Unanswered):
                 return (_unanswered(study, "", decision, answer.why),)
-            answer = yield from _named_series(study, answer)
+            answer = yield from _with_modalities(study, answer)
             modalities = _modalities(answer, study)
         if self.policy.sr_only:
             return ((yield from self._only_sr(study, decision, modalities, answer)),)
@@ -106,11 +106,11 @@ class StudyJudge:
         return (yield from self._items(study, decision, groups, answer))
 
     def _filtered(self, study: StudyRow) -> Decision:
-        """Apply the filters of studies: all of them, so that the trail tells each that drops it."""
+        """Apply all filters of studies, so that the history contains each filter that drops the study."""
         decision = UNDECIDED
-        for one in self._study_filters:
-            if not passes(one, getattr(study, one.column)):
-                decision = decision.dropped(one.name, _filter_reason(one))
+        for study_filter in self._study_filters:
+            if not passes(study_filter, getattr(study, study_filter.column)):
+                decision = decision.dropped(study_filter.name, _filter_reason(study_filter))
         return decision
 
     def _also_without_code(self, study: StudyRow, decision: Decision) -> Decision:
@@ -126,7 +126,7 @@ class StudyJudge:
         if SR not in modalities:
             return _dropped(study, "", decision.dropped(MODALITY, _NO_CODE), answer)
         if others:
-            reason = "it holds more than structured reports"
+            reason = "contains more than structured reports"
             return _dropped(study, SR_GROUP, decision.dropped(ONLY_SR, reason), answer)
         return (yield from self._item(self._case(study, SR_GROUP), decision, answer))
 
@@ -143,7 +143,7 @@ class StudyJudge:
             return tuple(items)
         seen = {outcome.row.Modality for item in items for outcome in item.series}
         by_series = groups_of(study.ModalitiesInStudy | seen, self.policy.groups)
-        if len(by_series) > len(groups):  # ModalitiesInStudy did not tell that it is a PET/CT, its series do
+        if len(by_series) > len(groups):  # the series show a PET/CT, which ModalitiesInStudy did not
             return (yield from self._items(study, decision, by_series, answer))
         return tuple(items)
 
@@ -157,9 +157,9 @@ class StudyJudge:
         )
 
     def _item(self, context: StudyContext, decision: Decision, answer: Answer | None) -> JudgeSteps[PlanItem]:
-        """Judge a study under one group, by its SR series alone where they settle it."""
+        """Judge a study under one group, by its SR series alone if they are sufficient."""
         study, rules = context.study, self._rules[context.group]
-        if answer is None and self._is_told(context, rules):
+        if answer is None and self._is_settled(context, rules):
             return PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
         if answer is None and self._sr_first(context, rules):
             (some,) = yield (Need(NeedKind.SR_SERIES, study.StudyInstanceUID),)
@@ -168,20 +168,20 @@ class StudyJudge:
                 return item
         if answer is None:
             (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
-            answer = yield from _named_series(study, answer)
+            answer = yield from _with_modalities(study, answer)
         item = yield from self._by_series(context, decision, answer)
         if item is None:
             item = PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
         return replace(item, unlisted=_unlisted(study, answer))
 
-    def _is_told(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
-        """Whether the study row says already that no rule fits."""
+    def _is_settled(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
+        """Return whether the study row shows that no rule fits."""
         return (
             not self._series_filters and all(rule.by_sr for rule in rules) and kinds_by_study(context) == frozenset()
         )
 
     def _sr_first(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
-        """Whether the SR series are asked for first: where that is cheap, or is sure to settle the study."""
+        """Return whether to ask for the SR series first: if that is cheap or certainly sufficient."""
         if not rules or not rules[0].by_sr:
             return False
         if self.policy.sr_first:
@@ -190,7 +190,7 @@ class StudyJudge:
         return bool(kinds_by_study(context)) and not self._series_filters
 
     def _by_series(self, context: StudyContext, decision: Decision, answer: Answer) -> JudgeSteps[PlanItem | None]:
-        """Judge a study by its series; None if only its SR series are known, and they do not settle it."""
+        """Judge a study by its series; None if only its SR series are known and not sufficient."""
         if isinstance(answer, Unanswered):
             return _unanswered(context.study, context.group, decision, answer.why)
         if not isinstance(answer, SeriesAnswer):
@@ -216,7 +216,7 @@ class StudyJudge:
                 context = context.with_answers(needs, (yield needs))
             result = rule.judge(rule, context)
             if result is not None:
-                return (yield from self._fetched(context, decision, result, dropped))
+                return (yield from self._without_stored(context, decision, result, dropped))
             if context.unanswered:
                 return _unanswered(context.study, context.group, decision, context.unanswered)
         if context.only_sr and self._series_filters:
@@ -225,10 +225,10 @@ class StudyJudge:
         series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
         return PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
 
-    def _fetched(
+    def _without_stored(
         self, context: StudyContext, decision: Decision, result: RuleResult, dropped: tuple[SeriesOutcome, ...]
     ) -> JudgeSteps[PlanItem]:
-        """Leave out what is held already."""
+        """Skip the objects that are stored already."""
         needs = context.missing(
             NeedKind.OBJECTS,
             *(
@@ -243,25 +243,25 @@ class StudyJudge:
             outcome_of(choice, context.objects(choice.row), self._stored.of(choice.row)) for choice in result.choices
         )
         decision = decision.kept(result.rule, result.reason)
-        if not any(one.decision.keep for one in series):
-            decision = decision.dropped(
-                ALREADY_STORED, "everything that carries its dose is in the workspace already"
-            )
+        if not any(outcome.decision.keep for outcome in series):
+            decision = decision.dropped(ALREADY_STORED, _STORED)
         unclear = (
-            0 if any(one.keep and one.row.Modality == SR for one in result.choices) else empty_sr_series(context)
+            0
+            if any(choice.keep and choice.row.Modality == SR for choice in result.choices)
+            else empty_sr_series(context)
         )
         return PlanItem(context.study, context.group, decision, (*dropped, *series), unclear)
 
     def _by_station(self, rows: Sequence[SeriesRow]) -> tuple[tuple[SeriesRow, ...], tuple[SeriesOutcome, ...]]:
-        """Return the series that pass the station filters, and what became of the others."""
+        """Return the series that pass the station filters, and the outcomes of the others."""
         if not self._series_filters:
             return tuple(rows), ()
         passed, dropped = [], []
         for row in rows:
             decision = UNDECIDED
-            for one in self._series_filters:
-                if not passes(one, row.StationName):
-                    decision = decision.dropped(one.name, _filter_reason(one))
+            for station_filter in self._series_filters:
+                if not passes(station_filter, row.StationName):
+                    decision = decision.dropped(station_filter.name, _filter_reason(station_filter))
             if decision.keep:
                 passed.append(row)
             else:
@@ -269,43 +269,43 @@ class StudyJudge:
         return tuple(passed), tuple(dropped)
 
 
-def _named_series(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
-    """Return the series of a study, with the modalities that the node left out."""
+def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
+    """Return the series of a study, with the missing modalities filled in."""
     if not isinstance(answer, SeriesAnswer) or all(row.Modality for row in answer.rows):
         return answer
     needs = needs_of(study.StudyInstanceUID, answer)
-    told = yield needs
-    return named(study.StudyInstanceUID, answer, dict(zip(needs, told, strict=True)))
+    objects = yield needs
+    return with_modalities(study.StudyInstanceUID, answer, dict(zip(needs, objects, strict=True)))
 
 
-def passes(one: Filter, value: str) -> bool:
-    """Whether a value passes a filter."""
-    return one.keeps(value) if value else one.keeps_blank
+def passes(value_filter: Filter, value: str) -> bool:
+    """Return whether a value passes a filter."""
+    return value_filter.keeps(value) if value else value_filter.keeps_blank
 
 
 def _agrees(study: StudyRow, answer: SeriesAnswer) -> bool:
-    """Whether a study row tells of all series that there are; if not, its SOP Classes are not all either."""
+    """Return whether the study row covers all series; otherwise its SOP Classes are incomplete too."""
     modalities = {row.Modality for row in answer.rows if row.Modality}
     too_many = study.series_count is not None and len(answer.rows) > study.series_count
     return not too_many and (not study.ModalitiesInStudy or modalities <= study.ModalitiesInStudy)
 
 
 def _unlisted(study: StudyRow, answer: Answer) -> int:
-    """Return how many series the node counts in a study and does not list."""
+    """Return the number of series that the node counts in a study and does not list."""
     if not isinstance(answer, SeriesAnswer) or study.series_count is None:
         return 0
     return max(0, study.series_count - len(answer.rows))
 
 
-def _filter_reason(one: Filter) -> str:
-    what = "none of" if one.name.endswith("include") else "one of"
-    return f"its {one.column} has {what}: {', '.join(one.terms)}"
+def _filter_reason(text_filter: Filter) -> str:
+    what = "none of" if text_filter.name.endswith("include") else "one of"
+    return f"{text_filter.column} contains {what}: {', '.join(text_filter.terms)}"
 
 
 def _last_filter(dropped: Sequence[SeriesOutcome], filters: Sequence[Filter]) -> Decision:
-    """Return the fate of the series that was dropped last: by it the study loses its last series."""
-    order = [one.name for one in filters]
-    return max((one.decision for one in dropped), key=lambda decision: order.index(decision.rule))
+    """Return the decision on the series that was dropped last, with which the study has no series left."""
+    order = [series_filter.name for series_filter in filters]
+    return max((outcome.decision for outcome in dropped), key=lambda decision: order.index(decision.rule))
 
 
 def _no_rule(group: str) -> tuple[str, str]:
@@ -313,14 +313,14 @@ def _no_rule(group: str) -> tuple[str, str]:
 
 
 def _modalities(answer: Answer, study: StudyRow) -> frozenset[str]:
-    """Return the modalities of a study, built from its series too."""
+    """Return the modalities of a study, including those of its series."""
     if not isinstance(answer, SeriesAnswer):
         return study.ModalitiesInStudy
     return study.ModalitiesInStudy | {row.Modality for row in answer.rows if row.Modality}
 
 
 def belongs(row: SeriesRow, group: str) -> bool:
-    """Whether a series of a PET/CT or SPECT/CT belongs to its work item of a group."""
+    """Return whether a series of a PET/CT or SPECT/CT belongs to the item of a group."""
     return row.Modality in {SR, *_NUCLEAR} if group == "NM" else row.Modality not in _NUCLEAR
 
 
@@ -329,7 +329,7 @@ def _unanswered(study: StudyRow, group: str, decision: Decision, why: str) -> Pl
 
 
 def _dropped(study: StudyRow, group: str, decision: Decision, answer: Answer | None) -> PlanItem:
-    """Return the item of a study that is dropped as a whole, with what is known of its series."""
+    """Return the item of a study that is dropped as a whole, with its known series."""
     rows = answer.rows if isinstance(answer, SeriesAnswer) else ()
     return PlanItem(
         study,

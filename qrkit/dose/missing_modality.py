@@ -1,7 +1,7 @@
-"""Series without a Modality: there are nodes that leave it out, and a dose report must not be lost by that.
+"""Series without a Modality, which some nodes omit; their objects show it, so that no dose report is lost.
 
-What such a series is, its objects tell by their SOP Class: all of a small series, where a report may have any
-InstanceNumber, and the first image of a large one.
+The SOP Class decides: of all objects in a small series, where a report may have any InstanceNumber, and of the first
+image in a large one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from qrkit.dose.groups import DOSE_CLASSES, ESR, RDSR, RRDSR, SR
 from qrkit.uids import KEY_OBJECT_SELECTION, PRESENTATION_STATE_STORAGE, SR_STORAGE, STANDARD_STORAGE
 
 SMALL = 5
-"""Instances of a series that are all listed."""
+"""Largest number of instances in a series that is listed completely."""
 
 _IMAGES = {
     f"{STANDARD_STORAGE}{end}": modality
@@ -36,18 +36,18 @@ _IMAGES = {
 
 
 def needs_of(study: str, answer: SeriesAnswer) -> tuple[Need, ...]:
-    """Return what must be known to tell the modalities of the series that have none."""
+    """Return the needs for the objects of the series without a Modality."""
     return tuple(_need(study, row) for row in answer.rows if not row.Modality)
 
 
-def named(study: str, answer: SeriesAnswer, told: Mapping[Need, Answer]) -> SeriesAnswer:
-    """Return the series with the modalities that their objects tell; of those that tell none it stays empty."""
-    rows = [row if row.Modality else _named(row, told.get(_need(study, row))) for row in answer.rows]
+def with_modalities(study: str, answer: SeriesAnswer, objects: Mapping[Need, Answer]) -> SeriesAnswer:
+    """Return the series with the modalities of their objects; unknown ones stay empty."""
+    rows = [row if row.Modality else _with_modality(row, objects.get(_need(study, row))) for row in answer.rows]
     return SeriesAnswer(tuple(rows), answer.only_sr)
 
 
 def modality_of(sop_classes: Sequence[str]) -> str:
-    """Return the modality of a series by the SOP Classes of its objects; empty where they do not tell.
+    """Return the modality of a series by the SOP Classes of its objects; empty if it is unknown.
 
     >>> modality_of(["1.2.840.10008.5.1.4.1.1.88.67"]), modality_of(["1.2.840.10008.5.1.4.1.1.2"]), modality_of([])
     ('SR', 'CT', '')
@@ -69,7 +69,7 @@ def _need(study: str, row: SeriesRow) -> Need:
     return Need(NeedKind.OBJECTS if is_small else NeedKind.FIRST_IMAGE, study, row.SeriesInstanceUID)
 
 
-def _named(row: SeriesRow, told: Answer | None) -> SeriesRow:
-    if not isinstance(told, ObjectsAnswer):
+def _with_modality(row: SeriesRow, objects: Answer | None) -> SeriesRow:
+    if not isinstance(objects, ObjectsAnswer):
         return row
-    return row._replace(Modality=modality_of([one.SOPClassUID for one in told.rows]))
+    return row._replace(Modality=modality_of([instance.SOPClassUID for instance in objects.rows]))

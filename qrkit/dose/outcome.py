@@ -1,10 +1,7 @@
-"""What a plan says of each work item: its study, its series, and the objects that are known of them.
+"""The outcome of each plan item: the decisions on its study, series and objects, and what is to be retrieved.
 
-From what the rules say of a series to what is to be fetched of it: all but what is held already.
-
-What became of a study, series or object: kept or not, by which rule, for what reason, and what came before.
-
-Few different fates are shared by very many rows, so equal ones are one object.
+A decision states whether something is kept, by which rule and for what reason, and its history. Very many rows share
+a few decisions, so equal ones are one object.
 """
 
 from __future__ import annotations
@@ -19,14 +16,14 @@ from qrkit.dose.rule import SeriesChoice
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether something is kept, and why.
+    """Whether something is kept, and the reason.
 
     Attributes
     ----------
     rule, reason
-        What decided; of what is dropped, the first that dropped it.
-    trail
-        Everything that was said of it, in order, as ``rule: reason``.
+        The deciding rule; if something is dropped, the first rule that dropped it.
+    history
+        All decisions in order, as ``rule: reason``.
     """
 
     keep: bool = True
@@ -35,19 +32,19 @@ class Decision:
     history: tuple[str, ...] = ()
 
     def kept(self, rule: str, reason: str) -> Decision:
-        """Return the fate after a rule that keeps it; what was dropped before stays dropped.
+        """Return the decision after a rule that keeps it; an earlier drop remains.
 
-        >>> FOUND.dropped("SR only", "it holds images").kept("RDSR", "it is a dose report").reason
-        'it holds images'
+        >>> UNDECIDED.dropped("SR only", "contains images").kept("RDSR", "dose report").reason
+        'contains images'
         """
         return _after(self, True, rule, reason)
 
     def dropped(self, rule: str, reason: str) -> Decision:
-        """Return the fate after a rule that drops it; the first reason stands, a later one joins the trail.
+        """Return the decision after a rule that drops it; the first reason remains, a later one joins the history.
 
-        >>> fate = FOUND.kept("RDSR", "a dose report").dropped("held", "it is here")
-        >>> fate.keep, fate.reason, fate.trail
-        (False, 'it is here', ('RDSR: a dose report', 'held: it is here'))
+        >>> decision = UNDECIDED.kept("RDSR", "dose report").dropped("held", "stored")
+        >>> decision.keep, decision.reason, decision.history
+        (False, 'stored', ('RDSR: dose report', 'held: stored'))
         """
         return _after(self, False, rule, reason)
 
@@ -61,15 +58,16 @@ def _after(before: Decision, keep: bool, rule: str, reason: str) -> Decision:  #
 
 
 UNDECIDED = Decision()
-"""The fate of what was found and not judged yet."""
+"""The decision on what was found and not judged yet."""
 
 
 ALREADY_STORED = "held"
+"""The step and rule of what is stored already; plans and programs use this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectOutcome:
-    """One SOP Instance and what became of it."""
+    """The decision on one SOP Instance."""
 
     row: ObjectRow
     decision: Decision
@@ -77,16 +75,16 @@ class ObjectOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SeriesOutcome:
-    """One series and what became of it.
+    """The decision on one series.
 
     Attributes
     ----------
     level
-        ``SERIES`` or ``IMAGE`` for what is to be fetched; empty for what is not.
+        ``SERIES`` or ``IMAGE`` if it is to be retrieved; otherwise empty.
     expected
-        SOP Instance UIDs that are to be fetched, where they are known; at IMAGE level they always are.
+        SOP Instance UIDs to retrieve, if they are known; at IMAGE level they always are.
     objects
-        All objects that are known of it.
+        All known objects of the series.
     """
 
     row: SeriesRow
@@ -97,7 +95,7 @@ class SeriesOutcome:
 
     @property
     def count(self) -> int | None:
-        """How many objects are to be fetched; None where nobody knows."""
+        """Number of objects to retrieve; None if it is unknown."""
         if not self.decision.keep:
             return 0
         return len(self.expected) or self.row.instance_count
@@ -105,16 +103,16 @@ class SeriesOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """One work item: a study under one group.
+    """One item of a plan: a study under one group.
 
     Attributes
     ----------
     group
         Empty for a study that was dropped before it had one.
     empty_sr
-        SR series in which the node lists no objects that anybody could tell the class of, and that are not kept.
+        Number of dropped SR series without objects of a known class.
     unlisted
-        Series that the node counts in the study and does not list.
+        Number of series that the node counts in the study and does not list.
     """
 
     study: StudyRow
@@ -127,29 +125,29 @@ class PlanItem:
 
 @dataclass(frozen=True, slots=True)
 class StoredObjects:
-    """What the workspace has already: SOP Instance UIDs by SeriesInstanceUID."""
+    """The stored objects: SOP Instance UIDs by SeriesInstanceUID."""
 
     by_series: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def of(self, row: SeriesRow) -> Collection[str]:
-        """Return the SOP Instances of a series that are here."""
+        """Return the stored SOP Instances of a series."""
         return self.by_series.get(row.SeriesInstanceUID, ())
 
 
-_ALL_STORED = "everything that is wanted of it is in the workspace already"
-_OBJECT_STORED = "it is in the workspace already"
-_NOT_WANTED = "another kind of object than those that are wanted of its series"
+_ALL_STORED = "all wanted objects are stored already"
+_OBJECT_STORED = "stored already"
+_NOT_WANTED = "not one of the wanted objects of its series"
 
 
 def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> SeriesOutcome:
-    """Return what becomes of a series: dropped, fetched whole, or the objects of it that are wanted and not held.
+    """Decide for a series: skip it, retrieve it whole, or retrieve its missing objects.
 
     Parameters
     ----------
     listing
-        What is known of its objects.
-    held
-        SOP Instance UIDs that the workspace has of it.
+        Its known objects.
+    stored
+        Its stored SOP Instance UIDs.
     """
     rows = (listing.rows if listing is not None else ()) or choice.objects or ()
     if not choice.keep:
@@ -161,8 +159,8 @@ def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Coll
         wanted = listing.rows
     if wanted is None:
         return SeriesOutcome(choice.row, kept, "SERIES", objects=tuple(ObjectOutcome(row, kept) for row in rows))
-    wanted_uids = {one.SOPInstanceUID for one in wanted}
-    missing = tuple(one.SOPInstanceUID for one in wanted if one.SOPInstanceUID not in stored)
+    wanted_uids = dict.fromkeys(instance.SOPInstanceUID for instance in wanted)
+    missing = tuple(uid for uid in wanted_uids if uid not in stored)
     objects = tuple(ObjectOutcome(row, _decision(kept, row.SOPInstanceUID, wanted_uids, stored)) for row in rows)
     if not missing:
         return SeriesOutcome(choice.row, kept.dropped(ALREADY_STORED, _ALL_STORED), objects=objects)
@@ -171,7 +169,7 @@ def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Coll
 
 
 def must_be_listed(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> bool:
-    """Whether the objects of a series must be known to tell which of them are held."""
+    """Return whether the objects of a series must be listed to find out which ones are stored."""
     if not choice.keep or not stored or choice.objects is not None:
         return False
     return listing is None or not listing.is_whole

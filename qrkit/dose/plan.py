@@ -1,7 +1,4 @@
-"""A plan as a value: what is to be fetched of each study and why, saved, shown, compared, retrieved.
-
-What a plan costs: objects, bytes and minutes, and the budget that it may not pass unasked.
-"""
+"""A plan as a value: what to retrieve of each study and why, its cost in objects, bytes and time, and the budget."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import pyarrow as pa
 
 from qrkit.advice import Action, Advice
 from qrkit.dose.query import DoseQuery
-from qrkit.dose.tables import PlanTables, Step, step_in_words
+from qrkit.dose.tables import PlanTables, Step, criterion
 from qrkit.errors import InputError
 from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
@@ -26,22 +23,22 @@ from qrkit.words import counted
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """What is to be fetched of each study, and why; and why the rest is not.
+    """The parts of each study to retrieve, and a reason for each decision.
 
     Attributes
     ----------
     coverage
-        Whether all studies were found, and why not.
+        Whether the plan may lack studies, and the reasons.
     funnel
-        How many studies were left after each step.
+        Number of remaining studies after each step.
     notes
-        What people should know besides, such as an option that may help.
+        Remarks for the user, such as an option that may help.
     cost
-        What a retrieve of it costs, by what came from the node before.
+        Estimated cost of the retrieve, by earlier retrieves.
     tables
-        Every study, series and object with `keep`, `rule`, `reason` and `trail`.
+        All studies, series and objects with `keep`, `rule`, `reason` and `trail`.
     is_meant
-        That it may be fetched even if it passes the site's budget; see `meant`.
+        True if the plan may exceed the site's budget; see `meant`.
     """
 
     plan_id: str
@@ -58,52 +55,52 @@ class Plan:
 
     @property
     def studies(self) -> pd.DataFrame:
-        """One row per work item, a PET/CT has two: `group`, `keep`, `rule`, `reason`, `trail`."""
+        """One row per plan item, two for a PET/CT: `group`, `keep`, `rule`, `reason`, `trail`."""
         return to_plain_frame(self.tables.studies)
 
     @property
     def series(self) -> pd.DataFrame:
-        """One row per series that was looked at; `level` is SERIES or IMAGE for what is to be fetched."""
+        """One row per known series; `level` is SERIES or IMAGE if it is to be retrieved."""
         return to_plain_frame(self.tables.series)
 
     @property
     def instances(self) -> pd.DataFrame:
-        """One row per object that was looked at."""
+        """One row per known object."""
         return to_plain_frame(self.tables.instances)
 
     @property
     def steps(self) -> pd.DataFrame:
-        """The funnel: `studies` left after each `step`, and `dropped` by it."""
+        """The funnel: `studies` remaining after each `step`, and `dropped` by it."""
         return pd.DataFrame(
             {
-                "step": [one.step for one in self.funnel],
-                "studies": [one.studies for one in self.funnel],
-                "dropped": [one.dropped for one in self.funnel],
+                "step": [step.step for step in self.funnel],
+                "studies": [step.studies for step in self.funnel],
+                "dropped": [step.dropped for step in self.funnel],
             }
         )
 
     def meant(self) -> Plan:
-        """Return the plan as one that may cost more than the site's budget."""
+        """Return the plan with the permission to exceed the site's budget."""
         return replace(self, is_meant=True)
 
     def requests(self) -> tuple[RetrieveRequest, ...]:
-        """Return what is to be fetched: requests at SERIES or IMAGE level, each series once."""
+        """Return the retrieve requests at SERIES or IMAGE level, each series once."""
         patients = {row["StudyInstanceUID"]: row["PatientID"] for row in _rows(self.tables.studies, _PATIENTS)}
-        chosen: dict[str, RetrieveRequest] = {}
+        requests: dict[str, RetrieveRequest] = {}
         for row in _rows(self.tables.series, _JSON_SERIES):
             if row["keep"]:
                 request = _request(row, patients[row["StudyInstanceUID"]] or "")
-                known = chosen.get(request.SeriesInstanceUID)
-                chosen[request.SeriesInstanceUID] = request if known is None else _both(known, request)
-        return tuple(chosen.values())
+                known = requests.get(request.SeriesInstanceUID)
+                requests[request.SeriesInstanceUID] = request if known is None else _both(known, request)
+        return tuple(requests.values())
 
     @property
     def cost_in_words(self) -> str:
-        """What it will cost, as a line has it."""
+        """The cost as one line."""
         return self.cost.in_words(of="series", several="series")
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the command line prints it with ``--format json``."""
+        """Return the plan as ``--format json`` prints it."""
         series: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
         for row in _rows(self.tables.series, _JSON_SERIES):
             place = (row.pop("StudyInstanceUID"), row.pop("group"))
@@ -115,7 +112,7 @@ class Plan:
             "plan_id": self.plan_id,
             "node": self.node,
             "coverage": coverage,
-            "funnel": [{"step": one.step, "studies": one.studies} for one in self.funnel],
+            "funnel": [{"step": step.step, "studies": step.studies} for step in self.funnel],
             "studies": [
                 {**row, "series": series.get((row["StudyInstanceUID"], row["group"]), [])}
                 for row in _rows(self.tables.studies, _JSON_STUDY)
@@ -138,9 +135,9 @@ class Plan:
             strong(self.cost_in_words),
             f"; {complete}.",
         )
-        steps = [[one.step, one.studies, one.dropped or None, step_in_words(one.step)] for one in self.funnel]
+        steps = [[step.step, step.studies, step.dropped or None, criterion(step.step)] for step in self.funnel]
         notes = bullets((*self.coverage.why, *self.notes))
-        return head + grid(["step", "studies left", "fewer", "which are those"], steps) + notes
+        return head + grid(["Step", "Remaining", "Removed", "Criterion"], steps) + notes
 
 
 _PATIENTS = ("StudyInstanceUID", "PatientID")
@@ -170,17 +167,17 @@ def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
     )
 
 
-def _both(one: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
-    """Return what two work items want of one series, such as its dose reports of two kinds."""
-    whole = next((request for request in (one, other) if request.level == "SERIES"), None)
+def _both(first: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
+    """Return the request for the objects that two plan items need of one series."""
+    whole = next((request for request in (first, other) if request.level == "SERIES"), None)
     if whole is not None:
         return whole
-    wanted = tuple(dict.fromkeys((*one.expected, *other.expected)))
-    return replace(one, sop_instance_uids=wanted, expected=wanted)
+    wanted = tuple(dict.fromkeys((*first.expected, *other.expected)))
+    return replace(first, sop_instance_uids=wanted, expected=wanted)
 
 
 def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
-    """Return the series of a plan with the estimated `bytes` of what is to be fetched; null where nobody knows."""
+    """Return the series of a plan with the estimated `bytes` of the retrieve; null if unknown."""
     means: dict[str | None, float | None] = {}
     sizes: list[int | None] = []
     for keep, modality, objects in _columns(series, "keep", "Modality", "objects"):
@@ -192,7 +189,7 @@ def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
 
 
 def cost_of(series: pa.Table, history: NodeHistory) -> Estimate:
-    """Return what the series of a plan that are to be fetched will cost together."""
+    """Return the estimated cost of retrieving the series of a plan."""
     rows = _columns(series, "keep", "Modality", "objects")
     kept = [Selection(objects=objects, modalities=(modality or "",)) for keep, modality, objects in rows if keep]
     if not kept:
@@ -202,33 +199,33 @@ def cost_of(series: pa.Table, history: NodeHistory) -> Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a retrieve may cost without being asked about; 0: any amount."""
+    """The largest retrieve that needs no confirmation; 0: no limit."""
 
     objects: int = 0
     bytes: int = 0
 
     def check(self, cost: Estimate) -> None:
-        """Refuse what costs more.
+        """Refuse a retrieve that exceeds the budget.
 
         Raises
         ------
         InputError
-            With the numbers.
+            If the cost exceeds the budget.
 
         >>> Budget(objects=100).check(Estimate(objects=250, bytes=None, seconds=None))
         Traceback (most recent call last):
-        qrkit.errors.InputError: The plan is for 250 objects, which passes the budget of 100 objects. \
+        qrkit.errors.InputError: The plan has 250 objects; the budget is 100 objects. \
 Confirm it: --yes.
         """
-        passed = []
+        exceeded = []
         if self.objects and (cost.objects or 0) > self.objects:
-            passed.append(counted(self.objects, "object"))
+            exceeded.append(counted(self.objects, "object"))
         if self.bytes and (cost.bytes or 0) > self.bytes:
-            passed.append(f"{self.bytes / 1e6:.1f} MB")
-        if passed:
+            exceeded.append(f"{self.bytes / 1e6:.1f} MB")
+        if exceeded:
             raise InputError(
-                f"The plan is for {cost.in_words(of='series', several='series')}, which passes the budget of "
-                f"{' and '.join(passed)}.",
+                f"The plan has {cost.in_words(of='series', several='series')}; "
+                f"the budget is {' and '.join(exceeded)}.",
                 advice=Advice(action=Action.CONFIRM_PLAN),
             )
 

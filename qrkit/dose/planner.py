@@ -1,4 +1,4 @@
-"""Plans: the studies are found, judged by what the node tells of them, and what comes of it is a plan."""
+"""The planner: it finds the studies, judges them by the answers of the node, and returns the plan."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from qrkit.tables import Level
 from qrkit.words import counted
 
 AT_ONCE = 25_000
-"""Studies that are judged side by side; with more, it is memory that grows and not speed."""
+"""Studies that are judged in parallel; more of them need more memory and are not faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The studies of a plan, as the node answered, and how far they can be trusted to be all."""
+    """The studies of a plan as the node returned them, and the reasons why some may be missing."""
 
     table: pa.Table
     why: tuple[str, ...]
@@ -55,8 +55,8 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asking:
-    """What one plan is asked for, and how."""
+class _PlanRequest:
+    """The request for one plan."""
 
     asked: DoseQuery
     refresh: bool
@@ -65,7 +65,7 @@ class _Asking:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some studies that were judged side by side."""
+    """Some studies that were judged in parallel."""
 
     tables: PlanTables
     counted: Tally
@@ -78,9 +78,9 @@ class Planner:
     Parameters
     ----------
     settings
-        Of the workspace; its table ``plan`` has the site's rules.
+        Settings of the workspace; the table ``plan`` contains the site's rules.
     profile
-        Gives what a node was seen to do.
+        Returns the profile of a node.
     """
 
     def __init__(
@@ -101,28 +101,28 @@ class Planner:
         refresh: bool = False,
         should_stop: Callable[[], bool] | None = None,
     ) -> Plan:
-        """Find the studies, judge them, and return the plan; nothing is fetched.
+        """Find the studies, judge them, and return the plan; nothing is retrieved.
 
         Parameters
         ----------
         refresh
-            Ask even what the node has told before.
+            True to ignore earlier answers of the node.
         should_stop
-            True cancels what is under way; what the node has told by then is kept.
+            True cancels the plan; the answers so far are stored.
 
         Raises
         ------
         InputError
-            If the node cannot be asked for series, or the site's rules are not valid.
+            If the node has no SERIES level, or the site's rules are not valid.
         NodeError
-            If the node fails to answer for studies.
+            If the query for studies fails.
         Cancelled
-            If `should_stop` said so.
+            If `should_stop` returns True.
         """
-        asking = _Asking(asked=asked, refresh=refresh, should_stop=should_stop)
+        request = _PlanRequest(asked=asked, refresh=refresh, should_stop=should_stop)
         if node.information_model is InformationModel.PATIENT_STUDY_ONLY:
             raise InputError(
-                f"Node {node.name} has no SERIES level under its information model, and a plan needs it.",
+                f"A plan needs the SERIES level, which the information model of node {node.name} does not have.",
                 advice=Advice(
                     "If the node has another information model, set it",
                     Action.EDIT_NODE,
@@ -138,9 +138,9 @@ class Planner:
             filters=asked.query.filters,
             sr_first=self._profile(node.name).lists_sr_series,
         )
-        found = self._find(node, asking)
+        found = self._find(node, request)
         parts = [
-            self._part(node, StudyJudge(policy, self._stored(asked, studies)), studies, found.table, asking)
+            self._part(node, StudyJudge(policy, self._stored(asked, studies)), studies, found.table, request)
             for studies in _in_parts(study_rows(found.table))
         ]
         counted = sum((part.counted for part in parts), Tally())
@@ -166,9 +166,9 @@ class Planner:
             tables=tables,
         )
 
-    def _find(self, node: Node, asking: _Asking) -> _Found:
-        """Ask for the studies of each code, with no filter but the node's own: what is dropped is dropped here."""
-        asked = asking.asked
+    def _find(self, node: Node, request: _PlanRequest) -> _Found:
+        """Ask for the studies of each Modality code without filters, so that the plan has each dropped study."""
+        asked = request.asked
         tables: list[pa.Table] = []
         why: list[str] = []
         windows = requests = 0
@@ -181,7 +181,7 @@ class Planner:
                 dates=asked.query.dates,
                 times=asked.query.times,
             )
-            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), should_stop=asking.should_stop)
+            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), should_stop=request.should_stop)
             tables.append(answer.table)
             why += answer.coverage.why
             windows += answer.coverage.windows
@@ -191,22 +191,22 @@ class Planner:
             except StopIteration:
                 break
         table = union(tables, Level.STUDY)
-        nameless = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
-        if nameless:
-            number = counted(nameless, "study")
-            why.append(f"{number} came without StudyInstanceUID, so nothing more can be asked or fetched there")
+        without_uid = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
+        if without_uid:
+            number = counted(without_uid, "study")
+            why.append(f"{number} without StudyInstanceUID cannot be retrieved")
         return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
 
     def _part(
-        self, node: Node, judge: StudyJudge, studies: Mapping[str, StudyRow], found: pa.Table, asking: _Asking
+        self, node: Node, judge: StudyJudge, studies: Mapping[str, StudyRow], found: pa.Table, request: _PlanRequest
     ) -> _Part:
-        """Judge some studies: those of the whole plan, unless they are very many."""
+        """Judge some studies, usually all studies of the plan."""
         need_requests = NeedRequests(
             studies, self._profile(node.name), model=node.information_model, classes=judge.policy.classes
         )
         with _without_collector():
             classes = dose_class_uids(judge.policy.classes)
-            with self._session(node, need_requests, studies, classes, asking) as session:
+            with self._session(node, need_requests, studies, classes, request) as session:
                 items = _judged(judge, studies, session)
             return _Part(plan_tables(items, found), tally(items, judge.policy), session.requests)
 
@@ -218,23 +218,28 @@ class Planner:
         )
 
     def _session(
-        self, node: Node, need_requests: NeedRequests, studies: Mapping[str, StudyRow], classes: str, asking: _Asking
+        self,
+        node: Node,
+        need_requests: NeedRequests,
+        studies: Mapping[str, StudyRow],
+        classes: str,
+        request: _PlanRequest,
     ) -> AnswerSession:
         now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
-        known = None if asking.refresh else self._known.read(node.name, studies)
+        known = None if request.refresh else self._known.read(node.name, studies)
         return AnswerSession(
             node,
             need_requests,
             AnswerCache({} if known is None else from_table(known), studies, now=now, classes=classes),
             keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
             calling_ae_title=self._settings.ae_title,
-            should_stop=asking.should_stop,
+            should_stop=request.should_stop,
         )
 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Keep the garbage collector from looking through a million rows again and again: it took 40 % of the time."""
+    """Suspend the garbage collector: with a million rows it needed 40 % of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -245,7 +250,7 @@ def _without_collector() -> Iterator[None]:
 
 
 def _judged(judge: StudyJudge, studies: Mapping[str, StudyRow], session: AnswerSession) -> list[PlanItem]:
-    """Judge studies side by side; what they need next is answered for all of them at once."""
+    """Judge studies in parallel; each step answers the needs of all of them."""
     steps = together(judge.study(study) for study in studies.values())
     try:
         needs = next(steps)
@@ -257,7 +262,7 @@ def _judged(judge: StudyJudge, studies: Mapping[str, StudyRow], session: AnswerS
 
 
 def _in_parts(studies: Mapping[str, StudyRow]) -> Iterator[dict[str, StudyRow]]:
-    """Give the studies in parts; one without any, if there are none."""
+    """Yield the studies in parts; one empty part if there are none."""
     waiting = iter(studies.items())
     yield dict(islice(waiting, AT_ONCE))
     while some := dict(islice(waiting, AT_ONCE)):

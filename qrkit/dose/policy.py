@@ -1,6 +1,6 @@
-"""What is asked for: groups, options and filters, and the steps at which studies can be dropped, in their order.
+"""The policy of a plan: groups, options, filters and rules, and the steps that may drop a study, in their order.
 
-What people should know of a plan besides its rows: counted while studies are judged, said once.
+The tally counts doubts and remarks while studies are judged, so that the plan shows each of them once.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ STATIONS = ("station include", "station exclude")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How studies are judged.
+    """The policy by which studies are judged.
 
     Attributes
     ----------
     groups
-        Those that are requested, in the order of their queries; none with `sr_only`.
+        The requested groups, in the order of their queries; none with `sr_only`.
     options
-        Rules that are on only if asked for: ``toshiba``, ``empty_sr``.
+        The optional rules that are on: ``toshiba``, ``empty_sr``.
     filters
-        Of descriptions and stations.
+        Filters of descriptions and stations.
     rules, classes
-        The rules in their order, and the SOP Classes of each kind of dose object; a site may have added some.
+        The rules in their order, and the SOP Classes of each type of dose object, with those of the site.
     sr_first
-        Whether the SR series of many studies come in few requests, so that they are asked for before all series.
+        True if few requests list the SR series of many studies, so that they are asked for first.
     """
 
     groups: tuple[str, ...] = ()
@@ -52,11 +52,11 @@ class Policy:
 
     @property
     def judged_groups(self) -> tuple[str, ...]:
-        """The groups that studies are judged under."""
+        """The groups in which studies are judged."""
         return (SR_GROUP,) if self.sr_only else tuple(group for group in GROUPS if group in self.groups)
 
     def rules_of(self, group: str) -> tuple[Rule, ...]:
-        """Return the rules of a group that are on, in their order."""
+        """Return the active rules of a group, in their order."""
         return tuple(rule for rule in self.rules if group in rule.groups and rule.applies(self.options))
 
     def study_filters(self) -> tuple[Filter, ...]:
@@ -76,14 +76,14 @@ class Policy:
         return self._station_filters(Level.SERIES)
 
     def steps(self) -> tuple[str, ...]:
-        """Return the names of the steps at which a study can be dropped, in their order.
+        """Return the names of the steps that may drop a study, in their order.
 
         >>> Policy(groups=("CT",)).steps()
         ('modality', 'CT rules', 'unanswered', 'held')
         """
-        of_studies = [one.name for one in self.study_filters()]
+        of_studies = [study_filter.name for study_filter in self.study_filters()]
         only = [ONLY_SR] if self.sr_only else []
-        of_series = [one.name for one in self.series_filters()]
+        of_series = [series_filter.name for series_filter in self.series_filters()]
         of_rules = [f"{group} rules" for group in self.judged_groups]
         return (*of_studies, MODALITY, *only, *of_series, *of_rules, UNANSWERED, ALREADY_STORED)
 
@@ -101,18 +101,18 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What is counted of work items.
+    """Counts over plan items.
 
     Attributes
     ----------
     empty_sr
-        SR series without objects that anybody could tell the class of, and that are not kept.
+        Dropped SR series without objects of a known class.
     unlisted
-        Studies that no rule fits, and in which the node counts more series than it lists.
+        Studies without a fitting rule in which the node counts more series than it lists.
     unanswered
         Studies that could not be judged, by the reason.
     blank_studies, blank_series
-        What include filters keep for want of a value, by the filter's name.
+        Studies and series that an include filter keeps because their value is missing, by the filter's name.
     """
 
     empty_sr: int = 0
@@ -131,35 +131,36 @@ class Tally:
         )
 
     def doubts(self) -> Iterator[str]:
-        """Give why the plan may lack studies."""
+        """Yield the reasons why the plan may lack studies."""
         count = self.unanswered.total()
         if count:
             yield f"{counted(count, 'study')} could not be judged: {next(iter(self.unanswered))}"
         if self.unlisted:
-            yield f"in {counted(self.unlisted, 'study')} that no rule fits, the node counts more series than it lists"
+            studies = counted(self.unlisted, "study")
+            yield f"the node counts more series than it lists in {studies} without a fitting rule"
 
     def notes(self, policy: Policy) -> Iterator[str]:
-        """Give what people should know besides."""
+        """Yield remarks for the user."""
         if self.empty_sr and "empty_sr" not in policy.options:
-            yield f"The node lists no objects in {self.empty_sr} SR series, perhaps dose reports: empty_sr may help."
+            yield f"The node lists no objects in {self.empty_sr} SR series. They may be dose reports: use empty_sr."
         for name, count in self.blank_studies.items():
-            yield f"Filter {name} lets {counted(count, 'study')} pass, without a value to judge by."
+            yield f"Filter {name} keeps {counted(count, 'study')} without a value."
         for name, count in self.blank_series.items():
-            yield f"Filter {name} lets {counted(count, 'series')} pass, without a value to judge by."
+            yield f"Filter {name} keeps {counted(count, 'series')} without a value."
 
 
 def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
-    """Count what people should know of work items."""
+    """Count the doubts and remarks of plan items."""
     unanswered = Counter(item.decision.reason for item in items if item.decision.rule == UNANSWERED)
     blank_studies: Counter[str] = Counter()
-    for one in _includes(policy.study_filters()):
-        blank = {item.study.StudyInstanceUID for item in items if not getattr(item.study, one.column)}
-        blank_studies += Counter({one.name: len(blank)})
+    for include_filter in _includes(policy.study_filters()):
+        blank = {item.study.StudyInstanceUID for item in items if not getattr(item.study, include_filter.column)}
+        blank_studies += Counter({include_filter.name: len(blank)})
     blank_series: Counter[str] = Counter()
-    for one in _includes(policy.series_filters()):
+    for include_filter in _includes(policy.series_filters()):
         series = (outcome.row for item in items for outcome in item.series)
         blank = {row.SeriesInstanceUID for row in series if not row.StationName}
-        blank_series += Counter({one.name: len(blank)})
+        blank_series += Counter({include_filter.name: len(blank)})
     return Tally(
         empty_sr=sum(item.empty_sr for item in items),
         unlisted=sum(1 for item in items if item.unlisted and item.decision.rule == f"{item.group} rules"),
@@ -170,4 +171,6 @@ def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
 
 
 def _includes(filters: Sequence[Filter]) -> Iterator[Filter]:
-    return (one for one in filters if one.name.endswith("include") and one.keeps_blank)
+    return (
+        text_filter for text_filter in filters if text_filter.name.endswith("include") and text_filter.keeps_blank
+    )

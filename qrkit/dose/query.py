@@ -1,8 +1,7 @@
-"""What a plan is asked for, as a value: groups and options, and the query for its studies.
+"""The query of a dose plan: groups, options and the query for its studies, and the Modality codes to ask for.
 
-Which Modality codes are asked for, when a PACS may honour ModalitiesInStudy, ignore it, or not return it.
-
-`ask_codes` does no I/O: it yields a code, and is sent the whole answer to a STUDY query with it.
+A PACS may honour ModalitiesInStudy, ignore it, or not return it. `ask_codes` does no I/O: it yields a code, and is
+sent the result of a STUDY query with this code.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from qrkit.profile import Verdict
 from qrkit.query import Query, build_query, is_given, is_single_value, terms
 
 ModalitiesByStudy = Mapping[str, frozenset[str]]
-"""ModalitiesInStudy by StudyInstanceUID; empty where it is not returned."""
+"""ModalitiesInStudy by StudyInstanceUID; empty if it is not returned."""
 
 
 def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
-    """Return the codes to be asked for, in their order.
+    """Return the codes to ask for, in their order.
 
     >>> codes_of(("DX", "CT"), sr_only=False)
     ('CT', 'DX', 'CR', 'PX')
@@ -31,16 +30,16 @@ def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
 
 
 def ask_codes(codes: Sequence[str], known: Verdict = Verdict.UNKNOWN) -> Generator[str, ModalitiesByStudy, Verdict]:
-    """Yield each code to ask for, and return what the node does with the key.
+    """Yield each code to ask for, and return how the node treats the key.
 
-    A node that ignores the key answers every code with the same studies, whatever their modalities, so the remaining
-    codes need not be asked. One answer never proves that: an odd or blank row may be in any archive. Where the first
-    answer that has studies looks so, the next query tells: the same studies again.
+    A node that ignores the key returns the same studies for every code, so one code is enough. One result never
+    proves that, since any archive may have an odd or blank row. If the first result with studies looks like it, the
+    next result decides: the same studies again.
 
     Parameters
     ----------
     known
-        What the node's profile says.
+        The entry of the node's profile.
     """
     suspected: ModalitiesByStudy | None = None
     for code in codes:
@@ -62,17 +61,17 @@ def ask_codes(codes: Sequence[str], known: Verdict = Verdict.UNKNOWN) -> Generat
 
 
 def _looks_ignored(found: ModalitiesByStudy, code: str) -> bool:
-    """Whether some studies have none of the codes that count as this one, or none tells its modalities.
+    """Return whether a study has none of the equivalent codes, or no study has modalities.
 
-    The codes of one group are synonyms: where DX is asked and CR answered, the key is honoured.
+    The codes of one group are equivalent: a CR study in the result for DX shows that the key is honoured.
     """
     synonyms = next((set(group) for group in GROUPS.values() if code in group), {code})
-    told = [modalities for modalities in found.values() if modalities]
-    return not told or any(synonyms.isdisjoint(modalities) for modalities in told)
+    known = [modalities for modalities in found.values() if modalities]
+    return not known or any(synonyms.isdisjoint(modalities) for modalities in known)
 
 
 OPTIONS = ("toshiba", "empty_sr")
-"""Rules that are off unless they are asked for."""
+"""Optional rules, which are off by default."""
 
 _NOT_OF_A_PLAN = ("level", "modalities", "series_uid", "sop_uid", "return_keys")
 _NARROW = ("StudyInstanceUID", "AccessionNumber", "PatientID", "StudyDate")
@@ -80,22 +79,22 @@ _NARROW = ("StudyInstanceUID", "AccessionNumber", "PatientID", "StudyDate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseQuery:
-    """What a plan is asked for.
+    """The request for a plan.
 
     Attributes
     ----------
     groups
         Any of CT, MG, FL, DX, NM; none with `sr_only`.
     sr_only
-        Only studies of nothing but structured reports.
+        Only studies that contain nothing but structured reports.
     toshiba
-        Take one image of each series of a CT study where nothing else tells the dose.
+        Retrieve one image per series of a CT study without any other dose object.
     empty_sr
-        Take SR series in which the node lists no objects.
+        Retrieve SR series in which the node lists no objects.
     refetch
-        Fetch also what is here already.
+        Retrieve stored objects again.
     query
-        Which studies: dates, matching keys, filters of descriptions and stations.
+        The studies: dates, matching keys, filters of descriptions and stations.
     """
 
     groups: tuple[str, ...] = ()
@@ -107,64 +106,64 @@ class DoseQuery:
 
     @property
     def options(self) -> frozenset[str]:
-        """The rules that are asked for."""
+        """The optional rules that are on."""
         return frozenset(name for name in OPTIONS if getattr(self, name))
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The Modality codes to be asked for, in their order."""
+        """The Modality codes to ask for, in their order."""
         return codes_of(self.groups, sr_only=self.sr_only)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the request as plain values."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "query"}
         return values | {"groups": list(self.groups), "query": self.query.to_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DoseQuery:
-        """Return what `to_json` wrote.
+        """Return the request that `to_json` wrote.
 
         Raises
         ------
         InputError
-            If the values are not those of a plan.
+            If the values are not valid.
         """
         try:
             return cls(**{**values, "groups": tuple(values["groups"]), "query": Query.from_json(values["query"])})
         except (TypeError, KeyError) as error:
-            raise InputError(f"The kept plan cannot be read: {error}.") from error
+            raise InputError(f"The stored plan cannot be read: {error}.") from error
 
 
 def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = False, **given: object) -> DoseQuery:
-    """Return what is meant by what people give; None and an empty text are as good as not given.
+    """Return the request from user input; None and an empty text count as missing.
 
     Parameters
     ----------
     today
-        What ``today`` and an open end mean.
+        The date of ``today`` and of an open end.
     dose
-        Groups, as a list or as one text parted by commas.
+        Groups, as a list or as one text with commas.
     whole_archive
-        That no date is given on purpose.
+        True to allow a plan without a date range.
     **given
-        ``sr_only``, ``toshiba``, ``empty_sr``, ``refetch``, and what `qrkit.query.build_query` takes of studies.
+        ``sr_only``, ``toshiba``, ``empty_sr``, ``refetch``, and the study arguments of `qrkit.query.build_query`.
 
     Raises
     ------
     InputError
-        If something given is unknown or not valid, or there is no date.
+        If an argument is unknown or not valid, or the date is missing.
 
     >>> asked = build_dose_query(today=date(2026, 2, 1), dose="mg, ct", date="2026-01-05", toshiba=True)
     >>> asked.groups, asked.codes, sorted(asked.options)
     (('CT', 'MG'), ('CT', 'MG'), ['toshiba'])
     >>> build_dose_query(today=date(2026, 2, 1), dose="CT")
     Traceback (most recent call last):
-    qrkit.errors.InputError: Without a date it is the whole archive. Give a date, or whole_archive (--whole-archive).
+    qrkit.errors.InputError: A plan without a date range covers the whole archive. Give a date, or whole_archive.
     """
     switches = {name: bool(given.pop(name, False)) for name in ("sr_only", *OPTIONS, "refetch")}
     wrong = next((name for name in _NOT_OF_A_PLAN if is_given(given.get(name))), None)
     if wrong is not None:
-        raise InputError(f"A plan chooses studies, so it takes no {wrong}.", advice="Its modalities are its groups.")
+        raise InputError(f"{wrong} is not an argument of a plan.", advice="Select studies by dose group.")
     groups = _groups(dose, sr_only=switches["sr_only"])
     given.setdefault("station_level", "series")
     query = build_query(today=today, **given)
@@ -174,8 +173,8 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     )
     if not is_dated and not whole_archive:
         raise InputError(
-            "Without a date it is the whole archive.",
-            advice="Give a date, or whole_archive (--whole-archive).",
+            "A plan without a date range covers the whole archive.",
+            advice="Give a date, or whole_archive.",
         )
     return DoseQuery(groups=groups, query=query, **switches)
 
@@ -184,12 +183,11 @@ def _groups(dose: object, *, sr_only: bool) -> tuple[str, ...]:
     named = {term.upper() for term in terms(dose or (), "dose")}
     unknown = sorted(named - set(GROUPS))
     if unknown:
-        raise InputError(f"There is no group {', '.join(unknown)}; there are {', '.join(GROUPS)}.")
+        raise InputError(f"There is no dose group {', '.join(unknown)}.", advice=f"Use {', '.join(GROUPS)}.")
     if named and sr_only:
-        raise InputError("A plan is for groups or for studies of SR only, not for both; make two plans.")
+        raise InputError("A plan cannot have both dose groups and sr_only.", advice="Make two plans.")
     if not named and not sr_only:
         raise InputError(
-            f"Say what the plan is for: some of {', '.join(GROUPS)}, or studies of SR only.",
-            advice="Give dose (--dose CT,MG) or sr_only (--sr-only).",
+            "The plan has no dose group.", advice=f"Give dose with some of {', '.join(GROUPS)}, or sr_only."
         )
     return tuple(group for group in GROUPS if group in named)

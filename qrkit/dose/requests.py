@@ -1,11 +1,10 @@
-"""How needs are asked of a node: in as few C-FIND requests as it can be trusted to answer.
+"""Turns needs into as few C-FIND requests as the node answers reliably.
 
-The careful way is one study or one series at a time; every PACS can do that. What a node's profile shows to work is
-used besides: lists of StudyInstanceUIDs, SERIES by StudyDate and Modality without a StudyInstanceUID, IMAGE by
-StudyDate and SOPClassUID. An answer to such a request is believed for those studies and series of which it agrees
-with what else is known; the others are asked for again, the careful way.
+Every PACS answers requests for one study or one series. The profile of a node may allow larger ones: lists of
+StudyInstanceUIDs, SERIES by StudyDate and Modality, and IMAGE by StudyDate and SOPClassUID. Their result counts only
+for studies and series where it agrees with the known counts; the others get single requests.
 
-`ask` does no I/O: it yields requests that do not depend on one another, and is sent their answers.
+`NeedRequests.requests_for` does no I/O: it yields independent requests, and is sent their results.
 """
 
 from __future__ import annotations
@@ -46,32 +45,34 @@ SERIES_KEYS = (
 IMAGE_KEYS = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
 
 LISTED = 90
-"""UIDs in one list: about 6 kB of Identifier, and one answer each is no number that PACS stop at."""
+"""UIDs in one list: an Identifier of about 6 kB, and a number of responses that is not a common cap."""
 
 IN_WINDOW = 240
-"""Studies that are asked for by one range of days, so that its answer stays below what PACS cut off."""
+"""Studies in one range of days, so that the result stays below common caps."""
 
 RequestSteps = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
-"""Yields requests, is sent one table or `Unanswered` for each in the same order, returns what they tell."""
+"""Yields requests, is sent one table or `Unanswered` for each in the same order, and returns the answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One request, and what its answer tells of the needs it is for."""
+    """One request, and the function that reads the answers to its needs from the result."""
 
     request: Request
     read: Callable[[pa.Table], dict[Need, Answer]]
 
 
 class NeedRequests:
-    """The ways in which one node is asked.
+    """Turns the needs of a plan into requests to one node.
 
     Parameters
     ----------
     studies
-        All that may be asked about, by StudyInstanceUID.
+        All studies of the plan, by StudyInstanceUID.
+    profile
+        Shows which large requests the node answers reliably.
     classes
-        The SOP Classes of each kind of dose object.
+        The SOP Classes of each type of dose object.
     """
 
     def __init__(
@@ -90,14 +91,14 @@ class NeedRequests:
 
     @property
     def offers_relational(self) -> bool:
-        """Whether associations offer relational queries (PS3.4 C.5.1.1.1)."""
+        """True to offer relational queries in associations (PS3.4 C.5.1.1.1)."""
         return self._profile.accepts(Extension.RELATIONAL)
 
     def requests_for(self, needs: Sequence[Need]) -> RequestSteps:
-        """Ask for everything that is needed, in as few steps and requests as possible."""
+        """Yield the requests for needs, in as few steps and requests as possible."""
         answers: dict[Need, Answer] = {}
-        for way in (self._by_date, self._by_list):
-            batches = list(way([need for need in needs if need not in answers]))
+        for batches_of in (self._by_date, self._by_list):
+            batches = list(batches_of([need for need in needs if need not in answers]))
             if not batches:
                 continue
             replies = yield tuple(batch.request for batch in batches)
@@ -108,14 +109,14 @@ class NeedRequests:
         for instance_number in ("1", "0"):
             if not rest:
                 break
-            replies = yield tuple(self._one(need, instance_number) for need in rest)
-            told = {need: _told(need, reply) for need, reply in zip(rest, replies, strict=True)}
-            answers |= told
-            rest = [need for need in rest if need.kind is NeedKind.FIRST_IMAGE and told[need] == ObjectsAnswer()]
+            replies = yield tuple(self._single(need, instance_number) for need in rest)
+            found = {need: _answer(need, reply) for need, reply in zip(rest, replies, strict=True)}
+            answers |= found
+            rest = [need for need in rest if need.kind is NeedKind.FIRST_IMAGE and found[need] == ObjectsAnswer()]
         return answers
 
     def _by_date(self, needs: Sequence[Need]) -> Iterator[_Batch]:
-        """SR series, and dose objects of SR series, of whole ranges of days."""
+        """Yield requests for the SR series, and the dose objects in them, of ranges of days."""
         if self._profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY):
             for first, last, some in self._windows(needs, NeedKind.SR_SERIES):
                 keys = (("StudyDate", _range(first, last)), ("Modality", SR))
@@ -126,7 +127,7 @@ class NeedRequests:
                 yield _Batch(_request(Level.IMAGE, keys), _reader_of_dose_objects(some))
 
     def _by_list(self, needs: Sequence[Need]) -> Iterator[_Batch]:
-        """Series of listed studies, and objects of listed series."""
+        """Yield requests for the series of listed studies, and the objects of listed series."""
         if not self._profile.honours(Subject.SERIES_OF_STUDIES):
             return
         for kind in (NeedKind.SR_SERIES, NeedKind.SERIES):
@@ -145,7 +146,7 @@ class NeedRequests:
             yield _Batch(_request(Level.IMAGE, keys), _reader_of_objects(some))
 
     def _windows(self, needs: Sequence[Need], kind: NeedKind) -> Iterator[tuple[str, str, list[Need]]]:
-        """Give ranges of days, with the needs in them; studies without a date are left for another way."""
+        """Yield ranges of days with their needs; studies without a date get other requests."""
         by_day: dict[str, list[Need]] = {}
         for need in needs:
             if need.kind is kind and (day := self._studies[need.StudyInstanceUID].StudyDate):
@@ -171,19 +172,19 @@ class NeedRequests:
                 study = self._studies[need.StudyInstanceUID]
                 if need.kind is NeedKind.SR_SERIES:
                     rows = tuple(row for row in rows if row.Modality == SR)
-                    is_told = not capped and (bool(rows) or SR not in study.ModalitiesInStudy)
+                    is_known = not capped and (bool(rows) or SR not in study.ModalitiesInStudy)
                     answer = SeriesAnswer(rows, only_sr=True)
                 else:
-                    is_told = len(rows) == study.series_count if study.series_count else bool(rows) and not capped
+                    is_known = len(rows) == study.series_count if study.series_count else bool(rows) and not capped
                     answer = SeriesAnswer(rows)
-                if is_told:
+                if is_known:
                     answers[need] = answer
             return answers
 
         return read
 
-    def _one(self, need: Need, instance_number: str) -> Request:
-        """Return the careful request: the keys above, one value each."""
+    def _single(self, need: Need, instance_number: str) -> Request:
+        """Return the request for one study or series: the Unique Keys above, one value each."""
         keys = [("StudyInstanceUID", need.StudyInstanceUID)]
         if self._model is InformationModel.PATIENT_ROOT:
             keys.insert(0, ("PatientID", self._studies[need.StudyInstanceUID].PatientID))
@@ -205,7 +206,7 @@ def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:
 
 
 def _reader_of_dose_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
-    """Read objects of dose classes; whether a series without any is empty or of another class, this does not tell."""
+    """Read objects of dose classes; a series without any may be empty or contain other classes."""
 
     def read(table: pa.Table) -> dict[Need, Answer]:
         found = objects_by_series(table)
@@ -233,26 +234,26 @@ def _reader_of_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need,
 
 
 def _looks_cut_off(table: pa.Table, found: Collection[str], wanted: Iterable[str]) -> bool:
-    """Whether a number of answers is one that PACS stop at, and something that was asked for is not among them."""
+    """Return whether the number of responses is a common cap and something is missing."""
     return looks_capped(table.num_rows) and not all(uid in found for uid in wanted)
 
 
-def _told(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, untyped, or Unanswered
-    """Return what the answer to a careful request tells, with local matching of what a node may ignore."""
+def _answer(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, untyped, or Unanswered
+    """Return the answer from the result of a single request; match locally what a node may ignore."""
     if isinstance(reply, Unanswered):
         return reply
     if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES):
         rows = series_by_study(reply, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
         if need.kind is NeedKind.SERIES:
             return SeriesAnswer(rows)
-        if any(row.Modality not in ("", SR) for row in rows):  # it ignores Modality, and so tells all
+        if any(row.Modality not in ("", SR) for row in rows):  # the node ignores Modality and returns all series
             return SeriesAnswer(rows)
         return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True)
     found = objects_by_series(reply, series_instance_uid=need.SeriesInstanceUID)
     objects = found.get(need.SeriesInstanceUID, ())
     if need.kind is not NeedKind.FIRST_IMAGE:
         return ObjectsAnswer(objects)
-    return ObjectsAnswer(tuple(one for one in objects if one.InstanceNumber in (0, 1, None))[:1])
+    return ObjectsAnswer(tuple(image for image in objects if image.InstanceNumber in (0, 1, None))[:1])
 
 
 def _lists(needs: Iterable[Need]) -> Iterator[list[Need]]:

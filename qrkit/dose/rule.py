@@ -1,4 +1,4 @@
-"""One study under one group, with all that is known of it: what the rules look at, and what they say."""
+"""A rule, its input and its result: the context of a study, and the choices for its series."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from qrkit.dose.groups import DOSE_CLASSES, NO_IMAGES, SR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyContext:
-    """A study that is judged under a group.
+    """A study in one group, with everything known about it.
 
     Attributes
     ----------
     series
-        Those that belong to the group, and that no filter dropped.
+        The series of the group that pass the filters.
     only_sr
-        Whether there may be series besides, which are no SR.
+        True if the study may have other series, which are not SR.
     is_split
-        Whether the study is a PET/CT or the like, judged as two work items that share its SR series.
+        True for a PET/CT or the like, which is judged as two plan items that share the SR series.
     options
-        Rules that must be asked for, and were: ``toshiba``, ``empty_sr``.
+        The optional rules that are on: ``toshiba``, ``empty_sr``.
     classes
-        The SOP Classes of each kind of dose object.
+        The SOP Classes of each type of dose object.
     answers, listed
-        What the node has said of its series, and the objects of those that were listed; see `learnt`.
+        The answers of the node, and the objects of the listed series; see `with_answers`.
     """
 
     study: StudyRow
@@ -46,11 +46,11 @@ class StudyContext:
 
     @property
     def image_series(self) -> tuple[SeriesRow, ...]:
-        """The series that may hold images: not SR, KO or PR."""
+        """The series that may contain images: not SR, KO or PR."""
         return tuple(row for row in self.series if row.Modality not in NO_IMAGES)
 
     def with_answers(self, needs: Sequence[Need], answers: Sequence[Answer]) -> StudyContext:
-        """Return the case with what the node has answered; of a series that was listed twice, the last counts."""
+        """Return the context with more answers; the last list of a series replaces earlier ones."""
         listed = {
             need.SeriesInstanceUID: answer
             for need, answer in zip(needs, answers, strict=True)
@@ -63,41 +63,41 @@ class StudyContext:
         )
 
     def need(self, kind: NeedKind, row: SeriesRow) -> Need:
-        """Return the need to know something of a series."""
+        """Return a need on a series."""
         return Need(kind, self.study.StudyInstanceUID, row.SeriesInstanceUID)
 
     def objects(self, row: SeriesRow) -> ObjectsAnswer | None:
-        """Return what is known of the objects of a series; None if nobody has asked, or the node failed to answer."""
+        """Return the known objects of a series; None if there is no answer yet, or the node failed."""
         answer = self.listed.get(row.SeriesInstanceUID)
         if answer is not None and not answer.is_whole and row.instance_count == len(answer.rows):
             return replace(answer, is_whole=True)
         return answer
 
     def first_image(self, row: SeriesRow) -> ObjectRow | None:
-        """Return the first image of a series; None where there is none, or nobody has asked."""
+        """Return the first image of a series; None if it has none, or there is no answer yet."""
         answer = self.answers.get(self.need(NeedKind.FIRST_IMAGE, row))
         return answer.rows[0] if isinstance(answer, ObjectsAnswer) and answer.rows else None
 
     def missing(self, kind: NeedKind, *rows: SeriesRow) -> tuple[Need, ...]:
-        """Return the needs, for some series, that have not been asked yet."""
+        """Return the needs on some series that have no answer yet."""
         needs = (self.need(kind, row) for row in rows)
         return tuple(need for need in needs if need not in self.answers)
 
     @property
     def unanswered(self) -> str:
-        """Why the node did not answer something that was asked of this study; empty if it answered all."""
+        """The reason why the node did not answer a need of this study; empty if it answered all."""
         failed = (answer.why for answer in self.answers.values() if isinstance(answer, Unanswered))
         return next(failed, "")
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesChoice:
-    """What a rule says of one series.
+    """The choice of a rule for one series.
 
     Attributes
     ----------
     objects
-        The only objects that are wanted of it; None: all of them.
+        The wanted objects; None: all objects.
     """
 
     row: SeriesRow
@@ -109,7 +109,7 @@ class SeriesChoice:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """What the rule that fits a study says: of the study, and of each of its series."""
+    """The result of the rule that fits a study: its reason, and a choice for each series."""
 
     rule: str
     reason: str
@@ -117,7 +117,7 @@ class RuleResult:
 
 
 def nothing(_: StudyContext) -> tuple[Need, ...]:
-    """Return no needs: a rule that looks at series alone."""
+    """Return no needs, for a rule that uses only series rows."""
     return ()
 
 
@@ -128,19 +128,19 @@ class Rule:
     Attributes
     ----------
     groups
-        Whose studies it judges.
+        The groups in which the rule applies.
     reason
-        Why a series is kept by it, as a sentence without its end.
+        Why the rule keeps a series.
     judge
-        Gives the verdict, or None if the rule does not fit.
+        Returns the result, or None if the rule does not fit.
     needs
-        What it must know of the series before that; asked again until it needs nothing more.
+        Returns what the rule needs to know first; called until it returns no more needs.
     by_sr
-        Whether the SR series of the study are all that it looks at.
+        True if the rule uses only the SR series of the study.
     option
-        What must be asked for, or it is passed over: ``toshiba``, ``empty_sr``; empty: always.
+        The option that turns the rule on: ``toshiba`` or ``empty_sr``; empty: always on.
     unless
-        What must not be asked for.
+        The option that turns the rule off.
     """
 
     name: str
@@ -153,5 +153,5 @@ class Rule:
     unless: str = ""
 
     def applies(self, options: frozenset[str]) -> bool:
-        """Whether the rule is on."""
+        """Return whether the rule is on."""
         return (not self.option or self.option in options) and self.unless not in options

@@ -13,7 +13,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name=RDSR,
         groups=("MG", "DX", "FL", "CT", SR_GROUP),
-        reason="a Radiation Dose SR",
+        reason="Radiation Dose SR",
         judge=partial(judge_reports, RDSR),
         needs=class_needs,
         by_sr=True,
@@ -21,7 +21,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name=ESR,
         groups=("FL", "CT", SR_GROUP),
-        reason="an Enhanced SR, which may tell the dose; the study has no Radiation Dose SR",
+        reason="Enhanced SR, which may contain the dose; the study has no Radiation Dose SR",
         judge=partial(judge_reports, ESR),
         needs=class_needs,
         by_sr=True,
@@ -29,7 +29,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name=UNKNOWN_SR,
         groups=("MG", "DX", "FL", "CT", SR_GROUP),
-        reason="an SR study in which the node lists no objects of an SR series, so it may be a dose report",
+        reason="SR series without listed objects, so it may be a dose report",
         judge=partial(judge_reports, UNKNOWN_SR),
         needs=class_needs,
         by_sr=True,
@@ -38,26 +38,26 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="images",
         groups=("MG", "DX"),
-        reason="the study has no Radiation Dose SR, so its images tell the dose",
+        reason="the study has no Radiation Dose SR, so its images are needed for the dose",
         judge=image_rules.judge_all_images,
     ),
     Rule(
         name="Philips dose info",
         groups=("CT",),
-        reason="it is described as dose info",
+        reason='the description is "dose info"',
         judge=image_rules.judge_dose_info,
     ),
     Rule(
         name="Philips few images",
         groups=("CT",),
-        reason=f"no series is described, and this one has at most {image_rules.FEW} images: perhaps the dose sheet",
+        reason=f"possible dose sheet: at most {image_rules.FEW} images, and no series has a description",
         judge=image_rules.judge_few_images,
         unless="toshiba",
     ),
     Rule(
         name="Toshiba",
         groups=("CT",),
-        reason="one image of the series, for what its header tells",
+        reason="one image per series; its header contains the dose",
         judge=image_rules.judge_first_images,
         needs=image_rules.first_image_needs,
         option="toshiba",
@@ -65,7 +65,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="RRDSR and PET",
         groups=("NM",),
-        reason="Radiopharmaceutical Radiation Dose SR, and of each PET series the first image",
+        reason="Radiopharmaceutical Radiation Dose SR, and the first image of each PET series",
         judge=image_rules.judge_nuclear_images,
         needs=image_rules.nuclear_needs,
     ),
@@ -77,4 +77,4 @@ RULES: tuple[Rule, ...] = (
         needs=image_rules.nuclear_needs,
     ),
 )
-"""The first that fits a study of its group decides; a study that fits none is dropped."""
+"""The first rule that fits a study decides; a study without a fitting rule is dropped."""

@@ -1,4 +1,4 @@
-"""A site's own rules and SOP Classes, from the table ``[plan]`` of `qrkit.toml`; see docs/dose_plan.md."""
+"""The rules, SOP Classes and budget of a site, from the table ``[plan]`` of `qrkit.toml`; see docs/dose_plan.md."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ _GROUPS = (*GROUPS, SR_GROUP)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRule:
-    """Which series a site keeps: those that meet everything that is given.
+    """The series that a site keeps: those that meet all given criteria.
 
     Attributes
     ----------
     name, reason
-        What it is called, and why a series is kept by it.
+        The name of the rule, and why it keeps a series.
     groups
-        Whose studies it judges.
+        The groups in which the rule applies.
     before, after
-        Name of the rule of each group that it comes before or after; without either it is the last.
+        Name of the next or previous rule; without both the rule is the last one.
     modality
         Modality codes of the series.
     description
-        SeriesDescription, trimmed, in any case.
+        SeriesDescription without surrounding spaces; case is ignored.
     description_has, station_has
-        Terms of which the SeriesDescription or StationName has one, in any case.
+        Terms in the SeriesDescription or StationName, one of which is enough; case is ignored.
     at_most
-        Most instances; series of unknown size count.
+        Largest number of instances; series of unknown size match.
     first_image
         SOP Classes of the first image.
     take
-        ``series``, or ``first image`` of each.
+        ``series`` for the whole series, or ``first image``.
     """
 
     name: str
     groups: tuple[str, ...]
-    reason: str = "a rule of this site keeps it"
+    reason: str = "kept by a rule of this site"
     before: str = ""
     after: str = ""
     modality: tuple[str, ...] = ()
@@ -60,11 +60,11 @@ class SiteRule:
     take: str = SERIES
 
     def matches(self, row: SeriesRow) -> bool:
-        """Whether a series meets what can be told without looking into it."""
+        """Return whether the row of a series meets the criteria."""
         description = row.SeriesDescription.strip().casefold()
         return (
             (not self.modality or row.Modality in self.modality)
-            and (not self.description or description in [one.strip().casefold() for one in self.description])
+            and (not self.description or description in [text.strip().casefold() for text in self.description])
             and (not self.description_has or _has_any(description, self.description_has))
             and (not self.station_has or _has_any(row.StationName.casefold(), self.station_has))
             and (not self.at_most or row.instance_count is None or row.instance_count <= self.at_most)
@@ -72,19 +72,19 @@ class SiteRule:
 
     @property
     def looks_inside(self) -> bool:
-        """Whether it must know the first image of each series that matches."""
+        """True if the rule needs the first image of each matching series."""
         return bool(self.first_image) or self.take == FIRST_IMAGE
 
     def needs(self, context: StudyContext) -> tuple[Need, ...]:
-        """Return the need for the first images of the series that match."""
+        """Return the needs for the first images of the matching series."""
         return (
             context.missing(NeedKind.FIRST_IMAGE, *filter(self.matches, context.series)) if self.looks_inside else ()
         )
 
     def judge(self, rule: Rule, context: StudyContext) -> RuleResult | None:
-        """Keep what meets everything, and drop the rest; None if nothing does."""
+        """Keep the series that meet all criteria and drop the others; None if no series does."""
         choices = tuple(self._choice(row, rule, context) for row in context.series)
-        return RuleResult(rule.name, rule.reason, choices) if any(one.keep for one in choices) else None
+        return RuleResult(rule.name, rule.reason, choices) if any(choice.keep for choice in choices) else None
 
     def _choice(self, row: SeriesRow, rule: Rule, context: StudyContext) -> SeriesChoice:
         keep, image = self.matches(row), None
@@ -92,36 +92,38 @@ class SiteRule:
             image = context.first_image(row)
             keep = image is not None and (not self.first_image or image.SOPClassUID in self.first_image)
         if not keep:
-            return SeriesChoice(row, False, rule.name, "another series of the study is the one that this rule keeps")
+            return SeriesChoice(row, False, rule.name, "not kept by this rule, but another series is")
         only = (image,) if image is not None and self.take == FIRST_IMAGE else None
         return SeriesChoice(row, True, rule.name, rule.reason, only)
 
 
-def site_policy(table: Any) -> Policy:  # noqa: ANN401 - whatever somebody has written
-    """Return the policy of a site, without what is asked for.
+def site_policy(table: Any) -> Policy:  # noqa: ANN401 - unchecked user input
+    """Return the policy of a site, without groups, options and filters.
 
     Parameters
     ----------
     table
-        ``[plan]`` as TOML gives it: ``rules`` and ``classes``; the budget is `site_budget`'s.
+        The table ``[plan]``; it uses ``rules`` and ``classes``. See `site_budget` for the budget.
 
     Raises
     ------
     InputError
-        If it is not valid; the message names what is not.
+        If the table is not valid.
 
     >>> rule = {"name": "protocol", "groups": ["CT"], "description": ["patient protocol"], "after": "ESR"}
     >>> [one.name for one in site_policy({"rules": [rule]}).rules_of("CT")][:3]
     ['RDSR', 'ESR', 'protocol']
     """
     if not isinstance(table, dict):
-        raise InputError("[plan] of qrkit.toml is a table.")
+        raise InputError("[plan] in qrkit.toml is not a table.", advice="Begin it with [plan].")
     unknown = sorted(set(table) - {"rules", "classes", *_BUDGET})
     if unknown:
-        raise InputError(f"[plan] has no {', '.join(unknown)}; it has rules, classes, {', '.join(_BUDGET)}.")
+        raise InputError(
+            f"{', '.join(unknown)} is not a setting of [plan].", advice=f"Use rules, classes, {', '.join(_BUDGET)}."
+        )
     listed = table.get("rules", [])
     if not isinstance(listed, list):
-        raise InputError("The rules of a site are tables that begin with [[plan.rules]].")
+        raise InputError("The rules in [plan] are not a list of tables.", advice="Begin a rule with [[plan.rules]].")
     rules = list(RULES)
     for values in listed:
         _insert(rules, _site_rule(values))
@@ -129,12 +131,12 @@ def site_policy(table: Any) -> Policy:  # noqa: ANN401 - whatever somebody has w
 
 
 def site_budget(table: Mapping[str, Any]) -> Budget:
-    """Return what a retrieve of a plan may cost at a site without being asked about.
+    """Return the budget of a site for the retrieve of a plan.
 
     Raises
     ------
     InputError
-        If a number is none.
+        If a value is not a number.
 
     >>> site_budget({"most_objects": 500})
     Budget(objects=500, bytes=0)
@@ -142,7 +144,7 @@ def site_budget(table: Mapping[str, Any]) -> Budget:
     for name in _BUDGET:
         value = table.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InputError(f"{name} of [plan] is a number of at least 0, not {value!r}.")
+            raise InputError(f"{value!r} is not a valid {name} of [plan].", advice="Use 0 or a larger whole number.")
     return Budget(objects=table.get("most_objects", 0), bytes=table.get("most_bytes", 0))
 
 
@@ -150,13 +152,16 @@ _BUDGET = ("most_objects", "most_bytes")
 _LISTS = ("groups", "modality", "description", "description_has", "station_has", "first_image")
 
 
-def _site_rule(values: Any) -> SiteRule:  # noqa: ANN401 - whatever somebody has written
+def _site_rule(values: Any) -> SiteRule:  # noqa: ANN401 - unchecked user input
     if not isinstance(values, dict) or not isinstance(values.get("name"), str) or not values["name"]:
-        raise InputError("A rule of [plan] needs a name.")
+        raise InputError("A rule of [plan] has no name.", advice="Give each rule a name.")
     name = values["name"]
     unknown = sorted(set(values) - {item.name for item in fields(SiteRule)})
     if unknown:
-        raise InputError(f"Rule {name!r} of [plan] has {', '.join(unknown)}, which no rule has.")
+        raise InputError(
+            f"{', '.join(unknown)} is not a setting of a rule, but rule {name!r} of [plan] has it.",
+            advice=f"Use {', '.join(item.name for item in fields(SiteRule))}.",
+        )
     lists = {key: _list(name, key, values[key]) for key in _LISTS if key in values}
     typed: dict[str, Any] = {**values, **lists}
     _check(name, typed)
@@ -166,40 +171,53 @@ def _site_rule(values: Any) -> SiteRule:  # noqa: ANN401 - whatever somebody has
 def _check(name: str, values: Mapping[str, Any]) -> None:
     groups = values.get("groups", ())
     if not groups or not set(groups) <= set(_GROUPS):
-        raise InputError(f"Rule {name!r} of [plan] needs groups, some of {', '.join(_GROUPS)}.")
+        raise InputError(f"Rule {name!r} of [plan] has no valid groups.", advice=f"Use some of {', '.join(_GROUPS)}.")
     if values.get("take", SERIES) not in (SERIES, FIRST_IMAGE):
-        raise InputError(f"Rule {name!r} of [plan] takes {SERIES!r} or {FIRST_IMAGE!r}, not {values['take']!r}.")
+        raise _invalid(name, "take", values["take"], f"Use {SERIES!r} or {FIRST_IMAGE!r}.")
     if "before" in values and "after" in values:
-        raise InputError(f"Rule {name!r} of [plan] comes before one rule or after one, not both.")
+        raise InputError(f"Rule {name!r} of [plan] has both before and after.", advice="Remove one of them.")
     if not any(
         values.get(key) for key in ("modality", "description", "description_has", "station_has", "first_image")
     ):
-        raise InputError(f"Rule {name!r} of [plan] says nothing of the series that it keeps.")
+        raise InputError(
+            f"Rule {name!r} of [plan] has no criterion.",
+            advice="Give modality, description, description_has, station_has or first_image.",
+        )
     at_most = values.get("at_most", 0)
     if isinstance(at_most, bool) or not isinstance(at_most, int):
-        raise InputError(f"at_most of rule {name!r} of [plan] is a number, not {at_most!r}.")
+        raise InputError(
+            f"{at_most!r} is not a valid at_most of rule {name!r} of [plan].", advice="Use a whole number."
+        )
     for key in ("reason", "before", "after"):
         if not isinstance(values.get(key, ""), str):
-            raise InputError(f"{key} of rule {name!r} of [plan] is a text, not {values[key]!r}.")
+            raise InputError(
+                f"{values[key]!r} is not a valid {key} of rule {name!r} of [plan].", advice="Use a text."
+            )
+
+
+def _invalid(rule: str, key: str, value: object, advice: str) -> InputError:
+    return InputError(f"{value!r} is not a valid {key} of rule {rule!r} of [plan].", advice=advice)
 
 
 def _list(name: str, key: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise InputError(f"{key} of rule {name!r} of [plan] is a list of texts, not {value!r}.")
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise _invalid(name, key, value, "Use a list of texts.")
     return tuple(value)
 
 
 def _insert(rules: list[Rule], site: SiteRule) -> None:
-    """Put a rule in its place among those of its groups."""
+    """Insert a rule at its place among the rules."""
     if any(rule.name == site.name for rule in rules):
-        raise InputError(f"There is a rule {site.name!r} already.")
-    beside = site.before or site.after
+        raise InputError(f"The rule {site.name!r} exists already.", advice="Give the site's rule another name.")
+    neighbour = site.before or site.after
     place = len(rules)
-    if beside:
-        named = [number for number, rule in enumerate(rules) if rule.name == beside]
+    if neighbour:
+        named = [number for number, rule in enumerate(rules) if rule.name == neighbour]
         if not named:
             known = ", ".join(rule.name for rule in rules)
-            raise InputError(f"Rule {site.name!r} of [plan] stands beside {beside!r}, but there are {known}.")
+            raise InputError(
+                f"Rule {site.name!r} of [plan] refers to the unknown rule {neighbour!r}.", advice=f"Use {known}."
+            )
         place = named[0] + bool(site.after)
     made = Rule(
         name=site.name,
@@ -212,15 +230,20 @@ def _insert(rules: list[Rule], site: SiteRule) -> None:
     rules.insert(place, made)
 
 
-def _classes(table: Any) -> Mapping[str, frozenset[str]]:  # noqa: ANN401 - whatever somebody has written
-    """Return the SOP Classes of each kind, with those that the site adds."""
+def _classes(table: Any) -> Mapping[str, frozenset[str]]:  # noqa: ANN401 - unchecked user input
+    """Return the SOP Classes of each type, including those of the site."""
     if not isinstance(table, dict) or not set(table) <= set(DOSE_CLASSES):
-        raise InputError(f"[plan.classes] has lists of SOP Class UIDs for {', '.join(DOSE_CLASSES)}.")
+        raise InputError(
+            "[plan.classes] is not a table of dose object types.",
+            advice=f"Use lists of SOP Class UIDs for {', '.join(DOSE_CLASSES)}.",
+        )
     added: dict[str, Sequence[str]] = {}
     for kind, listed in table.items():
         wrong = [uid for uid in listed if not isinstance(uid, str) or not is_valid_uid(uid)] if listed else []
         if not isinstance(listed, list) or wrong:
-            raise InputError(f"{kind} of [plan.classes] is a list of SOP Class UIDs, not {listed!r}.")
+            raise InputError(
+                f"{listed!r} is not a valid {kind} of [plan.classes].", advice="Use a list of SOP Class UIDs."
+            )
         added[kind] = listed
     return {kind: usual | frozenset(added.get(kind, ())) for kind, usual in DOSE_CLASSES.items()}
 

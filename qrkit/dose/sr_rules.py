@@ -1,4 +1,4 @@
-"""Which SR is it? What the study row, the series row and the objects tell of the SR series of a study."""
+"""The rules that keep dose reports: the type of an SR series from its study row, its series row and its objects."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
 
 
 def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
-    """Return what each SR series of a study holds, by SOPClassesInStudy alone; None if that does not tell.
+    """Return the types of reports in every SR series, by SOPClassesInStudy; None if it is not sufficient.
 
-    It tells if no class of it is a dose report, or if every report in it is of one kind. A private class may be a
-    report too, and may be in any series.
+    It is sufficient if no class is a dose report, or if all reports have one type. A private class may be a report
+    too, and may be in any series.
     """
     classes = context.study.SOPClassesInStudy
     if not classes or not all(uid.startswith(STANDARD_STORAGE) for uid in classes):
@@ -25,7 +25,7 @@ def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
 
 
 def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
-    """Return which kinds of reports an SR series holds; None if that is not known yet."""
+    """Return the types of reports in an SR series; None if they are not known yet."""
     by_study = kinds_by_study(context)
     if by_study is not None:
         return by_study
@@ -34,16 +34,16 @@ def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
     answer = context.objects(row)
     if answer is None:
         return None
-    if not any(one.SOPClassUID for one in answer.rows):
+    if not any(instance.SOPClassUID for instance in answer.rows):
         return frozenset({UNKNOWN_SR}) if answer.is_whole else None
-    classes = {one.SOPClassUID for one in answer.rows}
+    classes = {instance.SOPClassUID for instance in answer.rows}
     return frozenset(kind for kind in SR_KINDS[context.group] if classes & context.classes[kind])
 
 
 def class_needs(context: StudyContext) -> tuple[Need, ...]:
-    """Return what must be asked to know the kinds of all SR series.
+    """Return the needs for the types of all SR series.
 
-    A node that was asked for dose objects alone has not said whether a series without them is empty.
+    An answer on dose objects alone does not show whether a series without them is empty.
     """
     unknown = [row for row in context.sr_series if kinds_of(context, row) is None]
     first = context.missing(NeedKind.DOSE_OBJECTS, *unknown)
@@ -55,23 +55,23 @@ def class_needs(context: StudyContext) -> tuple[Need, ...]:
 
 
 def _may_be_mixed(context: StudyContext, row: SeriesRow) -> bool:
-    """Whether a series of which dose objects are known may hold others, and no count tells."""
+    """Return whether a series with known dose objects may contain others, and has no count."""
     answer = context.objects(row)
     return answer is not None and bool(answer.rows) and not answer.is_whole and row.instance_count is None
 
 
 def judge_reports(kind: str, rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep the SR series that hold a kind of report, and drop all else; None if none does."""
-    kinds = {row.SeriesInstanceUID: kinds_of(context, row) or frozenset() for row in context.sr_series}
-    if not any(kind in kinds for kinds in kinds.values()):
+    """Keep the SR series with a type of report and drop the others; None if no series has it."""
+    by_series = {row.SeriesInstanceUID: kinds_of(context, row) or frozenset() for row in context.sr_series}
+    if not any(kind in kinds for kinds in by_series.values()):
         return None
-    needless = f"the study has a dose report: {_NAMES[kind]}"
-    other = f"an SR series without the {_NAMES[kind]} that the study has"
+    needless = f"not needed: the study has a {_NAMES[kind]}"
+    other = f"SR series without {_NAMES[kind]}; another series has it"
     choices = []
     for row in context.series:
         if row.Modality != SR:
             choices.append(SeriesChoice(row, False, rule.name, needless))
-        elif kind in kinds[row.SeriesInstanceUID] or kind == UNKNOWN_SR:
+        elif kind in by_series[row.SeriesInstanceUID] or kind == UNKNOWN_SR:
             choices.append(SeriesChoice(row, True, rule.name, rule.reason, _only(kind, context, row)))
         else:
             choices.append(SeriesChoice(row, False, rule.name, other))
@@ -79,16 +79,16 @@ def judge_reports(kind: str, rule: Rule, context: StudyContext) -> RuleResult | 
 
 
 def _only(kind: str, context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, ...] | None:
-    """Return the objects of a kind, where the series holds others too."""
+    """Return the objects of a type if the series contains others too."""
     answer = context.objects(row)
     if answer is None or kind == UNKNOWN_SR:
         return None
-    winning = tuple(one for one in answer.rows if one.SOPClassUID in context.classes[kind])
+    winning = tuple(instance for instance in answer.rows if instance.SOPClassUID in context.classes[kind])
     return None if answer.is_whole and len(winning) == len(answer.rows) else winning
 
 
 def empty_sr_series(context: StudyContext) -> int:
-    """Return how many SR series have no objects that anybody could tell the class of."""
+    """Return the number of SR series without objects of a known class."""
     return sum(1 for row in context.sr_series if kinds_of(context, row) == frozenset({UNKNOWN_SR}))
 
 

@@ -1,6 +1,6 @@
-"""The rows of a plan as tables: one row per work item, per series of it, per object that is known of it.
+"""The tables of a plan: one row per plan item, per series and per known object; and its funnel.
 
-How many studies are left after each step, counted at the end from the rows, so that it always adds up.
+The funnel counts the remaining studies after each step from the rows, so that the numbers always add up.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ class PlanTables:
     Attributes
     ----------
     studies
-        One row per work item: a PET/CT has two. `series` and `objects` are how many are to be fetched.
+        One row per plan item, two for a PET/CT. `series` and `objects` are the numbers to retrieve.
     series
-        `level` is SERIES or IMAGE for what is to be fetched; `expected` has its SOP Instance UIDs where they are
-        known, `objects` how many they are, `bytes` an estimate.
+        `level` is SERIES or IMAGE if the series is to be retrieved. `expected` contains its SOP Instance UIDs if they
+        are known, `objects` their number, `bytes` an estimate.
     instances
-        The objects that were looked at; most of an archive never is.
+        The known objects; most objects of an archive never appear here.
     """
 
     studies: pa.Table
@@ -79,38 +79,38 @@ class PlanTables:
 
 
 def plan_tables(items: Sequence[PlanItem], found: pa.Table) -> PlanTables:
-    """Return the rows of work items.
+    """Return the tables of plan items.
 
     Parameters
     ----------
     found
-        The studies that the items are of, as the node answered.
+        The studies of the items, as the node returned them.
     """
     return PlanTables(
         studies=_studies(items, found),
-        series=_filled(SERIES, (_series_row(item, one) for item in items for one in item.series)),
+        series=_filled(SERIES, (_series_row(item, outcome) for item in items for outcome in item.series)),
         instances=_filled(
             INSTANCES,
             (
                 (
                     item.study.StudyInstanceUID,
                     item.group,
-                    one.row.SeriesInstanceUID,
+                    outcome.row.SeriesInstanceUID,
                     known.row.SOPInstanceUID,
                     known.row.SOPClassUID or None,
                     known.row.InstanceNumber,
                     *_decision_values(known.decision),
                 )
                 for item in items
-                for one in item.series
-                for known in one.objects
+                for outcome in item.series
+                for known in outcome.objects
             ),
         ),
     )
 
 
 def joined(parts: Sequence[PlanTables]) -> PlanTables:
-    """Return the rows of several parts of a plan as one."""
+    """Return the tables of several parts of a plan as one."""
     return PlanTables(
         studies=pa.concat_tables(part.studies for part in parts),
         series=pa.concat_tables(part.series for part in parts),
@@ -134,14 +134,14 @@ def _studies(items: Sequence[PlanItem], found: pa.Table) -> pa.Table:
 
 
 def _study_row(item: PlanItem) -> tuple[Any, ...]:
-    kept = [one for one in item.series if one.decision.keep]
-    counts = [one.count for one in kept]
+    kept = [outcome for outcome in item.series if outcome.decision.keep]
+    counts = [outcome.count for outcome in kept]
     objects = None if None in counts else sum(count for count in counts if count)
     return (item.group or None, *_decision_values(item.decision), len(kept), objects)
 
 
-def _series_row(item: PlanItem, one: SeriesOutcome) -> tuple[Any, ...]:
-    row = one.row
+def _series_row(item: PlanItem, outcome: SeriesOutcome) -> tuple[Any, ...]:
+    row = outcome.row
     return (
         item.study.StudyInstanceUID,
         item.group or None,
@@ -151,10 +151,10 @@ def _series_row(item: PlanItem, one: SeriesOutcome) -> tuple[Any, ...]:
         row.SeriesDescription or None,
         row.StationName or None,
         row.instance_count,
-        *_decision_values(one.decision),
-        one.level or None,
-        one.expected,
-        one.count,
+        *_decision_values(outcome.decision),
+        outcome.level or None,
+        outcome.expected,
+        outcome.count,
         None,
     )
 
@@ -164,7 +164,7 @@ def _decision_values(decision: Decision) -> tuple[Any, ...]:
 
 
 def _filled(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
-    """Return rows as a table; built by columns, which is quick for a million rows."""
+    """Return rows as a table, built by columns, which is fast for a million rows."""
     columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.table(
         [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
@@ -174,39 +174,38 @@ def _filled(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
 FOUND = "found"
 TO_FETCH = "to fetch"
 
-_WORDS = {
-    FOUND: "found by the question",
-    "description include": "whose description has what was asked for",
-    "description exclude": "whose description has nothing of what was excluded",
-    "station include": "from the stations asked for",
-    "station exclude": "from no station that was excluded",
-    "modality": "of a kind that can carry this dose",
-    "SR only": "with nothing but structured reports",
-    "unanswered": "of which the node has told the series",
-    "held": "that are not here already",
-    TO_FETCH: "to fetch now",
+_CRITERIA = {
+    FOUND: "found by the query",
+    "description include": "description contains a given term",
+    "description exclude": "description contains no excluded term",
+    "station include": "from a selected station",
+    "station exclude": "not from an excluded station",
+    "modality": "has a modality of a selected dose group",
+    "SR only": "contains only structured reports",
+    "unanswered": "the node listed its series",
+    "held": "has objects that are not stored",
+    TO_FETCH: "to retrieve now",
 }
 
 
-def step_in_words(step: str) -> str:
-    """Return what is said of the studies that are left after a step.
+def criterion(step: str) -> str:
+    """Return the criterion of the studies that remain after a step.
 
-    >>> step_in_words("held"), step_in_words("CT rules")
-    ('that are not here already', 'with an object that tells the dose of CT')
+    >>> criterion("held"), criterion("CT rules")
+    ('has objects that are not stored', 'contains a CT dose object')
     """
     group, _, is_rules = step.rpartition(" ")
-    told = f"with an object that tells the dose of {group}" if is_rules == "rules" else step
-    return _WORDS.get(step, told)
+    return _CRITERIA.get(step, f"contains a {group} dose object" if is_rules == "rules" else step)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How many studies are left after one step.
+    """The number of remaining studies after one step.
 
     Attributes
     ----------
     dropped
-        How many were left before it and are not after it.
+        Number of studies that the step removed.
     """
 
     step: str
@@ -215,26 +214,26 @@ class Step:
 
 
 def count_steps(studies: pa.Table, steps: Sequence[str], *, quiet: str = "") -> tuple[Step, ...]:
-    """Return what is left after each step: found first, to fetch last.
+    """Return the remaining studies after each step, from ``found`` to ``to fetch``.
 
-    A study with two work items is left as long as one of them is.
+    A study with two plan items remains while one of them does.
 
     Parameters
     ----------
     studies
-        One row per work item, with StudyInstanceUID, keep and rule; the rule of what is dropped is a step.
+        One row per plan item, with StudyInstanceUID, keep and rule; the rule of a dropped item is a step.
     steps
-        In their order.
+        The steps in their order.
     quiet
-        A step that is told only if it drops something.
+        A step that appears only if it drops something.
 
     Raises
     ------
     ValueError
-        If something was dropped by no step.
+        If an item was dropped by an unknown step.
 
     >>> rows = {"StudyInstanceUID": ["1", "1", "2"], "keep": [False, True, False], "rule": ["a", "RDSR", "b"]}
-    >>> [(one.step, one.studies) for one in count_steps(pa.table(rows), ("a", "b"))]
+    >>> [(step.step, step.studies) for step in count_steps(pa.table(rows), ("a", "b"))]
     [('found', 2), ('a', 2), ('b', 1), ('to fetch', 1)]
     """
     place = {step: number for number, step in enumerate(steps)}
@@ -242,7 +241,7 @@ def count_steps(studies: pa.Table, steps: Sequence[str], *, quiet: str = "") -> 
     columns = (studies[name].to_pylist() for name in ("StudyInstanceUID", "keep", "rule"))
     for uid, keep, rule in zip(*columns, strict=True):
         if not keep and rule not in place:
-            raise ValueError(f"a study was dropped by {rule!r}, which is no step of {', '.join(steps)}")
+            raise ValueError(f"A study was dropped by {rule!r}, which is not a step: {', '.join(steps)}.")
         last[uid] = max(last.get(uid, -1), len(steps) if keep else place[rule])
     dropped = [0] * (len(steps) + 1)
     for number in last.values():

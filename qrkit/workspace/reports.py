@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qrkit.dose.tables import step_in_words
+from qrkit.dose.tables import criterion
 from qrkit.errors import InputError
 from qrkit.markup import Markup
 from qrkit.query import Query, as_command, in_words
@@ -101,7 +101,7 @@ class _About:
             "When": local_time(plan.created),
             "To fetch": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
         }
-        steps = plan.steps.assign(**{"which are those": [step_in_words(one.step) for one in plan.funnel]})
+        steps = plan.steps.assign(criterion=[criterion(step.step) for step in plan.funnel])
         sections = (
             Section(title="Is it all?", parts=(Markup(plan.coverage._repr_html_()), steps)),
             Section(title="From found to fetched", parts=(funnel(plan.steps),)),

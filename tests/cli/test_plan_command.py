@@ -58,7 +58,7 @@ def test_a_plan_that_may_lack_studies_is_status_3(hospital_here: Here, linked: L
 def test_sr_series_without_objects_are_told_once(hospital_here: Here, linked: Linked) -> None:
     linked.pacs.quirks = Quirks(no_instances_of=("SR",), omit_keys=("SOPClassesInStudy",))
     ran = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
-    assert (ran.status, " ".join(ran.err.split()).count("empty_sr may help")) == (0, 1)
+    assert (ran.status, " ".join(ran.err.split()).count("use empty_sr")) == (0, 1)
     more = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--empty-sr", "--format", "json")
     assert "unknown-SR" in {study["rule"] for study in more.json["studies"]}
     assert "empty_sr" not in more.err
@@ -88,7 +88,7 @@ def test_a_plan_that_passes_the_budget_is_refused_in_one_line_unless_it_is_meant
     plan = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json").json["plan_id"]
     refused = hospital_here("retrieve", "pacs", "--plan", plan, "--most-objects", "1")
     assert (refused.status, refused.out, len(refused.err.splitlines())) == (2, "", 1)
-    assert "budget of 1 object." in refused.err
+    assert "the budget is 1 object." in refused.err
     with worker_in_thread(linked.workspace):
         assert hospital_here("retrieve", "pacs", "--plan", plan, "--most-objects", "1", "--yes").status == 0
 

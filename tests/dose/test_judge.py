@@ -69,7 +69,7 @@ def test_mg_and_dx_take_no_enhanced_sr_but_fl_and_ct_do() -> None:
 def test_rdsr_anywhere_wins_over_esr() -> None:
     item = one(world_of(IMAGES, sr(ESR), sr(RDSR)).judge(policy_of("CT")))
     assert kept([item]) == {"3": WHOLE}
-    assert item.series[1].decision.reason == "an SR series without the Radiation Dose SR that the study has"
+    assert item.series[1].decision.reason == "SR series without Radiation Dose SR; another series has it"
 
 
 def test_a_series_of_mixed_classes_keeps_the_winning_objects_at_image_level() -> None:

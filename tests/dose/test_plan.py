@@ -52,7 +52,7 @@ def test_the_json_has_a_study_per_work_item_and_its_own_series() -> None:
         "SeriesInstanceUID": f"{UID}.2",
         "keep": True,
         "rule": "PET",
-        "reason": "a PET series, whose first image tells the radiopharmaceutical",
+        "reason": "PET series; its first image contains the radiopharmaceutical",
         "level": "IMAGE",
         "instances": [f"{UID}.2.1"],
     }

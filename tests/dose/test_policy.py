@@ -60,7 +60,7 @@ def test_blank_says_what_include_filters_do_with_an_empty_value_and_how_many_is_
     items = study(description="").judge(policy)
     assert sum(item.decision.keep for item in items) == kept_studies
     notes = list(tally(items, policy).notes(policy))
-    assert [note.partition(" lets ")[0] for note in notes] == (
+    assert [note.partition(" keeps ")[0] for note in notes] == (
         ["Filter description include", "Filter station include"] if keep_blank else []
     )
     by_series = policy_of("CT", station_include=("ct1",), keep_blank=keep_blank)

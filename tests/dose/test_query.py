@@ -54,14 +54,14 @@ def test_no_date_is_refused_unless_the_whole_archive_is_meant_or_something_else_
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "Say what the plan is for"),
-        ({"dose": ""}, "Say what the plan is for"),
-        ({"dose": "CT", "sr_only": True}, "not for both"),
-        ({"dose": "CT,OCT"}, "There is no group OCT"),
+        ({}, "The plan has no dose group"),
+        ({"dose": ""}, "The plan has no dose group"),
+        ({"dose": "CT", "sr_only": True}, "both dose groups and sr_only"),
+        ({"dose": "CT,OCT"}, "There is no dose group OCT"),
         ({"dose": 5}, "list of texts"),
-        ({"dose": "CT", "level": "SERIES"}, "takes no level"),
-        ({"dose": "CT", "series_uid": "1.2"}, "takes no series_uid"),
-        ({"dose": "CT", "return_keys": ["KVP"]}, "takes no return_keys"),
+        ({"dose": "CT", "level": "SERIES"}, "level is not an argument of a plan"),
+        ({"dose": "CT", "series_uid": "1.2"}, "series_uid is not an argument of a plan"),
+        ({"dose": "CT", "return_keys": ["KVP"]}, "return_keys is not an argument of a plan"),
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, object], said: str) -> None:

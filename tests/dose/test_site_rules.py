@@ -65,27 +65,33 @@ def test_a_budget_is_read_from_the_same_table() -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ([], "is a table"),
-        ({"rule": []}, "has no rule"),
+        ([], "is not a table"),
+        ({"rule": []}, "rule is not a setting"),
         ({"rules": {}}, r"\[\[plan.rules\]\]"),
-        ({"rules": [{"groups": ["CT"]}]}, "needs a name"),
-        ({"rules": [{"name": "x"}]}, "'x' of .plan. needs groups"),
-        ({"rules": [{"name": "x", "groups": ["XX"]}]}, "needs groups, some of CT"),
+        ({"rules": [{"groups": ["CT"]}]}, "has no name"),
+        ({"rules": [{"name": "x"}]}, "'x' of .plan. has no valid groups"),
+        ({"rules": [{"name": "x", "groups": ["XX"]}]}, "Use some of CT"),
         ({"rules": [{"name": "x", "groups": "CT"}]}, "list of texts"),
-        ({"rules": [{"name": "x", "groups": ["CT"]}]}, "says nothing of the series"),
-        ({"rules": [{"name": "x", "groups": ["CT"], "colour": "red"}]}, "has colour"),
-        ({"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "take": "all"}]}, "'first image', not 'all'"),
-        ({"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "at_most": "5"}]}, "is a number"),
-        ({"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "after": 5}]}, "is a text"),
-        ({"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "after": "y"}]}, "but there are RDSR"),
+        ({"rules": [{"name": "x", "groups": ["CT"]}]}, "has no criterion"),
+        ({"rules": [{"name": "x", "groups": ["CT"], "colour": "red"}]}, "colour is not a setting"),
+        (
+            {"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "take": "all"}]},
+            "'all' is not a valid",
+        ),
+        ({"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "at_most": "5"}]}, "not a valid at_most"),
+        ({"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "after": 5}]}, "not a valid after"),
+        (
+            {"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "after": "y"}]},
+            "rule 'y'. Use RDSR",
+        ),
         (
             {"rules": [{"name": "x", "groups": ["CT"], "modality": ["CT"], "after": "ESR", "before": "ESR"}]},
-            "not both",
+            "both before and after",
         ),
-        ({"rules": [{"name": "ESR", "groups": ["CT"], "modality": ["CT"]}]}, "already"),
+        ({"rules": [{"name": "ESR", "groups": ["CT"], "modality": ["CT"]}]}, "exists already"),
         ({"classes": {"XX": []}}, "lists of SOP Class UIDs for RDSR"),
-        ({"classes": {"RDSR": ["no uid"]}}, "is a list of SOP Class UIDs"),
-        ({"classes": {"RDSR": "1.2"}}, "is a list of SOP Class UIDs"),
+        ({"classes": {"RDSR": ["no uid"]}}, "Use a list of SOP Class UIDs"),
+        ({"classes": {"RDSR": "1.2"}}, "Use a list of SOP Class UIDs"),
     ],
 )
 def test_what_is_wrong_is_named(table: Any, said: str) -> None:  # noqa: ANN401 - wrong on purpose
@@ -95,5 +101,5 @@ def test_what_is_wrong_is_named(table: Any, said: str) -> None:  # noqa: ANN401 
 
 @pytest.mark.parametrize("value", [-1, "5", True])
 def test_a_budget_is_a_number(value: object) -> None:
-    with pytest.raises(InputError, match="is a number of at least 0"):
+    with pytest.raises(InputError, match="not a valid most_objects"):
         site_budget({"most_objects": value})

@@ -156,10 +156,10 @@ def test_filters_drop_studies_and_series_with_their_reason(linked: Linked) -> No
     ("given", "said"),
     [
         ({"dose": "CT"}, "whole archive"),
-        ({"date": LAST}, "Say what the plan is for"),
-        ({"dose": "CT", "sr_only": True, "date": LAST}, "not for both"),
-        ({"dose": "XX", "date": LAST}, "There is no group XX"),
-        ({"dose": "CT", "date": LAST, "modalities": "MR"}, "takes no modalities"),
+        ({"date": LAST}, "The plan has no dose group"),
+        ({"dose": "CT", "sr_only": True, "date": LAST}, "both dose groups and sr_only"),
+        ({"dose": "XX", "date": LAST}, "There is no dose group XX"),
+        ({"dose": "CT", "date": LAST, "modalities": "MR"}, "modalities is not an argument of a plan"),
         ({"dose": "CT", "date": LAST, "colour": "red"}, "has no 'colour'"),
     ],
 )
@@ -256,7 +256,7 @@ def test_a_plan_that_passes_the_budget_is_refused_until_it_is_meant(linked: Link
     settings = load_settings(workspace.settings.workspace, {"QRKIT_PORT": str(workspace.settings.port)})
     with Workspace(settings, workspace._state, access=workspace.access) as limited:
         plan = limited.plan("pacs", "CT", date=LAST)
-        with pytest.raises(InputError, match=rf"for {plan.cost.objects} objects.*budget of 2 objects.*[Cc]onfirm"):
+        with pytest.raises(InputError, match=rf"has {plan.cost.objects} objects.*budget is 2 objects.*[Cc]onfirm"):
             limited.retrieve(plan)
         assert len(limited.jobs.list()) == 0
         assert limited.plans[plan.plan_id].meant().is_meant
