@@ -160,7 +160,7 @@ def test_filters_drop_studies_and_series_with_their_reason(linked: Linked) -> No
         ({"dose": "CT", "sr_only": True, "date": LAST}, "both dose groups and sr_only"),
         ({"dose": "XX", "date": LAST}, "There is no dose group XX"),
         ({"dose": "CT", "date": LAST, "modalities": "MR"}, "modalities is not an argument of a plan"),
-        ({"dose": "CT", "date": LAST, "colour": "red"}, "has no 'colour'"),
+        ({"dose": "CT", "date": LAST, "colour": "red"}, "'colour' is not a query argument"),
     ],
 )
 def test_what_is_not_a_plan_is_refused_before_anything_is_sent(
@@ -277,7 +277,7 @@ def test_a_sites_own_rule_decides_and_a_wrong_one_is_named_before_anything_is_se
     sent = len(linked.pacs.requests)
     with (
         Workspace(load_settings(file.parent, {}), workspace._state, access=workspace.access) as wrong,
-        pytest.raises(InputError, match="has no rule"),
+        pytest.raises(InputError, match="rule is not a setting"),
     ):
         wrong.plan("pacs", "CT", **ALL)
     assert len(linked.pacs.requests) == sent
