@@ -16,8 +16,6 @@ from tests.peers.processes import running, runs
 from tests.peers.programs import in_ci
 from tests.peers.waiting import wait_until
 
-pytest_plugins = ["tests.peers.fixtures", "tests.markers"]
-
 # A loaded machine is no failure. In CI the examples are the same in every run, so that a red run is about the
 # change; elsewhere Hypothesis goes on looking for new ones. The blob reproduces a failure on another machine.
 settings.register_profile("dev", deadline=None, print_blob=True)

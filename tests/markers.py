@@ -48,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("notebook")
+        if item.path.suffix == ".md":
+            item.add_marker("process")
         for marker, sign in _SIGNS.items():
             if _has(item, sign):
                 item.add_marker(marker)

@@ -17,12 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 def command_line() -> str:
     """Return every command with its arguments and options, as `qrkit --help` shows them."""
-    import typer.main
-
-    from qrkit.cli.app import app
-
     lines = ["# Command line", "", "Every command, as `--help` shows it.", ""]
-    for names, command in _commands(typer.main.get_command(app), ("qrkit",)):
+    for names, command in _all_commands():
         usage = " ".join(names + tuple(_metavar(parameter) for parameter in _arguments(command)))
         rows = [_parameter_row(parameter) for parameter in command.params if parameter.name != "help"]
         lines += [f"## {' '.join(names)}", "", (command.help or "").strip(), ""]
@@ -139,14 +135,25 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *cells)] + [""]
 
 
+def _all_commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command with its names; `qrkit` itself loads a command only when it is called."""
+    import typer.main
+
+    from qrkit.cli.app import app, load_command
+
+    listed = typer.main.get_command(app)
+    for name, command in listed.commands.items():  # type: ignore[attr-defined] # a group
+        if not command.hidden:
+            yield from _commands(load_command(name), ("qrkit", name))
+
+
 def _commands(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401 - typer's
-    """Yield the commands of a group and of the groups in it, with their names."""
-    if not hasattr(command, "list_commands"):
+    """Yield a command, or those of a group, with their names."""
+    if not hasattr(command, "commands"):
         yield names, command
         return
-    context = command.make_context(names[-1], [], resilient_parsing=True)
-    for name in command.list_commands(context):
-        yield from _commands(command.get_command(context, name), (*names, name))
+    for name, inner in command.commands.items():
+        yield from _commands(inner, (*names, name))
 
 
 def _arguments(command: Any) -> list[Any]:  # noqa: ANN401 - typer's
