@@ -70,34 +70,34 @@ class Node:
     Attributes
     ----------
     name
-        What the workspace calls it.
+        Its name in the workspace.
     host, port, ae_title
         Where it listens, and the called AE title.
     calling_ae_title
         The AE title by which it knows us; empty: the workspace's own.
     can_find, can_get, can_move, can_store
-        Which services it may be asked for; `can_store`: it takes objects, as a C-MOVE destination.
+        Its operations; `can_store`: it receives objects, as a C-MOVE destination.
     information_model
         For C-FIND, C-GET and C-MOVE.
     method
-        Preferred way to fetch.
+        Preferred retrieve method.
     tls
         Whether and how connections to it are encrypted.
     move_destination
         AE title to which it sends by C-MOVE; empty: the workspace's own AE title.
     associations
-        Most associations at once.
+        Maximum number of associations at a time.
     pause
         Seconds between two requests.
     retrieve_hours
-        When it may be fetched from, its quiet hours: ``22:00-06:00`` or ``Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00``;
-        empty: always. Outside them jobs wait; queries are not held back.
+        When objects may be retrieved from it: ``22:00-06:00`` or ``Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00``; empty:
+        always. Outside these hours jobs wait; queries do not.
     time_zone
         Of those hours, such as ``Europe/Berlin``; empty: this machine's.
     character_set
-        SpecificCharacterSet (a defined term of PS3.3 C.12.1.1.2) taken for answers that name none.
+        SpecificCharacterSet (a defined term of PS3.3 C.12.1.1.2) assumed for responses that name none.
     sites
-        Names of the sites from which it can be reached, parted by commas; empty: from all.
+        Names of the sites from which it can be reached, separated by commas; empty: all.
     """
 
     name: str
@@ -134,7 +134,9 @@ class Node:
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64:
-            raise InputError(f"A node's name has 1 to 64 characters, without blanks around: {self.name!r} does not.")
+            raise InputError(
+                f"{self.name!r} is not a valid node name. Use 1 to 64 characters without leading or trailing spaces."
+            )
         if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
             raise InputError(f"Node {self.name!r} needs a host: a name or an address, such as 10.1.2.3.")
         if not 1 <= self.port <= 65535:
@@ -151,16 +153,16 @@ class Node:
         time_zone(self.time_zone)
 
     def is_open(self, now: datetime) -> bool:
-        """Whether it may be fetched from at a moment, which has a time zone."""
+        """Whether objects may be retrieved from it at a moment, which has a time zone."""
         return parse_hours(self.retrieve_hours).is_open(now.astimezone(time_zone(self.time_zone)))
 
     def next_opening(self, now: datetime) -> datetime:
-        """Return when it may be fetched from next, by its own clock."""
+        """Return the next time for retrieves, in its time zone."""
         return parse_hours(self.retrieve_hours).next_opening(now.astimezone(time_zone(self.time_zone)))
 
     @property
     def services(self) -> str:
-        """What it may be asked, in words, such as ``find, get and move``."""
+        """Its operations in words, such as ``find, get and move``."""
         return listed([what for what in ("find", "get", "move", "store") if getattr(self, f"can_{what}")])
 
     def __repr__(self) -> str:
@@ -174,16 +176,16 @@ class Node:
             "AE title": code(self.ae_title),
             "Address": f"{self.host}:{self.port}",
         }
-        shown |= {"May be asked": self.services or "nothing", "Description": self.description or None}
+        shown |= {"Operations": self.services or "nothing", "Description": self.description or None}
         shown |= {
             label: getattr(self, name) if getattr(self, name) != getattr(usual, name) else None
             for name, label in _SHOWN_IF_UNUSUAL.items()
         }
         waits = ", ".join(f"{item.name} {getattr(self.timeouts, item.name):g} s" for item in fields(Timeouts))
         shown |= {
-            "Fetched by": _METHODS[self.method],
-            "At once": f"{counted(self.associations, 'association')}, {self.pause:g} s between requests",
-            "We wait": waits,
+            "Retrieve method": _METHODS[self.method],
+            "Associations": f"{counted(self.associations, 'association')}, {self.pause:g} s between requests",
+            "Timeouts": waits,
             "TLS": ("certificate checked" if self.tls.verify else "any certificate") if self.tls.enabled else None,
         }
         return facts(shown)
@@ -191,10 +193,10 @@ class Node:
 
 _METHODS = {Method.AUTO: "C-GET where it can, else C-MOVE", Method.GET: "C-GET", Method.MOVE: "C-MOVE"}
 _SHOWN_IF_UNUSUAL = {
-    "calling_ae_title": "It knows us as",
-    "move_destination": "It sends to",
+    "calling_ae_title": "Calling AE title",
+    "move_destination": "Move destination",
     "character_set": "Character set",
-    "sites": "Reached from",
+    "sites": "Sites",
     "enabled": "Enabled",
 }
 
@@ -207,10 +209,10 @@ CHARACTER_SETS = {
 
 
 def check_ae_title(title: str, *, what: str = "AE title") -> str:
-    r"""Return a valid AE title, without the blanks around it.
+    r"""Return a valid AE title, without leading and trailing spaces.
 
     PS3.5 6.2: at most 16 characters of the default repertoire, without backslash and control characters;
-    not only blanks. Lower case is allowed.
+    not only spaces. Lower case is allowed.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""What the wire and the store say to each other when an object arrives.
+"""The interface between the wire and the store for an arriving object.
 
-The two never import one another: the wire is handed something that can `begin` an arrival, writes fragments
-to what it gets, and answers the peer with what `commit` says.
+The two never import one another: the wire receives a `Receiver`, which can `begin` an arrival, writes fragments to
+the `Incoming` it returns, and answers the peer with the result of `commit`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Arrival:
 
 
 class Refused(Exception):
-    """An arriving object is not taken; the peer is told `status` (PS3.4 B.2.3)."""
+    """An arriving object is refused; `status` is sent to the peer (PS3.4 B.2.3)."""
 
     def __init__(self, status: int, comment: str) -> None:
         super().__init__(f"0x{status:04X} {comment}")
@@ -50,20 +50,20 @@ class Incoming(Protocol):
         """Take the next fragment of the data set; the memory is reused after the call."""
 
     def commit(self) -> object:
-        """Put the whole object in its place; only then is the peer told success.
+        """Put the whole object in its place; only then is success sent to the peer.
 
         Raises
         ------
         Refused
-            With the status that the peer is told.
+            With the status for the peer.
         """
 
     def discard(self) -> None:
-        """Forget an object that did not arrive whole."""
+        """Drop an object that did not arrive completely."""
 
 
 class Receiver(Protocol):
-    """What takes arriving objects."""
+    """Receives arriving objects."""
 
     def begin(self, arrival: Arrival) -> Incoming:
         """Start to take an object.
@@ -71,8 +71,8 @@ class Receiver(Protocol):
         Raises
         ------
         Refused
-            With the status that the peer is told; its data set is read and thrown away.
+            With the status for the peer; its data set is read and dropped.
         """
 
     def ready(self) -> None:
-        """Get ready for the next object: the peer has its answer, and is busy with the next one itself."""
+        """Prepare for the next object, while the peer prepares it as well."""

@@ -41,11 +41,11 @@ SECONDARY_CAPTURE_IMAGE = "1.2.840.10008.5.1.4.1.1.7"
 NUCLEAR_MEDICINE_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
 PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
 STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
-"""What the UIDs of the Storage SOP Classes of PS3.4 B.5 begin with."""
+"""Prefix of the Storage SOP Class UIDs of PS3.4 B.5."""
 PRESENTATION_STATE_STORAGE = "1.2.840.10008.5.1.4.1.1.11."
-"""What those of the presentation state classes begin with."""
+"""Prefix of the presentation state classes."""
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
-"""What those of the structured report classes begin with, Key Object Selection among them."""
+"""Prefix of the structured report classes, including Key Object Selection."""
 
 _VALID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _COMPONENT = r"(?:0|[1-9][0-9]*)"
@@ -55,8 +55,8 @@ _STANDARD = re.compile(rf"{_COMPONENT}(?:\.{_COMPONENT})*", re.ASCII)
 def is_valid_uid(uid: str) -> bool:
     """Whether a UID may be used as a key and as a file name.
 
-    Only the character set and the length of PS3.5 9.1 are asked for, since PACS hold objects whose
-    components start with zeros; a name of nothing but dots is refused.
+    Only the character set and the length of PS3.5 9.1 are checked, since PACS hold objects whose components start
+    with zeros. A name that consists of dots only is refused.
 
     >>> is_valid_uid("1.2.840.10008.1.1")
     True

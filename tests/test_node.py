@@ -42,8 +42,8 @@ def test_what_is_missing_is_named() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"name": ""}, "A node's name has 1 to 64 characters"),
-        ({"name": " pacs"}, "without blanks around"),
+        ({"name": ""}, "'' is not a valid node name"),
+        ({"name": " pacs"}, "is not a valid node name"),
         ({"name": "x" * 65}, "1 to 64 characters"),
         ({"host": " "}, "needs a host"),
         ({"host": "10.1.2.3\0"}, "needs a host"),

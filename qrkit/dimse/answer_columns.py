@@ -1,6 +1,6 @@
-"""Which decoder reads which column of C-FIND answers.
+"""The decoder of each column of C-FIND answers.
 
-A column is read by the value representation of PS3.6, or by the one that stands in the answer where the two differ.
+A column is read by the value representation of PS3.6, or by that of the response where the two differ.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qrkit.dimse.answer_values import whole_number as whole
 from qrkit.tables import arrow_type, keyword_vr
 
 TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
-"""Value representations read in the character set of the answer; some by more than PS3.5 allows, as PACS do."""
+"""Value representations read in the character set of a response; PACS use it for more of them than PS3.5 allows."""
 
 _OWN: dict[str, Decode] = {"DA": day, "DS": number, "IS": whole, "TM": moment}
 _BY_TYPE: dict[pa.DataType, Decode] = {
@@ -30,7 +30,7 @@ _MOST_HEADERS = 1024
 
 
 class KnownValues(dict[bytes, object]):
-    """The values of a column by their bytes; what is new is decoded, and kept as long as there are not too many."""
+    """The values of a column by their bytes; a new one is decoded, and kept unless there are too many."""
 
     __slots__ = ("decode",)
 
@@ -77,7 +77,7 @@ class Columns:
         return known
 
     def remember(self, key: bytes, entry: tuple[int, KnownValues]) -> None:
-        """Take the shorter way for headers that begin like this from now on, unless there are too many."""
+        """Use the fast path for headers that begin like this from now on, unless there are too many."""
         if len(self.entries) < _MOST_HEADERS:
             self.entries[key] = entry
 
@@ -143,7 +143,7 @@ def _retyped(read: Decode, keyword: str) -> Decode:
 
 
 def _text_or_bytes(text: Decode) -> Decode:
-    """Return a decoder for what nobody knows: text if it looks like text, else hexadecimal digits."""
+    """Return a decoder for an unknown value: text if it is printable, else hexadecimal digits."""
 
     def decode(raw: bytes) -> object:
         try:

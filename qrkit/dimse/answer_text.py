@@ -1,6 +1,6 @@
 """Text of C-FIND answers in the character sets of PS3.3 C.12.1.1.2.
 
-What pydicom reads, this reads the same, but it raises where pydicom issues Python warnings: these cannot be caught
+The result equals pydicom's, but where pydicom issues a Python warning, an error is raised: warnings cannot be caught
 safely while several associations run in threads.
 """
 
@@ -21,7 +21,7 @@ _WHOLE_TEXT = ("LT", "ST", "UT", "UR")
 
 
 class MalformedValue(Exception):
-    """A value that is not as it should be; `value` is what could be read of it, None if nothing."""
+    """A value that breaks PS3.5; `value` is the part that could be read, None if there is none."""
 
     def __init__(self, why: str, value: object = None) -> None:
         super().__init__(why)

@@ -132,7 +132,7 @@ def uid(raw: bytes) -> str | None:
 
 
 def tags(raw: bytes) -> str | None:
-    r"""Read an AT as eight hexadecimal digits, several parted by backslashes.
+    r"""Read an AT as eight hexadecimal digits, several separated by backslashes.
 
     >>> tags(b"\x10\x00\x20\x00")
     '00100020'
@@ -144,7 +144,7 @@ def tags(raw: bytes) -> str | None:
 
 
 def binary(vr: str, *, single: bool) -> Decode:
-    r"""Return the decoder of a binary number: of one, or of several as text parted by backslashes.
+    r"""Return the decoder of a binary number: of one, or of several as text separated by backslashes.
 
     >>> binary("US", single=True)(b"\x00\x02"), binary("US", single=False)(b"\x01\x00\x02\x00")
     (512, '1\\2')
@@ -170,7 +170,7 @@ def binary(vr: str, *, single: bool) -> Decode:
 
 
 def hexadecimal(raw: bytes) -> str | None:
-    r"""Read bytes that are no text.
+    r"""Read bytes that are not text.
 
     >>> hexadecimal(b"\x01\xff")
     '01FF'

@@ -119,7 +119,7 @@ class AnswerDecoder:
                 columns = self._switch(data[start:position])
                 entries = columns.entries
         if position < end:
-            self._warn("", data[position:], "the answer ends within an element")
+            self._warn("", data[position:], "the response ends within an element")
 
     def take(self) -> pa.RecordBatch:
         """Return what was gathered, one row per answer, and start anew."""
@@ -159,7 +159,7 @@ class AnswerDecoder:
         end = len(data)
         header = read_header(data, position, implicit=self._implicit)
         if header is None:
-            self._warn("", data[position:], "the answer ends within an element")
+            self._warn("", data[position:], "the response ends within an element")
             return end, columns
         index = self._indexes.get(header.tag, _SKIP)
         stop = self._stop(data, header)

@@ -1,4 +1,4 @@
-"""Connections to a node: TCP, and TLS over it where the node wants that; every failure said in its own words."""
+"""Connections to a node: TCP, with TLS if the node requires it; each failure has its own error and advice."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from qrkit.node import Node
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
 
 _RESOLVES_WITHIN = 60.0
-"""Seconds that a resolver has at least, which tries its servers one after the other."""
+"""Minimum seconds for a resolver, which tries its servers one after the other."""
 
 _Address = tuple[Any, ...]
 
 
 def connect(node: Node, peer: str, on_wait: OnWait = wait_patiently) -> socket.socket:
-    """Return a connection to a node, encrypted if it is to be.
+    """Return a connection to a node, encrypted if the node requires it.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _connected(node: Node, peer: str, on_wait: OnWait) -> socket.socket:
     except TimeoutError as error:
         raise errors.ConnectTimeout(
             f"{peer} did not answer within {node.timeouts.connect:g} seconds.",
-            advice="Check the address, and ask whether a firewall lets this machine through to that port.",
+            advice="Check the address, and ask whether a firewall blocks this machine at that port.",
         ) from error
     except OSError as error:
         raise errors.NetworkUnreachable(
@@ -94,9 +94,9 @@ def _first_to_answer(node: Node, on_wait: OnWait) -> socket.socket:
 
 
 def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
-    """Look a host name up; a resolver that hangs is left to itself, since its call cannot be ended.
+    """Look up a host name; a resolver that hangs is abandoned, since its call cannot be ended.
 
-    An IP address needs none.
+    An IP address needs no resolver.
     """
     with suppress(socket.gaierror):
         return list(socket.getaddrinfo(node.host, node.port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
@@ -127,7 +127,7 @@ def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
 
 
 def _open(connection: socket.socket, address: Any, patience: float, on_wait: OnWait) -> None:  # noqa: ANN401
-    """Connect without blocking, so that somebody may end it.
+    """Connect without blocking, so that the caller can end it.
 
     Raises
     ------

@@ -32,7 +32,7 @@ COMPRESSED = (
     uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     uids.EXPLICIT_VR_BIG_ENDIAN,
 )
-"""Offered beside the uncompressed ones, most frequent first, so that a PACS can send as it holds."""
+"""Offered in addition to the uncompressed ones, most frequent first, so that a PACS can send objects as stored."""
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _DAILY = (
@@ -40,7 +40,7 @@ _DAILY = (
     "11.1 88.59 88.68 88.76 88.73 13.1.3 13.1.1 481.1 481.2 481.3 481.5 66 66.1 66.4 77.1.4 104.1 130 128.1"
 )
 COMMON_STORAGE = tuple(_STORAGE + suffix for suffix in _DAILY.split())
-"""Storage SOP Classes of daily work (PS3.4 B.5), for objects whose class a node did not tell."""
+"""Frequent Storage SOP Classes (PS3.4 B.5), for objects whose class the node did not return."""
 
 _FIND = {
     InformationModel.PATIENT_ROOT: uids.PATIENT_ROOT_FIND,
@@ -125,7 +125,7 @@ def _groups(room: int) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageAnswers:
-    """What a node was offered for storage so far, and what it took; so it is known how else to ask.
+    """The storage contexts offered to a node so far and those it accepted, from which other offers follow.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class StorageAnswers:
         return tuple(one for one in sop_classes if one in self.classes and one not in accepted)
 
     def otherwise(self, sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:
-        """Return contexts that ask for the classes in another way than before; none where there is no other.
+        """Return contexts that offer the classes in another way than before; none if there is no other.
 
         A peer may refuse a context for one syntax in it, look at the first one only, or take just so many contexts.
         So each syntax that was refused or passed over among others is offered alone, and a class that was refused

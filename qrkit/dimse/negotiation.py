@@ -27,7 +27,7 @@ class AcceptedContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """What A-ASSOCIATE-AC says.
+    """The content of A-ASSOCIATE-AC.
 
     Attributes
     ----------

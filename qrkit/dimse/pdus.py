@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from qrkit.errors import AssociationAborted
 
 MAXIMUM_LENGTH = 262_144
-"""What we propose to receive; a larger P-DATA-TF is refused, so a stream's buffer bounds our memory."""
+"""Maximum length that we propose; a larger P-DATA-TF is refused, so a stream's buffer bounds our memory."""
 
 _FRAGMENT_LIMIT = 131_072
 
@@ -39,7 +39,7 @@ def rejection(result: int, source: int, reason: int) -> bytes:
 
 
 def message(context_id: int, command: bytes, data: bytes | None, *, maximum: int) -> bytes:
-    """Return the P-DATA-TF PDUs of a DIMSE message, none longer than `maximum` bytes, where 0 is no limit.
+    """Return the P-DATA-TF PDUs of a DIMSE message, none longer than `maximum` bytes (0: no limit).
 
     Fragments are even, since DCMTK takes no others; a maximum too small for two bytes cannot be obeyed.
     """
@@ -51,7 +51,7 @@ def message(context_id: int, command: bytes, data: bytes | None, *, maximum: int
 
 
 def fragment_limit(maximum: int) -> int:
-    """Return how many bytes of a message fit into one P-DATA-TF PDU of at most `maximum`, where 0 is no limit.
+    """Return the number of message bytes that fit into one P-DATA-TF PDU of at most `maximum` bytes (0: no limit).
 
     >>> fragment_limit(16_384), fragment_limit(7), fragment_limit(0) > 100_000
     (16378, 2, True)

@@ -1,4 +1,4 @@
-"""What C-FIND, C-GET and C-MOVE share: sending a request with its Identifier, reading responses, cancelling."""
+"""Requests of C-FIND, C-GET and C-MOVE: sent with their Identifier, answered by responses, and cancelled."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
 def send_request(
     association: Association, field: int, model: str, identifier: Dataset, destination: str = ""
 ) -> PendingRequest:
-    """Send a C-FIND, C-GET or C-MOVE request; return what is needed to cancel it."""
+    """Send a C-FIND, C-GET or C-MOVE request; return it, so that it can be cancelled."""
     context = association.context_for(model)
     message_id = association.next_message_id()
     request = dimse.request(field, sop_class_uid=model, message_id=message_id, move_destination=destination)
@@ -51,7 +51,7 @@ def send_request(
 
 
 class PendingRequest:
-    """A request under way, which can be cancelled."""
+    """A request that waits for its final response and can be cancelled."""
 
     def __init__(self, association: Association, context: AcceptedContext, message_id: int) -> None:
         self.context = context
@@ -65,14 +65,14 @@ class PendingRequest:
         return self._cancelled_at > 0
 
     def cancel(self) -> None:
-        """Send C-CANCEL once (PS3.7 9.3.2.3); after a grace of two seconds `check` gives up on the peer."""
+        """Send C-CANCEL once (PS3.7 9.3.2.3); two seconds later `check` aborts."""
         if not self.is_cancelled:
             self._cancelled_at = time.monotonic()
             stream = self._association.stream
             stream.send(stream.message(self.context.context_id, dimse.cancel(self.message_id)))
 
     def check(self, should_stop: Callable[[], bool] | None) -> None:
-        """Cancel if somebody asked for it, and abort when the peer does not obey.
+        """Cancel if the caller asks for it, and abort if the peer ignores that.
 
         Raises
         ------

@@ -22,7 +22,7 @@ from qrkit.receipt import Receiver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suboperations:
-    """What the node says about its C-STORE sub-operations (PS3.7 9.1.3.1); None where it does not say.
+    """The node's counts of its C-STORE sub-operations (PS3.7 9.1.3.1); None where it sends none.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Retrieval:
 
     @property
     def state(self) -> Suboperations:
-        """What is known so far, also after an error."""
+        """The counts so far, also after an error."""
         return self._state
 
     @property

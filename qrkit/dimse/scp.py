@@ -1,4 +1,4 @@
-"""Our Storage SCP: listens for what C-MOVE, or a modality, sends us, many associations at once (PS3.4 annex B)."""
+"""Our Storage SCP: receives the objects that C-MOVE or a modality sends, over many associations (PS3.4 annex B)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STUCK = 6
 
 
 class ReceiverProcesses(Protocol):
-    """Takes connections off our hands, into another process."""
+    """Serves connections in other processes."""
 
     @property
     def load(self) -> int:
@@ -164,5 +164,5 @@ def listen(host: str, port: int) -> socket.socket:
         why = "another program has it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
         raise errors.PortInUse(
             f"The Storage SCP cannot listen on {host}:{port}: {why}.",
-            advice="Choose another port by QRKIT_PORT, and tell the PACS team; ports below 1024 need privileges.",
+            advice="Set another port by QRKIT_PORT and inform the PACS team; ports below 1024 need privileges.",
         ) from error

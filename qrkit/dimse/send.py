@@ -1,7 +1,7 @@
-"""C-STORE as SCU: files go to a node as they are stored, byte for byte (PS3.4 annex B).
+"""C-STORE as SCU: sends files to a node as they are stored, byte for byte (PS3.4 annex B).
 
-Nothing is decoded or encoded anew: each SOP Class is proposed in exactly the transfer syntax that the files have,
-and what a node does not take so is said, object by object.
+Nothing is decoded or encoded again: each SOP Class is proposed in the transfer syntax of its files, and each object
+that a node does not accept that way is reported.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class OutgoingFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """What became of one file.
+    """The result of sending one file.
 
     Attributes
     ----------
     error
-        Why the node has not taken it; None if it has.
+        Why the node refused it; None if it did not.
     warning
-        What it said although it took it (0xB000, 0xB006, 0xB007), or empty.
+        The status with which the node accepted it (0xB000, 0xB006, 0xB007), or empty.
     """
 
     outgoing: OutgoingFile
@@ -66,8 +66,8 @@ def send(
 ) -> Iterator[SendResult]:
     """Send files over one association, more only if they need more than 128 presentation contexts.
 
-    Gives each file with the node's answer as soon as that has come, so whoever asked knows what is there if the
-    association breaks; a file that is refused does not keep the others from being sent.
+    Yields each file with the node's response as soon as it is received, so the caller knows the sent files if the
+    association breaks. The others are sent even if one is refused.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _read(association: Association, answer: dimse.Command, outgoing: OutgoingFil
 
 
 def data_pdus(file: BinaryIO, context_id: int, *, maximum: int) -> Iterator[memoryview]:
-    r"""Give the rest of a file as P-DATA-TF PDUs, none longer than `maximum` bytes, where 0 is no limit.
+    r"""Give the rest of a file as P-DATA-TF PDUs, none longer than `maximum` bytes (0: no limit).
 
     The memory is used again for the next one. Fragments are even, since data sets are (PS3.5 7.1), and DCMTK takes
     no others.

@@ -1,4 +1,4 @@
-"""Every DIMSE status: what it means, and whether asking again may help.
+"""Every DIMSE status: its meaning, and whether a retry may help.
 
 Sources: PS3.7 annex C (general), PS3.4 B.2.3 (C-STORE), C.4.1.1.4 (C-FIND), C.4.2.1.5 (C-MOVE) and
 C.4.3.1.4 (C-GET). A status that no table lists falls into its range's category (PS3.7 C.1 to C.5), so there is
@@ -40,7 +40,7 @@ class Status:
     Attributes
     ----------
     transient
-        Whether the same request may succeed later without anybody changing anything.
+        Whether the same request may succeed later without any change.
     """
 
     code: int
@@ -100,7 +100,7 @@ _RETRIEVE: dict[int, tuple[str, str, bool]] = {
     ),
     0xA900: ("Identifier does not match SOP Class", "The node cannot answer at this level or model.", False),
     0xB000: ("sub-operations complete, with failures or warnings", "Retrieve what is missing again.", True),
-    0xFE00: ("sub-operations cancelled", "If nobody here cancelled it, ask the PACS team who did.", False),
+    0xFE00: ("sub-operations cancelled", "If you did not cancel it, ask the PACS team who did.", False),
 }
 
 _BY_SERVICE: dict[Service, dict[int, tuple[str, str, bool]]] = {
@@ -122,7 +122,7 @@ _BY_SERVICE: dict[Service, dict[int, tuple[str, str, bool]]] = {
 }
 
 _STORE_RANGES = {
-    0xA700: ("refused: out of resources", "Make room at the receiver.", True),
+    0xA700: ("refused: out of resources", "Free disk space at the receiver.", True),
     0xA900: ("data set does not match SOP Class", _ASK_PACS, False),
 }
 
@@ -145,7 +145,7 @@ def classify(service: Service, code: int) -> Status:
 def failure(service: Service, code: int, *, peer: str, comment: str = "") -> StatusError:
     """Return the error for an operation that a peer ended with this status."""
     status = classify(service, code)
-    said = f', saying "{comment}"' if comment else ""
+    said = f' and the comment "{comment}"' if comment else ""
     return StatusError(
         f"{peer} ended {service.value} with status 0x{code:04X} ({status.meaning}){said}.",
         advice=status.advice,

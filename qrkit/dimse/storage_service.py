@@ -1,4 +1,4 @@
-"""What our Storage SCP does on one connection: negotiates, takes objects and answers C-ECHO (PS3.4 annex B)."""
+"""One connection of our Storage SCP: negotiates, receives objects and answers C-ECHO (PS3.4 annex B)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StorageService:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Have the associations under way aborted."""
+        """Abort the open associations."""
         self._stopping.set()
 
     def _secured(self, connection: socket.socket) -> socket.socket | None:

@@ -1,4 +1,4 @@
-"""TLS over a connection, for both roles; what goes wrong with it says which certificate and what to do."""
+"""TLS over a connection, for both roles; each failure names the certificate and the remedy."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _REASONS = (
         _CHECK_PORT,
     ),
 )
-"""How OpenSSL's name for what went wrong ends, what that means, and what to do: alerts of the peer, odd bytes."""
+"""End of OpenSSL's name for the failure, its meaning, and the remedy: alerts of the peer, unexpected bytes."""
 
 
 def secure(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = wait_patiently) -> ssl.SSLSocket:
-    """Return a connection to a node that is encrypted, and whose other end is who it should be.
+    """Return an encrypted connection to a node whose identity is verified.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def _handshake(connection: ssl.SSLSocket, until: float, on_wait: OnWait) -> ssl.
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """Return what a requestor needs; the other side is verified unless the settings say not to."""
+    """Return the TLS context of a requestor; the other side is verified unless the settings disable it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = tls.verify and tls.check_host_name
@@ -107,7 +107,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
-    """Return what our Storage SCP needs; with a CA, only callers with a certificate signed by it are let in.
+    """Return the TLS context of our Storage SCP; with a CA, only callers with its certificates are accepted.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def accept_tls(connection: socket.socket, context: ssl.SSLContext, *, patience: 
 
 
 def tls_error(error: ssl.SSLError, node: Node, peer: str) -> errors.TlsFailed:
-    """Return the error for what OpenSSL says of a connection to a node."""
+    """Return the error for a TLS failure that OpenSSL reports."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _not_trusted(error, node, peer)
     reason = error.reason or ""
@@ -159,7 +159,7 @@ def _not_trusted(error: ssl.SSLCertVerificationError, node: Node, peer: str) -> 
     if error.verify_code in (_EXPIRED, _NOT_YET_VALID):
         today = time.strftime("%Y-%m-%d")
         what = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
-        advice = f"Check this machine's clock, which says {today}; else ask the PACS team for a new certificate."
+        advice = f"Check this machine's clock, which shows {today}; else ask the PACS team for a new certificate."
     elif error.verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
         what = f"is not for the host {node.host}"
         advice = "Enter the host as the certificate names it; or set check_host_name to false for this node."

@@ -21,13 +21,13 @@ from contextlib import contextmanager, suppress
 from qrkit.errors import ConnectionLost, NodeTimeout
 
 TICK = 0.25
-"""Seconds between two looks at whether somebody wants to end the waiting."""
+"""Seconds between two checks whether the caller ends the wait."""
 
 OnWait = Callable[[], None]
 
 
 def wait_patiently() -> None:
-    """Do nothing: nobody wants to end the waiting."""
+    """Do nothing: the wait is not ended early."""
 
 
 def wait_for(connection: socket.socket, event: int, until: float, on_wait: OnWait) -> None:
@@ -52,7 +52,7 @@ def wait_for(connection: socket.socket, event: int, until: float, on_wait: OnWai
         while not selector.select(min(TICK, max(until - time.monotonic(), 0))):
             on_wait()
             if time.monotonic() >= until:
-                raise TimeoutError("nothing came in time")
+                raise TimeoutError("nothing was received in time")
 
 
 _TICK = 0.25

@@ -1,6 +1,6 @@
 """A PACS in a box, for the demo, training and tests.
 
-`small_hospital` and `large_hospital` give what it holds, `Quirks` how it misbehaves, `Simulator` serves it:
+`small_hospital` and `large_hospital` provide its content, `Quirks` its misbehaviour, and `Simulator` serves it:
 
 >>> from qrkit.simulator import Quirks, Simulator, small_hospital
 >>> with Simulator(small_hospital(seed=1), quirks=Quirks(cap=500)) as pacs:

@@ -313,7 +313,7 @@ def test_a_sequence_where_a_number_belongs_is_nothing() -> None:
 
 def test_a_header_that_is_cut_off_is_warned_of() -> None:
     row = decoded(element(0x00081030, "UT", b"x", implicit=False)[:10], ["StudyDescription"], implicit=False)[0]
-    assert [warning["why"] for warning in row["warnings"]] == ["the answer ends within an element"]
+    assert [warning["why"] for warning in row["warnings"]] == ["the response ends within an element"]
 
 
 def test_an_escape_sequence_that_was_not_announced_is_warned_of() -> None:

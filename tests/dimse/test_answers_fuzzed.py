@@ -158,7 +158,7 @@ def test_an_element_cut_off_at_the_end_is_nothing_with_a_warning(vr: str, raw: b
     assert row["StudyDate"].isoformat() == "2026-01-31"
     assert row[keyword] is None
     whys = [warning["why"] for warning in row["warnings"]]
-    assert "cut off" in whys or "the answer ends within an element" in whys
+    assert "cut off" in whys or "the response ends within an element" in whys
 
 
 @pytest.mark.parametrize("vr", sorted(COLUMNS))

@@ -81,7 +81,7 @@ def test_a_connection_that_nobody_takes() -> None:
         error = failed(at(port, timeouts=Timeouts(connect=0.4)), errors.ConnectTimeout)
     assert str(error) == (
         f"pacs (MAINPACS at 127.0.0.1:{port}) did not answer within 0.4 seconds. Check the address, and ask whether "
-        "a firewall lets this machine through to that port."
+        "a firewall blocks this machine at that port."
     )
 
 
@@ -203,7 +203,7 @@ def test_an_echo_that_ends_with_a_failure_status() -> None:
 
     with ScriptedPeer(refuse) as peer:
         error = failed(peer.node(), errors.StatusError)
-    assert 'ended C-ECHO with status 0x0122 (SOP Class not supported), saying "not here".' in error.message
+    assert 'ended C-ECHO with status 0x0122 (SOP Class not supported) and the comment "not here".' in error.message
 
 
 @pytest.mark.parametrize("then", [RELEASE_RQ, ABORT_BY_PROVIDER, b""], ids=["releases", "aborts", "hangs up"])

@@ -231,8 +231,8 @@ def test_a_port_in_use_says_so(memory: MemoryReceiver) -> None:
             second.start()
         second.stop()
     assert str(caught.value) == (
-        f"The Storage SCP cannot listen on 127.0.0.1:{port}: another program has it. Choose another port by "
-        "QRKIT_PORT, and tell the PACS team; ports below 1024 need privileges."
+        f"The Storage SCP cannot listen on 127.0.0.1:{port}: another program has it. Set another port by "
+        "QRKIT_PORT and inform the PACS team; ports below 1024 need privileges."
     )
 
 

@@ -45,7 +45,7 @@ def test_every_status_has_a_meaning_and_only_zero_is_success(service: Service, c
 def test_every_failure_is_told_with_its_code_and_what_to_do(service: Service, code: int) -> None:
     error = failure(service, code, peer="PACS", comment="why")
     assert error.message.startswith(f"PACS ended {service.value} with status 0x{code:04X} (")
-    assert error.message.endswith('), saying "why".')
+    assert error.message.endswith(') and the comment "why".')
     assert error.status == code
     if classify(service, code).category is Category.FAILURE and code != 0x0111:
         assert error.advice

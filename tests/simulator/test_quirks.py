@@ -36,7 +36,7 @@ def test_texts_become_values() -> None:
         ({"capp": "5"}, "did you mean cap"),
         ({"zzzz": "5"}, "known are"),
         ({"cap": "many"}, "cap='many'"),
-        ({"no_counters": "perhaps"}, "say yes or no"),
+        ({"no_counters": "perhaps"}, "enter yes or no"),
         ({"cap_mode": "loud"}, "silent, status"),
         ({"services": "find,print"}, "'print' is not one of"),
     ],

@@ -85,7 +85,7 @@ def test_a_node_says_where_it_is_and_what_it_may_be_asked(workspace: Workspace) 
     )
     assert repr(node) == "<Node pacs: MAINPACS at 10.1.2.3:104, find and move, disabled>"
     shown = node._repr_html_()
-    for part in ("MAINPACS", "10.1.2.3:104", "find and move", "It knows us as", "PHYSICS", "inactivity 120 s"):
+    for part in ("MAINPACS", "10.1.2.3:104", "find and move", "Calling AE title", "PHYSICS", "inactivity 120 s"):
         assert part in shown
     assert "Character set" not in shown
 

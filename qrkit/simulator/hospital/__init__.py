@@ -1,1 +1,1 @@
-"""What the simulated hospital has: people, sites, studies."""
+"""The simulated hospital: people, equipment, procedures and studies."""

@@ -1,4 +1,4 @@
-"""What the simulated hospital knows: patients, stations, studies, series and instances as frozen values.
+"""Patients, equipment, studies, series and instances of the simulated hospital, as frozen values.
 
 Fields that hold a DICOM element carry its keyword and its value as DICOM text (`20260131`, `101500`), so that
 a C-FIND answer is these values put in order.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.Enum):
-    """What sort of object an instance is; several kinds may share one SOP class."""
+    """Sort of object of an instance; several kinds may share one SOP class."""
 
     CT_IMAGE = "CT image"
     CT_LOCALIZER = "CT localizer"
@@ -112,7 +112,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One series; `instances` may be made on demand, so ask for its length rather than listing it."""
+    """One series; `instances` may be made on demand, so use its length rather than list it."""
 
     SeriesInstanceUID: str
     Modality: str
@@ -142,7 +142,7 @@ class Study:
     PatientAge: str
     series: tuple[Series, ...]
     procedure: Procedure | None
-    """What was done; None for studies known only from received objects."""
+    """The examination; None for studies known only from received objects."""
 
     @property
     def ModalitiesInStudy(self) -> tuple[str, ...]:  # noqa: N802 - holds a DICOM element
@@ -156,21 +156,21 @@ class Study:
 
     @property
     def NumberOfStudyRelatedSeries(self) -> int:  # noqa: N802 - holds a DICOM element
-        """How many series it has."""
+        """Number of its series."""
         return len(self.series)
 
     @property
     def NumberOfStudyRelatedInstances(self) -> int:  # noqa: N802 - holds a DICOM element
-        """How many instances all its series have."""
+        """Number of instances in all its series."""
         return sum(len(one.instances) for one in self.series)
 
 
 class Hospital(Protocol):
-    """What the server asks of a hospital; nothing here may take time that grows with the archive."""
+    """Interface of a hospital for the server; no method may take time that grows with the archive."""
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first and the last day with studies; the last before the first means that there are none."""
+        """The first and the last day with studies; the last is before the first if there are no studies."""
 
     def on_day(self, day: date) -> Sequence[Study]:
         """All studies of one StudyDate."""

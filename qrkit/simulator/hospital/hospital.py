@@ -34,7 +34,7 @@ class Calendar:
 
     @classmethod
     def spread(cls, studies: int, until: date, days: int) -> Calendar:
-        """Studies spread over so many days, the last of which is `until`."""
+        """Return a calendar that spreads studies over a number of days, of which `until` is the last."""
         first = until - timedelta(days=days - 1)
         weights = [_WEEKDAY_WEIGHTS[(first.weekday() + offset) % 7] for offset in range(days)]
         total = sum(weights)
@@ -61,7 +61,7 @@ class Calendar:
 DEFAULT_UNTIL = date(2026, 6, 30)
 _STUDIES_PER_PATIENT = 3
 _STUDIES_REMEMBERED = 20_000
-"""About 100 MB of studies, by days, so that a query asked again is answered at once."""
+"""About 100 MB of studies, by days, so that a repeated query is answered at once."""
 
 
 class GeneratedHospital:

@@ -45,7 +45,7 @@ _OTHER_NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Suzuki^Hanako=鈴木^花子=すずき^はなこ", "F", _JAPANESE),
 )
 _EVERY_OTHER_NAME = 5
-"""One patient in so many has a name that needs more than ASCII."""
+"""Every n-th patient has a name that needs more than ASCII."""
 
 PHYSICIANS = (
     "House^Gregory^^Dr.",
@@ -86,7 +86,7 @@ def patient(seed: int, number: int) -> Patient:
 
 
 def patient_number(PatientID: str) -> int | None:
-    """Return the number behind a PatientID; None for one that is not of this hospital.
+    """Return the number of a patient; None for a PatientID of another hospital.
 
     Examples
     --------

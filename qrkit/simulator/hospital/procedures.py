@@ -1,4 +1,4 @@
-"""What is done to patients: study descriptions, body regions, and the doses that go with them.
+"""Examinations: study descriptions, body regions and typical doses.
 
 Doses are near the diagnostic reference levels of European surveys (for CT, CTDIvol in mGy and DLP in mGy.cm;
 for projection X-ray the dose area product in Gy.cm2; for nuclear medicine the activity in MBq).

@@ -197,7 +197,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(1, (do.PET_WHOLE_BODY,), (PT_DISCOVERY,), (_SCOUT, _PET_CT, _PET, _CT_RDSR)),
     Recipe(1, (do.PET_WHOLE_BODY,), (PT_DISCOVERY,), (_PET_CT, _PET)),
 )
-"""All kinds of studies; every run of as many studies as their weights add up to holds each of them."""
+"""All recipes; each run of as many studies as the sum of their weights contains every recipe."""
 
 DECK: tuple[Recipe, ...] = tuple(recipe for recipe in RECIPES for _ in range(recipe.weight))
-"""Each recipe as often as its weight says."""
+"""Each recipe, repeated by its weight."""

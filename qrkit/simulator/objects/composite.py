@@ -1,4 +1,4 @@
-"""What an object is about, and the modules every object shares (PS3.3 C.7, C.12)."""
+"""The facts that an object is generated from, and the modules that every object has (PS3.3 C.7, C.12)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFacts:
-    """One object that is to be made, with all it needs to know."""
+    """The facts that one object is generated from."""
 
     study: Study
     series: Series
@@ -33,7 +33,7 @@ class ObjectFacts:
 
     @property
     def procedure(self) -> Procedure:
-        """What was done."""
+        """The examination."""
         return self.study.procedure or CT_CHEST
 
     def study_rng(self, purpose: str) -> random.Random:

@@ -1,4 +1,4 @@
-"""Documents beside the images: reports, CAD, key objects, presentation states, and older dose records."""
+"""Documents of a study: reports, CAD, key objects, presentation states, and older dose records."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def _exposure_of(facts: ObjectFacts) -> ProjectionEvent:
 
 
 def _technique(event: ProjectionEvent) -> Elements:
-    """How the X-rays were made, as images tell it (PS3.3 C.8.7.2)."""
+    """Return the X-ray acquisition attributes of an image (PS3.3 C.8.7.2)."""
     milliseconds = event.duration * 1000 / event.pulses
     return {
         "KVP": event.kvp,

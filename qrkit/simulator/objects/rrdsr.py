@@ -81,7 +81,7 @@ TRACERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Administration:
-    """What one patient got."""
+    """The tracer and activity that one patient received."""
 
     tracer: Tracer
     activity: float

@@ -106,7 +106,7 @@ def document(facts: ObjectFacts, title: Code, template: str, content: Iterable[I
 
 
 def procedure_reported(procedure: Code) -> Item:
-    """Return what was done, and that it was meant to diagnose (TID 10001, 10011)."""
+    """Return the procedure and its diagnostic intent (TID 10001, 10011)."""
     return code(
         dcm(121058, "Procedure reported"),
         procedure,

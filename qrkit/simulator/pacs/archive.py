@@ -34,10 +34,10 @@ _PREAMBLE = b"\0" * 128 + b"DICM"
 
 
 class Archive:
-    """A hospital to which objects can be added; everything it returns holds both.
+    """A hospital to which objects can be added; every method returns both.
 
-    Received objects lie in a temporary folder, which is made with the first and removed by `close`. They
-    are read when the next query comes, so that receiving stays quick.
+    Received objects are stored in a temporary folder, which is created with the first object and removed by `close`.
+    They are read at the next query, so that receiving stays fast.
     """
 
     def __init__(self, hospital: Hospital) -> None:
@@ -81,7 +81,7 @@ class Archive:
             self._unread.append(path)
 
     def close(self) -> None:
-        """Remove the received files; what has been received is still known by its UIDs."""
+        """Remove the received files; their UIDs stay known."""
         with self._lock:
             self._unread, self._received, self._owner = [], {}, {}
             if self._folder is not None:
@@ -95,7 +95,7 @@ class Archive:
             return Path(self._folder.name) / f"{next(self._numbers):08}.dcm"
 
     def _known(self) -> dict[str, Study]:
-        """Return the received studies, after reading what has arrived since the last query."""
+        """Return the received studies, after reading the objects that arrived since the last query."""
         with self._lock:
             if self._unread:
                 objects = [read_received(path) for path in dict.fromkeys(self._unread)]
@@ -204,7 +204,7 @@ def _day(text: str) -> date | None:
 
 
 def read_received(path: Path) -> Study:
-    """Return a study with one series and one instance: what a single file tells."""
+    """Return a study with one series and one instance, as read from a single file."""
     data_set = dcmread(path, stop_before_pixels=True)
     instance = Instance(
         SOPInstanceUID=str(data_set.file_meta.MediaStorageSOPInstanceUID),

@@ -52,7 +52,7 @@ class PacsContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssociateRequest:
-    """What a peer asked for, as far as the simulator decides on it."""
+    """The A-ASSOCIATE-RQ of a peer: the parts on which the simulator decides."""
 
     calling_ae_title: str
     called_ae_title: str
@@ -111,7 +111,7 @@ class PacsAssociation:
         return None
 
     def confirm_release(self) -> None:
-        """Answer the peer's A-RELEASE-RQ and let it close the connection."""
+        """Answer the peer's A-RELEASE-RQ and wait for it to close the connection."""
         self._stream.write(RELEASE_RP_PDU)
         self._stream.flush()
         self._stream.wait_until_closed()
@@ -146,7 +146,7 @@ def receive_request(stream: PduStream) -> AssociateRequest:
 
 
 def reject(stream: PduStream, result: int, source: int, reason: int) -> None:
-    """Answer A-ASSOCIATE-RJ (PS3.8 9.3.4) and let the peer close the connection."""
+    """Send A-ASSOCIATE-RJ (PS3.8 9.3.4) and wait for the peer to close the connection."""
     answer = A_ASSOCIATE()
     answer.result, answer.result_source, answer.diagnostic = result, source, reason
     stream.write(A_ASSOCIATE_RJ(answer).encode())

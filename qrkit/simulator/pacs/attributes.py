@@ -1,4 +1,4 @@
-"""Which attributes the simulated PACS answers at which level, and where their values stand (PS3.4 C.6)."""
+"""The attributes that the simulated PACS returns at each level, and how to read their values (PS3.4 C.6)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class QueryRetrieveLevel(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What one answer is about: a study, and below its level the series and the instance."""
+    """A matched study, series or instance; `series` and `instance` are set at their levels and below."""
 
     study: Study
     series: Series | None = None
@@ -83,7 +83,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "ContentDate": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("series.SeriesDate")),
     "ContentTime": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("series.SeriesTime")),
 }
-"""Every attribute by keyword; an answer may also hold those of the levels above its own."""
+"""Every attribute by keyword; a response may also contain the attributes of higher levels."""
 
 AT_STUDY_LEVEL_TOO: dict[str, Callable[[Study], str]] = {
     "StationName": lambda study: _first(study, "station.StationName"),
@@ -96,7 +96,7 @@ AT_STUDY_LEVEL_TOO: dict[str, Callable[[Study], str]] = {
 
 def _series(match: Match) -> Series:
     if match.series is None:
-        raise LookupError("a series attribute was read from an answer above the SERIES level")
+        raise LookupError("a series attribute was read from a match above the SERIES level")
     return match.series
 
 

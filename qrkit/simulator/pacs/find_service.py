@@ -43,7 +43,7 @@ _ANSWERS_PER_CANCEL_CHECK = 16
 
 
 def checked_identifier(raw: bytes, context: PacsContext, association: PacsAssociation, quirks: Quirks) -> Identifier:
-    """Return the identifier of a request, if its level and unique keys fit the SOP class.
+    """Return the Identifier of a request, if its level and unique keys fit the SOP class.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""The Identifier of a C-FIND, C-GET or C-MOVE request as a frozen identifier (PS3.4 C.2.2, C.4.1.1.3).
+"""The Identifier of a C-FIND, C-GET or C-MOVE request as a frozen value (PS3.4 C.2.2, C.4.1.1.3).
 
-Values are read as they came: a PACS must be able to find again whatever it has returned itself, valid or not.
+Values are read as received: a PACS must find again every value that it has returned, valid or not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifier:
-    """What an Identifier asks: the level, all keys, and how dates and times combine."""
+    """The level and keys of an Identifier, and how dates and times combine."""
 
     level: QueryRetrieveLevel
     keys: tuple[Key, ...]
@@ -66,7 +66,7 @@ class Identifier:
 
 
 def read_identifier(raw: bytes, transfer_syntax: str) -> Identifier:
-    """Return the identifier that an encoded Identifier holds.
+    """Decode an Identifier.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _texts(element: Any, vr: str, encodings: Sequence[str]) -> tuple[str, ...]: 
 
 
 def check_unique_keys(identifier: Identifier, root: QueryRetrieveLevel) -> None:
-    """Refuse a identifier that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
+    """Refuse an Identifier that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
 
     Parameters
     ----------

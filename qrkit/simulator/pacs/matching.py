@@ -22,7 +22,7 @@ _ANY_CASE_VR = frozenset({"PN"})
 
 
 def key_matcher(vr: str, values: Sequence[str], *, wildcards: bool = True, any_case: bool = False) -> Matcher:
-    """Return a function that tells whether one stored value matches the key.
+    """Return a function that decides whether one stored value matches the key.
 
     Several key values mean a list of UIDs (PS3.4 C.2.2.2.2), or any of the values: the multiple value
     matching that most archives offer.

@@ -1,4 +1,4 @@
-"""How the simulated PACS misbehaves: one switch for each thing that real ones do."""
+"""The misbehaviour of the simulated PACS: one switch for each fault that real ones have."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _quirk(default: Any, description: str) -> Any:  # noqa: ANN401 - dataclasses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """Switches for the simulated PACS; without any it behaves as the standard says.
+    """Switches for the simulated PACS; without any it behaves as the standard requires.
 
-    Times are in seconds. `Quirks.descriptions()` tells what each switch does.
+    Times are in seconds. `Quirks.descriptions()` describes each switch.
 
     Examples
     --------
@@ -29,10 +29,10 @@ class Quirks:
 
     # Associations
     reject: str = _quirk("", "reject associations: calling-aet, called-aet or congestion")
-    known_ae_titles: tuple[str, ...] = _quirk((), "the only calling AE titles that are let in")
+    known_ae_titles: tuple[str, ...] = _quirk((), "the only calling AE titles that are accepted")
     check_called_ae_title: bool = _quirk(False, "reject associations to another AE title than ours")
     max_associations: int = _quirk(0, "associations at a time; more are rejected as congestion (0: no limit)")
-    congested_at_first: int = _quirk(0, "reject so many associations as congestion, then let all in")
+    congested_at_first: int = _quirk(0, "number of associations rejected as congestion before all are accepted")
     refuse_contexts: bool = _quirk(False, "accept associations but no presentation context")
     models: tuple[str, ...] = _quirk(
         ("study", "patient", "patient-study"), "information models offered: study, patient, patient-study"
@@ -59,12 +59,12 @@ class Quirks:
     case_sensitive: bool = _quirk(True, "text other than names matches in its case only")
     refuse_uid_lists: bool = _quirk(False, "a list of UIDs is refused with 0xA900")
     relational: bool = _quirk(True, "relational queries; without: 0xA900 if a higher unique key is missing")
-    duplicate_answers: bool = _quirk(False, "every C-FIND answer comes twice")
+    duplicate_answers: bool = _quirk(False, "every C-FIND answer is sent twice")
     no_study_time_share: float = _quirk(0.0, "share of studies without StudyTime, 0 to 1")
     no_instances_of: tuple[str, ...] = _quirk((), "modalities whose IMAGE level answers stay empty")
     find_status: int = _quirk(0, "C-FIND ends with this status, such as 0xC001, without answers")
     find_comment: str = _quirk("", "ErrorComment that goes with find_status")
-    find_abort_after: int = _quirk(-1, "A-ABORT after so many C-FIND answers (-1: never)")
+    find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND answers (-1: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
     delay_first_response: float = _quirk(0.0, "wait before the first C-FIND response")
     delay_answer: float = _quirk(0.0, "wait before each further C-FIND answer")
@@ -72,26 +72,26 @@ class Quirks:
     # Broken values in C-FIND answers
     decimal_integers: bool = _quirk(False, "`1.0` where an integer string belongs")
     missing_modality: bool = _quirk(False, "Modality is empty at SERIES level")
-    wrong_charset: bool = _quirk(False, "text is UTF-8 while SpecificCharacterSet says ISO_IR 6")
+    wrong_charset: bool = _quirk(False, "text is UTF-8 while SpecificCharacterSet is ISO_IR 6")
     invalid_uid: bool = _quirk(False, "series UIDs have a leading zero in a component")
     no_sop_class: bool = _quirk(False, "no SOPClassUID at IMAGE level, no SOPClassesInStudy")
 
     # C-GET and C-MOVE
-    send_less: int = _quirk(0, "so many objects are not sent, yet count as completed")
-    fail_objects: int = _quirk(0, "so many sub-operations fail, which ends in 0xB000")
-    send_more: int = _quirk(0, "so many objects are sent that were not asked for")
-    runaway: bool = _quirk(False, "objects that were not asked for are sent without end")
+    send_less: int = _quirk(0, "number of objects that are not sent but count as completed")
+    fail_objects: int = _quirk(0, "number of sub-operations that fail, which ends in 0xB000")
+    send_more: int = _quirk(0, "number of objects sent that were not requested")
+    runaway: bool = _quirk(False, "objects that were not requested are sent without end")
     send_twice: bool = _quirk(False, "every object is sent twice")
     no_counters: bool = _quirk(False, "responses hold no numbers of sub-operations")
     no_pending: bool = _quirk(False, "only the final response is sent")
     retrieve_status: int = _quirk(0, "C-GET and C-MOVE end with this status, such as 0xA702 or 0xFE00")
     retrieve_status_after: int = _quirk(0, "objects sent before retrieve_status (-1: all of them)")
     retrieve_comment: str = _quirk("", "ErrorComment that goes with retrieve_status")
-    finish_early: bool = _quirk(False, "C-MOVE says success first and sends the objects afterwards")
+    finish_early: bool = _quirk(False, "C-MOVE reports success first and sends the objects afterwards")
     ignore_cancel: bool = _quirk(False, "C-CANCEL is ignored")
-    drop_after: int = _quirk(-1, "A-ABORT after so many objects of one C-GET or C-MOVE (-1: never)")
-    drop_times: int = _quirk(-1, "drop_after holds for so many C-GET and C-MOVE only (-1: for all)")
-    break_after: int = _quirk(-1, "after so many objects the connection breaks within the next one (-1: never)")
+    drop_after: int = _quirk(-1, "A-ABORT after this number of objects of one C-GET or C-MOVE (-1: never)")
+    drop_times: int = _quirk(-1, "number of C-GET and C-MOVE to which drop_after applies (-1: all)")
+    break_after: int = _quirk(-1, "number of objects before the connection breaks within the next (-1: never)")
     retrieve_hang: bool = _quirk(False, "C-GET and C-MOVE are never answered")
     delay_first_object: float = _quirk(0.0, "wait before the first object")
     delay_object: float = _quirk(0.0, "wait before each further object")
@@ -116,7 +116,7 @@ class Quirks:
         Raises
         ------
         ValueError
-            An unknown name, or a value that does not fit; the message says what would.
+            An unknown name, or a value that does not fit; the message names the valid ones.
         """
         types = {field.name: str(field.type) for field in dataclasses.fields(cls)}
         parsed: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def _parse_switch(text: str) -> bool:
     answers = {"yes": True, "true": True, "on": True, "1": True, "": True}
     answers |= {"no": False, "false": False, "off": False, "0": False}
     if text.lower() not in answers:
-        raise ValueError("say yes or no")
+        raise ValueError("enter yes or no")
     return answers[text.lower()]
 
 

@@ -1,4 +1,4 @@
-"""The simulator itself: a listening socket, one thread for each connection, and a clean end."""
+"""The simulator: a listening socket, one thread for each connection, and a clean end."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Simulator:
     Parameters
     ----------
     hospital
-        What it holds; nothing, which makes it a store node, unless given.
+        Its content; an empty one, as of a store node, by default.
     ae_title
-        Its AE title; it answers to any other too, unless a quirk says no.
+        Its AE title; it also accepts any other called AE title, unless a quirk forbids it.
     host, port
         Where it listens; port 0 lets the system choose, see `port`.
     quirks
@@ -94,7 +94,7 @@ class Simulator:
 
     @property
     def quirks(self) -> Quirks:
-        """How it misbehaves; what is set here holds for the next request."""
+        """How it misbehaves; a change applies to the next request."""
         return self._state.quirks
 
     @quirks.setter
@@ -113,7 +113,7 @@ class Simulator:
 
     @property
     def open_associations(self) -> int:
-        """How many associations are open at this moment."""
+        """Number of associations open now."""
         return self._state.open_associations.count
 
     def path_of(self, SOPInstanceUID: str) -> Path | None:
@@ -191,6 +191,6 @@ class Simulator:
 
 
 def _shut(sock: socket.socket) -> None:
-    """Wake whoever waits on a socket; its own thread closes it."""
+    """Wake the thread that waits on a socket; that thread closes it."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)

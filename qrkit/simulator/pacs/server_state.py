@@ -1,4 +1,4 @@
-"""What all associations of one simulator share: its archive, its quirks, and the record of what was asked."""
+"""The state that all associations of one simulator share: archive, quirks, and the record of served requests."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ServerState:
     _happened: dict[str, int] = field(default_factory=dict)
 
     def happens_again(self, what: str, times: int) -> bool:
-        """Return whether something that happens only so many times (-1: always) happens once more."""
+        """Count an event that happens only `times` times (-1: always); False once it no longer happens."""
         if times < 0:
             return True
         with self._lock:
@@ -118,7 +118,7 @@ class RequestCancelledError(Exception):
 
 
 class Cancellation:
-    """Whether the peer has sent C-CANCEL-RQ for a request that is being served (PS3.7 9.3.2.3)."""
+    """Detects a C-CANCEL-RQ for a request that is being served (PS3.7 9.3.2.3)."""
 
     def __init__(self, association: PacsAssociation, message_id: int, *, ignored: bool) -> None:
         self._association = association
@@ -127,7 +127,7 @@ class Cancellation:
         self._cancelled = False
 
     def note(self, command_field: int, message_id: int) -> None:
-        """Take in a message that came while the request was being served."""
+        """Note a message that was received while the request is served."""
         if command_field == C_CANCEL_RQ and message_id == self._message_id and not self._ignored:
             self._cancelled = True
 
@@ -145,7 +145,7 @@ class Cancellation:
 
 
 class Recorder:
-    """Puts one request on record: before its final response, or else when it ends without one."""
+    """Puts one request on record: before its final response, or when it ends without one."""
 
     def __init__(self, state: ServerState, association: PacsAssociation, service: str) -> None:
         self.level = ""
@@ -166,7 +166,7 @@ class Recorder:
         self.put()
 
     def put(self) -> None:
-        """Put it on record, once; whoever has seen the final response finds it there."""
+        """Put it on record once, before the final response is sent."""
         if self._done:
             return
         self._done = True

@@ -36,7 +36,7 @@ def serve_echo(association: PacsAssociation, message: Message, state: ServerStat
 
 
 def serve_store(association: PacsAssociation, message: Message, state: ServerState) -> None:
-    """Keep one object, or refuse it; success is said only once its file is written."""
+    """Store one object or refuse it; success is sent only after its file is written."""
     with Recorder(state, association, "C-STORE") as record:
         state.pause(state.quirks.delay_store)
         record.status = state.quirks.store_status

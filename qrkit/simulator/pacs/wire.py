@@ -65,7 +65,7 @@ class AssociationEndedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One DIMSE message as it came: its command elements by keyword, and its data set undecoded."""
+    """One received DIMSE message: its command elements by keyword, and its data set, not decoded."""
 
     context_id: int
     command: Mapping[str, int | str]
@@ -189,7 +189,7 @@ class PduStream:
             self._take()
 
     def _take(self) -> None:
-        """Add what has come to the buffer; waits for it unless the socket does not block."""
+        """Add received bytes to the buffer; waits for them unless the socket does not block."""
         try:
             chunk = self._socket.recv(1 << 18)
         except BlockingIOError:
