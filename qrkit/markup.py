@@ -1,79 +1,76 @@
-"""HTML of what a notebook and a report show: small pieces, with every value escaped.
+"""HTML pieces for notebooks, pages and reports; every value is escaped by markupsafe.
 
-Nothing has a colour of its own, so that all of it follows the theme it is shown in, light or dark.
+No piece has a colour of its own, so that all follow the light or dark theme around them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 
+from markupsafe import Markup, escape
 
-class Markup(str):
-    """A text that is HTML already."""
+__all__ = ["Markup", "bullets", "code", "facts", "grid", "html", "paragraph", "strong"]
 
-    __slots__ = ()
+_NOTHING = Markup("")
+_YES, _NO = Markup("yes"), Markup("no")
+_LEFT, _RIGHT = "text-align:left", "text-align:right"
 
 
 def html(value: object) -> Markup:
-    """Return a value as HTML; None and an empty text are nothing, true and false are yes and no.
+    """Return a value as HTML: None and an empty text as nothing, true and false as yes and no.
 
-    >>> html("<b>"), html(None), html(True), html(1234), html(Markup("<b>x</b>"))
-    ('&lt;b&gt;', '', 'yes', '1,234', '<b>x</b>')
+    >>> [str(html(value)) for value in ("<b>", None, True, 1234, Markup("<b>x</b>"))]
+    ['&lt;b&gt;', '', 'yes', '1,234', '<b>x</b>']
     """
-    if isinstance(value, Markup):
-        return value
     if value is None:
-        return Markup("")
+        return _NOTHING
     if isinstance(value, bool):
-        return Markup("yes" if value else "no")
-    return Markup(f"{value:,}" if isinstance(value, int) else escape(str(value)))
+        return _YES if value else _NO
+    return escape(f"{value:,}" if isinstance(value, int) else value)
 
 
 def paragraph(*parts: object) -> Markup:
-    """Return parts, one after the other, as a paragraph."""
-    return Markup(f"<p>{''.join(map(html, parts))}</p>")
+    """Return parts as a paragraph."""
+    return Markup("<p>{}</p>").format(_NOTHING.join(map(html, parts)))
 
 
 def strong(value: object) -> Markup:
-    """Return what counts."""
-    return Markup(f"<strong>{html(value)}</strong>")
+    """Return emphasised text."""
+    return Markup("<strong>{}</strong>").format(html(value))
 
 
 def code(value: object) -> Markup:
     """Return a name, an id or a command."""
-    return Markup(f"<code>{html(value)}</code>")
+    return Markup("<code>{}</code>").format(html(value))
 
 
 def bullets(lines: Iterable[object]) -> Markup:
-    """Return lines as a list; nothing where there are none."""
-    items = "".join(f"<li>{html(line)}</li>" for line in lines)
-    return Markup(f"<ul>{items}</ul>" if items else "")
+    """Return lines as a list; nothing if there are none."""
+    items = _NOTHING.join(Markup("<li>{}</li>").format(html(line)) for line in lines)
+    return Markup("<ul>{}</ul>").format(items) if items else _NOTHING
 
 
 def facts(pairs: Mapping[str, object]) -> Markup:
-    """Return names with their values, as a table with a header in each row; values of None are left out."""
-    rows = "".join(
-        f'<tr><th scope="row" style="text-align:left">{html(name)}</th>'
-        f'<td style="text-align:left">{html(value)}</td></tr>'
-        for name, value in pairs.items()
-        if value is not None
-    )
-    return Markup(f'<table class="qrkit-facts">{rows}</table>')
+    """Return names with their values as a table with a header in each row; values of None are left out."""
+    row = Markup('<tr><th scope="row" style="{0}">{1}</th><td style="{0}">{2}</td></tr>')
+    rows = (row.format(_LEFT, html(name), html(value)) for name, value in pairs.items() if value is not None)
+    return Markup('<table class="qrkit-facts">{}</table>').format(_NOTHING.join(rows))
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "") -> Markup:
-    """Return a table with a header in each column; numbers stand to the right.
+    """Return a table with a header in each column; numbers are aligned right.
 
-    >>> grid(["port"], [[104]]).partition("<tbody>")[2]
+    >>> str(grid(["port"], [[104]])).partition("<tbody>")[2]
     '<tr><td style="text-align:right">104</td></tr></tbody></table>'
     """
-    head = "".join(f'<th scope="col" style="text-align:left">{html(column)}</th>' for column in columns)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    told = f'<caption style="text-align:left">{html(caption)}</caption>' if caption else ""
-    return Markup(f'<table class="qrkit-grid">{told}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    head = Markup('<th scope="col" style="{}">{}</th>')
+    heads = _NOTHING.join(head.format(_LEFT, html(column)) for column in columns)
+    body = _NOTHING.join(Markup("<tr>{}</tr>").format(_NOTHING.join(map(_cell, row))) for row in rows)
+    title = Markup('<caption style="{}">{}</caption>').format(_LEFT, caption) if caption else _NOTHING
+    table = Markup('<table class="qrkit-grid">{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
+    return table.format(title, heads, body)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Markup:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f'<td style="text-align:{"right" if is_number else "left"}">{html(value)}</td>'
+    return Markup('<td style="{}">{}</td>').format(_RIGHT if is_number else _LEFT, html(value))

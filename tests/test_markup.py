@@ -1,7 +1,7 @@
 from qrkit.markup import Markup, bullets, facts, grid, html, paragraph
 
 _NASTY = '<img src=x onerror="alert(1)">'
-_SAFE = "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;"
+_SAFE = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt;"
 
 
 def test_every_value_is_escaped_wherever_it_stands() -> None:

@@ -82,7 +82,9 @@ def _table(frame: pd.DataFrame, title: str) -> str:
     empty = [str(name) for name in frame.columns if name not in filled.columns]
     notes += [f"empty columns not shown: {', '.join(empty)}"] if empty else []
     # What scrolls must be reached by the keyboard, and have a name.
-    box = f'<div class="scroll" role="region" tabindex="0" aria-label="Table: {html(title)}">{table}</div>'
+    box = Markup('<div class="scroll" role="region" tabindex="0" aria-label="Table: {}">{}</div>').format(
+        title, table
+    )
     return box + paragraph(Markup("<small>"), "; ".join(notes), ".", Markup("</small>"))
 
 

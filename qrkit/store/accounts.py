@@ -1,4 +1,7 @@
-"""The named accounts of the dashboard, in the state."""
+"""The accounts of the dashboard, in the state.
+
+`qrkit.store.passwords` is imported where a password is used: its library would slow down every command.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from qrkit.access import Role
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
 from qrkit.store.audit import write_audit
-from qrkit.store.passwords import NOBODYS, hash_password, is_password
 from qrkit.store.schema import accounts
 from qrkit.store.state import State
 
@@ -29,7 +31,7 @@ class Account:
 
 
 class AccountTable:
-    """The accounts of a workspace; a removed one leaves its name in the history."""
+    """The accounts of a workspace; the history keeps the names of removed ones."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -40,21 +42,23 @@ class AccountTable:
         Raises
         ------
         InputError
-            If the name or the password is not fit, or the name is taken.
+            If the name or the password is not valid, or the name is taken.
         """
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{name!r} is no user name: it has 1 to 64 letters, digits, dots, hyphens, underscores or @."
+                f"{name!r} is not a valid user name. Use 1 to 64 letters, digits, dots, hyphens, underscores or @."
             )
-        kept = hash_password(password)
+        from qrkit.store.passwords import hash_password
+
+        stored = hash_password(password)
         now = self._state.now()
         with self._state.transaction() as connection:
             if _row(connection, name) is not None:
                 raise InputError(
-                    f"There is a user {name!r} already.", advice="Change that one, or choose another name."
+                    f"There is already a user {name!r}.", advice="Edit that user, or enter another name."
                 )
             connection.execute(
-                accounts.insert().values(name=name, role=role.value, password=kept, created=now, changed=now)
+                accounts.insert().values(name=name, role=role.value, password=stored, created=now, changed=now)
             )
             write_audit(connection, now, who=by, action="user added", subject=name, details={"role": role.value})
 
@@ -70,26 +74,39 @@ class AccountTable:
             return tuple(_account(row) for row in connection.execute(sa.select(accounts).order_by(accounts.c.name)))
 
     def check(self, name: str, password: str) -> Account | None:
-        """Return the account of a name and its password; None if either is wrong, after the same time."""
+        """Return the account of a name and its password; None if either is wrong, after the same time.
+
+        An outdated hash of the password is replaced.
+        """
+        from qrkit.store.passwords import hash_password, is_outdated, is_password, unknown_hash
+
         with self._state.reading() as connection:
             row = _row(connection, name)
-        right = is_password(password, NOBODYS if row is None else row.password)
-        return _account(row) if row is not None and right else None
+        is_right = is_password(password, unknown_hash() if row is None else row.password)
+        if row is None or not is_right:
+            return None
+        if is_outdated(row.password):
+            same = (accounts.c.name == name, accounts.c.password == row.password)
+            with self._state.transaction() as connection:
+                connection.execute(accounts.update().where(*same).values(password=hash_password(password)))
+        return _account(row)
 
     def set_password(self, name: str, password: str, *, by: str) -> None:
-        """Give an account another password.
+        """Change the password of an account.
 
         Raises
         ------
         NotFound
             If there is no such account.
         InputError
-            If the password is not fit.
+            If the password is not valid.
         """
+        from qrkit.store.passwords import hash_password
+
         self._change(name, "user password changed", by=by, password=hash_password(password))
 
     def set_role(self, name: str, role: Role, *, by: str) -> None:
-        """Give an account another role.
+        """Change the role of an account.
 
         Raises
         ------
@@ -99,7 +116,7 @@ class AccountTable:
         self._change(name, "user role changed", by=by, role=role.value)
 
     def remove(self, name: str, *, by: str) -> None:
-        """Remove an account; what its user did stays in the history.
+        """Remove an account; the history of its user stays.
 
         Raises
         ------
@@ -116,8 +133,8 @@ class AccountTable:
         with self._state.transaction() as connection:
             _require(connection, name)
             connection.execute(accounts.update().where(accounts.c.name == name).values(changed=now, **values))
-            told = {key: value for key, value in values.items() if key != "password"}
-            write_audit(connection, now, who=by, action=action, subject=name, details=told)
+            details = {key: value for key, value in values.items() if key != "password"}
+            write_audit(connection, now, who=by, action=action, subject=name, details=details)
 
 
 def _row(connection: sa.Connection, name: str) -> sa.Row[tuple[str, str, str, str, str]] | None:

@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from qrkit.errors import QrkitError
 from qrkit.widgets import table
-from qrkit.widgets.result_table import _OPTIONS, as_shown
+from qrkit.widgets.result_table import _BUNDLE, _OPTIONS, _script, as_shown
 
 _STUDIES = pd.DataFrame(
     {
@@ -61,3 +64,14 @@ def test_a_table_that_is_cut_says_so() -> None:
 
 def test_an_empty_answer_is_shown_too() -> None:
     assert table(pd.DataFrame())._dt_args["data_json"] == "[]"
+
+
+def test_itables_has_the_bundle_that_the_tables_are_built_on() -> None:
+    assert _BUNDLE.is_file(), f"itables no longer has {_BUNDLE}: see the bound of itables in pyproject.toml"
+    text = _BUNDLE.read_text(encoding="utf-8")
+    assert "ITable" in text, f"{_BUNDLE} no longer exports ITable, which result_table.js imports"
+
+
+def test_without_the_bundle_the_error_names_the_file_and_the_version(tmp_path: Path) -> None:
+    with pytest.raises(QrkitError, match=r"itables [\d.]+ has no file dt_bundle.js.*pyproject.toml"):
+        _script(tmp_path / "dt_bundle.js")
