@@ -38,7 +38,6 @@ from qrkit.dose.planner import Planner
 from qrkit.find.finder import Finder, FindResult
 from qrkit.node import Node
 from qrkit.probe.session import check_wildcards
-from qrkit.profile import Profile
 from qrkit.query import Coverage, Query, Request, answer_keywords, identifier
 from qrkit.store.plan_answers import PlanAnswers
 from qrkit.store.profiles import ProfileTable
@@ -96,7 +95,7 @@ def measure_many(folder: Path, studies: int = MANY) -> Planned:
         node = opened.nodes.add("pacs", host="127.0.0.1", ae_title="PACS")
         table = _study_table(studies)
         _remember(opened, node, table)
-        planner = Planner(state, _Finds(state, table), opened.settings, profile=Profile.unknown, user="bench")
+        planner = Planner(state, _Finds(state, table), opened.settings, user="bench")
         asked = build_dose_query(today=UNTIL, dose="CT", whole_archive=True)
         forget_highest()
         before = psutil.Process().memory_info().rss

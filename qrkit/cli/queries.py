@@ -54,7 +54,7 @@ def find(
     level: Annotated[str, typer.Option(help="patient, study, series or image.")] = "study",
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
-    filters: dict[str, object],
+    filters: dict[str, Any],
 ) -> None:
     """Query a node by C-FIND. The exit status is 3 if the result may be incomplete."""
     with stderr.status(f"Asking {node} …"):

@@ -35,6 +35,7 @@ from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
 from qrkit.store.plan_answers import PlanAnswers
+from qrkit.store.profiles import ProfileTable
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.tables import Level
@@ -79,19 +80,18 @@ class Planner:
     ----------
     settings
         Settings of the workspace; the table ``plan`` contains the site's rules.
-    profile
-        Returns the profile of a node.
     """
 
-    def __init__(
-        self, state: State, finder: Finder, settings: Settings, *, profile: Callable[[str], Profile], user: str
-    ) -> None:
+    def __init__(self, state: State, finder: Finder, settings: Settings, *, user: str) -> None:
         self._state = state
         self._finder = finder
         self._settings = settings
-        self._profile = profile
+        self._profiles = ProfileTable(state)
         self._user = user
         self._known = PlanAnswers(state, settings.workspace / "known")
+
+    def _profile(self, node: str) -> Profile:
+        return self._profiles.get(node) or Profile.unknown(node)
 
     def plan(
         self,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qrkit.query.coverage import Coverage, FilterReport, Load, Where
-from qrkit.query.dates import Dates, Times, parse_date, parse_time
+from qrkit.query.dates import Dates, DayLike, DaysLike, TimeLike, Times, parse_date, parse_time
 from qrkit.query.filters import Reliance, Select, Selected
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
-from qrkit.query.parse import ARGUMENTS, build_query, is_given, modality_codes, terms
+from qrkit.query.parse import ARGUMENTS, TextList, build_query, is_given, modality_codes, terms
 from qrkit.query.query import Filters, Query, as_call, as_command, in_words
 from qrkit.query.request import Request, answer_keywords, identifier
 
@@ -15,6 +15,8 @@ __all__ = [
     "ARGUMENTS",
     "Coverage",
     "Dates",
+    "DayLike",
+    "DaysLike",
     "FilterReport",
     "Filters",
     "Judge",
@@ -24,6 +26,8 @@ __all__ = [
     "Request",
     "Select",
     "Selected",
+    "TextList",
+    "TimeLike",
     "Times",
     "Where",
     "answer_keywords",

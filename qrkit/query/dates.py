@@ -10,9 +10,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from qrkit.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DayLike: TypeAlias = "str | date | np.datetime64"
+"""One day: ISO or DICOM text, ``today``, ``yesterday``, a date or datetime, pandas' Timestamp, NumPy's datetime64."""
+DaysLike: TypeAlias = "DayLike | tuple[DayLike | None, DayLike | None] | list[DayLike]"
+"""One day, a range as text, or a pair, in which None is an open end."""
+TimeLike: TypeAlias = "str | time | datetime | np.datetime64"
+"""A time of day: text such as 8:30 or 083000, a time or a datetime."""
 
 _DATE = re.compile(r"(\d{4})([-.]?)(\d{2})\2(\d{2})", re.ASCII)
 _DAY = r"\d{4}([-.]?)\d{2}\%d\d{2}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import TypeAlias
 
 from qrkit.errors import InputError
 from qrkit.query.dates import dates, times
@@ -13,6 +14,9 @@ from qrkit.query.matching import as_list, matching_value
 from qrkit.query.query import Filters, Query
 from qrkit.tables import Level, belongs_to, canonical_keyword, table_columns
 from qrkit.words import nearest
+
+TextList: TypeAlias = "str | Iterable[str]"
+"""A list: a list, tuple, set or pandas column of texts, or one text with commas."""
 
 _NAMED_KEYS = {
     "patient_id": "PatientID",
@@ -162,7 +166,7 @@ def _keyword(name: str) -> str:
     if name in _NAMED_KEYS:
         return _NAMED_KEYS[name]
     if name[:1].islower():
-        near = nearest(name, ARGUMENTS, cutoff=0.75) or nearest(name, _usual_keywords())
+        near = nearest(name, ARGUMENTS, cutoff=0.75) or nearest(name, _usual_keywords(), cutoff=0.75)
         advice = f"Did you mean {near}?" if near else f"Use {', '.join(ARGUMENTS)}, or DICOM keywords."
         raise InputError(f"{name!r} is not a query argument.", advice=advice)
     return canonical_keyword(name)

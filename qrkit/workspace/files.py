@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from qrkit.store.instances import InstanceRow, InstanceTable
+from qrkit.store.instances import InstanceRow
 from qrkit.words import counted, volume
+from qrkit.workspace.services import Services
 
 
 class Files:
@@ -21,9 +22,9 @@ class Files:
         Where they are: ``<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm``.
     """
 
-    def __init__(self, table: InstanceTable, folder: Path) -> None:
-        self._table = table
-        self.folder = folder
+    def __init__(self, services: Services) -> None:
+        self._table = services.instances
+        self.folder = services.settings.files
 
     def __repr__(self) -> str:
         count, size = self._table.volume()

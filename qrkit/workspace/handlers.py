@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError
 from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
-from qrkit.workspace.permissions import UNLIMITED, Permissions
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,29 +32,12 @@ _COLUMNS = [
 _HANDLER_COLUMNS = ["handler", "does", "automatic", "rule", "time_limit", "attempts"]
 
 
-class After:
-    """The handlers of a workspace and their runs.
+class Handlers:
+    """The handlers of a workspace, which run on received series, and their runs; only operators may retry a run."""
 
-    Parameters
-    ----------
-    ensure_worker
-        Starts a worker if none runs.
-    permissions
-        Of whoever works with it: only operators may retry a run.
-    """
-
-    def __init__(
-        self,
-        table: HandlerRunTable,
-        handlers: Sequence[Handler],
-        ensure_worker: Callable[[], object],
-        *,
-        permissions: Permissions = UNLIMITED,
-    ) -> None:
-        self._permissions = permissions
-        self._table = table
-        self._handlers = tuple(handlers)
-        self._ensure_worker = ensure_worker
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table = HandlerRunTable(services.state)
 
     @property
     def handlers(self) -> pd.DataFrame:
@@ -63,7 +46,7 @@ class After:
 
     def handler_records(self) -> Records:
         """Return the same table as plain values."""
-        return Records.of([_handler(handler) for handler in self._handlers], _HANDLER_COLUMNS)
+        return Records.of([_handler(handler) for handler in self._services.handlers], _HANDLER_COLUMNS)
 
     def list(self, *, job: str = "", handler: str = "", state: str = "", limit: int | None = 100) -> pd.DataFrame:
         """Return the newest runs: one row per handler and series with one content.
@@ -112,9 +95,10 @@ class After:
         if not chosen:
             states = {RunState.FAILED, RunState.WAITING, *([RunState.DONE] if again else [])}
             chosen = [run.run_id for run in self._runs(job, handler, "", None) if run.state in states]
-        with self._permissions.operating("retry a handler", "handlers retried", job or handler or "runs"):
+        with self._services.permissions.operating("retry a handler", "handlers retried", job or handler or "runs"):
             count = self._table.retry(chosen, again=again) if chosen else 0
-        self._ensure_worker()  # also where nothing failed: a worker that was killed may have left something undecided
+        # also where nothing failed: a worker that was killed may have left something undecided
+        self._services.ensure_worker()
         return count
 
     def _runs(self, job: str, handler: str, state: str, limit: int | None) -> Sequence[HandlerRun]:

@@ -15,7 +15,7 @@ from qrkit.markup import code, grid
 from qrkit.store.jobs import JobTable
 from qrkit.tables import Records
 from qrkit.words import counted, local_time, volume
-from qrkit.workspace.handlers import After, run_records
+from qrkit.workspace.handlers import Handlers, run_records
 from qrkit.workspace.permissions import UNLIMITED, Permissions
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Job:
         ensure_worker: Callable[[], object],
         *,
         permissions: Permissions = UNLIMITED,
-        after: After | None = None,
+        after: Handlers | None = None,
         watchers: Iterable[Callable[[Job, JobRow], None]] = (),
     ) -> None:
         self.job_id = job_id
@@ -231,7 +231,7 @@ class Jobs:
         self,
         table: JobTable,
         ensure_worker: Callable[[], object],
-        after: After,
+        after: Handlers,
         *,
         permissions: Permissions = UNLIMITED,
     ) -> None:

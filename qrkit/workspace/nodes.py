@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qrkit.access import Access, Role
+from qrkit.access import Role
 from qrkit.errors import InputError, QrkitError
 from qrkit.node import CHARACTER_SETS, Node, changed, node_from_mapping, node_to_mapping
-from qrkit.store.nodes import NodeTable
 from qrkit.tables import Records
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,17 +24,12 @@ if TYPE_CHECKING:
 class Nodes:
     """The nodes of a workspace.
 
-    Parameters
-    ----------
-    table
-        Where they are kept.
-    access
-        Of whoever works with them: only administrators may change them.
+    Only administrators may change them.
     """
 
-    def __init__(self, table: NodeTable, *, access: Access) -> None:
-        self._table = table
-        self._access = access
+    def __init__(self, services: Services) -> None:
+        self._table = services.nodes
+        self._access = services.permissions.access
 
     def __getitem__(self, name: str) -> Node:
         return self._table.get(name)

@@ -1,4 +1,4 @@
-"""A workspace at a glance: nodes, worker, what was asked and fetched last, storage."""
+"""The overview of a workspace: its nodes, worker, last query, active jobs and storage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NODE_COLUMNS = ("node", "AE title", "address", "services", "description")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class Overview:
     """What a workspace is and holds, read at one moment.
 
     Attributes
@@ -100,12 +100,12 @@ def nodes_html(nodes: tuple[Node, ...]) -> Markup:
     )
 
 
-def glance(state: State, settings: Settings, user: str) -> Glance:
+def overview(state: State, settings: Settings, user: str) -> Overview:
     """Look at a workspace: a few rows of its state, and how much room the disk has."""
     instances, jobs = InstanceTable(state), JobTable(state)
     open_states = (JobState.RUNNING, JobState.QUEUED, JobState.PAUSED)
     count, size = instances.volume()
-    return Glance(
+    return Overview(
         settings=settings,
         user=user,
         nodes=NodeTable(state).list(),

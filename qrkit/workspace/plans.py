@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from qrkit.dose import Plan
 from qrkit.dose.saved_plans import load_plan
-from qrkit.store.instances import InstanceTable
-from qrkit.store.plans import PlanRow, PlanTable
+from qrkit.store.plans import PlanRow
 from qrkit.uids import is_valid_uid
+from qrkit.workspace.services import Services
 
 COLUMNS = [
     "level",
@@ -39,13 +39,26 @@ _LEVELS = (
 )
 _MOST_PLANS = 500
 
+_ABOVE = (
+    "SELECT SeriesInstanceUID, StudyInstanceUID FROM images WHERE SOPInstanceUID = $uid UNION ALL "
+    "SELECT SeriesInstanceUID, StudyInstanceUID FROM instances WHERE SOPInstanceUID = $uid UNION ALL "
+    "SELECT SeriesInstanceUID, StudyInstanceUID FROM series WHERE SeriesInstanceUID = $uid LIMIT 1"
+)
+
 
 class Reasons:
     """Looks for reasons in the plans of a workspace, the newest first."""
 
-    def __init__(self, plans: PlanTable, instances: InstanceTable) -> None:
-        self._plans = plans
-        self._instances = instances
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._plans = services.plans
+        self._instances = services.instances
+
+    def why(self, what: str) -> pd.DataFrame:
+        """Return what the newest plan says of something, else of what it belongs to; see `Workspace.why`."""
+        above = self._services.sql(_ABOVE, {"uid": what})
+        known = [(name, str(uid)) for name in above.columns for uid in above[name].dropna()]
+        return self.of(what, known)
 
     def of(self, what: str, above: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
         """Return what the newest plan that knows something says of it.
@@ -108,9 +121,8 @@ _COLUMNS = ["plan_id", "created", "user", "node", "dose", "dates", "studies", "t
 class Plans:
     """The plans of a workspace, newest first."""
 
-    def __init__(self, table: PlanTable, reasons: Reasons) -> None:
-        self._table = table
-        self._reasons = reasons
+    def __init__(self, services: Services) -> None:
+        self._table = services.plans
 
     def __getitem__(self, plan_id: str) -> Plan:
         return load_plan(self._table, plan_id)
@@ -118,10 +130,6 @@ class Plans:
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest plans: one row each, with how many `studies` were found and are `to_fetch`."""
         return pd.DataFrame([_row(row) for row in self._table.list(limit)], columns=_COLUMNS)
-
-    def why(self, what: str, above: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
-        """Return why something was or was not fetched; see `Workspace.why`."""
-        return self._reasons.of(what, above)
 
     def diff(self, before: str, after: str) -> pd.DataFrame:
         """Return how two plans differ: one row per series that one of them fetches and the other does not.

@@ -5,23 +5,20 @@ What changed between two answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError
 from qrkit.markup import code, grid
-from qrkit.node import Node
 from qrkit.query import Query
 from qrkit.query.coverage import CoverageJson
-from qrkit.store.queries import QueryRow, QueryTable
+from qrkit.store.queries import QueryRow
 from qrkit.tables import Level, Records, to_frame, unique_key
 from qrkit.words import local_time
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from qrkit.find.finder import Finder
-    from qrkit.store.results import Results
 
 
 def difference(before: pd.DataFrame, after: pd.DataFrame, *, levels: Sequence[str]) -> pd.DataFrame:
@@ -75,28 +72,11 @@ _COLUMNS = [
 
 
 class Queries:
-    """The queries of a workspace, newest first.
+    """The queries of a workspace, newest first."""
 
-    Parameters
-    ----------
-    results, finder
-        Give the results, and what queries a node: neither is needed for the list.
-    node
-        Gives a node by name, for running a query again.
-    """
-
-    def __init__(
-        self,
-        table: QueryTable,
-        results: Callable[[], Results],
-        finder: Callable[[], Finder],
-        *,
-        node: Callable[[str], Node],
-    ) -> None:
-        self._table = table
-        self._results = results
-        self._finder = finder
-        self._node = node
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table = services.queries
 
     def __getitem__(self, query_id: str) -> pd.DataFrame:
         return self.read(query_id)
@@ -128,11 +108,11 @@ class Queries:
         NotFound
             If there is no such query, or it has no answer.
         """
-        return self._frame(query_id, self._results().read(query_id))
+        return self._frame(query_id, self._services.results.read(query_id))
 
     def read_page(self, query_id: str, *, offset: int = 0, limit: int = 1_000) -> pd.DataFrame:
         """Return some rows of an answer, without reading the others."""
-        return self._frame(query_id, self._results().read_page(query_id, offset, limit))
+        return self._frame(query_id, self._services.results.read_page(query_id, offset, limit))
 
     def rerun(self, query_id: str) -> pd.DataFrame:
         """Ask the same node the same thing again, as a new query.
@@ -145,7 +125,7 @@ class Queries:
             If the node fails.
         """
         row = self._table.get(query_id)
-        return self._finder().find(self._node(row.node), Query.from_json(row.request)).frame()
+        return self._services.finder.find(self._services.nodes.get(row.node), Query.from_json(row.request)).frame()
 
     def diff(self, before: str, after: str) -> pd.DataFrame:
         """Return what differs between two answers of one level: one row per Unique Key that came, went or changed.

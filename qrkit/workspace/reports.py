@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -25,9 +25,12 @@ from qrkit.report.patients import is_about_people, question_without_people, with
 from qrkit.report.value import Part, Report, Section
 from qrkit.store.queries import QueryRow
 from qrkit.words import counted, local_time, volume
-
-if TYPE_CHECKING:
-    from qrkit.workspace.workspace import Workspace
+from qrkit.workspace.files import Files
+from qrkit.workspace.handlers import Handlers
+from qrkit.workspace.jobs import Jobs
+from qrkit.workspace.plans import Plans
+from qrkit.workspace.queries import Queries
+from qrkit.workspace.services import Services
 
 KINDS = ("query", "plan", "job", "compare")
 _CHARTS = (
@@ -37,7 +40,7 @@ _CHARTS = (
 )
 
 
-def gather(workspace: Workspace, kind: str, ids: tuple[str, ...], *, with_patients: bool, made: str) -> Report:
+def gather(services: Services, kind: str, ids: tuple[str, ...], *, with_patients: bool, made: str) -> Report:
     """Return the report of something.
 
     Raises
@@ -52,7 +55,7 @@ def gather(workspace: Workspace, kind: str, ids: tuple[str, ...], *, with_patien
         raise InputError(f"There is no report {kind!r}; there are {', '.join(KINDS)}.")
     if len(ids) != needed:
         raise InputError(f"The report {kind} is of {counted(needed, 'id')}, not {len(ids)}.")
-    about = _About(workspace, with_patients=with_patients)
+    about = _About(services, with_patients=with_patients)
     title, facts, sections, again = getattr(about, kind)(*ids)
     same = ["qrkit", "report", kind, *ids, *(["--with-patients"] if with_patients else [])]
     return Report(
@@ -60,7 +63,7 @@ def gather(workspace: Workspace, kind: str, ids: tuple[str, ...], *, with_patien
         facts=facts,
         sections=sections,
         again=(*again, shlex.join(same)),
-        made=f"{local_time(made)} for {workspace.user}",
+        made=f"{local_time(made)} for {services.user}",
         versions={name: version(name) for name in ("qrkit", "pydicom", "pandas", "duckdb", "plotly")},
         with_patients=with_patients,
     )
@@ -72,14 +75,17 @@ _Gathered = tuple[str, dict[str, object], tuple[Section, ...], tuple[str, ...]]
 class _About:
     """Gathers; each method is of one kind of report, and is named as it is."""
 
-    def __init__(self, workspace: Workspace, *, with_patients: bool) -> None:
-        self._workspace = workspace
+    def __init__(self, services: Services, *, with_patients: bool) -> None:
+        self._queries = Queries(services)
+        self._plans = Plans(services)
+        self._jobs = Jobs(services.jobs, services.ensure_worker, Handlers(services), permissions=services.permissions)
+        self._files = Files(services)
         self._with_patients = with_patients
 
     def query(self, query_id: str) -> _Gathered:
-        row = self._workspace.queries.show(query_id)
+        row = self._queries.show(query_id)
         facts, again = self._asked(row)
-        answer = self._workspace.queries.read(query_id)
+        answer = self._queries.read(query_id)
         coverage = row.coverage
         steps: tuple[Part, ...] = ()
         if coverage is not None and coverage.filters:
@@ -91,7 +97,7 @@ class _About:
         return f"{counted(len(answer), what)} from {row.node}", facts, tuple(sections), again
 
     def plan(self, plan_id: str) -> _Gathered:
-        plan = self._workspace.plans[plan_id]
+        plan = self._plans[plan_id]
         facts: dict[str, object] = {
             "Plan": plan.plan_id,
             "For": ", ".join(plan.asked.groups) or "studies of SR only",
@@ -112,7 +118,7 @@ class _About:
         return f"Dose plan for {plan.node}", facts, sections, again
 
     def job(self, job_id: str) -> _Gathered:
-        job = self._workspace.jobs[job_id]
+        job = self._jobs[job_id]
         row = job.status
         facts: dict[str, object] = {
             "Job": row.job_id,
@@ -126,7 +132,7 @@ class _About:
             "From": row.source or None,
             "Error": row.error or None,
         }
-        files = self._workspace.files.list({"job_id": job_id})
+        files = self._files.list({"job_id": job_id})
         sections = [Section(title="Requests, and what is missing", parts=(self._shown(job.items),))]
         if len(files):
             kinds = files.groupby("Modality", dropna=False).agg(files=("path", "size"), bytes=("size", "sum"))
@@ -135,8 +141,8 @@ class _About:
         return f"Retrieve from {row.node}: {row.state.value}", facts, tuple(sections), again
 
     def compare(self, before: str, after: str) -> _Gathered:
-        rows = [self._workspace.queries.show(query_id) for query_id in (before, after)]
-        changes = self._workspace.queries.diff(before, after)
+        rows = [self._queries.show(query_id) for query_id in (before, after)]
+        changes = self._queries.diff(before, after)
         runs = pd.DataFrame(
             {
                 "run": ["before", "after"],

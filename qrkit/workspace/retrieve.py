@@ -20,8 +20,6 @@ from qrkit.node import InformationModel, Method, Node, check_can_retrieve
 from qrkit.query.dates import is_missing
 from qrkit.query.matching import as_list
 from qrkit.settings import Settings
-from qrkit.store.jobs import JobTable
-from qrkit.store.queries import QueryTable
 from qrkit.tables import Level, unique_key
 from qrkit.words import counted, nearest
 from qrkit.worker.disk_space import DiskSpace
@@ -194,11 +192,10 @@ class _Retrieve:
 class Retriever:
     """Makes jobs."""
 
-    def __init__(self, services: Services, reasons: Reasons) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._settings = services.settings
         self._state = services.state
-        self._reasons = reasons
 
     def queue(self, what: Retrievable, options: RetrieveOptions) -> str:
         """Queue a job, and return its id; errors as `Workspace.retrieve`, but for the role."""
@@ -208,7 +205,7 @@ class Retriever:
         method = _method(options.method, node, self._services.nodes.get(to) if to else None)
         check_can_retrieve(node, method)
         estimated = None if to else self._bytes_to_come(chosen_node)
-        job_id = JobTable(self._state).create(
+        job_id = self._services.jobs.create(
             NewJob(
                 node=node.name,
                 requests=tuple(chosen_node.requests),
@@ -235,7 +232,7 @@ class Retriever:
             return _Retrieve(node=self._node(options.node), source=options.source, requests=requests, known=None)
         table = uid_table(what)
         source = options.source or str(table.attrs.get("qrkit", {}).get("query_id", ""))
-        asked = options.node or (QueryTable(self._state).get(source).node if source else "")
+        asked = options.node or (self._services.queries.get(source).node if source else "")
         node = self._node(asked)
         with_patients = node.information_model is not InformationModel.STUDY_ROOT
         whole = self._with_keys_above(table, with_patients=with_patients)
@@ -287,7 +284,7 @@ class Retriever:
         above: dict[str, dict[str, Any]] = {str(row[name]): {str(key): row[key] for key in row} for row in rows}
         for uid in dict.fromkeys(uids):
             if uid not in above:
-                planned = self._reasons.of(uid).dropna(subset=["StudyInstanceUID", "SeriesInstanceUID"])
+                planned = Reasons(self._services).of(uid).dropna(subset=["StudyInstanceUID", "SeriesInstanceUID"])
                 if planned.empty:
                     what = "study of series" if level is Level.SERIES else "series of image"
                     raise InputError(

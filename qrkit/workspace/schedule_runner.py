@@ -6,9 +6,9 @@ Objects that are here are not fetched again: a plan leaves them out, and a retri
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,15 @@ from qrkit.jobs import JobState
 from qrkit.query import Coverage, Query
 from qrkit.query.dates import dates
 from qrkit.recurrence import zone_of
-from qrkit.store.jobs import JobTable
-from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun, ScheduleTable
+from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun
 from qrkit.worker.background_task import PollingThread
+from qrkit.workspace.questions import Questions
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from qrkit.dose import Plan
-    from qrkit.workspace.jobs import Job
 
 logger = logging.getLogger(__name__)
 
@@ -33,30 +33,14 @@ _AT_ONCE = 2
 _LOOK = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doing:
-    """What a workspace does for a schedule: its own methods of these names.
-
-    Attributes
-    ----------
-    nodes
-        Gives the names of the nodes that can be reached from here.
-    """
-
-    find: Callable[..., pd.DataFrame]
-    ask: Callable[[str, Query], Any]
-    plan: Callable[..., Plan]
-    retrieve: Callable[..., Job]
-    nodes: Callable[[], Collection[str]]
-
-
 class ScheduleRunner:
     """Runs the schedules of a workspace; a `qrkit.worker.background_task.BackgroundTask`."""
 
-    def __init__(self, table: ScheduleTable, jobs: JobTable, doing: Doing) -> None:
-        self._table = table
-        self._jobs = jobs
-        self._doing = doing
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table = services.schedules
+        self._jobs = services.jobs
+        self._questions = Questions(services)
         self._worker_id = ""
         self._running: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="schedule")
@@ -99,7 +83,7 @@ class ScheduleRunner:
 
     def _dispatch(self) -> None:
         self._running = [future for future in self._running if not future.done()]
-        nodes = self._doing.nodes()
+        nodes = [node.name for node in self._services.nodes_within_reach()]
         # looking first: a claim takes the write lock
         while len(self._running) < _AT_ONCE and self._table.is_due(nodes):
             claimed = self._table.claim(self._worker_id, nodes)
@@ -127,7 +111,7 @@ class ScheduleRunner:
         what = resolved(schedule.what, today=today)
         found: pd.DataFrame | Plan
         if schedule.kind == "plan":
-            found = self._doing.plan(schedule.node, **what)
+            found = self._questions.plan(schedule.node, **what)
             count, coverage = len(found.requests()), found.coverage
             self._table.note(run.run_id, plan_id=found.plan_id, found=count)
         else:
@@ -137,18 +121,20 @@ class ScheduleRunner:
             self._table.note(run.run_id, query_id=told["query_id"], found=count)
         problem = "" if coverage.is_complete else f"The result {coverage.verdict}"
         if count and schedule.retrieve is not None:
-            job = self._doing.retrieve(found, node=schedule.node, **schedule.retrieve)
-            self._table.note(run.run_id, job_id=job.job_id, **({"error": problem} if problem else {}))
+            from qrkit.workspace.retrieve import RetrieveOptions, Retriever
+
+            job_id = Retriever(self._services).queue(found, RetrieveOptions(node=schedule.node, **schedule.retrieve))
+            self._table.note(run.run_id, job_id=job_id, **({"error": problem} if problem else {}))
             return
         self._table.finish(run.run_id, "partial" if problem else "complete", problem)
 
     def _find(self, node: str, what: Mapping[str, Any]) -> pd.DataFrame:
         if "query" not in what:
-            return self._doing.find(node, **what)
+            return self._questions.find(node, **what)
         query = Query.from_json(what["query"])
         if "date" in what:
             query = replace(query, dates=dates(what["date"], None, None, today=date.min))
-        return self._doing.ask(node, query).frame()  # type: ignore[no-any-return]  # an Answer's table
+        return self._questions.ask(node, query).frame()
 
 
 def resolved(what: Mapping[str, Any], *, today: date) -> dict[str, Any]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError, NotFound
-from qrkit.node import Node
 from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
-from qrkit.store.schedules import NewSchedule, Schedule, ScheduleTable
+from qrkit.store.schedules import NewSchedule, Schedule
 from qrkit.store.workers import WorkerTable
 from qrkit.tables import Records
 from qrkit.worker.health import alive_workers
-from qrkit.workspace.permissions import Permissions
 from qrkit.workspace.schedule_runner import resolved, today_in
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,32 +50,12 @@ _RUN_COLUMNS = [
 
 
 class Schedules:
-    """The schedules of a workspace.
+    """The schedules of a workspace."""
 
-    Parameters
-    ----------
-    node, query
-        Give a node; give the request of a query. Both raise `NotFound` where there is none.
-    ensure_worker
-        Starts a worker if none runs.
-    """
-
-    def __init__(
-        self,
-        table: ScheduleTable,
-        workers: WorkerTable,
-        *,
-        node: Callable[[str], Node],
-        query: Callable[[str], Any],
-        ensure_worker: Callable[[], object],
-        permissions: Permissions,
-    ) -> None:
-        self._table = table
-        self._workers = workers
-        self._node = node
-        self._query = query
-        self._ensure_worker = ensure_worker
-        self._permissions = permissions
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table = services.schedules
+        self._permissions = services.permissions
 
     def add(
         self,
@@ -109,13 +88,13 @@ class Schedules:
         NotFound
             If there is no such node or query.
         """
-        self._node(node)
+        self._services.nodes.get(node)
         recurrence = parse_recurrence(every, zone or local_zone())
         if not name or name != name.strip() or len(name) > 64:
             raise InputError(f"A schedule's name has 1 to 64 characters, without blanks around: {name!r} does not.")
         kind = "plan" if what.get("dose") or what.get("sr_only") else "query"
         if "query" in what:
-            what["query"] = dict(self._query(str(what["query"])))
+            what["query"] = dict(self._services.queries.get(str(what["query"])).request)
         plain = {key: _plain(value) for key, value in what.items()}
         _check(kind, plain, zone=recurrence.zone)
         how = ({} if retrieve is True else dict(retrieve)) if retrieve is not False else None
@@ -188,7 +167,7 @@ class Schedules:
         """Have a schedule run now, by the worker, which is started if none runs. NotFound if there is none."""
         with self._permissions.operating("run a schedule", "schedule run", name):
             self._table.run_now(name)
-        self._ensure_worker()
+        self._services.ensure_worker()
 
     @property
     def unattended(self) -> tuple[str, ...]:
@@ -196,7 +175,7 @@ class Schedules:
 
         A worker that was started in the background leaves when it is idle.
         """
-        staying = [row.site for row in alive_workers(self._workers) if row.service]
+        staying = [row.site for row in alive_workers(WorkerTable(self._services.state)) if row.service]
         return tuple(
             schedule.name
             for schedule in self._table.list()
@@ -205,7 +184,7 @@ class Schedules:
 
     def _is_reached(self, node: str, sites: Sequence[str]) -> bool:
         try:
-            return any(map(self._node(node).is_reached_from, sites))
+            return any(map(self._services.nodes.get(node).is_reached_from, sites))
         except NotFound:  # it was removed since
             return False
 

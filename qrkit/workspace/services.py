@@ -1,14 +1,12 @@
-"""What the parts of a workspace share: one value, instead of the workspace's own methods handed on."""
+"""What the parts of a workspace share: one value, instead of the workspace's own methods handed on as callbacks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
-from qrkit.handlers import Handler
 from qrkit.settings import Settings
-from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
 from qrkit.workspace.permissions import Permissions
@@ -16,42 +14,122 @@ from qrkit.workspace.permissions import Permissions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qrkit.find.finder import Finder
+    from qrkit.handlers import Handler
+    from qrkit.node import Node
+    from qrkit.store.instances import InstanceTable
+    from qrkit.store.jobs import JobTable
+    from qrkit.store.nodes import NodeTable
+    from qrkit.store.plans import PlanTable
+    from qrkit.store.profiles import ProfileTable
+    from qrkit.store.queries import QueryTable
     from qrkit.store.results import Results
+    from qrkit.store.schedules import ScheduleTable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Settings, state and permissions of an open workspace, and what every part may ask for.
+    """The settings, state and permissions of an open workspace, and what is made of them.
+
+    Each table is loaded when it is first used: a command that lists nodes loads neither pandas nor the wire.
 
     Attributes
     ----------
+    settings, state
+        Those of the workspace.
     permissions
         What the user may do, and the audit of what they did.
     handlers
         The programs that the site registers for received series.
     """
 
-    settings: Settings
-    state: State
-    permissions: Permissions
-    handlers: tuple[Handler, ...] = ()
+    def __init__(
+        self, settings: Settings, state: State, permissions: Permissions, handlers: Sequence[Handler] = ()
+    ) -> None:
+        self.settings = settings
+        self.state = state
+        self.permissions = permissions
+        self.handlers = tuple(handlers)
 
     @property
     def user(self) -> str:
         """The name of the user."""
         return self.permissions.access.user
 
-    @property
+    @cached_property
     def nodes(self) -> NodeTable:
-        """The nodes, as values."""
+        """The nodes."""
+        from qrkit.store.nodes import NodeTable
+
         return NodeTable(self.state)
 
-    @property
+    @cached_property
+    def profiles(self) -> ProfileTable:
+        """The profiles of nodes."""
+        from qrkit.store.profiles import ProfileTable
+
+        return ProfileTable(self.state)
+
+    @cached_property
+    def queries(self) -> QueryTable:
+        """The queries."""
+        from qrkit.store.queries import QueryTable
+
+        return QueryTable(self.state)
+
+    @cached_property
     def results(self) -> Results:
         """The stored results of queries."""
         from qrkit.store.results import Results
 
         return Results(self.state, self.settings.workspace / "results")
+
+    @cached_property
+    def plans(self) -> PlanTable:
+        """The dose plans."""
+        from qrkit.store.plans import PlanTable
+
+        return PlanTable(self.state, self.settings.workspace / "plans")
+
+    @cached_property
+    def jobs(self) -> JobTable:
+        """The retrieve jobs."""
+        from qrkit.store.jobs import JobTable
+
+        return JobTable(self.state)
+
+    @cached_property
+    def schedules(self) -> ScheduleTable:
+        """The schedules."""
+        from qrkit.store.schedules import ScheduleTable
+
+        return ScheduleTable(self.state)
+
+    @cached_property
+    def instances(self) -> InstanceTable:
+        """The received objects."""
+        from qrkit.store.instances import InstanceTable
+
+        return InstanceTable(self.state)
+
+    @cached_property
+    def finder(self) -> Finder:
+        """What queries nodes by C-FIND."""
+        from qrkit.find.finder import Finder
+        from qrkit.probe.session import check_wildcards
+
+        title = self.settings.ae_title
+        return Finder(
+            self.queries,
+            self.results,
+            self.profiles,
+            user=self.user,
+            calling_ae_title=title,
+            check_wildcards=partial(check_wildcards, calling_ae_title=title),
+        )
+
+    def nodes_within_reach(self, *, reached: bool = True) -> list[Node]:
+        """Return the nodes that this site can reach, or those that only other sites can."""
+        return [node for node in self.nodes.list() if node.is_reached_from(self.settings.site) is reached]
 
     def ensure_worker(self) -> bool:
         """Start a worker if none runs; return whether one was started.
@@ -68,8 +146,15 @@ class Services:
     def sql(self, text: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pd.DataFrame:
         """Return what one SELECT gives; tables and errors as `Workspace.sql`."""
         from qrkit.store import sql
-        from qrkit.store.queries import QueryTable
         from qrkit.tables import schemas, to_plain_frame
 
-        QueryTable(self.state).end_dead()
+        self.queries.end_dead()
         return to_plain_frame(sql.sql(self.state, self.results.folder, schemas(), text, params))
+
+    def duckdb(self) -> Any:  # noqa: ANN401 - duckdb is known to the store alone
+        """Return a DuckDB connection on the same tables, as they are now."""
+        from qrkit.store import sql
+        from qrkit.tables import schemas
+
+        self.queries.end_dead()
+        return sql.connect(self.state, self.results.folder, schemas())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
 from qrkit.tables import Records
-from qrkit.workspace.permissions import Permissions
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,18 +16,12 @@ _NAME_SHOWN = 64
 
 
 class Users:
-    """The accounts of a workspace; only administrators may see or change them.
+    """The accounts of a workspace; only administrators may see or change them."""
 
-    Parameters
-    ----------
-    permissions
-        Of whoever changes them.
-    """
-
-    def __init__(self, table: AccountTable, *, permissions: Permissions) -> None:
-        self._table = table
-        self._permissions = permissions
-        self._access = permissions.access
+    def __init__(self, services: Services) -> None:
+        self._table = AccountTable(services.state)
+        self._permissions = services.permissions
+        self._access = services.permissions.access
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._table.get(name) is not None

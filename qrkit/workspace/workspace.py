@@ -1,12 +1,11 @@
-"""`Workspace`: nodes, queries, retrieves, files and tables of one folder."""
+"""`Workspace`: the nodes, queries, plans, retrieves, files and tables of one folder."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,72 +15,60 @@ from qrkit.advice import Action, Advice, Surface
 from qrkit.errors import InputError
 from qrkit.handlers import handlers_from
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
-from qrkit.store.accounts import AccountTable
 from qrkit.store.audit import AuditTable
 from qrkit.store.state import State
-from qrkit.store.workers import WorkerTable
+from qrkit.words import did_you_mean
 from qrkit.workspace.permissions import Permissions, access_of
+from qrkit.workspace.questions import Questions
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from qrkit.dose import Plan
-    from qrkit.dose.planner import Planner
-    from qrkit.find.finder import Finder, FindResult
-    from qrkit.jobs.estimate import Estimate
-    from qrkit.probe.session import QuestionCallback
-    from qrkit.profile import Profile
-    from qrkit.query import Query
-    from qrkit.store.jobs import JobTable
-    from qrkit.store.nodes import NodeTable
-    from qrkit.store.plans import PlanTable
-    from qrkit.store.profiles import ProfileTable
-    from qrkit.store.queries import QueryTable
-    from qrkit.store.results import Results
-    from qrkit.store.schedules import ScheduleTable
-    from qrkit.tables import Records
     from qrkit.worker.background_task import BackgroundTask
     from qrkit.worker.health import Health
     from qrkit.worker.service import Worker
     from qrkit.workspace.files import Files
-    from qrkit.workspace.handlers import After
+    from qrkit.workspace.handlers import Handlers
     from qrkit.workspace.jobs import Job, Jobs
     from qrkit.workspace.nodes import Nodes
     from qrkit.workspace.plans import Plans
     from qrkit.workspace.queries import Queries
-    from qrkit.workspace.retrieve import Retrievable, Retriever
+    from qrkit.workspace.retrieve import Retrievable
     from qrkit.workspace.schedules import Schedules
     from qrkit.workspace.users import Users
 
 logger = logging.getLogger(__name__)
 
 
-class Workspace:
-    """A workspace: open it by `qrkit.open`.
+class Workspace(Questions):
+    """One folder with its nodes, queries, plans, jobs and files; open it by `qrkit.open`.
 
     Any number of processes may have the same one open at once.
 
     Attributes
     ----------
-    settings, user
-        Its settings, and who works with it.
-    access
-        What they may do; everything, unless the dashboard serves them.
-    nodes, queries, plans, jobs, files
-        What it knows, asked, means to fetch, fetched and holds.
-    users
-        Who may log in to its dashboard.
-    after, schedules
-        What is done with series after they have arrived, and what is asked again and again.
+    settings
+        The settings of the workspace.
+    user
+        The name of the user.
+
+    Examples
+    --------
+    ::
+
+        ws = qrkit.open("archive")
+        ws.nodes.add("pacs", host="10.1.2.3", port=104, ae_title="MAINPACS")
+        studies = ws.find("pacs", date="yesterday")
+        job = ws.retrieve(studies)
     """
 
     def __init__(self, settings: Settings, state: State, *, access: Access) -> None:
+        permissions = Permissions(access, AuditTable(state))
+        super().__init__(Services(settings, state, permissions, handlers_from(settings.tables)))
         self.settings = settings
         self.user = access.user
-        self.access = access
         self._state = state
-        self._permissions = Permissions(access, AuditTable(state))
-        self._handlers = handlers_from(settings.tables)
 
     # Each part is loaded when it is first used: a command that lists nodes loads neither pandas nor the wire.
 
@@ -90,148 +77,68 @@ class Workspace:
         """The nodes."""
         from qrkit.workspace.nodes import Nodes
 
-        return Nodes(self._nodes, access=self.access)
+        return Nodes(self._services)
 
     @cached_property
     def users(self) -> Users:
-        """Who may log in to the dashboard."""
+        """The users who may log in to the dashboard."""
         from qrkit.workspace.users import Users
 
-        return Users(AccountTable(self._state), permissions=self._permissions)
+        return Users(self._services)
 
     @cached_property
     def queries(self) -> Queries:
         """The queries, newest first, and their results."""
         from qrkit.workspace.queries import Queries
 
-        return Queries(self._queries, lambda: self._results, lambda: self._finder, node=self._nodes.get)
+        return Queries(self._services)
 
     @cached_property
-    def after(self) -> After:
+    def after(self) -> Handlers:
         """The handlers, which run on received series, and their runs."""
-        from qrkit.store.handler_runs import HandlerRunTable
-        from qrkit.workspace.handlers import After
+        from qrkit.workspace.handlers import Handlers
 
-        return After(HandlerRunTable(self._state), self._handlers, self._ensure_worker, permissions=self._permissions)
+        return Handlers(self._services)
 
     @cached_property
     def jobs(self) -> Jobs:
         """The retrieve jobs."""
         from qrkit.workspace.jobs import Jobs
 
-        return Jobs(self._jobs, self._ensure_worker, self.after, permissions=self._permissions)
+        services = self._services
+        return Jobs(services.jobs, services.ensure_worker, self.after, permissions=services.permissions)
 
     @cached_property
     def files(self) -> Files:
         """The received objects."""
-        from qrkit.store.instances import InstanceTable
         from qrkit.workspace.files import Files
 
-        return Files(InstanceTable(self._state), self.settings.files)
+        return Files(self._services)
 
     @cached_property
     def plans(self) -> Plans:
         """The dose plans."""
-        from qrkit.store.instances import InstanceTable
-        from qrkit.workspace.plans import Plans, Reasons
+        from qrkit.workspace.plans import Plans
 
-        return Plans(self._plans, Reasons(self._plans, InstanceTable(self._state)))
+        return Plans(self._services)
 
     @cached_property
     def schedules(self) -> Schedules:
-        """Queries and dose plans that run again and again."""
+        """The queries and dose plans that run again and again."""
         from qrkit.workspace.schedules import Schedules
 
-        return Schedules(
-            self._schedules,
-            WorkerTable(self._state),
-            node=self._nodes.get,
-            query=lambda query_id: self._queries.get(query_id).request,
-            ensure_worker=self._ensure_worker,
-            permissions=self._permissions,
-        )
-
-    @cached_property
-    def _nodes(self) -> NodeTable:
-        from qrkit.store.nodes import NodeTable
-
-        return NodeTable(self._state)
-
-    @cached_property
-    def _queries(self) -> QueryTable:
-        from qrkit.store.queries import QueryTable
-
-        return QueryTable(self._state)
-
-    @cached_property
-    def _results(self) -> Results:
-        from qrkit.store.results import Results
-
-        return Results(self._state, self.settings.workspace / "results")
-
-    @cached_property
-    def _profiles(self) -> ProfileTable:
-        from qrkit.store.profiles import ProfileTable
-
-        return ProfileTable(self._state)
-
-    @cached_property
-    def _jobs(self) -> JobTable:
-        from qrkit.store.jobs import JobTable
-
-        return JobTable(self._state)
-
-    @cached_property
-    def _plans(self) -> PlanTable:
-        from qrkit.store.plans import PlanTable
-
-        return PlanTable(self._state, self.settings.workspace / "plans")
-
-    @cached_property
-    def _schedules(self) -> ScheduleTable:
-        from qrkit.store.schedules import ScheduleTable
-
-        return ScheduleTable(self._state)
-
-    @cached_property
-    def _finder(self) -> Finder:
-        from qrkit.find.finder import Finder
-        from qrkit.probe.session import check_wildcards
-
-        title = self.settings.ae_title
-        return Finder(
-            self._queries,
-            self._results,
-            self._profiles,
-            user=self.user,
-            calling_ae_title=title,
-            check_wildcards=partial(check_wildcards, calling_ae_title=title),
-        )
-
-    @cached_property
-    def _planner(self) -> Planner:
-        from qrkit.dose.planner import Planner
-
-        return Planner(self._state, self._finder, self.settings, profile=self._profile, user=self.user)
-
-    @cached_property
-    def _retriever(self) -> Retriever:
-        from qrkit.store.instances import InstanceTable
-        from qrkit.workspace.plans import Reasons
-        from qrkit.workspace.retrieve import Retriever
-        from qrkit.workspace.services import Services
-
-        services = Services(
-            settings=self.settings, state=self._state, permissions=self._permissions, handlers=self._handlers
-        )
-        return Retriever(services, Reasons(self._plans, InstanceTable(self._state)))
+        return Schedules(self._services)
 
     @classmethod
     def open(cls, folder: str | Path | None = None, **settings: str | int) -> Self:
         """Open a workspace, and make it if it is new; see `qrkit.open`."""
         unknown = sorted(set(settings) - set(SETTING_NAMES))
         if unknown:
-            raise InputError(f"A workspace has no setting {', '.join(unknown)}.")
+            there_are = f"Use {', '.join(SETTING_NAMES)}."
+            raise InputError(
+                f"A workspace has no setting {', '.join(unknown)}.",
+                advice=did_you_mean(unknown[0], SETTING_NAMES, otherwise=there_are),
+            )
         given = {f"QRKIT_{name.upper()}": str(value) for name, value in settings.items()}
         environment = {**os.environ, **given}
         where = workspace_folder(folder, environment)
@@ -245,12 +152,11 @@ class Workspace:
         state = State.open(loaded.database_url or where)
         if state.is_new:
             _warn_of_unlisted_objects(state, loaded)
-        return cls(
-            loaded, state, access=access_of(current_user(environment), environment.get("QRKIT_ROLE", ""), state)
-        )
+        access = access_of(current_user(environment), environment.get("QRKIT_ROLE", ""), state)
+        return cls(loaded, state, access=access)
 
     def close(self) -> None:
-        """Close the workspace; jobs go on."""
+        """Close the workspace; jobs continue."""
         self._state.close()
 
     def __enter__(self) -> Self:
@@ -260,235 +166,6 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def echo(self, *nodes: str) -> pd.DataFrame:
-        """Send C-ECHO to some nodes, or to all that are enabled, all at once.
-
-        Returns
-        -------
-        DataFrame
-            One row per node: `node`, `ok`, `association_ms`, `round_trip_ms`, and of a failure `error_kind` (the
-            name of its class in `qrkit.errors`), `error` and `advice`.
-
-        Raises
-        ------
-        NotFound
-            If there is no such node.
-        """
-        return self.echo_records(*nodes).frame()
-
-    def echo_records(self, *nodes: str) -> Records:
-        """Return what `echo` does, as plain values."""
-        from qrkit.workspace.nodes import echo_nodes
-
-        asked = [self._nodes.get(name) for name in nodes] or [node for node in self._nodes.list() if node.enabled]
-        return echo_nodes(asked, calling_ae_title=self.settings.ae_title)
-
-    def probe(
-        self, node: str, *, should_stop: Callable[[], bool] | None = None, watch: QuestionCallback | None = None
-    ) -> Profile:
-        """Find out what a node can do, by at most twelve small C-FIND requests, and keep it.
-
-        Parameters
-        ----------
-        should_stop
-            True cancels what is under way; then nothing is kept.
-        watch
-            Told of each request before it is sent: its number, and what it asks for.
-
-        Raises
-        ------
-        InputError
-            If the node is disabled, or not one to query.
-        NotAllowed
-            If the user's role is below that of an operator.
-        NodeError
-            If it cannot be reached, or does not associate with us; that it refuses a query is part of the profile.
-        """
-        from qrkit.node import check_can_find
-        from qrkit.probe.session import Prober
-
-        self.access.require(Role.OPERATOR, "probe nodes")
-        asked = self._nodes.get(node)
-        check_can_find(asked)
-        with Prober(asked, calling_ae_title=self.settings.ae_title, should_stop=should_stop, watch=watch) as prober:
-            profile = prober.run(today=date.today(), now=self._state.now())
-        self._profiles.add(profile, self.user)
-        return profile
-
-    def profile(self, node: str) -> Profile | None:
-        """Return what the newest probe of a node and queries found out, stale or not; None if nothing was seen.
-
-        Raises
-        ------
-        NotFound
-            If there is no such node.
-        """
-        return self._profiles.get(self._nodes.get(node).name)
-
-    def doubt_profile(self, node: str, why: str) -> bool:
-        """Say that an answer contradicts the profile of a node, which is stale from then on; whether it held so far.
-
-        Parameters
-        ----------
-        why
-            The rest of a sentence that begins with "stale, since".
-        """
-        return self._profiles.mark_stale(node, why)
-
-    def find(self, node: str, **what: object) -> pd.DataFrame:
-        """Ask a node by C-FIND, and keep the answer.
-
-        Parameters
-        ----------
-        node
-            Its name.
-        **what
-            ``level`` (STUDY), ``modalities``, ``date`` (one or a pair), ``time`` (a pair), ``patient_id``,
-            ``patient_name``, ``accession``, ``study_uid``, ``series_uid``, ``description_include``,
-            ``description_exclude``, ``station_include``, ``station_exclude``, ``station_level``, ``blank``,
-            ``return_keys``, and any DICOM keyword as a matching key; see `qrkit.query.build_query`.
-
-        Returns
-        -------
-        DataFrame
-            One row per patient, study, series or image; columns are DICOM keywords. ``frame.attrs["qrkit"]`` has
-            ``query_id``, ``coverage`` and ``warnings``.
-
-        Raises
-        ------
-        InputError
-            If the question is not valid; nothing was sent.
-        NodeError
-            If the node cannot be reached, or refuses; never an empty table.
-
-        Examples
-        --------
-        A month of CT, without what was imported::
-
-            ws.find("pacs", modalities="CT", date=("2026-01-01", "2026-01-31"), description_exclude="imported")
-
-        The series of one patient::
-
-            ws.find("pacs", level="SERIES", PatientID="Q100003")
-        """
-        from qrkit.query import build_query
-
-        return self.ask(node, build_query(today=date.today(), **what)).frame()
-
-    def ask(self, node: str, query: Query, *, should_stop: Callable[[], bool] | None = None) -> FindResult:
-        """Ask a node a query that is a value already; errors as `find`."""
-        from qrkit.store.settling import settle
-
-        answer = self._finder.find(self._nodes.get(node), query, should_stop=should_stop)
-        settle(self._state, self._results.folder)
-        return answer
-
-    def plan(
-        self,
-        node: str,
-        dose: object = (),
-        *,
-        whole_archive: bool = False,
-        refresh: bool = False,
-        should_stop: Callable[[], bool] | None = None,
-        **what: object,
-    ) -> Plan:
-        """Plan to fetch the least that carries dose; nothing is fetched yet.
-
-        Parameters
-        ----------
-        node
-            Its name.
-        dose
-            Groups: any of CT, MG, FL, DX, NM.
-        whole_archive
-            That no date is given on purpose.
-        refresh
-            Ask also what the node has told earlier plans, and what has not changed by its counts or for its age.
-        should_stop
-            Asked often; True cancels, and what the node has told by then is kept.
-        **what
-            ``sr_only`` (studies of nothing but SR, instead of groups), ``toshiba``, ``empty_sr``, ``refetch``, and
-            what `find` takes of studies: dates, matching keys, filters; ``station_level`` is series by default.
-
-        Returns
-        -------
-        Plan
-            Kept: `plans` has it from now on. `retrieve` fetches it, again and again what is still missing.
-
-        Raises
-        ------
-        InputError
-            If the question is not valid; nothing was sent.
-        NodeError
-            If the node cannot be reached, or refuses.
-
-        Examples
-        --------
-        The dose of CT and mammography of 30 days, and its retrieve::
-
-            plan = ws.plan("pacs", dose=["CT", "MG"], date="last 30 days")
-            job = ws.retrieve(plan)
-        """
-        from qrkit.dose import build_dose_query
-        from qrkit.dose.saved_plans import save_plan
-
-        asked = build_dose_query(today=date.today(), dose=dose, whole_archive=whole_archive, **what)
-        plan = self._planner.plan(self._nodes.get(node), asked, refresh=refresh, should_stop=should_stop)
-        save_plan(self._plans, plan)
-        return plan
-
-    def why(self, what: str) -> pd.DataFrame:
-        """Return why something was or was not fetched, by the newest plan that knows it.
-
-        Parameters
-        ----------
-        what
-            An AccessionNumber, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
-
-        Returns
-        -------
-        DataFrame
-            One row per work item: `level` of what the plan says it, `keep`, `rule`, `reason` and `trail`; `here`:
-            whether it, or something of it, is in the workspace; `plan_id` and `created`. Without rows, no plan has
-            seen it. Of an image that no plan has looked at, the row is that of its series or study.
-        """
-        above = self.sql(
-            "SELECT SeriesInstanceUID, StudyInstanceUID FROM images WHERE SOPInstanceUID = $uid UNION ALL "
-            "SELECT SeriesInstanceUID, StudyInstanceUID FROM instances WHERE SOPInstanceUID = $uid UNION ALL "
-            "SELECT SeriesInstanceUID, StudyInstanceUID FROM series WHERE SeriesInstanceUID = $uid LIMIT 1",
-            {"uid": what},
-        )
-        known = [(name, str(uid)) for name in above.columns for uid in above[name].dropna()]
-        return self.plans.why(what, known)
-
-    def _profile(self, node: str) -> Profile:
-        from qrkit.profile import Profile
-
-        return self._profiles.get(node) or Profile.unknown(node)
-
-    def estimate(self, frame: pd.DataFrame, *, node: str = "") -> Estimate:
-        """Return how many objects the rows of a `find` have, and what they would cost to fetch.
-
-        Counts are those of the rows, sizes and rate those of what was fetched earlier; None is what nobody knows yet.
-
-        Parameters
-        ----------
-        node
-            Whom to fetch from; rows of a `find` know it.
-
-        Raises
-        ------
-        InputError
-            If the table has no UIDs.
-        """
-        from qrkit.jobs.estimate import estimate
-        from qrkit.store.sizes import node_history
-        from qrkit.workspace.estimates import selections
-
-        asked = node or self._node_of_query(str(frame.attrs.get("qrkit", {}).get("query_id", "")))
-        return estimate(selections(frame), node_history(self._state, asked))
 
     def retrieve(
         self,
@@ -500,35 +177,54 @@ class Workspace:
         source: str = "",
         after: Sequence[str] | None = None,
     ) -> Job:
-        """Queue a retrieve; the worker runs it, and is started if none runs.
+        """Queue a retrieve. The worker runs it, and starts if none runs.
 
         Parameters
         ----------
         what
-            Rows of a `find`: their studies, series or images; a plan; or requests.
+            A table with UIDs from anywhere: StudyInstanceUID alone selects studies, with SeriesInstanceUID series,
+            with SOPInstanceUID images; other columns do not matter. Or a column, list or text of UIDs, taken as
+            studies unless the workspace knows all as series or images. Or a plan, or requests.
         node
-            Whom to ask; rows of a `find`, and a plan, know it.
+            Name of the node to retrieve from; rows of a `find`, and a plan, know it.
         method
             ``auto``, ``get`` or ``move``.
         to
-            A store node that shall receive by C-MOVE, instead of this workspace.
+            Name of a store node that receives the objects by C-MOVE, instead of this workspace.
+        source
+            Id of the query or plan that this comes from, for the history; rows of a `find`, and a plan, know it.
         after
             Names of the handlers that run after arrival; without it, the automatic ones of `qrkit.toml`.
+
+        Returns
+        -------
+        Job
+            It continues whether or not this handle exists; `Job.wait` waits for its end.
 
         Raises
         ------
         NotAllowed
-            If whoever asks is no operator.
+            If the user is not an operator.
         InputError
-            If there is nothing to fetch, the nodes cannot do it, or a plan passes the budget of ``[plan]`` in
-            `qrkit.toml` and is not `Plan.meant`.
+            If there is nothing to retrieve, rows have no UID, the nodes cannot do it, or a plan exceeds the budget of
+            ``[plan]`` in `qrkit.toml` and is not confirmed by `Plan.meant`.
+        NotFound
+            If there is no such node.
+
+        Examples
+        --------
+        Studies of a find, and series listed in a file::
+
+            job = ws.retrieve(ws.find("pacs", date="yesterday", modalities="CT"))
+            job = ws.retrieve(pd.read_csv("series.csv"), node="pacs")
+            job.wait()
         """
-        from qrkit.workspace.retrieve import RetrieveOptions
+        from qrkit.workspace.retrieve import RetrieveOptions, Retriever
 
         self.access.require(Role.OPERATOR, "retrieve")
-        how = RetrieveOptions(node=node, method=method, to=to, source=source, after=after)
-        job_id = self._retriever.queue(what, how)
-        self._ensure_worker()
+        options = RetrieveOptions(node=node, method=method, to=to, source=source, after=after)
+        job_id = Retriever(self._services).queue(what, options)
+        self._services.ensure_worker()
         return self.jobs[job_id]
 
     def retrieve_uids(
@@ -539,7 +235,17 @@ class Workspace:
         series_uids: Sequence[str] = (),
         **options: Any,  # noqa: ANN401 - as `retrieve` takes them
     ) -> Job:
-        """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`."""
+        """Queue a retrieve of studies or series by their UIDs; options and errors as `retrieve`.
+
+        Parameters
+        ----------
+        node
+            Name of the node.
+        study_uids
+            StudyInstanceUIDs; with `series_uids` one study at most, to which they belong.
+        series_uids
+            SeriesInstanceUIDs. Without a study, they must be known from earlier results.
+        """
         import pandas as pd
 
         if not series_uids:
@@ -556,9 +262,11 @@ class Workspace:
         name
             ``query``, ``plan``, ``job``, or ``compare`` for two queries.
         *ids
-            Of what it is about.
+            Id of the query, plan or job; of ``compare`` the earlier and the later query.
+        path
+            The file to write.
         with_patients
-            Whether it has the columns that tell who somebody is.
+            Include the columns that identify patients.
 
         Raises
         ------
@@ -566,11 +274,17 @@ class Workspace:
             If there is no such report, or the file cannot be written.
         NotFound
             If there is nothing of that id.
+
+        Examples
+        --------
+        ::
+
+            ws.report("job", job.job_id, path="night.html")
         """
         from qrkit.report.page import render
         from qrkit.workspace.reports import gather
 
-        made = gather(self, name, ids, with_patients=with_patients, made=self._state.now())
+        made = gather(self._services, name, ids, with_patients=with_patients, made=self._state.now())
         target = Path(path)
         try:
             target.write_text(render(made), encoding="utf-8")
@@ -579,88 +293,78 @@ class Workspace:
         return target
 
     def sql(self, text: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pd.DataFrame:
-        """Return what one SELECT gives.
+        """Return the result of one SELECT in DuckDB's SQL.
 
         Tables: `patients`, `studies`, `series`, `images` (the newest row of each), `patient_answers`,
-        `study_answers`, `series_answers`, `image_answers` (every row of every answer), `instances` (what is here),
-        `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`, `after_runs`,
-        `schedules`, `schedule_runs`.
+        `study_answers`, `series_answers`, `image_answers` (every row of every result), `instances` (received
+        objects), `queries`, `jobs`, `job_items`, `nodes`, `audit`, `workers`, `after_runs`, `schedules`,
+        `schedule_runs`.
+
+        Parameters
+        ----------
+        text
+            The SELECT; ``?`` or ``$name`` stand for parameters.
+        params
+            Their values, in order or by name.
 
         Raises
         ------
         InputError
             If the SQL is wrong; the message is DuckDB's.
-        """
-        from qrkit.store import sql
-        from qrkit.tables import schemas, to_plain_frame
 
-        self._queries.end_dead()
-        return to_plain_frame(sql.sql(self._state, self._results.folder, schemas(), text, params))
+        Examples
+        --------
+        ::
+
+            ws.sql("SELECT Modality, count(*) FROM series GROUP BY ALL")
+        """
+        return self._services.sql(text, params)
 
     def duckdb(self) -> Any:  # noqa: ANN401 - duckdb is known to the store alone
-        """Return a DuckDB connection on the same tables, as they are now."""
-        from qrkit.store import sql
-        from qrkit.tables import schemas
-
-        self._queries.end_dead()
-        return sql.connect(self._state, self._results.folder, schemas())
+        """Return a DuckDB connection on the same tables as `sql`, as they are now."""
+        return self._services.duckdb()
 
     def worker(self, *, needs_scp: bool = True) -> Worker:
-        """Return the worker of this workspace, to be run in the foreground; see `qrkit.worker.service.Worker`."""
+        """Return the worker of this workspace, to run in the foreground; see `qrkit.worker.service.Worker`."""
         from qrkit.handlers.runner import HandlerRunner
         from qrkit.worker.service import Worker
-        from qrkit.workspace.schedule_runner import Doing, ScheduleRunner
+        from qrkit.workspace.schedule_runner import ScheduleRunner
 
-        doing = Doing(
-            find=self.find,
-            ask=self.ask,
-            plan=self.plan,
-            retrieve=self.retrieve,
-            nodes=lambda: [node.name for node in self._nodes.list() if node.is_reached_from(self.settings.site)],
-        )
-        beside: list[BackgroundTask] = [
-            HandlerRunner(self.settings, self._state, self._handlers),
-            ScheduleRunner(self._schedules, self._jobs, doing),
+        tasks: list[BackgroundTask] = [
+            HandlerRunner(self.settings, self._state, self._services.handlers),
+            ScheduleRunner(self._services),
         ]
-        return Worker(self.settings, self._state, needs_scp=needs_scp, beside=beside)
+        return Worker(self.settings, self._state, needs_scp=needs_scp, beside=tasks)
 
     def health(self) -> Health:
-        """Return how the worker of this machine is; see `qrkit.worker.health.Health`."""
+        """Return the health of this machine's worker; see `qrkit.worker.health.Health`."""
         from qrkit.worker.health import health_of
 
         return health_of(self.settings, self._state)
 
     def nobody_for(self, node: str, *, one_starts: bool = False) -> str:
-        """Return a sentence where no worker is alive that reaches a node; see `worker.health.missing_worker`."""
+        """Return a sentence if no worker is alive that can reach a node; see `worker.health.missing_worker`."""
         from qrkit.worker.health import missing_worker
 
-        asked = self._nodes.get(node)
+        asked = self._services.nodes.get(node)
         return missing_worker(asked, self._state, self.settings, one_starts=one_starts)
 
     def has_waiting_jobs(self) -> bool:
-        """Whether there is something for a worker of this site to do."""
+        """Whether jobs wait for a worker of this site."""
         from qrkit.store.job_queue import JobQueue
 
-        away = [node.name for node in self._nodes.list() if not node.is_reached_from(self.settings.site)]
+        away = [node.name for node in self._services.nodes_within_reach(reached=False)]
         return JobQueue(self._state).has_waiting(except_nodes=away)
 
-    def _ensure_worker(self) -> bool:
-        from qrkit.worker.process import ensure_worker
-
-        return ensure_worker(self.settings, WorkerTable(self._state))
-
-    def _node_of_query(self, query_id: str) -> str:
-        return self.queries.show(query_id).node if query_id else ""
-
     def __repr__(self) -> str:
-        from qrkit.workspace.overview import glance
+        from qrkit.workspace.overview import overview
 
-        return glance(self._state, self.settings, self.user).text()
+        return overview(self._state, self.settings, self.user).text()
 
     def _repr_html_(self) -> str:
-        from qrkit.workspace.overview import glance
+        from qrkit.workspace.overview import overview
 
-        return glance(self._state, self.settings, self.user).html()
+        return overview(self._state, self.settings, self.user).html()
 
 
 def _warn_of_unlisted_objects(state: State, settings: Settings) -> None:

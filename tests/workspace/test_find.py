@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from datetime import date, time
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -61,10 +62,9 @@ def test_patients_are_found_under_each_information_model(linked: Linked, model: 
 def test_series_and_images_have_what_is_known_of_the_levels_above(linked: Linked, model: str) -> None:
     linked.workspace.nodes.edit("pacs", information_model=model)
     study = all_studies(linked.hospital)[-1]
-    what = {"study_uid": study.StudyInstanceUID, "date": DAY}
-    series = linked.workspace.find("pacs", level="series", **what)
+    series = linked.workspace.find("pacs", level="series", study_uid=study.StudyInstanceUID, date=DAY)
     assert keys(series, "SeriesInstanceUID") == sorted(one.SeriesInstanceUID for one in study.series)
-    images = linked.workspace.find("pacs", level="image", **what)
+    images = linked.workspace.find("pacs", level="image", study_uid=study.StudyInstanceUID, date=DAY)
     assert len(images) == study.NumberOfStudyRelatedInstances
     for frame in (series, images):
         assert set(frame["PatientID"]) == {study.patient.PatientID}
@@ -90,7 +90,7 @@ def test_several_modalities_are_the_union_of_one_query_each(linked: Linked) -> N
 
 
 def test_dates_are_a_day_a_pair_or_an_open_range(linked: Linked) -> None:
-    def found(**what: object) -> list[str]:
+    def found(**what: Any) -> list[str]:  # noqa: ANN401 - any argument of find
         return keys(linked.workspace.find("pacs", **what))
 
     assert found(date="20260625") == expected(linked, lambda study: study.StudyDate == "20260625")
@@ -399,11 +399,11 @@ def test_a_node_known_to_ignore_modalities_is_asked_once(linked: Linked) -> None
 def test_a_node_known_to_take_lists_is_asked_for_what_is_below_many_studies_at_once(
     linked: Linked,
 ) -> None:
-    what = {"date": ("2026-06-26", DAY)}
-    by_study = {level: linked.workspace.find("pacs", level=level, **what) for level in ("SERIES", "IMAGE")}
+    dates = ("2026-06-26", DAY)
+    by_study = {level: linked.workspace.find("pacs", level=level, date=dates) for level in ("SERIES", "IMAGE")}
     assert linked.workspace.probe("pacs").honours("series_of_studies")
     for level, honest in by_study.items():
-        frame = linked.workspace.find("pacs", level=level, **what)
+        frame = linked.workspace.find("pacs", level=level, date=dates)
         assert frame.equals(honest)
         before, after = (one.attrs["qrkit"]["coverage"] for one in (honest, frame))
         assert after["complete"]

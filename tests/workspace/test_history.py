@@ -1,5 +1,7 @@
 """The history of queries: answers again, by page, asked again, compared; and all of it by SQL."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -19,7 +21,7 @@ TABLES = {
 }
 
 
-def found(linked: Linked, **what: object) -> pd.DataFrame:
+def found(linked: Linked, **what: Any) -> pd.DataFrame:  # noqa: ANN401 - any argument of find
     return linked.workspace.find("pacs", **{"date": DAY, **what})
 
 

@@ -30,7 +30,7 @@ LINES = re.findall(
 NAMED = sorted({test for _, cell in LINES for test in re.findall(r"`(tests/\S+\.py)::(\w+)`", cell)})
 
 
-def found(linked: Linked, quirks: Quirks, **what: object) -> pd.DataFrame:
+def found(linked: Linked, quirks: Quirks, **what: Any) -> pd.DataFrame:  # noqa: ANN401 - any argument of find
     linked.pacs.quirks = quirks
     return linked.workspace.find("pacs", **({"date": DAY} | what))
 

@@ -6,7 +6,7 @@ from qrkit.access import Role
 from qrkit.errors import NotAllowed
 from qrkit.jobs import RetrieveRequest
 from qrkit.workspace import Job, Nodes, Users, Workspace
-from qrkit.workspace.handlers import After
+from qrkit.workspace.handlers import Handlers
 from qrkit.workspace.schedules import Schedules
 from tests.workspace.opened import Linked, OpenWorkspace, worker_in_thread
 
@@ -52,7 +52,7 @@ _FOR_OPERATORS: dict[str, Callable[[Workspace, Job], object]] = {
     "Schedules.resume": lambda ws, _: ws.schedules.resume("weekly"),
     "Schedules.run": lambda ws, _: ws.schedules.run("weekly"),
     "Schedules.remove": lambda ws, _: ws.schedules.remove("weekly"),
-    "After.retry": lambda ws, _: ws.after.retry(),
+    "Handlers.retry": lambda ws, _: ws.after.retry(),
 }
 _FOR_ADMINISTRATORS: dict[str, Callable[[Workspace, Job], object]] = {
     "Nodes.add": lambda ws, _: ws.nodes.add("other", host="localhost", ae_title="OTHER"),
@@ -64,15 +64,16 @@ _FOR_ADMINISTRATORS: dict[str, Callable[[Workspace, Job], object]] = {
     "Users.set_role": lambda ws, _: ws.users.set_role("ann", "administrator"),
     "Users.remove": lambda ws, _: ws.users.remove("adm"),
     "Users.list": lambda ws, _: ws.users.list(),
+    "Users.records": lambda ws, _: ws.users.records(),
 }
 _FOR_ALL = {
-    Workspace: "ask close doubt_profile duckdb echo estimate find has_waiting_jobs health nobody_for open plan "
-    "profile report sql why worker",
+    Workspace: "ask close doubt_profile duckdb echo echo_records estimate find has_waiting_jobs health nobody_for "
+    "open plan profile report sql why worker",
     Job: "after_runs see_to_worker to_json wait",
-    Nodes: "export list",
+    Nodes: "export list records",
     Users: "check role_of stamp",
-    Schedules: "list runs unattended",
-    After: "list of_job",
+    Schedules: "list records run_records runs unattended",
+    Handlers: "handler_records list of_job records",
 }
 """What changes nothing but the history, or what the server itself asks."""
 

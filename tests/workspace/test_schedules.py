@@ -101,7 +101,7 @@ def test_a_node_that_fails_is_told_with_the_run(linked: Linked) -> None:
     [
         ({"every": "sometimes"}, "does not say when"),
         ({"every": "daily", "zone": "Mars"}, "no time zone"),
-        ({"every": "daily", "date": "someday"}, "is no date"),
+        ({"every": "daily", "date": "someday"}, "is not a date"),
         ({"every": "daily", "dose": "XX"}, "XX"),
         ({"every": "daily", "NoKeyword": "1"}, "NoKeyword"),
     ],

@@ -41,7 +41,7 @@ def test_a_find_runs_few_modules_and_does_not_come_back_to_the_workspace(
 
 def test_a_find_goes_down_through_the_find_engine_to_the_wire(linked: Linked) -> None:
     walk, _ = walk_of_find(linked, "STUDY")
-    rooms = ["workspace.workspace", "query.parse", "find.finder", "find.hierarchy", "find.windowed", "dimse.find"]
+    rooms = ["workspace.questions", "query.parse", "find.finder", "find.hierarchy", "find.windowed", "dimse.find"]
     assert [module for module in walk.modules if module in rooms] == rooms
 
 
