@@ -196,6 +196,19 @@ def test_of_an_open_query_the_undated_are_unproven() -> None:
     assert driven.doubts == ("studies without StudyDate can only be asked for all at once, which is beyond the cap",)
 
 
+def test_a_node_that_leaves_out_midnight_is_not_believed_to_have_told_all() -> None:
+    """What has no PatientBirthDate is found by StudyTime alone, which such a node matches only within the ends."""
+    day = [Study(uid=f"1.{number}", second=number % 4 * 60, birth=TODAY - 9_000 - number % 5) for number in range(20)]
+    unborn = Study(uid="2", second=0, birth=None)
+    timed = Study(uid="3", second=7_200, birth=None)
+    pacs = Pacs(
+        studies=[*day, unborn, timed], cap=7, exclusive=frozenset({"StudyTime"}), by_minute=True, abort_above=6
+    )
+    found, driven = ask(pacs, dates=range_of(TODAY, TODAY), caps=Caps(likely=7))
+    assert found == uids(pacs) - {"2"}
+    assert driven.doubts
+
+
 def test_a_list_of_uids_is_halved() -> None:
     pacs = Pacs(studies=studies(10, days=10), cap=30)
     found, driven = ask(pacs, caps=Caps(likely=30), StudyInstanceUID="\\".join(sorted(uids(pacs))))

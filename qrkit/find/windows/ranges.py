@@ -109,7 +109,12 @@ def _by_ranges(state: WindowState, window: Window, settle: Settle, keywords: lis
     for (keyword, part), answer in zip(parts, answers, strict=True):
         complete[keyword] &= yield from settle(state, part, answer)
     sound = state.matched.difference(state.leaky, state.unusable)
-    return [keyword for keyword in keywords if complete[keyword] and (keyword in sound or state.base.value(keyword))]
+    return [
+        keyword
+        for keyword in keywords
+        if complete[keyword]
+        and (state.base.value(keyword) or (keyword in sound and state.brings_all(keyword, window)))
+    ]
 
 
 def _expected(state: WindowState, window: Window) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
@@ -127,6 +127,7 @@ class WindowState:
         self.sees_births = False
         self.single_days = False
         self.suspect: tuple[int, int] | None = None
+        self._brought: defaultdict[str, set[str]] = defaultdict(set)
         self._vain: Counter[str] = Counter()
         self._asked: dict[Window, WindowRecord] = {}
         self._notes: dict[WindowNote, None] = {}
@@ -171,6 +172,8 @@ class WindowState:
         if self.is_bulk:
             self.caps.observe(answer.count, answer.uids)
         self._verify(window, answer)
+        for keyword in self.added(window):
+            self._brought[keyword] |= answer.uids
         self.found.add(answer)
         if self.suspect is not None and len(self.found) > self.suspect[1]:
             self.caps.confirm(self.suspect[0])
@@ -191,6 +194,14 @@ class WindowState:
             self.unusable.setdefault(added[-1], "the node does not match it as PS3.4 says")
         elif some:
             self.leaky.update(added or (DATE,))
+
+    def brings_all(self, keyword: str, window: Window) -> bool:
+        """Whether windows by a key brought every known row of a window that has a value of it.
+
+        What the ranges of another key found, those of this one must find too: there are nodes that leave out the ends.
+        """
+        brought = self._brought[keyword]
+        return all(row.uid in brought for row in self.found.within(window) if row.value(keyword) is not None)
 
     def list_key(self, window: Window) -> str:
         """Return the Unique Key for which a window has a list of UIDs, or an empty text."""
