@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -39,6 +39,7 @@ from qrkit.find.finder import Finder, FindResult
 from qrkit.node import Node
 from qrkit.probe.session import check_wildcards
 from qrkit.query import Coverage, Query, Request, answer_keywords, identifier
+from qrkit.stop import NEVER, Stop
 from qrkit.store.plan_answers import PlanAnswers
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
@@ -128,9 +129,9 @@ class _Finds(Finder):
         query: Query,
         *,
         unjudged: Collection[str] = (),
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
     ) -> FindResult:
-        del node, query, unjudged, should_stop
+        del node, query, unjudged, stop
         return FindResult(query_id="", table=self._table, coverage=Coverage(windows=0, requests=0))
 
 

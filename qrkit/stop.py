@@ -1,36 +1,70 @@
-"""Pauses that end at once when a batch is to end."""
+"""The token by which whatever waits or takes long is ended early."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from qrkit.errors import Cancelled
 
 _TICK = 0.25
+"""Seconds between two looks at whether the end is wanted."""
 
 
-def check(should_stop: Callable[[], bool]) -> None:
-    """Go on, unless somebody asked for the end.
+def _never() -> bool:
+    return False
 
-    Raises
-    ------
-    Cancelled
-        If somebody did.
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Tells work that it should end; it is passed down to whatever waits.
+
+    Attributes
+    ----------
+    wanted
+        Returns True from when on the work should end; called often, from any thread.
+
+    >>> Stop(lambda: True).check()
+    Traceback (most recent call last):
+    qrkit.errors.Cancelled: Cancelled.
     """
-    if should_stop():
-        raise Cancelled("Cancelled.")
+
+    wanted: Callable[[], bool] = _never
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the work should end now."""
+        return self.wanted()
+
+    def check(self) -> None:
+        """Return unless the work should end.
+
+        Raises
+        ------
+        Cancelled
+            If it should.
+        """
+        if self.wanted():
+            raise Cancelled("Cancelled.")
+
+    def wait(self, seconds: float) -> None:
+        """Wait for some time.
+
+        Raises
+        ------
+        Cancelled
+            If the work should end before that.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, _TICK))
+
+    def or_when(self, also: Callable[[], bool]) -> Stop:
+        """Return a token that ends the work for another reason too."""
+        return Stop(lambda: self.wanted() or also())
 
 
-def rest(seconds: float, should_stop: Callable[[], bool]) -> None:
-    """Let a node have its pause.
-
-    Raises
-    ------
-    Cancelled
-        If somebody asks for the end meanwhile.
-    """
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        check(should_stop)
-        time.sleep(min(left, _TICK))
+NEVER = Stop()
+"""For work that nothing ends early."""

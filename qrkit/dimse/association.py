@@ -18,8 +18,8 @@ from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance, rejection_error, request_pdu
 from qrkit.dimse.stream import Stream
 from qrkit.dimse.tls import tls_error
-from qrkit.dimse.transport import OnWait, wait_patiently
 from qrkit.node import Node
+from qrkit.stop import NEVER, Stop
 
 
 class Association:
@@ -111,7 +111,7 @@ def associate(
     proposals: Sequence[Proposal],
     *,
     calling_ae_title: str,
-    on_wait: OnWait | None = None,
+    stop: Stop = NEVER,
 ) -> Association:
     """Connect to a node and negotiate.
 
@@ -123,8 +123,8 @@ def associate(
         Presentation contexts, at most 128.
     calling_ae_title
         Ours, unless the node has one of its own.
-    on_wait
-        Called about four times a second while nothing comes, from the host name on; what it raises ends the waiting.
+    stop
+        Ends the waiting, from the host name on.
 
     Raises
     ------
@@ -141,8 +141,8 @@ def associate(
     """
     calling = node.calling_ae_title or calling_ae_title
     peer = f"{node.name} ({node.ae_title} at {node.host}:{node.port})"
-    stream = Stream(connect(node, peer, on_wait or wait_patiently), peer=peer, patience=node.timeouts.association)
-    stream.on_wait = on_wait
+    stream = Stream(connect(node, peer, stop), peer=peer, patience=node.timeouts.association)
+    stream.on_wait = stop.check
     try:
         stream.send(request_pdu(node, proposals, calling))
         kind, body = stream.read_pdu()

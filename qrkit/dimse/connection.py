@@ -14,8 +14,9 @@ from typing import Any
 
 from qrkit import errors
 from qrkit.dimse.tls import secure
-from qrkit.dimse.transport import TICK, OnWait, wait_for, wait_patiently
+from qrkit.dimse.transport import TICK, wait_for
 from qrkit.node import Node
+from qrkit.stop import NEVER, Stop
 
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
 
@@ -25,13 +26,13 @@ _RESOLVES_WITHIN = 60.0
 _Address = tuple[Any, ...]
 
 
-def connect(node: Node, peer: str, on_wait: OnWait = wait_patiently) -> socket.socket:
+def connect(node: Node, peer: str, stop: Stop = NEVER) -> socket.socket:
     """Return a connection to a node, encrypted if the node requires it.
 
     Parameters
     ----------
-    on_wait
-        Called about four times a second until there is one; what it raises ends the waiting.
+    stop
+        Ends the wait early.
 
     Raises
     ------
@@ -40,19 +41,19 @@ def connect(node: Node, peer: str, on_wait: OnWait = wait_patiently) -> socket.s
     TlsFailed
         If it cannot be encrypted.
     """
-    connection = _connected(node, peer, on_wait)
+    connection = _connected(node, peer, stop)
     if not node.tls.enabled:
         return connection
     try:
-        return secure(connection, node, peer, on_wait)
+        return secure(connection, node, peer, stop)
     except BaseException:
         connection.close()
         raise
 
 
-def _connected(node: Node, peer: str, on_wait: OnWait) -> socket.socket:
+def _connected(node: Node, peer: str, stop: Stop) -> socket.socket:
     try:
-        return _first_to_answer(node, on_wait)
+        return _first_to_answer(node, stop)
     except (socket.gaierror, UnicodeError) as error:
         raise errors.HostNotFound(
             f"The host name {node.host!r} of node {node.name} does not resolve.",
@@ -75,13 +76,13 @@ def _connected(node: Node, peer: str, on_wait: OnWait) -> socket.socket:
         ) from error
 
 
-def _first_to_answer(node: Node, on_wait: OnWait) -> socket.socket:
+def _first_to_answer(node: Node, stop: Stop) -> socket.socket:
     """Connect to the first address of a host that answers, as `socket.create_connection` does."""
     last = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
-    for family, kind, protocol, _, address in _addresses(node, on_wait):
+    for family, kind, protocol, _, address in _addresses(node, stop):
         connection = socket.socket(family, kind, protocol)
         try:
-            _open(connection, address, node.timeouts.connect, on_wait)
+            _open(connection, address, node.timeouts.connect, stop)
         except OSError as error:
             connection.close()
             last = error
@@ -93,7 +94,7 @@ def _first_to_answer(node: Node, on_wait: OnWait) -> socket.socket:
     raise last
 
 
-def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
+def _addresses(node: Node, stop: Stop) -> list[_Address]:
     """Look up a host name; a resolver that hangs is abandoned, since its call cannot be ended.
 
     An IP address needs no resolver.
@@ -118,7 +119,7 @@ def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
         try:
             answer = found.get(timeout=TICK)
         except queue.Empty:
-            on_wait()
+            stop.check()
             continue
         if isinstance(answer, Exception):
             raise answer
@@ -126,7 +127,7 @@ def _addresses(node: Node, on_wait: OnWait) -> list[_Address]:
     raise socket.gaierror(socket.EAI_AGAIN, "the resolver does not answer")
 
 
-def _open(connection: socket.socket, address: Any, patience: float, on_wait: OnWait) -> None:  # noqa: ANN401
+def _open(connection: socket.socket, address: Any, patience: float, stop: Stop) -> None:  # noqa: ANN401
     """Connect without blocking, so that the caller can end it.
 
     Raises
@@ -138,7 +139,7 @@ def _open(connection: socket.socket, address: Any, patience: float, on_wait: OnW
     failed = connection.connect_ex(address)
     if failed not in _UNDER_WAY:
         raise OSError(failed, os.strerror(failed))
-    wait_for(connection, selectors.EVENT_WRITE, time.monotonic() + patience, on_wait)
+    wait_for(connection, selectors.EVENT_WRITE, time.monotonic() + patience, stop)
     failed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if failed:
         raise OSError(failed, os.strerror(failed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pydicom.dataset import Dataset
@@ -16,6 +16,7 @@ from qrkit.dimse.contexts import Proposal, find_model
 from qrkit.dimse.requests import PendingRequest, check_response, read_command_bytes, send_request
 from qrkit.dimse.status import PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.node import Node
+from qrkit.stop import NEVER, Stop
 
 BATCH = 5_000
 """Answers in one Arrow batch, at most."""
@@ -42,7 +43,7 @@ class FindResponses:
         decoder: AnswerDecoder,
         *,
         timeouts: tuple[float, float],
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
     ) -> None:
         self.count = 0
         self.keys_unsupported = False
@@ -50,17 +51,17 @@ class FindResponses:
         self._ask = ask
         self._decoder = decoder
         self._response_timeout, self._inactivity_timeout = timeouts
-        self._should_stop = should_stop
+        self._stop = stop
         self._last: tuple[bytes, Command] = (b"", Command({}))
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         stream = self._association.stream
         stream.patience = self._response_timeout
-        outer, stream.on_wait = stream.on_wait, lambda: self._ask.check(self._should_stop)
+        outer, stream.on_wait = stream.on_wait, lambda: self._ask.check(self._stop)
         try:
             while self._read_one():
                 if len(self._decoder) >= BATCH:
-                    self._ask.check(self._should_stop)
+                    self._ask.check(self._stop)
                     yield self._decoder.take()
                 elif self.count == 1:
                     stream.patience = self._inactivity_timeout
@@ -102,7 +103,7 @@ def find(
     keywords: Sequence[str],
     *,
     node: Node,
-    should_stop: Callable[[], bool] | None = None,
+    stop: Stop = NEVER,
 ) -> FindResponses:
     """Send one C-FIND request under the node's information model.
 
@@ -112,8 +113,8 @@ def find(
         With QueryRetrieveLevel, keys and SpecificCharacterSet.
     keywords
         Columns of the answers.
-    should_stop
-        Asked four times a second and after each batch; True cancels.
+    stop
+        Ends early what is under way.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def find(
         While iterating, if the node ends with anything but success; answers before it are lost with it, since
         an answer that is cut off must not pass for one.
     Cancelled
-        If `should_stop` said so.
+        If `stop` wants it.
     """
     model = find_model(node.information_model)
     ask = send_request(association, dimse.C_FIND_RQ, model, identifier)
@@ -131,7 +132,7 @@ def find(
         character_set=node.character_set,
     )
     timeouts = (node.timeouts.response, node.timeouts.inactivity)
-    return FindResponses(association, ask, decoder, timeouts=timeouts, should_stop=should_stop)
+    return FindResponses(association, ask, decoder, timeouts=timeouts, stop=stop)
 
 
 def find_proposals(node: Node, *, relational: bool = False) -> tuple[Proposal, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -16,6 +15,7 @@ from qrkit.dimse.command import Command, decode_command
 from qrkit.dimse.negotiation import AcceptedContext
 from qrkit.dimse.status import Service
 from qrkit.dimse.stream import PeerReleased
+from qrkit.stop import Stop
 
 _RESPONSES = {
     Service.ECHO: dimse.C_ECHO_RSP,
@@ -71,7 +71,7 @@ class PendingRequest:
             stream = self._association.stream
             stream.send(stream.message(self.context.context_id, dimse.cancel(self.message_id)))
 
-    def check(self, should_stop: Callable[[], bool] | None) -> None:
+    def check(self, stop: Stop) -> None:
         """Cancel if the caller asks for it, and abort if the peer ignores that.
 
         Raises
@@ -80,7 +80,7 @@ class PendingRequest:
             Two seconds after a C-CANCEL that the peer ignored.
         """
         if not self.is_cancelled:
-            if should_stop is not None and should_stop():
+            if stop.wanted():
                 self.cancel()
         elif time.monotonic() - self._cancelled_at > CANCEL_GRACE:
             raise errors.Cancelled(f"Cancelled; {self._association.peer} ignored C-CANCEL, so it was aborted.")

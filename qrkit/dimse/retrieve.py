@@ -18,6 +18,7 @@ from qrkit.dimse.requests import PendingRequest, check_response, read_command, s
 from qrkit.dimse.status import CANCELLED, PENDING, SUCCESS, Category, Service, classify, failure
 from qrkit.node import Node
 from qrkit.receipt import Receiver
+from qrkit.stop import NEVER, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,8 @@ class Retrieval:
     ----------
     on_progress
         Called after each response and each object.
-    should_stop
-        Asked four times a second and with each message; True sends C-CANCEL, and A-ABORT two seconds later.
+    stop
+        Ends early what is under way.
     """
 
     def __init__(
@@ -65,12 +66,12 @@ class Retrieval:
         *,
         node: Node,
         on_progress: OnProgress | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
     ) -> None:
         self._association = association
         self._node = node
         self._on_progress = on_progress
-        self._should_stop = should_stop
+        self._stop = stop
         self._state = Suboperations()
 
     @property
@@ -97,7 +98,7 @@ class Retrieval:
         StatusError
             If the node ends with a failure.
         Cancelled
-            If `should_stop` said so.
+            If `stop` wants it.
         NodeError
             If the association breaks.
         """
@@ -114,7 +115,7 @@ class Retrieval:
     def _run(self, ask: PendingRequest, service: Service, receiver: Receiver | None) -> Suboperations:
         stream = self._association.stream
         stream.patience = self._node.timeouts.response
-        outer, stream.on_wait = stream.on_wait, lambda: ask.check(self._should_stop)
+        outer, stream.on_wait = stream.on_wait, lambda: ask.check(self._stop)
         try:
             while True:
                 context_id, command = read_command(self._association)
@@ -123,7 +124,7 @@ class Retrieval:
                     self._store(context_id, command, receiver)
                 elif self._is_final(context_id, command, service):
                     return self._ended(ask, service)
-                ask.check(self._should_stop)
+                ask.check(self._stop)
                 if self._on_progress is not None:
                     self._on_progress(self._state)
         finally:

@@ -6,7 +6,7 @@ that a node does not accept that way is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,7 @@ from qrkit.dimse.negotiation import AcceptedContext
 from qrkit.dimse.requests import check_response, read_command
 from qrkit.dimse.status import Category, Service, classify, failure
 from qrkit.node import Node
+from qrkit.stop import NEVER, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def send(
     files: Sequence[OutgoingFile],
     *,
     calling_ae_title: str,
-    should_stop: Callable[[], bool] | None = None,
+    stop: Stop = NEVER,
 ) -> Iterator[SendResult]:
     """Send files over one association, more only if they need more than 128 presentation contexts.
 
@@ -71,15 +72,15 @@ def send(
 
     Parameters
     ----------
-    should_stop
-        Asked before each file and four times a second; True aborts the association.
+    stop
+        Ends early what is under way.
 
     Raises
     ------
     NodeError
         If the node cannot be reached, or the association breaks.
     Cancelled
-        If `should_stop` said so.
+        If `stop` wants it.
     OSError
         If a file cannot be read.
     """
@@ -95,7 +96,7 @@ def send(
             proposals,
             [outgoing for kind in some for outgoing in kinds[kind]],
             calling_ae_title=calling_ae_title,
-            should_stop=should_stop,
+            stop=stop,
         )
 
 
@@ -105,21 +106,17 @@ def _send_some(
     files: Sequence[OutgoingFile],
     *,
     calling_ae_title: str,
-    should_stop: Callable[[], bool] | None,
+    stop: Stop,
 ) -> Iterator[SendResult]:
-    def check() -> None:
-        if should_stop is not None and should_stop():
-            raise errors.Cancelled(f"Sending to {node.name} was stopped.")
-
     try:
-        association = associate(node, proposals, calling_ae_title=calling_ae_title, on_wait=check)
+        association = associate(node, proposals, calling_ae_title=calling_ae_title, stop=stop)
     except errors.NoContextAccepted:
         yield from (_not_taken(node, outgoing) for outgoing in files)
         return
     with association:
         contexts = {(one.abstract_syntax, one.transfer_syntax): one for one in association.contexts.values()}
         for outgoing in files:
-            check()
+            stop.check()
             context = contexts.get((outgoing.sop_class_uid, outgoing.transfer_syntax_uid))
             if context is None:
                 yield _not_taken(node, outgoing)

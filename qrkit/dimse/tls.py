@@ -9,8 +9,9 @@ import ssl
 import time
 
 from qrkit import errors
-from qrkit.dimse.transport import OnWait, wait_for, wait_patiently
+from qrkit.dimse.transport import wait_for
 from qrkit.node import Node
+from qrkit.stop import NEVER, Stop
 from qrkit.tls import Tls
 
 # X509_V_ERR numbers of OpenSSL.
@@ -48,13 +49,13 @@ _REASONS = (
 """End of OpenSSL's name for the failure, its meaning, and the remedy: alerts of the peer, unexpected bytes."""
 
 
-def secure(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = wait_patiently) -> ssl.SSLSocket:
+def secure(connection: socket.socket, node: Node, peer: str, stop: Stop = NEVER) -> ssl.SSLSocket:
     """Return an encrypted connection to a node whose identity is verified.
 
     Parameters
     ----------
-    on_wait
-        Called about four times a second meanwhile; what it raises ends the waiting.
+    stop
+        Ends the wait early.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def secure(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = w
     connection.setblocking(False)
     try:
         encrypted = context.wrap_socket(connection, server_hostname=node.host, do_handshake_on_connect=False)
-        return _handshake(encrypted, time.monotonic() + node.timeouts.association, on_wait)
+        return _handshake(encrypted, time.monotonic() + node.timeouts.association, stop)
     except TimeoutError as error:
         raise _no_tls(peer, f"did not answer TLS within {node.timeouts.association:g} seconds") from error
     except ssl.SSLError as error:
@@ -76,16 +77,16 @@ def secure(connection: socket.socket, node: Node, peer: str, on_wait: OnWait = w
         raise _no_tls(peer, "closed the connection instead of answering TLS") from error
 
 
-def _handshake(connection: ssl.SSLSocket, until: float, on_wait: OnWait) -> ssl.SSLSocket:
+def _handshake(connection: ssl.SSLSocket, until: float, stop: Stop) -> ssl.SSLSocket:
     """Return a connection after its handshake; one that fails is closed."""
     try:
         while True:
             try:
                 connection.do_handshake()
             except ssl.SSLWantReadError:
-                wait_for(connection, selectors.EVENT_READ, until, on_wait)
+                wait_for(connection, selectors.EVENT_READ, until, stop)
             except ssl.SSLWantWriteError:
-                wait_for(connection, selectors.EVENT_WRITE, until, on_wait)
+                wait_for(connection, selectors.EVENT_WRITE, until, stop)
             else:
                 return connection
     except BaseException:

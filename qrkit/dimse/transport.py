@@ -19,18 +19,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from qrkit.errors import ConnectionLost, NodeTimeout
+from qrkit.stop import Stop
 
 TICK = 0.25
 """Seconds between two checks whether the caller ends the wait."""
 
-OnWait = Callable[[], None]
 
-
-def wait_patiently() -> None:
-    """Do nothing: the wait is not ended early."""
-
-
-def wait_for(connection: socket.socket, event: int, until: float, on_wait: OnWait) -> None:
+def wait_for(connection: socket.socket, event: int, until: float, stop: Stop) -> None:
     """Return when a connection can be read or written, or has failed.
 
     Parameters
@@ -39,8 +34,8 @@ def wait_for(connection: socket.socket, event: int, until: float, on_wait: OnWai
         ``selectors.EVENT_READ`` or ``EVENT_WRITE``.
     until
         By the monotonic clock.
-    on_wait
-        Called each tick; what it raises ends the waiting.
+    stop
+        Ends the wait early.
 
     Raises
     ------
@@ -50,7 +45,7 @@ def wait_for(connection: socket.socket, event: int, until: float, on_wait: OnWai
     with selectors.DefaultSelector() as selector:
         selector.register(connection, event)
         while not selector.select(min(TICK, max(until - time.monotonic(), 0))):
-            on_wait()
+            stop.check()
             if time.monotonic() >= until:
                 raise TimeoutError("nothing was received in time")
 

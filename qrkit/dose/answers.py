@@ -12,10 +12,11 @@ from typing import Any, Self
 from qrkit.dose.cache import AnswerCache
 from qrkit.dose.facts import Answer, Need, Unanswered
 from qrkit.dose.requests import NeedRequests
-from qrkit.errors import AssociationAborted, Cancelled, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
 from qrkit.find.session import FindSession
 from qrkit.node import Node
 from qrkit.query import Request
+from qrkit.stop import NEVER, Stop
 
 AT_ONCE = 64
 """Requests in one batch; small, so that a failure repeats few of them and a stop takes effect soon."""
@@ -35,8 +36,8 @@ class AnswerSession:
         Earlier answers.
     keep
         Stores the new answers at the end.
-    should_stop
-        True cancels the plan.
+    stop
+        Ends early what is under way.
     """
 
     def __init__(
@@ -47,17 +48,17 @@ class AnswerSession:
         *,
         keep: Callable[[Mapping[Need, Answer]], None],
         calling_ae_title: str,
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
     ) -> None:
         self._need_requests = need_requests
         self._cache = cache
         self._keep = keep
-        self._should_stop = should_stop
+        self._stop = stop
         self._asked: dict[Need, Answer] = {}
         self._asker = FindSession(
             node,
             calling_ae_title=calling_ae_title,
-            should_stop=should_stop,
+            stop=stop,
             relational=need_requests.offers_relational,
         )
 
@@ -85,7 +86,7 @@ class AnswerSession:
         NodeError
             If the node is no longer reachable.
         Cancelled
-            If `should_stop` returns True.
+            If `stop` wants it.
         """
         answers = self._cache.recall(needs)
         rest = [need for need in needs if need not in answers]
@@ -110,8 +111,7 @@ class AnswerSession:
 
     def _ask(self, requests: Sequence[Request]) -> list[Any]:
         """Return a table or the failure for each request; repeat a failed batch one by one."""
-        if self._should_stop is not None and self._should_stop():
-            raise Cancelled("The plan was cancelled.")
+        self._stop.check()
         try:
             return list(self._asker.ask(requests))
         except _FAILED:

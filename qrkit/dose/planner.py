@@ -33,6 +33,7 @@ from qrkit.profile import Profile, Subject
 from qrkit.query import Coverage, Query
 from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
+from qrkit.stop import NEVER, Stop
 from qrkit.store.instances import InstanceTable
 from qrkit.store.plan_answers import PlanAnswers
 from qrkit.store.profiles import ProfileTable
@@ -61,7 +62,7 @@ class _PlanRequest:
 
     asked: DoseQuery
     refresh: bool
-    should_stop: Callable[[], bool] | None
+    stop: Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Planner:
         asked: DoseQuery,
         *,
         refresh: bool = False,
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
     ) -> Plan:
         """Find the studies, judge them, and return the plan; nothing is retrieved.
 
@@ -107,8 +108,8 @@ class Planner:
         ----------
         refresh
             True to ignore earlier answers of the node.
-        should_stop
-            True cancels the plan; the answers so far are stored.
+        stop
+            Ends early what is under way.
 
         Raises
         ------
@@ -117,9 +118,9 @@ class Planner:
         NodeError
             If the query for studies fails.
         Cancelled
-            If `should_stop` returns True.
+            If `stop` wants it.
         """
-        request = _PlanRequest(asked=asked, refresh=refresh, should_stop=should_stop)
+        request = _PlanRequest(asked=asked, refresh=refresh, stop=stop)
         if node.information_model is InformationModel.PATIENT_STUDY_ONLY:
             raise InputError(
                 f"A plan needs the SERIES level, which the information model of node {node.name} does not have.",
@@ -181,7 +182,7 @@ class Planner:
                 dates=asked.query.dates,
                 times=asked.query.times,
             )
-            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), should_stop=request.should_stop)
+            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), stop=request.stop)
             tables.append(answer.table)
             why += answer.coverage.why
             windows += answer.coverage.windows
@@ -233,7 +234,7 @@ class Planner:
             AnswerCache({} if known is None else from_table(known), studies, now=now, classes=classes),
             keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
             calling_ae_title=self._settings.ae_title,
-            should_stop=request.should_stop,
+            stop=request.stop,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -19,6 +19,7 @@ from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Load, Query, Request
 from qrkit.query.filters import select, values_not_found
+from qrkit.stop import NEVER, Stop
 from qrkit.store.profiles import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
@@ -44,7 +45,7 @@ class FindResult:
 class WildcardCheck(Protocol):
     """Asks a node whether it matches wildcards."""
 
-    def __call__(self, node: Node, *, should_stop: Callable[[], bool] | None) -> tuple[Statement, Load]:
+    def __call__(self, node: Node, *, stop: Stop) -> tuple[Statement, Load]:
         """Return what the node showed, and what it was asked for that."""
 
 
@@ -62,7 +63,7 @@ class _Question:
     profile: Profile
     query: Query
     unjudged: Collection[str]
-    should_stop: Callable[[], bool] | None
+    stop: Stop
 
     def begin(self, here: Sequence[str]) -> tuple[HierarchySteps, tuple[Request, ...]]:
         """Return its steps and the requests of the first; the keys `here` are matched here alone."""
@@ -125,7 +126,7 @@ class Finder:
         query: Query,
         *,
         unjudged: Collection[str] = (),
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
     ) -> FindResult:
         """Run a query at a node, and keep its result.
 
@@ -144,7 +145,7 @@ class Finder:
         check_can_find(node)
         profile = self._profiles.get(node.name) or Profile.unknown(node.name)
         matched_here = query.wildcard_keys if profile.verdict(Subject.WILDCARDS).is_against else ()
-        question = _Question(node=node, profile=profile, query=query, unjudged=unjudged, should_stop=should_stop)
+        question = _Question(node=node, profile=profile, query=query, unjudged=unjudged, stop=stop)
         steps, requests = question.begin(matched_here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
         try:
@@ -167,7 +168,7 @@ class Finder:
             return found.doubted(_give_dates(keys))
         if not keys or verdict is not Verdict.UNKNOWN or found.table.num_rows:
             return found
-        statement, load = self._check_wildcards(question.node, should_stop=question.should_stop)
+        statement, load = self._check_wildcards(question.node, stop=question.stop)
         load += found.coverage.load or Load()
         if statement.verdict is not Verdict.UNKNOWN:
             self._profiles.learn(question.node.name, Evidence(statements=(statement,)), self._user)
@@ -185,7 +186,7 @@ class Finder:
 
     def _ask(self, question: _Question, steps: HierarchySteps, requests: tuple[Request, ...]) -> _Found:
         node, profile = question.node, question.profile
-        with FindSession(node, calling_ae_title=self._calling_ae_title, should_stop=question.should_stop) as session:
+        with FindSession(node, calling_ae_title=self._calling_ae_title, stop=question.stop) as session:
             windowed = WindowedFind(session, node, profile, today=date.today())
             while True:
                 answers = windowed.ask(requests)

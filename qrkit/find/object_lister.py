@@ -15,6 +15,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile
 from qrkit.query import Request
+from qrkit.stop import Stop
 
 _PATIENCE = 2.0
 """Seconds for which a congested node is asked again: a job that waits for it has longer pauses of its own."""
@@ -25,8 +26,8 @@ class ObjectLister:
 
     Parameters
     ----------
-    should_stop
-        True cancels what is under way.
+    stop
+        Ends early what is under way.
     learn
         Told at the end of what the answers have shown of the node.
     """
@@ -37,13 +38,13 @@ class ObjectLister:
         profile: Profile,
         *,
         calling_ae_title: str,
-        should_stop: Callable[[], bool],
+        stop: Stop,
         learn: Callable[[WindowedFind], None] = lambda _: None,
     ) -> None:
         self._node = replace(node, associations=1)
         self._profile = profile
         self._calling_ae_title = calling_ae_title
-        self._should_stop = should_stop
+        self._stop = stop
         self._learn = learn
 
     def list_objects(self, requests: Sequence[RetrieveRequest]) -> tuple[ObjectList, ...]:
@@ -52,7 +53,7 @@ class ObjectLister:
         Raises
         ------
         Cancelled
-            If `should_stop` said so.
+            If `stop` wants it.
         """
         name, model = self._node.name, self._node.information_model
         if not self._node.can_find:
@@ -75,7 +76,7 @@ class ObjectLister:
         session = FindSession(
             self._node,
             calling_ae_title=self._calling_ae_title,
-            should_stop=self._should_stop,
+            stop=self._stop,
             patience=_PATIENCE,
         )
         with session:

@@ -24,7 +24,7 @@ from qrkit.find.pacing import Pacing
 from qrkit.find.windows import Failure, failure_of
 from qrkit.node import Node
 from qrkit.query import Request, answer_keywords, identifier
-from qrkit.stop import check, rest
+from qrkit.stop import NEVER, Stop
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds; the last one goes on."""
@@ -88,8 +88,8 @@ class FindSession:
 
     Parameters
     ----------
-    should_stop
-        True cancels what is under way.
+    stop
+        Ends early what is under way.
     relational
         Offer relational queries, to a node that is known to accept them.
     patience
@@ -108,18 +108,18 @@ class FindSession:
         node: Node,
         *,
         calling_ae_title: str,
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
         relational: bool = False,
         patience: float | None = None,
     ) -> None:
         self._node = node
         self._calling_ae_title = calling_ae_title
-        self._should_stop = should_stop
+        self._stop = stop
         self._relational = relational
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._retry = AssociationRetry(node.timeouts.association if patience is None else patience)
         self._stack = ExitStack()
-        self.pacing = Pacing(pause=node.pause, sleep=lambda seconds: rest(seconds, self._is_stopped))
+        self.pacing = Pacing(pause=node.pause, sleep=stop.wait)
         self.keys_unsupported = False
 
     def __enter__(self) -> Self:
@@ -180,7 +180,7 @@ class FindSession:
         begun = self.pacing.begin()
         count = 0
         try:
-            finding = find(association, asked, keywords, node=self._node, should_stop=self._should_stop)
+            finding = find(association, asked, keywords, node=self._node, stop=self._stop)
             try:
                 answers = pa.Table.from_batches(list(finding))
             finally:
@@ -208,7 +208,7 @@ class FindSession:
                     self._node,
                     proposals,
                     calling_ae_title=self._calling_ae_title,
-                    on_wait=lambda: check(self._is_stopped),
+                    stop=self._stop,
                 )
             except Congested:
                 pause = self._retry.pause(tries)
@@ -230,10 +230,7 @@ class FindSession:
         """Return an association of ours that becomes free within some seconds."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            check(self._is_stopped)
+            self._stop.check()
             with suppress(Empty):
                 return self._idle.get(timeout=min(left, _TICK))
         return None
-
-    def _is_stopped(self) -> bool:
-        return self._should_stop is not None and self._should_stop()

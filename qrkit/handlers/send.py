@@ -10,6 +10,7 @@ from qrkit.advice import Action, Advice
 from qrkit.dimse.send import OutgoingFile, SendResult, send
 from qrkit.handlers.task import SopReference, Task
 from qrkit.node import Node
+from qrkit.stop import Stop
 from qrkit.store.part10 import read_file_head
 
 _MOST_BREAKS = 3
@@ -41,7 +42,7 @@ def send_files(task: Task, node: Node) -> str:
             before = len(results)
             try:
                 for sent in send(
-                    node, waiting, calling_ae_title=task.settings.ae_title, should_stop=lambda: _should_stop(task)
+                    node, waiting, calling_ae_title=task.settings.ae_title, stop=Stop(lambda: _is_ending(task))
                 ):
                     results[sent.outgoing.path] = sent
             except errors.NodeError as error:
@@ -57,7 +58,7 @@ def send_files(task: Task, node: Node) -> str:
     return _warnings(list(results.values()), node)
 
 
-def _should_stop(task: Task) -> bool:
+def _is_ending(task: Task) -> bool:
     try:
         task.check()
     except (errors.Cancelled, errors.HandlerFailed):

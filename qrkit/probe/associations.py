@@ -9,7 +9,7 @@ import json
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -23,11 +23,11 @@ from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
 from qrkit.dimse.requests import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
-from qrkit.dimse.transport import OnWait
 from qrkit.node import InformationModel, Node
 from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile.subjects import Extension
 from qrkit.query import answer_keywords, identifier
+from qrkit.stop import NEVER, Stop
 from qrkit.tables import WARNINGS, keyword_tag, keyword_vr
 
 _MISUNDERSTOOD = (
@@ -42,8 +42,8 @@ _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations in which SpecificCharacterSet counts (PS3.5 6.1.2.2)."""
 
 
-def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWait | None = None) -> Agreement:
-    """Associate with everything on offer, and release; `on_wait` as `qrkit.dimse.association.associate` takes it.
+def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, stop: Stop = NEVER) -> Agreement:
+    """Associate with everything on offer, and release.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWa
         As `qrkit.dimse.association.associate`; but a node that breaks off when extensions are offered has answered.
     """
     try:
-        with associate(node, _proposals(offer), calling_ae_title=calling_ae_title, on_wait=on_wait) as association:
+        with associate(node, _proposals(offer), calling_ae_title=calling_ae_title, stop=stop) as association:
             return _agreement(association)
     except _MISUNDERSTOOD as error:
         if not offer.extensions:
@@ -63,19 +63,17 @@ def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, on_wait: OnWa
         return Agreement(failure=error.message)
 
 
-def send_question(
-    association: Association, question: Question, node: Node, *, should_stop: Callable[[], bool] | None = None
-) -> QueryAnswers:
+def send_question(association: Association, question: Question, node: Node, *, stop: Stop = NEVER) -> QueryAnswers:
     """Send one C-FIND request, listen, and cancel it when the answers become many.
 
     Raises
     ------
     Cancelled
-        If `should_stop` said so.
+        If `stop` wants it.
     NoContextAccepted
         If the association is not for C-FIND under the question's information model.
     """
-    exchange = _Exchange(association, question, node, should_stop)
+    exchange = _Exchange(association, question, node, stop)
     try:
         return exchange.listen()
     except _CancelIgnored:
@@ -93,15 +91,13 @@ class _CancelIgnored(Exception):
 class _Exchange:
     """The answers to one question, while they come."""
 
-    def __init__(
-        self, association: Association, question: Question, node: Node, should_stop: Callable[[], bool] | None
-    ) -> None:
+    def __init__(self, association: Association, question: Question, node: Node, stop: Stop) -> None:
         keywords = ("SpecificCharacterSet", *answer_keywords(question.request, question.model))
         context = association.context_for(find_model(question.model))
         self._association = association
         self._question = question
         self._node = node
-        self._should_stop = should_stop
+        self._stop = stop
         self._implicit = context.transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN
         self._decoder = AnswerDecoder(keywords, implicit=self._implicit, character_set=node.character_set)
         self._keywords = {keyword_tag(keyword): keyword for keyword in keywords}
@@ -168,10 +164,9 @@ class _Exchange:
 
     def _heed(self, ask: PendingRequest) -> None:
         """End it all if somebody wants it, and this question if the peer does not obey C-CANCEL."""
-        if self._should_stop is not None and self._should_stop():
-            raise errors.Cancelled("The probe was cancelled.")
+        self._stop.check()
         try:
-            ask.check(None)
+            ask.check(NEVER)
         except errors.Cancelled as error:
             raise _CancelIgnored from error
 

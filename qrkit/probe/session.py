@@ -20,7 +20,7 @@ from qrkit.probe.probe import probe, probe_wildcards
 from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Profile, Statement, Subject
 from qrkit.query import Load
-from qrkit.stop import check, rest
+from qrkit.stop import NEVER, Stop
 
 QuestionCallback = Callable[[int, str], None]
 """Told of each question before it is asked: its number, and what it asks for."""
@@ -30,14 +30,12 @@ _Found = TypeVar("_Found")
 _BROKEN = (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED)
 
 
-def check_wildcards(
-    node: Node, *, calling_ae_title: str, should_stop: Callable[[], bool] | None = None
-) -> tuple[Statement, Load]:
+def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) -> tuple[Statement, Load]:
     """Ask a node a few questions that show whether it matches wildcards; return the answer and what it cost.
 
     A node that fails meanwhile leaves it unknown.
     """
-    prober = Prober(node, calling_ae_title=calling_ae_title, should_stop=should_stop)
+    prober = Prober(node, calling_ae_title=calling_ae_title, stop=stop)
     try:
         with prober:
             statement = prober.check_wildcards(today=date.today())
@@ -51,8 +49,8 @@ class Prober:
 
     Parameters
     ----------
-    should_stop
-        True cancels what is under way.
+    stop
+        Ends early what is under way.
     watch
         Told of each question.
 
@@ -67,12 +65,12 @@ class Prober:
         node: Node,
         *,
         calling_ae_title: str,
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
         watch: QuestionCallback | None = None,
     ) -> None:
         self._node = node
         self._calling_ae_title = calling_ae_title
-        self._should_stop = should_stop
+        self._stop = stop
         self._watch = watch
         self._association: Association | None = None
         self._retry = AssociationRetry(node.timeouts.association)
@@ -95,7 +93,7 @@ class Prober:
         NodeError
             If the node cannot be reached, or does not associate with us.
         Cancelled
-            If `should_stop` said so.
+            If `stop` wants it.
         """
         return self._follow(probe(self._node, today=today, probed=now))
 
@@ -115,7 +113,7 @@ class Prober:
     def _send(self, question: Question) -> QueryAnswers:
         if self.load.requests and self._node.pause:
             self.load += Load(waited=self._node.pause)
-            rest(self._node.pause, self._is_stopped)
+            self._stop.wait(self._node.pause)
         self.load += Load(requests=1, busiest=1)
         if self._watch is not None:
             self._watch(self.load.requests, question.what)
@@ -127,7 +125,7 @@ class Prober:
             return QueryAnswers(ended=QueryEnd.LOST, failure=error.message)
         self._association = association
         begun = time.monotonic()
-        answers = send_question(association, question, self._node, should_stop=self._should_stop)
+        answers = send_question(association, question, self._node, stop=self._stop)
         self.load += Load(seconds=time.monotonic() - begun, answers=answers.count)
         if answers.ended in _BROKEN:
             association.abort()
@@ -142,7 +140,7 @@ class Prober:
                 self._node,
                 find_proposals(asked, relational=question.relational),
                 calling_ae_title=self._calling_ae_title,
-                on_wait=lambda: check(self._is_stopped),
+                stop=self._stop,
             )
         )
         self._retry.opened()
@@ -154,7 +152,7 @@ class Prober:
                 self._node,
                 offer,
                 calling_ae_title=self._calling_ae_title,
-                on_wait=lambda: check(self._is_stopped),
+                stop=self._stop,
             )
         )
 
@@ -167,8 +165,5 @@ class Prober:
                 pause = self._retry.pause(tries)
                 if pause is None:
                     raise
-                rest(pause, self._is_stopped)
+                self._stop.wait(pause)
         raise AssertionError  # numbers have no end
-
-    def _is_stopped(self) -> bool:
-        return self._should_stop is not None and self._should_stop()

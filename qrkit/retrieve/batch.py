@@ -26,7 +26,7 @@ from qrkit.retrieve.destinations import Destination
 from qrkit.retrieve.identifiers import identifiers, is_out_of_reach, sop_classes, tries
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.outcomes import outcome_of
-from qrkit.stop import check, rest
+from qrkit.stop import Stop
 
 _MOST_BREAKS = 3
 _MOST_REGROUPINGS = 4
@@ -66,8 +66,8 @@ class Watch:
         Called often with the item under way.
     on_done
         Called once per item with its outcome, as soon as that is known.
-    should_stop
-        Asked often; True ends the batch by `Cancelled`.
+    stop
+        Ends early what is under way.
     should_yield
         Asked when an item has ended; True ends the batch there.
     on_late
@@ -76,7 +76,7 @@ class Watch:
 
     on_progress: Callable[[ActiveItem], None]
     on_done: Callable[[ItemRow, ItemOutcome], None]
-    should_stop: Callable[[], bool]
+    stop: Stop
     should_yield: Callable[[], bool] = lambda: False
     on_late: Callable[[ItemRow, Collection[str], int], None] = lambda *_: None
 
@@ -108,7 +108,7 @@ class Batch:
         Raises
         ------
         Cancelled
-            If `Watch.should_stop` returned True; `end` gives the items without an outcome theirs.
+            If `Watch.stop` wants it; `end` gives the items without an outcome theirs.
         """
         all_active = [ActiveItem(item, node=self._node.name) for item in items]
         self._undone = list(all_active)
@@ -210,9 +210,9 @@ class Batch:
                 if not (active.is_open or active.may_be_listed_later):
                     self._done(active)
                 if active.is_open or waiting:
-                    check(self._watch.should_stop)
+                    self._watch.stop.check()
                 if waiting:
-                    rest(self._node.pause, self._watch.should_stop)
+                    self._watch.stop.wait(self._node.pause)
                 if waiting and self._watch.should_yield():
                     self._has_yielded = True
                     waiting.clear()
@@ -222,12 +222,12 @@ class Batch:
             association,
             node=self._node,
             on_progress=lambda _: self._watch.on_progress(active),
-            should_stop=lambda: self._watch.should_stop() or active.is_runaway,
+            stop=self._watch.stop.or_when(lambda: active.is_runaway),
         )
         active.begin_try()
         try:
             for identifier in identifiers(self._node, active):
-                check(self._watch.should_stop)
+                self._watch.stop.check()
                 active.count(self._destination.fetch(method, retrieval, identifier, active))
             active.error = None
         except errors.Cancelled as stop:
@@ -252,7 +252,7 @@ class Batch:
         for pause in _CONGESTED_FOR:
             with suppress(errors.Congested):
                 return self._associate_once(proposals)
-            rest(pause, self._watch.should_stop)
+            self._watch.stop.wait(pause)
         return self._associate_once(proposals)
 
     def _associate_once(self, proposals: Sequence[Proposal]) -> Association:
@@ -260,7 +260,7 @@ class Batch:
             self._node,
             proposals,
             calling_ae_title=self._source.calling_ae_title,
-            on_wait=lambda: check(self._watch.should_stop),
+            stop=self._watch.stop,
         )
 
     def _associated(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...]) -> Association:

@@ -16,6 +16,7 @@ from qrkit.node import Method, Node
 from qrkit.retrieve.arrivals import Arrivals
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.stored import StoredObjects
+from qrkit.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class WorkspaceDestination:
         What is here.
     scp_error
         Gives why our Storage SCP does not listen, or None if it does.
-    should_stop
-        Whether to wait no longer for what may still come.
+    stop
+        Ends early what is under way.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class WorkspaceDestination:
         *,
         stored: StoredObjects,
         scp_error: Callable[[], errors.QrkitError | None],
-        should_stop: Callable[[], bool],
+        stop: Stop,
     ) -> None:
         self._arrivals = arrivals
         self._node = node
         self._move_destination = move_destination
         self._stored = stored
         self._scp_error = scp_error
-        self._should_stop = should_stop
+        self._stop = stop
 
     def stored(self, active: ActiveItem) -> set[str]:
         """Return the SOP Instances whose files are here; of what is counted but not listed, those from this node."""
@@ -85,7 +86,7 @@ class WorkspaceDestination:
         active.wait_for_late_objects(
             lambda: _has_come(active, active.received - before, counted.completed, wanted),
             self._node.timeouts.inactivity,
-            self._should_stop,
+            self._stop,
         )
         return counted
 

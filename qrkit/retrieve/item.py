@@ -12,6 +12,7 @@ from qrkit.dimse.retrieve import Suboperations
 from qrkit.dimse.status import PENDING, SUCCESS, Service, classify
 from qrkit.find.object_list import ObjectList, not_listed
 from qrkit.jobs import ItemOutcome, ItemRow
+from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
 from qrkit.uids import is_valid_uid
 
@@ -121,9 +122,7 @@ class ActiveItem:
         """Note that something came just now."""
         self._last_arrival = time.monotonic()
 
-    def wait_for_late_objects(
-        self, has_come: Callable[[], bool], patience: float, should_stop: Callable[[], bool]
-    ) -> None:
+    def wait_for_late_objects(self, has_come: Callable[[], bool], patience: float, stop: Stop) -> None:
         """Wait while objects still come: some nodes end C-MOVE before they arrive (PS3.4 C.4.2.3.1 forbids it).
 
         Parameters
@@ -132,11 +131,11 @@ class ActiveItem:
             Whether no more are expected; asked again with each arrival.
         patience
             Seconds since the last arrival after which no more are expected.
-        should_stop
-            Asked four times a second; True gives up at once.
+        stop
+            Ends early what is under way.
         """
         with self._arrived:
-            while not (has_come() or should_stop()):
+            while not (has_come() or stop.is_wanted):
                 left = self._last_arrival + patience - time.monotonic()
                 if left <= 0:
                     return

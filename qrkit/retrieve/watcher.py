@@ -10,6 +10,7 @@ from collections.abc import Callable
 from qrkit.errors import StoreError
 from qrkit.jobs import ItemOutcome, JobState
 from qrkit.retrieve.item import ActiveItem
+from qrkit.stop import Stop
 from qrkit.store.job_progress import JobControl, JobProgress
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Watcher:
         self._worker_id = worker_id
         self._is_lost = False
         self._cleared: set[int] = set()
+        self.stop = Stop(self._should_stop)
         self.unheard = 0
         """Heartbeats of the worker since the last sign of life of the batch."""
 
@@ -103,7 +105,7 @@ class Watcher:
         except StoreError as error:
             logger.warning("Progress cannot be written: %s", error)
 
-    def should_stop(self) -> bool:
+    def _should_stop(self) -> bool:
         """Whether to end at once: cancelled, paused, no room for more, or the worker ends."""
         self.unheard = 0
         now = time.monotonic()

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
+from qrkit.stop import Stop
+
 INTERVAL = 0.2
 """Seconds between two calls."""
 
@@ -90,13 +92,13 @@ class Background:
 
     def run(
         self,
-        call: Callable[[Callable[[], bool]], Any],
+        call: Callable[[Stop], Any],
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Start a call and return at once; the call gets a function that returns whether it should stop."""
-        self._stop = stop = Event()
-        self._waiting.append((self._threads.submit(call, stop.is_set), done, failed))
+        """Start a call and return at once; the call gets the token that ends it."""
+        self._stop = event = Event()
+        self._waiting.append((self._threads.submit(call, Stop(event.is_set)), done, failed))
         self._poller.wake()
 
     def cancel(self) -> None:

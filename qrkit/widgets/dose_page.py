@@ -80,9 +80,7 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.make.disabled = self.retrieve.disabled = True
         self.stop.disabled = False
         self.notice.say(f"Querying {node} …")
-        self.background.run(
-            lambda stop: self._workspace.plan(node, should_stop=stop, **given), self._planned, self._failed
-        )
+        self.background.run(lambda stop: self._workspace.plan(node, stop=stop, **given), self._planned, self._failed)
 
     def _planned(self, plan: Plan) -> None:
         self._plan = plan

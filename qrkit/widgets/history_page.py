@@ -74,7 +74,7 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         query = Query.from_json(row.request)
         self.notice.say("Running the query again …")
         self.background.run(
-            lambda stop: self._workspace.ask(row.node, query, should_stop=stop),
+            lambda stop: self._workspace.ask(row.node, query, stop=stop),
             lambda _: self._rerun_done(),
             self._failed,
         )

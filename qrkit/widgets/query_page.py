@@ -102,7 +102,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.ask.disabled, self.cancel.disabled = True, False
         self.notice.say(f"Querying {node} …")
         self.background.run(
-            lambda stop: self._workspace.ask(node, query, should_stop=stop).frame(), self._answered, self._failed
+            lambda stop: self._workspace.ask(node, query, stop=stop).frame(), self._answered, self._failed
         )
 
     def _answered(self, frame: pd.DataFrame) -> None:

@@ -146,7 +146,7 @@ class Fetcher:
         watch = Watch(
             on_progress=watcher.progress,
             on_done=lambda item, outcome: self._ended(job, item, outcome),
-            should_stop=watcher.should_stop,
+            stop=watcher.stop,
             should_yield=watcher.should_yield,
             on_late=lambda item, uids, size: self._late.count(item.item_id, uids, size=size),
         )
@@ -163,7 +163,7 @@ class Fetcher:
             node,
             self._profiles.get(node.name) or Profile.unknown(node.name),
             calling_ae_title=self._services.settings.ae_title,
-            should_stop=watcher.should_stop,
+            stop=watcher.stop,
             learn=lambda find: find.teach(self._profiles, user=f"worker {self._services.worker_id}"),
         )
 
@@ -178,5 +178,5 @@ class Fetcher:
             node.move_destination or settings.ae_title,
             stored=StoredObjects(self._instances, settings.files),
             scp_error=lambda: self.scp_error,
-            should_stop=watcher.should_stop,
+            stop=watcher.stop,
         )

@@ -15,6 +15,7 @@ from qrkit.dimse.association import associate
 from qrkit.dimse.contexts import Proposal, storage_proposals
 from qrkit.dimse.pdus import MAXIMUM_LENGTH
 from qrkit.node import Node, Timeouts
+from qrkit.stop import Stop
 from tests.dimse.scripted import QUICK, RELEASE_RP, RELEASE_RQ, Conversation, ScriptedPeer
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
@@ -138,13 +139,10 @@ def test_releasing_does_not_take_longer_than_the_association_timeout() -> None:
 
 
 def test_waiting_for_the_answer_can_be_ended() -> None:
-    def stop() -> None:
-        raise errors.Cancelled("enough")
-
     with ScriptedPeer(lambda peer: not peer.read_to_end()) as peer:
         started = time.monotonic()
         with pytest.raises(errors.Cancelled):
-            associate(peer.node(), [VERIFY], calling_ae_title="QRKIT", on_wait=stop)
+            associate(peer.node(), [VERIFY], calling_ae_title="QRKIT", stop=Stop(lambda: True))
         assert time.monotonic() - started < 3
 
 

@@ -14,6 +14,7 @@ from qrkit.dimse.command import Command
 from qrkit.dimse.find import BATCH, FindResponses, find, find_proposals
 from qrkit.dimse.requests import encode_identifier
 from qrkit.node import Node, Timeouts
+from qrkit.stop import NEVER, Stop
 from tests.dimse.received import node_at
 from tests.dimse.scripted import ABORT_BY_PROVIDER, RELEASE_RQ, Conversation, ScriptedPeer, p_data
 from tests.peers.dcmtk import findscu
@@ -83,9 +84,7 @@ def test_no_answers_are_an_empty_batch_with_the_columns(archive: Archive) -> Non
 Answer = Callable[[Conversation, int, Command], None]
 
 
-def ask(
-    answer: Answer, *, should_stop: Callable[[], bool] | None = None, timeouts: Timeouts = QUICK
-) -> tuple[FindResponses, int]:
+def ask(answer: Answer, *, stop: Stop = NEVER, timeouts: Timeouts = QUICK) -> tuple[FindResponses, int]:
     """Query a peer that goes on with `answer`; give the finding and its number of rows."""
 
     def script(peer: Conversation) -> None:
@@ -96,7 +95,7 @@ def ask(
     with ScriptedPeer(script) as peer:
         node = peer.node(timeouts)
         with associate(node, find_proposals(node), calling_ae_title="QRKIT") as association:
-            finding = find(association, identifier("STUDY"), KEYWORDS, node=node, should_stop=should_stop)
+            finding = find(association, identifier("STUDY"), KEYWORDS, node=node, stop=stop)
             return finding, sum(batch.num_rows for batch in finding)
 
 
@@ -190,7 +189,7 @@ def test_a_peer_that_obeys_the_cancel_ends_the_query() -> None:
         peer.respond(context_id, request, {dimse.STATUS: 0xFE00})
 
     with pytest.raises(errors.Cancelled, match="The query was cancelled"):
-        ask(answer, should_stop=lambda: True)
+        ask(answer, stop=Stop(lambda: True))
 
 
 def test_a_peer_that_ignores_the_cancel_is_left_after_two_seconds() -> None:
@@ -203,5 +202,5 @@ def test_a_peer_that_ignores_the_cancel_is_left_after_two_seconds() -> None:
 
     started = time.monotonic()
     with pytest.raises(errors.Cancelled, match="ignored C-CANCEL"):
-        ask(answer, should_stop=lambda: True)
+        ask(answer, stop=Stop(lambda: True))
     assert 2 <= time.monotonic() - started < 4

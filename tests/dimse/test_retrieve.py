@@ -15,6 +15,7 @@ from qrkit.dimse.requests import encode_identifier
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.node import InformationModel, Timeouts
 from qrkit.receipt import Arrival, Incoming
+from qrkit.stop import NEVER, Stop
 from tests.dimse.received import MemoryReceiver
 from tests.dimse.scripted import RELEASE_RQ, Conversation, ScriptedPeer, p_data
 
@@ -86,7 +87,7 @@ def then_release(values: dict[int, int | str], data: bytes = b"") -> Callable[[C
 def move(
     script: Callable[[Conversation], None],
     *,
-    should_stop: Callable[[], bool] | None = None,
+    stop: Stop = NEVER,
     progress: list[Suboperations] | None = None,
 ) -> Suboperations:
     """C-MOVE from a scripted peer."""
@@ -94,7 +95,7 @@ def move(
         node = peer.node(QUICK)
         with associate(node, [Proposal(abstract_syntax=MOVE)], calling_ae_title="QRKIT") as association:
             on_progress = progress.append if progress is not None else None
-            retrieval = Retrieval(association, node=node, on_progress=on_progress, should_stop=should_stop)
+            retrieval = Retrieval(association, node=node, on_progress=on_progress, stop=stop)
             return retrieval.move(study(), "QRKIT")
 
 
@@ -102,14 +103,14 @@ def get(
     script: Callable[[Conversation], None],
     memory: MemoryReceiver,
     *,
-    should_stop: Callable[[], bool] | None = None,
+    stop: Stop = NEVER,
 ) -> Suboperations:
     """C-GET from a scripted peer."""
     with ScriptedPeer(script) as peer:
         node = peer.node(QUICK)
         proposals = [Proposal(abstract_syntax=GET), *storage_proposals([CT], room=1)]
         with associate(node, proposals, calling_ae_title="QRKIT") as association:
-            return Retrieval(association, node=node, should_stop=should_stop).get(study(), memory)
+            return Retrieval(association, node=node, stop=stop).get(study(), memory)
 
 
 def test_progress_is_what_the_peer_counts() -> None:
@@ -271,7 +272,7 @@ def endless_getter(peer: Conversation, _context_id: int, _request: Command) -> N
 def test_a_mover_that_ignores_the_cancel_is_left_after_two_seconds(answer: Answer) -> None:
     started = time.monotonic()
     with pytest.raises(errors.Cancelled, match="ignored C-CANCEL"):
-        move(answering(answer), should_stop=lambda: True)
+        move(answering(answer), stop=Stop(lambda: True))
     assert 2 <= time.monotonic() - started < 3.5
 
 
@@ -279,7 +280,7 @@ def test_a_mover_that_ignores_the_cancel_is_left_after_two_seconds(answer: Answe
 def test_a_getter_that_ignores_the_cancel_is_left_after_two_seconds(answer: Answer) -> None:
     memory, started = CountingReceiver(), time.monotonic()
     with pytest.raises(errors.Cancelled, match="ignored C-CANCEL"):
-        get(answering(answer), memory, should_stop=lambda: True)
+        get(answering(answer), memory, stop=Stop(lambda: True))
     assert 2 <= time.monotonic() - started < 3.5
     assert memory.fragments > 3
 
@@ -292,7 +293,7 @@ def test_a_peer_that_obeys_the_cancel_is_released() -> None:
         peer.respond(context_id, request, {dimse.STATUS: 0xFE00})
 
     with pytest.raises(errors.Cancelled, match="The retrieve was cancelled"):
-        move(answering(answer), should_stop=lambda: True)
+        move(answering(answer), stop=Stop(lambda: True))
 
 
 def test_what_was_complete_before_the_cancel_is_complete() -> None:
@@ -301,7 +302,7 @@ def test_what_was_complete_before_the_cancel_is_complete() -> None:
         peer.respond(context_id, request, {dimse.STATUS: 0, dimse.COMPLETED: 7})
         peer.release()
 
-    assert move(answering(answer), should_stop=lambda: True).completed == 7
+    assert move(answering(answer), stop=Stop(lambda: True)).completed == 7
 
 
 def test_silence_after_the_first_answer_is_a_timeout() -> None:

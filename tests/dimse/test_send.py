@@ -28,6 +28,7 @@ from qrkit.errors import (
 from qrkit.node import Node
 from qrkit.receipt import Arrival
 from qrkit.simulator import Quirks, Simulator
+from qrkit.stop import Stop
 from qrkit.store.part10 import read_file_head
 from tests.dimse.received import MemoryReceiver, data_set_bytes, node_at
 from tests.peers.fixtures import StartPeer
@@ -246,7 +247,7 @@ def test_sending_stops_when_asked_to(memory: MemoryReceiver, tmp_path: Path) -> 
     stop = threading.Event()
     with StorageScp(Listener(ae_title="QRKIT", host=LOOPBACK, port=0), lambda _: memory) as scp:
         node = node_at(PeerAddress("QRKIT", LOOPBACK, scp.port))
-        sending = send(node, made(tmp_path, 3), calling_ae_title="QRKIT", should_stop=stop.is_set)
+        sending = send(node, made(tmp_path, 3), calling_ae_title="QRKIT", stop=Stop(stop.is_set))
         next(sending)
         stop.set()
         with pytest.raises(Cancelled):

@@ -19,6 +19,7 @@ from qrkit.errors import Cancelled
 from qrkit.jobs import JobState
 from qrkit.query import build_query
 from qrkit.simulator import Quirks
+from qrkit.stop import Stop
 from qrkit.workspace import Job, Workspace
 from tests.peers.waiting import LOOPBACK, wait_until
 from tests.workspace.opened import Linked, StartSimulator, files_of, link, of_size, uids_of, worker_in_thread
@@ -127,9 +128,9 @@ def test_a_query_and_a_probe_that_wait_for_an_association_or_a_pause_end_within_
 ) -> None:
     workspace = linked.workspace
     query = build_query(today=date(2026, 7, 1), level="SERIES", date="2026-06-30")
-    asked: list[Callable[[Callable[[], bool]], object]] = [
-        lambda stop: workspace.ask(name, query, should_stop=stop),
-        lambda stop: workspace.probe(name, should_stop=stop),
+    asked: list[Callable[[Stop], object]] = [
+        lambda stop: workspace.ask(name, query, stop=stop),
+        lambda stop: workspace.probe(name, stop=stop),
     ]
     with ExitStack() as stack:
         add(workspace, "silent", stack.enter_context(nobody_answers(stack)))
@@ -137,5 +138,5 @@ def test_a_query_and_a_probe_that_wait_for_an_association_or_a_pause_end_within_
         for ask in asked:
             clicked = time.monotonic() + 1
             with pytest.raises(Cancelled):
-                ask(partial(is_over, clicked))
+                ask(Stop(partial(is_over, clicked)))
             assert time.monotonic() - clicked < ON_A_BUSY_MACHINE

@@ -13,6 +13,7 @@ from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.settings import load_settings
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Series, Study
+from qrkit.stop import Stop
 from qrkit.store.profiles import ProfileTable
 from qrkit.workspace import Workspace
 from tests.dose.world import ESR, RDSR
@@ -306,7 +307,7 @@ def test_a_file_that_was_deleted_is_not_here(linked: Linked) -> None:
 
 def test_a_plan_can_be_cancelled_and_leaves_nothing(linked: Linked) -> None:
     with pytest.raises(Cancelled):
-        linked.workspace.plan("pacs", "CT", should_stop=lambda: True, **ALL)
+        linked.workspace.plan("pacs", "CT", stop=Stop(lambda: True), **ALL)
     assert len(linked.workspace.plans.list()) == 0
 
 

@@ -12,6 +12,7 @@ from qrkit.probe.session import Prober
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
 from qrkit.simulator import Quirks, Simulator, large_hospital
 from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.stop import Stop
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, free_port
 from tests.workspace.opened import QUICK, Linked, StartSimulator, link
@@ -178,7 +179,7 @@ def test_another_address_makes_the_profile_stale(linked: Linked) -> None:
 
 def test_a_probe_that_is_cancelled_keeps_nothing(linked: Linked) -> None:
     with pytest.raises(Cancelled):
-        linked.workspace.probe("pacs", should_stop=lambda: True)
+        linked.workspace.probe("pacs", stop=Stop(lambda: True))
     assert linked.workspace.profile("pacs") is None
 
 

@@ -198,7 +198,7 @@ class WindowState:
     def brings_all(self, keyword: str, window: Window) -> bool:
         """Whether windows by a key brought every known row of a window that has a value of it.
 
-        What the ranges of another key found, those of this one must find too: there are nodes that leave out the ends.
+        What the ranges of another key found, those of this one must find too: some nodes leave out the ends.
         """
         brought = self._brought[keyword]
         return all(row.uid in brought for row in self.found.within(window) if row.value(keyword) is not None)
