@@ -32,11 +32,6 @@ class Stop:
 
     wanted: Callable[[], bool] = _never
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether the work should end now."""
-        return self.wanted()
-
     def check(self) -> None:
         """Return unless the work should end.
 

@@ -13,9 +13,9 @@ def test_it_asks_each_time_whether_the_end_is_wanted() -> None:
     event = threading.Event()
     stop = Stop(event.is_set)
     stop.check()
-    assert not stop.is_wanted
+    assert not stop.wanted()
     event.set()
-    assert stop.is_wanted
+    assert stop.wanted()
     with pytest.raises(Cancelled):
         stop.check()
 
@@ -51,7 +51,7 @@ def test_nothing_is_waited_where_there_is_nothing_to_wait_for() -> None:
 def test_a_token_may_have_a_second_reason() -> None:
     event = threading.Event()
     either = NEVER.or_when(event.is_set)
-    assert not either.is_wanted
+    assert not either.wanted()
     event.set()
-    assert either.is_wanted
-    assert not NEVER.is_wanted
+    assert either.wanted()
+    assert not NEVER.wanted()

@@ -135,7 +135,7 @@ class ActiveItem:
             Ends early what is under way.
         """
         with self._arrived:
-            while not (has_come() or stop.is_wanted):
+            while not (has_come() or stop.wanted()):
                 left = self._last_arrival + patience - time.monotonic()
                 if left <= 0:
                     return
