@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qrkit.access import Access, Role
+from qrkit.stop import NEVER, Stop
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -69,17 +69,15 @@ class NodeChecks:
         asked = [table.get(name) for name in nodes] or [node for node in table.list() if node.enabled]
         return echo_nodes(asked, calling_ae_title=self._services.settings.ae_title)
 
-    def probe(
-        self, node: str, *, should_stop: Callable[[], bool] | None = None, watch: QuestionCallback | None = None
-    ) -> Profile:
+    def probe(self, node: str, *, stop: Stop = NEVER, watch: QuestionCallback | None = None) -> Profile:
         """Find out what a node can do, by at most twelve small C-FIND requests, and store it.
 
         Parameters
         ----------
         node
             Its name.
-        should_stop
-            Called often; True cancels the probe, and nothing is stored.
+        stop
+            Ends early what is under way.
         watch
             Called before each request with its number and purpose.
 
@@ -111,7 +109,7 @@ class NodeChecks:
         asked = services.nodes.get(node)
         check_can_find(asked)
         title = services.settings.ae_title
-        with Prober(asked, calling_ae_title=title, should_stop=should_stop, watch=watch) as prober:
+        with Prober(asked, calling_ae_title=title, stop=stop, watch=watch) as prober:
             profile = prober.run(today=dt.date.today(), now=services.state.now())
         services.profiles.add(profile, services.user)
         return profile

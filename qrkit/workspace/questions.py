@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from qrkit.stop import NEVER, Stop
 from qrkit.workspace.node_checks import NodeChecks
 
 if TYPE_CHECKING:
@@ -171,12 +171,12 @@ class Questions(NodeChecks):
         )
         return self.ask(node, query).frame()
 
-    def ask(self, node: str, query: Query, *, should_stop: Callable[[], bool] | None = None) -> FindResult:
+    def ask(self, node: str, query: Query, *, stop: Stop = NEVER) -> FindResult:
         """Query a node by a query that is a value already; errors as `find`."""
         from qrkit.store.settling import settle
 
         services = self._services
-        result = services.finder.find(services.nodes.get(node), query, should_stop=should_stop)
+        result = services.finder.find(services.nodes.get(node), query, stop=stop)
         settle(services.state, services.results.folder)
         return result
 
@@ -207,7 +207,7 @@ class Questions(NodeChecks):
         station_exclude: TextList | None = None,
         station_level: Level | str | None = None,
         blank: str | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        stop: Stop = NEVER,
         **keys: object,
     ) -> Plan:
         """Plan to retrieve the fewest objects that carry dose; nothing is retrieved yet.
@@ -262,8 +262,8 @@ class Questions(NodeChecks):
             Which StationName is meant: series (default) or study.
         blank
             What include filters do with rows without a value: keep (default) or drop.
-        should_stop
-            Called often; True cancels the plan. Results until then are kept for the next one.
+        stop
+            Ends early what is under way.
         **keys
             Any DICOM keyword of studies as a matching key.
 
@@ -318,7 +318,7 @@ class Questions(NodeChecks):
             **keys,
         )
         services = self._services
-        plan = self._planner.plan(services.nodes.get(node), asked, refresh=refresh, should_stop=should_stop)
+        plan = self._planner.plan(services.nodes.get(node), asked, refresh=refresh, stop=stop)
         save_plan(services.plans, plan)
         return plan
 
