@@ -1,4 +1,4 @@
-"""What a node holds below studies and series: the list of its objects, and whether that list is proven.
+"""The objects of a node below studies and series: their list, and whether that list is proven.
 
 The list is asked from the top, as every query is, and held against what the node itself counts
 (NumberOfStudyRelatedSeries, NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances). A list that no count
@@ -42,7 +42,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectList:
-    """What a node lists of one study, series or some images.
+    """The objects that a node lists of one study, series or some images.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class ListedRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Above:
-    """What the node counts in a study: series and objects; `is_whole` for a series that is asked for by itself."""
+    """The counts of a study, of series and objects; `is_whole` for a series that is asked for by itself."""
 
     series: int | None = None
     objects: int | None = None

@@ -18,7 +18,7 @@ from qrkit.query import Request
 from qrkit.stop import Stop
 
 _PATIENCE = 2.0
-"""Seconds for which a congested node is asked again: a job that waits for it has longer pauses of its own."""
+"""Seconds for which a congested node is tried again: a job that waits for it has longer pauses of its own."""
 
 
 class ObjectLister:

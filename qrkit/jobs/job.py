@@ -114,7 +114,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemOutcome:
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes
     ----------
@@ -286,9 +286,9 @@ def doubt_in_words(why: Sequence[str]) -> str:
     """Return the reasons why a list of what to expect is not proven, as one sentence.
 
     >>> doubt_in_words(["the node does not count its objects"])
-    'What to expect could not be proven: the node does not count its objects.'
+    'Not verified, as what to expect could not be proven: the node does not count its objects.'
     """
-    return f"What to expect could not be proven: {'; '.join(why)}." if why else ""
+    return f"Not verified, as what to expect could not be proven: {'; '.join(why)}." if why else ""
 
 
 def job_to_json(job: JobRow) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where an object came from: the node's name, the job and its item, if any, and whether that had ended."""
+    """The origin of an object: the node's name, its job and item, if any, and whether the item had ended."""
 
     source: str
     job_id: str | None = None
@@ -165,7 +165,7 @@ class Arrivals:
         if active is None and not admissible.keep:
             for candidate in admissible.candidates:
                 candidate.refused += 1
-            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+            raise Refused(NOT_AUTHORISED, "this object was not requested")
         stored = keep()
         if active is None:
             self.filed(stored, Origin(source=admissible.source))
@@ -264,7 +264,7 @@ class CallerReceiver:
     def _admissible(self, arrival: Arrival) -> Admissible:
         candidates = self._arrivals.active.candidates(arrival.sop_instance_uid, arrival.move_message_id)
         if not candidates and not self._keep:
-            raise Refused(NOT_AUTHORISED, "nobody asked for this object")
+            raise Refused(NOT_AUTHORISED, "this object was not requested")
         for active in candidates:
             active.touch()
         return Admissible(candidates=candidates, source=self._source or arrival.sender, keep=self._keep)

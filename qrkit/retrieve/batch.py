@@ -58,7 +58,7 @@ class BatchSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who is told of a batch, and who may stop it.
+    """Callbacks of a batch: what reports its progress, and what stops it.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Watch:
     should_yield
         Asked when an item has ended; True ends the batch there.
     on_late
-        Told at the end of an item of which something came after its outcome: of SOP Instance UIDs, and of bytes.
+        Called at the end of an item with the SOP Instance UIDs and bytes that arrived after its outcome.
     """
 
     on_progress: Callable[[ActiveItem], None]

@@ -91,13 +91,13 @@ class WorkspaceDestination:
         return counted
 
     def settle(self, active: ActiveItem) -> None:
-        """Return when the rows of all that came are written."""
+        """Return when the rows of all arrived objects are written."""
         active.move_message_id = 0
         self._arrivals.drain()
 
 
 def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:
-    """Return the SOP Instances that a request should bring; empty where nobody could say."""
+    """Return the SOP Instances that a request should bring; empty where none are listed."""
     asked = identifier.get("SOPInstanceUID") or ()
     return frozenset([asked] if isinstance(asked, str) else asked) or active.expected or frozenset()
 
@@ -151,8 +151,8 @@ class StoreNodeDestination:
         active.received = max(active.received, counted.completed or 0, len(active.stored))
 
     def _found(self, request: RetrieveRequest) -> set[str]:
-        """Return what the store node lists; nothing where it cannot be asked, so that the counters decide."""
+        """Return the objects that the store node lists; none where it cannot be asked, so the counters decide."""
         (listed,) = self._list_objects([request])
         if listed.error is not None:
-            logger.warning("What %s holds could not be asked: %s", self._target.name, listed.error)
+            logger.warning("%s could not be asked for its objects: %s", self._target.name, listed.error)
         return {one.SOPInstanceUID for one in listed.objects}

@@ -90,7 +90,7 @@ def tries(node: Node, method: Method) -> tuple[Method, Method]:
 
 
 def is_out_of_reach(error: errors.NodeError) -> bool:
-    """Return whether the node accepts no association at all, so that asking for the next item is no use."""
+    """Return whether the node accepts no association at all, so that the next item would fail too."""
     return isinstance(
         error,
         (

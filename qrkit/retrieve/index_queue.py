@@ -56,7 +56,7 @@ class IndexQueue(Generic[Entry]):
         self._thread.start()
 
     def hurry(self) -> None:
-        """From now on give up what the store does not take at once: whoever waits for it is to end."""
+        """From now on give up what the store does not take at once, since the process ends."""
         self._hurrying = True
 
     def stop(self) -> None:

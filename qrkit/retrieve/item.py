@@ -1,4 +1,4 @@
-"""One item that is being retrieved: what is expected of it, what has come, and what is still to be asked for."""
+"""One item that is being retrieved: its expected, stored and missing objects, and what the node counts."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class ActiveItem:
             self._arrived.notify_all()
 
     def touch(self) -> None:
-        """Note that something came just now."""
+        """Note that something arrived just now."""
         self._last_arrival = time.monotonic()
 
     def wait_for_late_objects(self, has_come: Callable[[], bool], patience: float, stop: Stop) -> None:
@@ -177,7 +177,7 @@ class ActiveItem:
 
     @property
     def expected_number(self) -> int | None:
-        """How many objects should come; None where nobody can say."""
+        """How many objects should arrive; None where this is not known."""
         number = max(len((self.expected or frozenset()) | self.stored), self.counted)
         return number if self.is_listed else None
 
@@ -204,7 +204,7 @@ class ActiveItem:
 
     @property
     def may_be_listed_later(self) -> bool:
-        """Whether the node could not be asked for now, so that it is worth asking when all has come."""
+        """Whether the node could not be asked for now, so that it is worth asking after the retrieve."""
         return self.list.error is not None and self.list.error.transient and not self.is_listed
 
     @property
@@ -238,7 +238,7 @@ class ActiveItem:
             self.suboperations = replace(counted, completed=completed, failed=failed)
 
     def end_try(self) -> None:
-        """Hold what the node counted against what has come, if the item was asked for as a whole."""
+        """Compare what the node counted with what has arrived, if the item was asked for as a whole."""
         counted = self.suboperations
         if not self._is_whole_try or counted.status != SUCCESS or counted.completed is None or counted.failed:
             return
@@ -262,14 +262,14 @@ class ActiveItem:
 
     @property
     def may_come_later(self) -> bool:
-        """Whether the node failed for now, or failed at some sub-operations; not if it says that this was all."""
+        """Whether the node failed for now, or failed at some sub-operations; not if it reports that this was all."""
         if self.error is not None:
             return self.error.transient
         return bool(self.suboperations.failed) or classify(Service.MOVE, self.suboperations.status).transient
 
     @property
     def arrived_since(self) -> tuple[frozenset[str], int]:
-        """What came after the end, of that which was missing: SOP Instance UIDs, and bytes."""
+        """The missing objects that arrived after the end: SOP Instance UIDs, and bytes."""
         if self.outcome is None:
             return frozenset(), 0
         return frozenset(self.outcome.missing) & self.stored, self.bytes - self.outcome.bytes

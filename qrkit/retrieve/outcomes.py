@@ -55,7 +55,7 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
         reasons = [f"{why[:1].upper()}{why[1:]}." for why in active.list.why] + reasons
     if active.list.silent_series:
         count = counted(active.list.silent_series, "series", plural="series")
-        reasons.append(f"The node lists no objects in {count}, so what came proves nothing.")
+        reasons.append(f"The node lists no objects in {count}, so completeness cannot be proven.")
     if active.error is not None and active.is_open:
         reasons.append(active.error.message)
         advice = active.error.advice
@@ -68,20 +68,20 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
 def _note(active: ActiveItem) -> str:
     notes = []
     if active.refused:
-        notes.append(f"Refused, not having been asked for: {counted(active.refused, 'object')}.")
+        notes.append(f"Refused, as not requested: {counted(active.refused, 'object')}.")
     if active.other_versions:
         notes.append(
-            f"{counted(active.other_versions, 'object')} came with other bytes than the same SOP Instance "
-            "that is here; both are kept, the later one with the start of a digest in its name."
+            f"{counted(active.other_versions, 'object')} arrived with other bytes than the stored SOP Instance; both "
+            "are kept, the later one with the start of a digest in its name."
         )
     return " ".join(notes)
 
 
 def _what_the_node_reported(active: ActiveItem) -> str:
-    lack = "some objects did not come" if active.stored else "nothing came"
+    lack = "some objects did not arrive" if active.stored else "nothing arrived"
     missing = len(active.missing) + active.lacking
     if missing:
-        lack = f"{counted(missing, 'object')} did not come"
+        lack = f"{counted(missing, 'object')} did not arrive"
     suboperations = active.suboperations
     counters = f"{suboperations.completed} completed, {suboperations.failed or 0} failed"
     if suboperations.completed is None:
@@ -135,7 +135,7 @@ class Outcomes:
     def out_of_reach(
         self, job: JobRow, items: Sequence[ItemRow], error: errors.NodeError, *, others_under_way: bool
     ) -> None:
-        """Let a job wait whose node cannot be associated with, or end it.
+        """Postpone a job whose node accepts no association, or end it.
 
         A node that has answered this job before is tried twice as often: it will come back.
 

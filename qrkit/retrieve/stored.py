@@ -29,7 +29,7 @@ class StoredObjects:
         self._files = files
 
     def of_request(self, request: RetrieveRequest, *, source: str) -> set[str]:
-        """Return the SOP Instances of a study or series that came from a node and whose files are here."""
+        """Return the SOP Instances of a study or series that a node has sent and whose files are in place."""
         filters = {"StudyInstanceUID": request.StudyInstanceUID, "source": source}
         if request.SeriesInstanceUID:
             filters["SeriesInstanceUID"] = request.SeriesInstanceUID
@@ -67,7 +67,7 @@ class StoredObjects:
 
     def _put_aside(self, relative: str) -> None:
         with suppress(OSError):  # it cannot be renamed, so what comes gets a name beside it
-            logger.warning("A damaged file is put aside: %s", quarantine(self._files / relative))
+            logger.warning("A damaged file is quarantined: %s", quarantine(self._files / relative))
 
     def _row(self, relative: str, source: str) -> InstanceRow | None:
         try:

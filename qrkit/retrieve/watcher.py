@@ -1,4 +1,4 @@
-"""What a batch tells the state while it is under way, and what it is told from there."""
+"""Watches over a batch: writes its progress to the state, and reads from there whether it must end."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Watcher:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether somebody wants the job to end."""
+        """Whether the job is to be cancelled."""
         return self._control.cancel
 
     @property
@@ -114,7 +114,7 @@ class Watcher:
             try:
                 self._control = self._under_way.control(self._job_id)
             except StoreError as error:
-                logger.warning("Whether job %s shall go on cannot be read: %s", self._job_id, error)
+                logger.warning("Requests to pause or cancel job %s cannot be read: %s", self._job_id, error)
         asked = self._control.cancel or self._control.pause
         return asked or self._is_lost or self._ending.is_set() or self._has_no_room()
 

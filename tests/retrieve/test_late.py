@@ -126,7 +126,7 @@ def test_another_version_of_an_object_is_kept_beside_the_first_and_said(linked: 
         job = workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method="get")
         status = job.wait(timeout=LIMIT)
     assert status.state is JobState.COMPLETE
-    assert "1 object came with other bytes" in status.items[0].outcome.note
+    assert "1 object arrived with other bytes" in status.items[0].outcome.note
     assert "both are kept" in job.items["note"][0]
     assert path.read_bytes() == changed
     versions = list(workspace.files.folder.rglob(f"{uid}*.dcm"))

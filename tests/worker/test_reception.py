@@ -55,7 +55,7 @@ class Kept:
     def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
         if arrival.sop_class_uid == self.refused_class:
             written.part.unlink()
-            raise Refused(0x0124, "nobody asked for this object")
+            raise Refused(0x0124, "this object was not requested")
         self.objects[arrival.sop_instance_uid] = self.files.keep(written, arrival).path
 
 
