@@ -12,11 +12,11 @@ from qrkit.errors import WorkerError
 from qrkit.handlers import HandlerRun
 from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
-from qrkit.store.jobs import JobTable
+from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
 from qrkit.words import counted, local_time, volume
-from qrkit.workspace.handlers import Handlers, run_records
-from qrkit.workspace.permissions import UNLIMITED, Permissions
+from qrkit.workspace.handlers import run_records
+from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,36 +67,33 @@ _ITEM_COLUMNS = [
 
 
 class Job:
-    """A retrieve job; it goes on whether or not anybody holds this handle.
+    """A retrieve job; it continues whether or not this handle exists. Only operators may change it.
 
     Parameters
     ----------
-    ensure_worker
-        Starts a worker if none runs.
-    permissions
-        Of whoever holds the handle: only operators may change a job.
-    after
-        What is done with series after they have arrived.
+    job_id
+        The id of the job.
+    services
+        What the parts of the workspace share.
     watchers
         Called by `wait`, in its thread, with the job and its current state.
+
+    Examples
+    --------
+    ::
+
+        job = ws.retrieve(studies)
+        job.wait(timeout=600).state
     """
 
     def __init__(
-        self,
-        job_id: str,
-        table: JobTable,
-        ensure_worker: Callable[[], object],
-        *,
-        permissions: Permissions = UNLIMITED,
-        after: Handlers | None = None,
-        watchers: Iterable[Callable[[Job, JobRow], None]] = (),
+        self, job_id: str, services: Services, *, watchers: Iterable[Callable[[Job, JobRow], None]] = ()
     ) -> None:
         self.job_id = job_id
+        self._services = services
+        self._table = services.jobs
+        self._permissions = services.permissions
         self._watchers = watchers
-        self._after = after
-        self._table = table
-        self._ensure_worker = ensure_worker
-        self._permissions = permissions
 
     @property
     def status(self) -> JobRow:
@@ -154,7 +151,7 @@ class Job:
         WorkerError
             If it cannot be started, or has ended by an error each time.
         """
-        self._ensure_worker()
+        self._services.ensure_worker()
 
     def cancel(self) -> None:
         """Ask for the job to end; what is under way ends within seconds, what has come stays."""
@@ -171,14 +168,14 @@ class Job:
         """Let a paused job go on, and one that waits for another try have it now."""
         with self._permissions.operating("resume a job", "job resumed", self.job_id):
             self._table.resume(self.job_id)
-        self._ensure_worker()
+        self._services.ensure_worker()
 
     def retry(self) -> int:
         """Queue again what failed, is incomplete or was cancelled; return how many items that are."""
         with self._permissions.operating("retry a job", "job retried", self.job_id):
             count = self._table.retry(self.job_id)
         if count:
-            self._ensure_worker()
+            self._services.ensure_worker()
         return count
 
     def prioritise(self, priority: int) -> None:
@@ -189,7 +186,7 @@ class Job:
     @property
     def after_runs(self) -> tuple[HandlerRun, ...]:
         """The same as `after`, as values."""
-        return () if self._after is None else self._after.of_job(self.job_id)
+        return HandlerRunTable(self._services.state).of_job(self.job_id)
 
     @property
     def after(self) -> pd.DataFrame:
@@ -227,30 +224,14 @@ class Jobs:
         Called while `Job.wait` waits, with the job and its current state; a notebook shows the progress by one.
     """
 
-    def __init__(
-        self,
-        table: JobTable,
-        ensure_worker: Callable[[], object],
-        after: Handlers,
-        *,
-        permissions: Permissions = UNLIMITED,
-    ) -> None:
-        self._table = table
-        self._ensure_worker = ensure_worker
-        self._after = after
-        self._permissions = permissions
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table = services.jobs
         self.watchers: list[Callable[[Job, JobRow], None]] = []
 
     def __getitem__(self, job_id: str) -> Job:
         self._table.get(job_id)
-        return Job(
-            job_id,
-            self._table,
-            self._ensure_worker,
-            permissions=self._permissions,
-            after=self._after,
-            watchers=self.watchers,
-        )
+        return Job(job_id, self._services, watchers=self.watchers)
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""

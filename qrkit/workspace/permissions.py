@@ -46,10 +46,6 @@ class Permissions:
             self._audit.write(who or self.access.user, action, subject, details)
 
 
-UNLIMITED = Permissions(Access.unlimited("unknown"))
-"""Everything is allowed, and nothing recorded."""
-
-
 def access_of(user: str, role: str, state: State) -> Access:
     """Return what a user may do: everything, unless a server that authenticated them gives their role.
 

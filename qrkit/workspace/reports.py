@@ -26,7 +26,6 @@ from qrkit.report.value import Part, Report, Section
 from qrkit.store.queries import QueryRow
 from qrkit.words import counted, local_time, volume
 from qrkit.workspace.files import Files
-from qrkit.workspace.handlers import Handlers
 from qrkit.workspace.jobs import Jobs
 from qrkit.workspace.plans import Plans
 from qrkit.workspace.queries import Queries
@@ -78,7 +77,7 @@ class _About:
     def __init__(self, services: Services, *, with_patients: bool) -> None:
         self._queries = Queries(services)
         self._plans = Plans(services)
-        self._jobs = Jobs(services.jobs, services.ensure_worker, Handlers(services), permissions=services.permissions)
+        self._jobs = Jobs(services)
         self._files = Files(services)
         self._with_patients = with_patients
 

@@ -105,8 +105,7 @@ class Workspace(Questions):
         """The retrieve jobs."""
         from qrkit.workspace.jobs import Jobs
 
-        services = self._services
-        return Jobs(services.jobs, services.ensure_worker, self.after, permissions=services.permissions)
+        return Jobs(self._services)
 
     @cached_property
     def files(self) -> Files:

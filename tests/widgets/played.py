@@ -1,14 +1,33 @@
 """The worker's part, played by a test: the rows are real, and nothing is sent."""
 
+from pathlib import Path
+
+from qrkit.access import Access
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
+from qrkit.settings import Settings
 from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.workspace.jobs import Job
+from qrkit.workspace.permissions import Permissions
+from qrkit.workspace.services import Services
 
 STUDIES = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.2.{number}") for number in (1, 2))
 DONE = ItemOutcome(state=JobState.COMPLETE, expected=10, stored=10, received=10, bytes=5_000_000)
+
+
+class NoWorker(Services):
+    """The services of a workspace for which no worker starts."""
+
+    def __init__(self, state: State) -> None:
+        folder = Path("workspace")
+        super().__init__(
+            Settings(workspace=folder, files=folder / "files"), state, Permissions(Access.unlimited("unknown"))
+        )
+
+    def ensure_worker(self) -> bool:
+        return False
 
 
 class PlayedJob:
@@ -17,7 +36,8 @@ class PlayedJob:
     def __init__(self, state: State) -> None:
         self.table = JobTable(state)
         self.queue, self.under_way = JobQueue(state), JobProgress(state)
-        self.job = Job(self.table.create(NewJob(node="pacs", requests=STUDIES)), self.table, lambda: None)
+        self.services = NoWorker(state)
+        self.job = Job(self.table.create(NewJob(node="pacs", requests=STUDIES)), self.services)
 
     def claim(self) -> ItemRow:
         """Have the next item run."""

@@ -64,8 +64,8 @@ def test_a_cell_that_waits_shows_the_job_and_follows_it(tmp_path: Path) -> None:
         tmp_path,
         "import qrkit; ws = qrkit.open('workspace')",
         f"""
-        from qrkit.workspace.jobs import Job
-        job = Job({job_id!r}, ws.jobs._table, lambda: None, watchers=ws.jobs.watchers)
+        ws._services.ensure_worker = lambda: False
+        job = ws.jobs[{job_id!r}]
         steps = iter([lambda: None, job.cancel, lambda: None])
         """,
         "job.wait(on_progress=lambda status: next(steps)()).state.value",

@@ -22,7 +22,7 @@ class _LostJob(Job):
     """A job whose state cannot be reached any more."""
 
     def __init__(self, job: Job, *, error: Exception) -> None:
-        super().__init__(job.job_id, job._table, lambda: None)
+        super().__init__(job.job_id, job._services)
         self.error = error
 
     @property
@@ -53,13 +53,15 @@ def test_a_tick_brings_it_up_to_date(widget: JobProgress, played: PlayedJob) -> 
 def test_a_job_is_given_a_worker_until_it_ends_and_one_that_cannot_start_is_told_of(
     played: PlayedJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ensure_worker() -> None:
+    def ensure_worker() -> bool:
         asked.append(True)
         if len(asked) > 1:
             raise WorkerError("The worker ends as soon as it starts.")
+        return True
 
     asked: list[bool] = []
-    shown = JobProgress(Job(played.job.job_id, played.table, ensure_worker))
+    monkeypatch.setattr(played.services, "ensure_worker", ensure_worker)
+    shown = JobProgress(played.job)
     assert not asked
     monkeypatch.setattr(job_progress, "_WORKER_CHECK", -1.0)
     assert shown.tick()
