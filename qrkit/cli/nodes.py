@@ -73,7 +73,7 @@ def print_card(profile: Profile, console: Console) -> None:
         if evident:
             table.add_column(style="dim", ratio=1, overflow="fold")
         for line in section.lines:
-            said_of = [Text(line.about), Text(line.said, style=_STYLES.get(line.said, "")), Text(line.evidence)]
+            said_of = [Text(line.about), Text(line.text, style=_STYLES.get(line.text, "")), Text(line.evidence)]
             table.add_row(*said_of[: len(table.columns)])
         console.print(Text(f"\n{section.heading}", style="bold"))
         console.print(table)

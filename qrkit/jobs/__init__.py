@@ -1,4 +1,4 @@
-"""Retrieve jobs as values: what is to be fetched, what became of it, and what may happen to it next."""
+"""Retrieve jobs and handler runs as values: requests, outcomes, states and the transitions between them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a retrieve will cost, before it is asked for: objects from the rows of answers, bytes from what came earlier.
+"""Estimates the cost of a retrieve: objects from the rows of results, bytes from earlier retrieves.
 
-A study or series row says how many objects there are (NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances),
-nobody says how large they are. What this node sent before does: the mean size of a SOP class, or else of a modality.
+A study or series row contains the number of objects (NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances),
+but not their size. The estimate uses the mean size of a SOP class, or else of a modality, in earlier retrieves.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from qrkit.markup import Markup, facts
 from qrkit.words import counted, duration, volume
 
 WITHOUT_PIXELS = frozenset({"SR", "PR", "KO", "DOC", "REG", "RTPLAN", "RTSTRUCT", "AU", "ECG"})
-"""Modalities of small objects, which say nothing about the size of a study that also has images."""
+"""Modalities of small objects, which do not count in the size of a study with images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Something to be fetched: a study, a series or an object.
+    """A study, a series or an object to retrieve.
 
     Attributes
     ----------
     objects
-        How many objects; None if the node does not say.
+        Number of objects; None if the node does not count them.
     modalities, sop_classes
-        As far as they are known.
+        The known ones.
     """
 
     objects: int | None
@@ -34,8 +34,8 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Objects of one kind that came from one node: how many, and their bytes together."""
+class SizeSample:
+    """The number and total bytes of the stored objects of one kind from one node."""
 
     node: str
     modality: str = ""
@@ -46,39 +46,39 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHistory:
-    """What earlier retrieves tell.
+    """Measurements from earlier retrieves.
 
     Attributes
     ----------
     node
-        Whose objects count first; those of other nodes are taken for kinds that it has not sent yet.
-    held
-        The objects that are here, by node and kind.
+        The node of the estimate; objects of other nodes count for kinds that it has not sent yet.
+    samples
+        The stored objects, by node and kind.
     bytes_per_second
-        At which this node has sent lately; None if it has not.
+        Recent transfer rate of this node; None if there was no transfer.
     """
 
     node: str
-    held: tuple[Held, ...] = ()
+    samples: tuple[SizeSample, ...] = ()
     bytes_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a selection will cost; None is what nobody can know yet.
+    """The estimated cost of selections; None if it is unknown.
 
     Attributes
     ----------
     objects
-        Those that are counted; `uncounted` selections come on top.
+        Number of counted objects, without those of `uncounted` selections.
     bytes
-        Of the counted objects, if the size of each kind is known.
+        Size of the counted objects, if the size of each kind is known.
     seconds
-        For the bytes, at the rate of this node.
+        Time for the bytes, at the rate of this node.
     uncounted
-        Selections of which the node does not say how many objects they have.
+        Number of selections that the node does not count.
     based_on
-        How many objects that are here the sizes were taken from.
+        Number of stored objects behind the sizes.
     """
 
     objects: int | None
@@ -88,12 +88,12 @@ class Estimate:
     based_on: int = 0
 
     def in_words(self, *, of: str = "row", several: str = "") -> str:
-        """Return it as a line has it.
+        """Return the estimate as one line.
 
         Parameters
         ----------
         of, several
-            What a selection is called, and more than one.
+            Singular and plural noun for a selection.
 
         >>> Estimate(objects=1250, bytes=2_500_000, seconds=200.0, uncounted=1).in_words()
         '1,250 objects and 1 row of unknown size, about 2.5 MB, about 3 min 20 s'
@@ -110,46 +110,47 @@ class Estimate:
         return ", ".join(parts)
 
     def _repr_html_(self) -> Markup:
-        unknown = "not known: nothing like it was fetched yet"
+        unknown = "unknown: no similar objects were retrieved yet"
         size = volume(self.bytes) if self.bytes is not None else unknown
         return facts(
             {
-                "Objects": self.objects if self.objects is not None else "not known: the node does not count them",
+                "Objects": self.objects if self.objects is not None else "unknown: the node does not count them",
                 "Rows without a count": self.uncounted or None,
                 "Size": f"about {size}" if self.bytes is not None else size,
                 "Time": f"about {duration(self.seconds)}" if self.seconds is not None else None,
-                "Judged by": f"{counted(self.based_on, 'object')} fetched before" if self.based_on else None,
+                "Based on": f"{counted(self.based_on, 'object')} retrieved before" if self.based_on else None,
             }
         )
 
 
 def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
-    """Return what selections will cost together.
+    """Return the estimated cost of selections together.
 
-    >>> sent = NodeHistory(node="pacs", held=(Held(node="pacs", modality="CT", objects=10, bytes=5_000_000),))
+    >>> scan = SizeSample(node="pacs", modality="CT", objects=10, bytes=5_000_000)
+    >>> sent = NodeHistory(node="pacs", samples=(scan,))
     >>> estimate([Selection(objects=300, modalities=("CT", "SR"))], sent).bytes
     150000000
     >>> estimate([Selection(objects=300, modalities=("MR",)), Selection(objects=None)], sent)
     Estimate(objects=300, bytes=None, seconds=None, uncounted=1, based_on=0)
     """
     objects = uncounted = 0
-    judged_by: set[Held] = set()
+    judged_by: set[SizeSample] = set()
     size: float | None = 0.0
     counted = False
     means: dict[tuple[tuple[str, ...], tuple[str, ...]], float | None] = {}
-    for one in selections:
-        if one.objects is None:
+    for selection in selections:
+        if selection.objects is None:
             uncounted += 1
             continue
         counted = True
-        objects += one.objects
-        kind = (one.modalities, one.sop_classes)
-        if kind not in means:  # thousands of studies are of a few kinds
-            means[kind], held = mean_size(one, history)
-            judged_by.update(held)  # several kinds may be judged by the same objects
+        objects += selection.objects
+        kind = (selection.modalities, selection.sop_classes)
+        if kind not in means:  # thousands of studies have a few kinds
+            means[kind], samples = mean_size(selection, history)
+            judged_by.update(samples)  # several kinds may share the same samples
         mean = means[kind]
-        if one.objects:
-            size = None if size is None or mean is None else size + mean * one.objects
+        if selection.objects:
+            size = None if size is None or mean is None else size + mean * selection.objects
     whole = round(size) if size is not None and counted else None
     rate = history.bytes_per_second
     return Estimate(
@@ -157,24 +158,25 @@ def estimate(selections: Iterable[Selection], history: NodeHistory) -> Estimate:
         bytes=whole,
         seconds=whole / rate if whole is not None and rate else None,
         uncounted=uncounted,
-        based_on=sum(one.objects for one in judged_by),
+        based_on=sum(sample.objects for sample in judged_by),
     )
 
 
-def mean_size(selection: Selection, history: NodeHistory) -> tuple[float | None, list[Held]]:
-    """Return the mean size of a selection's objects in bytes, None if unknown, and from which objects it is.
+def mean_size(selection: Selection, history: NodeHistory) -> tuple[float | None, list[SizeSample]]:
+    """Return the mean size of a selection's objects in bytes, None if unknown, and its samples.
 
-    By SOP class before modality, from this node before others. A study of several kinds is taken for the mean of
-    what is here of them, weighted by how many; its small objects do not count, if it has images.
+    SOP class comes before modality, and this node before others. The size of a study of several kinds is the mean of
+    all their samples; its small objects do not count if it has images.
     """
     codes = frozenset(selection.modalities) - WITHOUT_PIXELS or frozenset(selection.modalities)
     classes = frozenset(selection.sop_classes)
-    of_class = [one for one in history.held if one.sop_class in classes] if len(classes) == 1 or not codes else []
-    of_modality = [one for one in history.held if one.modality in codes]
+    is_by_class = len(classes) == 1 or not codes
+    of_class = [sample for sample in history.samples if is_by_class and sample.sop_class in classes]
+    of_modality = [sample for sample in history.samples if sample.modality in codes]
     for kind in (of_class, of_modality):
         for is_ours in (True, False):
-            held = [one for one in kind if (one.node == history.node) is is_ours]
-            objects = sum(one.objects for one in held)
+            samples = [sample for sample in kind if (sample.node == history.node) is is_ours]
+            objects = sum(sample.objects for sample in samples)
             if objects:
-                return sum(one.bytes for one in held) / objects, held
+                return sum(sample.bytes for sample in samples) / objects, samples
     return None, []

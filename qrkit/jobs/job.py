@@ -1,11 +1,8 @@
 """The values of retrieve jobs: requests, outcomes, and rows of the state.
 
 A job has items; an item is one C-GET or C-MOVE request at STUDY, SERIES or IMAGE level. The outcome of an item
-compares the SOP Instances that were expected with those that are stored, never the peer's word alone.
-
-Jobs as the command line prints them with ``--format json``; other programs rely on the names.
-
-Whether what a job is to bring fits on the disk: its estimate against the free space.
+compares the expected SOP Instances with the stored ones, and never relies on the peer's status alone. `job_to_json`
+is the job as ``--format json`` prints it; other programs depend on its names.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from qrkit.words import volume
 
 
 class JobState(Enum):
-    """Where a job or an item is."""
+    """The state of a job or an item."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -34,12 +31,12 @@ class JobState(Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """True if the state changes no more without a user."""
         return self in (JobState.COMPLETE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED)
 
 
 class PausedBy(Enum):
-    """Who paused a job: a user, who alone lets it go on, or the worker, because of the disk, until there is room."""
+    """Who paused a job: a user, who alone may resume it, or the worker, until the disk has enough free space."""
 
     USER = "user"
     DISK = "disk"
@@ -47,14 +44,14 @@ class PausedBy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveRequest:
-    """One thing to fetch: a study, a series, or images of one series.
+    """A request for a study, a series, or images of one series.
 
     Attributes
     ----------
     patient_id
-        Needed where the node's information model is Patient Root.
+        Required by the Patient Root information model.
     expected
-        SOP Instance UIDs that should arrive, where they are already known.
+        SOP Instance UIDs that should arrive, if they are known.
     """
 
     level: str
@@ -67,11 +64,11 @@ class RetrieveRequest:
     def __post_init__(self) -> None:
         needed = {"STUDY": 1, "SERIES": 2, "IMAGE": 3}.get(self.level)
         if needed is None:
-            raise InputError(f"Objects are fetched at level STUDY, SERIES or IMAGE, not {self.level!r}.")
+            raise InputError(f"{self.level!r} is not a valid retrieve level.", advice="Use STUDY, SERIES or IMAGE.")
         uids = [self.StudyInstanceUID, self.SeriesInstanceUID][:needed] + list(self.sop_instance_uids)
         bad = next((uid for uid in uids if not is_valid_uid(uid)), None)
         if bad is not None:
-            raise InputError(f"A {self.level} retrieve needs valid UIDs of its study and series; {bad!r} is none.")
+            raise InputError(f"{bad!r} is not a valid UID in a {self.level} retrieve.")
         if needed == 3 and not self.sop_instance_uids:
             raise InputError("An IMAGE retrieve needs at least one SOPInstanceUID.")
 
@@ -83,21 +80,21 @@ class NewJob:
     Attributes
     ----------
     node
-        Name of the node to ask.
+        Name of the node that sends the objects.
     destination
-        Name of a store node that shall receive by C-MOVE; empty: this workspace.
+        Name of the store node that receives by C-MOVE; empty: this workspace.
     user
-        Who asked.
+        The user who asked for it.
     source
-        Where the requests come from, such as a query's or plan's id.
+        The origin of the requests, such as the id of a query or plan.
     after
-        Names of the handlers that are to run after arrival; None: the automatic ones of the site.
+        Names of the handlers for the received series; None: the automatic ones of the site.
     priority
-        Jobs of a higher one go first; the same for most.
+        Jobs with a higher priority run first.
     estimated_bytes
-        That it will bring here, by what came earlier; None if nobody knows.
+        Estimated bytes to receive here; None if unknown.
     lack_of_room
-        Why it rests from the beginning: it does not fit on the disk; empty: it does.
+        Why the job starts paused: not enough free disk space; empty: there is enough.
     """
 
     node: str
@@ -119,21 +116,22 @@ class ItemOutcome:
     Attributes
     ----------
     expected
-        Number of SOP Instances expected; None where nobody could say.
+        Number of expected SOP Instances; None if unknown.
     stored
-        How many of them are at the destination.
+        Number of them at the destination.
     missing
-        SOP Instance UIDs expected and not there.
+        Expected SOP Instance UIDs that are not at the destination.
     received
-        Objects and bytes that came over the wire for this item (already held ones did not).
+        Objects and bytes transferred for this item, without objects that were stored before.
     error, advice
         The last error, and what to do about it.
     note
-        What came along that is no error, such as objects that nobody asked for.
+        A remark that is not an error, such as objects that were not requested.
     transient
-        Whether another try may succeed without anybody changing anything; not kept.
+        True if a retry may succeed without any change; not stored.
     proven
-        Whether the list of what to expect is proven; None: the item has not ended, or ended before this was recorded.
+        Whether the list of expected objects is proven; None: the item has not ended, or ended before this was
+        recorded.
     why
         The reasons against it.
     """
@@ -153,17 +151,17 @@ class ItemOutcome:
 
     @property
     def doubt(self) -> str:
-        """The reasons why the list of what to expect is not proven, as one sentence; empty: there are none."""
+        """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
         return doubt_in_words(self.why)
 
     @property
     def state_in_words(self) -> str:
-        """The state for people, who read of a complete item whether that is proven."""
+        """The state in words, for a complete item with whether that is proven."""
         return state_in_words(self.state, proven=self.proven)
 
     @property
     def said(self) -> str:
-        """The error with its advice, for people."""
+        """The error with its advice."""
         return f"{self.error} {self.advice}".strip()
 
 
@@ -174,15 +172,15 @@ class ItemRow:
     Attributes
     ----------
     attempts
-        How often a worker took it.
+        Number of times a worker took the item.
     failures
-        Failed tries in a row.
+        Consecutive failed attempts.
     deaths
-        Workers in a row that died with it before anything new had come.
+        Consecutive workers that died with the item before a new object arrived.
     not_before
-        When it is tried again.
+        Time of the next attempt.
     started, finished
-        When a worker took it last, and when it ended.
+        When a worker took the item last, and when it ended.
     """
 
     item_id: int
@@ -205,18 +203,17 @@ class JobRow:
     Attributes
     ----------
     error, advice
-        Of the first item that has one.
+        Error of the first item that has one.
     reason
-        Why nothing of it is under way, while that is so: the hours of its node, the disk, a node out of reach.
+        Why no item is running: the hours of the node, the disk, or an unreachable node; otherwise empty.
     not_before
-        When a node that was out of reach is tried again.
+        Time of the next attempt with an unreachable node.
     failures
-        How often in a row it was out of reach.
+        Consecutive attempts with an unreachable node.
     paused_by
         Who paused it.
     estimated_bytes
-        That it will bring here, by what came earlier; None if nobody knows, or if somebody who knew of it has let it
-        go on.
+        Estimated bytes to receive here; None if unknown, or if a user resumed the job in spite of it.
     proven
         Whether what to expect is proven for all of its items; None: this is not known of each.
     why
@@ -252,28 +249,28 @@ class JobRow:
 
     @property
     def doubt(self) -> str:
-        """The reasons why what to expect is not proven, as one sentence; empty: there are none."""
+        """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
         return doubt_in_words(self.why)
 
     @property
     def state_in_words(self) -> str:
-        """The state for people, who read of a complete job whether that is proven."""
+        """The state in words, for a complete job with whether that is proven."""
         return state_in_words(self.state, proven=self.proven)
 
     @property
     def said(self) -> str:
-        """The error with its advice, for people."""
+        """The error with its advice."""
         return f"{self.error} {self.advice}".strip()
 
     @property
     def needs_worker(self) -> bool:
-        """Whether it goes on only while a worker lives: all but what has ended, and what a user lets rest."""
-        rests = self.paused_by is PausedBy.USER and not self.cancel_requested
-        return not self.state.is_final and not rests
+        """True if the job needs a worker: it has not ended, and no user paused it."""
+        is_paused = self.paused_by is PausedBy.USER and not self.cancel_requested
+        return not self.state.is_final and not is_paused
 
 
 def state_in_words(state: JobState, *, proven: bool | None) -> str:
-    """Return a state for people.
+    """Return a state in words.
 
     >>> state_in_words(JobState.COMPLETE, proven=True), state_in_words(JobState.COMPLETE, proven=False)
     ('complete', 'complete, not proven')
@@ -283,7 +280,7 @@ def state_in_words(state: JobState, *, proven: bool | None) -> str:
 
 
 def doubt_in_words(why: Sequence[str]) -> str:
-    """Return the reasons why a list of what to expect is not proven, as one sentence.
+    """Return the reasons why the expected objects are not proven, as one sentence.
 
     >>> doubt_in_words(["the node does not count its objects"])
     'Not verified, as what to expect could not be proven: the node does not count its objects.'
@@ -341,27 +338,27 @@ def _item_to_json(item: ItemRow) -> Mapping[str, Any]:
 
 
 def still_to_come(job: JobRow) -> int:
-    """Return how many bytes a job will still bring, by its estimate; 0 where nobody knows, or nothing more comes."""
+    """Return the estimated bytes that a job will still receive; 0 if they are unknown or the job has ended."""
     return 0 if job.state.is_final else max((job.estimated_bytes or 0) - job.bytes, 0)
 
 
 def lack_of_room(to_come: int, *, free: int, floor: int, others: int = 0) -> str:
-    """Return in words that so many bytes do not fit; nothing where they do.
+    """Return the sentence that there is not enough free disk space; empty if there is.
 
     Parameters
     ----------
     free
-        Bytes that are free where its objects go.
+        Free bytes on the disk.
     floor
-        Bytes of them that stay free.
+        Bytes that must stay free.
     others
-        Bytes that other jobs under way are to bring there.
+        Bytes that other active jobs will still receive.
 
     >>> lack_of_room(3_000_000, free=9_000_000, floor=1_000_000, others=6_000_000)
-    'About 3.0 MB are to come, and there is room for 2.0 MB beside what other jobs bring'
+    'Not enough free disk space: about 3.0 MB needed, 2.0 MB free after other jobs'
     """
     room = max(free - floor - others, 0)
     if to_come <= room:
         return ""
-    beside = " beside what other jobs bring" if others else ""
-    return f"About {volume(to_come)} are to come, and there is room for {volume(room)}{beside}"
+    after = " after other jobs" if others else ""
+    return f"Not enough free disk space: about {volume(to_come)} needed, {volume(room)} free{after}"

@@ -1,4 +1,4 @@
-"""How fast something grows: bytes per second over the last seconds."""
+"""The rate at which a number grows, such as bytes per second."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Rate:
     Parameters
     ----------
     window
-        Seconds that are looked back.
+        Length of the window in seconds.
     clock
-        Gives seconds.
+        Returns the time in seconds.
     """
 
     def __init__(self, *, window: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,7 +24,7 @@ class Rate:
         self._seen: deque[tuple[float, int]] = deque()
 
     def add(self, amount: int) -> None:
-        """Note the amount as it is now."""
+        """Record the current amount."""
         now = self._clock()
         self._seen.append((now, amount))
         while len(self._seen) > 2 and now - self._seen[0][0] > self._window:
@@ -32,7 +32,7 @@ class Rate:
 
     @property
     def per_second(self) -> float:
-        """How much came per second; 0 before there are two notes."""
+        """Growth per second; 0 before there are two records."""
         if len(self._seen) < 2:
             return 0.0
         (start, before), (end, after) = self._seen[0], self._seen[-1]

@@ -1,4 +1,4 @@
-"""When something that failed for now is tried again: growing pauses, a little luck, an end."""
+"""Retries of temporary failures: growing pauses with jitter, and a limit."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import datetime, timedelta
 from qrkit.jobs.job import ItemOutcome
 
 LONGEST_PAUSE = 1_800.0
-"""Seconds; a later time to try again was written by a clock that was wrong."""
+"""Seconds; a later time of the next attempt was written by a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and after which pauses.
+    """The number of retries and the pauses before them.
 
     Attributes
     ----------
     most
-        Tries after the first that failed; each failure that brought something new starts the count afresh.
+        Retries after the first failure; a failure with new objects restarts the count.
     first
-        Seconds before the second try.
+        Seconds before the first retry.
     growth
-        How many times as long each further pause is.
+        Factor between consecutive pauses.
     jitter
-        Share of a pause by which it is shorter or longer, so that many items do not come back at once.
+        Random share of a pause, so that many items do not retry at the same time.
     """
 
     most: int = 3
@@ -33,14 +33,14 @@ class RetryPolicy:
     jitter: float = 0.2
 
     def pause(self, failures: int, *, luck: float) -> float | None:
-        """Return the seconds until the next try; None where there is none.
+        """Return the seconds until the next attempt; None if there is none.
 
         Parameters
         ----------
         failures
-            In a row, the last one included.
+            Consecutive failures, including the last one.
         luck
-            0 to 1, drawn by the caller.
+            Random number from 0 to 1.
 
         >>> policy = RetryPolicy(most=3)
         >>> [policy.pause(failures, luck=0.5) for failures in (1, 2, 3, 4)]
@@ -50,25 +50,25 @@ class RetryPolicy:
         """
         if failures > self.most:
             return None
-        # growing no further than needed: a site may allow a thousand tries
+        # limits the exponent, since a site may allow a thousand retries
         exponent = min(failures - 1, 64)
         whole = min(self.first * self.growth**exponent, LONGEST_PAUSE / (1 + self.jitter))
         return whole * (1 + self.jitter * (2 * luck - 1))
 
     def next_try(self, failures: int, *, now: datetime, luck: float) -> datetime | None:
-        """Return when to try again; arguments as `pause`."""
+        """Return the time of the next attempt; parameters as `pause`."""
         pause = self.pause(failures, luck=luck)
         return None if pause is None else now + timedelta(seconds=pause)
 
 
-def failures_after(failures: int, before: ItemOutcome, told: ItemOutcome) -> int:
-    """Return how many failures in a row it is now: a try that brought something new is the first again.
+def failures_after(failures: int, before: ItemOutcome, now: ItemOutcome) -> int:
+    """Return the number of consecutive failures; an attempt with new objects restarts the count.
 
-    What is stored counts, not what came: a node may send the same object each time before it fails.
+    Stored objects count, not received ones: a node may send the same object each time before it fails.
 
     >>> from qrkit.jobs.job import JobState
     >>> some, more = ItemOutcome(state=JobState.QUEUED, stored=3), ItemOutcome(state=JobState.PARTIAL, stored=4)
     >>> failures_after(2, some, more), failures_after(2, more, more)
     (1, 3)
     """
-    return 1 if told.stored > before.stored else failures + 1
+    return 1 if now.stored > before.stored else failures + 1

@@ -1,4 +1,4 @@
-"""The state machine of jobs and their items: which change may happen where, and what follows for the job.
+"""The state machine of jobs and their items: the allowed changes of an item, and the state of its job.
 
 ::
 
@@ -8,11 +8,11 @@
           │ │ └─ CANCEL ─► CANCELLED │ │ └──────► FAILED   ──┤
           │ │                 ▲      │ └ CANCEL            │ │
           │ │                 └──────┼───┘  CANCELLED ─────┤ │
-          │ └── PUT_OFF, GIVE_BACK ──┘                     │ │
+          │ └── POSTPONE, GIVE_BACK ─┘                     │ │
           └──────────────────────── RETRY ─────────────────┴─┘
 
-An item that waits in a paused job is told as paused; in the state it is queued. Nothing here does I/O:
-`qrkit.store.jobs` applies it in transactions, and changes no state by any other way.
+An item that waits in a paused job is shown as paused; in the state it is queued. `qrkit.store` applies the changes in
+transactions, and changes no state in any other way.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from qrkit.jobs.job import ItemOutcome, JobState
 
 
 class Change(Enum):
-    """What may happen to an item.
+    """The changes of an item.
 
     Attributes
     ----------
     CLAIM
         A worker takes it.
     END
-        Its worker tells what became of it.
-    PUT_OFF
-        Its worker has failed for now, and it is to be tried again later.
+        Its worker reports the outcome.
+    POSTPONE
+        The attempt failed temporarily, and a later one follows.
     GIVE_BACK
-        Its worker ends, has died, or must make room; nothing is wrong with the item.
+        Its worker stops, died, or needs the association; the item has no fault.
     CANCEL
-        Somebody asked for its job to end, and no worker is at it.
+        A user cancelled the job, and no worker runs the item.
     RETRY
-        Somebody asks for what is not whole once more.
+        A user retries an incomplete item.
     GIVE_UP
-        The node stays out of reach, so nothing more of its job is tried.
+        The node remains unreachable, so its job makes no further attempts.
     ARRIVE
-        What was missing came after all, when nobody waited for it any longer.
+        Missing objects arrived after the item had ended.
     """
 
     CLAIM = "claim"
     END = "end"
-    PUT_OFF = "put off"
+    POSTPONE = "postpone"
     GIVE_BACK = "give back"
     CANCEL = "cancel"
     RETRY = "retry"
@@ -61,12 +61,12 @@ _PARTIAL, _FAILED, _CANCELLED = JobState.PARTIAL, JobState.FAILED, JobState.CANC
 
 _MOVES: Mapping[Change, Mapping[JobState, frozenset[JobState]]] = {
     Change.CLAIM: {_QUEUED: frozenset({_RUNNING})},
-    # a worker that was thought dead may still bring everything, and then nobody has to ask again
+    # a worker that seemed dead may still complete the item, and then no retry is needed
     Change.END: {
         _RUNNING: frozenset({_COMPLETE, _PARTIAL, _FAILED, _CANCELLED}),
         _QUEUED: frozenset({_COMPLETE}),
     },
-    Change.PUT_OFF: {_RUNNING: frozenset({_QUEUED})},
+    Change.POSTPONE: {_RUNNING: frozenset({_QUEUED})},
     Change.GIVE_BACK: {_RUNNING: frozenset({_QUEUED})},
     Change.CANCEL: {_QUEUED: frozenset({_CANCELLED}), _RUNNING: frozenset({_CANCELLED})},
     Change.GIVE_UP: dict.fromkeys((_QUEUED, _RUNNING), frozenset({_PARTIAL, _FAILED})),
@@ -80,7 +80,7 @@ _MOVES: Mapping[Change, Mapping[JobState, frozenset[JobState]]] = {
 
 
 def allows(change: Change, before: JobState, after: JobState) -> bool:
-    """Whether a change may lead an item from one state to another.
+    """Return whether a change may lead an item from one state to another.
 
     >>> allows(Change.END, JobState.RUNNING, JobState.FAILED), allows(Change.END, JobState.COMPLETE, JobState.FAILED)
     (True, False)
@@ -89,7 +89,7 @@ def allows(change: Change, before: JobState, after: JobState) -> bool:
 
 
 def sources(change: Change, after: JobState) -> tuple[JobState, ...]:
-    """Return the states from which a change may lead to this one.
+    """Return the states from which a change may lead to a state.
 
     >>> [state.value for state in sources(Change.RETRY, JobState.QUEUED)]
     ['partial', 'failed', 'cancelled']
@@ -97,24 +97,24 @@ def sources(change: Change, after: JobState) -> tuple[JobState, ...]:
     return tuple(before for before, targets in _MOVES[change].items() if after in targets)
 
 
-def is_news(before: ItemOutcome, told: ItemOutcome, *, by_holder: bool) -> bool:
-    """Whether what a worker tells of an item counts.
+def is_news(before: ItemOutcome, reported: ItemOutcome, *, by_holder: bool) -> bool:
+    """Return whether the outcome that a worker reports counts.
 
     Parameters
     ----------
     before
-        What the state says.
+        The outcome in the state.
     by_holder
-        Whether the item is still that worker's own. Of one that was taken over, only success counts: its failure
-        says nothing about what the other worker does.
+        Whether the worker still holds the item. If another worker took it over, only success counts: a failure does
+        not affect the attempt of the other worker.
     """
-    return allows(Change.END, before.state, told.state) and (by_holder or told.state is _COMPLETE)
+    return allows(Change.END, before.state, reported.state) and (by_holder or reported.state is _COMPLETE)
 
 
 def job_state(items: Sequence[ItemOutcome], *, paused: bool = False) -> JobState:
     """Return the state of a job from those of its items.
 
-    Any running: running. All alike: that. Complete beside anything final that is not complete: partial.
+    Any item running: running. All items in one state: this state. Complete and other final states: partial.
 
     >>> done, lost = ItemOutcome(state=JobState.COMPLETE), ItemOutcome(state=JobState.FAILED)
     >>> job_state([done, done]).value, job_state([done, lost]).value, job_state([lost]).value
@@ -156,8 +156,8 @@ def outcome(
     Parameters
     ----------
     expected
-        SOP Instance UIDs, or None where neither the plan nor the node could say; then the item is complete
-        only if something is stored and no error was told.
+        SOP Instance UIDs, or None if they are unknown; then the item is complete only if something is stored and
+        there was no error.
     stored
         SOP Instance UIDs at the destination.
 

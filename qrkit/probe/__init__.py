@@ -1,1 +1,1 @@
-"""What fills a node's profile: trials, each a few small C-FIND requests."""
+"""The probe of a node: trials of a few small C-FIND requests each, which fill the profile."""

@@ -1,6 +1,6 @@
-"""Asks what a probe wants to know: offers associations, sends C-FIND requests, listens to so many answers.
+"""The wire of a probe: it offers associations, sends C-FIND requests, and reads a limited number of responses.
 
-Other than `qrkit.dimse.find` it takes every end of a C-FIND for an answer, and looks at what answers leave out.
+Unlike `qrkit.dimse.find`, it reports every end of a C-FIND, and which elements the responses contain.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ _MISUNDERSTOOD = (
     errors.NodeTimeout,
     errors.ProtocolError,
 )
-"""How a node may take an offer that it does not understand."""
+"""How a node may react to an offer that it does not understand."""
 
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations in which SpecificCharacterSet counts (PS3.5 6.1.2.2)."""
 
 
 def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, stop: Stop = NEVER) -> Agreement:
-    """Associate with everything on offer, and release.
+    """Associate with everything in the offer, and release.
 
     Raises
     ------
     NodeError
-        As `qrkit.dimse.association.associate`; but a node that breaks off when extensions are offered has answered.
+        As `qrkit.dimse.association.associate`; but a failure with extensions in the offer is a result.
     """
     try:
         with associate(node, _proposals(offer), calling_ae_title=calling_ae_title, stop=stop) as association:
@@ -64,32 +64,32 @@ def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, stop: Stop = 
 
 
 def send_question(association: Association, question: Question, node: Node, *, stop: Stop = NEVER) -> QueryAnswers:
-    """Send one C-FIND request, listen, and cancel it when the answers become many.
+    """Send one C-FIND request, read the responses, and cancel it at the limit.
 
     Raises
     ------
     Cancelled
-        If `stop` wants it.
+        If `stop` ends it.
     NoContextAccepted
         If the association is not for C-FIND under the question's information model.
     """
     exchange = _Exchange(association, question, node, stop)
     try:
-        return exchange.listen()
+        return exchange.run()
     except _CancelIgnored:
-        return exchange.answers(QueryEnd.CANCEL_IGNORED)
+        return exchange.result(QueryEnd.CANCEL_IGNORED)
     except errors.NodeTimeout as error:
-        return exchange.answers(QueryEnd.SILENT, said=error.message)
+        return exchange.result(QueryEnd.SILENT, failure=error.message)
     except errors.NodeError as error:
-        return exchange.answers(QueryEnd.LOST, said=error.message)
+        return exchange.result(QueryEnd.LOST, failure=error.message)
 
 
 class _CancelIgnored(Exception):
-    """The peer goes on after C-CANCEL."""
+    """The peer continues after C-CANCEL."""
 
 
 class _Exchange:
-    """The answers to one question, while they come."""
+    """One question under way, with its responses so far."""
 
     def __init__(self, association: Association, question: Question, node: Node, stop: Stop) -> None:
         keywords = ("SpecificCharacterSet", *answer_keywords(question.request, question.model))
@@ -105,7 +105,7 @@ class _Exchange:
         self._count = 0
         self._cancelled_at = 0.0
 
-    def listen(self) -> QueryAnswers:
+    def run(self) -> QueryAnswers:
         """Send one request and read its responses to the end."""
         request, model, stream = self._question.request, self._question.model, self._association.stream
         asked = identifier(request, model, character_set=self._node.character_set)
@@ -123,8 +123,8 @@ class _Exchange:
         finally:
             stream.on_wait = None
 
-    def answers(self, ended: QueryEnd, *, status: int = 0, said: str = "") -> QueryAnswers:
-        """Return what was heard so far."""
+    def result(self, ended: QueryEnd, *, status: int = 0, failure: str = "") -> QueryAnswers:
+        """Return the responses so far."""
         table = pa.Table.from_batches([self._decoder.take()])
         return QueryAnswers(
             rows=tuple(table.drop_columns([WARNINGS]).to_pylist()),
@@ -135,11 +135,11 @@ class _Exchange:
             was_cancelled=self._cancelled_at > 0,
             after_cancel=time.monotonic() - self._cancelled_at if self._cancelled_at else 0.0,
             status=status,
-            failure=said,
+            failure=failure,
         )
 
     def _read_one(self) -> QueryAnswers | None:
-        """Read one response; return what was heard if it is the last."""
+        """Read one response; return the result if it is the last one."""
         association = self._association
         context_id, command = read_command(association)
         data = association.stream.read_small_data(context_id) if command.has_data_set else b""
@@ -149,11 +149,11 @@ class _Exchange:
                 self._take(data)
             return None
         if status == SUCCESS:
-            return self.answers(QueryEnd.SUCCESS)
+            return self.result(QueryEnd.SUCCESS)
         if status == CANCELLED and self._cancelled_at:
-            return self.answers(QueryEnd.CANCELLED, status=status)
+            return self.result(QueryEnd.CANCELLED, status=status)
         error = failure(Service.FIND, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))
-        return self.answers(QueryEnd.FAILED, status=status, said=error.message)
+        return self.result(QueryEnd.FAILED, status=status, failure=error.message)
 
     def _take(self, data: bytes) -> None:
         self._count += 1
@@ -163,7 +163,7 @@ class _Exchange:
             self._element_counts.update(self._keywords[tag] for tag in tags if tag in self._keywords)
 
     def _heed(self, ask: PendingRequest) -> None:
-        """End it all if somebody wants it, and this question if the peer does not obey C-CANCEL."""
+        """End the probe if it was stopped, and the question if the peer ignores C-CANCEL."""
         self._stop.check()
         try:
             ask.check(NEVER)
@@ -198,7 +198,7 @@ def _extensions(answer: bytes) -> tuple[Extension, ...]:
 
 
 def _tags_of(data: bytes, *, implicit: bool) -> set[int]:
-    """Return the tags of an Identifier's elements, as many as can be read."""
+    """Return the tags of the readable elements in an Identifier."""
     tags, position = set(), 0
     while (header := read_header(data, position, implicit=implicit)) is not None:
         group, element = struct.unpack("<HH", header.tag)
@@ -213,6 +213,6 @@ def _tags_of(data: bytes, *, implicit: bool) -> set[int]:
 
 
 def _has_odd_text(warnings: str | None) -> bool:
-    """Whether text of an answer could not be read in its character set: such a warning holds bytes beyond ASCII."""
+    """Return whether text was not readable in its character set: such a warning contains bytes beyond ASCII."""
     found: list[dict[str, Any]] = json.loads(warnings) if warnings else []
     return any("\\x" in one["raw"] and one["keyword"] and keyword_vr(one["keyword"]) in _TEXT for one in found)

@@ -1,6 +1,6 @@
-"""Whether the node stops at some number of answers, and how it takes C-CANCEL.
+"""Trials of limits: whether the node stops at some number of responses, and how it reacts to C-CANCEL.
 
-One question goes further than the others: over so many days that more studies should come than most caps let through.
+One question is larger than the others: it covers enough days for more studies than most caps allow.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from qrkit.tables import Level
 from qrkit.words import counted
 
 MANY = 1_050
-"""Answers after which the one large question is cancelled: beyond the caps of 100 to 1,000 that are common."""
+"""Responses after which the large question is cancelled, above the common caps of 100 to 1,000."""
 
 _LONGEST = 366
 _MARGIN = 1.6
 _TOO_LATE = 1.0
-"""Seconds after C-CANCEL from which on a node that ends with success has not obeyed."""
+"""Seconds after C-CANCEL; a later success shows that the node ignored it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateWindow:
-    """One question by StudyDate alone, and what came."""
+    """One question by StudyDate alone, and its responses."""
 
     days: Dates
     answers: QueryAnswers
     present: frozenset[str]
     owed: frozenset[str]
-    """Known studies of these days."""
+    """The known studies of these days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
-    """The number of answers at which a node probably stops, if any, and the most that surely were not cut off."""
+    """The number of responses at which a node probably stops, if any, and the largest number without a cap."""
 
     likely: int | None = None
     most_answers: int = 0
@@ -49,7 +49,7 @@ class Cap:
 
 
 def ask_many(inquiry: Inquiry, today: date) -> ProbeSteps:
-    """Ask for more studies than a cap would let through; once more if the answer looks cut off."""
+    """Ask for more studies than most caps allow; ask for fewer days if the result looks cut off."""
     windows = by_date_alone(inquiry)
     if any(window.answers.is_whole and window.days.first == EVER for window in windows) or not windows:
         return
@@ -73,7 +73,7 @@ _COUNTED_KEYS = ("StudyDate", "ModalitiesInStudy")
 
 
 def _later_half(inquiry: Inquiry, studies: Iterable[str], today: date) -> Dates | None:
-    """Return the days that about half of some studies are of; None if they are all of one day."""
+    """Return the days of the later half of some studies; None if all are of one day."""
     dated = sorted(day for uid in studies if (day := inquiry.known.studies[uid].get("StudyDate")))
     if not dated or dated[0] == dated[-1]:
         return None
@@ -82,7 +82,7 @@ def _later_half(inquiry: Inquiry, studies: Iterable[str], today: date) -> Dates 
 
 
 def by_date_alone(inquiry: Inquiry) -> list[DateWindow]:
-    """Return the questions about studies that StudyDate alone narrowed down."""
+    """Return the questions on studies whose only key was StudyDate."""
     windows = []
     for question, answers in inquiry.asked:
         days = _days(question)
@@ -94,14 +94,14 @@ def by_date_alone(inquiry: Inquiry) -> list[DateWindow]:
 
 
 def judge_dates(windows: Sequence[DateWindow], everything: Iterable[str], cap: int | None = None) -> Finding:
-    """Return whether StudyDate is matched, by all questions that it alone narrowed down.
+    """Return whether StudyDate is matched, by all questions whose only key it was.
 
     Parameters
     ----------
     everything
-        All known studies that have a StudyDate.
+        All known studies with a StudyDate.
     cap
-        The number of answers at which the node stops: what stays away from so many stays away for that.
+        The number of responses at which the node stops; such a result proves no exclusion.
     """
     dated = frozenset(everything)
     wrong = sum(len((window.present & dated) - window.owed) for window in windows)
@@ -109,17 +109,17 @@ def judge_dates(windows: Sequence[DateWindow], everything: Iterable[str], cap: i
     telling = [window for window in windows if window.answers.is_whole and window.answers.count != cap]
     away = max((len(dated - window.present - window.owed) for window in telling), default=0)
     if wrong:
-        evidence = f"StudyDate: {wrong} of the {wrong + came} studies that came are of other days"
+        evidence = f"StudyDate: {wrong} of {wrong + came} returned studies are of other days"
         return Finding(verdict=Verdict.IGNORED, evidence=evidence)
     evidence = (
-        f"StudyDate in {counted(len(windows), 'question')}: all {came} studies that came are of the days asked for, "
-        f"and up to {away} of other days stayed away"
+        f"StudyDate in {counted(len(windows), 'question')}: all {came} returned studies are of the requested days, "
+        f"and up to {away} of other days were excluded"
     )
     return Finding(verdict=Verdict.HONOURED if came and away else Verdict.UNKNOWN, evidence=evidence)
 
 
 def ask_one_day(inquiry: Inquiry) -> ProbeSteps:
-    """Ask for one day, if nothing has shown yet that StudyDate is matched."""
+    """Ask for one day if no question so far shows whether StudyDate is matched."""
     finding = judge_dates(by_date_alone(inquiry), dated_studies(inquiry))
     day = inquiry.known.busiest_day()
     if finding.verdict is Verdict.UNKNOWN and day is not None:
@@ -128,15 +128,15 @@ def ask_one_day(inquiry: Inquiry) -> ProbeSteps:
 
 
 def dated_studies(inquiry: Inquiry) -> set[str]:
-    """Return the known studies of which the StudyDate is known."""
+    """Return the known studies with a StudyDate."""
     return {uid for uid, row in inquiry.known.studies.items() if row.get("StudyDate") is not None}
 
 
 def likely_cap(windows: Sequence[DateWindow]) -> Cap:
-    """Return at which number of answers a node probably stops.
+    """Return the number of responses at which a node probably stops.
 
-    It ended with success, but without studies that are known to be of these days; or with 0xA7xx after some answers;
-    or with the same number for days of which one part had as many already; or with a number that caps have.
+    The evidence is a success without known studies of these days, a status 0xA7xx after some responses, the same
+    number for some days and for a part of them, or a number that is a common cap.
     """
     most = max((window.answers.count for window in windows), default=0)
     for window in windows:
@@ -145,47 +145,47 @@ def likely_cap(windows: Sequence[DateWindow]) -> Cap:
             return Cap(likely=window.answers.count, most_answers=most, evidence=evidence)
     largest = max(windows, key=lambda window: window.answers.count, default=None)
     if largest is None:
-        return Cap(evidence="no question was answered")
+        return Cap(evidence="no responses")
     if largest.answers.is_whole and cap_reason(most) and not _is_borne_out(largest, windows):
         return Cap(likely=most, most_answers=most, evidence=cap_reason(most))
     more = ", when it was cancelled" if largest.answers.was_cancelled else ""
-    evidence = f"no cap was seen: one question got {counted(most, 'answer')}{more}"
+    evidence = f"no cap was seen: one question got {counted(most, 'response')}{more}"
     return Cap(most_answers=_uncut(windows, most), evidence=evidence)
 
 
 def judge_cancel(answers: Iterable[QueryAnswers]) -> Finding:
-    """Return how a node takes C-CANCEL, by the questions that were cancelled."""
+    """Return how a node reacts to C-CANCEL, by the cancelled questions."""
     finding = [_cancel_finding(one) for one in answers if one.was_cancelled]
     order = (Verdict.IGNORED, Verdict.REFUSED, Verdict.HONOURED, Verdict.UNKNOWN)
     return min(
         finding,
         key=lambda one: order.index(one.verdict),
-        default=Finding(evidence="no answer was long enough to be cancelled"),
+        default=Finding(evidence="no result was long enough for C-CANCEL"),
     )
 
 
 def _cancel_finding(answers: QueryAnswers) -> Finding:
-    came = f"C-CANCEL after {counted(len(answers.rows), 'answer')}: {answers.count - len(answers.rows)} more came in"
-    evidence = f"{came} {answers.after_cancel:.1f} s"
+    more = answers.count - len(answers.rows)
+    evidence = f"C-CANCEL after {counted(len(answers.rows), 'response')}: {more} more in {answers.after_cancel:.1f} s"
     if answers.ended is QueryEnd.CANCELLED:
         return Finding(verdict=Verdict.HONOURED, evidence=f"{evidence}, then the status 0xFE00")
     if answers.ended is QueryEnd.CANCEL_IGNORED:
-        return Finding(verdict=Verdict.IGNORED, evidence=f"{evidence}, then it was aborted, since it went on")
+        return Finding(verdict=Verdict.IGNORED, evidence=f"{evidence}, then A-ABORT, because the node continued")
     if answers.ended is QueryEnd.SUCCESS and answers.after_cancel >= _TOO_LATE:
-        return Finding(verdict=Verdict.IGNORED, evidence=f"{evidence}, then success, as if it had not been cancelled")
+        return Finding(verdict=Verdict.IGNORED, evidence=f"{evidence}, then success, as without C-CANCEL")
     if answers.ended is QueryEnd.SUCCESS:
-        return Finding(evidence=f"{evidence}, then success: all may have been on their way")
+        return Finding(evidence=f"{evidence}, then success: all may have been sent before")
     return Finding(verdict=Verdict.REFUSED, evidence=f"{evidence}, then: {answers.failure}")
 
 
 def _cut_off(window: DateWindow) -> str:
     answers = window.answers
     if answers.ended is QueryEnd.FAILED and answers.status >> 8 == 0xA7 and answers.count:
-        return f"{counted(answers.count, 'answer')}, then the status 0x{answers.status:04X}"
+        return f"{counted(answers.count, 'response')}, then the status 0x{answers.status:04X}"
     missing = len(window.owed - window.present)
     if answers.is_whole and answers.count and missing:
-        came, more = counted(answers.count, "answer"), counted(missing, "more study")
-        return f"{came} and success, though of these days {more} should have come"
+        absent = f"{counted(missing, 'known study')} of these days missing"
+        return f"{counted(answers.count, 'response')} and success, but {absent}"
     return ""
 
 
@@ -195,12 +195,12 @@ def _same_count_twice(window: DateWindow, windows: Sequence[DateWindow]) -> str:
         within = window.days.first <= other.days.first and other.days.last <= window.days.last
         wider = within and window.days != other.days and window.answers.is_whole and other.answers.is_whole
         if wider and count == other.answers.count and window.present != other.present:
-            return f"{count} answers to some days, and the same number to a part of them, of other studies"
+            return f"{count} responses for some days, and the same number of other studies for a part of them"
     return ""
 
 
 def _is_borne_out(largest: DateWindow, windows: Sequence[DateWindow]) -> bool:
-    """Whether a part of the days gave fewer answers, all of which were among those of the whole."""
+    """Return whether a part of the days gave fewer responses, all of them among those of the whole."""
     return any(
         other is not largest
         and largest.days.first < other.days.first
@@ -212,9 +212,9 @@ def _is_borne_out(largest: DateWindow, windows: Sequence[DateWindow]) -> bool:
 
 
 def _uncut(windows: Sequence[DateWindow], most: int) -> int:
-    """Return the most answers that surely were not cut off: fewer than another question got, or cancelled by us.
+    """Return the largest number of responses without a cap: fewer than another question got, or cancelled by us.
 
-    The largest answer itself may have been, whatever its number: a cap is one number, and need not be a round one.
+    The largest result may itself be cut off, since a cap may be any number.
     """
     counts = (
         window.answers.count for window in windows if window.answers.was_cancelled or window.answers.count < most
@@ -223,7 +223,7 @@ def _uncut(windows: Sequence[DateWindow], most: int) -> int:
 
 
 def _days_for_many(windows: Sequence[DateWindow]) -> int:
-    """Return over how many days more studies should come than are listened to, by what came of days so far."""
+    """Return the number of days for more studies than the limit, by the results so far."""
     rates = [len(window.present) / _length(window.days) for window in windows if window.answers.is_whole]
     rates += [len(window.present) for window in windows if window.days.is_one_day]
     rates += [_busiest(window) for window in windows if not window.answers.is_whole]
@@ -232,7 +232,7 @@ def _days_for_many(windows: Sequence[DateWindow]) -> int:
 
 
 def _busiest(window: DateWindow) -> int:
-    """Return how many studies of one day came at least, for an answer that was cut short."""
+    """Return the least number of studies per day in a result that was cut short."""
     return len(window.present) if window.days.is_one_day else len(window.present) // min(_length(window.days), 3)
 
 

@@ -1,4 +1,4 @@
-"""What a probe asks, and what it hears: plain values, so that it does no I/O itself."""
+"""The questions of a probe and their results as plain values, so that the probe does no I/O itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qrkit.profile.subjects import Extension
 from qrkit.query.request import Request
 
 AnswerRow = Mapping[str, Any]
-"""One answer: values by keyword, typed as the columns of answers are; None where there is none."""
+"""One response: values by keyword, with the types of the columns; None for a missing value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Offer:
     Attributes
     ----------
     extensions
-        Offered for C-FIND.
+        Extensions in the offer for C-FIND.
     """
 
     extensions: tuple[Extension, ...] = ()
@@ -30,18 +30,18 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What came of an offer.
+    """The result of an offer.
 
     Attributes
     ----------
     echo
         Whether C-ECHO was accepted.
     find, get, move
-        Information models accepted for each.
+        Accepted information models of each service.
     extensions
-        Those accepted under each information model, for C-FIND.
+        Accepted extensions for C-FIND under each information model.
     failure
-        How the association failed; then the rest says nothing.
+        How the association failed; the rest is then empty.
     """
 
     echo: bool = False
@@ -54,14 +54,14 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One C-FIND request, cancelled by C-CANCEL after `limit` answers.
+    """One C-FIND request, which is cancelled by C-CANCEL after `limit` responses.
 
     Attributes
     ----------
     relational
-        Whether its association offers relational queries.
+        Whether the association offers relational queries.
     what
-        What is asked for, for people.
+        Short description for the user.
     """
 
     request: Request
@@ -88,26 +88,26 @@ class QueryEnd(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryAnswers:
-    """The answers to a question.
+    """The responses to a question.
 
     Attributes
     ----------
     rows
-        The answers, at most as many as the question's limit.
+        The responses up to the question's limit.
     held
-        How many of them held an element, empty or not, by keyword.
+        Number of rows with an element, empty or not, by keyword.
     odd_texts
-        How many of them have text that is not in the character set that they name.
+        Number of rows with text that is not in their character set.
     count
-        How many answers came, those after C-CANCEL included.
+        Number of responses, including those after C-CANCEL.
     was_cancelled
         Whether C-CANCEL was sent.
     after_cancel
         Seconds from C-CANCEL to the end.
     status
-        Of the last response.
+        Status of the last response.
     failure
-        A sentence on what went wrong; empty if nothing did.
+        Description of the failure; empty if there was none.
     """
 
     rows: tuple[AnswerRow, ...] = ()
@@ -122,14 +122,14 @@ class QueryAnswers:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the node says that this is all, and was not cut short by us."""
+        """True if the node returned success without C-CANCEL."""
         return self.ended is QueryEnd.SUCCESS and not self.was_cancelled
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it is an error instead of answers."""
+        """True if there is an error instead of responses."""
         return self.ended in (QueryEnd.FAILED, QueryEnd.LOST, QueryEnd.SILENT) and not self.rows
 
 
 ProbeSteps = Generator[Question, QueryAnswers, None]
-"""A part of a probe: yields questions, is sent what was heard."""
+"""A part of a probe: it yields questions and is sent their responses."""

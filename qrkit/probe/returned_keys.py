@@ -1,4 +1,4 @@
-"""What answers bring back: which return keys have values, and in which character set."""
+"""The returned keys of all responses: whether they have values, and in which character set."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Exchanges = Sequence[tuple[Question, QueryAnswers]]
 
 
 def returned_keys(asked: Exchanges) -> tuple[Returned, ...]:
-    """Return what came back for each key, over the answers to questions that did not match on such keys."""
+    """Return how each key is filled, over the questions that do not match on it."""
     return tuple(
         _returned(level, keyword, [pair for pair in asked if _tells(pair[0], level, keyword)])
         for level, keywords in _LOOKED_AT.items()
@@ -67,45 +67,45 @@ def _returned(level: Level, keyword: str, asked: Exchanges) -> Returned:
         fill = Fill.PARTLY
     else:
         fill = Fill.EMPTY if element_counts else Fill.NOT_RETURNED
-    evidence = f"{filled} of {total} answers had a value, {max(element_counts - filled, 0)} were empty"
+    evidence = f"{filled} of {total} responses had a value, {max(element_counts - filled, 0)} were empty"
     return Returned(level=level, keyword=keyword, fill=fill, evidence=evidence)
 
 
 def character_sets(asked: Exchanges) -> tuple[str, ...]:
-    """Return what answers name as their character set, most frequent first; an empty text where they name none."""
+    """Return the character sets that responses name, most frequent first; an empty text for none."""
     counts = Counter(str(row.get("SpecificCharacterSet") or "") for row in _rows(asked))
     return tuple(name for name, _ in counts.most_common())
 
 
 def judge_character_set(asked: Exchanges) -> Finding:
-    """Return whether text is in the character set that its answer names."""
+    """Return whether text is in the character set of its response."""
     odd = sum(answers.undecodable_texts for _, answers in asked)
     beyond = [row for row in _rows(asked) if not _is_ascii(row)]
     unnamed = sum(not row.get("SpecificCharacterSet") for row in beyond)
     if odd:
         return Finding(
-            verdict=Verdict.IGNORED, evidence=f"text in {counted(odd, 'answer')} is not in what is named there"
+            verdict=Verdict.IGNORED, evidence=f"text in {counted(odd, 'response')} is not in the named character set"
         )
     if unnamed:
         return Finding(
             verdict=Verdict.IGNORED,
-            evidence=f"text beyond ASCII in {counted(unnamed, 'answer')} that name no character set",
+            evidence=f"text beyond ASCII in {counted(unnamed, 'response')} without a named character set",
         )
     if beyond:
         return Finding(
             verdict=Verdict.HONOURED,
-            evidence=f"text beyond ASCII in {counted(len(beyond), 'answer')}, as named there",
+            evidence=f"text beyond ASCII in {counted(len(beyond), 'response')} is in the named character set",
         )
-    return Finding(evidence="no answer had text beyond ASCII")
+    return Finding(evidence="no response had text beyond ASCII")
 
 
 def repeated_answers(asked: Exchanges) -> str:
-    """Return a sentence on answers that came more than once, or an empty text."""
+    """Return a sentence on repeated responses, or an empty text."""
     doubled = 0
     for question, answers in asked:
         keys = [row[unique] for row in answers.rows if row.get(unique := unique_key(question.request.level))]
         doubled += len(keys) - len(set(keys))
-    return f"Answers that came more than once, and are taken once: {doubled}." if doubled else ""
+    return f"The node repeated {counted(doubled, 'response')}; each counts once." if doubled else ""
 
 
 def _rows(asked: Exchanges) -> Iterable[dict[str, Any]]:

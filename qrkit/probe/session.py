@@ -1,4 +1,4 @@
-"""A probe of a node: the questions of `qrkit.probe.probe`, really asked."""
+"""Runs the steps of `qrkit.probe.probe` with a node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from qrkit.query import Load
 from qrkit.stop import NEVER, Stop
 
 QuestionCallback = Callable[[int, str], None]
-"""Told of each question before it is asked: its number, and what it asks for."""
+"""Called before each question with its number and description."""
 
 _Found = TypeVar("_Found")
 
@@ -31,9 +31,9 @@ _BROKEN = (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED)
 
 
 def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) -> tuple[Statement, Load]:
-    """Ask a node a few questions that show whether it matches wildcards; return the answer and what it cost.
+    """Find out by a few questions whether a node matches wildcards; return the result and its load.
 
-    A node that fails meanwhile leaves it unknown.
+    The result is unknown if the node fails.
     """
     prober = Prober(node, calling_ae_title=calling_ae_title, stop=stop)
     try:
@@ -45,19 +45,19 @@ def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) ->
 
 
 class Prober:
-    """Asks one node, over one association at a time; what breaks off is opened anew.
+    """Probes one node over one association at a time, and replaces a lost one.
 
     Parameters
     ----------
     stop
-        Ends early what is under way.
+        Ends the probe early.
     watch
-        Told of each question.
+        Called before each question.
 
     Attributes
     ----------
     load
-        What was asked so far.
+        The requests so far.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class Prober:
             self._association.__exit__(kind, error, trace)
 
     def run(self, *, today: date, now: str) -> Profile:
-        """Probe the node; its profile.
+        """Probe the node and return its profile.
 
         Raises
         ------
         NodeError
-            If the node cannot be reached, or does not associate with us.
+            If the node is unreachable, or refuses the association.
         Cancelled
-            If `stop` wants it.
+            If `stop` ends it.
         """
         return self._follow(probe(self._node, today=today, probed=now))
 
     def check_wildcards(self, *, today: date) -> Statement:
-        """Find out by a few questions whether the node matches wildcards; raises as `run`."""
+        """Find out by a few questions whether the node matches wildcards; raise as `run`."""
         return self._follow(probe_wildcards(self._node.information_model, today=today))
 
     def _follow(self, steps: Generator[Offer | Question, Any, _Found]) -> _Found:
@@ -157,7 +157,7 @@ class Prober:
         )
 
     def _retried(self, attempt: Callable[[], _Found]) -> _Found:
-        """Return what an attempt gives, made again while the node lets nobody in for now."""
+        """Return the result of an attempt, repeated while the node refuses associations temporarily."""
         for tries in count(1):
             try:
                 return attempt()
@@ -166,4 +166,4 @@ class Prober:
                 if pause is None:
                     raise
                 self._stop.wait(pause)
-        raise AssertionError  # numbers have no end
+        raise AssertionError  # count never ends

@@ -1,6 +1,6 @@
-"""What a node can do: found out by a probe, kept with its evidence, asked by whoever queries the node.
+"""The profile of a node: its supported services and keys, found by a probe and by queries, with the evidence.
 
-A node that was never probed has `Profile.unknown`, which honours nothing.
+A node without a probe has `Profile.unknown`, which honours nothing.
 """
 
 from __future__ import annotations

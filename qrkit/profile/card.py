@@ -1,4 +1,4 @@
-"""A profile as a card that people read: what is said on it, in order, whether on a terminal or in a notebook."""
+"""A profile as a card: its lines in their order, for a terminal and for a notebook."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LABELS = {
     Subject.CANCEL: "C-CANCEL",
     Subject.CHARACTER_SET: "SpecificCharacterSet",
 }
-"""How people are told what a verdict is about."""
+"""The label of each subject."""
 
 _MATCHING = (
     Subject.STUDY_DATE,
@@ -56,37 +56,37 @@ _RELATIONAL = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a card: what it is about, what is said of it, and why."""
+class CardLine:
+    """One line of a card: a label, its text, and the evidence."""
 
     about: str
-    said: str
+    text: str
     evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A part of a card under a heading."""
+class CardSection:
+    """A section of a card."""
 
     heading: str
-    lines: tuple[Line, ...]
+    lines: tuple[CardLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What a card says.
+    """The content of a card.
 
     Attributes
     ----------
     title
-        The node, when it was probed, and by how many requests.
+        The node, and the time and number of requests of the probe.
     warnings
-        Why it no longer holds, and what else people should know.
+        Why the profile is stale, and other remarks.
     """
 
     title: str
     warnings: tuple[Advice, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[CardSection, ...]
 
 
 def card(profile: Profile) -> Card:
@@ -99,23 +99,23 @@ def card(profile: Profile) -> Card:
         title=f"{profile.node}, probed {when} by {profile.requests} C-FIND requests{under}",
         warnings=(*_stale(profile), *map(Advice, profile.notes)),
         sections=(
-            Section(heading="Services", lines=_services(profile)),
-            Section(heading="Matching", lines=_verdicts(profile, _MATCHING)),
-            Section(heading="Relational queries", lines=_verdicts(profile, _RELATIONAL)),
-            Section(heading="What comes back", lines=_returned(profile)),
-            Section(heading="Limits", lines=_limits(profile)),
+            CardSection(heading="Services", lines=_services(profile)),
+            CardSection(heading="Matching", lines=_verdicts(profile, _MATCHING)),
+            CardSection(heading="Relational queries", lines=_verdicts(profile, _RELATIONAL)),
+            CardSection(heading="Returned keys", lines=_returned(profile)),
+            CardSection(heading="Limits", lines=_limits(profile)),
         ),
     )
 
 
 def _unprobed(profile: Profile) -> Card:
-    """Return the card of a node of which nothing but queries has told."""
+    """Return the card of a node that was never probed: the results of queries only."""
     title = f"{profile.node} was never probed"
     if not profile.seen:
         return Card(title=title, warnings=(), sections=())
-    said = [one.subject for one in profile.statements]
-    lines = (*_limits(profile)[:1], *_verdicts(profile, [one for one in LABELS if one in said]))
-    seen = Section(heading=f"Seen by queries, last {_local(profile.seen)}", lines=lines)
+    known = [statement.subject for statement in profile.statements]
+    lines = (*_limits(profile)[:1], *_verdicts(profile, [subject for subject in LABELS if subject in known]))
+    seen = CardSection(heading=f"Seen by queries, last {_local(profile.seen)}", lines=lines)
     return Card(title=title, warnings=_stale(profile), sections=(seen,))
 
 
@@ -130,12 +130,12 @@ def _local(moment: str) -> str:
 
 
 def card_html(profile: Profile, surface: Surface = Surface.NOTEBOOK) -> str:
-    """Return the card as HTML, with everything in it escaped."""
-    said = card(profile)
-    parts = [f"<div><strong>{escape(said.title)}</strong>"]
-    parts += [f"<p>⚠ {escape(warning.on(surface))}</p>" for warning in said.warnings]
+    """Return the card as HTML, with all values escaped."""
+    content = card(profile)
+    parts = [f"<div><strong>{escape(content.title)}</strong>"]
+    parts += [f"<p>⚠ {escape(warning.on(surface))}</p>" for warning in content.warnings]
     parts.append("<table>")
-    for section in said.sections:
+    for section in content.sections:
         parts.append(f'<tr><th colspan="3" style="text-align:left">{escape(section.heading)}</th></tr>')
         parts += [
             "<tr>" + "".join(f'<td style="text-align:left">{escape(text)}</td>' for text in _cells(line)) + "</tr>"
@@ -144,44 +144,44 @@ def card_html(profile: Profile, surface: Surface = Surface.NOTEBOOK) -> str:
     return "".join((*parts, "</table></div>"))
 
 
-def _cells(line: Line) -> tuple[str, str, str]:
-    return line.about, line.said, line.evidence
+def _cells(line: CardLine) -> tuple[str, str, str]:
+    return line.about, line.text, line.evidence
 
 
-def _services(profile: Profile) -> tuple[Line, ...]:
+def _services(profile: Profile) -> tuple[CardLine, ...]:
     models = ", ".join(model.value for model in profile.models)
     extensions = ", ".join(extension.value for extension in profile.extensions)
     return (
-        Line(about="C-FIND under", said=models or "no information model"),
-        Line(about="also", said=", ".join(profile.services) or "none of C-ECHO, C-GET, C-MOVE"),
-        Line(about="extended negotiation", said=extensions or "none"),
+        CardLine(about="C-FIND under", text=models or "no information model"),
+        CardLine(about="other services", text=", ".join(profile.services) or "none of C-ECHO, C-GET, C-MOVE"),
+        CardLine(about="extended negotiation", text=extensions or "none"),
     )
 
 
-def _verdicts(profile: Profile, subjects: Sequence[Subject]) -> tuple[Line, ...]:
+def _verdicts(profile: Profile, subjects: Sequence[Subject]) -> tuple[CardLine, ...]:
     return tuple(
-        Line(about=LABELS[subject], said=said.verdict.value, evidence=said.evidence)
+        CardLine(about=LABELS[subject], text=statement.verdict.value, evidence=statement.evidence)
         for subject in subjects
-        for said in (profile.statement(subject),)
+        for statement in (profile.statement(subject),)
     )
 
 
-def _returned(profile: Profile) -> tuple[Line, ...]:
-    """Return one line for each level and kind of filling: the keys are many."""
+def _returned(profile: Profile) -> tuple[CardLine, ...]:
+    """Return one line for each level and fill, since there are many keys."""
     lines = []
     for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
-        found = [one for one in profile.returned if one.level is level]
-        for fill in dict.fromkeys(one.fill for one in found):
-            keywords = ", ".join(one.keyword for one in found if one.fill is fill)
-            lines.append(Line(about=f"{level.value}, {fill.value}", said=keywords))
+        found = [returned for returned in profile.returned if returned.level is level]
+        for fill in dict.fromkeys(returned.fill for returned in found):
+            keywords = ", ".join(returned.keyword for returned in found if returned.fill is fill)
+            lines.append(CardLine(about=f"{level.value}, {fill.value}", text=keywords))
     return tuple(lines)
 
 
-def _limits(profile: Profile) -> tuple[Line, ...]:
-    cap = f"stops at {profile.cap} answers" if profile.cap is not None else "not seen"
+def _limits(profile: Profile) -> tuple[CardLine, ...]:
+    cap = f"stops at {profile.cap} responses" if profile.cap is not None else "not seen"
     names = ", ".join(name or "none named" for name in profile.character_sets)
     return (
-        Line(about="cap", said=cap, evidence=profile.cap_evidence),
+        CardLine(about="cap", text=cap, evidence=profile.cap_evidence),
         *_verdicts(profile, (Subject.CANCEL, Subject.CHARACTER_SET)),
-        Line(about="character sets", said=names or "no answers"),
+        CardLine(about="character sets", text=names or "no responses"),
     )

@@ -1,6 +1,6 @@
-"""A profile as a value: what a node was seen to do, when, and by what evidence.
+"""A profile as a value: the supported services and keys of a node, with the time and the evidence.
 
-A profile is never trusted without evidence: what was not seen is unknown, and of a stale profile everything is.
+Everything without evidence is unknown, and everything in a stale profile is.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from qrkit.profile.subjects import MATCHING_KEYS, Extension, Fill, Subject, Verd
 from qrkit.query import Reliance
 from qrkit.tables import Level, belongs_to
 
-NO_EVIDENCE = "nothing was seen that tells"
+NO_EVIDENCE = "no evidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A verdict on one subject.
+    """The result on one subject.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What comes back for one return key at one level."""
+    """The returned values of one key at one level."""
 
     level: Level
     keyword: str
@@ -46,12 +46,12 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a query has shown of a node by the way.
+    """The evidence of a query on its node.
 
     Attributes
     ----------
     most_answers
-        The most answers that one request got, which was proven whole.
+        Largest number of responses to one request whose result was proven complete.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -60,42 +60,42 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a node does, as far as a probe has seen it, and since then the answers to queries.
+    """The behaviour of a node, as a probe and later queries show it.
 
     Attributes
     ----------
     node
-        Its name.
+        Name of the node.
     probed
-        When, in UTC, ISO 8601; empty: never.
+        Time of the probe, UTC, ISO 8601; empty: never.
     seen
-        When a query has last added to it, likewise.
+        Time of the last evidence from a query, in the same form.
     requests
-        How many C-FIND requests the probe took.
+        Number of C-FIND requests in the probe.
     model
-        The information model that was asked under; None: no query was asked.
+        Information model of the probe; None: the probe asked no question.
     models
-        Information models that it accepts for C-FIND.
+        Accepted information models for C-FIND.
     services
-        Those of C-ECHO, C-GET and C-MOVE that it accepts, the latter two under `model`.
+        Accepted services of C-ECHO, C-GET and C-MOVE, the latter two under `model`.
     extensions
-        What it accepts of SOP Class Extended Negotiation for C-FIND.
+        Accepted parts of SOP Class Extended Negotiation for C-FIND.
     negotiation
         The evidence for these four.
     statements, returned
-        Verdicts, and what comes back; what is not among them is unknown.
+        The results on subjects, and the returned keys; everything else is unknown.
     cap
-        The number of answers at which it probably stops; None: no cap was seen.
+        Number of responses at which the node probably stops; None: no cap was seen.
     most_answers
-        The most answers that one request got, which no cap has cut off; a larger answer is not proven.
+        Largest number of responses to one request without a cap; a larger result is not proven complete.
     cap_evidence
         The evidence for these two.
     character_sets
-        SpecificCharacterSet as answers name it; an empty text stands for answers that name none.
+        Values of SpecificCharacterSet in responses; an empty text for responses without it.
     notes
-        What else people should know, such as why the probe ended early.
+        Other remarks, such as why the probe ended early.
     stale
-        Why it no longer holds; empty: it holds.
+        Why the profile is no longer valid; empty: it is valid.
     """
 
     node: str
@@ -118,7 +118,7 @@ class Profile:
 
     @classmethod
     def unknown(cls, node: str) -> Profile:
-        """Return the profile of a node that was never probed.
+        """Return the profile of a node without a probe.
 
         >>> Profile.unknown("pacs").honours("StudyDate"), Profile.unknown("pacs").cap
         (False, None)
@@ -127,11 +127,11 @@ class Profile:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything was seen of the node, and the profile still holds."""
+        """True if there is evidence on the node, and the profile is valid."""
         return bool(self.probed or self.seen) and not self.stale
 
     def learnt(self, evidence: Evidence, *, now: str) -> Profile:
-        """Return the profile with what a query has shown.
+        """Return the profile with the evidence of a query.
 
         >>> refused = Statement(subject=Subject.UID_LISTS, verdict=Verdict.REFUSED, evidence="0xA900")
         >>> shown = Evidence(statements=(refused,), most_answers=137)
@@ -139,45 +139,48 @@ class Profile:
         >>> profile.verdict("uid_lists").value, profile.most_answers, profile.verdict("StudyDate").value
         ('refused', 137, 'unknown')
         """
-        shown = {one.subject for one in evidence.statements}
+        shown = {statement.subject for statement in evidence.statements}
+        others = (statement for statement in self.statements if statement.subject not in shown)
         is_more = evidence.most_answers > self.most_answers
-        most = f"no cap was seen: a query got {evidence.most_answers} answers, and in smaller parts no more"
+        most = f"no cap was seen: a query got {evidence.most_answers} responses, and no more in smaller parts"
         return replace(
             self,
             seen=now,
-            statements=(*(one for one in self.statements if one.subject not in shown), *evidence.statements),
+            statements=(*others, *evidence.statements),
             most_answers=evidence.most_answers if is_more else self.most_answers,
             cap_evidence=most if is_more else self.cap_evidence,
         )
 
     def is_told_by(self, evidence: Evidence) -> bool:
-        """Whether a query has shown nothing that the profile does not say already."""
+        """Return whether the profile contains the evidence of a query already."""
         return evidence.most_answers <= self.most_answers and all(
-            self.statement(one.subject).verdict is one.verdict for one in evidence.statements
+            self.statement(statement.subject).verdict is statement.verdict for statement in evidence.statements
         )
 
     def statement(self, subject: Subject | str) -> Statement:
-        """Return what the profile says on a subject, even if it is stale.
+        """Return the result on a subject with its evidence, even if the profile is stale.
 
         Raises
         ------
         InputError
-            If there is no such subject.
+            If the subject is unknown.
         """
         wanted = _subject(subject)
-        return next((one for one in self.statements if one.subject is wanted), Statement(subject=wanted))
+        return next(
+            (statement for statement in self.statements if statement.subject is wanted), Statement(subject=wanted)
+        )
 
     def verdict(self, subject: Subject | str) -> Verdict:
-        """Return the verdict on a subject; of a stale profile it is unknown.
+        """Return the result on a subject; unknown if the profile is stale.
 
         >>> Profile.unknown("pacs").verdict("wildcards")
         <Verdict.UNKNOWN: 'unknown'>
         """
-        said = self.statement(subject).verdict
-        return said if self.is_known else Verdict.UNKNOWN
+        result = self.statement(subject).verdict
+        return result if self.is_known else Verdict.UNKNOWN
 
     def honours(self, subject: Subject | str) -> bool:
-        """Whether there is evidence that a key or a way of asking works as PS3.4 says.
+        """Return whether there is evidence that a key or a form of query works as PS3.4 requires.
 
         >>> seen = Statement(subject=Subject.WILDCARDS, verdict=Verdict.HONOURED, evidence="CT* found 3 of 3")
         >>> profile = Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=(seen,))
@@ -188,17 +191,17 @@ class Profile:
 
     @property
     def reliance(self) -> Reliance:
-        """How far the node may be relied on to match keys.
+        """The matching keys that the node honours, and those that it does not match.
 
         >>> seen = Statement(subject=Subject.STUDY_TIME, verdict=Verdict.IGNORED, evidence="04-05 found 9 of 9")
         >>> profile = Profile(node="pacs", probed="2026-01-31T08:00:00+00:00", statements=(seen,))
         >>> sorted(profile.reliance.unmatched)
         ['StudyTime']
         """
-        verdicts = {one.value: self.verdict(one) for one in MATCHING_KEYS}
+        results = {key.value: self.verdict(key) for key in MATCHING_KEYS}
         return Reliance(
-            honoured=frozenset(key for key, said in verdicts.items() if said is Verdict.HONOURED),
-            unmatched=frozenset(key for key, said in verdicts.items() if said.is_against),
+            honoured=frozenset(key for key, result in results.items() if result is Verdict.HONOURED),
+            unmatched=frozenset(key for key, result in results.items() if result.is_against),
             lists=frozenset({Level.SERIES, Level.IMAGE} if self.honours(Subject.SERIES_OF_STUDIES) else ()),
         )
 
@@ -218,19 +221,19 @@ class Profile:
         return max(self.most_answers, (self.cap or 1) - 1) if self.is_known else 0
 
     def returns(self, keyword: str, level: Level | None = None) -> Returned:
-        """Return what comes back for a key, even if the profile is stale.
+        """Return the returned values of a key, even if the profile is stale.
 
         Parameters
         ----------
         level
-            Of the query; without it the highest level at which the key can be asked.
+            Level of the query; without it the highest level of the key.
         """
         where = level or next(iter(belongs_to(keyword)), Level.STUDY)
-        known = (one for one in self.returned if one.keyword == keyword and one.level is where)
+        known = (returned for returned in self.returned if returned.keyword == keyword and returned.level is where)
         return next(known, Returned(level=where, keyword=keyword))
 
     def fills(self, keyword: str, level: Level | None = None) -> bool:
-        """Whether every answer that was seen had a value for this key; level as in `returns`.
+        """Return whether all responses had a value for a key; level as in `returns`.
 
         >>> Profile.unknown("pacs").fills("SOPClassesInStudy")
         False
@@ -238,11 +241,11 @@ class Profile:
         return self.is_known and self.returns(keyword, level).fill is Fill.FILLED
 
     def accepts(self, extension: Extension) -> bool:
-        """Whether it accepted an extension of C-FIND when the association was made."""
+        """Return whether the node accepted an extension of C-FIND."""
         return self.is_known and extension in self.extensions
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain values; every subject is there, as `unknown` where nothing is known."""
+        """Return the profile as plain values, with all subjects."""
         return {
             "node": self.node,
             "probed": self.probed,
@@ -255,14 +258,14 @@ class Profile:
             "extensions": [extension.name.lower() for extension in self.extensions],
             "negotiation": self.negotiation,
             "statements": {
-                said.subject.value: {"verdict": said.verdict.value, "evidence": said.evidence}
-                for said in map(self.statement, Subject)
+                statement.subject.value: {"verdict": statement.verdict.value, "evidence": statement.evidence}
+                for statement in map(self.statement, Subject)
             },
             "returned": {
                 level.value: {
-                    one.keyword: {"fill": one.fill.value, "evidence": one.evidence}
-                    for one in self.returned
-                    if one.level is level
+                    returned.keyword: {"fill": returned.fill.value, "evidence": returned.evidence}
+                    for returned in self.returned
+                    if returned.level is level
                 }
                 for level in (Level.STUDY, Level.SERIES, Level.IMAGE)
             },
@@ -276,12 +279,12 @@ class Profile:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Profile:
-        """Return the profile that `to_json` wrote; subjects that this version does not know are left out.
+        """Return the profile that `to_json` wrote, without subjects that are unknown in this version.
 
         Raises
         ------
         InputError
-            If the values are not those of a profile.
+            If the values are not valid.
         """
         try:
             model = values["model"]
@@ -293,7 +296,7 @@ class Profile:
                 requests=values["requests"],
                 stale=values["stale"],
                 model=InformationModel(model) if model else None,
-                models=tuple(InformationModel(one) for one in values["models"]),
+                models=tuple(InformationModel(name) for name in values["models"]),
                 services=tuple(values["services"]),
                 extensions=tuple(Extension[name.upper()] for name in values["extensions"]),
                 negotiation=values["negotiation"],
@@ -307,7 +310,7 @@ class Profile:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
-                f"The kept profile cannot be read: {error!r}.", advice="Probe the node again."
+                f"The stored profile cannot be read: {error!r}.", advice="Probe the node again."
             ) from error
 
 
@@ -315,22 +318,22 @@ def _subject(subject: Subject | str) -> Subject:
     try:
         return Subject(subject)
     except ValueError as error:
-        known = ", ".join(one.value for one in Subject)
-        raise InputError(f"A profile says nothing on {subject!r}; it has {known}.") from error
+        known = ", ".join(member.value for member in Subject)
+        raise InputError(f"{subject!r} is not a subject of a profile.", advice=f"Use {known}.") from error
 
 
 def _statements(values: Mapping[str, Mapping[str, str]]) -> tuple[Statement, ...]:
     known = {subject.value for subject in Subject}
     return tuple(
-        Statement(subject=Subject(name), verdict=Verdict(said["verdict"]), evidence=said["evidence"])
-        for name, said in values.items()
+        Statement(subject=Subject(name), verdict=Verdict(entry["verdict"]), evidence=entry["evidence"])
+        for name, entry in values.items()
         if name in known
     )
 
 
 def _returned(values: Mapping[str, Mapping[str, Mapping[str, str]]]) -> tuple[Returned, ...]:
     return tuple(
-        Returned(level=Level(level), keyword=keyword, fill=Fill(said["fill"]), evidence=said["evidence"])
+        Returned(level=Level(level), keyword=keyword, fill=Fill(entry["fill"]), evidence=entry["evidence"])
         for level, keys in values.items()
-        for keyword, said in keys.items()
+        for keyword, entry in keys.items()
     )

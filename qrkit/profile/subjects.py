@@ -1,4 +1,4 @@
-"""What can be said of a node, in the words of a profile: subjects, verdicts, and what its answers bring back."""
+"""The terms of a profile: its subjects, the possible results, and how returned keys are filled."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """What a node does with a key or a way of asking.
+    """How a node treats a key or a form of query.
 
     HONOURED
-        As PS3.4 says; it may be relied on.
+        As PS3.4 requires; queries rely on it.
     IGNORED
-        It answers as if it had not been asked so: what comes back has to be filtered here.
+        It answers as if the key was absent: results are filtered locally.
     REFUSED
-        It answers with an error, or without things that match: it must not be asked so.
+        It returns an error, or omits matches: queries do not use it.
     UNKNOWN
-        There is no evidence: the careful way is the only one.
+        No evidence: queries do not rely on it.
     """
 
     HONOURED = "honoured"
@@ -25,16 +25,16 @@ class Verdict(Enum):
 
     @property
     def is_against(self) -> bool:
-        """Whether there is evidence that it does not work.
+        """True if there is evidence that it does not work.
 
-        >>> [one.value for one in Verdict if one.is_against]
+        >>> [verdict.value for verdict in Verdict if verdict.is_against]
         ['ignored', 'refused']
         """
         return self in (Verdict.IGNORED, Verdict.REFUSED)
 
 
 class Fill(Enum):
-    """What comes back for a return key: FILLED in all answers, PARTLY in some, EMPTY in all, or NOT_RETURNED."""
+    """How a return key is filled: FILLED in all responses, PARTLY in some, EMPTY in all, or NOT_RETURNED."""
 
     FILLED = "filled"
     PARTLY = "partly filled"
@@ -44,7 +44,7 @@ class Fill(Enum):
 
 
 class Extension(Enum):
-    """What SOP Class Extended Negotiation offers for C-FIND, in the order of its bytes (PS3.4 C.5.1.1.1)."""
+    """The parts of SOP Class Extended Negotiation for C-FIND, in the order of its bytes (PS3.4 C.5.1.1.1)."""
 
     RELATIONAL = "relational queries"
     COMBINED_DATETIME = "combined date-time matching"
@@ -53,14 +53,14 @@ class Extension(Enum):
 
 
 class Subject(Enum):
-    """What a verdict is about.
+    """The subjects of a profile.
 
     STUDY_DATE, STUDY_TIME, MODALITIES_IN_STUDY, STUDY_DESCRIPTION
         Matching keys at STUDY level; StudyTime as a range within one day.
     WILDCARDS
-        ``*`` in StudyDescription; ignored: it is taken for an ordinary letter.
+        ``*`` in StudyDescription; ignored: it counts as an ordinary letter.
     CASE
-        Whether upper and lower case are told apart in StudyDescription; ignored: they are not.
+        Whether case matters in StudyDescription; ignored: it does not.
     MODALITY
         At SERIES level, within studies given by UID.
     INSTANCE_NUMBER
@@ -68,16 +68,16 @@ class Subject(Enum):
     UID_LISTS
         Several StudyInstanceUIDs at STUDY level (PS3.4 C.2.2.2.2).
     SERIES_OF_STUDIES
-        Several StudyInstanceUIDs at SERIES level: the series of all of them in one request.
+        Several StudyInstanceUIDs at SERIES level: one request for the series of several studies.
     SERIES_WITHOUT_STUDY, IMAGES_WITHOUT_SERIES
-        Relational queries (PS3.4 C.4.1.2.2): no Unique Keys of the levels above; ignored: what comes back is not what
-        the hierarchical way gives.
+        Relational queries (PS3.4 C.4.1.2.2) without the Unique Keys above; ignored: the result differs from the
+        hierarchy.
     SERIES_BY_DATE_AND_MODALITY, IMAGES_BY_DATE_AND_CLASS
-        Whether the other keys of such queries, StudyDate with Modality or SOPClassUID, are matched too.
+        Whether such queries match StudyDate with Modality or SOPClassUID.
     CANCEL
         C-CANCEL during C-FIND.
     CHARACTER_SET
-        Whether text is in the SpecificCharacterSet that the answers name.
+        Whether text is in the SpecificCharacterSet of its response.
     """
 
     STUDY_DATE = "StudyDate"

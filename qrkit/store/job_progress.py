@@ -161,7 +161,7 @@ class JobProgress:
             else:
                 move_items(
                     connection,
-                    Change.PUT_OFF,
+                    Change.POSTPONE,
                     JobState.QUEUED,
                     own,
                     **outcome_values(outcome),

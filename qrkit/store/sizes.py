@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from qrkit.jobs import JobState, RetrieveRequest
-from qrkit.jobs.estimate import Held, NodeHistory
+from qrkit.jobs.estimate import NodeHistory, SizeSample
 from qrkit.store.schema import instances, jobs
 from qrkit.store.state import State
 
@@ -42,8 +42,8 @@ def node_history(state: State, node: str) -> NodeHistory:
             .order_by(jobs.c.finished.desc())
             .limit(_JOBS)
         ).all()
-    held = tuple(
-        Held(
+    samples = tuple(
+        SizeSample(
             node=row.source,
             modality=row.Modality or "",
             sop_class=row.SOPClassUID,
@@ -52,7 +52,7 @@ def node_history(state: State, node: str) -> NodeHistory:
         )
         for row in rows
     )
-    return NodeHistory(node=node, held=held, bytes_per_second=_rate([tuple(row) for row in retrieves]))
+    return NodeHistory(node=node, samples=samples, bytes_per_second=_rate([tuple(row) for row in retrieves]))
 
 
 def held_bytes(state: State, requests: Sequence[RetrieveRequest]) -> int:

@@ -84,8 +84,8 @@ class DiskSpace:
         except OSError:  # for another reason than this estimate it will not get far
             return ""
         return lack and (
-            f"{lack} on the disk of {self._files.folder}, of which {volume(self._floor)} stay free: it starts by "
-            "itself when there is room, and at once if you resume it."
+            f"{lack}. The disk of {self._files.folder} keeps {volume(self._floor)} free. The job "
+            "starts when there is enough space, or when you resume it."
         )
 
     def has_space_for(self, job: JobRow) -> bool:

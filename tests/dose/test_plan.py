@@ -1,7 +1,7 @@
 """A plan as a value: its requests, its JSON, how it is shown."""
 
 from qrkit.dose import Budget, Plan, build_dose_query, cost_of, count_steps, plan_tables, with_bytes
-from qrkit.jobs.estimate import Estimate, Held, NodeHistory
+from qrkit.jobs.estimate import Estimate, NodeHistory, SizeSample
 from qrkit.query import Coverage
 from tests.dose.test_properties import found
 from tests.dose.test_query import TODAY
@@ -14,7 +14,7 @@ PET_SERIES = Series(modality="PT", classes=(PET,) * 3)
 def plan_of(world: World, *groups: str) -> Plan:
     policy = policy_of(*groups)
     tables = plan_tables(world.judge(policy), found(world))
-    history = NodeHistory(node="pacs", held=(Held(node="pacs", modality="SR", objects=2, bytes=20_000),))
+    history = NodeHistory(node="pacs", samples=(SizeSample(node="pacs", modality="SR", objects=2, bytes=20_000),))
     tables = type(tables)(
         studies=tables.studies, series=with_bytes(tables.series, history), instances=tables.instances
     )

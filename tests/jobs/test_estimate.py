@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from qrkit.jobs.estimate import Estimate, Held, NodeHistory, Selection, estimate
+from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, SizeSample, estimate
 
 CT, SR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.67"
 HISTORY = NodeHistory(
     node="pacs",
-    held=(
-        Held(node="pacs", modality="CT", sop_class=CT, objects=100, bytes=50_000_000),
-        Held(node="pacs", modality="SR", sop_class=SR, objects=10, bytes=100_000),
-        Held(node="other", modality="CT", sop_class=CT, objects=1_000, bytes=1_000_000),
-        Held(node="other", modality="MR", sop_class="1.2.3", objects=4, bytes=800_000),
+    samples=(
+        SizeSample(node="pacs", modality="CT", sop_class=CT, objects=100, bytes=50_000_000),
+        SizeSample(node="pacs", modality="SR", sop_class=SR, objects=10, bytes=100_000),
+        SizeSample(node="other", modality="CT", sop_class=CT, objects=1_000, bytes=1_000_000),
+        SizeSample(node="other", modality="MR", sop_class="1.2.3", objects=4, bytes=800_000),
     ),
     bytes_per_second=5_000_000.0,
 )
@@ -61,8 +61,8 @@ def test_the_counted_are_summed_and_the_uncounted_are_counted() -> None:
 
 def test_a_notebook_shows_what_is_known_and_says_what_is_not() -> None:
     shown = Estimate(objects=300, bytes=150_000_000, seconds=30.0, uncounted=2, based_on=100)._repr_html_()
-    for told in (">300<", "Rows without a count", "about 150.0 MB", "about 30 s", "100 objects fetched before"):
+    for told in (">300<", "Rows without a count", "about 150.0 MB", "about 30 s", "100 objects retrieved before"):
         assert told in shown
     unknown = Estimate(objects=None, bytes=None, seconds=None, uncounted=2)._repr_html_()
     assert "the node does not count them" in unknown
-    assert "nothing like it was fetched yet" in unknown
+    assert "no similar objects were retrieved yet" in unknown

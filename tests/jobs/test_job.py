@@ -15,13 +15,13 @@ from qrkit.node import Method
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"level": "PATIENT"}, "STUDY, SERIES or IMAGE, not 'PATIENT'"),
-        ({"level": "STUDY", "StudyInstanceUID": ""}, "valid UIDs of its study and series; '' is none"),
-        ({"level": "STUDY", "StudyInstanceUID": "../x"}, "'../x' is none"),
-        ({"level": "SERIES"}, "'' is none"),
+        ({"level": "PATIENT"}, "'PATIENT' is not a valid retrieve level"),
+        ({"level": "STUDY", "StudyInstanceUID": ""}, "'' is not a valid UID in a STUDY retrieve"),
+        ({"level": "STUDY", "StudyInstanceUID": "../x"}, "'../x' is not a valid UID"),
+        ({"level": "SERIES"}, "'' is not a valid UID"),
         ({"level": "IMAGE", "SeriesInstanceUID": "1.3"}, "at least one SOPInstanceUID"),
-        ({"level": "IMAGE", "SeriesInstanceUID": "1.3", "sop_instance_uids": ("1.4", "x")}, "'x' is none"),
-        ({"level": "IMAGE", "sop_instance_uids": ("1.4",)}, "'' is none"),
+        ({"level": "IMAGE", "SeriesInstanceUID": "1.3", "sop_instance_uids": ("1.4", "x")}, "'x' is not a valid UID"),
+        ({"level": "IMAGE", "sop_instance_uids": ("1.4",)}, "'' is not a valid UID"),
     ],
 )
 def test_a_request_that_cannot_be_made_says_why(values: dict[str, Any], said: str) -> None:

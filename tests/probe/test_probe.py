@@ -150,7 +150,7 @@ def test_a_cap_is_found(cap: int, *, says_so: bool) -> None:
 def test_a_round_number_of_studies_is_no_cap_where_a_part_of_the_days_has_fewer() -> None:
     profile = probed(hospital(500, days=50))
     assert profile.cap is None
-    assert (profile.most_answers, profile.cap_evidence) == (250, "no cap was seen: one question got 500 answers")
+    assert (profile.most_answers, profile.cap_evidence) == (250, "no cap was seen: one question got 500 responses")
 
 
 def test_how_c_cancel_is_taken_is_seen_where_answers_are_many() -> None:

@@ -67,7 +67,7 @@ def test_a_key_is_looked_up_at_its_own_level_unless_told_otherwise() -> None:
 
 
 def test_a_subject_that_no_profile_has_is_an_error_that_names_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"nothing on 'PatientName'; it has StudyDate, .*wildcards"):
+    with pytest.raises(InputError, match=r"'PatientName' is not a subject of a profile. Use StudyDate, .*wildcards"):
         PROBED.honours("PatientName")
 
 

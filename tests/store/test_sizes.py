@@ -1,7 +1,7 @@
 """Sizes and rates from what came earlier."""
 
 from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
-from qrkit.jobs.estimate import Held
+from qrkit.jobs.estimate import SizeSample
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.job_progress import JobProgress
 from qrkit.store.job_queue import JobQueue
@@ -29,10 +29,10 @@ def test_objects_are_summed_by_node_and_kind(state: State) -> None:
     table = InstanceTable(state)
     table.add_many([row(1, size=10), row(2, size=30), row(3, size=5, modality=None), row(4, size=7, source="other")])
     history = node_history(state, "pacs")
-    assert sorted(history.held, key=lambda one: (one.node, one.modality)) == [
-        Held(node="other", modality="CT", sop_class="1.2", objects=1, bytes=7),
-        Held(node="pacs", modality="", sop_class="1.2", objects=1, bytes=5),
-        Held(node="pacs", modality="CT", sop_class="1.2", objects=2, bytes=40),
+    assert sorted(history.samples, key=lambda one: (one.node, one.modality)) == [
+        SizeSample(node="other", modality="CT", sop_class="1.2", objects=1, bytes=7),
+        SizeSample(node="pacs", modality="", sop_class="1.2", objects=1, bytes=5),
+        SizeSample(node="pacs", modality="CT", sop_class="1.2", objects=2, bytes=40),
     ]
     assert (history.node, history.bytes_per_second) == ("pacs", None)
 

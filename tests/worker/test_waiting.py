@@ -242,7 +242,7 @@ def test_a_job_that_cannot_fit_rests_before_its_start_until_there_is_room(
         resting = job.status
         assert (resting.state, resting.paused_by) == (JobState.PAUSED, PausedBy.DISK)
         assert resting.reason.startswith("About ")
-        assert "are to come, and there is room for" in resting.reason
+        assert "Not enough free disk space" in resting.reason
         assert retrieves(linked) == sent
         ballast.unlink()
         done = job.wait(timeout=LIMIT)

@@ -56,6 +56,6 @@ def test_a_job_larger_than_the_free_space_says_so_and_goes_on_if_it_is_resumed(
         told = job.to_json()
         assert told["estimated_bytes"] > 0
         assert (told["state"], told["paused_by"]) == ("paused", "disk")
-        assert "are to come, and there is room for 0" in told["reason"]
+        assert "needed, 0 bytes free" in told["reason"]
         job.resume()
         assert job.wait(timeout=60).state is JobState.COMPLETE

@@ -210,7 +210,7 @@ def test_a_probe_of_a_real_archive_is_small_and_sees_no_cap(archive: Archive, pr
     assert profile.requests <= 12
     assert profile.cap is None
     most = len(findscu(archive.address, "STUDY", [EVER, "StudyInstanceUID"]))
-    assert f"one question got {most} answers" in profile.cap_evidence
+    assert f"one question got {most} responses" in profile.cap_evidence
     assert profile.most_answers <= most
 
 
@@ -255,7 +255,7 @@ def test_character_sets_and_c_cancel_are_as_findscu_sees_them(
     profile = probed(archive, workspace)
     answers = findscu(archive.address, "STUDY", [EVER, "StudyInstanceUID", "PatientName", "SpecificCharacterSet"])
     assert len(answers) == CROWD
-    assert f"one question got {CROWD} answers" in profile.cap_evidence
+    assert f"one question got {CROWD} responses" in profile.cap_evidence
 
     named = {"\\".join(_several(one.get("SpecificCharacterSet"))) for one in answers}
     assert set(profile.character_sets) == named
@@ -269,7 +269,7 @@ def test_character_sets_and_c_cancel_are_as_findscu_sees_them(
     assert "Sending Cancel Request" in by_hand
     assert "MatchingTerminatedDueToCancelRequest" in by_hand or by_hand.count("(Pending)") >= CROWD
     cancelled = profile.statement(Subject.CANCEL)
-    assert cancelled.verdict is Verdict.HONOURED or "all may have been on their way" in cancelled.evidence
+    assert cancelled.verdict is Verdict.HONOURED or "all may have been sent before" in cancelled.evidence
 
 
 def _several(value: object) -> list[str]:
