@@ -1,16 +1,37 @@
-"""The hours in which a node may be fetched from: its quiet hours, such as the night, by its own clock."""
+"""Weekdays, times of day and time zones as people write them, and the retrieve hours of a node.
+
+Schedules and retrieve hours are written in this one grammar: ``mon-fri``, ``sat,sun``, ``weekdays``; ``22:30``;
+``Europe/Berlin``.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from qrkit.errors import InputError
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+EVERY_DAY = frozenset(range(7))
+
+_NAMED = {
+    "daily": EVERY_DAY,
+    "weekdays": frozenset(range(5)),
+    "weekends": frozenset((5, 6)),
+    "nightly": EVERY_DAY,
+    "every day": EVERY_DAY,
+    "every night": EVERY_DAY,
+}
 _MINUTES = 24 * 60
-_ADVICE = "Write 22:00-06:00, or Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00."
+_TIME = re.compile(r"(\d{1,2}):(\d\d)", re.ASCII)
+_WINDOW = re.compile(r"\s*([^\d:]*?)\s*(\d[\d:]*)\s*-\s*(\d[\d:]*)\s*(?:,|$)", re.ASCII)
+_HOURS_ADVICE = "Write 22:00-06:00, or Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +42,7 @@ class _Window:
     start: int
     end: int
 
-    def holds(self, weekday: int, minute: int) -> bool:
+    def contains(self, weekday: int, minute: int) -> bool:
         if self.start < self.end:
             return weekday in self.days and self.start <= minute < self.end
         return (weekday in self.days and minute >= self.start) or (
@@ -31,12 +52,12 @@ class _Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
-    """When a node may be fetched from; without windows: always."""
+    """The hours in which qrkit may retrieve from a node; without windows: always."""
 
     windows: tuple[_Window, ...] = ()
 
     def is_open(self, local: datetime) -> bool:
-        """Whether it may be fetched from now.
+        """Return whether qrkit may retrieve now.
 
         Parameters
         ----------
@@ -48,10 +69,10 @@ class Hours:
         [True, True, False, False]
         """
         minute = local.hour * 60 + local.minute
-        return not self.windows or any(one.holds(local.weekday(), minute) for one in self.windows)
+        return not self.windows or any(window.contains(local.weekday(), minute) for window in self.windows)
 
     def next_opening(self, local: datetime) -> datetime:
-        """Return when it may be fetched from next; now, if it may.
+        """Return when qrkit may retrieve next; now, if it may.
 
         >>> parse_hours("Mon-Fri 22:00-06:00").next_opening(datetime(2026, 1, 31, 12)).isoformat()
         '2026-02-02T22:00:00'
@@ -60,30 +81,101 @@ class Hours:
             return local
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         openings = [
-            midnight + timedelta(days=ahead, minutes=one.start)
-            for one in self.windows
+            midnight + timedelta(days=ahead, minutes=window.start)
+            for window in self.windows
             for ahead in range(8)
-            if (local.weekday() + ahead) % 7 in one.days
+            if (local.weekday() + ahead) % 7 in window.days
         ]
         return min(opening for opening in openings if opening > local)
 
 
 def parse_hours(text: str) -> Hours:
-    """Return the hours that are written as ``22:00-06:00``, or with weekdays before them, parted by commas.
+    """Return the hours of a text such as ``22:00-06:00``, or with weekdays before them, separated by commas.
 
     Raises
     ------
     InputError
-        If they cannot be read.
+        If the text cannot be read.
 
-    >>> len(parse_hours("Mon-Thu 19:00-07:00, Fri 19:00-24:00, Sat-Sun 00:00-24:00").windows), parse_hours("").windows
+    >>> len(parse_hours("Mon-Thu 19:00-07:00, Fri 19:00-24:00, Sat,Sun 00:00-24:00").windows), parse_hours("").windows
     (3, ())
     """
-    return Hours(windows=tuple(_window(part.strip()) for part in text.split(",") if part.strip()))
+    windows: list[_Window] = []
+    position = 0
+    while text[position:].strip(" ,"):
+        match = _WINDOW.match(text, position)
+        if match is None:
+            raise _not_hours(text[position:].strip())
+        windows.append(_window(*match.groups()))
+        position = match.end()
+    return Hours(windows=tuple(windows))
+
+
+def _window(days: str, start: str, end: str) -> _Window:
+    first, last = parse_time(start), parse_time(end)
+    weekdays = parse_weekdays(days) if days else EVERY_DAY
+    if first is None or last is None or not weekdays or first in (last, _MINUTES):
+        raise _not_hours(f"{days} {start}-{end}".strip())
+    return _Window(days=weekdays, start=first, end=last)
+
+
+def _not_hours(text: str) -> InputError:
+    return InputError(f"{text!r} is not a valid time range.", advice=_HOURS_ADVICE)
+
+
+def parse_time(text: str) -> int | None:
+    """Return the minute of the day of a time, whose end is 24:00; None if the text is not a time.
+
+    >>> parse_time("22:30"), parse_time("2:05"), parse_time("24:00"), parse_time("25:00"), parse_time("22")
+    (1350, 125, 1440, None, None)
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None or int(match[2]) > 59:
+        return None
+    minute = int(match[1]) * 60 + int(match[2])
+    return minute if minute <= _MINUTES else None
+
+
+def parse_weekdays(text: str) -> frozenset[int]:
+    """Return the weekdays of a text, Monday is 0; none if it cannot be read.
+
+    Names may be short, long or plural, with ranges and commas; or daily, weekdays, weekends.
+
+    >>> [sorted(parse_weekdays(text)) for text in ("Mon-Fri", "sat,Sunday", "Fridays", "weekends", "sun-mon", "soon")]
+    [[0, 1, 2, 3, 4], [5, 6], [4], [5, 6], [0, 6], []]
+    """
+    plain = " ".join(text.lower().split())
+    if plain in _NAMED:
+        return _NAMED[plain]
+    days: set[int] = set()
+    for part in re.split(r"[, ]+", re.sub(r"\s*-\s*", "-", plain.removeprefix("every "))):
+        first, dash, last = part.partition("-")
+        start, end = _weekday(first), _weekday(last if dash else first)
+        if start is None or end is None:
+            return frozenset()
+        days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
+    return frozenset(days)
+
+
+def weekday_words(days: Collection[int]) -> str:
+    """Return weekdays as `parse_weekdays` reads them.
+
+    >>> weekday_words({0, 3}), weekday_words(range(5)), weekday_words(range(7))
+    ('mon,thu', 'weekdays', 'daily')
+    """
+    named = next((name for name, known in _NAMED.items() if known == frozenset(days)), "")
+    return named or ",".join(WEEKDAYS[day][:3] for day in sorted(days))
+
+
+def _weekday(name: str) -> int | None:
+    """Return the number of a weekday by at least three letters of its name, or its plural."""
+    singular = name.removesuffix("s") if len(name) > 5 else name
+    found = [number for number, day in enumerate(WEEKDAYS) if len(name) >= 3 and day.startswith(singular)]
+    return found[0] if found else None
 
 
 def time_zone(name: str) -> tzinfo | None:
-    """Return a time zone by its name in the IANA database; None for an empty one: this machine's own.
+    """Return a time zone by its name in the IANA database; None for an empty name: this machine's own.
 
     Raises
     ------
@@ -95,35 +187,15 @@ def time_zone(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # not there, a folder, a path
-        raise InputError(f"There is no time zone {name!r}.", advice="Write it as Europe/Berlin.") from error
+        raise InputError(
+            f"{name!r} is not a time zone.", advice="Write it as Europe/Berlin, America/New_York or UTC."
+        ) from error
 
 
-def _window(text: str) -> _Window:
-    days, _, times = text.rpartition(" ")
-    start, dash, end = times.partition("-")
-    minutes = _minute(start), _minute(end)
-    weekdays = _weekdays(days.strip().lower())
-    if not dash or None in minutes or not weekdays or minutes[0] == minutes[1] or minutes[0] == _MINUTES:
-        raise InputError(f"These are no hours: {text!r}.", advice=_ADVICE)
-    return _Window(days=weekdays, start=minutes[0] or 0, end=minutes[1] or 0)
-
-
-def _minute(text: str) -> int | None:
-    """Return the minute of the day of ``22:00``; 24:00 is its end."""
-    hour, colon, minute = text.partition(":")
-    if not (colon and hour.isdecimal() and minute.isdecimal() and len(hour) <= 2 and len(minute) == 2):
-        return None
-    whole = int(hour) * 60 + int(minute)
-    return whole if int(minute) < 60 and whole <= _MINUTES else None
-
-
-def _weekdays(text: str) -> frozenset[int]:
-    """Return the days of ``mon-fri`` or ``sat``, Monday being 0; all for none, none for what cannot be read."""
-    if not text:
-        return frozenset(range(7))
-    first, _, last = text.partition("-")
-    last = last or first
-    if first not in _DAYS or last not in _DAYS:
-        return frozenset()
-    start, end = _DAYS.index(first), _DAYS.index(last)
-    return frozenset(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
+def local_zone() -> str:
+    """Return the IANA name of this machine's time zone; UTC where the machine does not name it, as on Windows."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    if named:
+        return named
+    _, _, name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")
+    return name or "UTC"

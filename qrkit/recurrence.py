@@ -1,32 +1,34 @@
-"""When something that recurs is due: hourly, or at a time of some weekdays, by the clock of a time zone.
+"""When something recurs: hourly, on weekdays, monthly or quarterly, by the clock of a time zone.
 
-Around a change of summer time, a time of day that is skipped is due as much later as the clock is put forward, and
-one that comes twice is due when it comes first. So each day has its run, and none has two. Hours are real hours.
+cronsim does the arithmetic; the words are ours. Around a change of summer time, a skipped time of day is due as much
+later as the clock is put forward, and a repeated one is due the first time. So each due day has exactly one run.
+Hours are real hours.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, datetime, timedelta
+
+from cronsim import CronSim
 
 from qrkit.errors import InputError
+from qrkit.hours import WEEKDAYS, parse_time, parse_weekdays, time_zone, weekday_words
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_EVERY_DAY = frozenset(range(7))
-_NAMED = {
-    "daily": _EVERY_DAY,
-    "nightly": _EVERY_DAY,
-    "every day": _EVERY_DAY,
-    "every night": _EVERY_DAY,
-    "weekdays": frozenset(range(5)),
-    "weekends": frozenset((5, 6)),
-}
 _HOURLY = re.compile(r"(?:hourly|every hour)(?: at :?([0-5]\d))?", re.ASCII)
-_AT = re.compile(r"(.+?)(?: at ([01]?\d|2[0-3]):([0-5]\d))?", re.ASCII)
-_NIGHT = time(2, 0)
-_ADVICE = "Write hourly, hourly at :15, daily at 02:00, weekdays at 22:30, or mon,thu at 3:00."
+_AT = re.compile(r"(.+?)(?: at (\S+))?", re.ASCII)
+_DAY_OF = re.compile(r"(?:on )?(?:the )?(.+?) of (?:the|each|every) (month|quarter)")
+_EACH = re.compile(r"(monthly|quarterly|every month|every quarter)(?: on)?(?: the)?(?: (.+))?")
+_NUMBER = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?: day)?", re.ASCII)
+_ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4}
+_NIGHT = 2 * 60
+_FEWEST_DAYS = 28
+_FIRST_MONTHS, _LAST_MONTHS = "1,4,7,10", "3,6,9,12"
+_ADVICE = (
+    "Write hourly, hourly at :15, daily at 02:00, weekdays at 22:30, mon,thu at 3:00, monthly on the 1st, "
+    "last day of the month, first Monday of the month at 6:00, or quarterly."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +37,16 @@ class Recurrence:
 
     Attributes
     ----------
-    at
-        Time of day; None: every hour.
-    minute
-        Of every hour, where there is no time of day.
-    weekdays
-        0 for Monday to 6 for Sunday.
+    text
+        In words, as `parse_recurrence` reads them.
+    cron
+        As the five fields of cron.
     zone
         IANA name of the time zone, such as Europe/Berlin.
     """
 
-    at: time | None = None
-    minute: int = 0
-    weekdays: frozenset[int] = _EVERY_DAY
+    text: str
+    cron: str
     zone: str = "UTC"
 
     def following(self, moment: datetime) -> datetime:
@@ -57,23 +56,13 @@ class Recurrence:
         >>> nightly.following(datetime(2026, 3, 28, 12, tzinfo=UTC))  # at 2:00 the clock is put forward to 3:00
         datetime.datetime(2026, 3, 29, 1, 30, tzinfo=datetime.timezone.utc)
         """
-        zone = zone_of(self.zone)
-        if self.at is None:
-            return self._next_hour(moment, zone)
-        day = moment.astimezone(zone).date() - timedelta(days=1)
-        while True:
-            if day.weekday() in self.weekdays:
-                due = datetime.combine(day, self.at.replace(fold=0), zone).astimezone(UTC)
-                if due > moment:
-                    return due
-            day += timedelta(days=1)
-
-    def _next_hour(self, moment: datetime, zone: ZoneInfo) -> datetime:
-        # minute by minute: there are zones half an hour off, and one that is put forward by half an hour
-        due = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        while due.astimezone(zone).minute != self.minute:
-            due += timedelta(minutes=1)
-        return due
+        zone = time_zone(self.zone)
+        local = moment.astimezone(zone)
+        if self.text.startswith("hourly"):
+            return next(CronSim(self.cron, local)).astimezone(UTC)
+        # by the wall clock without its changes, from a day before: a change may have skipped or repeated this hour
+        wall_clock = CronSim(self.cron, local.replace(tzinfo=None, fold=0) - timedelta(days=1))
+        return next(due for time in wall_clock if (due := time.replace(tzinfo=zone).astimezone(UTC)) > moment)
 
     def missed(self, due: datetime, now: datetime, *, most: int = 1_000) -> int:
         """Return how often it was due after `due` and until `now`, at most `most`: runs that nobody made.
@@ -88,66 +77,83 @@ class Recurrence:
         return count
 
     def __str__(self) -> str:
-        if self.at is None:
-            return f"hourly at :{self.minute:02d}" if self.minute else "hourly"
-        named = {days: name for name, days in reversed(_NAMED.items())}
-        days = named.get(self.weekdays) or ",".join(_DAYS[day] for day in sorted(self.weekdays))
-        return f"{days} at {self.at:%H:%M}"
+        return self.text
 
 
 def parse_recurrence(text: str, zone: str = "UTC") -> Recurrence:
-    """Return what is meant by a text such as ``weekdays at 22:30``; without a time of day, 02:00 is meant.
+    """Return the recurrence of a text such as ``weekdays at 22:30``; without a time of day, at 02:00.
 
     Raises
     ------
     InputError
-        If nothing is, or there is no such time zone.
+        If the text cannot be read, or there is no such time zone.
 
-    >>> [str(parse_recurrence(text)) for text in ("Mon,thursday at 3:00", "nightly", "hourly")]
+    >>> texts = ("Mon,thursday at 3:00", "nightly", "hourly", "Last day of the month", "first Monday of the quarter")
+    >>> [str(parse_recurrence(text)) for text in texts[:3]]
     ['mon,thu at 03:00', 'daily at 02:00', 'hourly']
+    >>> [str(parse_recurrence(text)) for text in texts[3:]]
+    ['monthly on the last day at 02:00', 'quarterly on the first monday at 02:00']
     """
-    zone_of(zone)
+    if time_zone(zone) is None:
+        raise InputError("A schedule needs a time zone.", advice="Write it as Europe/Berlin.")
     plain = " ".join(text.lower().split())
     hourly = _HOURLY.fullmatch(plain)
     if hourly:
-        return Recurrence(minute=int(hourly[1] or 0), zone=zone)
-    found = _AT.fullmatch(plain)
-    weekdays = _weekdays(found[1]) if found else frozenset[int]()
-    if found is None or not weekdays:
-        raise InputError(f"{text!r} does not say when something recurs.", advice=_ADVICE)
-    at = time(int(found[2]), int(found[3])) if found[2] else _NIGHT
-    return Recurrence(at=at, weekdays=weekdays, zone=zone)
+        minute = int(hourly[1] or 0)
+        words = f"hourly at :{minute:02d}" if minute else "hourly"
+        return Recurrence(text=words, cron=f"{minute} * * * *", zone=zone)
+    match = _AT.fullmatch(plain)
+    at = _minute_of_day(match[2]) if match else None
+    days = _days(match[1]) if match else None
+    if at is None or days is None:
+        raise InputError(f"{text!r} is not a recurrence.", advice=_ADVICE)
+    hour, minute = divmod(at, 60)
+    words, fields = days
+    return Recurrence(text=f"{words} at {hour:02d}:{minute:02d}", cron=f"{minute} {hour} {fields}", zone=zone)
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of a name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InputError(
-            f"There is no time zone {name!r}.", advice="Give one like Europe/Berlin, America/New_York or UTC."
-        ) from error
+def _minute_of_day(text: str | None) -> int | None:
+    minute = _NIGHT if text is None else parse_time(text)
+    return None if minute is None or minute >= 24 * 60 else minute
 
 
-def _weekdays(text: str) -> frozenset[int]:
-    if text in _NAMED:
-        return _NAMED[text]
-    names = [name for name in re.split(r"[, ]+", text.removeprefix("every ")) if name]
-    days = [
-        next((number for number, day in enumerate(_DAYS) if name.startswith(day) and _is_day(name, number)), -1)
-        for name in names
-    ]
-    return frozenset() if -1 in days else frozenset(days)
+def _days(text: str) -> tuple[str, str] | None:
+    """Return the days in words and as cron's day of month, month and day of week; None if they cannot be read."""
+    of, each = _DAY_OF.fullmatch(text), _EACH.fullmatch(text)
+    if of:
+        return _days_of_month(of[1], is_quarterly=of[2] == "quarter")
+    if each:
+        return _days_of_month(each[2] or "1st", is_quarterly="quarter" in each[1])
+    weekdays = parse_weekdays(text)
+    if not weekdays:
+        return None
+    return weekday_words(weekdays), f"* * {','.join(str((day + 1) % 7) for day in sorted(weekdays))}"
 
 
-_FULL = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+def _days_of_month(which: str, *, is_quarterly: bool) -> tuple[str, str] | None:
+    """Return one day of each month, or of each quarter: of its first month, or the last day of its last month."""
+    every = "quarterly" if is_quarterly else "monthly"
+    months = (_LAST_MONTHS if which.startswith("last") else _FIRST_MONTHS) if is_quarterly else "*"
+    if which in ("last", "last day"):
+        return f"{every} on the last day", f"L {months} *"
+    number = _NUMBER.fullmatch(which)
+    if number or which == "first day":
+        day = int(number[1]) if number else 1
+        if not 1 <= day <= _FEWEST_DAYS:
+            raise InputError(
+                f"Not every month has a day {day}.", advice=f"Write a day from 1 to {_FEWEST_DAYS}, or the last day."
+            )
+        return f"{every} on the {_ordinal(day)}", f"{day} {months} *"
+    ordinal, _, name = which.partition(" ")
+    weekdays = parse_weekdays(name)
+    if len(weekdays) != 1 or ordinal not in (*_ORDINALS, "last"):
+        return None
+    (weekday,) = weekdays
+    place = "L" if ordinal == "last" else f"#{_ORDINALS[ordinal]}"
+    written = ordinal if ordinal == "last" else list(_ORDINALS)[2 * (_ORDINALS[ordinal] - 1)]
+    return f"{every} on the {written} {WEEKDAYS[weekday]}", f"* {months} {(weekday + 1) % 7}{place}"
 
 
-def _is_day(name: str, number: int) -> bool:
-    return _FULL[number].startswith(name.removesuffix("s")) or _FULL[number] == name
+def _ordinal(day: int) -> str:
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{day}{'th' if 10 < day < 20 else endings.get(day % 10, 'th')}"

@@ -14,7 +14,7 @@ from qrkit.node import Node
     ["at night", "22:00", "22-06", "25:00-26:00", "22:60-23:00", "Moo 22:00-06:00", "06:00-06:00", "24:00-06:00"],
 )
 def test_what_are_no_hours_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InputError, match=r"no hours: .*Write 22:00-06:00"):
+    with pytest.raises(InputError, match=r"not a valid time range.*Write 22:00-06:00"):
         parse_hours(text)
 
 
@@ -22,6 +22,11 @@ def test_weekdays_may_go_over_the_end_of_the_week() -> None:
     hours = parse_hours("Sat-Mon 10:00-11:00")
     days = [hours.is_open(datetime(2026, 2, day, 10, 30, tzinfo=UTC)) for day in range(2, 9)]  # Monday to Sunday
     assert days == [True, False, False, False, False, True, True]
+
+
+def test_hours_and_schedules_write_weekdays_the_same_way() -> None:
+    listed = parse_hours("mon,tue,Wednesday 22:00-06:00, weekends 00:00-24:00")
+    assert listed == parse_hours("Mon-Wed 22:00-06:00, Sat-Sun 0:00-24:00")
 
 
 def test_whole_days_are_open_to_their_last_minute() -> None:
@@ -55,10 +60,10 @@ def test_a_node_without_hours_is_always_open() -> None:
 
 @pytest.mark.parametrize("settings", [{"retrieve_hours": "never"}, {"time_zone": "Middle/Earth"}])
 def test_a_node_with_wrong_hours_is_refused(settings: dict[str, str]) -> None:
-    with pytest.raises(InputError, match=r"hours|time zone"):
+    with pytest.raises(InputError, match=r"time range|time zone"):
         Node(name="pacs", host="h", ae_title="A", **settings)  # type: ignore[arg-type]
 
 
 def test_an_unknown_time_zone_is_refused() -> None:
-    with pytest.raises(InputError, match="no time zone 'Middle/Earth'"):
+    with pytest.raises(InputError, match="'Middle/Earth' is not a time zone"):
         time_zone("Middle/Earth")

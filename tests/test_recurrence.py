@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrkit.errors import InputError
+from qrkit.hours import WEEKDAYS, weekday_words
 from qrkit.query.dates import dates
-from qrkit.recurrence import Recurrence, parse_recurrence
+from qrkit.recurrence import parse_recurrence
 
 # New York and Berlin at different weeks, Lord Howe by half an hour, Kathmandu and St John's off the full hour, Cairo
 # and Santiago at midnight, Apia a whole day, which nobody has to survive again.
@@ -33,7 +34,7 @@ TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0, fold=0))
 
 @given(MOMENTS, TIMES, st.sampled_from(ZONES))
 def test_every_day_has_one_run(moment: datetime, at: time, zone: str) -> None:
-    daily = Recurrence(at=at, zone=zone)
+    daily = parse_recurrence(f"daily at {at:%H:%M}", zone)
     due = daily.following(moment)
     days = []
     for _ in range(400):  # a year, so over both changes
@@ -47,7 +48,7 @@ def test_every_day_has_one_run(moment: datetime, at: time, zone: str) -> None:
 
 @given(MOMENTS, TIMES, st.sampled_from(ZONES))
 def test_it_is_due_at_its_time_unless_that_is_skipped(moment: datetime, at: time, zone: str) -> None:
-    due = Recurrence(at=at, zone=zone).following(moment)
+    due = parse_recurrence(f"daily at {at:%H:%M}", zone).following(moment)
     local = due.astimezone(ZoneInfo(zone))
     exists = datetime.combine(local.date(), at, ZoneInfo(zone)).astimezone(UTC).astimezone(ZoneInfo(zone))
     assert due > moment
@@ -57,7 +58,7 @@ def test_it_is_due_at_its_time_unless_that_is_skipped(moment: datetime, at: time
 
 @given(MOMENTS, st.integers(0, 59), st.sampled_from(ZONES))
 def test_hours_are_real_hours(moment: datetime, minute: int, zone: str) -> None:
-    hourly = Recurrence(minute=minute, zone=zone)
+    hourly = parse_recurrence(f"hourly at :{minute:02d}", zone)
     due = hourly.following(moment)
     assert timedelta(0) < due - moment <= timedelta(minutes=90)
     assert due.astimezone(ZoneInfo(zone)).minute == minute
@@ -67,16 +68,16 @@ def test_hours_are_real_hours(moment: datetime, minute: int, zone: str) -> None:
 
 @given(MOMENTS, st.sets(st.integers(0, 6), min_size=1), TIMES, st.sampled_from(ZONES))
 def test_what_is_written_is_read_again_the_same(moment: datetime, days: set[int], at: time, zone: str) -> None:
-    recurrence = Recurrence(at=at, weekdays=frozenset(days), zone=zone)
+    recurrence = parse_recurrence(f"{weekday_words(days)} at {at:%H:%M}", zone)
     assert parse_recurrence(str(recurrence), zone) == recurrence
     assert recurrence.following(moment).astimezone(ZoneInfo(zone)).weekday() in days
-    hourly = Recurrence(minute=at.minute, zone=zone)
+    hourly = parse_recurrence(f"hourly at :{at.minute:02d}", zone)
     assert parse_recurrence(str(hourly), zone) == hourly
 
 
 @given(MOMENTS, st.integers(0, 60), st.sampled_from(ZONES))
 def test_missed_runs_are_counted(moment: datetime, count: int, zone: str) -> None:
-    daily = Recurrence(at=time(2, 30), zone=zone)
+    daily = parse_recurrence("daily at 2:30", zone)
     first = due = daily.following(moment)
     for _ in range(count):
         due = daily.following(due)
@@ -104,9 +105,56 @@ def test_a_text_that_says_nothing_is_refused_with_examples(text: str) -> None:
         parse_recurrence(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "days"),
+    [
+        ("monthly", "monthly on the 1st at 02:00", ["2026-03-01", "2026-04-01"]),
+        ("monthly on the 15th at 3:00", "monthly on the 15th at 03:00", ["2026-02-15", "2026-03-15"]),
+        ("last day of the month", "monthly on the last day at 02:00", ["2026-02-28", "2026-03-31"]),
+        ("First Monday of the month", "monthly on the first monday at 02:00", ["2026-03-02", "2026-04-06"]),
+        ("2nd tue of every month", "monthly on the second tuesday at 02:00", ["2026-02-10", "2026-03-10"]),
+        ("last friday of each month", "monthly on the last friday at 02:00", ["2026-02-27", "2026-03-27"]),
+        ("quarterly", "quarterly on the 1st at 02:00", ["2026-04-01", "2026-07-01"]),
+        ("last day of the quarter", "quarterly on the last day at 02:00", ["2026-03-31", "2026-06-30"]),
+        ("quarterly on the first Monday", "quarterly on the first monday at 02:00", ["2026-04-06", "2026-07-06"]),
+        ("mon-wed,fri at 4:00", "mon,tue,wed,fri at 04:00", ["2026-02-03", "2026-02-04"]),
+    ],
+)
+def test_days_of_months_and_quarters(text: str, words: str, days: list[str]) -> None:
+    recurrence = parse_recurrence(text, "Europe/Berlin")
+    assert str(recurrence) == words
+    assert parse_recurrence(words, "Europe/Berlin") == recurrence
+    due = datetime(2026, 2, 2, 12, tzinfo=UTC)  # a Monday
+    for day in days:
+        due = recurrence.following(due)
+        assert due.astimezone(ZoneInfo("Europe/Berlin")).date().isoformat() == day
+
+
+@given(MOMENTS, st.integers(1, 28), TIMES, st.sampled_from(ZONES))
+def test_every_month_has_one_run(moment: datetime, day: int, at: time, zone: str) -> None:
+    monthly = parse_recurrence(f"monthly on the {day} at {at:%H:%M}", zone)
+    due = monthly.following(moment)
+    for _ in range(24):
+        following = monthly.following(due)
+        assert following.astimezone(ZoneInfo(zone)).day == day
+        assert timedelta(days=27) < following - due < timedelta(days=32)
+        due = following
+
+
+def test_a_day_that_some_months_lack_is_refused() -> None:
+    with pytest.raises(InputError, match="the last day"):
+        parse_recurrence("monthly on the 31st")
+
+
+@given(st.sets(st.integers(0, 6), min_size=1))
+def test_long_and_short_weekdays_mean_the_same(days: set[int]) -> None:
+    long = ", ".join(WEEKDAYS[day].title() for day in sorted(days))
+    assert parse_recurrence(f"{long} at 3:00") == parse_recurrence(f"{weekday_words(days)} at 3:00")
+
+
 def test_a_time_zone_that_does_not_exist_is_refused() -> None:
     for zone in ("Europe/Bielefeld", "", "../etc/passwd"):
-        with pytest.raises(InputError, match="no time zone"):
+        with pytest.raises(InputError, match="time zone"):
             parse_recurrence("daily", zone)
 
 

@@ -27,7 +27,10 @@ def add(
     name: Name,
     node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
     *,
-    every: Annotated[str, typer.Option(help="hourly, daily at 02:00, weekdays at 22:30, mon,thu at 3:00.")],
+    every: Annotated[
+        str,
+        typer.Option(help="daily at 02:00, weekdays at 22:30, mon,thu at 3:00, first Monday of the month, hourly."),
+    ],
     zone: Annotated[str, typer.Option(help="Time zone, such as Europe/Berlin; else this machine's.")] = "",
     level: Annotated[str, typer.Option(help="Of a query: patient, study, series or image.")] = "study",
     dose: Annotated[str, typer.Option(help="A dose plan of these groups: any of CT,MG,FL,DX,NM.")] = "",

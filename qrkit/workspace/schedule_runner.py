@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import QrkitError
+from qrkit.hours import time_zone
 from qrkit.jobs import JobState
 from qrkit.query import Coverage, Query
 from qrkit.query.dates import dates
-from qrkit.recurrence import zone_of
 from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun
 from qrkit.worker.background_task import PollingThread
 from qrkit.workspace.questions import Questions
@@ -150,4 +150,4 @@ def resolved(what: Mapping[str, Any], *, today: date) -> dict[str, Any]:
 
 def today_in(zone: str) -> date:
     """Return the day that it is in a time zone now."""
-    return datetime.now(UTC).astimezone(zone_of(zone)).date()
+    return datetime.now(UTC).astimezone(time_zone(zone)).date()

@@ -1,14 +1,14 @@
-"""What recurs: queries and dose plans that a worker asks every hour, night or weekday."""
+"""The schedules of a workspace: queries and dose plans that a worker runs at set times."""
 
 from __future__ import annotations
 
-import os
+import datetime as dt
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError, NotFound
+from qrkit.hours import local_zone
 from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule
@@ -20,6 +20,9 @@ from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from qrkit.query import DayLike, DaysLike, TextList, TimeLike
+    from qrkit.tables import Level
 
 _COLUMNS = [
     "name",
@@ -57,7 +60,7 @@ class Schedules:
         self._table = services.schedules
         self._permissions = services.permissions
 
-    def add(
+    def add(  # noqa: PLR0913 - the public arguments of a schedule, which editors complete and type checkers check
         self,
         name: str,
         node: str,
@@ -65,56 +68,180 @@ class Schedules:
         every: str,
         zone: str = "",
         retrieve: bool | dict[str, Any] = True,
-        **what: Any,  # noqa: ANN401 - as `find` and `plan` take it
+        query: str | None = None,
+        dose: TextList | None = None,
+        sr_only: bool = False,
+        toshiba: bool = False,
+        empty_sr: bool = False,
+        refetch: bool = False,
+        whole_archive: bool = False,
+        level: Level | str | None = None,
+        modalities: TextList | None = None,
+        date: DaysLike | None = None,
+        date_from: DayLike | None = None,
+        date_until: DayLike | None = None,
+        time: tuple[TimeLike | None, TimeLike | None] | None = None,
+        time_from: TimeLike | None = None,
+        time_until: TimeLike | None = None,
+        patient_id: TextList | None = None,
+        patient_name: str | None = None,
+        accession: TextList | None = None,
+        study_uid: TextList | None = None,
+        series_uid: TextList | None = None,
+        sop_uid: TextList | None = None,
+        description_include: TextList | None = None,
+        description_exclude: TextList | None = None,
+        station_include: TextList | None = None,
+        station_exclude: TextList | None = None,
+        station_level: Level | str | None = None,
+        blank: str | None = None,
+        return_keys: TextList | None = None,
+        **keys: object,
     ) -> Schedule:
-        """Have a query or a dose plan asked again and again, and what it finds fetched.
+        """Run a query or a dose plan again and again, and retrieve what it finds.
+
+        With `dose` or `sr_only` it is a plan, else a query; the other arguments are those of `Workspace.plan` and
+        `Workspace.find`. Relative dates are read at each run.
 
         Parameters
         ----------
+        name
+            Name of the schedule: 1 to 64 characters.
+        node
+            Name of the node.
         every
-            ``hourly``, ``hourly at :15``, ``daily at 02:00``, ``weekdays at 22:30``, ``mon,thu at 3:00``.
+            When: ``hourly at :15``, ``daily at 02:00``, ``weekdays at 22:30``, ``mon,thu at 3:00``, ``monthly on the
+            15th``, ``last day of the month``, ``first Monday of the month at 6:00``, ``quarterly``.
         zone
             Time zone, such as Europe/Berlin; without it, this machine's.
         retrieve
-            Whether what is found is fetched; a dict says how, as `Workspace.retrieve` takes it.
-        **what
-            What `Workspace.find` takes, or with ``dose`` or ``sr_only`` what `Workspace.plan` takes, or ``query``:
-            the id of an earlier one. Dates may be relative, such as ``last 7 days``; they are read at each run.
+            Whether to retrieve the result; a dict has the options, as `Workspace.retrieve` takes them.
+        query
+            Id of an earlier query to run again; only a date may be added.
+        dose
+            List of dose groups: any of CT, MG, FL, DX, NM.
+        sr_only
+            Studies of nothing but structured reports, instead of dose groups.
+        toshiba
+            Take one image of each series of a CT study without a dose report.
+        empty_sr
+            Take SR series in which the node lists no objects.
+        refetch
+            Retrieve also objects that are stored already.
+        whole_archive
+            Allow a plan without a date range.
+        level
+            Of a query: patient, study (default), series or image.
+        modalities
+            List of modality codes, such as ``"CT,MR"``.
+        date
+            StudyDate: a day, a pair of days, ``yesterday`` or ``last 7 days``.
+        date_from
+            First StudyDate.
+        date_until
+            Last StudyDate.
+        time
+            StudyTime: a pair ``("08:00", "12:30")``; needs a single day.
+        time_from
+            First StudyTime.
+        time_until
+            Last StudyTime.
+        patient_id
+            List of PatientIDs; ``*`` and ``?`` are wildcards.
+        patient_name
+            PatientName; ``*`` and ``?`` are wildcards.
+        accession
+            List of AccessionNumbers.
+        study_uid
+            List of StudyInstanceUIDs.
+        series_uid
+            List of SeriesInstanceUIDs.
+        sop_uid
+            List of SOPInstanceUIDs.
+        description_include
+            List of terms; keep studies whose StudyDescription contains one.
+        description_exclude
+            List of terms; drop studies whose StudyDescription contains one.
+        station_include
+            List of terms; keep rows whose StationName contains one.
+        station_exclude
+            List of terms; drop rows whose StationName contains one.
+        station_level
+            Which StationName is meant: study or series.
+        blank
+            What include filters do with rows without a value: keep (default) or drop.
+        return_keys
+            List of further DICOM keywords to return as columns.
+        **keys
+            Any DICOM keyword as a matching key.
 
         Raises
         ------
         InputError
-            If something is not valid, or there is a schedule of that name.
+            If an argument is unknown or not valid, or there is a schedule of that name.
         NotFound
             If there is no such node or query.
+
+        Examples
+        --------
+        The dose of CT of the last week, every night::
+
+            ws.schedules.add("dose", "pacs", every="daily at 02:00", dose="CT", date="last 7 days")
         """
-        self._services.nodes.get(node)
-        recurrence = parse_recurrence(every, zone or local_zone())
-        if not name or name != name.strip() or len(name) > 64:
-            raise InputError(f"A schedule's name has 1 to 64 characters, without blanks around: {name!r} does not.")
-        kind = "plan" if what.get("dose") or what.get("sr_only") else "query"
-        if "query" in what:
-            what["query"] = dict(self._services.queries.get(str(what["query"])).request)
-        plain = {key: _plain(value) for key, value in what.items()}
-        _check(kind, plain, zone=recurrence.zone)
-        how = ({} if retrieve is True else dict(retrieve)) if retrieve is not False else None
+        switches = {
+            "sr_only": sr_only,
+            "toshiba": toshiba,
+            "empty_sr": empty_sr,
+            "refetch": refetch,
+            "whole_archive": whole_archive,
+        }
+        filters: dict[str, object] = {
+            "dose": dose,
+            "level": level,
+            "modalities": modalities,
+            "date": date,
+            "date_from": date_from,
+            "date_until": date_until,
+            "time": time,
+            "time_from": time_from,
+            "time_until": time_until,
+            "patient_id": patient_id,
+            "patient_name": patient_name,
+            "accession": accession,
+            "study_uid": study_uid,
+            "series_uid": series_uid,
+            "sop_uid": sop_uid,
+            "description_include": description_include,
+            "description_exclude": description_exclude,
+            "station_include": station_include,
+            "station_exclude": station_exclude,
+            "station_level": station_level,
+            "blank": blank,
+            "return_keys": return_keys,
+        }
+        given = {key: value for key, value in filters.items() if value is not None}
+        what = {key: _plain(value) for key, value in (given | keys).items()}
+        what |= {key: True for key, is_given in switches.items() if is_given}
+        if query is not None:
+            what["query"] = dict(self._services.queries.get(query).request)
         new = NewSchedule(
             name=name,
-            node=node,
-            kind=kind,
-            what=plain,
-            recurrence=recurrence,
-            retrieve=how,
+            node=self._services.nodes.get(node).name,
+            kind="plan" if what.get("dose") or sr_only else "query",
+            what=what,
+            recurrence=parse_recurrence(every, zone or local_zone()),
+            retrieve=({} if retrieve is True else dict(retrieve)) if retrieve is not False else None,
             user=self._permissions.access.user,
         )
-        with self._permissions.operating("schedule something", "schedule added", name):
+        _check(new)
+        with self._permissions.operating("add a schedule", "schedule added", name):
             return self._table.add(new)
 
     def __getitem__(self, name: str) -> Schedule:
         return self._table.get(name)
 
     def list(self) -> pd.DataFrame:
-        """Return the schedules: one row each, when each is due next, and how its last run went."""
+        """Return the schedules: one row each, with its next due time and the state of its last run."""
         return self.records().frame()
 
     def records(self) -> Records:
@@ -134,7 +261,7 @@ class Schedules:
         return Records.of(rows, _COLUMNS)
 
     def runs(self, name: str, limit: int = 20) -> pd.DataFrame:
-        """Return the newest runs of a schedule: one row each, with its query, plan and job, and what became of it.
+        """Return the newest runs of a schedule: one row each, with its state, query, plan and job.
 
         Raises
         ------
@@ -154,32 +281,32 @@ class Schedules:
             self._table.remove(name)
 
     def pause(self, name: str) -> None:
-        """Let a schedule not be due any more. NotFound if there is none."""
+        """Pause a schedule: it is not due until it is resumed. NotFound if there is none."""
         with self._permissions.operating("pause a schedule", "schedule paused", name):
             self._table.pause(name)
 
     def resume(self, name: str) -> None:
-        """Let a paused schedule be due again, from its next time on. NotFound if there is none."""
+        """Resume a paused schedule from its next due time on. NotFound if there is none."""
         with self._permissions.operating("resume a schedule", "schedule resumed", name):
             self._table.resume(name)
 
     def run(self, name: str) -> None:
-        """Have a schedule run now, by the worker, which is started if none runs. NotFound if there is none."""
+        """Run a schedule now, by the worker; one is started if none runs. NotFound if there is none."""
         with self._permissions.operating("run a schedule", "schedule run", name):
             self._table.run_now(name)
         self._services.ensure_worker()
 
     @property
     def unattended(self) -> tuple[str, ...]:
-        """The schedules for which no worker runs that stays and reaches their node.
+        """The schedules that no permanent worker can run, because none runs or none reaches their node.
 
-        A worker that was started in the background leaves when it is idle.
+        A worker that was started in the background stops when it is idle.
         """
-        staying = [row.site for row in alive_workers(WorkerTable(self._services.state)) if row.service]
+        permanent = [row.site for row in alive_workers(WorkerTable(self._services.state)) if row.service]
         return tuple(
             schedule.name
             for schedule in self._table.list()
-            if not schedule.paused and not self._is_reached(schedule.node, staying)
+            if not schedule.paused and not self._is_reached(schedule.node, permanent)
         )
 
     def _is_reached(self, node: str, sites: Sequence[str]) -> bool:
@@ -192,35 +319,35 @@ class Schedules:
         return str(self.list().to_html(index=False, escape=True))
 
 
-def local_zone() -> str:
-    """Return the IANA name of this machine's time zone; UTC where it does not tell, as on Windows."""
-    named = os.environ.get("TZ", "").removeprefix(":")
-    if named:
-        return named
-    _, _, name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")
-    return name or "UTC"
-
-
-def _check(kind: str, what: dict[str, Any], *, zone: str) -> None:
-    """Ask nothing, but find out now what would be wrong each night."""
-    now = resolved(what, today=today_in(zone))
-    if "query" in now:
-        Query.from_json(now.pop("query"))
-        if set(now) - {"date"}:
-            raise InputError(
-                "To an earlier query only a date can be added.", advice="Give the filters instead of it."
-            )
-    elif kind == "plan":
+def _check(new: NewSchedule) -> None:
+    """Refuse a schedule whose every run would fail; nothing is sent."""
+    if not new.name or new.name != new.name.strip() or len(new.name) > 64:
+        raise InputError(
+            f"{new.name!r} is not a valid schedule name.",
+            advice="Use 1 to 64 characters without leading or trailing spaces.",
+        )
+    what = resolved(new.what, today=today_in(new.recurrence.zone))
+    today = dt.datetime.now(dt.UTC).date()
+    if "query" in what:
+        Query.from_json(what.pop("query"))
+        if set(what) - {"date"}:
+            raise InputError("Only a date can be added to an earlier query.", advice="Enter all filters instead.")
+    elif new.kind == "plan":
         from qrkit.dose import build_dose_query
 
-        build_dose_query(today=datetime.now(UTC).date(), **now)
+        build_dose_query(today=today, **what)
     else:
-        build_query(today=datetime.now(UTC).date(), **now)
+        build_query(today=today, **what)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
-    if isinstance(value, tuple | list | set):
-        return [_plain(one) for one in value]
+    """Return an argument as JSON holds it: days as ISO texts, columns and arrays as lists."""
     if isinstance(value, str | int | float | bool | dict) or value is None:
         return value
-    return str(value)
+    if isinstance(value, tuple | list | set | frozenset):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # a column, an array, or a date of NumPy's
+        return _plain(value.tolist())
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()
+    return str(value.value if isinstance(value, Enum) else value)

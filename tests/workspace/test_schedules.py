@@ -1,7 +1,9 @@
 """What recurs: asked by the worker, new objects fetched, told with query, plan and job."""
 
+import datetime as dt
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
 from qrkit.errors import InputError, NotFound
@@ -9,6 +11,7 @@ from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
 from qrkit.store.schema import schedules
 from qrkit.store.state import as_text
+from qrkit.tables import Level
 from tests.cli.commands import Here
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, files_of, worker_in_thread
@@ -99,8 +102,8 @@ def test_a_node_that_fails_is_told_with_the_run(linked: Linked) -> None:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ({"every": "sometimes"}, "does not say when"),
-        ({"every": "daily", "zone": "Mars"}, "no time zone"),
+        ({"every": "sometimes"}, "not a recurrence"),
+        ({"every": "daily", "zone": "Mars"}, "not a time zone"),
         ({"every": "daily", "date": "someday"}, "is not a date"),
         ({"every": "daily", "dose": "XX"}, "XX"),
         ({"every": "daily", "NoKeyword": "1"}, "NoKeyword"),
@@ -137,3 +140,20 @@ def test_the_command_line_has_it_all(
         assert "qrkit serve" not in shown.err
     assert here("schedule", "remove", "night").status == 0
     assert here("schedule", "show", "night").status == 1
+
+
+def test_days_and_columns_are_kept_as_plain_values(linked: Linked) -> None:
+    made = linked.workspace.schedules.add(
+        "kept",
+        "pacs",
+        every="monthly on the 1st",
+        date=(pd.Timestamp("2026-01-01"), dt.date(2026, 1, 31)),
+        modalities=pd.Series(["CT", "MR"]),
+        level=Level.SERIES,
+    )
+    assert made.what == {"date": ["2026-01-01", "2026-01-31"], "modalities": ["CT", "MR"], "level": "SERIES"}
+
+
+def test_a_mistyped_argument_is_answered_with_the_nearest(linked: Linked) -> None:
+    with pytest.raises(InputError, match=r"Did you mean patient_id\?"):
+        linked.workspace.schedules.add("typo", "pacs", every="daily", patientid="Q1")
