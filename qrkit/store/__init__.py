@@ -1,1 +1,1 @@
-"""What a workspace keeps: its state (SQLAlchemy), its results (Parquet, DuckDB) and its files (DICOM Part 10)."""
+"""The data of a workspace: its state (SQLAlchemy), its results (Parquet, DuckDB) and its files (DICOM Part 10)."""

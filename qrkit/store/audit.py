@@ -1,4 +1,4 @@
-"""Who did what in this workspace, and when."""
+"""The audit trail of a workspace: who did what, and when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qrkit.store.state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """One thing that somebody did, and when it happened: UTC, ISO 8601."""
+    """One action of a user, and when it happened: UTC, ISO 8601."""
 
     happened: str
     who: str
@@ -57,7 +57,7 @@ def write_audit(  # the row's columns, all named by the caller
     subject: str,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a row within the transaction of what it tells about."""
+    """Add a row within the transaction of the action."""
     connection.execute(
         audit.insert().values(happened=happened, who=who, action=action, subject=subject, details=dict(details or {}))
     )

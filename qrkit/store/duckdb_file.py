@@ -1,6 +1,6 @@
-"""DuckDB as qrkit opens it: in memory, without extensions from elsewhere, files read only where they are listed.
+"""DuckDB as qrkit opens it: in memory, without downloaded extensions, and restricted to listed files.
 
-One answer out of the settled file, with the columns and types that it had as a Parquet file.
+It also reads one query result from the settled file, with the columns and types of its original Parquet file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OURS = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, du
 
 
 def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory database; what does not fit into memory goes beside the results in `folder`."""
+    """Return an in-memory database, which spills into `folder` of the results."""
     return duckdb.connect(
         ":memory:",
         config={
@@ -93,7 +93,7 @@ def _storage_version(file: Path) -> tuple[bytes, int]:
 
 
 def close_to_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
-    """Let the connection read these files, and what is attached, and nothing else; for good."""
+    """Restrict the connection for good to these files and the attached databases."""
     connection.execute(f"SET allowed_paths = {literals(map(str, files))}")
     connection.execute("SET enable_external_access = false")
 
@@ -128,12 +128,12 @@ def identifier(name: str) -> str:
 
 @contextmanager
 def store_errors(doing: str) -> Iterator[None]:
-    """Make DuckDB's errors ours, where the SQL is.
+    """Translate DuckDB's errors where the SQL is ours.
 
     Parameters
     ----------
     doing
-        What is being done, for the message: ``The results cannot be read``.
+        The subject of the message: ``The results cannot be read``.
     """
     try:
         yield
@@ -143,7 +143,7 @@ def store_errors(doing: str) -> Iterator[None]:
 
 @contextmanager
 def sql_errors() -> Iterator[None]:
-    """Make DuckDB's errors those of whoever wrote the SQL, unless they are about files or memory."""
+    """Translate DuckDB's errors: those about files or memory are ours, all others are of the given SQL."""
     try:
         yield
     except _OURS as error:
@@ -153,7 +153,7 @@ def sql_errors() -> Iterator[None]:
 
 
 SCHEMAS = "answer_schemas"
-"""The table of a settled file that keeps the Arrow schema of each answer: query_id, level, arrow_schema."""
+"""The table of a settled file with the Arrow schema of each query result: query_id, level, arrow_schema."""
 
 
 def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:

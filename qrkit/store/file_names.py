@@ -1,9 +1,8 @@
-"""How a finished file gets its final name without ever taking the place of another, whoever else is at it.
+"""Files of received objects: the ``.part`` file of an object that arrives, and the final name of a whole one.
 
-The ``.part`` files that objects are written to until they are whole.
-
-Making a file takes longer than filling it with a small object (ext4: 50 to 350 µs against 10), and the sender waits
-meanwhile. So there is one open already for the next object, made while the sender prepares that.
+A final name never replaces another file, even if several processes place files at once. Creating a file takes longer
+than writing a small object to it (ext4: 50 to 350 µs against 10), and the sender waits meanwhile. Therefore one part
+file is always open for the next object, created while the sender prepares it.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from qrkit.store.part10 import read_file_head
 
 _CHUNK = 1 << 20
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-"""What a full disk answers, or a full quota."""
+"""Error numbers of a full disk or quota."""
 
 
 def place(part: Path, folder: Path, sop_instance_uid: str, *, keep_part: bool = False) -> Path:
     """Give a finished file its name in a folder, and return where the object is now.
 
-    An object that is there already is kept and the new file removed; the same SOP Instance with another data set
-    or transfer syntax gets a name of its own beside the first, with the start of a SHA-256 of those two. So the same
-    version has the same name, whoever sends it and whichever process is first.
+    An existing copy of the object is kept and the new file removed. The same SOP Instance with another data set or
+    transfer syntax gets a name of its own in the same folder, with the start of a SHA-256 of those two. So the same
+    version always has the same name, whatever its sender and whichever process is first.
 
     Parameters
     ----------
@@ -176,14 +175,14 @@ class PartFiles:
         return self._new()
 
     def ready(self) -> None:
-        """Have a file for the next `take`; what goes wrong is told by that."""
+        """Create a file for the next `take`, which reports a failure."""
         self._discard_kept()
         if len(self._spares) < _MOST_SPARES:
             with contextlib.suppress(OSError):
                 self._spares.append(self._new())
 
     def close(self) -> None:
-        """Remove the files that nobody took."""
+        """Remove the files that were not taken."""
         while self._spares:
             path, file = self._spares.pop()
             os.close(file)

@@ -165,7 +165,7 @@ class FileStore:
         return self._is_writable
 
     def disk(self) -> str:
-        """Return what tells the disk of the files from those of other sites: the same for all who share the folder.
+        """Return an identifier of the disk of the files, which is the same for all sites that share the folder.
 
         Raises
         ------
@@ -204,7 +204,7 @@ class FileStore:
             self._receipts.discard(stored.receipt)
 
     def keep(self, written: WrittenObject, arrival: Arrival) -> StoredObject:
-        """Put a whole file in its place, tell of it, and return it; of one that cannot be, nothing is left.
+        """Put a whole file in its place, report it by `indexed`, and return it; on failure the file is removed.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class FileStore:
 
 
 class IncomingFile:
-    """An object that is being written, like a `qrkit.receipt.Incoming` that can say what it is."""
+    """An object that is being written: a `qrkit.receipt.Incoming` that can also read the object's header."""
 
     __slots__ = ("_arrival", "_file", "_head", "_header", "_part", "_refused", "_size", "_start", "_store")
 
@@ -249,7 +249,7 @@ class IncomingFile:
         self._header: ObjectHeader | None = None
 
     def write(self, fragment: memoryview) -> None:
-        """Take the next fragment of the data set; what goes wrong is told by `commit`."""
+        """Write the next fragment of the data set; `commit` reports a failure."""
         self._size += len(fragment)
         if self._refused is not None:
             return
@@ -265,7 +265,7 @@ class IncomingFile:
 
     @property
     def header(self) -> ObjectHeader:
-        """What the object says about itself, once it is whole.
+        """The header of the object, once it is whole.
 
         Raises
         ------
@@ -279,7 +279,7 @@ class IncomingFile:
         return self._header
 
     def commit(self) -> StoredObject:
-        """Put the object in its place and return it; only then is the peer told success.
+        """Put the object in its place and return it; only then is success sent to the peer.
 
         Raises
         ------
@@ -357,7 +357,7 @@ def _write_all(file: int, content: bytes | memoryview) -> None:
 
 
 def _refusal(error: OSError) -> Refused:
-    """Return what the peer is told when a file cannot be written; the log has the rest."""
+    """Return the refusal for the peer when a file cannot be written; the log has the details."""
     if error.errno in NO_SPACE:
         return Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
     _log.error("A received object cannot be written: %s", error)

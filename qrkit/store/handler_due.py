@@ -1,8 +1,8 @@
-"""Items that became complete, and which runs of handlers come of that.
+"""Completed items, and the handler runs that follow from them.
 
-Such an item is noted in the transaction of its end, so that no handler is forgotten whoever dies in between. A worker
-that knows the handlers decides what it means, and queues one run per handler, series and content; the unique key of
-the runs makes it once.
+An item is noted in the transaction that completes it, so that no handler is lost if a process dies in between. A
+worker that has the handlers queues one run for each handler, series and content; the unique key of the runs prevents
+a second one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is done with series after they have arrived: the runs of handlers, and where each of them is."""
+"""The runs of handlers on received series, and their states."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class HandlerRunTable:
         self._end(run_id, state=_WAITING, error=error, due=later)
 
     def give_back(self, run_id: int) -> None:
-        """Let a run be started anew whose worker stops; the attempt does not count."""
+        """Queue a run again because its worker stops; the attempt does not count."""
         self._end(
             run_id,
             state=_WAITING,

@@ -1,8 +1,8 @@
 """The few elements of a received data set by which it is filed, read without decoding the rest.
 
 The scanner walks the top-level elements (PS3.5 7.1) of the little endian transfer syntaxes up to InstanceNumber
-(0020,0013) and jumps over all values it does not need, sequences included. What it finds odd, and big endian, is
-left to pydicom, which is slower and knows more exceptions.
+(0020,0013) and jumps over all values it does not need, sequences included. Unusual encodings and big endian are
+read by pydicom, which is slower and knows more exceptions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qrkit.errors import ObjectUnreadable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectHeader:
-    """What an object says about itself; texts are empty where it says nothing."""
+    """Elements of an object's data set; texts are empty where the element is missing."""
 
     SOPInstanceUID: str = ""
     SOPClassUID: str = ""
@@ -47,7 +47,7 @@ class HeaderIncomplete(Exception):
 
 
 class _Odd(Exception):
-    """Something that the scanner does not understand."""
+    """An encoding that the scanner does not support."""
 
 
 _CHARACTER_SET = 0x00080005
@@ -74,7 +74,7 @@ _NEEDED = (0x00080018, 0x0020000D, 0x0020000E)
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DEEPEST = 32
-"""Sequences nested deeper than this are odd."""
+"""Sequences nested deeper than this are read by pydicom."""
 _MOST_INFLATED = 1 << 24
 """Bytes of a deflated data set that are looked at: few deflated bytes can hold very many."""
 
@@ -228,7 +228,7 @@ def _header(values: dict[int, bytes]) -> ObjectHeader:
 
 
 def _encodings(character_set: bytes) -> list[str]:
-    """Return Python's names for SpecificCharacterSet (PS3.3 C.12.1.1.2); Latin-1 for terms that nobody knows."""
+    """Return Python's names for SpecificCharacterSet (PS3.3 C.12.1.1.2); Latin-1 for unknown terms."""
     terms = character_set.decode("ascii", "replace").split("\\")
     return [python_encoding.get(term.strip(" \0"), default_encoding) for term in terms]
 
@@ -254,12 +254,12 @@ def _number(text: str) -> int | None:
 
 
 def _inflated(content: Buffer, *, whole: bool) -> tuple[bytes, bool]:
-    """Return what a deflated data set holds (PS3.5 A.5), as far as these bytes go."""
+    """Inflate the given bytes of a deflated data set (PS3.5 A.5)."""
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         inflated = inflating.decompress(content, _MOST_INFLATED)
     except zlib.error as error:
-        raise ObjectUnreadable("The data set is said to be deflated, and is not.") from error
+        raise ObjectUnreadable("The data set is not deflated, although its transfer syntax requires it.") from error
     return inflated, inflating.eof or (whole and not inflating.unconsumed_tail)
 
 

@@ -1,6 +1,6 @@
-"""Which objects are here: one row for each file of a SOP Instance.
+"""The stored objects: one row for each file of a SOP Instance.
 
-From a stored object to its row: what would keep a sender waiting is done here, on another thread.
+A row is made from the stored file on another thread than the one that received it, so that no sender waits for it.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def index_row(
 
 
 def stored_file(folder: Path, relative: str) -> StoredObject:
-    """Return what `FileStore` would say of a file that is in its place, for one that was never listed.
+    """Return the stored object of a file that is in its place but was never listed.
 
     Raises
     ------

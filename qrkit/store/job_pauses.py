@@ -1,4 +1,4 @@
-"""Jobs that rest, and why: for lack of room on the disk, or outside the hours of their node."""
+"""Paused and waiting jobs, and the reason: too little disk space, or outside the retrieve hours of their node."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from qrkit.store.state import State
 
 
 class JobPauses:
-    """The jobs of a workspace that rest without anybody having asked for it; they go on by themselves."""
+    """The jobs of a workspace that qrkit has paused; they resume automatically."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def pause_for_disk(self, job_id: str, reason: str, *, disk: str = "") -> None:
-        """Let a job rest until there is room on a disk; nothing happens to one that rests already.
+        """Pause a job until a disk has space again; a paused job is left as it is.
 
         Raises
         ------
@@ -32,14 +32,14 @@ class JobPauses:
                 follow(connection, job_id, self._state.now(), **values)
 
     def paused_for_disk(self, disk: str = "") -> tuple[JobRow, ...]:
-        """Return the jobs that rest until there is room on a disk, or on an unknown one, without their items."""
+        """Return the jobs that are paused for space on this or an unknown disk, without their items."""
         mine = jobs.c.rests_on.in_(("", disk))
         wanted = sa.select(jobs).where(jobs.c.paused_by == PausedBy.DISK.value, jobs.c.paused, mine)
         with self._state.reading() as connection:
             return tuple(job_row(job) for job in connection.execute(wanted.order_by(jobs.c.created)))
 
     def resume_from_disk(self, job_id: str) -> None:
-        """Let a job go on that rested until there is room.
+        """Resume a job that was paused for disk space.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class JobPauses:
             return sum(still_to_come(job_row(job)) for job in connection.execute(wanted))
 
     def explain(self, node: str, reason: str) -> None:
-        """Say of the waiting jobs of a node why they wait; empty: for no reason of the node's."""
+        """Set the reason why the jobs of a node wait; empty: not because of the node."""
         busy = sa.select(job_items.c.job_id).where(job_items.c.state == sa.literal_column(f"'{RUNNING}'"))
         which = (
             *active_jobs(),

@@ -1,6 +1,6 @@
-"""The items of retrieve jobs that are under way: what their worker tells of them, and what it is told from there.
+"""The progress of running items: what their worker reports of them, and what users want of their job.
 
-Objects that come after their item has ended: which are missing, and what their arrival changes.
+Objects may also arrive after their item has ended; they are counted, and may complete the item.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ class Postponement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobControl:
-    """What people want of a job that is under way."""
+    """The cancel and pause requests of users for a running job."""
 
     cancel: bool = False
     pause: bool = False
 
 
 class JobProgress:
-    """What is under way in a workspace, each item by the worker that holds it."""
+    """The running items of a workspace, each held by one worker."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def progress(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> bool:
-        """Write down how far a running item is, and say whether it is running still.
+        """Write down the progress of a running item, and return whether it is still running.
 
         Nothing happens to one that is not, such as one that another worker has taken over. What is stored never
         becomes less: a worker that takes an item over first has to look what is here.
@@ -77,7 +77,7 @@ class JobProgress:
         return held
 
     def control(self, job_id: str) -> JobControl:
-        """Return what people want of a job.
+        """Return the requests of users for a job.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class JobProgress:
             return connection.execute(waits.limit(1)).first() is not None
 
     def finish_item(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> None:
-        """Write down what became of an item. Nothing happens where that is no news; see `qrkit.jobs.is_news`.
+        """Write down the outcome of an item, if it is news; see `qrkit.jobs.is_news`.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class JobProgress:
             follow(connection, item.job_id, now, **({"failures": 0} if outcome.stored else {}))
 
     def postpone(self, item_id: int, outcome: ItemOutcome, postponement: Postponement, *, worker_id: str) -> None:
-        """Let an item that has failed for now be tried again later; what came of it is kept.
+        """Postpone an item that has failed for now; its received objects are kept.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class JobProgress:
     def postpone_job(
         self, job_id: str, item_ids: Collection[int], postponement: Postponement, *, reason: str
     ) -> None:
-        """Give back some items of a job whose node is out of reach, and let all of it wait.
+        """Give back some items of a job whose node is out of reach, and postpone the whole job.
 
         Raises
         ------
@@ -226,14 +226,14 @@ class JobProgress:
         return item
 
 
-LATE_NOTE = "Objects came after its end, and are counted."
+LATE_NOTE = "Objects arrived after its end and are counted."
 
 _STILL_WANTED = (JobState.PARTIAL.value, JobState.FAILED.value)
-"""What a job that somebody has cancelled lacks is not wanted any more."""
+"""The missing objects of a cancelled job are not wanted any more."""
 
 
 class LateObjects:
-    """What ended items of a workspace lack."""
+    """The missing objects of ended items of a workspace."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -251,7 +251,7 @@ class LateObjects:
             return tuple((row.node, item_row(row)) for row in connection.execute(wanted) if row.missing)
 
     def count(self, item_id: int, arrived: Collection[str], *, size: int) -> None:
-        """Count objects for an item that has ended; nothing happens to one that goes on, or has them.
+        """Count objects for an ended item; a running item and known objects are left as they are.
 
         Parameters
         ----------
@@ -276,7 +276,7 @@ class LateObjects:
 
 
 def _counted(item: sa.Row[Any], came: Collection[str], size: int) -> dict[str, Any]:
-    """Return the columns of an item after objects have come."""
+    """Return the columns of an item after objects have arrived."""
     left = [uid for uid in item.missing if uid not in came]
     stored = item.stored + len(came)
     is_whole = not left and item.expected is not None and stored >= item.expected

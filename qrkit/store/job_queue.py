@@ -1,11 +1,8 @@
-"""The items of retrieve jobs that wait: which may start, who takes which, and which are given back.
+"""The queue of retrieve items: which may start, which worker claims them, and which are given back.
 
-What becomes of an item once it is taken is in `qrkit.store.job_progress`, why jobs rest in `qrkit.store.job_pauses`.
-
-The batches under way, each with one association to its node, whichever worker runs them.
-
-A node allows so many associations to all workers together. A batch is counted from the transaction in which its items
-are claimed until its worker says that it has ended, or has died.
+Workers claim items in batches, each with one association to its node. A node limits the associations of all workers
+together, so a batch counts from the transaction that claims its items until its worker ends it or dies. The progress
+of claimed items is in `qrkit.store.job_progress`, paused jobs are in `qrkit.store.job_pauses`.
 """
 
 from __future__ import annotations
@@ -139,7 +136,7 @@ _SOMETHING_WAITS = (
 
 
 class JobQueue:
-    """What waits in a workspace to be fetched, for any number of workers; no two ever have the same item."""
+    """The waiting items of a workspace, for any number of workers; no two ever claim the same item."""
 
     def __init__(self, state: State) -> None:
         self._state = state

@@ -1,4 +1,4 @@
-"""What the changes of jobs and items have in common, within a transaction.
+"""Changes of the states of jobs and items, within a transaction.
 
 A state changes only by `move_items`, which follows `qrkit.jobs.states`; a job's state and sums always follow from its
 items. All transactions lock items before jobs, and items in the order of their ids, so that on PostgreSQL none waits
@@ -23,10 +23,10 @@ from qrkit.store.state import as_text
 
 QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
 NOT_WHOLE = (JobState.FAILED.value, JobState.PARTIAL.value, JobState.CANCELLED.value)
-"""Final states after which there may be something left to fetch."""
+"""Final states of items that may have missing objects."""
 
 MOST_DEATHS = 5
-"""So many workers in a row may die with an item, without a new object in between, before it is given up."""
+"""Number of workers in a row that may die with an item, without a new object in between, before it fails."""
 
 _SUSPICIOUS = 2
 """Failures, or deaths, after which an item is taken alone."""
@@ -34,14 +34,14 @@ _SUSPICIOUS = 2
 _LAST = MOST_DEATHS - 1
 """Deaths after which one more is the last."""
 
-_DEADLY = f"The worker has ended unexpectedly {MOST_DEATHS} times in a row while it was fetching this."
+_DEADLY = f"The worker has ended unexpectedly {MOST_DEATHS} times in a row while it retrieved this item."
 _DEADLY_ADVICE = "Check the worker's log, worker.err in the workspace and the free memory, then retry the job."
 
 Conditions = Sequence[sa.ColumnElement[bool]]
 
 
 def active_jobs() -> Conditions:
-    """Return the conditions for jobs that nobody has paused or asked to end, and that have not ended."""
+    """Return the conditions for jobs that are neither paused, nor to be cancelled, nor ended."""
     return jobs.c.state.in_((QUEUED, RUNNING)), sa.not_(jobs.c.cancel_requested), sa.not_(jobs.c.paused)
 
 
@@ -56,12 +56,12 @@ def due(not_before: sa.Column[str], now: str) -> sa.ColumnElement[bool]:
 def due_between(
     not_before: sa.Column[str], now: str | sa.BindParameter[str], far: str | sa.BindParameter[str]
 ) -> sa.ColumnElement[bool]:
-    """Return the same condition for a statement that is made once: `far` is what `far_from` says of `now`."""
+    """Return the same condition for a prepared statement; `far` is `far_from(now)`."""
     return sa.or_(not_before.is_(None), not_before <= now, not_before > far)
 
 
 def far_from(now: str) -> str:
-    """Return the time after which nothing is put off to."""
+    """Return the latest time to which anything is postponed."""
     return as_text(datetime.fromisoformat(now) + timedelta(seconds=LONGEST_PAUSE))
 
 
@@ -71,7 +71,7 @@ def claimable(job_id: str, now: str) -> Conditions:
 
 
 def claim_of(connection: sa.Connection, job_id: str, worker_id: str, now: str, *, most: int) -> Sequence[sa.Row[Any]]:
-    """Claim the next items of a job that nobody else is claiming just now, in their order.
+    """Claim the next items of a job that no other worker is claiming now, in their order.
 
     Of those that one more death would end, a worker has one at a time: else that which kills it would take others
     along.
@@ -146,7 +146,7 @@ def move_items(
 
 
 def give_back(connection: sa.Connection, which: Conditions, now: str, **values: object) -> list[sa.Row[Any]]:
-    """Queue again some running items; those of a job that somebody has asked to end become cancelled instead."""
+    """Queue some running items again; those of a job to be cancelled become cancelled instead."""
     ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
     is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")  # literally, as the index has it
     which = (is_running, *which)
@@ -158,7 +158,7 @@ def give_back(connection: sa.Connection, which: Conditions, now: str, **values: 
 
 
 def give_up_deadly(connection: sa.Connection, which: Conditions, now: str) -> None:
-    """End the running items, of dead workers, whose workers have died too often; of jobs that shall go on."""
+    """Fail the running items whose workers have died too often, unless their job is to be cancelled."""
     ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
     is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")
     deadly = (is_running, job_items.c.deaths >= _LAST, sa.not_(ending), *which)
@@ -170,7 +170,7 @@ def give_up_deadly(connection: sa.Connection, which: Conditions, now: str) -> No
 
 
 def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -> None:
-    """Let a job's state and sums follow from its items, and change some of its values.
+    """Update a job's state and sums from its items, and set some of its values.
 
     The job is locked first: of two items that end at once, the second counts the first.
 

@@ -1,8 +1,7 @@
-"""Retrieve jobs in the state, as people have them: made, looked at, cancelled, paused, retried.
+"""Retrieve jobs in the state, as users see them: created, listed, cancelled, paused, resumed, retried.
 
-What workers do with their items is in `qrkit.store.job_queue` and `qrkit.store.job_progress`.
-
-Between the rows of jobs and items and their values in `qrkit.jobs`.
+It converts between rows and the values of `qrkit.jobs`. Workers use `qrkit.store.job_queue` and
+`qrkit.store.job_progress`.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[st
 OUTCOME = tuple(
     item.name for item in fields(ItemOutcome) if item.name not in ("state", "missing", "why", "transient")
 )
-"""Columns that hold what became of an item as it is."""
+"""Columns that hold the outcome of an item without conversion."""
 
 
 def outcome_values(outcome: ItemOutcome) -> dict[str, Any]:
-    """Return the columns of an outcome, but for the state."""
+    """Return the columns of an outcome, except the state."""
     lists = {"missing": list(outcome.missing), "why": list(outcome.why)}
     return {name: getattr(outcome, name) for name in OUTCOME} | lists
 
@@ -107,7 +106,7 @@ class JobTable:
         self._state = state
 
     def create(self, job: NewJob) -> str:
-        """Queue a job with all its items, and return its id; one that lacks room rests, and no worker ever has it.
+        """Queue a job with all its items, and return its id; without enough disk space it is paused from the start.
 
         Raises
         ------
@@ -115,7 +114,7 @@ class JobTable:
             If there is nothing to fetch, or the priority is none.
         """
         if not job.requests:
-            raise InputError("There is nothing to fetch: the job has no requests.")
+            raise InputError("There is nothing to retrieve: the job has no requests.")
         job_id = uuid4().hex
         items = [item_values(job_id, position, request) for position, request in enumerate(job.requests)]
         rests = {"paused": True, "paused_by": PausedBy.DISK.value, "reason": job.lack_of_room}
@@ -213,9 +212,9 @@ class JobTable:
                 )
 
     def resume(self, job_id: str) -> None:
-        """Let a paused job go on, and a waiting one try again now.
+        """Resume a paused job, and retry a waiting one now.
 
-        One that rests because its estimate passes the free space goes on, too: who resumes it knows better.
+        A job that is paused because its estimate exceeds the free space resumes as well: the user decides.
 
         Raises
         ------
@@ -256,7 +255,7 @@ class JobTable:
             return len(moved)
 
     def set_priority(self, job_id: str, priority: int) -> None:
-        """Let a job go before those of a lower priority.
+        """Set the priority of a job; higher ones run first.
 
         Raises
         ------

@@ -52,7 +52,7 @@ def _add_after(connection: sa.Connection) -> None:
 
 
 def _add_waiting(connection: sa.Connection) -> None:
-    """Let items and jobs wait for another try, and say why; let jobs have priorities."""
+    """Add waiting for another try with its reason, and priorities of jobs."""
     texts = {"jobs": ("advice", "reason", "paused_by"), "job_items": ("advice", "note")}
     numbers = {"jobs": ("priority", "failures"), "job_items": ("failures",)}
     times = {"jobs": ("not_before", "served"), "job_items": ("not_before",)}
@@ -68,14 +68,14 @@ def _add_waiting(connection: sa.Connection) -> None:
 
 
 def _add_schedules(connection: sa.Connection) -> None:
-    """Keep what recurs, and say of workers where they are and whether they stay."""
+    """Add schedules, and the site of a worker and whether it stays."""
     metadata.create_all(connection, tables=[schema.schedules, schema.schedule_runs])
     connection.execute(sa.text("ALTER TABLE workers ADD COLUMN site TEXT NOT NULL DEFAULT ''"))
     connection.execute(sa.text("ALTER TABLE workers ADD COLUMN service BOOLEAN NOT NULL DEFAULT FALSE"))
 
 
 def _tell_who_asks(connection: sa.Connection) -> None:
-    """Say of queries which process asks and that it lives; call no column by a word that SQL keeps for itself."""
+    """Add the process of a query and its heartbeat; rename a column whose name is reserved in SQL."""
     for column in ("machine TEXT NOT NULL DEFAULT ''", "process BIGINT", "heartbeat TEXT"):
         connection.execute(sa.text(f"ALTER TABLE queries ADD COLUMN {column}"))
     connection.execute(sa.text("DROP INDEX audit_at"))
@@ -84,7 +84,7 @@ def _tell_who_asks(connection: sa.Connection) -> None:
 
 
 def _add_estimates(connection: sa.Connection) -> None:
-    """Say of jobs how many bytes they will probably bring."""
+    """Add the estimated bytes of a job."""
     connection.execute(sa.text("ALTER TABLE jobs ADD COLUMN estimated_bytes BIGINT"))
 
 
@@ -99,13 +99,13 @@ def _count_deaths(connection: sa.Connection) -> None:
 
 
 def _tell_disks(connection: sa.Connection) -> None:
-    """Say on which disk a worker keeps what it receives, and for want of room on which a job rests."""
+    """Add the disk of a worker, and the disk for whose space a job is paused."""
     for table, column in (("workers", "disk"), ("jobs", "rests_on")):
         connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))
 
 
 def _tell_what_is_proven(connection: sa.Connection) -> None:
-    """Say of items and jobs whether what to expect is proven; of those that are there already, this is not known."""
+    """Add whether the expected objects of an item or job are proven; unknown for existing ones."""
     for table in ("jobs", "job_items"):
         connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN proven BOOLEAN"))
         connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN why JSON NOT NULL DEFAULT '[]'"))

@@ -121,7 +121,7 @@ def _settings(connection: sa.Connection, name: str) -> dict[str, object]:
 
 
 def _advice(name: str, known: list[str]) -> Advice:
-    """Name the node that was probably meant, else those there are.
+    """Suggest the nearest node name, or list the existing ones.
 
     >>> _advice("pasc", ["pacs", "ct1"]).text, _advice("x", ["pacs", "ct1"]).text
     ('Did you mean pacs?', 'There are ct1, pacs.')

@@ -21,7 +21,7 @@ _LENGTH_AT = len(_PREAMBLE)
 
 
 def file_head(arrival: Arrival) -> bytes:
-    """Return all that stands in a file before the data set."""
+    """Return the bytes of a file before its data set."""
     before, after = _around_instance(arrival.sop_class_uid, arrival.transfer_syntax_uid, arrival.sender)
     instance = _element(0x0003, b"UI", arrival.sop_instance_uid)
     length = len(before) + len(instance) + len(after)
@@ -30,7 +30,7 @@ def file_head(arrival: Arrival) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileHead:
-    """What the head of a file says: the encoding of its data set, where that starts, in bytes, and who sent it."""
+    """The head of a file: transfer syntax, start of its data set in bytes, and sender."""
 
     transfer_syntax_uid: str
     data_set_start: int
@@ -48,7 +48,7 @@ def read_file_head(file: BinaryIO) -> FileHead:
     start = _LENGTH_AT + _GROUP_LENGTH.size
     head = file.read(start)
     if len(head) < start or head[128:132] != b"DICM" or head[132:136] != b"\x02\x00\x00\x00":
-        raise ObjectUnreadable("A file in the folder of received objects is no DICOM file with a proper head.")
+        raise ObjectUnreadable("A file in the folder of received objects is not a DICOM file with a valid head.")
     length = int(_GROUP_LENGTH.unpack_from(head, _LENGTH_AT)[4])
     elements = file.read(length)
     found = re.search(rb"\x02\x00\x10\x00UI..([0-9.]*)", elements, re.DOTALL)

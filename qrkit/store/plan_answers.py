@@ -1,6 +1,6 @@
-"""What nodes have answered for plans: Parquet files that are written once, listed in the state, merged now and then.
+"""Query results of plans: Parquet files that are written once, listed in the state, and merged from time to time.
 
-A file that is gone is no error, nor one that is damaged, which is put aside: what it told is asked again.
+A missing file is not an error; a damaged file is quarantined. In both cases the plan queries the node again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from qrkit.store.state import State
 logger = logging.getLogger(__name__)
 
 MOST_FILES = 12
-"""Of a node; more are merged."""
+"""Maximum number of files for a node; more are merged."""
 
 Merge = Callable[[pa.Table], pa.Table]
 """Leaves of several answers to one question the newest."""
 
 
 class PlanAnswers:
-    """What nodes have answered.
+    """The query results of plans, by node.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class PlanAnswers:
     def _write(self, table: pa.Table) -> str:
         name = uuid4().hex
         part = self._path(name).with_suffix(".part")
-        with writing("What the node has answered"):
+        with writing("The query result of a plan"):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 pq.write_table(table, part, compression="zstd")
@@ -103,11 +103,12 @@ class PlanAnswers:
         except (OSError, pa.ArrowException) as error:
             if not is_damage(error):
                 raise StoreError(
-                    f"What the node has answered cannot be read from {self._path(name)}: {error}.",
+                    f"The query result {self._path(name)} of a plan cannot be read: {error}.",
                     advice="Check that disk or share.",
                 ) from error
-            with contextlib.suppress(OSError):  # somebody else has put it aside
-                logger.warning("Damaged, so what it told is asked again: %s", quarantine(self._path(name)))
+            with contextlib.suppress(OSError):  # another process has quarantined it
+                damaged = quarantine(self._path(name))
+                logger.warning("A damaged file was quarantined; the node will be queried again: %s", damaged)
             return None
         return table if wanted is None else table.filter(pc.is_in(table["StudyInstanceUID"], value_set=wanted))
 

@@ -1,4 +1,4 @@
-"""What probes found out about nodes. Every profile is kept; the newest counts, until it is stale."""
+"""Profiles of nodes, found by probes. All are kept; the newest is used until it is stale."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ProfileTable:
         return tuple(_profile(row) for row in rows)
 
     def mark_stale(self, node: str, why: str) -> bool:
-        """Say that the profile of a node no longer holds; return whether it did so far."""
+        """Mark the profile of a node as stale; return whether it was valid so far."""
         with self._state.transaction() as connection:
             return write_stale(connection, node, why)
 

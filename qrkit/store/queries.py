@@ -1,8 +1,8 @@
-"""What was asked of which node, and what came of it.
+"""The queries of a workspace: node, request, state and outcome.
 
-The row of a query makes its answer visible: the Parquet file is in its place before `QueryTable.finish` names it.
-While it is asked, its process writes down that it lives. When it no longer does, the query is interrupted: said so by
-whoever looks at the history next.
+The row of a query makes its result visible: the Parquet file is in its place before `QueryTable.finish` names it.
+While a query runs, its process writes heartbeats. A query without them is interrupted; the next reader of the history
+writes that down.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class QueryRow:
 
     @property
     def query(self) -> Query:
-        """What was asked, as a value.
+        """The query as a value.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class QueryRow:
 
     @property
     def question(self) -> str:
-        """What was asked, in words."""
+        """The query in words."""
         try:
             return in_words(self.query)
         except InputError:
@@ -105,7 +105,7 @@ class QueryRow:
 
     @property
     def outcome(self) -> str:
-        """What came of it, in a word or a sentence."""
+        """Its outcome, in a word or a sentence."""
         if self.state in (FAILED, INTERRUPTED):
             return f"{self.state}: {self.error}"
         if self.state != DONE:
@@ -154,7 +154,7 @@ class QueryTable:
 
     @contextmanager
     def alive(self, query_id: str) -> Iterator[None]:
-        """Say every few seconds that a query is still being asked, as long as the block runs."""
+        """Write heartbeats of a running query every few seconds, as long as the block runs."""
         stop = threading.Event()
         thread = threading.Thread(target=self._beat, args=(query_id, stop), name="query", daemon=True)
         thread.start()

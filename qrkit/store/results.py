@@ -31,10 +31,10 @@ ADDED = pa.schema([("query_id", pa.string()), ("node", pa.string()), ("asked_at"
 """The columns that the writer adds, in front of the others."""
 
 WARNINGS = pa.field("warnings", pa.string())
-"""The reserved column that comes with the batches."""
+"""The reserved column that is part of the batches."""
 
 ASKED = "qrkit"
-"""Under which the metadata of an answer's file keep what was asked, as JSON: level, request and user."""
+"""Key of the file's metadata for the query as JSON: level, request and user."""
 
 _ROWS_PER_GROUP = 65_536
 
@@ -120,8 +120,8 @@ class ResultWriter:
         """
         self._flush()
         if self._parquet is None:  # `_flush` has opened it; for the type checker
-            raise StoreError(f"The answer of query {self._values[0]} is not being written.")
-        with writing(f"The answer of query {self._values[0]}"):
+            raise StoreError(f"The result of query {self._values[0]} is not being written.")
+        with writing(f"The result of query {self._values[0]}"):
             self._parquet.close()
             self._parquet = None
             _sync(self._part)  # or a power cut might leave a row without its answer
@@ -132,7 +132,7 @@ class ResultWriter:
         """Write what waits: small batches would become small row groups, which are slow to read."""
         schema = self._schema if self._schema is not None else pa.schema([])
         rows = pa.concat_tables([schema.empty_table(), *self._waiting])
-        with writing(f"The answer of query {self._values[0]}"):
+        with writing(f"The result of query {self._values[0]}"):
             if self._parquet is None:
                 self._part.parent.mkdir(parents=True, exist_ok=True)
                 told = result_schema(schema)
@@ -208,7 +208,7 @@ class Results:
         return self._read(query_id, offset, limit)
 
     def _read(self, query_id: str, offset: int, limit: int | None) -> pa.Table:
-        """Read the answer where the state says it is.
+        """Read the result from the file that the state names.
 
         It may be settled, and much later its file deleted, after the state was asked: then the state knows
         better by now.
@@ -221,7 +221,7 @@ class Results:
                 query = self._answered(query_id)
                 if query.settled_in is None:
                     raise StoreError(
-                        f"The answer of query {query_id} is gone: {self.folder / str(query.result_file)} "
+                        f"The result of query {query_id} is gone: {self.folder / str(query.result_file)} "
                         "is not there.",
                         advice=Advice(
                             "Restore the results folder, or run the query again", Action.RERUN_QUERY, query_id
@@ -233,7 +233,7 @@ class Results:
         query = QueryTable(self._state).get(query_id)
         if query.state != DONE:
             raise NotFound(
-                f"Query {query_id} has no result: it is {query.outcome}.",
+                f"Query {query_id} has no result: it is {query.outcome.rstrip('.')}.",
                 advice=Advice(action=Action.RERUN_QUERY, subject=query_id),
             )
         return query
@@ -249,7 +249,7 @@ def result_schema(schema: pa.Schema) -> pa.Schema:
     """
     taken = sorted(set(schema.names) & set(ADDED.names))
     if taken:
-        raise StoreError(f"An answer's batches cannot have {', '.join(taken)}: the writer adds them.")
+        raise StoreError(f"The batches of a result cannot have {', '.join(taken)}: the writer adds them.")
     return pa.schema([*ADDED, *schema], metadata=schema.metadata)
 
 
@@ -271,7 +271,7 @@ def _read_parquet(path: Path, offset: int, limit: int | None) -> pa.Table:
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The answer {path} cannot be read: {error}.") from error
+        raise StoreError(f"The result {path} cannot be read: {error}.") from error
 
 
 def _sync(path: Path) -> None:

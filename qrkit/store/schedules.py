@@ -1,4 +1,4 @@
-"""What recurs, and how each of its runs went."""
+"""Schedules of queries, plans and retrieves, and their runs."""
 
 from __future__ import annotations
 
@@ -154,16 +154,16 @@ class ScheduleTable:
         self._change(name, removed=self._state.now())
 
     def pause(self, name: str) -> None:
-        """Let a schedule not be due any more. NotFound if there is none."""
+        """Pause a schedule. NotFound if there is none."""
         self._change(name, paused=True)
 
     def resume(self, name: str) -> None:
-        """Let a schedule be due again, from its next time on. NotFound if there is none."""
+        """Resume a schedule from its next time on. NotFound if there is none."""
         now = datetime.fromisoformat(self._state.now())
         self._change(name, paused=False, next_due=as_text(self.get(name).recurrence.following(now)))
 
     def run_now(self, name: str) -> None:
-        """Let a schedule be due now, even while it is paused. NotFound if there is none."""
+        """Make a schedule due now, even if it is paused. NotFound if there is none."""
         self._change(name, next_due=self._state.now(), paused=False)
 
     def correct_due(self) -> None:

@@ -1,4 +1,4 @@
-"""Many fresh Parquet files become one settled DuckDB file now and then, while everybody goes on reading.
+"""Settles many fresh Parquet files into one DuckDB file from time to time, while readers continue.
 
 A generation is written under a temporary name, renamed, and becomes the newest in one transaction, which also says
 of each answer in it that it is settled. What was before it stays for a while, for those who read it just then. A
@@ -86,7 +86,7 @@ def settle(state: State, folder: Path, *, most_fresh: int = MOST_FRESH, delay: f
 
 
 def write_generation(folder: Path, before: Snapshot) -> str:
-    """Write all answers of a moment into one new file, and return its name; nobody knows it yet.
+    """Write all results of a snapshot to one new file, and return its name, which the state does not have yet.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _write_answers(
 def _write_schemas(
     connection: duckdb.DuckDBPyConnection, folder: Path, fresh: Sequence[FreshAnswer], held: set[str]
 ) -> None:
-    """Write down the columns and types of each answer, which the union of all of them does not tell."""
+    """Write down the columns and types of each result, which the union of all results does not keep."""
     arriving = pa.table(
         {
             "query_id": pa.array([answer.query_id for answer in fresh], pa.string()),
@@ -172,7 +172,7 @@ def _schema(file: Path) -> pa.Schema:
     try:
         return pq.read_schema(file)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The answer {file} cannot be read: {error}.") from error
+        raise StoreError(f"The result {file} cannot be read: {error}.") from error
 
 
 def _remove_old(state: State, folder: Path, *, delay: float) -> None:
@@ -193,7 +193,7 @@ def _remove_old(state: State, folder: Path, *, delay: float) -> None:
 
 
 def _is_superfluous(state: State, file: Path) -> bool:
-    """Whether the state knows all answers in a settled file that it does not know: its process ended before saying.
+    """Whether the state has all results of an unknown settled file, whose process ended before adopting it.
 
     If it does not, the state was lost and the file is all that is left of them.
     """
@@ -239,7 +239,7 @@ def _remove_parquet(state: State, folder: Path, limit: str) -> None:
 
 
 def _removed(file: Path) -> bool:
-    """Remove a file; False if somebody has it open and the system forbids it (Windows), for the next time."""
+    """Remove a file; False if it is open and the system forbids it (Windows), to retry later."""
     try:
         file.unlink(missing_ok=True)
     except PermissionError:

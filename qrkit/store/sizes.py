@@ -1,4 +1,4 @@
-"""How large objects of each kind were, and how quickly each node sent them: what an estimate is based on."""
+"""Sizes of earlier objects and transfer rates of nodes, on which estimates are based."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAST_BYTES = 1_000_000
 
 
 def node_history(state: State, node: str) -> NodeHistory:
-    """Return what earlier retrieves tell about the objects of a node."""
+    """Return sizes and rates of earlier retrieves from a node."""
     kinds = (instances.c.source, instances.c.Modality, instances.c.SOPClassUID)
     with state.reading() as connection:
         rows = connection.execute(

@@ -1,4 +1,4 @@
-"""What people query: DuckDB with the answers and the state of a workspace as tables.
+"""SQL for users: DuckDB with the query results and the state of a workspace as tables.
 
 `patients`, `studies`, `series` and `images` have the newest row of each node and unique key; rows without that key
 cannot be told apart, so each of them is kept. `patient_answers`, `study_answers`, `series_answers` and
@@ -157,7 +157,7 @@ def _converted(field: pa.Field) -> str:
 def _create_views(
     connection: duckdb.DuckDBPyConnection, folder: Path, files: Snapshot, schemas: Mapping[str, pa.Schema]
 ) -> None:
-    """Make the views of the answers, then let the connection read nothing but the files they need."""
+    """Create the views of the results, then restrict the connection to the files that they need."""
     settled: set[str] = set()
     if files.settled is not None:
         attach_settled(connection, folder / files.settled)

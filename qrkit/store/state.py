@@ -32,7 +32,7 @@ FILE_NAME = "qrkit.sqlite"
 _FULL_ADVICE = "Make room there; nothing was changed."
 _GONE_ADVICE = "Check that the file or server is there, that you may write it, and that nothing locks it."
 _DAMAGED_ADVICE = Advice(
-    "The file is damaged. Restore a backup, or save what can be read and set the file aside", Action.REPAIR
+    "The file is damaged. Restore a backup, or save what can be read and quarantine the file", Action.REPAIR
 )
 
 _PATIENCE = 30.0
@@ -203,7 +203,7 @@ def _is_file(url: sa.URL) -> bool:
 
 
 def _make_file(path: Path) -> None:
-    """Make the file, unless it is there: one that SQLite makes only its owner can write, whatever the umask says."""
+    """Create the file unless it exists: only its owner could write one that SQLite creates, whatever the umask."""
     with suppress(OSError):  # which SQLite will tell
         path.touch()
 
@@ -263,7 +263,7 @@ def _on_sqlite_begin(connection: sa.Connection) -> None:
 
 @contextmanager
 def _one_process_at_a_time(url: sa.URL) -> Iterator[None]:
-    """Hold a lock beside an SQLite file; PostgreSQL has its own in `migrate`."""
+    """Hold a lock file for an SQLite file; PostgreSQL has its own lock in `migrate`."""
     if url.get_backend_name() != "sqlite":
         yield
         return
@@ -299,7 +299,7 @@ def _use_write_ahead_log(path: Path) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Return the first line of what the database said: the rest may quote values."""
+    """Return the first line of the database's message: the rest may quote values."""
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(cause).__name__

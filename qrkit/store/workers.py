@@ -55,7 +55,7 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWorker:
-    """What a worker tells of itself when it starts; see `WorkerRow`."""
+    """The row of a worker that starts; see `WorkerRow`."""
 
     host: str
     pid: int
@@ -138,7 +138,7 @@ class WorkerTable:
         return tuple(WorkerRow(**dict(zip(_FIELDS, row, strict=True))) for row in rows)
 
     def last(self, host: str, site: str) -> WorkerRow | None:
-        """Return the worker that was started last on a machine, for a site, whatever became of it."""
+        """Return the worker that was started last on a machine for a site, whatever its state."""
         wanted = (
             sa.select(*(workers.c[name] for name in _FIELDS))
             .where(workers.c.host == host, workers.c.site == site)

@@ -125,7 +125,7 @@ def test_a_deflated_data_set_is_inflated_as_far_as_needed() -> None:
     assert read_header(deflated[:1000], syntax, whole=False).PatientID == "P1"
     with pytest.raises(HeaderIncomplete):
         read_header(deflated[:20], syntax, whole=False)
-    with pytest.raises(ObjectUnreadable, match="said to be deflated"):
+    with pytest.raises(ObjectUnreadable, match="is not deflated"):
         read_header(b"\xff" * 100, syntax, whole=True)
 
 

@@ -96,7 +96,7 @@ def test_a_job_that_lacks_room_rests_from_its_beginning_until_there_is_some(
 
 
 def test_a_job_without_requests_is_refused(table: JobTable) -> None:
-    with pytest.raises(InputError, match="nothing to fetch"):
+    with pytest.raises(InputError, match="nothing to retrieve"):
         table.create(NewJob(node="pacs", requests=()))
 
 

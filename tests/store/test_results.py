@@ -128,7 +128,7 @@ def test_a_query_that_has_not_finished_has_no_answer(results: Results, sqlite_st
     with pytest.raises(NotFound, match="has no result: it is running"):
         results.read(query_id)
     queries.fail(query_id, "The node was lost.")
-    with pytest.raises(NotFound, match=r"it is failed\. The node was lost"):
+    with pytest.raises(NotFound, match=r"it is failed: The node was lost\. Run"):
         results.read(query_id)
 
 

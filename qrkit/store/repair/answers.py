@@ -1,4 +1,4 @@
-"""Answers whose files are damaged or gone: taken from wherever they still are, else said to be lost."""
+"""Repair of query results whose files are damaged or missing: copied from another file, or reported as lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRepair:
-    """What became of the answers.
+    """The result of the repair of query results.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class AnswerRepair:
 
 
 def repair_answers(state: State, folder: Path) -> AnswerRepair:
-    """Look at the files of all answers; put aside those that are damaged, and save what was in them.
+    """Check the files of all query results; quarantine damaged ones, and save what can be read of them.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def write_answer(folder: Path, name: str, table: pa.Table) -> str:
 
 
 def _make_fresh(state: State, saved: Mapping[str, str]) -> None:
-    """Say of answers that they are Parquet files of their own, and forget all generations."""
+    """List query results as Parquet files of their own, and forget all generations."""
     with state.transaction() as connection:
         connection.execute(generations.delete())
         for query_id, file in saved.items():

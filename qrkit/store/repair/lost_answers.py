@@ -1,4 +1,4 @@
-"""Answers that are in the folder of the results and that the state does not know, since it was lost."""
+"""Recovery of query results that are in the results folder but not in the state, since that was lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qrkit.store.results import ASKED
 from qrkit.store.schema import queries
 from qrkit.store.state import State, as_text
 
-_UNPROVEN = {"complete": False, "why": ["the state was lost, and with it what was known of this answer's coverage"]}
+_UNPROVEN = {"complete": False, "why": ["the state was lost, and with it the coverage of this query"]}
 
 
 def recover_answers(state: State, folder: Path) -> int:
@@ -57,7 +57,7 @@ def recover_answers(state: State, folder: Path) -> int:
 
 
 def _read(path: Path) -> pa.Table | None:
-    """Read an answer; None if it is damaged, so that nobody can tell what it was."""
+    """Read a query result; None if it is damaged."""
     try:
         return pq.read_table(path, partitioning=None)
     except (OSError, pa.ArrowException) as error:
@@ -67,7 +67,7 @@ def _read(path: Path) -> pa.Table | None:
 
 
 def _row(query_id: str, file: str, table: pa.Table) -> dict[str, Any]:
-    """Return the row of a query by its answer; an empty one where that does not tell whom it came from."""
+    """Return the row of a query from its result; empty if the result does not contain its node."""
     asked = _asked(table.schema.metadata or {})
     level = asked.get("level") or _level(table.column_names)
     if not table.num_rows or level is None:

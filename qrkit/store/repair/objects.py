@@ -1,4 +1,4 @@
-"""Objects that lie in the folder of the files and are not listed, or are listed and are not what was stored."""
+"""Repair of the list of objects: files that are not listed, and listed files that are damaged or missing."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRepair:
-    """What became of the folder of the files.
+    """The result of the repair of the files folder.
 
     Attributes
     ----------
     listed
         Objects that were not listed, and are now.
     quarantined
-        Paths, relative to the folder, of files that were no whole objects any more, and are put aside.
+        Paths, relative to the folder, of damaged files, which are quarantined.
     gone
-        Listed objects whose files are not there; they are fetched again when they are asked for again.
+        Listed objects whose files are not there; they are retrieved again with the next request for them.
     """
 
     listed: int
@@ -38,7 +38,7 @@ class ObjectRepair:
 
 
 def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> ObjectRepair:
-    """List what lies in the folder of the files, and put aside what is no whole object any more.
+    """List the objects in the files folder, and quarantine damaged ones.
 
     A listed file is known as damaged by its size, and by its SHA-256 where all are read.
 

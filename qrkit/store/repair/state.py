@@ -1,4 +1,4 @@
-"""What can still be read of a damaged SQLite state, put into a new file in its place.
+"""Repair of a damaged SQLite state: its readable rows are copied to a new file in its place.
 
 The tables are made as the damaged file describes them, so that a state of an older version is migrated afterwards as
 any other. Rows are read by ranges; one that touches a damaged page is halved until only the rows in it are missing.
@@ -31,7 +31,7 @@ _FAR = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRepair:
-    """What became of a damaged state.
+    """The result of the repair of a damaged state.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class StateRepair:
 
 
 def is_damage_of_sqlite(error: BaseException | None) -> bool:
-    """Whether SQLite says that the file itself is damaged, or is none of its own."""
+    """Whether SQLite reports that the file is damaged or is not an SQLite file."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
@@ -76,12 +76,12 @@ def is_damaged(path: Path) -> bool:
 
 
 def rebuild_state(path: Path) -> StateRepair:
-    """Put what can be read of a damaged state in its place; the damaged file stays beside it.
+    """Replace a damaged state by a copy of its readable rows; the damaged file is quarantined.
 
     Raises
     ------
     OSError
-        If there is no room for it; nothing has changed then.
+        If there is too little disk space; nothing has changed then.
     """
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
