@@ -47,10 +47,10 @@ SCHEMA = pa.schema(
         ("instances", pa.int64()),
     ]
 )
-"""One row per series or object of an answer; one row without `uid` for an empty answer."""
+"""One row per series or object; a question without any has one row without `uid`."""
 
 _HEAD = SCHEMA.names.index("uid")
-"""Number of columns that are the same in all rows of an answer."""
+"""Number of columns that describe the question and are the same in all its rows."""
 
 _USUAL = dose_class_uids(DOSE_CLASSES)
 
@@ -58,7 +58,7 @@ _SUBSTITUTES = {
     NeedKind.SR_SERIES: (NeedKind.SERIES,),
     NeedKind.DOSE_OBJECTS: (NeedKind.OBJECTS,),
 }
-"""Questions whose answers contain the answer to another one."""
+"""Questions that cover another question as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

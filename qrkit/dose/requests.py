@@ -51,7 +51,7 @@ IN_WINDOW = 240
 """Studies in one range of days, so that the result stays below common caps."""
 
 RequestSteps = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
-"""Yields requests, is sent one table or `Unanswered` for each in the same order, and returns the answers."""
+"""Yields requests, is sent one table or `Unanswered` for each, and returns an `Answer` for each need."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def judge(comparison: Comparison, *, cut_at: Collection[int] = ()) -> Finding:
     if answers.is_whole and found != comparison.fits:
         is_cut = bool(answers.count) and answers.count in cut_at
         return (
-            Finding(evidence=f"{what}: {answers.count} responses, where the node may have stopped")
+            Finding(evidence=f"{what}: the node may have stopped at {answers.count} responses")
             if is_cut
             else Finding(verdict=Verdict.REFUSED, evidence=f"{what}: {share}", answers=answers.count)
         )

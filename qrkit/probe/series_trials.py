@@ -338,7 +338,7 @@ def judge_keys(question: RelationalQuestion, answers: QueryAnswers, known: Known
         return Finding(verdict=Verdict.REFUSED, evidence=f"{question.what}: {answers.failure}")
     studies = {str(row["StudyInstanceUID"]) for row in answers.rows if row.get("StudyInstanceUID")}
     if not studies:
-        return Finding(evidence=f"{question.what}: {answers.count} responses, all without StudyInstanceUID")
+        return Finding(evidence=f"{question.what}: {counted(answers.count, 'response')} without StudyInstanceUID")
     same_day, other_days = known.on(known.studies, question.day, question.day)
     wrong = sum(_is_wrong(row, question, other_days) for row in answers.rows)
     if wrong:
@@ -357,7 +357,7 @@ def judge_keys(question: RelationalQuestion, answers: QueryAnswers, known: Known
     by_key = absent + _absent_images(question, answers, known, studies)
     by_day = len(((question.having | question.likely) & other_days) - studies)
     evidence = (
-        f"{question.what}: {answers.count} responses from {counted(len(studies), 'study')}; "
+        f"{question.what}: {counted(answers.count, 'response')} from {counted(len(studies), 'study')}; "
         f"{question.key[0]} excluded {by_key} of that day, StudyDate {counted(by_day, 'study')} of other days"
     )
     verdict = Verdict.HONOURED if answers.is_whole and by_key and by_day else Verdict.UNKNOWN
