@@ -24,21 +24,33 @@ __all__ = ["QrkitError", "Workspace", "__version__", "open", "repair"]
 
 
 def open(folder: str | Path | None = None, **settings: str | int) -> Workspace:  # noqa: A001 - qrkit.open, as in gzip.open
-    """Open a workspace, and make it if it is new.
+    """Open a workspace, and create it if it is new.
 
     Parameters
     ----------
     folder
-        The workspace's folder; without it `QRKIT_WORKSPACE`, else a folder of the user's own.
+        The workspace's folder; without it `QRKIT_WORKSPACE`, else a folder in the user's home.
     **settings
-        Settings that win over `qrkit.toml` and the environment, such as ``ae_title="PHYSICS"``.
+        Settings that override `qrkit.toml` and the environment, such as ``ae_title="PHYSICS"``.
+
+    Returns
+    -------
+    Workspace
+        Also a context manager, which closes it.
 
     Raises
     ------
     InputError
-        If a setting is not valid.
+        If a setting is unknown or not valid.
     StateUnavailable
         If the state cannot be opened.
+
+    Examples
+    --------
+    ::
+
+        with qrkit.open("archive", ae_title="PHYSICS") as ws:
+            print(ws.echo("pacs"))
     """
     from qrkit.workspace import Workspace as Opened
 
@@ -53,28 +65,33 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
 
 
 def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repair:
-    """Mend a workspace whose files are damaged, or whose state is gone; nothing is deleted.
+    """Repair a workspace with damaged files or a lost state; nothing is deleted.
 
-    What is damaged is put aside under a name that says so, and what can be read of it is saved. Objects and answers
-    that are in the folder and not in the state are listed.
+    Damaged files are renamed, and their readable contents saved. Objects and results in the folder that the state
+    does not list are listed again.
 
     Parameters
     ----------
     folder
-        As of `open`.
+        The workspace's folder, as `open` takes it.
     thorough
-        Whether each object is read and compared with the SHA-256 that it came with, not only its size.
+        Compare each object with the SHA-256 of its receipt, not only its size.
+
+    Returns
+    -------
+    Repair
+        One sentence for each thing repaired, and for each thing lost.
 
     Raises
     ------
     WorkerError
         If a worker runs this workspace.
     StoreError
-        If something cannot be read now, or not be written.
+        If a file cannot be read now, or not be written.
     """
-    from qrkit.workspace.repair import repair as mend
+    from qrkit.workspace.repair import repair as repair_workspace
 
-    return mend(folder, thorough=thorough)
+    return repair_workspace(folder, thorough=thorough)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -84,7 +101,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     load(shell)
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any attribute of the package
     if name == "Workspace":
         from qrkit.workspace import Workspace as Opened
 

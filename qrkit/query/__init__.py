@@ -1,4 +1,4 @@
-"""What is asked: from what people give to the Identifiers that are sent, without any I/O."""
+"""Queries as values: from the arguments of people to the Identifiers that are sent, without any I/O."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def is_missing(value: object) -> bool:
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - any type that people have dates in
-    """Return NumPy's date as Python's; anything else as it is. NumPy is not imported: its dates come with it."""
+    """Return NumPy's date as Python's; anything else as it is. NumPy is not imported here."""
     if type(value).__name__ != "datetime64":
         return value
     unit = str(value.dtype).partition("[")[2].rstrip("]")

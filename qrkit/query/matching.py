@@ -36,7 +36,10 @@ _FORMS = {
         re.compile(r"(?=.*\d)(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?(-(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?)?", re.ASCII),
         "083000, or a range such as 080000-120000",
     ),
-    "DT": (re.compile(r"(?=.*\d)[\d.&+-]{1,54}", re.ASCII), "20260131083000, or a range of two, parted by a hyphen"),
+    "DT": (
+        re.compile(r"(?=.*\d)[\d.&+-]{1,54}", re.ASCII),
+        "20260131083000, or a range with a hyphen",
+    ),
     "AT": (re.compile(r"[0-9A-Fa-f]{8}", re.ASCII), "eight hexadecimal digits"),
     **dict.fromkeys(_WHOLE, (re.compile(r"[+-]?\d{1,18}", re.ASCII), "a whole number")),
     **dict.fromkeys(_DECIMAL, (re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII), "a number")),

@@ -1,4 +1,4 @@
-"""From what people give, in a call, on the command line or in a form, to a checked `Query`."""
+"""From the arguments of a call, a command or a form to a checked `Query`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OTHERS = (
     "return_keys",
 )
 ARGUMENTS = (*_OTHERS, *_NAMED_KEYS, *_TERMS)
-"""What `build_query` takes besides `today` and DICOM keywords."""
+"""The arguments of `build_query`, besides `today` and DICOM keywords."""
 
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}", re.ASCII)
 _ORDER = list(Level)
@@ -103,7 +103,7 @@ def is_given(value: object) -> bool:
 
 
 def modality_codes(given: object) -> tuple[str, ...]:
-    r"""Return the modality codes meant by a list, or by a text parted by commas or backslashes.
+    r"""Return the modality codes of a list, or of a text with commas or backslashes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From a table of answers to what its rows would cost to fetch, and what of that is still to come."""
+"""The size of a retrieve: how many objects and bytes the rows of a result select, and how many are missing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
 
 
 def has_counts(frame: pd.DataFrame) -> bool:
-    """Whether the rows of a table say how many objects they select; one without them is a mere list of UIDs."""
+    """Whether the rows of a table count their objects; one without counts is a mere list of UIDs."""
     kind = next((kind for kind in _KINDS if kind[0] in frame.columns), None)
     return kind is not None and kind[1] in ("", *frame.columns)
 
@@ -54,12 +54,12 @@ def has_counts(frame: pd.DataFrame) -> bool:
 def bytes_to_come(
     state: State, node: str, known: pd.DataFrame | Plan, requests: Sequence[RetrieveRequest]
 ) -> int | None:
-    """Return how many bytes requests will bring that are not here yet; None if nobody knows.
+    """Return how many bytes requests will retrieve that are not stored yet; None if unknown.
 
     Parameters
     ----------
     known
-        What is known of what is asked for: answers, or the plan.
+        The results or the plan that the requests were made of.
     """
     if isinstance(known, Plan):
         size = known.cost.bytes

@@ -1,4 +1,4 @@
-"""What is here: the received objects as a table, and their paths."""
+"""The received objects of a workspace as a table, and their paths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ class Files:
     Attributes
     ----------
     folder
-        Where they are: ``<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm``.
+        The folder of the files ``<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm``.
+
+    Examples
+    --------
+    ::
+
+        ws.files.list({"Modality": "SR"})
+        ws.files.paths(SeriesInstanceUID="1.2.3")
     """
 
     def __init__(self, services: Services) -> None:
@@ -34,13 +41,20 @@ class Files:
         return self._table.count()
 
     def list(self, values: Mapping[str, object] | None = None, *, limit: int | None = None) -> pd.DataFrame:
-        """Return one row per file, optionally only those with some values, such as ``{"Modality": "SR"}``.
+        """Return the received objects as a table.
+
+        Parameters
+        ----------
+        values
+            Only objects with these values, such as ``{"Modality": "SR"}``.
+        limit
+            The number of rows at most; None returns all.
 
         Returns
         -------
         DataFrame
-            DICOM keywords, and `path` (relative to `folder`), `size` in bytes, `sha256`, `source` (the node's
-            name), `job_id`, `received` (UTC).
+            One row per file: DICOM keywords, `path` (relative to `folder`), `size` in bytes, `sha256`, `source` (the
+            node's name), `job_id` and `received` (UTC).
 
         Raises
         ------
@@ -51,5 +65,5 @@ class Files:
         return pd.DataFrame(rows, columns=[item.name for item in fields(InstanceRow)])
 
     def paths(self, **values: object) -> tuple[Path, ...]:
-        """Return the files that have some values, such as ``SeriesInstanceUID="1.2.3"``."""
+        """Return the paths of the objects with some values, such as ``SeriesInstanceUID="1.2.3"``."""
         return tuple(self.folder / row.path for row in self._table.list(values))

@@ -1,4 +1,4 @@
-"""What is done with series after they have arrived: the site's handlers, and how their runs went."""
+"""The handlers of a workspace, which run on received series, and the history of their runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,17 @@ _HANDLER_COLUMNS = ["handler", "does", "automatic", "rule", "time_limit", "attem
 
 
 class Handlers:
-    """The handlers of a workspace, which run on received series, and their runs; only operators may retry a run."""
+    """The handlers of a workspace, which run on received series, and their runs.
+
+    Only operators may retry a run.
+
+    Examples
+    --------
+    ::
+
+        ws.after.handlers
+        ws.after.list(state="failed")
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -49,14 +59,18 @@ class Handlers:
         return Records.of([_handler(handler) for handler in self._services.handlers], _HANDLER_COLUMNS)
 
     def list(self, *, job: str = "", handler: str = "", state: str = "", limit: int | None = 100) -> pd.DataFrame:
-        """Return the newest runs: one row per handler and series with one content.
+        """Return the newest runs: one row per handler and content of a series.
 
         Parameters
         ----------
         job
-            Only those for the series of this job.
-        handler, state
-            Only those of this handler, or in this state: ``waiting``, ``running``, ``done`` or ``failed``.
+            Only runs for the series of this job.
+        handler
+            Only runs of this handler.
+        state
+            Only runs in this state: ``waiting``, ``running``, ``done`` or ``failed``.
+        limit
+            The number of rows at most; None returns all.
 
         Raises
         ------
@@ -70,21 +84,27 @@ class Handlers:
         return run_records(self._runs(job, handler, state, limit)[:limit])
 
     def of_job(self, job_id: str) -> tuple[HandlerRun, ...]:
-        """Return the runs for the series that a job asks for."""
+        """Return the runs for the series of a job."""
         return self._table.of_job(job_id)
 
     def retry(self, *run_ids: int, job: str = "", handler: str = "", again: bool = False) -> int:
-        """Have runs tried now, from the first attempt on: those named, else those of a job or handler that failed.
+        """Retry runs now, from the first attempt: those named, else the failed and waiting ones.
 
         Parameters
         ----------
+        *run_ids
+            Ids of runs, as `list` shows them.
+        job
+            Only runs for the series of this job.
+        handler
+            Only runs of this handler.
         again
-            Those too that have worked already.
+            Include runs that succeeded.
 
         Returns
         -------
         int
-            How many that are.
+            The number of runs.
 
         Raises
         ------
@@ -97,7 +117,7 @@ class Handlers:
             chosen = [run.run_id for run in self._runs(job, handler, "", None) if run.state in states]
         with self._services.permissions.operating("retry a handler", "handlers retried", job or handler or "runs"):
             count = self._table.retry(chosen, again=again) if chosen else 0
-        # also where nothing failed: a worker that was killed may have left something undecided
+        # even where nothing failed: a worker that was killed may have left a run undecided
         self._services.ensure_worker()
         return count
 

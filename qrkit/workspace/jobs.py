@@ -1,4 +1,4 @@
-"""Retrieve jobs as people hold them: a handle on rows that the worker writes."""
+"""The retrieve jobs of a workspace: handles on rows that the worker writes."""
 
 from __future__ import annotations
 
@@ -102,23 +102,28 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        """Where the job is now."""
+        """The state of the job now."""
         return self._table.get_summary(self.job_id).state
 
     def wait(self, *, timeout: float | None = None, on_progress: Callable[[JobRow], None] | None = None) -> JobRow:
-        """Return the job when it has ended.
+        """Wait until the job has ended, and return it.
 
         Parameters
         ----------
         timeout
-            Seconds; the job goes on when they are over.
+            Seconds to wait at most; the job continues after them.
         on_progress
-            Called five times a second with the job as it is; less often where reading its items takes long.
+            Called five times a second with the job and its items; less often for a job of thousands of items.
+
+        Returns
+        -------
+        JobRow
+            The job and its items: `state`, `expected`, `stored` and `bytes`, and of each item what is missing.
 
         Raises
         ------
         WorkerError
-            If it has not ended in time.
+            If it has not ended in time, or no worker can be started.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         check_worker = 0.0
@@ -144,7 +149,7 @@ class Job:
             time.sleep(max(_POLL, took * _REST))
 
     def see_to_worker(self) -> None:
-        """Start a worker if none runs, as `wait` does every few seconds: the one there was may have ended.
+        """Start a worker if none runs, as `wait` does every few seconds.
 
         Raises
         ------
@@ -154,24 +159,24 @@ class Job:
         self._services.ensure_worker()
 
     def cancel(self) -> None:
-        """Ask for the job to end; what is under way ends within seconds, what has come stays."""
+        """Cancel the job within seconds; received objects stay."""
         with self._permissions.operating("cancel a job", "job cancelled", self.job_id):
             self._table.request_cancel(self.job_id)
 
     def pause(self) -> None:
-        """Let the job rest within seconds; what has come stays, and only the rest is fetched when it goes on."""
+        """Pause the job within seconds; received objects stay, and `resume` retrieves only the others."""
         with self._permissions.operating("pause a job", "job paused", self.job_id):
             when = datetime.now().astimezone().strftime("%Y-%m-%d at %H:%M")
             self._table.pause(self.job_id, reason=f"Paused by {self._permissions.access.user} on {when}.")
 
     def resume(self) -> None:
-        """Let a paused job go on, and one that waits for another try have it now."""
+        """Resume a paused job, or retry now a job that waits for its next attempt."""
         with self._permissions.operating("resume a job", "job resumed", self.job_id):
             self._table.resume(self.job_id)
         self._services.ensure_worker()
 
     def retry(self) -> int:
-        """Queue again what failed, is incomplete or was cancelled; return how many items that are."""
+        """Queue failed, incomplete and cancelled items again; return their number."""
         with self._permissions.operating("retry a job", "job retried", self.job_id):
             count = self._table.retry(self.job_id)
         if count:
@@ -179,7 +184,7 @@ class Job:
         return count
 
     def prioritise(self, priority: int) -> None:
-        """Let the job go before those of a lower priority, -100 to 100; 0 is what jobs have."""
+        """Set the priority of the job, -100 to 100; higher ones run first, and new jobs have 0."""
         with self._permissions.operating("prioritise a job", "job prioritised", self.job_id):
             self._table.set_priority(self.job_id, priority)
 
@@ -190,12 +195,12 @@ class Job:
 
     @property
     def after(self) -> pd.DataFrame:
-        """What is done with its series after arrival: one row per handler and series."""
+        """The handler runs for its series: one row per handler and series."""
         return run_records(reversed(self.after_runs)).frame()
 
     @property
     def items(self) -> pd.DataFrame:
-        """The items: one row per request, with counts, bytes, missing SOP Instance UIDs, error and next try."""
+        """The items: one row per request, with counts, bytes, missing SOP Instance UIDs, error and next attempt."""
         return self.item_records.frame()
 
     @property

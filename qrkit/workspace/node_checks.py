@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from qrkit.access import Access, Role
+from qrkit.errors import QrkitError
+from qrkit.node import Node
 from qrkit.stop import NEVER, Stop
+from qrkit.tables import Records
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -14,7 +19,6 @@ if TYPE_CHECKING:
 
     from qrkit.probe.session import QuestionCallback
     from qrkit.profile import Profile
-    from qrkit.tables import Records
 
 
 class NodeChecks:
@@ -31,7 +35,7 @@ class NodeChecks:
 
     @property
     def access(self) -> Access:
-        """What the user may do: everything, unless the dashboard serves them."""
+        """The permissions of the user: unlimited, except in the dashboard."""
         return self._services.permissions.access
 
     def echo(self, *nodes: str) -> pd.DataFrame:
@@ -63,8 +67,6 @@ class NodeChecks:
 
     def echo_records(self, *nodes: str) -> Records:
         """Return what `echo` does, as plain values."""
-        from qrkit.workspace.nodes import echo_nodes
-
         table = self._services.nodes
         asked = [table.get(name) for name in nodes] or [node for node in table.list() if node.enabled]
         return echo_nodes(asked, calling_ae_title=self._services.settings.ae_title)
@@ -135,3 +137,47 @@ class NodeChecks:
             The rest of a sentence that begins with "stale, since".
         """
         return self._services.profiles.mark_stale(node, why)
+
+
+_AT_ONCE = 16
+
+COLUMNS = ["node", "ok", "association_ms", "round_trip_ms", "error_kind", "error", "advice"]
+
+
+def echo_nodes(nodes: Sequence[Node], *, calling_ae_title: str) -> Records:
+    """Echo all nodes at once, one association each.
+
+    Returns
+    -------
+    Records
+        One row per node: `ok`, the times in milliseconds, and the kind, sentence and advice of an error.
+    """
+    if not nodes:
+        return Records.of((), COLUMNS)
+    with ThreadPoolExecutor(min(_AT_ONCE, len(nodes)), thread_name_prefix="echo") as pool:
+        rows = list(pool.map(lambda node: _row(node, calling_ae_title), nodes))
+    return Records.of(rows, COLUMNS)
+
+
+def _row(node: Node, calling_ae_title: str) -> dict[str, Any]:
+    from qrkit.dimse.echo import echo
+
+    try:
+        answer = echo(node, calling_ae_title=calling_ae_title)
+    except QrkitError as error:
+        return {
+            "node": node.name,
+            "ok": False,
+            "error_kind": type(error).__name__,
+            "error": error.message,
+            "advice": error.advice,
+        }
+    return {
+        "node": node.name,
+        "ok": True,
+        "association_ms": round(answer.association * 1000, 2),
+        "round_trip_ms": round(answer.round_trip * 1000, 2),
+        "error_kind": "",
+        "error": "",
+        "advice": "",
+    }

@@ -1,18 +1,14 @@
-"""The nodes of a workspace: add, change, list, remove, carry to another workspace as TOML.
-
-C-ECHO to several nodes at once, as a table.
-"""
+"""The nodes of a workspace: added, changed, listed, removed, and copied to another workspace as TOML."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrkit.access import Role
-from qrkit.errors import InputError, QrkitError
+from qrkit.errors import InputError
 from qrkit.node import CHARACTER_SETS, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.tables import Records
 from qrkit.workspace.services import Services
@@ -22,9 +18,15 @@ if TYPE_CHECKING:
 
 
 class Nodes:
-    """The nodes of a workspace.
+    """The nodes of a workspace; only administrators may change them.
 
-    Only administrators may change them.
+    Examples
+    --------
+    ::
+
+        ws.nodes.add("pacs", host="10.1.2.3", port=104, ae_title="MAINPACS")
+        ws.nodes.edit("pacs", associations=2)
+        ws.nodes["pacs"].port
     """
 
     def __init__(self, services: Services) -> None:
@@ -54,7 +56,7 @@ class Nodes:
         Raises
         ------
         NotAllowed
-            If whoever asks is no administrator.
+            If the user is not an administrator.
         InputError
             If a setting is not valid, or there is a node of that name.
         """
@@ -69,7 +71,7 @@ class Nodes:
         Raises
         ------
         NotAllowed
-            If whoever asks is no administrator.
+            If the user is not an administrator.
         NotFound
             If there is no such node.
         InputError
@@ -91,7 +93,7 @@ class Nodes:
         Raises
         ------
         NotAllowed
-            If whoever asks is no administrator.
+            If the user is not an administrator.
         NotFound
             If there is no such node.
         """
@@ -130,7 +132,7 @@ class Nodes:
         Raises
         ------
         NotAllowed
-            If whoever asks is no administrator.
+            If the user is not an administrator.
         InputError
             If the file cannot be read or a node is not valid.
         """
@@ -199,47 +201,3 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if not isinstance(nodes, list) or not nodes or not all(isinstance(node, dict) for node in nodes):
         raise InputError(f"{path} holds no nodes; it needs tables that begin with [[node]].")
     return nodes
-
-
-_AT_ONCE = 16
-
-COLUMNS = ["node", "ok", "association_ms", "round_trip_ms", "error_kind", "error", "advice"]
-
-
-def echo_nodes(nodes: Sequence[Node], *, calling_ae_title: str) -> Records:
-    """Echo all nodes at once, one association each.
-
-    Returns
-    -------
-    Records
-        One row per node: `ok`, the times in milliseconds, and the kind, sentence and advice of an error.
-    """
-    if not nodes:
-        return Records.of((), COLUMNS)
-    with ThreadPoolExecutor(min(_AT_ONCE, len(nodes)), thread_name_prefix="echo") as pool:
-        rows = list(pool.map(lambda node: _row(node, calling_ae_title), nodes))
-    return Records.of(rows, COLUMNS)
-
-
-def _row(node: Node, calling_ae_title: str) -> dict[str, Any]:
-    from qrkit.dimse.echo import echo
-
-    try:
-        answer = echo(node, calling_ae_title=calling_ae_title)
-    except QrkitError as error:
-        return {
-            "node": node.name,
-            "ok": False,
-            "error_kind": type(error).__name__,
-            "error": error.message,
-            "advice": error.advice,
-        }
-    return {
-        "node": node.name,
-        "ok": True,
-        "association_ms": round(answer.association * 1000, 2),
-        "round_trip_ms": round(answer.round_trip * 1000, 2),
-        "error_kind": "",
-        "error": "",
-        "advice": "",
-    }

@@ -23,16 +23,16 @@ NODE_COLUMNS = ("node", "AE title", "address", "services", "description")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What a workspace is and holds, read at one moment.
+    """The overview of a workspace at one moment.
 
     Attributes
     ----------
     workers
-        Those whose heart beats.
+        The workers that run.
     active
         Jobs that run, wait or are paused.
     free
-        Bytes that are free where files go; None if that cannot be said.
+        Free bytes on the disk of the files; None if unknown.
     """
 
     settings: Settings
@@ -46,7 +46,7 @@ class Overview:
     free: int | None
 
     def facts(self) -> dict[str, str]:
-        """Return it in words, by what each is about."""
+        """Return it in words, by label."""
         settings = self.settings
         free = "" if self.free is None else f"; {volume(self.free)} free"
         return {
@@ -78,19 +78,19 @@ class Overview:
     def _last_query(self) -> str:
         row = self.last_query
         if row is None:
-            return "nothing asked yet"
+            return "none yet"
         return f"{row.question} from {row.node}, {local_time(row.started)}: {row.outcome}"
 
     def _jobs(self) -> str:
-        told = [
+        active = [
             f"{job.state.value}: {job.stored:,} of {counted(job.expected, 'object')} from {job.node}"
             for job in self.active
         ]
-        return "; ".join(told[:3] + [f"and {len(told) - 3} more"] * (len(told) > 3)) or "none active"
+        return "; ".join(active[:3] + [f"and {len(active) - 3} more"] * (len(active) > 3)) or "none active"
 
 
 def nodes_html(nodes: tuple[Node, ...]) -> Markup:
-    """Return nodes as a table: where each is and what it may be asked."""
+    """Return nodes as a table: the address and the services of each."""
     return grid(
         NODE_COLUMNS,
         [
@@ -101,7 +101,7 @@ def nodes_html(nodes: tuple[Node, ...]) -> Markup:
 
 
 def overview(state: State, settings: Settings, user: str) -> Overview:
-    """Look at a workspace: a few rows of its state, and how much room the disk has."""
+    """Return the overview of a workspace, from a few rows of its state and the free space of its disk."""
     instances, jobs = InstanceTable(state), JobTable(state)
     open_states = (JobState.RUNNING, JobState.QUEUED, JobState.PAUSED)
     count, size = instances.volume()

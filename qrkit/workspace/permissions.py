@@ -1,4 +1,4 @@
-"""What a user may do in a workspace: only what their role covers, and the audit records it."""
+"""The permissions of a user in a workspace, by their role, and the audit of their actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Permissions:
 
     @contextmanager
     def operating(self, what: str, action: str, subject: str) -> Iterator[None]:
-        """Let an operator do something, and record it once it is done.
+        """Check that the user is an operator, run the block, and record it in the audit.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class Permissions:
         self.write(action, subject)
 
     def write(self, action: str, subject: str, details: Mapping[str, object] | None = None, *, who: str = "") -> None:
-        """Record what the user did, or somebody else named by `who`."""
+        """Record an action of the user, or of another person named by `who`."""
         if self._audit is not None:
             self._audit.write(who or self.access.user, action, subject, details)
 

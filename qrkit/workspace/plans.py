@@ -1,7 +1,4 @@
-"""The plans of a workspace: listed, read again, compared, and asked why something was not fetched.
-
-Why was this not fetched? What the plans say of a study, series or object, and whether it is here.
-"""
+"""The plans of a workspace: listed, read again, compared, and searched for why something was not retrieved."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ _ABOVE = (
 
 
 class Reasons:
-    """Looks for reasons in the plans of a workspace, the newest first."""
+    """Finds reasons in the plans of a workspace, the newest first."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -55,21 +52,21 @@ class Reasons:
         self._instances = services.instances
 
     def why(self, what: str) -> pd.DataFrame:
-        """Return what the newest plan says of something, else of what it belongs to; see `Workspace.why`."""
+        """Return the decision of the newest plan on something, else on its series or study; see `Workspace.why`."""
         above = self._services.sql(_ABOVE, {"uid": what})
         known = [(name, str(uid)) for name in above.columns for uid in above[name].dropna()]
         return self.of(what, known)
 
     def of(self, what: str, above: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
-        """Return what the newest plan that knows something says of it.
+        """Return the decision of the newest plan that includes something.
 
         Parameters
         ----------
         what
             An AccessionNumber, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
         above
-            What it belongs to, as far as earlier answers tell: keyword and UID, the lowest first. No plan looks at
-            every image of an archive; what it says of the series or study holds for them.
+            The series and study that it belongs to, where earlier results know them: keyword and UID, the lowest
+            first. No plan looks at every image of an archive; its decision on the series or study holds for them.
         """
         rows = self._plans.list(_MOST_PLANS)
         asked = [(keyword, what) for keyword in _keywords(what)]
@@ -140,7 +137,7 @@ class Plans:
             StudyInstanceUID, SeriesInstanceUID, `change` (``added``, ``removed`` or ``changed``), and of both plans
             `before` and `after`: why it is fetched or not; blank where the plan does not know the series.
         """
-        old, new = (_fates(self[plan_id]) for plan_id in (before, after))
+        old, new = (_decisions(self[plan_id]) for plan_id in (before, after))
         rows = [_difference(key, old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new))]
         columns = ["StudyInstanceUID", "SeriesInstanceUID", "change", "before", "after"]
         return pd.DataFrame([row for row in rows if row[2]], columns=columns)
@@ -149,24 +146,24 @@ class Plans:
         return str(self.list(20).to_html(index=False, escape=True))
 
 
-_Fate = tuple[bool, str, tuple[str, ...]]
+_Decision = tuple[bool, str, tuple[str, ...]]
 
 
-def _fates(plan: Plan) -> dict[tuple[str, str], _Fate]:
-    """Return what becomes of each series; of one with two work items, that it is fetched."""
-    fates: dict[tuple[str, str], _Fate] = {}
+def _decisions(plan: Plan) -> dict[tuple[str, str], _Decision]:
+    """Return the decision on each series; of two work items the one that retrieves it."""
+    decisions: dict[tuple[str, str], _Decision] = {}
     names = ("StudyInstanceUID", "SeriesInstanceUID", "keep", "rule", "reason", "expected")
     columns = (plan.tables.series[name].to_pylist() for name in names)
     for study, series, keep, rule, reason, expected in zip(*columns, strict=True):
-        if keep or (study, series) not in fates:
-            fates[study, series] = (keep, f"{rule}: {reason}", tuple(sorted(expected)))
-    return fates
+        if keep or (study, series) not in decisions:
+            decisions[study, series] = (keep, f"{rule}: {reason}", tuple(sorted(expected)))
+    return decisions
 
 
 def _difference(
-    key: tuple[str, str], old: _Fate | None, new: _Fate | None
+    key: tuple[str, str], old: _Decision | None, new: _Decision | None
 ) -> tuple[str, str, str, str | None, str | None]:
-    before, after = (fate is not None and fate[0] for fate in (old, new))
+    before, after = (decision is not None and decision[0] for decision in (old, new))
     change = ""
     if before != after:
         change = "added" if after else "removed"

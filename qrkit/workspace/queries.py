@@ -1,7 +1,4 @@
-"""The history of queries: who asked what when, and every answer again.
-
-What changed between two answers.
-"""
+"""The history of queries: who ran which query when, every result again, and the differences of two results."""
 
 from __future__ import annotations
 
@@ -128,7 +125,7 @@ class Queries:
         return self._services.finder.find(self._services.nodes.get(row.node), Query.from_json(row.request)).frame()
 
     def diff(self, before: str, after: str) -> pd.DataFrame:
-        """Return what differs between two answers of one level: one row per Unique Key that came, went or changed.
+        """Return the differences of two results of one level: one row per Unique Key added, removed or changed.
 
         Returns
         -------

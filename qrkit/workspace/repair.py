@@ -1,4 +1,4 @@
-"""A workspace whose files are damaged, or whose state is gone: mended as far as what is there allows."""
+"""The repair of a workspace with damaged files or a lost state, and its report."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from qrkit.worker.process import lock_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was found in a workspace, and what became of it.
+    """The report of a repair.
 
     Attributes
     ----------
     done
-        One sentence for each thing that was mended.
+        One sentence for each thing that was repaired.
     lost
         One sentence for each thing that could not be, with what to do.
     """
@@ -55,19 +55,19 @@ class Repair:
 
 
 def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repair:
-    """Mend a workspace; see `qrkit.repair`."""
+    """Repair a workspace; see `qrkit.repair`."""
     environment = dict(os.environ)
     where = workspace_folder(folder, environment)
     settings = load_settings(where, environment)
     with ExitStack() as stack:
         _keep_workers_out(stack, settings)
-        found = [_of_state(_mend_state(settings))]
+        found = [_of_state(_repair_state(settings))]
         with State.open(settings.database_url or where) as state:
             _check_no_worker(state)
             with _reading(f"The files in {settings.files}"):
                 found.append(_of_files(repair_objects(state, settings.files, thorough=thorough)))
-            with _reading(f"The answers in {where / 'results'}"):
-                found.append(_of_answers(repair_answers(state, where / "results")))
+            with _reading(f"The results in {where / 'results'}"):
+                found.append(_of_results(repair_answers(state, where / "results")))
                 found.append(_of_forgotten(recover_answers(state, where / "results")))
             with _reading(f"The plans in {where / 'plans'}"):
                 found.append(_of_plans(PlanTable(state, where / "plans")))
@@ -86,7 +86,7 @@ def _keep_workers_out(stack: ExitStack, settings: Settings) -> None:
 
 
 def _check_no_worker(state: State) -> None:
-    """Refuse while workers of other sites or machines run: what they store just now would be listed as nobody's."""
+    """Refuse while workers of other sites or machines run: objects that they store now would lose their job."""
     others = alive_workers(WorkerTable(state))
     if others:
         raise WorkerError(
@@ -98,7 +98,7 @@ def _works(folder: Path) -> WorkerError:
     return WorkerError(f"A worker runs the workspace {folder} on this machine.", advice="Stop it, then repair again.")
 
 
-def _mend_state(settings: Settings) -> StateRepair | None:
+def _repair_state(settings: Settings) -> StateRepair | None:
     path = settings.workspace / FILE_NAME
     if settings.database_url or not is_damaged(path):
         return None
@@ -113,7 +113,7 @@ def _mend_state(settings: Settings) -> StateRepair | None:
 
 @contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Translate what the system says of a disk or a share that does not give its files."""
+    """Translate the system's errors of a disk or a share that cannot be read."""
     try:
         yield
     except OSError as error:
@@ -123,53 +123,53 @@ def _reading(what: str) -> Iterator[None]:
 Sentences = Mapping[str, tuple[str, ...]]
 
 
-def _of_state(salvage: StateRepair | None) -> Sentences:
-    if salvage is None:
+def _of_state(repaired: StateRepair | None) -> Sentences:
+    if repaired is None:
         return {}
-    rows = sum(salvage.rows.values())
-    name = salvage.quarantined.name
+    rows = sum(repaired.rows.values())
+    name = repaired.quarantined.name
     done = (f"The state was damaged. The damaged file was renamed to {name}; {counted(rows, 'row')} saved.",)
-    if not salvage.incomplete:
+    if not repaired.incomplete:
         return {"done": done}
-    told = f"Rows of these tables could not be read: {', '.join(salvage.incomplete)}; a backup may have them."
-    return {"done": done, "lost": (told,)}
+    lost = f"Rows of these tables could not be read: {', '.join(repaired.incomplete)}; a backup may have them."
+    return {"done": done, "lost": (lost,)}
 
 
-def _of_files(relisted: ObjectRepair) -> Sentences:
+def _of_files(repaired: ObjectRepair) -> Sentences:
     done = []
-    if relisted.listed:
-        are = "was" if relisted.listed == 1 else "were"
-        done.append(f"{counted(relisted.listed, 'object')} that {are} in the folder and not listed: listed now.")
-    if relisted.quarantined:
-        first = f"{relisted.quarantined[0]}.damaged-…"
-        done.append(f"{counted(len(relisted.quarantined), 'damaged file')} renamed, such as {first}.")
-    missing = len(relisted.quarantined) + relisted.gone
+    if repaired.listed:
+        are, are_now = ("was", "it is") if repaired.listed == 1 else ("were", "they are")
+        done.append(f"{counted(repaired.listed, 'object')} in the folder {are} not listed; now {are_now}.")
+    if repaired.quarantined:
+        first = f"{repaired.quarantined[0]}.damaged-…"
+        done.append(f"{counted(len(repaired.quarantined), 'damaged file')} renamed, such as {first}.")
+    missing = len(repaired.quarantined) + repaired.gone
     if not missing:
         return {"done": tuple(done)}
-    told = f"{counted(missing, 'object')} not here any more as stored: retrieve again, which fetches what is missing."
-    return {"done": tuple(done), "lost": (told,)}
+    lost = f"{counted(missing, 'object')} missing or damaged. Retrieve the series again."
+    return {"done": tuple(done), "lost": (lost,)}
 
 
-def _of_answers(mended: AnswerRepair) -> Sentences:
+def _of_results(repaired: AnswerRepair) -> Sentences:
     done = []
-    if mended.quarantined:
-        names = ", ".join(mended.quarantined)
-        done.append(f"{counted(len(mended.quarantined), 'damaged result file')} renamed: {names}.")
-    if mended.saved:
-        done.append(f"{counted(mended.saved, 'settled answer')} saved.")
-    if not mended.lost:
+    if repaired.quarantined:
+        names = ", ".join(repaired.quarantined)
+        done.append(f"{counted(len(repaired.quarantined), 'damaged result file')} renamed: {names}.")
+    if repaired.saved:
+        done.append(f"{counted(repaired.saved, 'settled result')} saved.")
+    if not repaired.lost:
         return {"done": tuple(done)}
-    advice = Advice(f"Results lost: {', '.join(mended.lost)}. Run these queries again", Action.RERUN_QUERY, "ID")
+    advice = Advice(f"Results lost: {', '.join(repaired.lost)}. Run these queries again", Action.RERUN_QUERY, "ID")
     return {"done": tuple(done), "lost": (str(advice),)}
 
 
 def _of_forgotten(count: int) -> Sentences:
-    told = f"{counted(count, 'answer')} in the folder and not in the history: listed now."
-    return {"done": (told,)} if count else {}
+    done = f"{counted(count, 'result')} in the folder and not in the history; now listed."
+    return {"done": (done,)} if count else {}
 
 
 def _of_plans(table: PlanTable) -> Sentences:
     lost = [row.plan_id for row in table.list(1_000_000) if not table.is_readable(row)]
     if not lost:
         return {}
-    return {"lost": (f"Plans whose tables cannot be read, to be planned again: {', '.join(lost)}.",)}
+    return {"lost": (f"The tables of these plans cannot be read. Create them again: {', '.join(lost)}.",)}

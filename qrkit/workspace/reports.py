@@ -1,4 +1,4 @@
-"""What a report of a query, a plan, a job or two queries says, gathered from the workspace."""
+"""The contents of the reports on a query, a plan, a job or two queries, gathered from the workspace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from qrkit.report.charts import (
 from qrkit.report.patients import is_about_people, question_without_people, without_people
 from qrkit.report.value import Part, Report, Section
 from qrkit.store.queries import QueryRow
-from qrkit.words import counted, local_time, volume
+from qrkit.words import counted, did_you_mean, listed, local_time, volume
 from qrkit.workspace.files import Files
 from qrkit.workspace.jobs import Jobs
 from qrkit.workspace.plans import Plans
@@ -51,9 +51,12 @@ def gather(services: Services, kind: str, ids: tuple[str, ...], *, with_patients
     """
     needed = {"query": 1, "plan": 1, "job": 1, "compare": 2}.get(kind)
     if needed is None:
-        raise InputError(f"There is no report {kind!r}; there are {', '.join(KINDS)}.")
+        raise InputError(
+            f"There is no report {kind!r}.",
+            advice=did_you_mean(kind, KINDS, otherwise=f"Use {listed(KINDS, last='or')}."),
+        )
     if len(ids) != needed:
-        raise InputError(f"The report {kind} is of {counted(needed, 'id')}, not {len(ids)}.")
+        raise InputError(f"The report {kind} needs {counted(needed, 'id')}, not {len(ids)}.")
     about = _About(services, with_patients=with_patients)
     title, facts, sections, again = getattr(about, kind)(*ids)
     same = ["qrkit", "report", kind, *ids, *(["--with-patients"] if with_patients else [])]
@@ -89,7 +92,7 @@ class _About:
         steps: tuple[Part, ...] = ()
         if coverage is not None and coverage.filters:
             steps = (funnel(filter_steps(coverage.to_json()), what="rows"),)
-        sections = [Section(title="Is it all?", parts=(Markup((coverage or CoverageJson())._repr_html_()), *steps))]
+        sections = [Section(title="Completeness", parts=(Markup((coverage or CoverageJson())._repr_html_()), *steps))]
         sections += self._pictures(answer)
         sections += [Section(title="Answer", parts=(self._shown(answer),))]
         what = row.level.lower() if row.level in ("PATIENT", "STUDY", "SERIES", "IMAGE") else "row"
@@ -104,12 +107,12 @@ class _About:
             "Node": plan.node,
             "By": plan.user,
             "When": local_time(plan.created),
-            "To fetch": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
+            "Retrieve": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
         }
         steps = plan.steps.assign(criterion=[criterion(step.step) for step in plan.funnel])
         sections = (
-            Section(title="Is it all?", parts=(Markup(plan.coverage._repr_html_()), steps)),
-            Section(title="From found to fetched", parts=(funnel(plan.steps),)),
+            Section(title="Completeness", parts=(Markup(plan.coverage._repr_html_()), steps)),
+            Section(title="From found to retrieved", parts=(funnel(plan.steps),)),
             Section(title="Studies", parts=(self._shown(plan.studies),)),
             Section(title="Series", parts=(self._shown(plan.series.drop(columns=["expected"])),)),
         )
@@ -132,10 +135,10 @@ class _About:
             "Error": row.error or None,
         }
         files = self._files.list({"job_id": job_id})
-        sections = [Section(title="Requests, and what is missing", parts=(self._shown(job.items),))]
+        sections = [Section(title="Items and missing objects", parts=(self._shown(job.items),))]
         if len(files):
             kinds = files.groupby("Modality", dropna=False).agg(files=("path", "size"), bytes=("size", "sum"))
-            sections += [Section(title="What arrived", parts=(retrieve_rate(files), kinds.reset_index()))]
+            sections += [Section(title="Received objects", parts=(retrieve_rate(files), kinds.reset_index()))]
         again = (shlex.join(["qrkit", "jobs", "retry", job_id]),)
         return f"Retrieve from {row.node}: {row.state.value}", facts, tuple(sections), again
 
@@ -155,7 +158,7 @@ class _About:
         )
         sections = (
             Section(title="The two runs", parts=(runs,)),
-            Section(title="How many came, went and changed", parts=(_count_changes(changes),)),
+            Section(title="Numbers of differences", parts=(_count_changes(changes),)),
             Section(title="Differences", parts=(changes,)),
         )
         title = f"{counted(len(changes), 'difference')} between two answers"

@@ -28,7 +28,7 @@ from qrkit.workspace.plans import Reasons
 from qrkit.workspace.services import Services
 
 Retrievable = pd.DataFrame | pd.Series | Plan | str | Sequence[str] | Sequence[RetrieveRequest]
-"""What a retrieve takes: a table with UIDs, a column, text or list of UIDs, a plan, or requests."""
+"""The argument of a retrieve: a table with UIDs, a column, text or list of UIDs, a plan, or requests."""
 
 _LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
 _UIDS = tuple(unique_key(level) for level in _LEVELS)
@@ -46,7 +46,7 @@ _ABOVE = {
         "WHERE list_contains($uids, SOPInstanceUID)"
     ),
 }
-"""By level: what results and received objects say of the levels above some UIDs."""
+"""By level: the UIDs above, by results and received objects."""
 
 _COUNTED = {
     Level.STUDY: (
@@ -58,7 +58,7 @@ _COUNTED = {
         "WHERE list_contains($uids, SeriesInstanceUID)"
     ),
 }
-"""By level: what results say of the patient and the size of some studies or series."""
+"""By level: the patient and the size of some studies or series, by results."""
 
 
 def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.DataFrame:
@@ -181,7 +181,7 @@ class RetrieveOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Retrieve:
-    """The requests to one node, and the rows or plan that tell how much they bring."""
+    """The requests to one node, and the rows or plan with their counts."""
 
     node: Node
     source: str
@@ -198,7 +198,7 @@ class Retriever:
         self._state = services.state
 
     def queue(self, what: Retrievable, options: RetrieveOptions) -> str:
-        """Queue a job, and return its id; errors as `Workspace.retrieve`, but for the role."""
+        """Queue a job, and return its id; errors as `Workspace.retrieve`, except for the role."""
         chosen_node = self._chosen(what, options)
         to = options.to
         node = chosen_node.node
@@ -241,7 +241,7 @@ class Retriever:
 
     def _node(self, name: str) -> Node:
         if not name:
-            raise InputError('Say which node to retrieve from: node="…".')
+            raise InputError('No node is given to retrieve from: use node="…".')
         return self._services.nodes.get(name)
 
     def _with_keys_above(self, table: pd.DataFrame, *, with_patients: bool) -> pd.DataFrame:

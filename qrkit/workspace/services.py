@@ -1,4 +1,4 @@
-"""What the parts of a workspace share: one value, instead of the workspace's own methods handed on as callbacks."""
+"""The value that all parts of a workspace share: settings, state and permissions, and the tables made of them."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Services:
 
     @cached_property
     def finder(self) -> Finder:
-        """What queries nodes by C-FIND."""
+        """The find engine, which queries nodes by C-FIND."""
         from qrkit.find.finder import Finder
         from qrkit.probe.session import check_wildcards
 

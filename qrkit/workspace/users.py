@@ -1,4 +1,4 @@
-"""Who may log in to the dashboard of a workspace, and as what."""
+"""The users of the dashboard of a workspace, and their roles."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Users:
         Raises
         ------
         NotAllowed
-            If whoever asks is no administrator.
+            If the user is not an administrator.
         InputError
             If the name, the password (at least 8 characters) or the role is not fit.
         """
@@ -61,7 +61,7 @@ class Users:
         Raises
         ------
         NotAllowed, NotFound, InputError
-            If whoever asks is no administrator, there is no such user, or the password is too short.
+            If the user is not an administrator, there is no such user, or the password is too short.
         """
         self._require("change passwords")
         self._table.set_password(name, password, by=self._access.user)
@@ -72,7 +72,7 @@ class Users:
         Raises
         ------
         NotAllowed, NotFound, InputError
-            If whoever asks is no administrator, or there is no such user or role.
+            If the user is not an administrator, or there is no such user or role.
         """
         self._require("change roles")
         self._table.set_role(name, Role.parse(role), by=self._access.user)
@@ -83,13 +83,13 @@ class Users:
         Raises
         ------
         NotAllowed, NotFound
-            If whoever asks is no administrator, or there is no such user.
+            If the user is not an administrator, or there is no such user.
         """
         self._require("remove users")
         self._table.remove(name, by=self._access.user)
 
     def check(self, name: str, password: str) -> Role | None:
-        """Return the role of whoever knows this password; None if name or password is wrong. The audit tells."""
+        """Return the role of the user with this password; None if either is wrong. The audit records it."""
         account = self._table.check(name, password)
         self._permissions.write(
             "logged in" if account else "login refused", "dashboard", who=name[:_NAME_SHOWN] or "nobody"

@@ -103,7 +103,7 @@ def test_a_plan_a_job_and_a_comparison_have_theirs(ws: Workspace, tmp_path: Path
     assert ">PatientID</th>" not in plan
     job = _read(ws.report("job", job_id, path=tmp_path / "job.html"))
     assert "Retrieve from pacs: complete" in job
-    assert "What arrived" in job
+    assert "Received objects" in job
     before, after = _query(ws, 0), _query(ws, 2)
     compared = _read(ws.report("compare", before, after, path=tmp_path / "compare.html"))
     changes = ws.queries.diff(before, after)
@@ -122,9 +122,9 @@ def test_the_command_line_writes_the_file(ws: Workspace, tmp_path: Path) -> None
 
 def test_what_cannot_be_reported_is_an_error(ws: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "x.html"
-    with pytest.raises(InputError, match="no report 'weather'; there are query, plan, job, compare"):
+    with pytest.raises(InputError, match=r"no report 'weather'\. Use query, plan, job or compare"):
         ws.report("weather", "1", path=path)
-    with pytest.raises(InputError, match="compare is of 2 ids, not 1"):
+    with pytest.raises(InputError, match="compare needs 2 ids, not 1"):
         ws.report("compare", "1", path=path)
     with pytest.raises(NotFound):
         ws.report("query", "1", path=path)

@@ -14,7 +14,7 @@ _NASTY = "<script>alert(1)</script>"
 def test_a_new_workspace_says_how_to_begin(workspace: Workspace) -> None:
     shown = workspace._repr_html_()
     assert "ws.nodes.add(&#34;pacs&#34;" in shown
-    assert "nothing asked yet" in shown
+    assert "none yet" in shown
     assert "none runs; a retrieve starts one" in shown
     assert "AE title QRKIT, receiving on port" in shown
     assert repr(workspace) == f"<Workspace {workspace.settings.workspace}: nodes none yet; 0 files>"

@@ -98,7 +98,7 @@ def test_settled_answers_that_are_damaged_come_from_the_parquet_files_that_are_s
         workspace.sql("SELECT * FROM studies")
     done = qrkit.repair(folder)
     assert (done.is_whole, len(damaged(folder))) == (True, int(was_there))
-    assert "2 settled answers saved." in done.done
+    assert "2 settled results saved." in done.done
     assert studies_of(folder) == {"1.0", "1.1", "1.2"}
     assert str(qrkit.repair(folder)) == "Nothing is damaged."
 
@@ -171,8 +171,8 @@ def test_a_state_that_is_gone_is_told_and_what_is_in_the_folder_is_listed_again(
     assert settled(folder).exists(), "answers that nobody else knows were thrown away"
     done = qrkit.repair(folder)
     assert done.done == (
-        f"{OBJECTS} objects that were in the folder and not listed: listed now.",
-        "3 answers in the folder and not in the history: listed now.",
+        f"{OBJECTS} objects in the folder were not listed; now they are.",
+        "3 results in the folder and not in the history; now listed.",
     )
     assert studies_of(folder) == {"1.0", "1.1", "1.2"}
     with qrkit.open(folder) as workspace:
@@ -218,7 +218,7 @@ def test_objects_that_were_cut_are_put_aside_and_those_of_the_same_size_when_all
     cut(one)
     overwrite(other, other.stat().st_size - 100, 50)
     done = qrkit.repair(folder)
-    assert done.lost == ("1 object not here any more as stored: retrieve again, which fetches what is missing.",)
+    assert done.lost == ("1 object missing or damaged. Retrieve the series again.",)
     assert [name.partition(".damaged")[0] for name in damaged(folder)] == [one.name]
     qrkit.repair(folder, thorough=True)
     assert {name.partition(".damaged")[0] for name in damaged(folder)} == {one.name, other.name}

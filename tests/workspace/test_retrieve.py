@@ -250,7 +250,7 @@ def test_nothing_to_fetch_is_an_error(linked: Linked) -> None:
     frame = linked.workspace.find("pacs", date=DAY)
     with pytest.raises(InputError, match="nothing to fetch"):
         linked.workspace.retrieve(frame.head(0))
-    with pytest.raises(InputError, match="which node"):
+    with pytest.raises(InputError, match="No node is given"):
         linked.workspace.retrieve(pd.DataFrame({"StudyInstanceUID": ["1.2.3"]}))
     with pytest.raises(InputError, match="no StudyInstanceUID"):
         linked.workspace.retrieve(pd.DataFrame({"PatientID": ["Q1"]}), node="pacs")
