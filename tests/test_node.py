@@ -118,6 +118,7 @@ nodes = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(nodes)
 def test_a_node_is_the_same_after_it_was_kept_as_plain_values(node: Node) -> None:
     assert node_from_mapping(node_to_mapping(node)) == node

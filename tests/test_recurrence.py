@@ -32,6 +32,7 @@ MOMENTS = st.datetimes(
 TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0, fold=0))
 
 
+@pytest.mark.slow
 @given(MOMENTS, TIMES, st.sampled_from(ZONES))
 def test_every_day_has_one_run(moment: datetime, at: time, zone: str) -> None:
     daily = parse_recurrence(f"daily at {at:%H:%M}", zone)

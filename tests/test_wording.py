@@ -12,6 +12,7 @@ CLEAN = {
     "README.md",
     "SECURITY.md",
     "dashboards",
+    "docs/dose_plan.md",
     "docs/explanation/architecture.md",
     "docs/explanation/glossary.md",
     "docs/explanation/speed.md",
@@ -20,10 +21,18 @@ CLEAN = {
     "docs/howto/windows_pc.md",
     "docs/index.md",
     "docs/interoperability.md",
+    "docs/probe.md",
     "docs/reference/conformance.md",
     "docs/reference/json.md",
     "docs/reference/python.md",
+    "docs/schedules.md",
+    "qrkit/dimse",
     "qrkit/handlers",
+    "qrkit/jobs",
+    "qrkit/probe",
+    "qrkit/retrieve",
+    "qrkit/store",
+    "qrkit/widgets",
 }
 
 

@@ -34,6 +34,7 @@ def handling(linked: Linked, open_workspace: OpenWorkspace, inbox: Path) -> Link
     return Linked(workspace=opened, pacs=linked.pacs, hospital=linked.hospital)
 
 
+@pytest.mark.slow
 def test_a_handler_that_fails_is_said_and_retried_by_hand(
     handling: Linked, inbox: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_handler_that_fails_is_said_and_retried_by_hand(
     }
 
 
+@pytest.mark.slow
 def test_a_job_may_name_its_handlers_or_none(
     handling: Linked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

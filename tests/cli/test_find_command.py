@@ -30,6 +30,7 @@ def test_json_is_the_rows_with_dates_in_iso_and_words_go_to_stderr(hospital_here
     assert "To fetch them: " in ran.err
 
 
+@pytest.mark.slow
 def test_csv_and_parquet_have_the_same_rows(hospital_here: Here, tmp_path: Path) -> None:
     csv = hospital_here("find", "pacs", "--date", DAY, "--format", "csv")
     by_csv = pd.read_csv(io.StringIO(csv.out), dtype="str")
@@ -44,6 +45,7 @@ def test_csv_and_parquet_have_the_same_rows(hospital_here: Here, tmp_path: Path)
     assert "cannot be written" in again.err
 
 
+@pytest.mark.slow
 def test_all_filters_reach_the_query(hospital_here: Here, linked: Linked) -> None:
     ran = hospital_here(
         *("find", "pacs", "--level", "series", "--from", "2026-06-20", "--until", "2026-06-30"),
@@ -129,6 +131,7 @@ def test_odd_values_are_told_by_key_and_reason_on_stderr_and_without_a_patient(
     assert not any(name.split("^")[0] in ran.err for name in foreign)
 
 
+@pytest.mark.slow
 def test_a_table_of_eighty_columns_breaks_no_word(hospital_here: Here) -> None:
     for level in ("patient", "study", "series", "image"):
         what = ("--patient-id", "Q10000*") if level == "patient" else ("--date", DAY)
@@ -158,6 +161,7 @@ def test_what_fits_is_chosen_by_use_and_shown_in_order() -> None:
     assert columns_that_fit({}, 80) == ()
 
 
+@pytest.mark.slow
 def test_the_history_is_listed_shown_by_page_asked_again_and_compared(hospital_here: Here) -> None:
     first = hospital_here("find", "pacs", "--date", DAY, "--format", "json").json
     (listed,) = hospital_here("queries", "list", "--format", "json").json
@@ -176,6 +180,7 @@ def test_the_history_is_listed_shown_by_page_asked_again_and_compared(hospital_h
     assert hospital_here("queries", "show", "nonsense").status == 1
 
 
+@pytest.mark.slow
 def test_sql_and_instances_come_out_in_every_format(hospital_here: Here) -> None:
     hospital_here("find", "pacs", "--date", DAY)
     counted = hospital_here("sql", "SELECT count(*) AS n FROM studies", "--format", "json")
@@ -194,6 +199,7 @@ def test_nothing_found_is_an_empty_table_and_no_error(hospital_here: Here) -> No
     assert hospital_here("find", "pacs", "--patient-id", "NOBODY").status == 0
 
 
+@pytest.mark.slow
 def test_what_breaks_off_or_says_too_much_comes_out_whole_and_what_hangs_is_one_line(
     hospital_here: Here, linked: Linked
 ) -> None:
@@ -208,6 +214,7 @@ def test_what_breaks_off_or_says_too_much_comes_out_whole_and_what_hangs_is_one_
     assert (hung.status, hung.out, len(hung.err.splitlines())) == (1, "", 1)
 
 
+@pytest.mark.slow
 def test_assumptions_are_told_apart_from_doubts(hospital_here: Here, linked: Linked) -> None:
     linked.pacs.quirks = Quirks(cap=5, cap_mode="status")
     ran = hospital_here("find", "pacs", "--date", DAY, "--format", "json")

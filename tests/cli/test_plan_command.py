@@ -1,5 +1,7 @@
 """``qrkit plan``, ``qrkit plans`` and ``qrkit retrieve --plan``."""
 
+import pytest
+
 from qrkit.simulator import Quirks
 from tests.cli.commands import Here
 from tests.workspace.opened import Linked, files_of, worker_in_thread
@@ -10,6 +12,7 @@ STUDY = ["StudyInstanceUID", "group", "keep", "rule", "reason", "series"]
 SERIES = ["SeriesInstanceUID", "keep", "rule", "reason", "level", "instances"]
 
 
+@pytest.mark.slow
 def test_a_plan_has_the_documented_json_and_is_fetched_by_its_id(hospital_here: Here, linked: Linked) -> None:
     ran = hospital_here("plan", "pacs", "--dose", "CT,NM", *DAY, "--format", "json")
     assert ran.status == 0, ran.err
@@ -71,6 +74,7 @@ def test_a_wrong_plan_is_status_2_in_one_line(hospital_here: Here) -> None:
     assert hospital_here("retrieve", "pacs", "--plan", "nonsense").status == 1
 
 
+@pytest.mark.slow
 def test_why_is_told_in_words_and_as_json(hospital_here: Here) -> None:
     made = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json").json
     study = next(one for one in made["studies"] if one["keep"])
@@ -82,6 +86,7 @@ def test_why_is_told_in_words_and_as_json(hospital_here: Here) -> None:
     assert (unknown.status, len(unknown.err.splitlines())) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_plan_that_passes_the_budget_is_refused_in_one_line_unless_it_is_meant(
     hospital_here: Here, linked: Linked
 ) -> None:

@@ -38,6 +38,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_wrong_input_is_one_line_and_status_2(here: Here) -> None:
     here.workspace.nodes.add("pacs", host="127.0.0.1", port=9, ae_title="PACS")
     here.workspace.nodes.add("store", host="127.0.0.1", ae_title="STORE", can_get=False, can_move=False)

@@ -18,6 +18,7 @@ def test_there_is_a_dashboard_for_every_page() -> None:
     assert {path.stem for path in dashboards_folder().glob("*.ipynb")} == set(PAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(dashboards_folder().glob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_dashboard_runs(path: Path, workspace: Workspace) -> None:
     notebook = nbformat.read(path, as_version=4)

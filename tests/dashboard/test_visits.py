@@ -67,6 +67,7 @@ async def _serve_late(address: str, kernel: "Future[None]") -> int:
     return _Counting.asked
 
 
+@pytest.mark.slow
 def test_a_kernel_asks_until_the_server_says_whose_it_is(requests: str) -> None:
     with ThreadPoolExecutor(1) as kernel:
         waiting = kernel.submit(become_the_visitors)

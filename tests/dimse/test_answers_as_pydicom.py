@@ -9,6 +9,7 @@ from datetime import date, time
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
@@ -169,6 +170,7 @@ def data_sets(draw: st.DrawFn) -> Dataset:
     return found
 
 
+@pytest.mark.slow
 @given(found=st.lists(data_sets(), max_size=4), syntax=SYNTAXES)
 @settings(max_examples=300, deadline=None)
 def test_answers_are_read_as_pydicom_reads_them(found: list[Dataset], syntax: str) -> None:
@@ -179,12 +181,14 @@ def test_answers_are_read_as_pydicom_reads_them(found: list[Dataset], syntax: st
     assert {w["why"] for row in rows for w in row["warnings"]} <= {"not returned"}
 
 
+@pytest.mark.slow
 @given(data=st.binary(max_size=400), syntax=SYNTAXES)
 @settings(max_examples=500, deadline=None)
 def test_no_bytes_whatever_raise_or_lose_a_row(data: bytes, syntax: str) -> None:
     assert len(decoded(data, KEYWORDS, implicit=syntax == IMPLICIT)) == 1
 
 
+@pytest.mark.slow
 @given(found=data_sets(), syntax=SYNTAXES, data=st.data())
 @settings(max_examples=300, deadline=None)
 def test_damaged_answers_keep_their_row(found: Dataset, syntax: str, data: st.DataObject) -> None:

@@ -105,6 +105,7 @@ def shown(raw: bytes) -> str:
     return repr(raw[:200])[2:-1]
 
 
+@pytest.mark.slow
 @given(vr=st.sampled_from(sorted(COLUMNS)), raw=VALUES, term=st.sampled_from(TERMS), syntax=SYNTAX)
 @settings(max_examples=500, deadline=None)
 def test_a_broken_value_is_read_or_is_nothing_with_a_warning_that_holds_it(
@@ -119,6 +120,7 @@ def test_a_broken_value_is_read_or_is_nothing_with_a_warning_that_holds_it(
     assert all(warning["why"] for warning in told)
 
 
+@pytest.mark.slow
 @given(vr=st.sampled_from(sorted(COLUMNS)), other=st.sampled_from(OTHERS), raw=VALUES)
 @settings(max_examples=500, deadline=None)
 def test_a_value_in_an_unexpected_value_representation_harms_nothing_else(vr: str, other: str, raw: bytes) -> None:
@@ -128,6 +130,7 @@ def test_a_value_in_an_unexpected_value_representation_harms_nothing_else(vr: st
         assert [warning["keyword"] for warning in row["warnings"]] == [keyword]
 
 
+@pytest.mark.slow
 @given(
     tag=st.integers(0, 0xFFFFFFFF).filter(lambda tag: tag >> 16 != DELIMITERS and tag != 0x00080005),
     vr=st.sampled_from(OTHERS),
@@ -146,6 +149,7 @@ def test_elements_that_nobody_asked_for_are_stepped_over(tag: int, vr: str, raw:
     assert (row["PatientID"], row["warnings"]) == ("Q1", [])
 
 
+@pytest.mark.slow
 @given(vr=st.sampled_from(sorted(COLUMNS)), raw=VALUES.filter(bool), cut=st.integers(1, 1200), syntax=SYNTAX)
 @settings(max_examples=300, deadline=None)
 def test_an_element_cut_off_at_the_end_is_nothing_with_a_warning(vr: str, raw: bytes, cut: int, syntax: str) -> None:

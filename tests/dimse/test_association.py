@@ -126,6 +126,7 @@ def test_a_release_that_crosses_the_peers_is_answered() -> None:
     assert received == [b""]
 
 
+@pytest.mark.slow
 def test_releasing_does_not_take_longer_than_the_association_timeout() -> None:
     with ScriptedPeer(lambda peer: (peer.accept(), peer.read_to_end())[0]) as peer:
         node = peer.node(Timeouts(association=0.4, response=60, inactivity=60))

@@ -268,6 +268,7 @@ def endless_getter(peer: Conversation, _context_id: int, _request: Command) -> N
         return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [stubborn_mover, silent_mover])
 def test_a_mover_that_ignores_the_cancel_is_left_after_two_seconds(answer: Answer) -> None:
     started = time.monotonic()
@@ -276,6 +277,7 @@ def test_a_mover_that_ignores_the_cancel_is_left_after_two_seconds(answer: Answe
     assert 2 <= time.monotonic() - started < 3.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [stubborn_getter, endless_getter])
 def test_a_getter_that_ignores_the_cancel_is_left_after_two_seconds(answer: Answer) -> None:
     memory, started = CountingReceiver(), time.monotonic()
@@ -305,6 +307,7 @@ def test_what_was_complete_before_the_cancel_is_complete() -> None:
     assert move(answering(answer), stop=Stop(lambda: True)).completed == 7
 
 
+@pytest.mark.slow
 def test_silence_after_the_first_answer_is_a_timeout() -> None:
     def answer(peer: Conversation, context_id: int, request: Command) -> None:
         peer.respond(context_id, request, PENDING)

@@ -168,6 +168,7 @@ def test_an_error_of_ours_ends_one_association_only_and_is_logged(caplog: pytest
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_moment_without_file_descriptors_passes(monkeypatch: pytest.MonkeyPatch, memory: MemoryReceiver) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with StorageScp(Listener(ae_title="QRKIT", host=LOOPBACK, port=0), lambda _: memory) as scp:
@@ -207,6 +208,7 @@ def test_a_move_originator_is_told(scp: StorageScp, memory: MemoryReceiver) -> N
     assert (arrival.sender, arrival.move_originator, arrival.move_message_id) == ("SENDER", "QRKIT", 17)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_a_damaged_association_request_is_accepted_or_refused_never_a_crash(

@@ -79,6 +79,7 @@ def test_a_peer_that_resets_the_connection_is_a_lost_connection() -> None:
             stream.send(bytes(10))
 
 
+@pytest.mark.slow
 def test_silence_is_a_timeout() -> None:
     with connected(patience=0.4) as (stream, _):
         assert 0.2 < seconds_until(NodeTimeout, stream.read_command) < 2
@@ -112,11 +113,13 @@ def test_reading_a_steady_flow_can_be_ended_as_well() -> None:
             stream.close()
 
 
+@pytest.mark.slow
 def test_a_peer_that_takes_nothing_is_a_timeout() -> None:
     with connected(patience=0.4) as (stream, _):
         assert seconds_until(NodeTimeout, lambda: stream.send(bytes(50_000_000))) < 5
 
 
+@pytest.mark.slow
 def test_a_peer_that_only_sends_and_takes_nothing_is_a_timeout() -> None:
     with connected(patience=0.4) as (stream, theirs):
         theirs.setblocking(False)
@@ -126,6 +129,7 @@ def test_a_peer_that_only_sends_and_takes_nothing_is_a_timeout() -> None:
         assert seconds_until(NodeTimeout, lambda: stream.send(bytes(50_000_000))) < 5
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_every_byte() -> None:
     data = random.Random(1).randbytes(20_000_000)
     received: list[bytes] = []
@@ -142,6 +146,7 @@ def test_a_slow_reader_gets_every_byte() -> None:
     assert received == [data]
 
 
+@pytest.mark.slow
 def test_what_is_sent_while_a_send_waits_goes_out_after_it() -> None:
     """C-CANCEL must not land within a PDU that is half sent."""
     data = bytes(20_000_000)
@@ -185,6 +190,7 @@ def test_a_release_in_the_middle_of_a_data_set_drops_the_rest_of_it() -> None:
         stream.release()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", [p_data(1, bytes(1000), command=False), RELEASE_RQ], ids=["data", "releases"])
 def test_a_peer_that_never_stops_sending_cannot_hold_up_the_release(flood: bytes) -> None:
     def send() -> None:
@@ -201,6 +207,7 @@ def test_a_peer_that_never_stops_sending_cannot_hold_up_the_release(flood: bytes
             stream.close()
 
 
+@pytest.mark.slow
 def test_a_negotiation_that_drips_ends_after_the_patience_in_all() -> None:
     def drip() -> None:
         try:
@@ -246,6 +253,7 @@ pieces = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(pieces, max_size=12).map(b"".join))
 @settings(max_examples=150)
 def test_any_bytes_end_in_an_error_of_ours(wire: bytes) -> None:

@@ -52,12 +52,14 @@ def test_objects_pass_over_tls_in_both_directions(streams: tuple[Stream, Stream]
     assert bytes(received) == data
 
 
+@pytest.mark.slow
 def test_silence_over_tls_is_a_timeout(streams: tuple[Stream, Stream]) -> None:
     streams[0].patience = 0.4
     with pytest.raises(NodeTimeout):
         streams[0].read_command()
 
 
+@pytest.mark.slow
 def test_a_reader_that_takes_nothing_over_tls_is_a_timeout(streams: tuple[Stream, Stream]) -> None:
     streams[0].patience = 0.4
     with pytest.raises(NodeTimeout):

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,12 +54,14 @@ def studies(answers: dict[Need, Answer]) -> dict[str, StudyRow]:
     return {need.StudyInstanceUID: StudyRow(StudyInstanceUID=need.StudyInstanceUID) for need in answers}
 
 
+@pytest.mark.slow
 @given(ANSWERS)
 def test_answers_come_back_from_their_table_as_they_were(answers: dict[Need, Answer]) -> None:
     known = from_table(to_table(answers, studies(answers), NOW))
     assert {need: one.answer for need, one in known.items()} == answers
 
 
+@pytest.mark.slow
 @given(ANSWERS, ANSWERS)
 def test_of_several_answers_the_newest_counts(before: dict[Need, Answer], after: dict[Need, Answer]) -> None:
     tables = [to_table(before, studies(before), NOW), to_table(after, studies(after), NOW + timedelta(hours=1))]

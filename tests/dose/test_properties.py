@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,7 @@ def shown(items: list[PlanItem]) -> list[tuple[object, ...]]:
     ]
 
 
+@pytest.mark.slow
 @given(drawn=STUDIES, policy=POLICIES, tells_classes=st.booleans())
 def test_counts_add_up_and_every_row_has_a_reason(
     drawn: Drawn,
@@ -122,6 +124,7 @@ def test_counts_add_up_and_every_row_has_a_reason(
             assert bool(one.expected) or one.level != "IMAGE"
 
 
+@pytest.mark.slow
 @given(drawn=STUDIES, policy=POLICIES, tells_classes=st.booleans())
 def test_planning_twice_gives_the_same_and_never_asks_one_thing_twice(
     drawn: Drawn,
@@ -134,6 +137,7 @@ def test_planning_twice_gives_the_same_and_never_asks_one_thing_twice(
     assert len(one.asked) == len(set(one.asked))
 
 
+@pytest.mark.slow
 @given(STUDIES, POLICIES, st.data())
 def test_what_is_held_is_never_planned(drawn: Drawn, policy: Policy, data: st.DataObject) -> None:
     made = world(drawn, tells_classes=data.draw(st.booleans()))

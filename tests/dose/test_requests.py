@@ -144,6 +144,7 @@ def test_the_careful_way_is_one_request_per_study_or_series_with_the_keys_above(
     )
 
 
+@pytest.mark.slow
 def test_lists_and_ranges_of_days_take_few_requests_and_tell_the_same() -> None:
     archive = Archive(180)
     for ask, series in (

@@ -61,6 +61,7 @@ def archives(draw: st.DrawFn) -> Pacs:
     )
 
 
+@pytest.mark.slow
 @given(pacs=archives())
 @settings(max_examples=50, deadline=None)
 def test_of_a_capped_pacs_nothing_is_lost_or_it_is_said(pacs: Pacs) -> None:
@@ -165,6 +166,7 @@ def test_without_dates_of_birth_studies_without_a_time_are_named(how: str) -> No
     assert BIRTH in dict(driven.unusable)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_minute", [False, True])
 def test_ranges_without_their_ends_lose_nothing_at_the_seams(*, by_minute: bool) -> None:
     every_minute = [Study(uid=f"1.{minute}", second=60 * minute, birth=None) for minute in range(1440)]

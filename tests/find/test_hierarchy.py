@@ -384,6 +384,7 @@ def test_the_same_patient_id_of_another_issuer_is_another_patient() -> None:
     assert union([both, both], Level.PATIENT).num_rows == 2
 
 
+@pytest.mark.slow
 @given(
     level=st.sampled_from(list(Level)),
     model=st.sampled_from([STUDY_ROOT, PATIENT_ROOT]),

@@ -64,6 +64,7 @@ def held(objects: list[Dataset], level: Level, model: InformationModel, **wanted
     }
 
 
+@pytest.mark.slow
 @PEERS
 @MODELS
 @pytest.mark.parametrize("level", [Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE])

@@ -49,6 +49,7 @@ def test_an_argument_is_never_read_by_a_shell(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_only_the_end_of_much_output_is_kept(tmp_path: Path) -> None:
     ended = run_program(python("for n in range(200000): print(n)"), folder=tmp_path, check=never)
     assert ended.output.endswith("199998\n199999")
@@ -76,6 +77,7 @@ def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "qrkit.toml" in caught.value.advice
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long_is_ended_with_all_it_has_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     lines = (
@@ -93,6 +95,7 @@ def test_one_that_takes_too_long_is_ended_with_all_it_has_started(tmp_path: Path
     wait_until(lambda: not any(map(_runs, started)), what="both have ended")
 
 
+@pytest.mark.slow
 def test_a_process_that_it_leaves_behind_does_not_hold_it_up(tmp_path: Path) -> None:
     lines = (
         "import subprocess, sys",

@@ -57,6 +57,7 @@ def test_beyond_the_limit_c_cancel_is_sent_and_obeyed(pacs: Simulator) -> None:
     assert answers.count < 100
 
 
+@pytest.mark.slow
 def test_a_node_that_goes_on_is_left_after_two_seconds(pacs: Simulator) -> None:
     answers = ask(pacs, Quirks(delay_answer=0.02, ignore_cancel=True))
     assert (answers.ended, answers.is_whole) == (QueryEnd.CANCEL_IGNORED, False)
@@ -76,6 +77,7 @@ def test_a_failure_keeps_the_answers_before_it_and_says_what_it_was(pacs: Simula
     assert "no such index" in refused.failure
 
 
+@pytest.mark.slow
 def test_a_node_that_aborts_or_falls_silent_has_answered_too(pacs: Simulator) -> None:
     lost = ask(pacs, Quirks(find_abort_after=3))
     assert (lost.ended, len(lost.rows)) == (QueryEnd.LOST, 3)

@@ -140,6 +140,7 @@ def test_of_a_large_old_archive_one_day_is_looked_at() -> None:
     assert profile.honours("cancel")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("says_so", [False, True])
 @pytest.mark.parametrize("cap", [7, 50, 100, 200, 500, 1_000])
 def test_a_cap_is_found(cap: int, *, says_so: bool) -> None:
@@ -153,6 +154,7 @@ def test_a_round_number_of_studies_is_no_cap_where_a_part_of_the_days_has_fewer(
     assert (profile.most_answers, profile.cap_evidence) == (250, "no cap was seen: one question got 500 responses")
 
 
+@pytest.mark.slow
 def test_how_c_cancel_is_taken_is_seen_where_answers_are_many() -> None:
     assert probed(hospital(3_000, days=30)).honours("cancel")
     assert probed(hospital(3_000, days=30), heeds_cancel=False).verdict("cancel") is Verdict.IGNORED
@@ -250,6 +252,7 @@ _TRUTH = {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(_archives, _habits)
 def test_no_verdict_is_ever_wrong_whatever_the_pacs(studies: list[AnswerRow], habits: Habits) -> None:
@@ -277,6 +280,7 @@ def test_no_verdict_is_ever_wrong_whatever_the_pacs(studies: list[AnswerRow], ha
     assert Profile.from_json(profile.to_json()).to_json() == profile.to_json()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(_studies, st.sampled_from([0, 1, 5, 30, 64]), st.booleans())
 def test_no_cap_is_made_up(studies: list[AnswerRow], cap: int, says_so: bool) -> None:  # noqa: FBT001 - drawn

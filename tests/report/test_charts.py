@@ -87,6 +87,7 @@ def test_of_series_a_study_counts_once_for_each_station_at_its_earliest_time() -
     assert [hour for hour in range(24) if counts["CT2"][hour]] == [11]
 
 
+@pytest.mark.slow
 def test_stations_beyond_what_can_be_read_share_a_row() -> None:
     stations = [f"ROOM{number:02d}" for number in range(30)]
     (tiles,) = hours_of_day(pd.DataFrame({"StudyTime": time(8), "StationName": stations})).data

@@ -56,6 +56,7 @@ def _read(path: Path) -> str:
     )
 
 
+@pytest.mark.slow
 def test_the_report_of_a_query_says_what_was_asked_and_how_far_it_can_be_trusted(
     ws: Workspace, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_the_report_of_a_query_says_what_was_asked_and_how_far_it_can_be_trusted
     assert page.count("plotly.js v") == 1
 
 
+@pytest.mark.slow
 def test_patients_are_left_out_unless_they_are_asked_for(ws: Workspace, tmp_path: Path) -> None:
     query_id = _query(ws, 1)
     answer = ws.queries[query_id]
@@ -112,6 +114,7 @@ def test_a_plan_a_job_and_a_comparison_have_theirs(ws: Workspace, tmp_path: Path
     assert "plotly.js v" not in compared  # no picture, so half a kilobyte instead of five megabytes
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_the_file(ws: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "made.html"
     done = command(ws, "report", "query", _query(ws, 0), "-o", str(path))

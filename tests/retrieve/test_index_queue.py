@@ -9,6 +9,7 @@ from qrkit.retrieve.index_queue import IndexQueue
 from tests.peers.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_a_state_that_is_back_is_noticed_soon_and_its_absence_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     tries: list[int] = []

@@ -19,6 +19,7 @@ def state(tmp_path: Path) -> Iterator[State]:
         yield opened
 
 
+@pytest.mark.slow
 def test_a_new_object_is_written_at_once_where_workers_have_died_so_that_the_next_death_does_not_count(
     state: State,
 ) -> None:

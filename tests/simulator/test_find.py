@@ -233,6 +233,7 @@ def test_every_request_is_on_record(pacs: Simulator) -> None:
     assert 0 < request.seconds < 5
 
 
+@pytest.mark.slow
 def test_a_day_of_a_million_studies_is_answered_at_once(start_simulator: StartSimulator) -> None:
     large = start_simulator(large_hospital())
     outcome = find(large, "STUDY", StudyDate="20250303", StudyInstanceUID="", PatientName="", ModalitiesInStudy="")

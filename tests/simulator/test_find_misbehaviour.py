@@ -75,6 +75,7 @@ def test_wildcards_can_be_ignored(pacs: Simulator) -> None:
     assert month(pacs, StudyDescription="CT CHEST").answers
 
 
+@pytest.mark.slow
 def test_case_can_matter_or_not(pacs: Simulator) -> None:
     assert month(pacs, StudyDescription="ct chest").answers == []
     pacs.quirks = Quirks(case_sensitive=False)
@@ -95,12 +96,14 @@ def test_relational_queries_can_be_refused(pacs: Simulator, study: Study) -> Non
     assert find(pacs, "SERIES", StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID="").answers
 
 
+@pytest.mark.slow
 def test_answers_can_come_twice(pacs: Simulator) -> None:
     once = [answer.StudyInstanceUID for answer in month(pacs).answers]
     pacs.quirks = Quirks(duplicate_answers=True)
     assert [answer.StudyInstanceUID for answer in month(pacs).answers] == [uid for uid in once for _ in range(2)]
 
 
+@pytest.mark.slow
 def test_some_studies_can_lack_a_study_time(pacs: Simulator) -> None:
     everything = month(pacs).answers
     pacs.quirks = Quirks(no_study_time_share=0.3)
@@ -134,6 +137,7 @@ def test_a_find_can_be_aborted_half_way(pacs: Simulator) -> None:
     assert outcome.status == -1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirks", [Quirks(find_hang=True), Quirks(retrieve_hang=True)])
 def test_a_request_can_stay_unanswered(pacs: Simulator, study: Study, quirks: Quirks) -> None:
     pacs.quirks = quirks
@@ -148,6 +152,7 @@ def test_a_request_can_stay_unanswered(pacs: Simulator, study: Study, quirks: Qu
     wait_until(lambda: pacs.open_associations == 0)
 
 
+@pytest.mark.slow
 def test_answers_can_be_late(pacs: Simulator) -> None:
     pacs.quirks = Quirks(delay_first_response=0.1, delay_answer=0.01, delay_association=0.1)
     began = time.monotonic()

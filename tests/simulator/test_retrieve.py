@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import pytest
+
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital.facts import Kind, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
@@ -79,6 +81,7 @@ def test_a_retrieve_without_its_unique_key_is_refused(pacs: Simulator) -> None:
     assert get(pacs, "SERIES", StudyInstanceUID="1.2.3").status == 0xA900
 
 
+@pytest.mark.slow
 def test_objects_come_in_the_transfer_syntax_that_was_accepted(pacs: Simulator, hospital: GeneratedHospital) -> None:
     study = next(
         study for study in map(hospital.study, range(100)) if study.series[0].instances[0].kind is Kind.MR_IMAGE
@@ -196,6 +199,7 @@ def test_a_retrieve_is_on_record(pacs: Simulator, hospital: GeneratedHospital) -
     assert request.answers == len(instances_of(study))
 
 
+@pytest.mark.slow
 def test_a_slow_pacs_waits_between_objects(hospital: GeneratedHospital, start_simulator: StartSimulator) -> None:
     pacs = start_simulator(hospital, quirks=Quirks(delay_first_object=0.1, delay_object=0.02))
     study = hospital.study(8)

@@ -85,6 +85,7 @@ def test_more_can_be_sent_than_was_asked(pacs: Simulator, study: Study) -> None:
     assert len(strangers) == 3
 
 
+@pytest.mark.slow
 def test_a_move_can_run_away(pacs: Simulator, study: Study, start_simulator: StartSimulator) -> None:
     store = start_simulator(ae_title="STORE")
     pacs.add_destination("STORE", store.host, store.port)
@@ -99,6 +100,7 @@ def test_a_move_can_run_away(pacs: Simulator, study: Study, start_simulator: Sta
     wait_until(lambda: pacs.open_associations == 0)
 
 
+@pytest.mark.slow
 def test_a_move_can_finish_before_the_objects_arrive(
     pacs: Simulator, study: Study, start_simulator: StartSimulator
 ) -> None:
@@ -156,6 +158,7 @@ def test_only_the_first_retrieves_can_drop(pacs: Simulator, study: Study) -> Non
     assert [fetched(pacs, study).status for _ in range(3)] == [-1, 0x0000, 0x0000]
 
 
+@pytest.mark.slow
 def test_a_store_node_can_be_full_or_slow(pacs: Simulator, study: Study, start_simulator: StartSimulator) -> None:
     store = start_simulator(ae_title="STORE", quirks=Quirks(store_status=0xA700, delay_store=0.01))
     pacs.add_destination("STORE", store.host, store.port)

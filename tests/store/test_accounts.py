@@ -23,6 +23,7 @@ def table(state: State) -> AccountTable:
     return made
 
 
+@pytest.mark.slow
 def test_only_the_right_password_of_the_right_name_opens(table: AccountTable) -> None:
     account = table.check("ann", _PASSWORD)
     assert account is not None
@@ -81,6 +82,7 @@ def test_a_letter_may_be_typed_as_one_character_or_two() -> None:
     assert is_password("Gro\u0308\u00dfe zwo\u0308lf", hash_password("Gr\u00f6\u00dfe zw\u00f6lf"))
 
 
+@pytest.mark.slow
 def test_what_an_administrator_changes_holds_and_is_written_down(table: AccountTable, state: State) -> None:
     table.set_password("ann", "another horse", by="root")
     table.set_role("ann", Role.VIEWER, by="root")

@@ -155,6 +155,7 @@ def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
     assert ask("select who, details->>'from' f from audit") == [{"who": "ann", "f": "here"}]
 
 
+@pytest.mark.slow
 def test_instances_are_seen_as_they_come_though_known_ones_are_not_read_again(state: State, tmp_path: Path) -> None:
     table = InstanceTable(state)
     seen = []
@@ -249,6 +250,7 @@ def test_the_state_may_be_postgresql(state: State, tmp_path: Path) -> None:
         assert (user, json.loads(coverage)["complete"], port) == ("tester", True, 104)
 
 
+@pytest.mark.slow
 def test_a_group_by_over_a_million_rows_is_right(ask: Asking) -> None:
     for node in range(10):
         batches = [

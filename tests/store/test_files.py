@@ -146,6 +146,7 @@ def test_an_empty_data_set_is_refused(files: Files) -> None:
         files.receive(an_arrival(), b"")
 
 
+@pytest.mark.slow
 def test_uids_behind_long_sequences_are_found_in_the_file(files: Files) -> None:
     items = [a_dataset(f"1.9.{n}") for n in range(3000)]
     data_set = encoded(a_dataset(SourceImageSequence=Sequence(items), pixels=bytes(100)))

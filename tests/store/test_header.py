@@ -91,12 +91,14 @@ def _datasets(draw: st.DrawFn) -> Dataset:
     return dataset
 
 
+@pytest.mark.slow
 @given(dataset=_datasets(), syntax=st.sampled_from(_PLAIN))
 def test_any_data_set_is_read_as_pydicom_reads_it(dataset: Dataset, syntax: str) -> None:
     content = encoded(dataset, syntax)
     assert asdict(read_header(content, syntax, whole=True)) == _by_pydicom(_decoded(content, syntax))
 
 
+@pytest.mark.slow
 @given(dataset=_datasets(), syntax=st.sampled_from(_PLAIN), share=st.floats(0, 1))
 def test_the_first_bytes_give_the_same_or_ask_for_more(dataset: Dataset, syntax: str, share: float) -> None:
     content = encoded(dataset, syntax)

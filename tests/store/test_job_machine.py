@@ -270,6 +270,7 @@ _SOME = settings(
 )
 
 
+@pytest.mark.slow
 def test_the_state_stays_true_whatever_happens() -> None:
     run_state_machine_as_test(JobMachine, settings=_SOME)
 

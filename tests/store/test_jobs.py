@@ -524,6 +524,7 @@ def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_
     assert (table.get_summary(other).state, table.get_summary(other).paused_by) == (JobState.PAUSED, PausedBy.USER)
 
 
+@pytest.mark.slow
 def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQueue, rests: JobPauses) -> None:
     running, waiting = _create(table), _create(table)
     _claim(queue)
@@ -545,6 +546,7 @@ def test_jobs_are_listed_newest_first_and_can_be_filtered(
     assert table.list(limit=1)[0].items == ()
 
 
+@pytest.mark.slow
 def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
     requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(5000))
     job_id = _create(table, *requests)

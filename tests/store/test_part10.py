@@ -14,6 +14,7 @@ from tests.store.objects import a_dataset, an_arrival, encoded
 _UID = st.from_regex(r"[1-9][0-9]{0,8}(\.[1-9][0-9]{0,8}){0,5}", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(sop_class=_UID, sop_instance=_UID, syntax=_UID, sender=st.from_regex(r"[A-Z]{0,16}", fullmatch=True))
 def test_the_head_is_what_pydicom_reads(sop_class: str, sop_instance: str, syntax: str, sender: str) -> None:
     arrival = Arrival(

@@ -104,6 +104,7 @@ def test_an_answer_is_read_as_it_was_written(results: Results, sqlite_state: Sta
     assert set(table["query_id"].to_pylist()) == {query_id}
 
 
+@pytest.mark.slow
 def test_a_page_has_the_rows_asked_for_across_row_groups(results: Results, sqlite_state: State) -> None:
     batches = [studies([str(number) for number in range(start, start + 50_000)]) for start in (0, 50_000, 100_000)]
     query_id = answer(sqlite_state, results, *batches)

@@ -155,6 +155,7 @@ def test_a_cancel_that_fails_is_told_until_the_next(widget: JobProgress, played:
     assert widget.alert == ""
 
 
+@pytest.mark.slow
 def test_on_a_kernels_loop_it_follows_the_job_until_that_ends(played: PlayedJob) -> None:
     async def show() -> JobProgress:
         widget = JobProgress(played.job)

@@ -1,5 +1,7 @@
 """The worker's tile: what a page says of the worker, whatever it is like."""
 
+import pytest
+
 from qrkit.advice import Advice
 from qrkit.errors import StateUnavailable
 from qrkit.widgets.node_tiles import NodeTiles, _worker_tile
@@ -34,6 +36,7 @@ def test_a_worker_is_well_or_says_what_is_wrong() -> None:
     assert "port 11112.<br>Only 3 MB are free." in full
 
 
+@pytest.mark.slow
 def test_the_tile_follows_the_worker_and_says_when_nobody_can_tell(linked: Linked) -> None:
     page = NodeTiles(workspace=linked.workspace)
     finish(page.background)

@@ -128,6 +128,7 @@ def test_presets_tick_what_they_mean(linked: Linked) -> None:  # noqa: ARG001 - 
     assert dates_of("Yesterday", date(2026, 3, 1)) == {"date_from": "2026-02-28", "date_until": "2026-02-28"}
 
 
+@pytest.mark.slow
 def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None:
     page = DosePage(workspace=linked.workspace)
     page.form.dates.value = "Any date"
@@ -209,6 +210,7 @@ def test_jobs_are_opened_and_cancelled(linked: Linked) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_a_link_opens_its_job_or_query_and_says_if_there_is_none(linked: Linked) -> None:
     studies = linked.workspace.find("pacs", modalities=["CT"])
     job = linked.workspace.retrieve(studies.head(1))
@@ -247,6 +249,7 @@ def test_a_node_is_added_tested_edited_and_removed(linked: Linked) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_an_administrator_adds_changes_and_removes_users(workspace: Workspace) -> None:
     page = UsersPage(workspace=workspace)
     page.name.value, page.password.value = "ann", "short"
@@ -299,6 +302,7 @@ def test_every_page_is_made_when_it_is_first_looked_at(workspace: Workspace) -> 
     dashboard.close()
 
 
+@pytest.mark.slow
 def test_while_the_state_is_away_a_page_says_so_and_is_right_again_when_it_is_back(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

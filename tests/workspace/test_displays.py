@@ -25,6 +25,7 @@ def test_a_new_workspace_says_how_to_begin(workspace: Workspace) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_workspace_at_work_is_seen_at_a_glance(linked: Linked) -> None:
     workspace = linked.workspace
     studies = workspace.find("pacs", modalities="CT", date=("2026-06-29", "2026-06-30"))

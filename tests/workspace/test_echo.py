@@ -68,6 +68,7 @@ def failing(workspace: Workspace, start_simulator: StartSimulator, silent_port: 
     return workspace
 
 
+@pytest.mark.slow
 def test_each_failure_has_its_own_kind_and_advice_in_its_own_row(failing: Workspace) -> None:
     answers = failing.echo().set_index("node")
     assert len(answers) == len(FAILURES) + 1
@@ -82,6 +83,7 @@ def test_each_failure_has_its_own_kind_and_advice_in_its_own_row(failing: Worksp
     assert not failed["error"].str.contains("\n").any()
 
 
+@pytest.mark.slow
 def test_nodes_are_asked_at_once_and_not_one_after_the_other(
     workspace: Workspace, start_simulator: StartSimulator
 ) -> None:

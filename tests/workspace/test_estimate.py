@@ -11,6 +11,7 @@ from tests.workspace.opened import Linked, worker_in_thread
 DAY = "2026-06-30"
 
 
+@pytest.mark.slow
 def test_objects_are_known_at_once_and_bytes_once_something_has_come(linked: Linked) -> None:
     studies = linked.workspace.find("pacs", date=DAY)
     before = linked.workspace.estimate(studies)
@@ -40,6 +41,7 @@ def test_series_and_images_are_counted_once_each(linked: Linked) -> None:
         linked.workspace.estimate(pd.DataFrame({"Modality": ["CT"]}))
 
 
+@pytest.mark.slow
 def test_a_job_larger_than_the_free_space_says_so_and_goes_on_if_it_is_resumed(
     linked: Linked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

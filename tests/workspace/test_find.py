@@ -30,6 +30,7 @@ def expected(linked: Linked, wanted: Callable[[Study], object]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_studies_are_found_under_each_information_model(linked: Linked, model: str) -> None:
     linked.workspace.nodes.edit("pacs", information_model=model)
@@ -289,6 +290,7 @@ def test_a_failure_status_is_an_error_with_code_and_comment_and_in_the_history(l
     assert linked.workspace.queries.show(told["query_id"]).error_status == 0xC123
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quirks", "kind"),
     [
@@ -308,6 +310,7 @@ def test_a_node_that_answers_nothing_is_an_error_and_never_a_short_table(
     assert linked.workspace.sql("SELECT count(*) AS n FROM studies")["n"].tolist() == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "quirks",
     [
@@ -396,6 +399,7 @@ def test_a_node_known_to_ignore_modalities_is_asked_once(linked: Linked) -> None
     assert (told["filter"], told["where"]) == ("ModalitiesInStudy", "local")
 
 
+@pytest.mark.slow
 def test_a_node_known_to_take_lists_is_asked_for_what_is_below_many_studies_at_once(
     linked: Linked,
 ) -> None:

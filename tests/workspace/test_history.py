@@ -29,6 +29,7 @@ def id_of(frame: pd.DataFrame) -> str:
     return str(frame.attrs["qrkit"]["query_id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["PATIENT", "STUDY", "SERIES", "IMAGE"])
 def test_an_answer_is_read_again_by_its_id_as_it_first_was(
     linked: Linked, open_workspace: OpenWorkspace, level: str
@@ -40,6 +41,7 @@ def test_an_answer_is_read_again_by_its_id_as_it_first_was(
         assert again.attrs == first.attrs
 
 
+@pytest.mark.slow
 def test_an_answer_is_read_page_by_page(linked: Linked) -> None:
     first = linked.workspace.find("pacs", date_until=DAY)
     pages = [linked.workspace.queries.read_page(id_of(first), offset=start, limit=50) for start in (0, 50, 100, 150)]
@@ -47,6 +49,7 @@ def test_an_answer_is_read_page_by_page(linked: Linked) -> None:
     pd.testing.assert_frame_equal(pd.concat(pages, ignore_index=True), first)
 
 
+@pytest.mark.slow
 def test_an_empty_answer_is_a_table_with_its_columns(linked: Linked) -> None:
     first = found(linked, patient_id="NOBODY")
     assert len(first) == 0
@@ -54,6 +57,7 @@ def test_an_empty_answer_is_a_table_with_its_columns(linked: Linked) -> None:
     assert found(linked).dtypes.to_dict() == first.dtypes.to_dict()
 
 
+@pytest.mark.slow
 def test_the_history_says_who_asked_when_what_how_long_and_how_many(linked: Linked) -> None:
     first = found(linked, modalities=["CT", "MR"], patient_id="Q1*")
     found(linked, level="SERIES")
@@ -87,6 +91,7 @@ def test_the_answer_of_a_failed_query_is_not_an_empty_table(linked: Linked) -> N
         linked.workspace.queries.read(failed)
 
 
+@pytest.mark.slow
 def test_rerun_asks_the_same_again_as_a_new_query(linked: Linked) -> None:
     first = found(linked, level="SERIES", modalities="CT", description_exclude="imported", PatientSex="F")
     again = linked.workspace.queries.rerun(id_of(first))
@@ -98,6 +103,7 @@ def test_rerun_asks_the_same_again_as_a_new_query(linked: Linked) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_diff_tells_what_came_what_went_and_what_changed(linked: Linked) -> None:
     before = found(linked)
     linked.pacs.quirks = Quirks(blank_keys=("StudyDescription",))
@@ -113,6 +119,7 @@ def test_diff_tells_what_came_what_went_and_what_changed(linked: Linked) -> None
     assert set(added.loc[added["change"] == "added", "StudyInstanceUID"]) == gone
 
 
+@pytest.mark.slow
 def test_diff_of_the_same_answers_is_empty_and_of_different_levels_an_error(linked: Linked) -> None:
     first, again, series = found(linked), found(linked), found(linked, level="SERIES")
     assert len(linked.workspace.queries.diff(id_of(first), id_of(again))) == 0
@@ -120,6 +127,7 @@ def test_diff_of_the_same_answers_is_empty_and_of_different_levels_an_error(link
         linked.workspace.queries.diff(id_of(first), id_of(series))
 
 
+@pytest.mark.slow
 def test_all_tables_are_there_before_anything_was_asked(workspace: Workspace) -> None:
     with workspace.duckdb() as connection:
         assert {name for (name,) in connection.execute("SHOW TABLES").fetchall()} >= TABLES
@@ -128,6 +136,7 @@ def test_all_tables_are_there_before_anything_was_asked(workspace: Workspace) ->
     assert workspace.sql("select Modality, count(*) from series group by all").empty
 
 
+@pytest.mark.slow
 def test_sql_sees_the_newest_row_of_each_key_and_every_answer(linked: Linked) -> None:
     first = found(linked)
     found(linked)
@@ -138,6 +147,7 @@ def test_sql_sees_the_newest_row_of_each_key_and_every_answer(linked: Linked) ->
     assert set(linked.workspace.sql("SELECT DISTINCT node FROM studies")["node"]) == {"pacs"}
 
 
+@pytest.mark.slow
 def test_sql_takes_parameters_and_its_errors_are_duckdbs_own_words(linked: Linked) -> None:
     first = found(linked)
     uid = first["StudyInstanceUID"].iloc[0]
@@ -150,6 +160,7 @@ def test_sql_takes_parameters_and_its_errors_are_duckdbs_own_words(linked: Linke
         linked.workspace.sql("CREATE TABLE mine AS SELECT 1")
 
 
+@pytest.mark.slow
 def test_duckdb_gives_a_connection_on_the_same_tables(linked: Linked) -> None:
     first = found(linked)
     ProfileTable(linked.workspace._state).add(Profile.unknown("pacs"), "ann")  # as queries keep what they have seen
@@ -160,6 +171,7 @@ def test_duckdb_gives_a_connection_on_the_same_tables(linked: Linked) -> None:
         assert connection.sql("SELECT * FROM mine").to_arrow_table().num_rows == len(first)
 
 
+@pytest.mark.slow
 def test_many_answers_are_settled_without_anybody_noticing(linked: Linked) -> None:
     frames = [found(linked) for _ in range(25)]
     total = sum(map(len, frames))

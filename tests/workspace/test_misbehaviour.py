@@ -46,6 +46,7 @@ def of_day(linked: Linked) -> int:
     return sum(study.StudyDate == "20260630" for study in all_studies(linked.hospital))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quirks", "kind", "said"),
     [
@@ -66,6 +67,7 @@ def test_a_node_that_does_not_let_us_ask_is_an_error_with_advice(
     assert linked.pacs.requests == []
 
 
+@pytest.mark.slow
 def test_a_node_that_is_congested_at_first_is_asked_again_until_it_lets_us_in(linked: Linked) -> None:
     linked.workspace.nodes.edit("pacs", associations=2)
     assert same_as_ever(linked, found(linked, Quirks(congested_at_first=2)))
@@ -87,6 +89,7 @@ def test_a_node_that_takes_fewer_associations_than_it_was_said_to_is_asked_over_
     assert (len(frame), frame.attrs["qrkit"]["coverage"]["complete"]) == (linked.hospital.size, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "quirks",
     [
@@ -106,6 +109,7 @@ def test_series_of_a_node_without_relational_queries_are_asked_study_by_study(li
     assert frame.attrs["qrkit"]["coverage"]["requests"] == of_day(linked) + 1
 
 
+@pytest.mark.slow
 def test_series_of_other_studies_are_dropped_where_a_node_ignores_the_uid_that_it_was_asked_for(
     linked: Linked,
 ) -> None:
@@ -264,6 +268,7 @@ def test_of_a_list_of_uids_one_that_did_not_come_is_asked_for_alone(linked: Link
     assert (coverage["complete"], coverage["requests"], coverage["ignored"]) == (True, 2, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["CT", "SR"])
 def test_images_that_are_counted_but_not_listed_leave_the_answer_unproven(linked: Linked, modality: str) -> None:
     series = found(linked, Quirks(), level="SERIES", modalities=modality)
@@ -274,6 +279,7 @@ def test_images_that_are_counted_but_not_listed_leave_the_answer_unproven(linked
     assert f"of {count:,} images {count:,} did not come: {len(series)} series ha" in coverage["why"][0]
 
 
+@pytest.mark.slow
 def test_objects_without_sop_class_are_kept_and_each_is_warned_of(linked: Linked) -> None:
     frame = found(linked, Quirks(no_sop_class=True), level="IMAGE")
     told = frame.attrs["qrkit"]["warnings"]

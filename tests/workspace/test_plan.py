@@ -119,6 +119,7 @@ def test_a_plan_is_kept_and_read_again_as_it_was(linked: Linked) -> None:
     assert plan.plan_id in plan._repr_html_()
 
 
+@pytest.mark.slow
 def test_a_plan_is_retrieved_and_then_there_is_nothing_left_to_fetch(linked: Linked) -> None:
     workspace = linked.workspace
     plan = workspace.plan("pacs", "CT", date=LAST)
@@ -138,6 +139,7 @@ def test_a_plan_is_retrieved_and_then_there_is_nothing_left_to_fetch(linked: Lin
     assert planned(workspace.plan("pacs", "CT", date=LAST, refetch=True)) == planned(plan)
 
 
+@pytest.mark.slow
 def test_filters_drop_studies_and_series_with_their_reason(linked: Linked) -> None:
     workspace = linked.workspace
     plan = workspace.plan("pacs", "CT", description_exclude="IMPORTED, brain", **ALL)
@@ -180,6 +182,7 @@ def test_a_node_that_does_not_find_studies_is_an_error_and_leaves_no_plan(linked
     assert len(linked.workspace.plans.list()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_probed", [False, True])
 def test_a_node_that_ignores_modalities_gets_the_same_plan_of_a_group_of_several_codes(
     linked: Linked, *, is_probed: bool
@@ -194,6 +197,7 @@ def test_a_node_that_ignores_modalities_gets_the_same_plan_of_a_group_of_several
     }
 
 
+@pytest.mark.slow
 def test_planning_again_asks_for_the_studies_only_and_finds_the_same(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(omit_keys=("SOPClassesInStudy",))
     first = linked.workspace.plan("pacs", "CT,NM", **ALL)
@@ -207,6 +211,7 @@ def test_planning_again_asks_for_the_studies_only_and_finds_the_same(linked: Lin
     assert fresh.coverage["requests"] == first.coverage["requests"] - halves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("omitted", [(), ("SOPClassesInStudy",), ("SOPClassesInStudy", "ModalitiesInStudy")])
 def test_what_the_profile_has_seen_is_used_and_finds_the_same_in_few_requests(
     linked: Linked, omitted: tuple[str, ...]
@@ -230,6 +235,7 @@ def test_what_the_profile_has_seen_is_used_and_finds_the_same_in_few_requests(
         assert quick.coverage["requests"] < 12
 
 
+@pytest.mark.slow
 def test_why_something_was_not_fetched_is_told_by_accession_and_every_uid(linked: Linked) -> None:
     workspace = linked.workspace
     workspace.plan("pacs", "CT", description_exclude="imported", **ALL)
@@ -293,6 +299,7 @@ description = ["topogram"]
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_was_deleted_is_not_here(linked: Linked) -> None:
     workspace = linked.workspace
     plan = workspace.plan("pacs", "MG", **ALL)

@@ -134,6 +134,7 @@ def test_a_node_that_refuses_every_query_has_a_profile_that_says_so(pacs: Simula
     assert "index is rebuilt" in profile.notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirks", [Quirks(find_hang=True), Quirks(find_abort_after=0)])
 def test_a_node_that_hangs_or_aborts_is_left_alone(pacs: Simulator, quirks: Quirks) -> None:
     profile = run(pacs, quirks)

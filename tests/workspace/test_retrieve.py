@@ -25,6 +25,7 @@ def of(studies: list[Study]) -> set[str]:
     return set().union(*map(uids_of, studies))
 
 
+@pytest.mark.slow
 def test_rows_of_studies_are_fetched_by_the_background_worker(linked: Linked) -> None:
     studies = some_studies(linked, 3)
     frame = linked.workspace.find("pacs", study_uid=[one.StudyInstanceUID for one in studies])
@@ -42,6 +43,7 @@ def test_rows_of_studies_are_fetched_by_the_background_worker(linked: Linked) ->
     assert linked.workspace.jobs.list()["job_id"].tolist() == [job.job_id]
 
 
+@pytest.mark.slow
 def test_each_file_is_in_the_instances_table_with_what_is_known_of_it(linked: Linked) -> None:
     study = some_studies(linked, 1)[0]
     with worker_in_thread(linked.workspace):
@@ -65,6 +67,7 @@ def test_each_file_is_in_the_instances_table_with_what_is_known_of_it(linked: Li
     assert len(linked.workspace.sql("SELECT * FROM instances WHERE StudyDate = DATE '2026-06-30'")) == len(listed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["get", "move", "auto"])
 def test_series_rows_and_image_rows_bring_just_these(linked: Linked, method: str) -> None:
     study = next(one for one in all_studies(linked.hospital) if len(one.series) > 2)
@@ -86,6 +89,7 @@ def test_series_rows_and_image_rows_bring_just_these(linked: Linked, method: str
     assert ("C-MOVE" in services) == (method == "move")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["study-root", "patient-root", "patient-study-only"])
 def test_a_study_is_fetched_under_each_information_model(linked: Linked, model: str) -> None:
     linked.workspace.nodes.edit("pacs", information_model=model)
@@ -99,6 +103,7 @@ def test_a_study_is_fetched_under_each_information_model(linked: Linked, model: 
     assert files_of(linked.workspace) == uids_of(study)
 
 
+@pytest.mark.slow
 def test_several_requests_of_different_levels_are_one_job(linked: Linked) -> None:
     one, other = [study for study in all_studies(linked.hospital) if len(study.series) > 1][:2]
     series = other.series[0]
@@ -126,6 +131,7 @@ def test_several_requests_of_different_levels_are_one_job(linked: Linked) -> Non
     assert len(linked.workspace.files) == len(expected)
 
 
+@pytest.mark.slow
 def test_series_by_uid_need_their_study_to_be_known_or_given(linked: Linked) -> None:
     study = some_studies(linked, 1)[0]
     series = [one.SeriesInstanceUID for one in study.series]

@@ -85,6 +85,7 @@ def test_what_is_new_has_a_role(owner: type) -> None:
     assert {f"{owner.__name__}.{name}" for name in methods - set(_FOR_ALL[owner].split())} <= guarded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "refused"),
     [("viewer", _FOR_OPERATORS | _FOR_ADMINISTRATORS), ("operator", _FOR_ADMINISTRATORS)],
@@ -123,6 +124,7 @@ def test_a_viewer_may_query_and_see(linked: Linked, as_role: Callable[[str], Wor
     job.cancel()
 
 
+@pytest.mark.slow
 def test_an_operator_may_retrieve_and_the_name_is_in_every_row(
     linked: Linked, as_role: Callable[[str], Workspace]
 ) -> None:

@@ -26,6 +26,7 @@ def ended(linked: Linked, name: str, count: int) -> list[str]:
     return list(runs(name)["state"])
 
 
+@pytest.mark.slow
 def test_a_query_recurs_and_only_what_is_new_is_fetched(linked: Linked) -> None:
     workspace = linked.workspace
     workspace.schedules.add(
@@ -61,6 +62,7 @@ def test_a_query_recurs_and_only_what_is_new_is_fetched(linked: Linked) -> None:
     assert workspace.schedules.list()["last_state"].tolist() == ["complete"]
 
 
+@pytest.mark.slow
 def test_a_dose_plan_recurs_and_plans_only_what_is_new(linked: Linked) -> None:
     workspace = linked.workspace
     workspace.schedules.add("dose", "pacs", every="daily at 02:00", dose="CT", date=("2026-06-29", "2026-06-30"))
@@ -75,6 +77,7 @@ def test_a_dose_plan_recurs_and_plans_only_what_is_new(linked: Linked) -> None:
     assert runs["job_id"].notna().tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_an_earlier_query_recurs_with_another_date(linked: Linked) -> None:
     workspace = linked.workspace
     first = workspace.find("pacs", modalities="CT", date="2026-06-30")
@@ -90,6 +93,7 @@ def test_an_earlier_query_recurs_with_another_date(linked: Linked) -> None:
     assert files_of(workspace) == set()
 
 
+@pytest.mark.slow
 def test_a_node_that_fails_is_told_with_the_run(linked: Linked) -> None:
     linked.workspace.schedules.add("fails", "pacs", every="hourly", date="yesterday")
     linked.pacs.quirks = Quirks(find_status=0xA700)
@@ -117,6 +121,7 @@ def test_what_would_be_wrong_each_night_is_said_at_once(linked: Linked, what: di
     assert linked.workspace.schedules.list().empty
 
 
+@pytest.mark.slow
 def test_the_command_line_has_it_all(
     linked: Linked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
