@@ -1,6 +1,6 @@
-"""The dashboard as a service of a JupyterHub: its users log in there, and come here by the Hub's OAuth.
+"""The dashboard as a service of a JupyterHub, whose users log in there by OAuth.
 
-All of it is in the environment that the Hub gives to its services, so nothing of JupyterHub is imported.
+The Hub passes all settings to its services in the environment, so that nothing of JupyterHub is imported.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _NEEDED = ("JUPYTERHUB_API_URL", "JUPYTERHUB_CLIENT_ID", "JUPYTERHUB_BASE_URL")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
-    """A JupyterHub that we are a service of.
+    """The JupyterHub that this server is a service of.
 
     Attributes
     ----------
     api_url, token
-        Of the Hub's REST API, and our secret for it.
+        Address of the Hub's REST API, and our secret for it.
     client_id
-        Our name in its OAuth.
+        Our id in its OAuth.
     base_url
-        Of the Hub, as browsers see it: with its host where users and services have different ones.
+        Address of the Hub for browsers, with its host if users and services have different ones.
     prefix
-        Our own, such as ``/services/qrkit/``.
+        Our path, such as ``/services/qrkit/``.
     callback
-        Where the Hub sends users back to.
+        Address to which the Hub returns users.
     scopes
-        Of which a user must have one to come in.
+        A user must have one of them.
     address
-        Where the Hub wants us to listen; empty and 0 where it does not say.
+        Host and port to listen on; empty and 0 if the Hub sets none.
     """
 
     api_url: str
@@ -52,9 +52,9 @@ class Hub:
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Hub | None:
-        """Return the Hub that has started us as its service, or None; the secret is taken out of the environment.
+        """Return the Hub that started us as its service, or None.
 
-        It stays out of the kernels, which get ours.
+        The secret is removed from the environment, so that no kernel gets it.
 
         Raises
         ------
@@ -62,12 +62,12 @@ class Hub:
             If a part is missing.
         """
         prefix, token = environment.get("JUPYTERHUB_SERVICE_PREFIX", ""), environment.get(_TOKEN, "")
-        if not (prefix and token) or environment.get("JUPYTERHUB_USER"):  # a user's own server is no service
+        if not (prefix and token) or environment.get("JUPYTERHUB_USER"):  # a user's own server is not a service
             return None
         missing = [name for name in _NEEDED if not environment.get(name)]
         if missing:
             raise InputError(
-                f"A service of JupyterHub needs {', '.join(missing)}.", advice="The Hub sets them for its services."
+                f"A JupyterHub service requires {', '.join(missing)}.", advice="Start it as a service of the Hub."
             )
         del environment[_TOKEN]
         return cls(
@@ -83,21 +83,21 @@ class Hub:
 
     @property
     def home(self) -> str:
-        """Where people go who leave us."""
+        """Address to show after a logout."""
         return f"{self.base_url}hub/home"
 
     def login_url(self, state: str) -> str:
-        """Return where the Hub asks its user whether they may come in, and sends them back with the same `state`."""
+        """Return the address where the Hub authorizes its user, who returns with the same `state`."""
         asked = {"client_id": self.client_id, "redirect_uri": self.callback, "response_type": "code", "state": state}
         return f"{self.base_url}hub/api/oauth2/authorize?{urlencode(asked)}"
 
     async def user_of(self, code: str) -> str:
-        """Return the name of the user for whom the Hub has sent a code.
+        """Return the name of the user of a code from the Hub.
 
         Raises
         ------
         NotAllowed
-            If the code is of no use, the user may not come in, or the Hub cannot be asked.
+            If the code is not valid, the user has no access, or the Hub does not respond.
         """
         asked = {
             "client_id": self.client_id,
@@ -110,7 +110,7 @@ class Hub:
         user = await self._ask("/user", headers={"Authorization": f"token {given.get('access_token', '')}"})
         name = str(user.get("name") or "")
         if not name or (self.scopes and not set(self.scopes) & set(user.get("scopes") or ())):
-            raise NotAllowed("This user of the Hub may not come in here.")
+            raise NotAllowed("This user of the Hub has no access to this service.")
         return name
 
     async def _ask(
@@ -119,12 +119,12 @@ class Hub:
         method = "GET" if body is None else "POST"
         try:
             answer = await AsyncHTTPClient().fetch(self.api_url + path, method=method, body=body, headers=headers)
-            told = json.loads(answer.body)
+            values = json.loads(answer.body)
         except (HTTPClientError, OSError, ValueError) as error:
             raise NotAllowed(
-                f"The Hub did not let you in: {error}.", advice="Log in there, then try again."
+                f"The Hub refused the login: {error}.", advice="Log in to the Hub, then try again."
             ) from error
-        return told if isinstance(told, dict) else {}
+        return values if isinstance(values, dict) else {}
 
 
 def _address(url: str) -> tuple[str, int]:

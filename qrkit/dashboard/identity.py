@@ -1,4 +1,4 @@
-"""Who a request is from, and whether it may have the kernel it asks for."""
+"""The user of a request, and whether the user may use the requested kernel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.auth.identity import IdentityProvider, User
 
 from qrkit.access import Role
+from qrkit.dashboard.kernels import KernelOwners
 from qrkit.dashboard.options import ServeOptions
-from qrkit.dashboard.seats import Seats
 from qrkit.dashboard.sessions import Sessions, Visitor
 from qrkit.workspace import Users
 
@@ -20,9 +20,9 @@ _LONGEST_NAME = 100
 
 
 class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's classes are untyped here
-    """Knows visitors by the session in their cookie, or by what a trusted proxy says.
+    """Identifies visitors by the session in their cookie, or by the header of a trusted proxy.
 
-    The application sets `sessions`, `options` and `users` right after it is made.
+    The application sets `sessions`, `options` and `users` right after creating it.
     """
 
     sessions: Sessions
@@ -32,17 +32,16 @@ class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's class
 
     @property
     def auth_enabled(self) -> bool:
-        """Whether anybody has to log in: always."""
+        """Whether a login is required: always."""
         return True
 
     def get_user(self, handler: Any) -> User | None:  # noqa: ANN401 - a tornado handler
-        """Return who a request is from."""
+        """Return the user of a request."""
         visitor = self._proxied(handler) if self.options.proxy_header else self._session(handler)
         if visitor is None:
             return None
         user = User(username=visitor.name)
-        # First, or xsrf_token asks for the user again; then its cookie, which a closing page sends back to end its
-        # kernel: without it the kernel stays.
+        # Set first, since xsrf_token requests the user; its cookie is what a closing page sends to end its kernel.
         handler.current_user = handler._jupyter_current_user = user  # noqa: SLF001 - where jupyter_server looks
         if getattr(handler, "_headers", None) is not None and handler.request.method == "GET":
             _ = handler.xsrf_token
@@ -50,11 +49,11 @@ class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's class
         return user
 
     def is_token_authenticated(self, handler: Any) -> bool:  # noqa: ANN401, ARG002 - a tornado handler
-        """Whether a token let the request in: never."""
+        """Whether the request was authenticated by a token: never."""
         return False
 
     def get_handlers(self) -> list[Any]:
-        """Return no pages: the application has its own."""
+        """Return no handlers: the application has its own."""
         return []
 
     def _session(self, handler: Any) -> Visitor | None:  # noqa: ANN401 - a tornado handler
@@ -72,19 +71,19 @@ class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's class
 
 
 class OwnKernelsOnly(Authorizer):  # type: ignore[misc] # jupyter_server's classes are untyped here
-    """Lets visitors have the kernels that were started for them, and no other.
+    """Allows visitors the kernels that were started for them, and no others.
 
-    The application sets `seats` right after it is made.
+    The application sets `owners` right after creating it.
     """
 
-    seats: Seats
+    owners: KernelOwners
 
     def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:  # noqa: ANN401, ARG002
-        """Whether a visitor may have what they ask for."""
+        """Whether a visitor may do this."""
         if resource != "kernels":
             return True
         arguments = {**(handler.path_kwargs or {})}
         kernel_id = arguments.get("kernel_id") or next(iter(handler.path_args or []), None)
         if kernel_id is not None and kernel_id not in handler.kernel_manager:
-            return True  # to learn, as 404, that it has ended
-        return kernel_id is not None and self.seats.owner(kernel_id) == user.username
+            return True  # answered by 404: it has ended
+        return kernel_id is not None and self.owners.owner(kernel_id) == user.username

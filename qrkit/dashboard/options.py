@@ -1,4 +1,4 @@
-"""How a dashboard is served, as a value, and what is not safe about it."""
+"""The options of the dashboard server, with a warning if they are not safe."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from qrkit.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """How a dashboard is served.
+    """The options of the dashboard server.
 
     Attributes
     ----------
     host, port
-        Where it listens; port 0 is any that is free.
+        Address and port; 0 is any free port.
     certificate, key
         Files in PEM format, for TLS.
     proxy_header, proxy_secret
         The header in which a trusted proxy names the user, and the secret that it sends as X-Qrkit-Secret; empty:
         visitors log in by name and password.
     proxy_role
-        What users of the proxy or of the Hub are who have no account of their own.
+        Role of users of the proxy or the Hub without an account.
     hub
-        The JupyterHub that we are a service of, whose users log in there; None: there is none.
+        The JupyterHub that this server is a service of; None: there is none.
     seats
-        Most visitors at once.
+        Largest number of visitors at once.
     preheated
-        Kernels that wait for visitors, ready.
+        Kernels started in advance.
     session_hours
-        After which somebody has to log in again.
+        Hours after which users must log in again.
     idle_minutes
-        After which a page that nobody uses is closed.
+        Minutes after which an unused page is closed.
     open_browser
-        Whether whoever starts the server gets a browser window.
+        Whether to open a browser window at the start.
     """
 
     host: str = "127.0.0.1"
@@ -54,14 +54,16 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):
-            raise InputError("TLS needs both the certificate and its key.")
+            raise InputError("TLS requires both the certificate and its key.")
         if bool(self.proxy_header) != bool(self.proxy_secret):
             raise InputError(
                 "A proxy that names the user must also send a secret.",
-                advice="Set QRKIT_PROXY_SECRET for both, and have the proxy send it as X-Qrkit-Secret.",
+                advice="Set QRKIT_PROXY_SECRET, and configure the proxy to send it as X-Qrkit-Secret.",
             )
         if self.seats < 1 or self.preheated < 0 or self.session_hours <= 0 or self.idle_minutes <= 0:
-            raise InputError("Seats, hours and minutes are more than 0, and preheated kernels are not less.")
+            raise InputError(
+                "The numbers of seats, hours and minutes must be above 0, and that of preheated kernels not below 0."
+            )
 
     @property
     def is_loopback(self) -> bool:
@@ -77,12 +79,12 @@ class ServeOptions:
 
     @property
     def is_behind_a_proxy(self) -> bool:
-        """Whether what we get was passed on by a proxy: the Hub's, or one that names the user."""
+        """Whether requests arrive through a proxy: that of the Hub, or one that names the user."""
         return bool(self.proxy_header) or self.hub is not None
 
     @property
     def is_secure(self) -> bool:
-        """Whether visitors come by TLS to this server itself, so that cookies need never go another way.
+        """Whether visitors connect to this server by TLS, so that cookies are sent over TLS only.
 
         >>> ServeOptions().is_secure, ServeOptions(certificate="c.pem", key="k.pem").is_secure
         (False, True)
@@ -91,10 +93,10 @@ class ServeOptions:
 
     @property
     def warning(self) -> str:
-        """What is not safe about it; empty if nothing is."""
+        """A warning about unsafe options; empty if there are none."""
         if self.is_loopback or self.certificate or self.is_behind_a_proxy:
             return ""
         return (
-            f"Passwords and patients' data go over the network from {self.host} in clear text. Give --certificate "
-            "and --key, or serve on 127.0.0.1 behind a proxy with TLS."
+            f"Passwords and patient data leave {self.host} unencrypted. Set --certificate and --key, or listen on "
+            "127.0.0.1 behind a proxy with TLS."
         )

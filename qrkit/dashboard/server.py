@@ -1,4 +1,4 @@
-"""The application: Voilà's, with our handlers, headers and housekeeping in place of its own."""
+"""The server application: Voilà with our handlers, headers and housekeeping."""
 
 from __future__ import annotations
 
@@ -32,27 +32,25 @@ from qrkit.access import Role
 from qrkit.advice import Action, Advice
 from qrkit.dashboard import handlers
 from qrkit.dashboard.identity import Identity, OwnKernelsOnly
-from qrkit.dashboard.kernels import LOG_FILE, LoggedKernels
+from qrkit.dashboard.kernels import LOG_FILE, KernelOwners, KernelRequestHandler, KernelRequests, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
-from qrkit.dashboard.seats import Seats
 from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
-from qrkit.dashboard.visits import VisitHandler, Visits
 from qrkit.errors import InputError, PortInUse
 from qrkit.settings import SETTING_NAMES
 from qrkit.workspace import Users, Workspace
 
 _HERE = Path(__file__).parent
 _HOUSEKEEPING = 10.0
-"""Most seconds between two looks at sessions and kernels; less where limits are shorter."""
+"""Most seconds between two checks of sessions and kernels; fewer if limits are shorter."""
 
 _WRONG_FROM_ONE_ADDRESS = 50
-"""Wrong passwords in five minutes; a proxy or a hospital's gateway is one address for many people."""
+"""Wrong passwords in five minutes from one address, which a proxy or gateway shares among many users."""
 
 _PREHEATED = "start.ipynb"
-"""Whose kernels wait for visitors, of whatever page."""
+"""The page of the kernels that are started in advance, which serve any page."""
 
 _UNCONNECTED = 120
-"""Seconds after which a kernel ends whose page is gone without saying so."""
+"""Seconds after which a kernel without a connected page ends."""
 
 _OUTPUT = 120
 """Seconds that a page's output may be read after its reply. After 4, nbclient's own limit, the page stays empty, and
@@ -75,7 +73,7 @@ _HEADERS = {
 
 
 def dashboards_folder() -> Path:
-    """Return where the dashboards are: in the installed package, or beside it in a clone."""
+    """Return the folder of the dashboards: in the installed package, or next to it in a clone."""
     installed = _HERE / "pages"
     return installed if installed.is_dir() else _HERE.parents[1] / "dashboards"
 
@@ -84,12 +82,12 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
     """Serves the dashboards of one workspace; use `serve`."""
 
     def prepare(self, workspace: Workspace, options: ServeOptions, started: Callable[[str], None]) -> None:
-        """Take what it serves and how.
+        """Take the workspace and the options.
 
         Parameters
         ----------
         started
-            Called with the link that lets its holder in, once the server listens.
+            Called with a login link, once the server listens.
         """
         self.workspace = workspace
         self.users: Users = workspace.users
@@ -98,29 +96,29 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         self.sessions = Sessions(longest=options.session_hours * 3600)
         self.attempts = Attempts()
         self.attempts_from = Attempts(most=_WRONG_FROM_ONE_ADDRESS)
-        self.seats = Seats(options.seats)
-        self.visits = Visits()
+        self.owners = KernelOwners(options.seats)
+        self.kernel_requests = KernelRequests()
         self.pages = frozenset(path.name for path in dashboards_folder().glob("*.ipynb"))
         self.preheated_page = _PREHEATED if options.preheated else ""
         self._accounts: dict[str, str] = {}
 
     def load_config_file(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - as Voilà calls it
-        """Read no configuration: what a file says could open what the options close."""
+        """Read no configuration file, which could override the options."""
 
     def init_settings(self) -> dict[str, Any]:
         """Return the settings of the tornado application, ours among them."""
-        self._answer_kernels()  # before there are any
+        self._answer_kernels()  # before any kernel starts
         settings: dict[str, Any] = super().init_settings()
         self.identity_provider.sessions = self.sessions
         self.identity_provider.options = self.serve_options
         self.identity_provider.users = self.users
-        self.authorizer.seats = self.seats
+        self.authorizer.owners = self.owners
         ours = {"headers": _HEADERS, "xsrf_cookies": True, "login_url": f"{self.base_url}login"}
         return settings | ours | {"xsrf_cookie_kwargs": {"samesite": "Lax", "secure": self.serve_options.is_secure}}
 
     def init_handlers(self) -> list[Any]:
-        """Return Voilà's handlers, with ours in place of those that let anybody in or show the server's files."""
-        self.app.settings["static_path"] = DEFAULT_STATIC_FILES_PATH  # what jupyter_server's error pages ask for
+        """Return Voilà's handlers, with ours instead of those that need no login or show the server's files."""
+        self.app.settings["static_path"] = DEFAULT_STATIC_FILES_PATH  # required by jupyter_server's error pages
         ours = {"server": self}
         dropped = (
             TornadoVoilaHandler,
@@ -130,7 +128,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
             RequestInfoSocketHandler,
             TemplateStaticFileHandler,
         )
-        kept = [one for one in super().init_handlers() if one[1] not in dropped and "/voila/files/" not in one[0]]
+        inherited = super().init_handlers()
+        kept = [rule for rule in inherited if rule[1] not in dropped and "/voila/files/" not in rule[0]]
         page = {
             **ours,
             "template_paths": self.template_paths,
@@ -157,7 +156,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         except OSError as error:
             raise PortInUse(
                 f"The dashboard cannot listen on {options.host}:{options.port}: {error.strerror}.",
-                advice="Give another --port, or end what uses it.",
+                advice="Set another --port, or stop the program that uses it.",
             ) from error
         self.port = listener.getsockname()[1]
         server = tornado.httpserver.HTTPServer(
@@ -166,7 +165,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         server.add_sockets([listener])
         shortest = min(options.idle_minutes * 60, options.session_hours * 3600)
         PeriodicCallback(self._keep_house, min(_HOUSEKEEPING, shortest / 3) * 1e3).start()
-        self.started(self._way_in())
+        self.started(self._login_link())
         self.ioloop = tornado.ioloop.IOLoop.current()
         try:
             self.ioloop.start()
@@ -175,8 +174,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         finally:
             self.stop()
 
-    def _way_in(self) -> str:
-        """Return the link for whoever has started us; of a Hub's service, its address, since the Hub prints it."""
+    def _login_link(self) -> str:
+        """Return a login link for the user of the server; for a service of a Hub, its path."""
         options = self.serve_options
         if options.hub is not None:
             return options.hub.prefix
@@ -186,50 +185,52 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         return f"{scheme}://{options.host}:{self.port}{self.base_url}enter/{link}"
 
     def note_account(self, name: str) -> None:
-        """Note what the account of somebody is like when they come in."""
+        """Record the version of a user's account at login."""
         self._accounts[name] = self.users.stamp(name)
 
     def forget_ended(self) -> None:
-        """Give back the seats of kernels that have ended."""
+        """Forget the kernels that have ended."""
         running = set(self.kernel_manager.list_kernel_ids())
-        self.seats.keep(running)
-        self.visits.keep(running)
+        self.owners.keep(running)
+        self.kernel_requests.keep(running)
 
     async def end_kernel(self, kernel_id: str) -> None:
-        """End a kernel; what it asked the worker for goes on."""
+        """End a kernel; its jobs continue in the worker."""
         if kernel_id in self.kernel_manager:
-            with contextlib.suppress(KeyError, tornado.web.HTTPError):  # it has ended meanwhile
+            with contextlib.suppress(KeyError, tornado.web.HTTPError):  # already ended
                 await ensure_async(self.kernel_manager.shutdown_kernel(kernel_id))
         self.forget_ended()
 
     async def end_kernels_of(self, name: str) -> None:
-        """End all kernels of somebody."""
-        for kernel_id in self.seats.of(name):
+        """End all kernels of a user."""
+        for kernel_id in self.owners.of(name):
             await self.end_kernel(kernel_id)
 
     def _own_role(self) -> Role:
         return self.users.role_of(self.workspace.user) or Role.ADMINISTRATOR
 
     def _answer_kernels(self) -> None:
-        """Tell kernels that were ready which request they serve, on a port that only this machine can reach."""
+        """Serve the kernels that were started in advance, on a port that only this machine can reach."""
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
-        inside = tornado.web.Application([(rf"/visit/{_kernel_id_regex}", VisitHandler, {"visits": self.visits})])
+        inside = tornado.web.Application(
+            [(rf"/visit/{_kernel_id_regex}", KernelRequestHandler, {"requests": self.kernel_requests})]
+        )
         tornado.httpserver.HTTPServer(inside).add_sockets(sockets)
         os.environ["QRKIT_REQUESTS"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/visit"
 
     async def _keep_house(self) -> None:
-        """End the sessions of changed accounts, and the kernels of those without a session or without use."""
+        """End the sessions of changed accounts, and kernels that are unused or whose user has no session."""
         for name, stamp in tuple(self._accounts.items()):
             if self.users.stamp(name) != stamp:
                 self.sessions.end_of(name)
                 del self._accounts[name]
         self.forget_ended()
-        over = set() if self.serve_options.proxy_header else set(self.seats.without(self.sessions.names()))
+        over = set() if self.serve_options.proxy_header else set(self.owners.without(self.sessions.names()))
         await self.kernel_manager.replace_ended()
         limit = datetime.now(UTC) - timedelta(minutes=self.serve_options.idle_minutes)
         for kernel_id in self.kernel_manager.list_kernel_ids():
             kernel = self.kernel_manager.get_kernel(kernel_id)
-            idle = self.seats.owner(kernel_id) is not None and kernel.last_activity < limit
+            idle = self.owners.owner(kernel_id) is not None and kernel.last_activity < limit
             if idle or kernel_id in over:
                 await self.end_kernel(kernel_id)
 
@@ -240,21 +241,21 @@ def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str
     Parameters
     ----------
     started
-        Called once with a link that lets its holder in, once, as whoever has started the server.
+        Called once with a login link, which works once.
 
     Raises
     ------
     InputError
-        If other machines could reach it and nobody has an account.
+        If other machines can reach it and there are no accounts.
     PortInUse
         If it cannot listen.
     """
     if not options.is_loopback and not options.is_behind_a_proxy and not len(workspace.users):
         raise InputError(
-            "Nobody has an account, so nobody could log in from another machine.",
+            "There are no accounts, so no one can log in from another machine.",
             advice=Advice(action=Action.ADD_USER),
         )
-    for name in ("workspace", *SETTING_NAMES):  # kernels open the same workspace, whatever it was opened with here
+    for name in ("workspace", *SETTING_NAMES):  # kernels open the same workspace with the same settings
         os.environ[f"QRKIT_{name.upper()}"] = str(getattr(workspace.settings, name))
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         filter(None, [str(_HERE / "share"), os.environ.get("JUPYTER_PATH", "")])
@@ -295,9 +296,9 @@ def _config(options: ServeOptions, workspace: Path, scratch: Path) -> Config:
     config.MappingKernelManager.cull_interval = _UNCONNECTED // 2
     config.MappingKernelManager.cull_connected = False
     config.MappingKernelManager.buffer_offline_messages = False
-    config.KernelRestarter.restart_limit = 0  # another one knows nothing of the page, which would seem alive
+    config.KernelRestarter.restart_limit = 0  # a restarted kernel does not have the page, which would seem alive
     if os.name == "posix":
-        config.KernelManager.transport = "ipc"  # no ports that others on this machine could reach
+        config.KernelManager.transport = "ipc"  # no ports that other users of this machine could reach
     return config
 
 

@@ -1,4 +1,4 @@
-"""Who is logged in: sessions, links that open one once, and the patience with wrong passwords. No I/O."""
+"""Sessions, login links that work once, and limits for wrong passwords. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qrkit.access import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Somebody whom the server has let in."""
+    """A user who is logged in."""
 
     name: str
     role: Role
@@ -25,14 +25,14 @@ class _Session:
 
 
 class Sessions:
-    """The sessions of a server; they end with it.
+    """The sessions of a server, which end with it.
 
     Parameters
     ----------
     longest
-        Seconds after which somebody has to log in again.
+        Seconds after which users must log in again.
     clock
-        Gives seconds.
+        Returns seconds.
     """
 
     def __init__(self, *, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,13 +42,13 @@ class Sessions:
         self._links: dict[str, Visitor] = {}
 
     def begin(self, visitor: Visitor) -> str:
-        """Return the secret of a new session, which the visitor's cookie holds."""
+        """Return the secret of a new session, for the visitor's cookie."""
         secret = secrets.token_urlsafe(32)
         self._open[secret] = _Session(visitor=visitor, began=self._clock())
         return secret
 
     def visitor(self, secret: str) -> Visitor | None:
-        """Return whose session it is; None if it has ended, or never was."""
+        """Return the visitor of a session; None if it has ended or never existed."""
         session = self._open.get(secret)
         if session is not None and self._clock() - session.began > self._longest:
             self.end(secret)
@@ -56,40 +56,40 @@ class Sessions:
         return session.visitor if session is not None else None
 
     def end(self, secret: str) -> None:
-        """End a session, as by logging out."""
+        """End a session."""
         self._open.pop(secret, None)
 
     def end_of(self, name: str) -> None:
-        """End all sessions of somebody."""
-        for secret in [one for one, session in self._open.items() if session.visitor.name == name]:
+        """End all sessions of a user."""
+        for secret in [key for key, session in self._open.items() if session.visitor.name == name]:
             self.end(secret)
 
     def names(self) -> frozenset[str]:
-        """Return who has a session now."""
+        """Return the names of users with a session."""
         return frozenset(
             visitor.name for secret in tuple(self._open) if (visitor := self.visitor(secret)) is not None
         )
 
     def link_for(self, visitor: Visitor) -> str:
-        """Return a secret that opens one session, once: for whoever starts the server."""
+        """Return a secret that starts one session, once: for the user who starts the server."""
         secret = secrets.token_urlsafe(32)
         self._links[secret] = visitor
         return secret
 
     def follow(self, link: str) -> Visitor | None:
-        """Return whom a link is for, and let it be of no more use."""
+        """Return the visitor of a link, which does not work again."""
         return self._links.pop(link, None)
 
 
 class Attempts:
-    """How many wrong passwords came lately, by name or by address.
+    """The number of recent wrong passwords, by name or by address.
 
     Parameters
     ----------
     most
-        Wrong ones, after which nothing is tried for a while.
+        Wrong passwords after which further ones are refused for a while.
     within
-        Seconds that are looked back.
+        Seconds that count as recent.
     """
 
     def __init__(self, *, most: int = 8, within: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -103,11 +103,11 @@ class Attempts:
         return len(self._lately(key)) < self._most
 
     def failed(self, key: str) -> None:
-        """Note a wrong password."""
+        """Record a wrong password."""
         self._failed[key] = [*self._lately(key), self._clock()]
 
     def succeeded(self, key: str) -> None:
-        """Forget what went wrong before."""
+        """Forget earlier wrong passwords."""
         self._failed.pop(key, None)
 
     def _lately(self, key: str) -> list[float]:

@@ -398,10 +398,10 @@ def test_a_viewer_is_refused_by_the_kernel_which_runs_no_code_and_whose_end_is_t
 
     (process,) = served.kernels(kernel)
     process.kill()
-    gone = page.get_by_role("alert").filter(has_text="This page has ended.")
+    gone = page.get_by_role("alert").filter(has_text="This page has expired.")
     expect(gone).to_be_visible()
 
     # The same page in a browser of 2021.
     page.add_init_script("delete window.structuredClone")
-    gone.get_by_role("button", name="Start again").click()
+    gone.get_by_role("button", name="Reload").click()
     expect(page.get_by_role("alert").filter(has_text="a browser of 2022 or later")).to_be_visible()

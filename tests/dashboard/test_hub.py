@@ -109,7 +109,7 @@ def test_nobody_comes_in_by_a_code_of_somebody_elses_browser_nor_without_leave_n
     assert stolen.path == "/hub/api/oauth2/authorize"
     (state,) = asked_of(caller)["state"]
     refused = caller.get(f"{PREFIX}oauth_callback?code=code-of-nobody&state={state}")
-    assert (refused.status, "may not come in" in refused.text) == (403, True)
+    assert (refused.status, "has no access" in refused.text) == (403, True)
     assert caller.post(f"{PREFIX}login", name="ann", password="correct horse").status in (403, 405)
     assert "/enter/" not in served.log.read_text(), "a link that lets anybody in stands in the Hub's log"
 

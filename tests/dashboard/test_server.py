@@ -63,7 +63,7 @@ def test_nothing_is_shown_to_who_is_not_logged_in(served: Served) -> None:
 def test_a_wrong_password_is_one_sentence_and_the_audit_tells(served: Served, ws: Workspace) -> None:
     answer = Caller(served.url).log_in("ann", "not the password")
     assert answer.status == 401
-    assert "This name and password do not go together." in answer.text
+    assert "Wrong name or password." in answer.text
     told = ws.sql("SELECT who, action FROM audit WHERE subject = 'dashboard'")
     assert ("ann", "login refused") in set(zip(told["who"], told["action"], strict=True))
 
@@ -90,7 +90,7 @@ def test_passwords_are_not_guessed_one_after_another(served: Served) -> None:
     caller = served.caller()
     answers = [caller.log_in("eve", f"guess {number}") for number in range(9)]
     assert [answer.status for answer in answers] == [401] * 8 + [429]
-    assert "Wait five minutes" in answers[-1].text
+    assert "Try again in five minutes" in answers[-1].text
 
 
 def test_kernels_are_their_visitors_alone_and_seats_are_limited(served: Served, ann: Caller) -> None:
@@ -117,7 +117,7 @@ def test_kernels_are_their_visitors_alone_and_seats_are_limited(served: Served, 
     assert page.path == "/voila/render/start.ipynb"
     assert served.caller().get(served.link).path == "/login"
     refused = vic.get(_PAGE)
-    assert (refused.status, "All 2 seats are taken." in refused.text) == (503, True)
+    assert (refused.status, "All 2 seats are in use." in refused.text) == (503, True)
 
     # A page that is closed ends its kernel, and so does logging out; a cookie of before is of no use.
     assert starter.post(f"/voila/api/shutdown/{page.kernel}").status == 204
@@ -145,7 +145,7 @@ def test_a_busy_server_waits_for_what_a_page_shows(tmp_path: Path) -> None:
 
 def test_a_page_that_is_not_there_is_one_sentence(ann: Caller) -> None:
     answer = ann.get("/voila/render/other.ipynb")
-    assert (answer.status, "There is no such page." in answer.text) == (404, True)
+    assert (answer.status, "Page not found." in answer.text) == (404, True)
 
 
 def test_a_proxy_that_names_users_must_know_the_secret(

@@ -1,8 +1,8 @@
 import pytest
 
 from qrkit.access import Role
+from qrkit.dashboard.kernels import KernelOwners
 from qrkit.dashboard.options import ServeOptions
-from qrkit.dashboard.seats import Seats
 from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
 from qrkit.errors import InputError
 
@@ -60,16 +60,16 @@ def test_too_many_wrong_passwords_have_to_wait() -> None:
 
 
 def test_a_kernel_stays_whose_it_was_first() -> None:
-    seats = Seats(2)
-    seats.take("k1", "ann")
-    seats.take("k1", "eve")
-    seats.take("k2", "bob")
-    assert seats.owner("k1") == "ann"
-    assert seats.are_taken
-    assert seats.without({"ann"}) == ("k2",)
-    seats.keep({"k2"})
-    assert seats.owner("k1") is None
-    assert not seats.are_taken
+    owners = KernelOwners(2)
+    owners.assign("k1", "ann")
+    owners.assign("k1", "eve")
+    owners.assign("k2", "bob")
+    assert owners.owner("k1") == "ann"
+    assert owners.is_full
+    assert owners.without({"ann"}) == ("k2",)
+    owners.keep({"k2"})
+    assert owners.owner("k1") is None
+    assert not owners.is_full
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
@@ -78,7 +78,7 @@ def test_loopback_needs_no_tls(host: str) -> None:
 
 
 def test_clear_text_to_other_machines_is_warned_of() -> None:
-    assert "clear text" in ServeOptions(host="0.0.0.0").warning
+    assert "unencrypted" in ServeOptions(host="0.0.0.0").warning
     assert ServeOptions(host="0.0.0.0", certificate="c.pem", key="k.pem").warning == ""
 
 

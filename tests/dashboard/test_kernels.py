@@ -9,7 +9,7 @@ import pytest
 import tornado.httpserver
 import tornado.web
 
-from qrkit.dashboard.visits import VisitHandler, Visits
+from qrkit.dashboard.kernels import KernelRequestHandler, KernelRequests
 from qrkit.errors import NotAllowed
 from qrkit.widgets.visitor import become_the_visitors
 from tests.peers.waiting import LOOPBACK, free_port
@@ -34,7 +34,7 @@ def _port(address: str) -> int:
     return int(address.rpartition(":")[2].partition("/")[0])
 
 
-class _Counting(VisitHandler):
+class _Counting(KernelRequestHandler):
     """Counts who asks."""
 
     asked = 0
@@ -50,18 +50,18 @@ async def _serve_late(address: str, kernel: "Future[None]") -> int:
         deaf.setblocking(False)
         lost, _ = await asyncio.get_running_loop().sock_accept(deaf)
         lost.close()
-    visits = Visits()
-    application = tornado.web.Application([(r"/visit/(.+)", _Counting, {"visits": visits, "hold": 0.1})])
+    requests = KernelRequests()
+    application = tornado.web.Application([(r"/visit/(.+)", _Counting, {"requests": requests, "hold": 0.1})])
     server = tornado.httpserver.HTTPServer(application)
     server.listen(_port(address), LOOPBACK)
     _Counting.asked = 0
     while _Counting.asked < 3:
         await asyncio.sleep(0.02)
-        visits.tell("another", _ANN | {"HTTP_X_QRKIT_USER": "eve"})
-    visits.tell(_KERNEL, _ANN)
+        requests.assign("another", _ANN | {"HTTP_X_QRKIT_USER": "eve"})
+    requests.assign(_KERNEL, _ANN)
     await asyncio.wait_for(asyncio.wrap_future(kernel), 30)
-    visits.keep(())
-    assert await visits.of(_KERNEL, 0.01) is None
+    requests.keep(())
+    assert await requests.of(_KERNEL, 0.01) is None
     server.stop()
     await server.close_all_connections()
     return _Counting.asked
@@ -80,6 +80,6 @@ def test_a_kernel_asks_until_the_server_says_whose_it_is(requests: str) -> None:
 def test_a_kernel_that_is_told_nobody_says_so_instead_of_being_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOILA_PREHEAT", "False")
     monkeypatch.setenv("HTTP_X_QRKIT_USER", "ann")
-    with pytest.raises(NotAllowed, match=r"did not say who has opened this page\. Load the page again"):
+    with pytest.raises(NotAllowed, match=r"did not name the user of this page\. Reload the page"):
         become_the_visitors()
     assert os.environ["QRKIT_USER"] == ""
