@@ -1,6 +1,6 @@
-"""What qrkit adds to IPython: what an answer says below its table, SQL cells, and Tab where people guess.
+"""Extensions of IPython: the coverage below the table of a result, SQL cells, and completion by Tab.
 
-`qrkit.open` registers the first in a notebook; ``%load_ext qrkit`` adds the others, in a notebook or on a terminal.
+`qrkit.open` registers the first in a notebook; ``%load_ext qrkit`` adds the others, in a notebook or a terminal.
 """
 
 from __future__ import annotations

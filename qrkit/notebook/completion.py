@@ -1,4 +1,4 @@
-"""Tab: tables and columns in SQL, nodes where a node is named, and what `find` and `plan` take."""
+"""Completion by Tab: tables and columns in SQL, names of nodes, and arguments of `find` and `plan`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCHEMA = "SELECT DISTINCT table_name, column_name FROM information_schema.colum
 
 
 class Completion:
-    """Completes for one IPython.
+    """Completions for one IPython.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Completion:
         matchers.append(qrkit_matcher)
 
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return what IPython shall offer; nothing where it is no place of ours."""
+        """Return the completions for IPython; none outside of SQL cells and calls of a workspace."""
         before = context.full_text[: _offset(context)]
         fragment, found = self.candidates(before)
         lower = fragment.casefold()
@@ -69,7 +69,7 @@ class Completion:
         return result
 
     def candidates(self, before: str) -> tuple[str, tuple[str, ...]]:
-        """Return the word that the cursor stands behind, and what it may become.
+        """Return the word before the cursor, and its completions.
 
         Parameters
         ----------
@@ -94,12 +94,12 @@ class Completion:
     def _asked(self, ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         try:
             return ask()
-        except QrkitError:  # Tab is no place to tell of errors; running the cell will
+        except QrkitError:  # Tab shows no errors; running the cell does
             return ()
 
 
 def _in_call(verb: str, inside: str, nodes: Callable[[], tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
-    """Return word and candidates behind the bracket of ``ws.find(`` and its like."""
+    """Return the word and its completions inside a call such as ``ws.find(``."""
     names_a_node = _NODE_LATER.search(f"{verb}({inside}")
     if verb in ("find", "echo", "plan", "probe", "retrieve_uids"):
         names_a_node = _NODE_FIRST.fullmatch(inside) or names_a_node
@@ -123,6 +123,6 @@ def _word(text: str) -> str:
 
 
 def _offset(context: CompletionContext) -> int:
-    """Return where the cursor stands in the whole cell."""
+    """Return the position of the cursor in the whole cell."""
     lines = context.full_text.split("\n")
     return sum(len(line) + 1 for line in lines[: context.cursor_line]) + context.cursor_position

@@ -1,7 +1,7 @@
-"""What stands below the table of an answer: which query it is of, and whether that was answered completely.
+"""The line below the table of a result: its query, and whether the result is complete.
 
-A DataFrame carries its query in ``attrs["qrkit"]``, but cannot show it; so IPython is told how. Rows that were chosen
-from an answer still carry it, so the line speaks of the query, never of the rows above it.
+A DataFrame has its query in ``attrs["qrkit"]``, and IPython is configured to show it. Rows selected from a result
+keep it, so that the line describes the query, not the rows above it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def register_answers() -> None:
-    """Have the IPython that runs this show answers so; outside of one nothing happens."""
+    """Configure the current IPython to show results with their query; elsewhere nothing happens."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -28,15 +28,15 @@ def register_answers() -> None:
 
 
 def register_frames(shell: InteractiveShell) -> None:
-    """Have IPython show of each DataFrame what it carries of its query."""
+    """Configure IPython to show each DataFrame with its query."""
     formatter = shell.display_formatter
     if formatter is not None:
         formatter.formatters["text/html"].for_type_by_name("pandas", "DataFrame", frame_html)
         formatter.formatters["text/plain"].for_type_by_name("pandas", "DataFrame", frame_pretty)
 
 
-def told_of(frame: pd.DataFrame) -> tuple[str, str]:
-    """Return the id of the query that a table is of, and what is to be said of its answer; else empty texts."""
+def query_of(frame: pd.DataFrame) -> tuple[str, str]:
+    """Return the id of a table's query, and sentences on the coverage of its result; empty texts if it has none."""
     carried: dict[str, Any] = frame.attrs.get("qrkit", {})
     if not carried.get("query_id"):
         return "", ""
@@ -44,18 +44,22 @@ def told_of(frame: pd.DataFrame) -> tuple[str, str]:
         Coverage.from_json(carried["coverage"]).sentences() if carried.get("coverage") else ("There was no answer.",)
     )
     warnings = len(carried.get("warnings", ()))
-    unread = f" {counted(warnings, 'value')} could not be read; attrs has them." if warnings else ""
+    unread = f" {counted(warnings, 'value')} could not be read; see attrs." if warnings else ""
     return str(carried["query_id"]), " ".join(told) + unread
 
 
 def frame_html(frame: pd.DataFrame) -> str | None:
-    """Return a table as pandas shows it, and what it carries of its query."""
+    """Return a table as pandas shows it, followed by its query."""
     shown: str | None = frame._repr_html_()  # type: ignore[operator]
-    query_id, told = told_of(frame)
-    return shown if not query_id or shown is None else Markup(shown) + paragraph("Query ", code(query_id), ": ", told)
+    query_id, sentences = query_of(frame)
+    return (
+        shown
+        if not query_id or shown is None
+        else Markup(shown) + paragraph("Query ", code(query_id), ": ", sentences)
+    )
 
 
 def frame_pretty(frame: pd.DataFrame, printer: PrettyPrinter, cycle: bool) -> None:  # noqa: ARG001, FBT001 - IPython's
-    """Print a table as pandas does, and what it carries of its query."""
-    query_id, told = told_of(frame)
-    printer.text(repr(frame) + (f"\nQuery {query_id}: {told}" if query_id else ""))  # type: ignore[no-untyped-call]
+    """Print a table as pandas does, followed by its query."""
+    query_id, sentences = query_of(frame)
+    printer.text(repr(frame) + (f"\nQuery {query_id}: {sentences}" if query_id else ""))  # type: ignore[no-untyped-call]

@@ -14,52 +14,52 @@ from qrkit.errors import InputError, QrkitError
 from qrkit.notebook.workspaces import workspace_in
 
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
-# Texts, quoted names, comments and DuckDB's $$text$$: a dollar in them is no parameter.
+# Texts, quoted names, comments and DuckDB's $$text$$, in which a dollar is not a parameter.
 _NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", re.DOTALL)
-_USAGE = "%%qrsql [NAME] [--in WORKSPACE], and a SELECT below; or %qrsql SELECT … on one line."
+_USAGE = "Write %%qrsql [NAME] [--in WORKSPACE] with a SELECT below, or %qrsql SELECT … on one line."
 
 
 class CellError(Exception):
-    """What IPython shows as one sentence: an error all the same, which ends a run of all cells and fails a test."""
+    """An error that IPython shows as one sentence; like others it ends a run of all cells and fails a test."""
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What stands behind ``%%qrsql``: the variable for the result, and which workspace is asked."""
+class CellArguments:
+    """The arguments of ``%%qrsql``: the variable for the result, and the workspace."""
 
     name: str = ""
     workspace: str = ""
 
 
-def parse_line(line: str) -> Line:
-    """Return what the first line of a cell says.
+def parse_line(line: str) -> CellArguments:
+    """Return the arguments in the first line of a cell.
 
     Raises
     ------
     InputError
-        If it is something else.
+        If it has other arguments.
 
     >>> parse_line("busy --in ws")
-    Line(name='busy', workspace='ws')
+    CellArguments(name='busy', workspace='ws')
     """
     found = re.fullmatch(r"\s*([^\W\d]\w*)?\s*(?:--in[ =]([^\W\d]\w*))?\s*", line)
     if found is None:
-        raise InputError(f"%%qrsql does not understand {line.strip()!r}.", advice=_USAGE)
-    return Line(name=found[1] or "", workspace=found[2] or "")
+        raise InputError(f"{line.strip()!r} is not a valid argument of %%qrsql.", advice=_USAGE)
+    return CellArguments(name=found[1] or "", workspace=found[2] or "")
 
 
 def parameters(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the variables that stand in a SELECT as ``$name``.
+    """Return the values of the variables in a SELECT, written as ``$name``.
 
-    Columns of a table are lists, numbers of NumPy are Python's: what DuckDB takes.
+    For DuckDB, columns of a table become lists, and numbers of NumPy those of Python.
 
     Raises
     ------
     InputError
-        If there is no variable of that name.
+        If there is no such variable.
 
     >>> parameters("SELECT '$no' WHERE day > $first AND list_contains($uids, x)", {"first": 3, "uids": ("1.2",)})
     {'first': 3, 'uids': ['1.2']}
@@ -67,7 +67,7 @@ def parameters(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
     wanted = dict.fromkeys(_PARAMETER.findall(_NOT_SQL.sub(" ", text)))
     unknown = [name for name in wanted if name not in names]
     if unknown:
-        raise InputError(f"There is no variable {unknown[0]} for ${unknown[0]}.", advice="Assign it in a cell above.")
+        raise InputError(f"There is no variable {unknown[0]}.", advice="Assign it in an earlier cell.")
     return {name: _plain(names[name]) for name in wanted}
 
 
@@ -83,15 +83,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever the variable holds
 
 @magics_class
 class SqlMagics(Magics):
-    """The magics that ask the workspace's tables."""
+    """The magics for SQL on the workspace's tables."""
 
-    @no_var_expand  # or IPython pastes values into the SQL as text
+    @no_var_expand  # otherwise IPython pastes values into the SQL as text
     @line_cell_magic
     def qrsql(self, line: str, cell: str | None = None) -> pd.DataFrame:
-        """Ask the tables of the workspace by one SELECT; the result is a DataFrame.
+        """Run one SELECT on the tables of the workspace; the result is a DataFrame.
 
         Tables: patients, studies, series, images (the newest row of each), patient_answers … (every row of every
-        answer), instances (what is here), queries, jobs, job_items, nodes, audit, workers. Tab completes them and
+        result), instances (received objects), queries, jobs, job_items, nodes, audit, workers. Tab completes them and
         their columns. ``$name`` stands for a variable of the notebook.
 
         ``%qrsql SELECT count(*) FROM studies``
@@ -101,14 +101,14 @@ class SqlMagics(Magics):
         ``%%qrsql busy``
             the result also goes to the variable ``busy``
         ``%%qrsql --in other``
-            asks the workspace of the variable ``other``; without it the one called ``ws``, or the only one there is
+            uses the workspace of the variable ``other``; by default that of ``ws``, or the only one
         """
         names: dict[str, Any] = {} if self.shell is None else self.shell.user_ns
         try:
-            asked = parse_line(line) if cell is not None else Line()
+            asked = parse_line(line) if cell is not None else CellArguments()
             text = line if cell is None else cell
             if not text.strip():
-                raise InputError("There is no SELECT.", advice=_USAGE)
+                raise InputError("The cell has no SELECT.", advice=_USAGE)
             workspace = workspace_in(names, named=asked.workspace)
             result = workspace.sql(text, parameters(text, names) or None)
         except QrkitError as error:

@@ -1,4 +1,4 @@
-"""The workspace that a cell means: the one it names, else the only one there is."""
+"""The workspace of a cell: the named one, else `ws`, else the only one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qrkit.errors import InputError
 from qrkit.workspace import Workspace
 
 USUAL = "ws"
-"""What the lessons call it; it wins where there are several."""
+"""Its name in the tutorials, preferred if there are several."""
 
 
 def workspace_in(names: Mapping[str, Any], *, named: str = "") -> Workspace:
@@ -18,25 +18,27 @@ def workspace_in(names: Mapping[str, Any], *, named: str = "") -> Workspace:
     Parameters
     ----------
     named
-        The variable that is meant; empty: `USUAL`, or the only one that holds a workspace.
+        Name of the variable; empty: `USUAL`, or the only workspace.
 
     Raises
     ------
     InputError
-        If there is none, or it is not clear which.
+        If there is none, or several.
     """
     if named:
         if isinstance(names.get(named), Workspace):
             return names[named]  # type: ignore[no-any-return]
-        raise InputError(f"{named} is no workspace.", advice="Give the variable that qrkit.open() was assigned to.")
+        raise InputError(
+            f"{named} is not a workspace.", advice="Enter the variable that holds the result of qrkit.open()."
+        )
     # IPython keeps results of its own, such as _ and _3.
-    open_ones = {
+    opened = {
         name: value for name, value in names.items() if isinstance(value, Workspace) and not name.startswith("_")
     }
-    if USUAL in open_ones:
-        return open_ones[USUAL]
-    if len({id(one) for one in open_ones.values()}) == 1:
-        return next(iter(open_ones.values()))
-    if not open_ones:
-        raise InputError("There is no workspace here yet.", advice="Open one first: ws = qrkit.open().")
-    raise InputError(f"There are several workspaces: {', '.join(open_ones)}.", advice="Say which: %%qrsql --in NAME.")
+    if USUAL in opened:
+        return opened[USUAL]
+    if len({id(workspace) for workspace in opened.values()}) == 1:
+        return next(iter(opened.values()))
+    if not opened:
+        raise InputError("There is no open workspace.", advice="Open one first: ws = qrkit.open().")
+    raise InputError(f"There are several workspaces: {', '.join(opened)}.", advice="Select one: %%qrsql --in NAME.")

@@ -1,1 +1,1 @@
-"""What people look at: pictures of answers."""
+"""Reports of queries, plans and jobs as HTML files, with charts."""

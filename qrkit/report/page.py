@@ -1,7 +1,7 @@
-"""A report as one HTML file that asks nothing of any network: style, words, tables, pictures, plotly.js once.
+"""A report as one HTML file that needs no network: style, text, tables, charts, and plotly.js once.
 
-The file is filled by `string.Template`: everything in it is HTML of `qrkit.markup`, which escapes, so that a
-template language has nothing left to do; and no kernel has to run, as nbconvert would need one.
+`string.Template` fills the file: all values are HTML of `qrkit.markup`, which escapes them, so that no template
+language is required. Unlike nbconvert it needs no kernel.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from qrkit.markup import Markup, bullets, code, facts, grid, html, paragraph
-from qrkit.report.value import Part, Report, Section
+from qrkit.report.value import Part, Report, ReportSection
 from qrkit.words import counted
 
 SHOWN_ROWS = 2_000
-"""Rows of a table in a report; it says so if there are more, and where they are."""
+"""Rows of a table in a report; the report gives the number if there are more."""
 
 _PRIVACY = {
-    True: "This report tells who the patients are. Keep it where patient data belong.",
-    False: "Columns that tell who somebody is are left out.",
+    True: "This report identifies patients. Store it where patient data may be stored.",
+    False: "Columns that identify people are left out.",
 }
 _LONG, _PIECES = re.compile(r"\S{25}"), re.compile(r"(?s).{1,16}")
-"""What a narrow column has no room for, such as a UID, and where it may be broken: a copy of it is whole."""
-# Without plotly's row of buttons, which neither paper nor a screen reader has a use for.
+"""Texts too long for a narrow column, such as UIDs, and their pieces between line breaks; a copy is unbroken."""
+# Without plotly's buttons, which neither paper nor a screen reader can use.
 _CONFIG = {"responsive": True, "displayModeBar": False}
-# What was drawn as wide as a window would be cut on paper: 680 pixels are what A4 and Letter have room for.
+# A chart as wide as the window would be cut on paper: A4 and Letter have space for 680 pixels.
 _ON_PAPER = """for (const [event, width] of [["beforeprint", 680], ["afterprint", null]])
   addEventListener(event, () => document.querySelectorAll(".js-plotly-plot").forEach(
     (plot) => Plotly.relayout(plot, { width, autosize: width === null })));"""
@@ -40,7 +40,7 @@ _ON_PAPER = """for (const [event, width] of [["beforeprint", 680], ["afterprint"
 def render(report: Report) -> str:
     """Return the page of a report."""
     content = "".join(_section(number, section) for number, section in enumerate(report.sections))
-    has_pictures = any(isinstance(part, go.Figure) for section in report.sections for part in section.parts)
+    has_charts = any(isinstance(part, go.Figure) for section in report.sections for part in section.parts)
     page = Template(files("qrkit.report").joinpath("page.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=html(report.title),
@@ -49,29 +49,29 @@ def render(report: Report) -> str:
         content=content,
         again=bullets(code(command) for command in report.again),
         made=paragraph(
-            f"Made {report.made} by ", ", ".join(f"{name} {one}" for name, one in report.versions.items())
+            f"Made {report.made} by ", ", ".join(f"{name} {version}" for name, version in report.versions.items())
         ),
         # plotly.js uses no </script>; plotly itself puts it into pages in the same way.
-        plotly=f"<script>{get_plotlyjs()}</script><script>{_ON_PAPER}</script>" if has_pictures else "",
+        plotly=f"<script>{get_plotlyjs()}</script><script>{_ON_PAPER}</script>" if has_charts else "",
     )
 
 
-def _section(number: int, section: Section) -> str:
+def _section(number: int, section: ReportSection) -> str:
     parts = "".join(_part(f"part-{number}-{place}", part, section.title) for place, part in enumerate(section.parts))
     return f"<section><h2>{html(section.title)}</h2>{parts}</section>"
 
 
 def _part(place: str, part: Part, title: str) -> str:
     if isinstance(part, go.Figure):
-        return _picture(place, part)
+        return _chart(place, part)
     return _table(part, title) if isinstance(part, pd.DataFrame) else html(part)
 
 
-def _picture(place: str, figure: go.Figure) -> str:
-    """Return a picture; a screen reader hears its title, the numbers are in the tables."""
-    told = html(figure.layout.title.text or "Picture")  # escaped for plotly already; twice does no harm in a label
+def _chart(place: str, figure: go.Figure) -> str:
+    """Return a chart; screen readers get its title, and the tables have the numbers."""
+    title = html(figure.layout.title.text or "Chart")  # escaped for plotly already; twice does no harm in a label
     drawn = figure.to_html(full_html=False, include_plotlyjs=False, config=_CONFIG, div_id=place)
-    return f'<figure><div role="img" aria-label="{told}">{drawn}</div></figure>'
+    return f'<figure><div role="img" aria-label="{title}">{drawn}</div></figure>'
 
 
 def _table(frame: pd.DataFrame, title: str) -> str:
@@ -81,7 +81,7 @@ def _table(frame: pd.DataFrame, title: str) -> str:
     notes = [counted(len(frame), "row") + (f", the first {len(shown):,} shown" if len(shown) < len(frame) else "")]
     empty = [str(name) for name in frame.columns if name not in filled.columns]
     notes += [f"empty columns not shown: {', '.join(empty)}"] if empty else []
-    # What scrolls must be reached by the keyboard, and have a name.
+    # A scrolling region needs a name and must be reachable by keyboard.
     box = Markup('<div class="scroll" role="region" tabindex="0" aria-label="Table: {}">{}</div>').format(
         title, table
     )
@@ -111,12 +111,12 @@ def _cell(value: Any) -> object:  # noqa: ANN401 - whatever a table holds
     return round(plain, 3) if isinstance(plain, float) else plain
 
 
-def _day(value: Any) -> object:  # noqa: ANN401 - a text, or what stands for none
+def _day(value: Any) -> object:  # noqa: ANN401 - a text or a missing value
     return None if pd.isna(value) else Markup(f'<span class="day">{html(value)}</span>')
 
 
 def _head(name: str) -> Markup:
-    """Return a column's name, which may be broken where a word of it begins."""
+    """Return a column's name, with possible line breaks between its words."""
     return Markup("<wbr>".join(map(html, re.split("(?<=[a-z])(?=[A-Z])", name))))
 
 

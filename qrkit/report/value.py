@@ -1,4 +1,4 @@
-"""A report as a value: sections of words, tables and pictures, and how to make it again."""
+"""A report as a value: sections with text, tables and charts, and the commands to repeat it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 from qrkit.markup import Markup
 
 Part: TypeAlias = Markup | pd.DataFrame | go.Figure
-"""A piece of HTML, a table, or a picture."""
+"""A piece of HTML, a table, or a chart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Section:
-    """A headed part of a report."""
+class ReportSection:
+    """A section of a report, with a heading."""
 
     title: str
     parts: tuple[Part, ...]
@@ -25,25 +25,25 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
-    """What is reported.
+    """The content of a report.
 
     Attributes
     ----------
     facts
-        What, of whom, when, by whom; shown on top.
+        Subject, node, time and user, shown at the top.
     again
-        Commands that ask the same again, and make the same report again.
+        Commands that repeat the query and the report.
     made
-        When and by whom the report was made.
+        Time and user of the report.
     versions
-        Of qrkit and of what the figures depend on.
+        Versions of qrkit and the libraries used.
     with_patients
-        Whether it tells who the patients are; said on top either way.
+        Whether it identifies patients; the top of the report states it either way.
     """
 
     title: str
     facts: Mapping[str, object]
-    sections: tuple[Section, ...]
+    sections: tuple[ReportSection, ...]
     again: tuple[str, ...] = ()
     made: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)

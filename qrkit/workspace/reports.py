@@ -22,7 +22,7 @@ from qrkit.report.charts import (
     studies_per_day,
 )
 from qrkit.report.patients import is_about_people, question_without_people, without_people
-from qrkit.report.value import Part, Report, Section
+from qrkit.report.value import Part, Report, ReportSection
 from qrkit.store.queries import QueryRow
 from qrkit.words import counted, did_you_mean, listed, local_time, volume
 from qrkit.workspace.files import Files
@@ -71,7 +71,7 @@ def gather(services: Services, kind: str, ids: tuple[str, ...], *, with_patients
     )
 
 
-_Gathered = tuple[str, dict[str, object], tuple[Section, ...], tuple[str, ...]]
+_Gathered = tuple[str, dict[str, object], tuple[ReportSection, ...], tuple[str, ...]]
 
 
 class _About:
@@ -92,9 +92,11 @@ class _About:
         steps: tuple[Part, ...] = ()
         if coverage is not None and coverage.filters:
             steps = (funnel(filter_steps(coverage.to_json()), what="rows"),)
-        sections = [Section(title="Completeness", parts=(Markup((coverage or CoverageJson())._repr_html_()), *steps))]
+        sections = [
+            ReportSection(title="Completeness", parts=(Markup((coverage or CoverageJson())._repr_html_()), *steps))
+        ]
         sections += self._pictures(answer)
-        sections += [Section(title="Answer", parts=(self._shown(answer),))]
+        sections += [ReportSection(title="Results", parts=(self._shown(answer),))]
         what = row.level.lower() if row.level in ("PATIENT", "STUDY", "SERIES", "IMAGE") else "row"
         return f"{counted(len(answer), what)} from {row.node}", facts, tuple(sections), again
 
@@ -103,18 +105,18 @@ class _About:
         facts: dict[str, object] = {
             "Plan": plan.plan_id,
             "For": ", ".join(plan.asked.groups) or "studies of SR only",
-            "Asked": self._words(plan.asked.query),
+            "Query": self._words(plan.asked.query),
             "Node": plan.node,
-            "By": plan.user,
-            "When": local_time(plan.created),
+            "User": plan.user,
+            "Time": local_time(plan.created),
             "Retrieve": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
         }
         steps = plan.steps.assign(criterion=[criterion(step.step) for step in plan.funnel])
         sections = (
-            Section(title="Completeness", parts=(Markup(plan.coverage._repr_html_()), steps)),
-            Section(title="From found to retrieved", parts=(funnel(plan.steps),)),
-            Section(title="Studies", parts=(self._shown(plan.studies),)),
-            Section(title="Series", parts=(self._shown(plan.series.drop(columns=["expected"])),)),
+            ReportSection(title="Completeness", parts=(Markup(plan.coverage._repr_html_()), steps)),
+            ReportSection(title="Selection steps", parts=(funnel(plan.steps),)),
+            ReportSection(title="Studies", parts=(self._shown(plan.studies),)),
+            ReportSection(title="Series", parts=(self._shown(plan.series.drop(columns=["expected"])),)),
         )
         again = (shlex.join(["qrkit", "retrieve", plan.node, "--plan", plan.plan_id]),)
         return f"Dose plan for {plan.node}", facts, sections, again
@@ -126,7 +128,7 @@ class _About:
             "Job": row.job_id,
             "Node": row.node,
             "Delivered to": row.destination or "this workspace",
-            "By": row.user,
+            "User": row.user,
             "Queued": local_time(row.created),
             "Ended": local_time(row.finished) or None,
             "State": row.state.value,
@@ -135,10 +137,10 @@ class _About:
             "Error": row.error or None,
         }
         files = self._files.list({"job_id": job_id})
-        sections = [Section(title="Items and missing objects", parts=(self._shown(job.items),))]
+        sections = [ReportSection(title="Items and missing objects", parts=(self._shown(job.items),))]
         if len(files):
             kinds = files.groupby("Modality", dropna=False).agg(files=("path", "size"), bytes=("size", "sum"))
-            sections += [Section(title="Received objects", parts=(retrieve_rate(files), kinds.reset_index()))]
+            sections += [ReportSection(title="Received objects", parts=(retrieve_rate(files), kinds.reset_index()))]
         again = (shlex.join(["qrkit", "jobs", "retry", job_id]),)
         return f"Retrieve from {row.node}: {row.state.value}", facts, tuple(sections), again
 
@@ -157,22 +159,22 @@ class _About:
             }
         )
         sections = (
-            Section(title="The two runs", parts=(runs,)),
-            Section(title="Numbers of differences", parts=(_count_changes(changes),)),
-            Section(title="Differences", parts=(changes,)),
+            ReportSection(title="The two runs", parts=(runs,)),
+            ReportSection(title="Number of differences", parts=(_count_changes(changes),)),
+            ReportSection(title="Differences", parts=(changes,)),
         )
-        title = f"{counted(len(changes), 'difference')} between two answers"
+        title = f"{counted(len(changes), 'difference')} between two results"
         return title, {"Node": rows[1].node}, sections, (shlex.join(["qrkit", "queries", "diff", before, after]),)
 
     def _asked(self, row: QueryRow) -> tuple[dict[str, object], tuple[str, ...]]:
         facts: dict[str, object] = {
-            "Asked": self._question(row),
+            "Query": self._question(row),
             "Node": row.node,
-            "By": row.user,
-            "When": local_time(row.started),
-            "Took": None if row.seconds is None else f"{row.seconds:.1f} s",
+            "User": row.user,
+            "Time": local_time(row.started),
+            "Duration": None if row.seconds is None else f"{row.seconds:.1f} s",
             "Outcome": row.outcome,
-            "Query": row.query_id,
+            "Query ID": row.query_id,
         }
         again = [f"qrkit queries rerun {row.query_id}"]
         if self._with_patients or not any(is_about_people(key) for key, _ in row.query.keys):
@@ -188,7 +190,7 @@ class _About:
     def _shown(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame if self._with_patients else without_people(frame)
 
-    def _pictures(self, answer: pd.DataFrame) -> list[Section]:
+    def _pictures(self, answer: pd.DataFrame) -> list[ReportSection]:
         if "SOPInstanceUID" in answer.columns or not len(answer):
             return []
         studies = answer.drop_duplicates("StudyInstanceUID") if "StudyInstanceUID" in answer.columns else answer
@@ -197,7 +199,7 @@ class _About:
             for chart, needed in _CHARTS
             if all(name in answer.columns and answer[name].notna().any() for name in needed)
         ]
-        return [Section(title="Pictures", parts=tuple(drawn))] if drawn else []
+        return [ReportSection(title="Charts", parts=tuple(drawn))] if drawn else []
 
 
 def _count_changes(changes: pd.DataFrame) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def test_loading_twice_adds_it_once(shell: InteractiveShell) -> None:
 
 def test_the_question_mark_shows_docstrings(shell: InteractiveShell) -> None:
     told = shell.inspector.info(shell.magics_manager.magics["cell"]["qrsql"])["docstring"]
-    assert "Ask the tables of the workspace by one SELECT" in str(told)
+    assert "Run one SELECT on the tables of the workspace" in str(told)
     for name in ("find", "retrieve", "sql", "nodes", "plan"):
         shown = shell.object_inspect(f"ws.{name}")
         assert shown["docstring"] or shown["class_docstring"]

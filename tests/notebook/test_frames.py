@@ -6,7 +6,7 @@
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
 
-from qrkit.notebook.frames import frame_html, told_of
+from qrkit.notebook.frames import frame_html, query_of
 from qrkit.query.coverage import Coverage
 
 _ANSWER = pd.DataFrame({"PatientID": ["Q1", "Q2"]})
@@ -21,7 +21,7 @@ def test_an_answer_says_which_query_it_is_of_and_how_far_it_can_be_trusted(shell
     formatter = shell.display_formatter
     assert formatter is not None
     shown, _ = formatter.format(_ANSWER.head(1))
-    said = "May be incomplete: <cut> at 500. 2 C-FIND requests. 1 value could not be read; attrs has them."
+    said = "May be incomplete: <cut> at 500. 2 C-FIND requests. 1 value could not be read; see attrs."
     assert shown["text/plain"].endswith(f"\nQuery abc<1>: {said}")
     assert shown["text/html"].startswith("<div>")
     assert "<code>abc&lt;1&gt;</code>: May be incomplete: &lt;cut&gt; at 500." in shown["text/html"]
@@ -39,4 +39,4 @@ def test_any_other_table_is_shown_as_ever(shell: InteractiveShell) -> None:
 def test_a_table_without_its_coverage_says_so() -> None:
     frame = pd.DataFrame()
     frame.attrs["qrkit"] = {"query_id": "1"}
-    assert told_of(frame) == ("1", "There was no answer.")
+    assert query_of(frame) == ("1", "There was no answer.")

@@ -55,10 +55,10 @@ def test_a_dollar_in_a_text_or_a_comment_is_none(shell: InteractiveShell) -> Non
     ("cell", "told"),
     [
         ("%%qrsql\nSELECT nme FROM nodes", '"nme"'),
-        ("%%qrsql\nSELECT $unknown", "There is no variable unknown for $unknown. Assign it in a cell above."),
-        ("%%qrsql\n\n", "There is no SELECT."),
-        ("%%qrsql --in nothing\nSELECT 1", "nothing is no workspace."),
-        ("%%qrsql a b\nSELECT 1", "%%qrsql does not understand 'a b'."),
+        ("%%qrsql\nSELECT $unknown", "There is no variable unknown. Assign it in an earlier cell."),
+        ("%%qrsql\n\n", "The cell has no SELECT."),
+        ("%%qrsql --in nothing\nSELECT 1", "nothing is not a workspace."),
+        ("%%qrsql a b\nSELECT 1", "'a b' is not a valid argument of %%qrsql."),
         ("%%qrsql\nDROP TABLE nodes", "Only one statement that reads"),
     ],
 )
@@ -95,5 +95,5 @@ def test_without_a_workspace_it_says_how_to_get_one(
 
 
 def test_a_line_that_is_no_name_is_refused() -> None:
-    with pytest.raises(InputError, match="does not understand"):
+    with pytest.raises(InputError, match="is not a valid argument"):
         parse_line("1st")

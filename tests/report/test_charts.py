@@ -122,9 +122,9 @@ def test_a_thousand_rare_descriptions_share_a_box() -> None:
 def test_a_funnel_says_what_each_step_left_and_took() -> None:
     steps = pd.DataFrame({"step": ["found", "exclude", "exclude"], "studies": [120, 90, 90]})
     figure = funnel(steps)
-    assert list(figure.data[0].text) == ["120 (100%)", "90 (75%, 30 fewer)", "90 (75%)"]
+    assert list(figure.data[0].text) == ["120 (100%)", "90 (75%, 30 removed)", "90 (75%)"]
     assert len(set(figure.data[0].y)) == 3
-    assert figure.layout.title.text == "90 of 120 studies are left"
+    assert figure.layout.title.text == "90 of 120 studies remaining"
 
 
 def test_the_funnel_of_nothing_has_no_shares() -> None:
@@ -172,7 +172,7 @@ def test_an_empty_table_is_an_empty_chart_and_a_missing_column_an_error(
     assert chart(empty).layout.title.text
     blank = pd.DataFrame({name: [pd.NA, None] for name in columns})
     chart(blank).to_json()
-    with pytest.raises(InputError, match=f"needs the column {columns[0]}; give "):
+    with pytest.raises(InputError, match=f"requires the column {columns[0]}. Pass "):
         chart(empty[columns[1:]])
     with pytest.raises(InputError, match=f"columns {columns[0]} and {columns[1]}"):
         chart(empty[[]])

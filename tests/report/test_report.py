@@ -14,7 +14,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.markup import paragraph
 from qrkit.report.page import render
 from qrkit.report.patients import is_about_people, without_people
-from qrkit.report.value import Report, Section
+from qrkit.report.value import Report, ReportSection
 from qrkit.simulator import Simulator, small_hospital
 from qrkit.workspace import Workspace
 from tests.cli.commands import qrkit as command
@@ -82,7 +82,7 @@ def test_patients_are_left_out_unless_they_are_asked_for(ws: Workspace, tmp_path
     query_id = _query(ws, 1)
     answer = ws.queries[query_id]
     kept = _read(ws.report("query", query_id, path=tmp_path / "without.html"))
-    assert "Columns that tell who somebody is are left out." in kept
+    assert "Columns that identify people are left out." in kept
     for column in ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"):
         assert f">{column}</th>" not in kept
         for value in answer[column].dropna().astype("str").unique()[:20]:
@@ -92,7 +92,7 @@ def test_patients_are_left_out_unless_they_are_asked_for(ws: Workspace, tmp_path
     assert "qrkit find" not in kept
     told = _read(ws.report("query", query_id, path=tmp_path / "with.html", with_patients=True))
     assert ">PatientName</th>" in told
-    assert "Keep it where patient data belong" in told
+    assert "Store it where patient data may be stored" in told
     assert "PatientID=Q*" in told
     assert "--with-patients" in told
 
@@ -109,7 +109,7 @@ def test_a_plan_a_job_and_a_comparison_have_theirs(ws: Workspace, tmp_path: Path
     before, after = _query(ws, 0), _query(ws, 2)
     compared = _read(ws.report("compare", before, after, path=tmp_path / "compare.html"))
     changes = ws.queries.diff(before, after)
-    assert f"{len(changes)} differences between two answers" in compared
+    assert f"{len(changes)} differences between two results" in compared
     assert f"qrkit queries diff {before} {after}" in compared
     assert "plotly.js v" not in compared  # no picture, so half a kilobyte instead of five megabytes
 
@@ -141,7 +141,7 @@ def test_everything_in_a_page_is_escaped() -> None:
         Report(
             title=_NASTY,
             facts={_NASTY: _NASTY},
-            sections=(Section(title=_NASTY, parts=(paragraph(_NASTY), frame)),),
+            sections=(ReportSection(title=_NASTY, parts=(paragraph(_NASTY), frame)),),
             again=(_NASTY,),
             made=_NASTY,
             versions={_NASTY: _NASTY},

@@ -91,7 +91,7 @@ def test_the_rate_of_a_job_that_has_brought_nothing_says_so(charts: Charts, link
     job.cancel()
     charts.offer(charts_of_job(linked.workspace, job.status))
     charts.buttons.opened = 0
-    assert drawn(charts) == "No file has arrived"
+    assert drawn(charts) == "No files received yet"
 
 
 def test_what_cannot_be_drawn_is_told(charts: Charts) -> None:

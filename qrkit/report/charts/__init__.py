@@ -1,6 +1,6 @@
-"""Pictures of answers, by plotly: each takes a table and returns a figure; nothing is loaded from outside.
+"""Charts by plotly: each function takes a table and returns a figure; nothing is loaded from the network.
 
-No picture needs its colours to be told apart: bars have patterns, tiles and boxes have their words and numbers.
+No chart depends on colour alone: bars have patterns, tiles and boxes have text and numbers.
 """
 
 from __future__ import annotations

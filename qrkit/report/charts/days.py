@@ -15,15 +15,15 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     studies
-        One row per study, with StudyDate and ModalitiesInStudy. SR, PR, KO and the like go without saying, unless a
-        study has nothing else; a PET/CT is ``CT+PT``.
+        One row per study, with StudyDate and ModalitiesInStudy. SR, PR, KO and the like are
+        not shown, unless a study has nothing else; a PET/CT is ``CT+PT``.
 
     Raises
     ------
     InputError
         If one of the two columns is missing.
     """
-    need(studies, "StudyDate", "ModalitiesInStudy", give="the answer of a STUDY query")
+    need(studies, "StudyDate", "ModalitiesInStudy", give="the result of a STUDY query")
     days = days_of(studies["StudyDate"])
     counts = _rare_together(pd.crosstab(days, studies["ModalitiesInStudy"].map(modality_label)))
     bars = [
@@ -49,7 +49,7 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
 
 
 def _rare_together(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of counts, most frequent first; those that no colour is left for are one column."""
+    """Return the columns of counts, most frequent first; columns beyond the colours are summed in one."""
     order = list(counts.sum().sort_values(ascending=False, kind="stable").index)
     if len(order) <= len(COLOURS):
         return counts[order]

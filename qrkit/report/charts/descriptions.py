@@ -1,4 +1,4 @@
-"""A treemap of study descriptions: what a department does, and how many ways it has to write one thing."""
+"""The treemap of study descriptions, with all spellings of a description in one box."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from qrkit.report.charts.style import COLOURS, INK, UNKNOWN, laid_out, names_of,
 from qrkit.words import counted, modality_label
 
 _DESCRIPTIONS = 30
-"""Boxes in a modality; a thousand of one study each tell nothing."""
+"""Boxes in a modality; a thousand boxes of one study each would be useless."""
 
 _LINE = 16
 """Letters in a line of a box."""
 
 _WHITE_ON = {"#0072B2", "#777777"}
-"""Colours dark enough for white words; on the others black has more contrast."""
+"""Colours dark enough for white text; on the others black has more contrast."""
 
 
 def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
-    """Return boxes within boxes: modalities, and in each its StudyDescriptions, as large as they are frequent.
+    """Return a treemap of modalities with their StudyDescriptions, sized by number of studies.
 
     Parameters
     ----------
     studies
-        One row per study, with ModalitiesInStudy and StudyDescription. Descriptions that differ only in capitals and
-        blanks are one, in the most frequent spelling; those beyond the 30 most frequent of a modality share a box.
+        One row per study, with ModalitiesInStudy and StudyDescription. Descriptions that differ only in case and
+        spaces share a box, in the most frequent spelling; so do those beyond the 30 most frequent of a modality.
 
     Raises
     ------
     InputError
         If one of the two columns is missing.
     """
-    need(studies, "ModalitiesInStudy", "StudyDescription", give="the answer of a STUDY query")
+    need(studies, "ModalitiesInStudy", "StudyDescription", give="the result of a STUDY query")
     boxes = _boxes(studies)
     kinds = list(boxes[boxes["parent"] == ""]["id"])
     colours = {kind: COLOURS[place % len(COLOURS)] for place, kind in enumerate(kinds)}

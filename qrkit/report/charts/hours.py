@@ -1,4 +1,4 @@
-"""Hours of the day per station: when a department works, and which room is idle."""
+"""The chart of studies per station and hour of the day."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _HOURS = range(24)
 
 
 def hours_of_day(studies: pd.DataFrame) -> go.Figure:
-    """Return a table of tiles: a row per station, a column per hour of the day, the number of studies in each.
+    """Return a heat map with a row per station, a column per hour of the day, and the number of studies in each cell.
 
     Parameters
     ----------
     studies
-        One row per study, with StudyTime and StationName. Many PACS know the station of a series only: then give the
-        answer of a SERIES query, in which a study counts once for each of its stations, at its earliest SeriesTime
-        there, or StudyTime where there is none. Stations beyond the 24 with most studies share the last row.
+        One row per study, with StudyTime and StationName. Many PACS return the station only for series: then pass the
+        result of a SERIES query, in which a study counts once for each of its stations, at its earliest SeriesTime
+        there, or else its StudyTime. Stations beyond the 24 with most studies share the last row.
 
     Raises
     ------
     InputError
         If one of the two columns is missing.
     """
-    need(studies, "StudyTime", "StationName", give="the answer of a STUDY or SERIES query")
+    need(studies, "StudyTime", "StationName", give="the result of a STUDY or SERIES query")
     rows = _studies_by_station(studies)
     dated = rows.dropna(subset="hour")
     counts = pd.crosstab(dated["station"], dated["hour"]).reindex(columns=list(_HOURS), fill_value=0)
@@ -74,7 +74,7 @@ def _studies_by_station(studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hours(times: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the hour of times of day, or of texts as DICOM or ISO writes them; NA where it is none."""
+    """Return the hour of times, or of DICOM or ISO texts; NA if it is not a time."""
     numbers = pd.to_numeric(texts_of(times).str.strip().str.slice(0, 2), errors="coerce").astype("Int64")
     return numbers.where(numbers.between(0, 23))
 

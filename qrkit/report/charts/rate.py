@@ -1,4 +1,4 @@
-"""How fast objects arrived: megabytes a second over the time of a retrieve."""
+"""The chart of megabytes per second during a retrieve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qrkit.words import counted
 
 _BINS = 120
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 21_600, 86_400)
-"""Seconds over which a rate is taken: the shortest of which there are no more than 120."""
+"""Widths of a bar in seconds; the shortest that needs at most 120 bars is used."""
 
 
 def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figure:
@@ -25,7 +25,7 @@ def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figu
         One row per file, with `received` (UTC) and `size` (bytes): ``ws.files.list()``, or of one job
         ``ws.files.list({"job_id": job.job_id})``.
     zone
-        Time zone of the axis; the user's own where not given.
+        Time zone of the axis; local time if not given.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figu
     arrived = pd.to_datetime(files["received"], utc=True, errors="coerce", format="ISO8601").dropna()
     sizes = pd.to_numeric(files.loc[arrived.index, "size"], errors="coerce").fillna(0).to_numpy(dtype=float)
     if arrived.empty:
-        return _drawn(go.Figure(), "No file has arrived", 1)
+        return _drawn(go.Figure(), "No files received yet", 1)
     seconds = (arrived - arrived.min()).dt.total_seconds().to_numpy()
     step = next((step for step in _STEPS if seconds.max() < step * _BINS), _STEPS[-1])
     bins = (seconds // step).astype(int)

@@ -1,4 +1,4 @@
-"""A funnel: how many are left after each step of choosing."""
+"""The funnel: the number of remaining studies after each step of a selection."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
     ----------
     steps
         One row per step in their order, with `step` and `studies`: the funnel of a dose plan, or `filter_steps` of
-        an answer.
+        a result.
     what
-        What is counted, for the title.
+        The counted things, for the title.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
         y=places,
         orientation="h",
         marker={"color": COLOURS[0]},
-        text=[_told(number, before, numbers[0]) for number, before in zip(numbers, [0, *numbers], strict=False)],
+        text=[_label(number, before, numbers[0]) for number, before in zip(numbers, [0, *numbers], strict=False)],
         textposition="auto",
         insidetextanchor="start",
         textfont={"size": 13},
@@ -45,9 +45,9 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
     )
     return laid_out(
         go.Figure(bars if numbers else []),
-        f"{numbers[-1]:,} of {numbers[0]:,} {what} are left" if numbers else "No steps of choosing",
+        f"{numbers[-1]:,} of {numbers[0]:,} {what} remaining" if numbers else "No selection steps",
         height=130 + 36 * max(2, len(numbers)),
-        xaxis={"title": "Left after each step", "rangemode": "tozero"},
+        xaxis={"title": "Remaining after each step", "rangemode": "tozero"},
         yaxis={
             "tickvals": places,
             "ticktext": [plain(step) for step in steps["step"]],
@@ -58,10 +58,10 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
 
 
 def filter_steps(coverage: Mapping[str, Any]) -> pd.DataFrame:
-    """Return what the filters of an answer left, as `funnel` takes it; the coverage is as `attrs` have it.
+    """Return the remaining rows after each filter of a result, for `funnel`; the coverage is that of `attrs`.
 
-    >>> told = {"filters": [{"filter": "description exclude", "level": "STUDY", "before": 9, "after": 7}]}
-    >>> filter_steps(told).to_dict("list")
+    >>> coverage = {"filters": [{"filter": "description exclude", "level": "STUDY", "before": 9, "after": 7}]}
+    >>> filter_steps(coverage).to_dict("list")
     {'step': ['found', 'description exclude'], 'studies': [9, 7]}
     """
     rows: list[tuple[str, int]] = []
@@ -72,7 +72,7 @@ def filter_steps(coverage: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "studies"])
 
 
-def _told(number: int, before: int, first: int) -> str:
+def _label(number: int, before: int, first: int) -> str:
     lost = before - number
     share = f"{number / first:.0%}" if first else "0%"
-    return f"{number:,} ({share}" + (f", {lost:,} fewer)" if lost > 0 else ")")
+    return f"{number:,} ({share}" + (f", {lost:,} removed)" if lost > 0 else ")")

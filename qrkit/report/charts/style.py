@@ -1,4 +1,4 @@
-"""What all charts have in common: colours, patterns, the look, what a column must be, and text of a peer."""
+"""The common style of all charts, with checks of columns and escaping of text from nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from qrkit.errors import InputError
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#777777")
-"""Okabe and Ito's palette, which people with any colour vision can tell apart."""
+"""Okabe and Ito's palette, which people with any colour vision can distinguish."""
 
 PATTERNS = ("", "/", "x", ".", "\\", "+", "-", "|")
 """One for each colour, for grey printers and for people who see none."""
@@ -24,11 +24,11 @@ CONFIG = {"responsive": True, "displaylogo": False}
 """How a browser shows a chart: as wide as the page, without an advertisement."""
 
 UNKNOWN = "unknown"
-"""What a missing or empty value is called."""
+"""Label of a missing or empty value."""
 
 
 def laid_out(figure: go.Figure, title: str, *, height: int = 400, **layout: object) -> go.Figure:
-    """Return the figure with its title and the look of all charts; it is as wide as its place."""
+    """Return the figure with its title and the common style; it takes the width of its container."""
     figure.update_layout(
         title={"text": title, "x": 0, "xref": "container", "pad": {"l": 8}, "font": {"size": 16}},
         template="plotly_white",
@@ -50,16 +50,16 @@ def need(frame: pd.DataFrame, *columns: str, give: str) -> None:
     Raises
     ------
     InputError
-        If one is missing; the message names all that are, and what table to give.
+        If any is missing; the message names all missing ones and the table to pass.
     """
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         word = "column" if len(missing) == 1 else "columns"
-        raise InputError(f"The chart needs the {word} {' and '.join(missing)}; give {give}.")
+        raise InputError(f"The chart requires the {word} {' and '.join(missing)}. Pass {give}.")
 
 
 def plain(text: object) -> str:
-    """Return a text that plotly shows as it is: it takes ``<`` for HTML, and what a PACS sends is not to be trusted.
+    """Return a text that plotly shows unchanged: it treats ``<`` as HTML, and text of a PACS is not to be trusted.
 
     >>> plain("<a href='x'>Thorax</a> & Abdomen")
     "&lt;a href='x'&gt;Thorax&lt;/a&gt; &amp; Abdomen"
@@ -68,7 +68,7 @@ def plain(text: object) -> str:
 
 
 def days_of(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return dates, whatever they were: dates, timestamps or texts; NaT where it is none."""
+    """Return dates from dates, timestamps or texts; NaT for anything else."""
     if pd.api.types.is_datetime64_any_dtype(column):
         days: pd.Series[Any] = column.dt.normalize()
         return days
@@ -77,13 +77,13 @@ def days_of(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def names_of(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return texts without blanks around and in a row; where there is nothing, `UNKNOWN`."""
+    """Return texts with single spaces; `UNKNOWN` for empty ones."""
     texts = texts_of(column).str.split().str.join(" ")
     return texts.where(texts != "", UNKNOWN)
 
 
 def texts_of(column: pd.Series[Any]) -> pd.Series[str]:
-    """Return values as texts; empty where there is none."""
+    """Return values as texts; empty for missing ones."""
     return column.astype("object").where(column.notna(), "").astype("str")
 
 
