@@ -79,7 +79,7 @@ class NodeChecks:
         node
             Its name.
         stop
-            Ends early what is under way.
+            Ends the probe early; nothing is stored then.
         watch
             Called before each request with its number and purpose.
 

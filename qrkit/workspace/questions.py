@@ -263,7 +263,7 @@ class Questions(NodeChecks):
         blank
             What include filters do with rows without a value: keep (default) or drop.
         stop
-            Ends early what is under way.
+            Ends the plan early; results until then are kept for the next one.
         **keys
             Any DICOM keyword of studies as a matching key.
 
