@@ -5,7 +5,16 @@ Columns are named by DICOM keyword. Columns of ours have lower-case names: `warn
 
 from __future__ import annotations
 
-from qrkit.tables.frame import reasons_of, to_frame, to_plain_frame, warnings_of
+from qrkit.tables.frame import (
+    WARNINGS,
+    arrow_type,
+    reasons_of,
+    schema,
+    schemas,
+    to_frame,
+    to_plain_frame,
+    warnings_of,
+)
 from qrkit.tables.keywords import canonical_keyword, keyword_tag, keyword_vm, keyword_vr
 from qrkit.tables.levels import (
     Level,
@@ -18,7 +27,6 @@ from qrkit.tables.levels import (
     unique_keys_above,
 )
 from qrkit.tables.records import Records
-from qrkit.tables.types import WARNINGS, arrow_type, schema, schemas
 
 __all__ = [
     "WARNINGS",

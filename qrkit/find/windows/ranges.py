@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from string import ascii_uppercase
 
-from qrkit.find.windows.density import parts_needed
+from qrkit.find.windows.found_rows import parts_needed
 from qrkit.find.windows.results import Assumption, Doubt, WindowAnswer
 from qrkit.find.windows.state import Settle, WindowState, WindowStep
 from qrkit.find.windows.window import BIRTH, DATE, LAST_MINUTE, TIME, Span, Window

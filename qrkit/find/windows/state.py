@@ -8,8 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from qrkit.find.windows.caps import Caps
-from qrkit.find.windows.density import Density
-from qrkit.find.windows.found_rows import FoundRows, beyond, lacking
+from qrkit.find.windows.found_rows import Density, FoundRows, beyond, lacking
 from qrkit.find.windows.results import (
     Assumption,
     Doubt,

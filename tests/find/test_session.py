@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrkit.find.pacing import MOST_BACK_OFF, Pacing, back_off
+from qrkit.find.session import MOST_BACK_OFF, Pacing, back_off
 
 
 class Clock:
