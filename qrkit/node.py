@@ -16,8 +16,39 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import InputError
 from qrkit.hours import parse_hours, time_zone
 from qrkit.markup import code, facts, strong
-from qrkit.tls import Tls
 from qrkit.words import counted, did_you_mean, listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """TLS of a node, or of our own Storage SCP; version 1.2 or newer. Files are PEM.
+
+    Attributes
+    ----------
+    enabled
+        Whether connections are encrypted at all.
+    ca_file
+        Certificates that the other side's must be signed by, or be one of; empty: those this machine trusts.
+    certificate_file, key_file
+        Our own, for a node that wants to see it; the key may stand in the same file.
+    verify
+        Whether a certificate that nobody we trust has signed is refused.
+    check_host_name
+        Whether the node's certificate must be for the node's host.
+    """
+
+    enabled: bool = False
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    verify: bool = True
+    check_host_name: bool = True
+
+    def __post_init__(self) -> None:
+        if self.key_file and not self.certificate_file:
+            raise InputError(
+                "A TLS key without its certificate is of no use.", advice="Give the certificate_file, too."
+            )
 
 
 class InformationModel(Enum):
@@ -284,13 +315,7 @@ _TABLES: dict[str, type[Any]] = {"timeouts": Timeouts, "tls": Tls}
 
 
 def check_can_find(node: Node) -> None:
-    """Refuse to query a node that is disabled or has queries switched off.
-
-    Raises
-    ------
-    InputError
-        If so; the advice says how to change it.
-    """
+    """Raise `InputError`, with what to change, for a node that is disabled or has queries switched off."""
     if not (node.enabled and node.can_find):
         raise InputError(
             f"Node {node.name} is {'not one to query' if node.enabled else 'disabled'}.",
@@ -299,23 +324,14 @@ def check_can_find(node: Node) -> None:
 
 
 def check_can_retrieve(node: Node, method: Method) -> None:
-    """Refuse to retrieve from a node that is disabled or has the method switched off.
-
-    Raises
-    ------
-    InputError
-        If so; the advice says how to change it.
-    """
+    """Raise `InputError`, with what to change, for a node that is disabled or has the method switched off."""
     if not node.enabled:
         raise InputError(f"Node {node.name} is disabled.", advice=_setting(node, "enabled"))
     able = {Method.GET: node.can_get, Method.MOVE: node.can_move, Method.AUTO: node.can_get or node.can_move}
     if not able[method]:
         switch = "can_move" if method is Method.MOVE else "can_get"
         refused = "C-GET or C-MOVE" if method is Method.AUTO else f"C-{method.name}"
-        raise InputError(
-            f"Node {node.name} is not to be asked by {refused}.",
-            advice=_setting(node, switch),
-        )
+        raise InputError(f"Node {node.name} is not to be asked by {refused}.", advice=_setting(node, switch))
 
 
 def _typed_table(table: str, values: object, name: str) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from qrkit.node import (
     Method,
     Node,
     Timeouts,
+    Tls,
     changed,
     check_ae_title,
     node_from_mapping,
     node_to_mapping,
 )
-from qrkit.tls import Tls
 
 PACS = {"name": "pacs", "host": "10.1.2.3", "ae_title": "MAINPACS"}
 

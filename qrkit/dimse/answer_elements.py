@@ -1,20 +1,123 @@
-"""Elements of C-FIND answers that are not flat and plain: undefined lengths, sequences, wrong encodings (PS3.5 7)."""
+"""The elements of a C-FIND answer: where each begins (PS3.5 7.1), its text, and the value of a column."""
 
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from io import BytesIO
 
+from pydicom.charset import CODES_TO_ENCODINGS, STAND_ALONE_ENCODINGS, handled_encodings, python_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.filereader import read_dataset
+from pydicom.valuerep import TEXT_VR_DELIMS
 from pydicom.valuerep import VR as KNOWN_VR
 
-from qrkit.dimse.answer_text import MalformedValue
+from qrkit.uids import is_standard_uid, is_valid_uid
+
+_ESCAPE = b"\x1b"
+_ASCII_TERMS = ("ISO_IR 6", "ISO 2022 IR 6")
+_SPELLING = re.compile(r"ISO[ _-]?(2022)?[ _-]?(?:IR)?[ _-]?(\d+)")
+_FRAGMENT = re.compile(rb"\x1b?[^\x1b]*")
+_DELIMITER = re.compile(b"[" + re.escape(bytes(sorted(TEXT_VR_DELIMS))) + b"]")
+_WHOLE_TEXT = ("LT", "ST", "UT", "UR")
+
+
+class MalformedValue(Exception):
+    """A value that breaks PS3.5; `value` is the part that could be read, None if there is none."""
+
+    def __init__(self, why: str, value: object = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.value = value
+
+
+def encodings_of(specific_character_set: str) -> tuple[str, ...]:
+    r"""Return Python's names for the values of SpecificCharacterSet; empty if one is unknown.
+
+    Common misspellings are understood. Encodings that allow no code extensions stand alone.
+
+    >>> encodings_of("ISO_IR 192"), encodings_of("\\ISO 2022 IR 87"), encodings_of("ISO-IR 100")
+    (('UTF8',), ('iso8859', 'iso2022_jp'), ('latin_1',))
+    """
+    terms = [_canonical(term) for term in specific_character_set.split("\\")]
+    if any(term not in python_encoding for term in terms):
+        return ()
+    if terms[0] in STAND_ALONE_ENCODINGS:
+        return (python_encoding[terms[0]],)
+    if len(terms) == 1 and terms[0] in _ASCII_TERMS:
+        return ("ascii",)
+    return tuple(python_encoding[term] for term in terms if term not in STAND_ALONE_ENCODINGS)
+
+
+def text_decoder(vr: str, encodings: Sequence[str], otherwise: Sequence[str]) -> Callable[[bytes], str | None]:
+    r"""Return the decoder of a text in a character set.
+
+    Padding is taken off, off each value where there may be several. Bytes that the character set does not have
+    raise `MalformedValue`, with the text in replacement characters; in plain ASCII they are read by `otherwise`.
+
+    >>> text_decoder("LO", ("latin_1",), ())(b"M\xfcller ")
+    'Müller'
+    """
+    first = encodings[0]
+    is_whole = vr in _WHOLE_TEXT
+
+    def stripped(text: str) -> str | None:
+        if is_whole:
+            return text.rstrip(" \0") or None
+        if "\\" in text:
+            return "\\".join(part.strip(" \0") for part in text.split("\\"))
+        return text.strip(" \0") or None
+
+    def decode(raw: bytes) -> str | None:
+        try:
+            return stripped(raw.decode(first) if _ESCAPE not in raw else _decode_escaped(raw, encodings))
+        except UnicodeError:
+            why = f"not in the character set {'/'.join(encodings)}"
+            codec = otherwise[0] if first == "ascii" and otherwise else first
+            raise MalformedValue(why, stripped(raw.decode(codec, "replace"))) from None
+
+    return decode
+
+
+def _canonical(term: str) -> str:
+    upper = term.strip(" \0").upper()
+    if upper in python_encoding:
+        return upper
+    if upper in ("UTF-8", "UTF8"):
+        return "ISO_IR 192"
+    spelling = _SPELLING.fullmatch(upper)
+    if spelling is None:
+        return upper
+    return f"ISO 2022 IR {spelling[2]}" if spelling[1] else f"ISO_IR {spelling[2]}"
+
+
+def _decode_escaped(raw: bytes, encodings: Sequence[str]) -> str:
+    """Decode text with code extensions (PS3.5 6.1.2.5.3); each part starts with an escape sequence."""
+    return "".join(_decode_fragment(fragment, encodings) for fragment in _FRAGMENT.findall(raw) if fragment)
+
+
+def _decode_fragment(fragment: bytes, encodings: Sequence[str]) -> str:
+    if not fragment.startswith(_ESCAPE):
+        return fragment.decode(encodings[0])
+    length = 4 if fragment.startswith((b"\x1b$(", b"\x1b$)")) else 3
+    encoding = CODES_TO_ENCODINGS.get(fragment[:length], "")
+    if encoding not in encodings and encoding != "iso8859":
+        raise UnicodeError("an escape sequence that SpecificCharacterSet does not announce")
+    if encoding in handled_encodings:
+        return fragment.decode(encoding)
+    text = fragment[length:]
+    reset = _DELIMITER.search(text)
+    if reset is None:
+        return text.decode(encoding)
+    return text[: reset.start()].decode(encoding) + text[reset.start() :].decode(encodings[0])
+
 
 UNDEFINED = 0xFFFFFFFF
 
@@ -120,3 +223,174 @@ def is_sequence(header: ElementHeader) -> bool:
         return dictionary_VR((group << 16) + element) == "SQ" or header.length == UNDEFINED
     except KeyError:
         return header.length == UNDEFINED
+
+
+Decode = Callable[[bytes], object]
+
+_PADDING = b" \0"
+_UID_BYTES = b"0123456789."
+_NOT_STANDARD = re.compile(rb"(?:^|\.)(?:0[0-9]|\.|$)")
+_WHOLE = re.compile(rb"[+-]?\d{1,18}")
+_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_DAY = re.compile(rb"(\d{4})([.]?)(\d{2})\2(\d{2})")
+_LONG_DAY = re.compile(rb"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]?\d{2}[\d:.+-]*)?")
+_MOMENT = re.compile(rb"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d+))?)?)?")
+_EXACT = 2**53
+_HIGHEST = 2**63 - 1
+
+
+def whole_number(raw: bytes) -> int | None:
+    """Read an IS (VM 1).
+
+    >>> whole_number(b" 12 ")
+    12
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if value.is_integer() and abs(value) < _EXACT:
+        raise MalformedValue("a whole number written as a decimal", int(value))
+    raise MalformedValue("no whole number")
+
+
+def number(raw: bytes) -> float | None:
+    """Read a DS (VM 1).
+
+    >>> number(b"1.50 ")
+    1.5
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if math.isfinite(value):
+        return value
+    raise MalformedValue("no number")
+
+
+def day(raw: bytes) -> date | None:
+    """Read a DA, also in the form of ACR-NEMA, 2026.01.31.
+
+    >>> day(b"20260131"), day(b"2026.01.31")
+    (datetime.date(2026, 1, 31), datetime.date(2026, 1, 31))
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    found = _DAY.fullmatch(text)
+    try:
+        if found:
+            return date(int(found[1]), int(found[3]), int(found[4]))
+        longer = _LONG_DAY.fullmatch(text)
+        odd = longer and date(int(longer[1]), int(longer[3]), int(longer[4]))
+    except ValueError:
+        raise MalformedValue("no such day") from None
+    raise MalformedValue("a date in another form", odd) if odd else MalformedValue("no date")
+
+
+def moment(raw: bytes) -> time | None:
+    """Read a TM, also in the form of ACR-NEMA, 12:34:56; a leap second becomes second 59.
+
+    >>> moment(b"083000.5"), moment(b"12:34:56"), moment(b"08")
+    (datetime.time(8, 30, 0, 500000), datetime.time(12, 34, 56), datetime.time(8, 0))
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    if len(text) == 6 and text.isdigit() and text < b"24" and text[2:] < b"60" and text[4:] < b"60":
+        return time(int(text[:2]), int(text[2:4]), int(text[4:]))  # nearly all, and hardly any of them twice
+    return _unusual_moment(text)
+
+
+def _unusual_moment(text: bytes) -> time:
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        raise MalformedValue("no time of day")
+    hour, minute, second, fraction = found.groups(b"0")
+    micro = int(fraction[:6].ljust(6, b"0"))
+    try:
+        return time(int(hour), int(minute), int(second), micro)
+    except ValueError:
+        if second == b"60" and int(hour) < 24 and int(minute) < 60:
+            raise MalformedValue("a leap second", time(int(hour), int(minute), 59, micro)) from None
+        raise MalformedValue("no such time of day") from None
+
+
+def uid(raw: bytes) -> str | None:
+    r"""Read a UI, one or several.
+
+    >>> uid(b"1.2.840\0"), uid(b"1.2\\1.3")
+    ('1.2.840', '1.2\\1.3')
+    """
+    text = raw.strip(_PADDING)
+    if not text:
+        return None
+    if len(text) <= 64 and not text.translate(None, _UID_BYTES) and _NOT_STANDARD.search(text) is None:
+        return text.decode("ascii")
+    parts = [part.strip(" \0") for part in text.decode("latin_1").split("\\")]
+    if not all(is_valid_uid(part) for part in parts):
+        raise MalformedValue("no valid UID")
+    value = "\\".join(parts)
+    if not all(is_standard_uid(part) for part in parts):
+        raise MalformedValue(
+            "a UID with a component that is empty or starts with a zero", value
+        )  # it is the key all the same
+    return value
+
+
+def tags(raw: bytes) -> str | None:
+    r"""Read an AT as eight hexadecimal digits, several separated by backslashes.
+
+    >>> tags(b"\x10\x00\x20\x00")
+    '00100020'
+    """
+    if len(raw) % 4:
+        raise MalformedValue("no whole number of tags")
+    pairs = struct.iter_unpack("<HH", raw)
+    return "\\".join(f"{group:04X}{element:04X}" for group, element in pairs) or None
+
+
+def binary(vr: str, *, single: bool) -> Decode:
+    r"""Return the decoder of a binary number: of one, or of several as text separated by backslashes.
+
+    >>> binary("US", single=True)(b"\x00\x02"), binary("US", single=False)(b"\x01\x00\x02\x00")
+    (512, '1\\2')
+    """
+    layout = struct.Struct("<" + _LAYOUTS[vr])
+
+    def one(raw: bytes) -> int | float | None:
+        if not raw:
+            return None
+        if len(raw) != layout.size:
+            raise MalformedValue(f"{len(raw)} bytes, not {layout.size}")
+        value: int | float = layout.unpack(raw)[0]
+        if not math.isfinite(value) or (isinstance(value, int) and value > _HIGHEST):
+            raise MalformedValue("no number that a column can hold")
+        return value
+
+    def several(raw: bytes) -> str | None:
+        if len(raw) % layout.size:
+            raise MalformedValue(f"{len(raw)} bytes, not a multiple of {layout.size}")
+        return "\\".join(str(value) for (value,) in layout.iter_unpack(raw)) or None
+
+    return one if single else several
+
+
+def hexadecimal(raw: bytes) -> str | None:
+    r"""Read bytes that are not text.
+
+    >>> hexadecimal(b"\x01\xff")
+    '01FF'
+    """
+    return raw.hex().upper() or None
+
+
+_LAYOUTS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+BINARY = frozenset(_LAYOUTS)
+"""Value representations whose values are binary numbers."""
+
+BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+"""Value representations whose values are plain bytes."""

@@ -16,8 +16,8 @@ from qrkit.dimse.receive import store
 from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import PeerReleased, Stream
 from qrkit.dimse.tls import accept_tls, server_context
+from qrkit.node import Tls
 from qrkit.receipt import Receiver
-from qrkit.tls import Tls
 
 logger = logging.getLogger(__name__)
 

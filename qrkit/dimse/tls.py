@@ -10,9 +10,8 @@ import time
 
 from qrkit import errors
 from qrkit.dimse.transport import wait_for
-from qrkit.node import Node
+from qrkit.node import Node, Tls
 from qrkit.stop import NEVER, Stop
-from qrkit.tls import Tls
 
 # X509_V_ERR numbers of OpenSSL.
 _NOT_YET_VALID, _EXPIRED, _REVOKED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 23, 62, 64

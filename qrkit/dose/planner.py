@@ -35,8 +35,8 @@ from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
 from qrkit.stop import NEVER, Stop
 from qrkit.store.instances import InstanceTable
+from qrkit.store.nodes import ProfileTable
 from qrkit.store.plan_answers import PlanAnswers
-from qrkit.store.profiles import ProfileTable
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
 from qrkit.tables import Level

@@ -20,7 +20,7 @@ from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Load, Query, Request
 from qrkit.query.filters import select, values_not_found
 from qrkit.stop import NEVER, Stop
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.tables import to_frame

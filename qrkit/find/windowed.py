@@ -30,7 +30,7 @@ from qrkit.node import Node
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Request, answer_keywords
 from qrkit.query.coverage import AskedWindow
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import ProfileTable
 from qrkit.tables import Level, schema, unique_key
 
 _SCOUTS = 8

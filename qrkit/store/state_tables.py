@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from qrkit.node import Node, Timeouts
+from qrkit.node import Node, Timeouts, Tls
 from qrkit.store import schema
-from qrkit.tls import Tls
 
 _TABLES = {
     table.name: table

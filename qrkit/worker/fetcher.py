@@ -24,8 +24,7 @@ from qrkit.store.instances import InstanceTable
 from qrkit.store.job_progress import JobProgress, LateObjects
 from qrkit.store.job_queue import BatchTable
 from qrkit.store.jobs import JobTable
-from qrkit.store.nodes import NodeTable
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import NodeTable, ProfileTable
 from qrkit.store.state import State
 from qrkit.worker.disk_space import DiskSpace
 from qrkit.worker.dispatcher import ClosedNodes

@@ -23,10 +23,10 @@ from pathlib import Path
 from qrkit import errors
 from qrkit.dimse.negotiation import load_negotiation
 from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
+from qrkit.node import Tls
 from qrkit.receipt import Arrival, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile, WrittenObject
 from qrkit.store.header import ObjectHeader
-from qrkit.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

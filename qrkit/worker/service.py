@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from qrkit import errors
 from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.jobs import RetryPolicy
+from qrkit.node import Tls
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.arrivals import Arrivals
 from qrkit.retrieve.outcomes import Outcomes
@@ -32,7 +33,6 @@ from qrkit.store.job_progress import JobProgress, LateObjects
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import NewWorker, WorkerTable
-from qrkit.tls import Tls
 from qrkit.worker.background_task import BackgroundTask
 from qrkit.worker.disk_space import DiskSpace
 from qrkit.worker.dispatcher import AT_ONCE, ClosedNodes, Dispatcher

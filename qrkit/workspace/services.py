@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from qrkit.node import Node
     from qrkit.store.instances import InstanceTable
     from qrkit.store.jobs import JobTable
-    from qrkit.store.nodes import NodeTable
+    from qrkit.store.nodes import NodeTable, ProfileTable
     from qrkit.store.plans import PlanTable
-    from qrkit.store.profiles import ProfileTable
     from qrkit.store.queries import QueryTable
     from qrkit.store.results import Results
     from qrkit.store.schedules import ScheduleTable
@@ -65,7 +64,7 @@ class Services:
     @cached_property
     def profiles(self) -> ProfileTable:
         """The profiles of nodes."""
-        from qrkit.store.profiles import ProfileTable
+        from qrkit.store.nodes import ProfileTable
 
         return ProfileTable(self.state)
 

@@ -19,8 +19,7 @@ from qrkit.dimse.echo import echo
 from qrkit.dimse.find import find, find_proposals
 from qrkit.dimse.retrieve import Retrieval
 from qrkit.dimse.scp import Listener, StorageScp
-from qrkit.node import Node, Timeouts
-from qrkit.tls import Tls
+from qrkit.node import Node, Timeouts, Tls
 from tests.dimse.received import MemoryReceiver, assert_equal_elements, node_at
 from tests.dimse.scripted import ScriptedPeer
 from tests.peers.certificates import Authority, Certificate

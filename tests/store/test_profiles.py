@@ -8,8 +8,7 @@ from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict, card
 from qrkit.store import schema
 from qrkit.store.audit import AuditTable
 from qrkit.store.migrations import MIGRATIONS
-from qrkit.store.nodes import NodeTable
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import NodeTable, ProfileTable
 from qrkit.store.state import State
 
 PROFILE = Profile(

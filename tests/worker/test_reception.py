@@ -21,10 +21,9 @@ from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.errors import ConnectionLost, NodeError
 from qrkit.jobs import JobState
-from qrkit.node import Node
+from qrkit.node import Node, Tls
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, WrittenObject
-from qrkit.tls import Tls
 from qrkit.worker.receiver_pool import ReceiverPool
 from qrkit.worker.receiver_process import Assignment
 from tests.dimse.received import MemoryReceiver, data_set_bytes

@@ -8,7 +8,7 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.profile import Profile
 from qrkit.simulator import Quirks
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import ProfileTable
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, free_port
 from tests.workspace.opened import Linked, OpenWorkspace

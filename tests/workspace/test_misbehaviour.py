@@ -18,7 +18,7 @@ from qrkit.errors import (
 )
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import ProfileTable
 from tests.workspace.opened import Linked, all_studies
 
 DAY = "2026-06-30"

@@ -14,7 +14,7 @@ from qrkit.settings import load_settings
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Series, Study
 from qrkit.stop import Stop
-from qrkit.store.profiles import ProfileTable
+from qrkit.store.nodes import ProfileTable
 from qrkit.workspace import Workspace
 from tests.dose.world import ESR, RDSR
 from tests.workspace.opened import Linked, all_studies, files_of, worker_in_thread
