@@ -15,12 +15,12 @@ from benchmarks.objects import write_sr
 from benchmarks.replay import save
 from benchmarks.servers import process, workspace
 from benchmarks.timing import Measured, in_turn, seconds_of
-from qrkit.dimse import command as dimse
-from qrkit.dimse import pdus
+from qrkit.dimse import messages as dimse
+from qrkit.dimse import stream as pdus
 from qrkit.dimse.contexts import find_model
 from qrkit.dimse.find import find_proposals
+from qrkit.dimse.messages import encode_identifier
 from qrkit.dimse.negotiation import request_pdu
-from qrkit.dimse.requests import encode_identifier
 from qrkit.node import InformationModel, Node
 from qrkit.query import Request, identifier
 from qrkit.tables import Level, return_keys

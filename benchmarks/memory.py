@@ -14,11 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid
 
 from benchmarks.servers import SENDER, qrkit_receiver
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import Association, associate
-from qrkit.dimse.command import encode_command
 from qrkit.dimse.contexts import Proposal
-from qrkit.dimse.requests import encode_identifier
+from qrkit.dimse.messages import encode_command, encode_identifier
 from qrkit.node import Node
 
 SIZE = 2_000_000_000

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrkit import errors, uids
-from qrkit.dimse import pdus
 from qrkit.dimse.negotiation import AcceptedContext, decoding_negotiation, user_information
-from qrkit.dimse.stream import Stream
+from qrkit.dimse.stream import Stream, rejection
 
 _ACCEPTED, _ABSTRACT_SYNTAX_UNKNOWN, _TRANSFER_SYNTAXES_UNKNOWN = 0, 3, 4
 _REJECT_CONGESTED = (2, 3, 2)
@@ -54,7 +53,7 @@ def accept(stream: Stream, *, ae_title: str, busy: bool = False) -> AcceptedAsso
     from pynetdicom.pdu import A_ASSOCIATE_RQ
 
     kind, body = stream.read_pdu()
-    if kind != pdus.A_ASSOCIATE_RQ:
+    if kind != A_ASSOCIATE_RQ:
         raise errors.ProtocolError(f"A connection began with a PDU of type 0x{kind:02X} instead of A-ASSOCIATE-RQ.")
     with decoding_negotiation("The caller"):
         pdu = A_ASSOCIATE_RQ()
@@ -64,7 +63,7 @@ def accept(stream: Stream, *, ae_title: str, busy: bool = False) -> AcceptedAsso
         answers = [_answer(context) for context in wanted.presentation_context_definition_list]
         stream.peer_maximum = int(wanted.maximum_length_received or 0)
     if busy:
-        stream.send(pdus.rejection(*_REJECT_CONGESTED))
+        stream.send(rejection(*_REJECT_CONGESTED))
         return None
     stream.send(_acceptance(wanted, answers))
     contexts = {

@@ -20,10 +20,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from qrkit import errors
-from qrkit.dimse import pdus
 from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.negotiation import Acceptance, AcceptedContext, read_acceptance, rejection_error, request_pdu
-from qrkit.dimse.stream import Stream
+from qrkit.dimse.stream import A_ABORT, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, Stream, abort_error
 from qrkit.dimse.tls import secure, tls_error
 from qrkit.dimse.transport import TICK, wait_for
 from qrkit.node import Node
@@ -280,7 +279,7 @@ def associate(
     try:
         stream.send(request_pdu(node, proposals, calling))
         kind, body = stream.read_pdu()
-        if kind != pdus.A_ASSOCIATE_AC:
+        if kind != A_ASSOCIATE_AC:
             raise _not_accepted(kind, body, peer=peer, node=node, calling=calling)
         acceptance = read_acceptance(body, proposals, peer)
         if not acceptance.contexts:
@@ -315,10 +314,10 @@ def _not_answered(error: errors.ConnectionLost, *, peer: str, node: Node, callin
 
 
 def _not_accepted(kind: int, body: bytes, *, peer: str, node: Node, calling: str) -> errors.NodeError:
-    if kind == pdus.A_ASSOCIATE_RJ and len(body) == 10:
+    if kind == A_ASSOCIATE_RJ and len(body) == 10:
         return rejection_error(*body[7:10], peer=peer, node=node, calling=calling)
-    if kind == pdus.A_ABORT and len(body) == 10:
-        return pdus.abort_error(peer, body[8], body[9])
+    if kind == A_ABORT and len(body) == 10:
+        return abort_error(peer, body[8], body[9])
     return errors.ProtocolError(
         f"{peer} answered the association request with a PDU of type 0x{kind:02X}.",
         advice=f"Check that {node.port} is its DICOM port.",

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 
 from qrkit import uids
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal
-from qrkit.dimse.requests import check_response, read_command
+from qrkit.dimse.messages import check_response, read_command
 from qrkit.dimse.status import Category, Service, classify, failure
 from qrkit.node import Node
 

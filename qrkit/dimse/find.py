@@ -8,12 +8,18 @@ import pyarrow as pa
 from pydicom.dataset import Dataset
 
 from qrkit import errors, uids
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association
-from qrkit.dimse.command import Command, decode_command
 from qrkit.dimse.contexts import Proposal, find_model
-from qrkit.dimse.requests import PendingRequest, check_response, read_command_bytes, send_request
+from qrkit.dimse.messages import (
+    Command,
+    PendingRequest,
+    check_response,
+    decode_command,
+    read_command_bytes,
+    send_request,
+)
 from qrkit.dimse.status import PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.node import Node
 from qrkit.stop import NEVER, Stop

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrkit import errors, uids
-from qrkit.dimse import pdus
 from qrkit.dimse.contexts import Proposal
+from qrkit.dimse.stream import MAXIMUM_LENGTH
 from qrkit.node import Node
 
 
@@ -75,7 +75,7 @@ def user_information() -> list[Any]:
     )
 
     length = MaximumLengthNotification()
-    length.maximum_length_received = pdus.MAXIMUM_LENGTH
+    length.maximum_length_received = MAXIMUM_LENGTH
     implementation = ImplementationClassUIDNotification()
     implementation.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
     version = ImplementationVersionNameNotification()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from qrkit.dimse import command as dimse
-from qrkit.dimse.command import Command
+from qrkit.dimse import messages as dimse
+from qrkit.dimse.messages import Command
 from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import Stream
 from qrkit.receipt import Arrival, Incoming, Receiver, Refused

@@ -9,12 +9,11 @@ from io import BytesIO
 from pydicom.dataset import Dataset
 
 from qrkit import errors, uids
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import Association
-from qrkit.dimse.command import Command
 from qrkit.dimse.contexts import get_model, move_model
+from qrkit.dimse.messages import Command, PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.receive import store
-from qrkit.dimse.requests import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, SUCCESS, Category, Service, classify, failure
 from qrkit.node import Node
 from qrkit.receipt import Receiver

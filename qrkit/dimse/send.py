@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qrkit import errors
-from qrkit.dimse import command as dimse
-from qrkit.dimse import pdus
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import Association, associate
-from qrkit.dimse.command import store_request
 from qrkit.dimse.contexts import MOST_CONTEXTS, Proposal
+from qrkit.dimse.messages import check_response, read_command, store_request
 from qrkit.dimse.negotiation import AcceptedContext
-from qrkit.dimse.requests import check_response, read_command
 from qrkit.dimse.status import Category, Service, classify, failure
+from qrkit.dimse.stream import P_DATA_HEADER_SIZE, fragment_limit, write_p_data_header
 from qrkit.node import Node
 from qrkit.stop import NEVER, Stop
 
@@ -167,17 +166,17 @@ def data_pdus(file: BinaryIO, context_id: int, *, maximum: int) -> Iterator[memo
     >>> [bytes(pdu)[11:] for pdu in data_pdus(BytesIO(b"abcdef"), 1, maximum=10)]  # control header, fragment
     [b'\x00abcd', b'\x02ef']
     """
-    limit = pdus.fragment_limit(maximum)
-    buffer = memoryview(bytearray(pdus.P_DATA_HEADER_SIZE + limit))
-    size = _fill(file, buffer[pdus.P_DATA_HEADER_SIZE :])
+    limit = fragment_limit(maximum)
+    buffer = memoryview(bytearray(P_DATA_HEADER_SIZE + limit))
+    size = _fill(file, buffer[P_DATA_HEADER_SIZE:])
     following = file.read(1) if size == limit else b""
     while True:
-        pdus.write_p_data_header(buffer, context_id, size, is_last=not following)
-        yield buffer[: pdus.P_DATA_HEADER_SIZE + size]
+        write_p_data_header(buffer, context_id, size, is_last=not following)
+        yield buffer[: P_DATA_HEADER_SIZE + size]
         if not following:
             return
-        buffer[pdus.P_DATA_HEADER_SIZE : pdus.P_DATA_HEADER_SIZE + 1] = following
-        size = 1 + _fill(file, buffer[pdus.P_DATA_HEADER_SIZE + 1 :])
+        buffer[P_DATA_HEADER_SIZE : P_DATA_HEADER_SIZE + 1] = following
+        size = 1 + _fill(file, buffer[P_DATA_HEADER_SIZE + 1 :])
         following = file.read(1) if size == limit else b""
 
 

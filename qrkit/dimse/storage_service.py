@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qrkit import errors, uids
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.acceptance import AcceptedAssociation, accept
-from qrkit.dimse.command import Command, decode_command
+from qrkit.dimse.messages import Command, decode_command
 from qrkit.dimse.receive import store
 from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import PeerReleased, Stream

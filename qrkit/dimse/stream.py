@@ -7,14 +7,90 @@ without being held.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from qrkit.dimse import pdus
 from qrkit.dimse.transport import Transport
-from qrkit.errors import ProtocolError
+from qrkit.errors import AssociationAborted, ProtocolError
 
-_BUFFER_SIZE = pdus.MAXIMUM_LENGTH + 65_536
+MAXIMUM_LENGTH = 262_144
+"""Maximum length that we propose; a larger P-DATA-TF is refused, so a stream's buffer bounds our memory."""
+
+_FRAGMENT_LIMIT = 131_072
+
+A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, P_DATA_TF = 1, 2, 3, 4
+A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 5, 6, 7
+
+ABORT_BY_USER = (0, 0)
+ABORT_UNEXPECTED_PDU = (2, 2)
+
+header = struct.Struct(">BxI")
+pdv_header = struct.Struct(">IBB")
+_p_data_header = struct.Struct(">BxIIBB")
+P_DATA_HEADER_SIZE = _p_data_header.size
+"""Bytes before the fragment, in a P-DATA-TF PDU with one PDV."""
+
+RELEASE_RQ = header.pack(A_RELEASE_RQ, 4) + bytes(4)
+RELEASE_RP = header.pack(A_RELEASE_RP, 4) + bytes(4)
+
+
+def abort(source: int, reason: int) -> bytes:
+    """Return A-ABORT (PS3.8 9.3.8)."""
+    return header.pack(A_ABORT, 4) + bytes((0, 0, source, reason))
+
+
+def rejection(result: int, source: int, reason: int) -> bytes:
+    """Return A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+    return header.pack(A_ASSOCIATE_RJ, 4) + bytes((0, result, source, reason))
+
+
+def message(context_id: int, command: bytes, data: bytes | None, *, maximum: int) -> bytes:
+    """Return the P-DATA-TF PDUs of a DIMSE message, none longer than `maximum` bytes (0: no limit).
+
+    Fragments are even, since DCMTK takes no others; a maximum too small for two bytes cannot be obeyed.
+    """
+    limit = fragment_limit(maximum)
+    pdus = list(_p_data(context_id, command, limit, control=1))
+    if data is not None:
+        pdus.extend(_p_data(context_id, data, limit, control=0))
+    return b"".join(pdus)
+
+
+def fragment_limit(maximum: int) -> int:
+    """Return the number of message bytes that fit into one P-DATA-TF PDU of at most `maximum` bytes (0: no limit).
+
+    >>> fragment_limit(16_384), fragment_limit(7), fragment_limit(0) > 100_000
+    (16378, 2, True)
+    """
+    return max(min(maximum or _FRAGMENT_LIMIT, _FRAGMENT_LIMIT) - 6 & ~1, 2)
+
+
+def write_p_data_header(pdu: memoryview, context_id: int, size: int, *, is_last: bool) -> None:
+    """Write the header of a P-DATA-TF PDU before the `size` bytes of a data set that follow it there."""
+    _p_data_header.pack_into(pdu, 0, P_DATA_TF, size + 6, size + 2, context_id, 2 if is_last else 0)
+
+
+def abort_error(peer: str, source: int, reason: int) -> AssociationAborted:
+    """Return the error for an A-ABORT PDU with this source and reason (PS3.8 9.3.8)."""
+    reasons = {1: "unrecognised PDU", 2: "unexpected PDU", 4: "unrecognised parameter"}
+    reasons |= {5: "unexpected parameter", 6: "invalid parameter value"}
+    by = "its application" if source == 0 else f"its protocol layer: {reasons.get(reason, 'no reason given')}"
+    return AssociationAborted(
+        f"{peer} aborted the association (by {by}).",
+        advice="Try again; if it happens again, ask the PACS team for the log of this moment.",
+    )
+
+
+def _p_data(context_id: int, data: bytes, limit: int, *, control: int) -> Iterator[bytes]:
+    for offset in range(0, max(len(data), 1), limit):
+        fragment = data[offset : offset + limit]
+        last = 2 if offset + limit >= len(data) else 0
+        size = len(fragment)
+        yield _p_data_header.pack(P_DATA_TF, size + 6, size + 2, context_id, control | last) + fragment
+
+
+_BUFFER_SIZE = MAXIMUM_LENGTH + 65_536
 _NEGOTIATION_LIMIT = 1_048_576
 
 _ASK_FOR_LOG = "Ask the PACS team for the log of this moment."
@@ -50,15 +126,15 @@ class Stream(Transport):
 
     def message(self, context_id: int, command: bytes, data: bytes | None = None) -> bytes:
         """Return the P-DATA-TF PDUs of a DIMSE message, fragmented as the peer's maximum length asks."""
-        return pdus.message(context_id, command, data, maximum=self.peer_maximum)
+        return message(context_id, command, data, maximum=self.peer_maximum)
 
     def send_release_response(self) -> None:
         """Send A-RELEASE-RP."""
-        self.send(pdus.RELEASE_RP)
+        self.send(RELEASE_RP)
 
-    def send_abort(self, reason: tuple[int, int] = pdus.ABORT_BY_USER) -> None:
+    def send_abort(self, reason: tuple[int, int] = ABORT_BY_USER) -> None:
         """Send A-ABORT with (source, reason); whether it arrives no longer matters."""
-        self.send_last(pdus.abort(*reason))
+        self.send_last(abort(*reason))
 
     # Receiving
 
@@ -70,7 +146,7 @@ class Stream(Transport):
         """
         with self._within_patience():
             kind, length = self._read_pdu_header()
-            if not pdus.A_ASSOCIATE_RQ <= kind <= pdus.A_ABORT:
+            if not A_ASSOCIATE_RQ <= kind <= A_ABORT:
                 self._refuse("sent something that is not DICOM", advice=_CHECK_PORT)
             if length > _NEGOTIATION_LIMIT:
                 self._refuse(f"announced a PDU of {length} bytes during negotiation", advice=_CHECK_PORT)
@@ -80,7 +156,7 @@ class Stream(Transport):
                 taken = min(length - len(body), self._end - self._start)
                 body += self._view[self._start : self._start + taken]
                 self._start += taken
-        return kind, pdus.header.pack(kind, length) + bytes(body)
+        return kind, header.pack(kind, length) + bytes(body)
 
     def read_command(self) -> tuple[int, bytes]:
         """Return presentation context ID and bytes of the next command set.
@@ -148,19 +224,19 @@ class Stream(Transport):
         Data still under way is dropped, and a request of the peer that crosses ours is answered (PS3.8 7.2.2).
         """
         with self._within_patience():
-            self.send(pdus.RELEASE_RQ)
+            self.send(RELEASE_RQ)
             has_collided = False
             while True:
                 self._drop_pdu()
                 kind, self._pdu_left = self._read_pdu_header()
-                if kind == pdus.A_RELEASE_RP:
+                if kind == A_RELEASE_RP:
                     return
-                if kind == pdus.A_RELEASE_RQ:
+                if kind == A_RELEASE_RQ:
                     if has_collided:
                         self._refuse("asked twice to release the association")
                     has_collided = True
                     self.send_release_response()
-                elif kind != pdus.P_DATA_TF:
+                elif kind != P_DATA_TF:
                     self._not_data(kind, self._pdu_left)
 
     def _drop_pdu(self) -> None:
@@ -172,7 +248,7 @@ class Stream(Transport):
 
     def _read_pdu_header(self) -> tuple[int, int]:
         self._need(6)
-        kind, length = pdus.header.unpack_from(self._view, self._start)
+        kind, length = header.unpack_from(self._view, self._start)
         self._start += 6
         return kind, length
 
@@ -183,7 +259,7 @@ class Stream(Transport):
         if self._pdu_left < 6:
             self._refuse("sent a PDV that is longer than its PDU")
         self._need(6)
-        length, context_id, control = pdus.pdv_header.unpack_from(self._view, self._start)
+        length, context_id, control = pdv_header.unpack_from(self._view, self._start)
         if length < 2 or length + 4 > self._pdu_left:
             self._refuse("sent a PDV that is longer than its PDU")
         self._start += 6
@@ -195,23 +271,23 @@ class Stream(Transport):
     def _next_p_data(self) -> None:
         while not self._pdu_left:
             kind, length = self._read_pdu_header()
-            if kind != pdus.P_DATA_TF:
+            if kind != P_DATA_TF:
                 self._not_data(kind, length)
-            if length > pdus.MAXIMUM_LENGTH or 0 < length < 6:
-                self._refuse(f"sent a P-DATA-TF PDU of {length} bytes; {pdus.MAXIMUM_LENGTH} are allowed")
+            if length > MAXIMUM_LENGTH or 0 < length < 6:
+                self._refuse(f"sent a P-DATA-TF PDU of {length} bytes; {MAXIMUM_LENGTH} are allowed")
             self._pdu_left = length
 
     def _not_data(self, kind: int, length: int) -> None:
-        if kind not in (pdus.A_RELEASE_RQ, pdus.A_RELEASE_RP, pdus.A_ABORT) or length != 4:
+        if kind not in (A_RELEASE_RQ, A_RELEASE_RP, A_ABORT) or length != 4:
             self._refuse(f"sent a PDU of type 0x{kind:02X}, length {length}, where none is due")
         self._need(4)
         source, reason = self._view[self._start + 2], self._view[self._start + 3]
         self._start += 4
-        if kind == pdus.A_RELEASE_RQ:
+        if kind == A_RELEASE_RQ:
             raise PeerReleased
-        if kind == pdus.A_RELEASE_RP:
+        if kind == A_RELEASE_RP:
             self._refuse("sent A-RELEASE-RP without being asked")
-        raise pdus.abort_error(self._peer, source, reason)
+        raise abort_error(self._peer, source, reason)
 
     def _take_whole_fragment(self) -> bytes:
         length = self._pdv_left
@@ -224,5 +300,5 @@ class Stream(Transport):
 
     def _refuse(self, what: str, *, advice: str = _ASK_FOR_LOG) -> NoReturn:
         """Abort the association because of something that PS3.8 does not allow."""
-        self.send_abort(pdus.ABORT_UNEXPECTED_PDU)
+        self.send_abort(ABORT_UNEXPECTED_PDU)
         raise ProtocolError(f"{self._peer} {what} (PS3.8); the association was aborted.", advice=advice)

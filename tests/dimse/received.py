@@ -11,7 +11,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
 from qrkit import uids
-from qrkit.dimse.requests import encode_identifier
+from qrkit.dimse.messages import encode_identifier
 from qrkit.node import Node
 from qrkit.receipt import Arrival, Incoming, Refused
 from tests.peers.peer import PeerAddress

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from qrkit.dimse import command as dimse
-from qrkit.dimse.command import Command, decode_command, encode_command
+from qrkit.dimse import messages as dimse
+from qrkit.dimse.messages import Command, decode_command, encode_command
 from qrkit.node import Node, Timeouts
 from tests.peers.waiting import LOOPBACK
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from qrkit import errors, uids
 from qrkit.dimse.association import associate
 from qrkit.dimse.contexts import Proposal, storage_proposals
-from qrkit.dimse.pdus import MAXIMUM_LENGTH
+from qrkit.dimse.stream import MAXIMUM_LENGTH
 from qrkit.node import Node, Timeouts
 from qrkit.stop import Stop
 from tests.dimse.scripted import QUICK, RELEASE_RP, RELEASE_RQ, Conversation, ScriptedPeer

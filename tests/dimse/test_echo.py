@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qrkit import errors
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.echo import echo
 from qrkit.node import Node, Timeouts
 from tests.dimse.received import node_at

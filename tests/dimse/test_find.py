@@ -8,11 +8,10 @@ import pytest
 from pydicom import Dataset
 
 from qrkit import errors
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import associate
-from qrkit.dimse.command import Command
 from qrkit.dimse.find import BATCH, FindResponses, find, find_proposals
-from qrkit.dimse.requests import encode_identifier
+from qrkit.dimse.messages import Command, encode_identifier
 from qrkit.node import Node, Timeouts
 from qrkit.stop import NEVER, Stop
 from tests.dimse.received import node_at

@@ -7,11 +7,10 @@ import pytest
 from pydicom import Dataset
 
 from qrkit import errors
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import associate
-from qrkit.dimse.command import Command
 from qrkit.dimse.contexts import Proposal, get_model, move_model, storage_proposals
-from qrkit.dimse.requests import encode_identifier
+from qrkit.dimse.messages import Command, encode_identifier
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.node import InformationModel, Timeouts
 from qrkit.receipt import Arrival, Incoming

@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotific
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from qrkit.dimse import command as dimse
+from qrkit.dimse import messages as dimse
 from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.receipt import Arrival, Incoming
 from tests.dimse.received import MemoryReceiver

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from qrkit import uids
-from qrkit.dimse import pdus
+from qrkit.dimse import stream as pdus
 from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.dimse.send import OutgoingFile, SendResult, data_pdus, send
 from qrkit.errors import (

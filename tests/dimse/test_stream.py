@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrkit.dimse.pdus import MAXIMUM_LENGTH
-from qrkit.dimse.stream import Stream
+from qrkit.dimse.stream import MAXIMUM_LENGTH, Stream
 from qrkit.errors import ProtocolError
 from tests.dimse.connected import beside, connected, drop, read_exactly
 from tests.dimse.scripted import p_data, pdv

@@ -12,7 +12,7 @@ import atheris
 
 with atheris.instrument_imports(include=["qrkit.dimse", "qrkit.store.header"]):
     from qrkit.dimse.answers import AnswerDecoder
-    from qrkit.dimse.command import decode_command
+    from qrkit.dimse.messages import decode_command
     from qrkit.dimse.stream import PeerReleased, Stream
     from qrkit.errors import ObjectUnreadable, ProtocolError, QrkitError
     from qrkit.store.header import HeaderIncomplete, read_header

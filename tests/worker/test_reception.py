@@ -16,8 +16,8 @@ from pydicom import dcmread
 
 from qrkit import uids
 from qrkit.dimse.association import associate
-from qrkit.dimse.command import store_request
 from qrkit.dimse.contexts import Proposal
+from qrkit.dimse.messages import store_request
 from qrkit.dimse.scp import Listener, StorageScp
 from qrkit.errors import ConnectionLost, NodeError
 from qrkit.jobs import JobState

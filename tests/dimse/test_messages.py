@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom import dimse_messages, dimse_primitives
 
-from qrkit.dimse import command as dimse
-from qrkit.dimse.command import Command, decode_command, encode_command
+from qrkit.dimse import messages as dimse
+from qrkit.dimse.messages import Command, decode_command, encode_command
 from qrkit.errors import ProtocolError
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.2.2.1"
