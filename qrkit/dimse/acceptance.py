@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrkit import errors, uids
+from qrkit.dimse import stream as pdus
 from qrkit.dimse.negotiation import AcceptedContext, decoding_negotiation, user_information
 from qrkit.dimse.stream import Stream, rejection
 
@@ -53,7 +54,7 @@ def accept(stream: Stream, *, ae_title: str, busy: bool = False) -> AcceptedAsso
     from pynetdicom.pdu import A_ASSOCIATE_RQ
 
     kind, body = stream.read_pdu()
-    if kind != A_ASSOCIATE_RQ:
+    if kind != pdus.A_ASSOCIATE_RQ:
         raise errors.ProtocolError(f"A connection began with a PDU of type 0x{kind:02X} instead of A-ASSOCIATE-RQ.")
     with decoding_negotiation("The caller"):
         pdu = A_ASSOCIATE_RQ()
