@@ -60,7 +60,7 @@ class Failure:
 def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
     """Return what an error means for the requests to come.
 
-    >>> failure_of(errors.StatusError("", status=0xA700)).kind, failure_of(errors.NodeTimeout("")).trouble
+    >>> failure_of(errors.StatusError("", status=0xA700)).kind, failure_of(errors.NodeTimeout("")).kind
     (<FailureKind.TOO_MUCH: 'too much at once'>, <FailureKind.BROKEN: 'broke off'>)
     """
     if isinstance(error, errors.StatusError):
