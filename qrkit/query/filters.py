@@ -257,6 +257,7 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
 def values_not_found(query: Query, table: pa.Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
     r"""Return the values of keys with several that no row of the answer has, by keyword.
 
+    >>> import pyarrow as pa
     >>> asked = Query(keys=(("AccessionNumber", "A1\\A2\\B*"),))
     >>> values_not_found(asked, pa.table({"AccessionNumber": ["A1", "B7", None]}))
     (('AccessionNumber', ('A2',)),)
