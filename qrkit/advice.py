@@ -93,7 +93,7 @@ CALLS = {
     Action.LIST_QUERIES: "ws.queries.list()",
     Action.RERUN_QUERY: "ws.queries.rerun({subject!r})",
     Action.LIST_PLANS: "ws.plans.list()",
-    Action.CONFIRM_PLAN: "ws.retrieve(plan.meant())",
+    Action.CONFIRM_PLAN: "ws.retrieve(plan.confirmed())",
     Action.LIST_USERS: "ws.users.list()",
     Action.ADD_USER: "ws.users.add(…)",
     Action.LIST_SCHEDULES: "ws.schedules.list()",

@@ -82,7 +82,7 @@ def exit_for(job: JobRow) -> None:
         request = item.request
         what = request.SeriesInstanceUID or request.StudyInstanceUID
         missing = f", {len(item.outcome.missing)} missing" if item.outcome.missing else ""
-        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.said}")
+        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.error_text}")
     if len(failed) > 10:
         say(f"… and {len(failed) - 10} more: qrkit jobs show {job.job_id}")
     for note, count in Counter(item.outcome.note for item in job.items if item.outcome.note).items():
@@ -94,7 +94,7 @@ def exit_for(job: JobRow) -> None:
             raise typer.Exit(NOT_COMPLETE)
         return
     if failed and not any(item.outcome.error for item in failed) and job.error:
-        say(job.said)
+        say(job.error_text)
     raise typer.Exit(1 if job.state is JobState.FAILED else NOT_COMPLETE)
 
 
@@ -215,7 +215,7 @@ def _queued(
 def _within(budget: Budget | None, plan: Plan) -> Plan:
     """Return a plan that may be fetched: one within the budget, or any where there is none."""
     if budget is None:
-        return plan.meant()
+        return plan.confirmed()
     budget.check(plan.cost)
     return plan
 

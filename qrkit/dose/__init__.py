@@ -21,7 +21,7 @@ from qrkit.dose.facts import (
 )
 from qrkit.dose.groups import dose_class_uids
 from qrkit.dose.judge import StudyJudge, together
-from qrkit.dose.outcome import PlanItem, StoredObjects
+from qrkit.dose.outcome import PlanItem, StoredUids
 from qrkit.dose.plan import Budget, Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Policy, Tally, tally
 from qrkit.dose.query import DoseQuery, ask_codes, build_dose_query
@@ -47,7 +47,7 @@ __all__ = [
     "SeriesAnswer",
     "SeriesRow",
     "Step",
-    "StoredObjects",
+    "StoredUids",
     "StudyJudge",
     "StudyRow",
     "Tally",

@@ -18,7 +18,7 @@ from qrkit.dose.outcome import (
     Decision,
     PlanItem,
     SeriesOutcome,
-    StoredObjects,
+    StoredUids,
     must_be_listed,
     outcome_of,
 )
@@ -79,9 +79,9 @@ class StudyJudge:
         The objects that are stored already.
     """
 
-    def __init__(self, policy: Policy, stored: StoredObjects | None = None) -> None:
+    def __init__(self, policy: Policy, stored: StoredUids | None = None) -> None:
         self.policy = policy
-        self._stored = stored or StoredObjects()
+        self._stored = stored or StoredUids()
         self._rules = {group: policy.rules_of(group) for group in policy.judged_groups}
         self._may_split = {"CT", "NM"} <= set(policy.groups)
         self._study_filters = policy.study_filters()

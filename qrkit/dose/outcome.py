@@ -124,7 +124,7 @@ class PlanItem:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredObjects:
+class StoredUids:
     """The stored objects: SOP Instance UIDs by SeriesInstanceUID."""
 
     by_series: Mapping[str, Collection[str]] = field(default_factory=dict)

@@ -37,8 +37,8 @@ class Plan:
         Estimated cost of the retrieve, by earlier retrieves.
     tables
         All studies, series and objects with `keep`, `rule`, `reason` and `trail`.
-    is_meant
-        True if the plan may exceed the site's budget; see `meant`.
+    is_confirmed
+        True if the plan may exceed the site's budget; see `confirmed`.
     """
 
     plan_id: str
@@ -51,7 +51,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     cost: Estimate
     tables: PlanTables
-    is_meant: bool = False
+    is_confirmed: bool = False
 
     @property
     def studies(self) -> pd.DataFrame:
@@ -79,9 +79,9 @@ class Plan:
             }
         )
 
-    def meant(self) -> Plan:
+    def confirmed(self) -> Plan:
         """Return the plan with the permission to exceed the site's budget."""
-        return replace(self, is_meant=True)
+        return replace(self, is_confirmed=True)
 
     def requests(self) -> tuple[RetrieveRequest, ...]:
         """Return the retrieve requests at SERIES or IMAGE level, each series once."""

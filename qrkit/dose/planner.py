@@ -18,7 +18,7 @@ from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
 from qrkit.dose.facts import StudyRow, study_rows
 from qrkit.dose.groups import dose_class_uids
 from qrkit.dose.judge import StudyJudge, together
-from qrkit.dose.outcome import PlanItem, StoredObjects
+from qrkit.dose.outcome import PlanItem, StoredUids
 from qrkit.dose.plan import Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Tally, tally
 from qrkit.dose.query import DoseQuery, ask_codes
@@ -47,7 +47,7 @@ AT_ONCE = 25_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundStudies:
     """The studies of a plan as the node returned them, and the reasons why some may be missing."""
 
     table: pa.Table
@@ -167,7 +167,7 @@ class Planner:
             tables=tables,
         )
 
-    def _find(self, node: Node, request: _PlanRequest) -> _Found:
+    def _find(self, node: Node, request: _PlanRequest) -> _FoundStudies:
         """Ask for the studies of each Modality code without filters, so that the plan has each dropped study."""
         asked = request.asked
         tables: list[pa.Table] = []
@@ -196,7 +196,7 @@ class Planner:
         if without_uid:
             number = counted(without_uid, "study")
             why.append(f"{number} without StudyInstanceUID cannot be retrieved")
-        return _Found(table, tuple(dict.fromkeys(why)), windows, requests)
+        return _FoundStudies(table, tuple(dict.fromkeys(why)), windows, requests)
 
     def _part(
         self, node: Node, judge: StudyJudge, studies: Mapping[str, StudyRow], found: pa.Table, request: _PlanRequest
@@ -211,11 +211,11 @@ class Planner:
                 items = _judged(judge, studies, session)
             return _Part(plan_tables(items, found), tally(items, judge.policy), session.requests)
 
-    def _stored(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> StoredObjects:
+    def _stored(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> StoredUids:
         return (
-            StoredObjects()
+            StoredUids()
             if asked.refetch
-            else StoredObjects(InstanceTable(self._state).by_series(list(studies), self._settings.files))
+            else StoredUids(InstanceTable(self._state).by_series(list(studies), self._settings.files))
         )
 
     def _session(

@@ -110,8 +110,8 @@ def site_policy(table: Any) -> Policy:  # noqa: ANN401 - unchecked user input
     InputError
         If the table is not valid.
 
-    >>> rule = {"name": "protocol", "groups": ["CT"], "description": ["patient protocol"], "after": "ESR"}
-    >>> [one.name for one in site_policy({"rules": [rule]}).rules_of("CT")][:3]
+    >>> protocol = {"name": "protocol", "groups": ["CT"], "description": ["patient protocol"], "after": "ESR"}
+    >>> [rule.name for rule in site_policy({"rules": [protocol]}).rules_of("CT")][:3]
     ['RDSR', 'ESR', 'protocol']
     """
     if not isinstance(table, dict):

@@ -160,7 +160,7 @@ class ItemOutcome:
         return state_in_words(self.state, proven=self.proven)
 
     @property
-    def said(self) -> str:
+    def error_text(self) -> str:
         """The error with its advice."""
         return f"{self.error} {self.advice}".strip()
 
@@ -258,7 +258,7 @@ class JobRow:
         return state_in_words(self.state, proven=self.proven)
 
     @property
-    def said(self) -> str:
+    def error_text(self) -> str:
         """The error with its advice."""
         return f"{self.error} {self.advice}".strip()
 
@@ -303,7 +303,7 @@ def job_to_json(job: JobRow) -> dict[str, Any]:
         "estimated_bytes": job.estimated_bytes,
         "proven": job.proven,
         "why": list(job.why),
-        "error": job.said,
+        "error": job.error_text,
         "advice": job.advice,
         "reason": job.reason,
         "not_before": job.not_before,
@@ -326,7 +326,7 @@ def _item_to_json(item: ItemRow) -> Mapping[str, Any]:
         "missing": list(result.missing),
         "proven": result.proven,
         "why": list(result.why),
-        "error": result.said,
+        "error": result.error_text,
         "advice": result.advice,
         "note": result.note,
         "attempts": item.attempts,

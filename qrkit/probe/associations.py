@@ -215,4 +215,7 @@ def _tags_of(data: bytes, *, implicit: bool) -> set[int]:
 def _has_odd_text(warnings: str | None) -> bool:
     """Return whether text was not readable in its character set: such a warning contains bytes beyond ASCII."""
     found: list[dict[str, Any]] = json.loads(warnings) if warnings else []
-    return any("\\x" in one["raw"] and one["keyword"] and keyword_vr(one["keyword"]) in _TEXT for one in found)
+    return any(
+        "\\x" in warning["raw"] and warning["keyword"] and keyword_vr(warning["keyword"]) in _TEXT
+        for warning in found
+    )

@@ -105,17 +105,17 @@ def judge_dates(windows: Sequence[DateWindow], everything: Iterable[str], cap: i
     """
     dated = frozenset(everything)
     wrong = sum(len((window.present & dated) - window.owed) for window in windows)
-    came = sum(len(window.present & window.owed) for window in windows)
+    matching = sum(len(window.present & window.owed) for window in windows)
     telling = [window for window in windows if window.answers.is_whole and window.answers.count != cap]
     away = max((len(dated - window.present - window.owed) for window in telling), default=0)
     if wrong:
-        evidence = f"StudyDate: {wrong} of {wrong + came} returned studies are of other days"
+        evidence = f"StudyDate: {wrong} of {wrong + matching} returned studies are of other days"
         return Finding(verdict=Verdict.IGNORED, evidence=evidence)
     evidence = (
-        f"StudyDate in {counted(len(windows), 'question')}: all {came} returned studies are of the requested days, "
+        f"StudyDate in {counted(len(windows), 'question')}: all {matching} returned studies are of these days, "
         f"and up to {away} of other days were excluded"
     )
-    return Finding(verdict=Verdict.HONOURED if came and away else Verdict.UNKNOWN, evidence=evidence)
+    return Finding(verdict=Verdict.HONOURED if matching and away else Verdict.UNKNOWN, evidence=evidence)
 
 
 def ask_one_day(inquiry: Inquiry) -> ProbeSteps:
@@ -155,11 +155,11 @@ def likely_cap(windows: Sequence[DateWindow]) -> Cap:
 
 def judge_cancel(answers: Iterable[QueryAnswers]) -> Finding:
     """Return how a node reacts to C-CANCEL, by the cancelled questions."""
-    finding = [_cancel_finding(one) for one in answers if one.was_cancelled]
+    findings = [_cancel_finding(result) for result in answers if result.was_cancelled]
     order = (Verdict.IGNORED, Verdict.REFUSED, Verdict.HONOURED, Verdict.UNKNOWN)
     return min(
-        finding,
-        key=lambda one: order.index(one.verdict),
+        findings,
+        key=lambda finding: order.index(finding.verdict),
         default=Finding(evidence="no result was long enough for C-CANCEL"),
     )
 

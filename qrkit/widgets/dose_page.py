@@ -123,5 +123,5 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         if self._plan is None:
             self.notice.alert("Create a plan first.")
             return
-        job = self._workspace.retrieve(self._plan.meant() if self.confirmed.value else self._plan)
+        job = self._workspace.retrieve(self._plan.confirmed() if self.confirmed.value else self._plan)
         self.jobs.children = (JobProgress(job), *self.jobs.children)

@@ -56,7 +56,7 @@ def items_html(job: JobRow, names: Mapping[str, str]) -> str:
             f"{item.outcome.stored:,}" + ("" if item.outcome.expected is None else f" of {item.outcome.expected:,}"),
             str(item.attempts),
             local_time(item.not_before),
-            item.outcome.said or item.outcome.doubt or item.outcome.note,
+            item.outcome.error_text or item.outcome.doubt or item.outcome.note,
         ]
         for item in items[:_SHOWN]
     ]

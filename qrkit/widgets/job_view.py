@@ -156,7 +156,7 @@ def _failures(job: JobRow) -> tuple[str, ...]:
 
 def _is_untouched(item: ItemRow) -> bool:
     """Whether an item was cancelled before any of its objects arrived, which needs no explanation."""
-    return item.outcome.state is JobState.CANCELLED and not item.outcome.stored and not item.outcome.said
+    return item.outcome.state is JobState.CANCELLED and not item.outcome.stored and not item.outcome.error_text
 
 
 def _failure(item: ItemRow) -> str:
@@ -168,7 +168,7 @@ def _failure(item: ItemRow) -> str:
         if result.expected is None
         else f"{result.stored:,} of {counted(result.expected, 'object')}"
     )
-    return f"{item_text}, {count}. {result.said}".strip()
+    return f"{item_text}, {count}. {result.error_text}".strip()
 
 
 def _duration(job: JobRow) -> Sequence[str]:

@@ -325,7 +325,7 @@ def check_budget(settings: Settings, plan: Plan) -> None:
     InputError
         With the numbers.
     """
-    if not plan.is_meant:
+    if not plan.is_confirmed:
         site_budget(settings.tables.get("plan", {})).check(plan.cost)
 
 

@@ -206,7 +206,7 @@ class Workspace(Questions):
             If the user is not an operator.
         InputError
             If there is nothing to retrieve, rows have no UID, the nodes cannot do it, or a plan exceeds the budget of
-            ``[plan]`` in `qrkit.toml` and is not confirmed by `Plan.meant`.
+            ``[plan]`` in `qrkit.toml` and is not confirmed by `Plan.confirmed`.
         NotFound
             If there is no such node.
 

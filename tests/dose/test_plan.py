@@ -74,5 +74,5 @@ def test_the_cost_is_counted_and_estimated_from_what_came_before() -> None:
     nothing = plan_of(world_of(IMAGES), "CT")
     assert (nothing.cost, nothing.requests()) == (Estimate(objects=0, bytes=0, seconds=None), ())
     Budget().check(Estimate(objects=10**9, bytes=10**12, seconds=None))
-    assert plan.meant().is_meant
-    assert not plan.is_meant
+    assert plan.confirmed().is_confirmed
+    assert not plan.is_confirmed

@@ -13,7 +13,7 @@ from qrkit.dose import (
     Policy,
     SeriesAnswer,
     SeriesRow,
-    StoredObjects,
+    StoredUids,
     StudyJudge,
     StudyRow,
     Unanswered,
@@ -94,7 +94,7 @@ class World:
 
     def judge(self, policy: Policy, stored: Mapping[str, Iterable[str]] | None = None) -> list[PlanItem]:
         """Judge all studies side by side."""
-        judge = StudyJudge(policy, StoredObjects({uid: frozenset(uids) for uid, uids in (stored or {}).items()}))
+        judge = StudyJudge(policy, StoredUids({uid: frozenset(uids) for uid, uids in (stored or {}).items()}))
         steps = together(judge.study(study) for study, _ in self.studies.values())
         try:
             needs = next(steps)

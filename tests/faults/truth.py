@@ -72,7 +72,7 @@ def of_completeness(stage: Stage) -> Iterator[str]:
     for job_id in stage.wanted:
         job = stage.jobs.get(job_id)
         if job.state is not JobState.COMPLETE:
-            yield f"job {job_id} is {job.state.value} after a retry: {job.said} {job.reason}"
+            yield f"job {job_id} is {job.state.value} after a retry: {job.error_text} {job.reason}"
     wanted = frozenset().union(*(uids for items in stage.wanted.values() for uids in items))
     here = held(stage.workspace)
     if wanted != here:

@@ -502,7 +502,7 @@ def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue,
     under_way.give_up(job_id, error="pacs is out of reach.", advice="Ask for it.")
     job = table.get(job_id)
     assert [item.outcome.state.value for item in job.items] == ["complete", "partial", "failed", "failed"]
-    assert (job.state, job.said) == (JobState.PARTIAL, "pacs is out of reach. Ask for it.")
+    assert (job.state, job.error_text) == (JobState.PARTIAL, "pacs is out of reach. Ask for it.")
 
 
 def test_a_job_that_rests_for_the_disk_goes_on_by_itself_and_one_of_a_user_does_not(

@@ -266,8 +266,8 @@ def test_a_plan_that_passes_the_budget_is_refused_until_it_is_meant(linked: Link
         with pytest.raises(InputError, match=rf"has {plan.cost.objects} objects.*budget is 2 objects.*[Cc]onfirm"):
             limited.retrieve(plan)
         assert len(limited.jobs.list()) == 0
-        assert limited.plans[plan.plan_id].meant().is_meant
-        job = limited.retrieve(plan.meant())
+        assert limited.plans[plan.plan_id].confirmed().is_confirmed
+        job = limited.retrieve(plan.confirmed())
         job.cancel()
 
 

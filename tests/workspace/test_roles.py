@@ -38,7 +38,7 @@ _FOR_OPERATORS: dict[str, Callable[[Workspace, Job], object]] = {
     "Workspace.retrieve": lambda ws, _: ws.retrieve(_STUDY, node="pacs"),
     "Workspace.retrieve with a handler": lambda ws, _: ws.retrieve(_STUDY, node="pacs", after=["copy"]),
     "Workspace.retrieve beyond the budget": lambda ws, _: ws.retrieve(
-        ws.plan("pacs", dose=["CT"], date="2026-06-30").meant()
+        ws.plan("pacs", dose=["CT"], date="2026-06-30").confirmed()
     ),
     "Workspace.retrieve_uids": lambda ws, _: ws.retrieve_uids("pacs", study_uids=["1.2.3"]),
     "Workspace.probe": lambda ws, _: ws.probe("pacs"),
