@@ -1,1 +1,1 @@
-"""The worker: runs retrieve jobs, owns the Storage SCP, and outlives the notebook that asked."""
+"""The worker: runs retrieve jobs, owns the Storage SCP, and outlives the notebook that started it."""

@@ -1,4 +1,4 @@
-"""Work that a worker does beside its retrieves."""
+"""Tasks that a worker runs in threads of their own, in addition to its retrieves."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from qrkit.errors import StoreError
 logger = logging.getLogger(__name__)
 
 ERROR_PAUSE = 5.0
-"""Seconds to wait where something went wrong."""
+"""Seconds to wait after an error."""
 
 
 class BackgroundTask(Protocol):
-    """Something that a worker runs in threads of its own as long as it runs itself."""
+    """A task that runs in its own threads as long as the worker."""
 
     @property
     def is_busy(self) -> bool:
-        """Whether a worker that leaves when idle has to stay for it."""
+        """True while an idle worker must keep running."""
 
     def start(self, worker_id: str) -> None:
-        """Begin."""
+        """Start the task."""
 
     def take_over(self, alive_worker_ids: Collection[str]) -> None:
-        """Take over what workers that are no longer alive have left; called with each heartbeat."""
+        """Take over the work of workers that are no longer alive; called with each heartbeat."""
 
     def stop(self) -> None:
-        """End soon, and return when it has."""
+        """Stop soon, and return once stopped."""
 
 
 class PollingThread:
-    """Looks for something to do again and again, in a thread of its own, whatever goes wrong with a look.
+    """Polls for work in a thread of its own, and continues after errors.
 
     Parameters
     ----------
     name
         Of the thread, and for the log.
-    look
-        Looks once.
+    poll
+        Looks for work once and does it.
     every
-        Seconds between two looks.
+        Seconds between two polls.
 
     Attributes
     ----------
     stopping
-        Set when it is to end.
+        Set when it must stop.
     """
 
-    def __init__(self, name: str, look: Callable[[], None], *, every: float) -> None:
+    def __init__(self, name: str, poll: Callable[[], None], *, every: float) -> None:
         self.stopping = threading.Event()
-        self._look = look
+        self._poll = poll
         self._every = every
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Have it look now."""
+        """Poll now."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End, once the look that is under way has ended."""
+        """Stop after the poll that is running."""
         self.stopping.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -75,12 +75,12 @@ class PollingThread:
     def _run(self) -> None:
         while not self.stopping.is_set():
             try:
-                self._look()
-            except StoreError:  # the database may come back; what is to be done waits meanwhile
+                self._poll()
+            except StoreError:  # the database may come back; the work waits meanwhile
                 logger.exception("The state cannot be used")
                 self.stopping.wait(ERROR_PAUSE)
-            except Exception:  # the worker must survive whatever is found
-                logger.exception("An error inside qrkit, in looking for what is to be done: %s", self._thread.name)
+            except Exception:  # the worker must survive every error of a task
+                logger.exception("An error inside qrkit in the background task %s", self._thread.name)
                 self.stopping.wait(ERROR_PAUSE)
             self._wake.wait(self._every)
             self._wake.clear()

@@ -1,4 +1,4 @@
-"""Whether there is room for what jobs bring, and what is said to those that wait for some."""
+"""Disk space for retrieved objects: jobs that do not fit are paused with a reason, and resumed later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qrkit.words import volume
 logger = logging.getLogger(__name__)
 
 _MARGIN = 0.1
-"""Share of the floor that must be free above it before a job goes on, so that it does not rest again at once."""
+"""Share of the floor that must be free above it before a job resumes, so that it is not paused again at once."""
 
 
 class DiskSpace:
@@ -35,53 +35,53 @@ class DiskSpace:
 
     @classmethod
     def of(cls, settings: Settings, state: State) -> DiskSpace:
-        """Return that of a workspace."""
+        """Return the disk space of a workspace."""
         files = FileStore(settings.files, free_space_floor=settings.free_space_floor)
         return cls(files, JobPauses(state), floor=settings.free_space_floor)
 
     @property
     def disk(self) -> str:
-        """What tells it from the disks of other sites; empty where the folder cannot be written."""
+        """Identifier of the disk, to distinguish disks of other sites; empty if the folder cannot be written."""
         if not self._disk:
             with suppress(OSError):
                 self._disk = self._files.disk()
         return self._disk
 
     def is_exhausted(self) -> bool:
-        """Whether nothing more may come: too little is free, or the folder cannot be written or is gone."""
+        """Whether no more objects can be stored: the disk is too full, or the folder cannot be written."""
         try:
             return self._files.free_space() < self._floor or not self._files.is_writable()
         except OSError:
             return True
 
     def pause(self, job_id: str) -> None:
-        """Let a job rest until there is room."""
+        """Pause a job until there is space."""
         reason = (
-            f"Less than {self._floor / 1e6:,.0f} MB are free on the disk of {self._files.folder}: "
-            "it goes on by itself when there is room."
+            f"Less than {self._floor / 1e6:,.0f} MB are free on the disk of {self._files.folder}. "
+            "The job resumes automatically when there is space."
         )
         if not self._files.is_writable():
-            reason = f"{self._files.folder} cannot be written, or is not there: it goes on by itself when it can."
-        logger.warning("Job %s rests: %s", job_id, reason)
+            reason = f"{self._files.folder} cannot be written or is missing. The job resumes automatically."
+        logger.warning("Job %s is paused: %s", job_id, reason)
         self._pauses.pause_for_disk(job_id, reason, disk=self.disk)
 
     def shortage(self, to_come: int, *, job: JobRow | None = None) -> str:
-        """Return why what is to bring so many bytes rests; nothing where they fit, or nobody knows how many.
+        """Return why a job of this size must wait; empty if it fits or its size is unknown.
 
-        That which nobody knows of ends at the floor, if it does. Of jobs that run at once and do not fit together,
-        the later one rests.
+        A job of unknown size may run until the floor is reached. If two running jobs do not fit together,
+        the later one waits.
 
         Parameters
         ----------
         job
-            Of which they are; without it, of a new one.
+            The job with these bytes; without it, a new one.
         """
         if not to_come:
             return ""
         others = self._pauses.bytes_to_come(self.disk, before=job)
         try:
             lack = lack_of_room(to_come, free=self._files.free_space(), floor=self._floor, others=others)
-        except OSError:  # for another reason than this estimate it will not get far
+        except OSError:  # the retrieve itself will report that
             return ""
         return lack and (
             f"{lack}. The disk of {self._files.folder} keeps {volume(self._floor)} free. The job "
@@ -89,15 +89,15 @@ class DiskSpace:
         )
 
     def has_space_for(self, job: JobRow) -> bool:
-        """Whether what a job will probably bring still fits; one that does not rests from now on."""
+        """Whether the estimated rest of a job still fits; a job that does not fit is paused."""
         lack = self.shortage(still_to_come(job), job=job)
         if lack:
-            logger.warning("Job %s rests: %s", job.job_id, lack)
+            logger.warning("Job %s is paused: %s", job.job_id, lack)
             self._pauses.pause_for_disk(job.job_id, lack, disk=self.disk)
         return not lack
 
     def resume_jobs(self) -> None:
-        """Let the jobs go on that rest for the disk, if there is room for them again."""
+        """Resume the jobs that are paused for disk space, if there is space for them again."""
         try:
             free, is_writable = self._files.free_space(), self._files.is_writable()
         except OSError:
@@ -110,5 +110,5 @@ class DiskSpace:
         for job in waiting:
             if not lack_of_room(still_to_come(job), free=free, floor=floor, others=others):
                 others += still_to_come(job)
-                logger.info("Job %s goes on: there is room", job.job_id)
+                logger.info("Job %s resumes: there is disk space", job.job_id)
                 self._pauses.resume_from_disk(job.job_id)

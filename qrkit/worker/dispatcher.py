@@ -1,8 +1,6 @@
-"""Which items a worker takes when, and the batches that it has under way.
+"""The dispatcher of a worker: claims items as the nodes allow, and keeps the batches that are running.
 
-The hours in which nodes may be fetched from, and what is said of the jobs that wait for them.
-
-Whether the clock of this machine was put back: what waits for a time by it would wait too long.
+It skips nodes outside their retrieve hours. If the clock is set back, waiting items are tried at once.
 """
 
 from __future__ import annotations
@@ -29,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class ClosedNodes:
-    """Knows which nodes may not be fetched from now.
+    """The nodes that are outside their retrieve hours now.
 
     Parameters
     ----------
     now
-        Gives the time of the state.
+        Returns the time of the state.
     """
 
     def __init__(self, pauses: JobPauses, now: Callable[[], datetime]) -> None:
@@ -43,17 +41,18 @@ class ClosedNodes:
         self._closed: frozenset[str] = frozenset()
 
     def includes(self, node: str) -> bool:
-        """Whether a node may not be fetched from, as of the last look."""
+        """Whether a node was outside its retrieve hours at the last update."""
         return node in self._closed
 
     def update(self, nodes: Sequence[Node]) -> None:
-        """Note which nodes may not be fetched from now, and say so of the jobs that wait for them."""
+        """Find the nodes outside their hours, and set the reason of the jobs that wait for them."""
         now = self._now()
         closed = {node.name: node for node in nodes if not node.is_open(now)}
         for node in closed.values():
             opening = node.next_opening(now)
             self._pauses.explain(
-                node.name, f"{node.name} is fetched from at {node.retrieve_hours} only: from {opening:%a %H:%M} on."
+                node.name,
+                f"{node.name} allows retrieves at {node.retrieve_hours} only: waiting until {opening:%a %H:%M}.",
             )
         for name in self._closed - set(closed):
             self._pauses.explain(name, "")
@@ -61,16 +60,16 @@ class ClosedNodes:
 
 
 _STEP = 2.0
-"""Seconds by which a clock may be put back unnoticed, as it is all the time where it is kept right."""
+"""Seconds by which a clock may be set back unnoticed, as time synchronisation does all the time."""
 
 
 class ClockMonitor:
-    """Notices when a clock is put back.
+    """Detects that a clock is set back.
 
     Parameters
     ----------
     now
-        Gives the time by it.
+        Returns the time of the clock.
     elapsed
         Seconds that never go back.
     """
@@ -81,7 +80,7 @@ class ClockMonitor:
         self._last = now(), elapsed()
 
     def seconds_set_back(self) -> float:
-        """Return by how many seconds the clock was put back since the last look; 0 if it was not."""
+        """Return the seconds by which the clock was set back since the last call; 0 if it was not."""
         before, since = self._last
         self._last = now, at = self._now(), self._elapsed()
         back = (at - since) - (now - before).total_seconds()
@@ -89,7 +88,7 @@ class ClockMonitor:
 
 
 AT_ONCE = 8
-"""Batches of a worker, each with an association of its own."""
+"""Maximum number of batches of a worker, each with its own association."""
 
 _ITEMS_IN_BATCH = 50
 
@@ -103,7 +102,7 @@ class _RunningBatch:
 
 
 class Dispatcher:
-    """Claims items for a worker and has them fetched, as many at a time as the nodes allow.
+    """Claims items for a worker and starts their retrieve, as many at a time as the nodes allow.
 
     Parameters
     ----------
@@ -112,7 +111,7 @@ class Dispatcher:
     hours
         Of the nodes.
     fetch
-        Fetches some items of a job; called in a thread of its own.
+        Retrieves some items of a job; called in a thread of its own.
     """
 
     def __init__(
@@ -138,11 +137,11 @@ class Dispatcher:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a batch is under way, or has ended without having been looked at since."""
+        """Whether a batch is running, or has ended since the last check."""
         return bool(self._running)
 
     def has_work_to_come(self) -> bool:
-        """Whether something waits for its time; an unknown state is none to stay for."""
+        """Whether items wait for a later time; False if the state cannot be read."""
         try:
             return self._queue.has_work_to_come(except_nodes=self._out_of_reach)
         except StoreError:
@@ -167,7 +166,7 @@ class Dispatcher:
             self._running[pool.submit(self._fetch, job, items)] = begun
 
     def take_over(self, others: Sequence[str]) -> None:
-        """Make good for workers that have died, and for what this one has lost sight of; with each heartbeat.
+        """Requeue the items of dead workers, and those that this worker has lost; called with each heartbeat.
 
         Parameters
         ----------
@@ -176,9 +175,9 @@ class Dispatcher:
         """
         self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(self._site)]
         if back := self._clock_monitor.seconds_set_back():
-            logger.warning("The clock was put back by %s; what waited for a time is tried now", duration(back))
+            logger.warning("The clock was set back by %s; waiting items are tried now", duration(back))
             self._queue.wake()
-        # first what has ended: of the rest, what the state has as ours and we have not is lost
+        # ended batches first: of the rest, items that the state has as ours and we do not have are lost
         self._forget_ended()
         in_hand = [item_id for begun in self._running.values() for item_id in begun.item_ids]
         self._queue.requeue_orphans(others, worker_id=self._worker_id, under_way=in_hand)
@@ -186,25 +185,25 @@ class Dispatcher:
         self._batches.forget_lost(others, worker_id=self._worker_id, under_way=batch_ids)
 
     def leave(self, others: Sequence[str]) -> None:
-        """Give back all that this worker has not done, and what workers had that have died."""
-        self._forget_ended()  # what it had under way is given back by it: it has not died
+        """Give back the unfinished items of this worker and of dead workers."""
+        self._forget_ended()  # its own running batches give back their items
         self._queue.requeue_orphans([*others, self._worker_id])
         self._batches.forget_lost(others)
 
     def _forget_ended(self) -> None:
-        """Forget the batches that have ended, having given back what they have not done."""
+        """Forget ended batches, after giving back their unfinished items."""
         for future in [one for one in self._running if one.done()]:
             begun = self._running.pop(future)
             error = future.exception()
             if isinstance(error, StoreError):
-                logger.warning("What became of a batch cannot be written: %s", error)
+                logger.warning("The outcome of a batch cannot be written: %s", error)
             elif error is not None:
                 logger.error("A batch ended by an error of ours", exc_info=error)
             self._queue.give_back(begun.item_ids, worker_id=self._worker_id)
             self._batches.end(begun.batch_id)
 
     def _most_associations(self) -> dict[str, int]:
-        """Return how many associations each node allows now, removed ones too: their jobs fail and say so."""
+        """Return the number of associations that each node allows now, with removed nodes, whose jobs must fail."""
         known = self._nodes.list(include_removed=True)
         nodes = [node for node in known if node.is_reached_from(self._site)]
         self._closed_nodes.update(nodes)

@@ -1,4 +1,4 @@
-"""Items that a worker has taken: fetched as one batch, and whatever becomes of it, its verdict written down."""
+"""The retrieve of claimed items as one batch; its outcome is written down whatever happens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchServices:
-    """What the batches of a worker share.
+    """The services that all batches of a worker use.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class FetchServices:
 
 
 class Fetcher:
-    """Fetches what a worker has claimed.
+    """Retrieves the items that a worker has claimed.
 
     Attributes
     ----------
     scp_error
-        Why the worker has no Storage SCP, if it has none.
+        Error of the Storage SCP; None if it listens.
     """
 
     def __init__(self, state: State, services: FetchServices) -> None:
@@ -73,14 +73,14 @@ class Fetcher:
         self._watchers: set[Watcher] = set()
 
     def silent_checks(self) -> int:
-        """Return how often in a row this was asked without a sign of life of one of the batches; 0: all live."""
+        """Return the number of calls in a row since one of the batches last gave a sign of life; 0: all are alive."""
         watchers = list(self._watchers)
         for watcher in watchers:
             watcher.unheard += 1
         return max((watcher.unheard - 1 for watcher in watchers), default=0)
 
     def fetch(self, job: JobRow, items: Sequence[ItemRow]) -> None:
-        """Fetch some items of a job; nothing that goes wrong with them is raised."""
+        """Retrieve some items of a job; their failures are written down, not raised."""
         watcher = self._watcher(job)
         self._watchers.add(watcher)
         try:
@@ -95,11 +95,11 @@ class Fetcher:
                 return
             batch = self._batch(job, watcher)
             self._run(batch, items, job, watcher)
-        except errors.StoreError:  # what is not told by then is queued again once the state can be used
+        except errors.StoreError:  # unfinished items are queued again once the state can be used
             logger.exception("A batch of job %s ended early", job.job_id)
         except errors.QrkitError as error:
             self._failed(job, batch.undone if batch is not None else items, error)
-        except Exception as error:  # the worker must survive whatever one batch does
+        except Exception as error:  # the worker must survive every error of a batch
             logger.exception("Job %s failed by an error of ours", job.job_id)
             ours = errors.QrkitError(f"An error inside qrkit, {type(error).__name__}; the worker's log has more.")
             self._failed(job, batch.undone if batch is not None else items, ours)
@@ -125,7 +125,7 @@ class Fetcher:
         )
 
     def _ended(self, job: JobRow, item: ItemRow, outcome: ItemOutcome) -> None:
-        """Write down what became of an item; what it lacks is taken if it comes later, unless nobody wants it now."""
+        """Write down the outcome of an item; missing objects may still arrive later, unless it was cancelled."""
         if outcome.missing and not job.destination and outcome.state is not JobState.CANCELLED:
             self._services.arrivals.active.expect_late(item, outcome.missing, node=job.node)
         self._services.outcomes.ended(item, outcome)

@@ -1,9 +1,7 @@
-"""Whether a workspace's worker is well: alive, listening, with work it can do and room for what comes.
+"""The health of a workspace's workers: alive, listening, with work they can do and disk space for it.
 
-Which other workers of a workspace are alive, by what is seen of them here.
-
-Nothing compares the clocks of two machines, which may be minutes apart: a worker is alive whose heartbeat changes.
-One on this machine is known by its process, at once.
+The clocks of two machines may differ by minutes and are never compared: a worker is alive while its heartbeat
+changes. One on this machine is also checked by its process.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ _ANY = ("0.0.0.0", "::", "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How a worker is.
+    """The health of a worker.
 
     Attributes
     ----------
@@ -61,12 +59,12 @@ class Health:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One sentence for each thing that is wrong."""
+        """One sentence for each problem."""
         return tuple(map(str, self.troubles))
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.troubles
 
     def to_json(self) -> dict[str, Any]:
@@ -83,12 +81,12 @@ class Health:
 
 
 def health_of(settings: Settings, state: State) -> Health:
-    """Look at the worker of a workspace on this machine, for this site; its Storage SCP is asked by C-ECHO.
+    """Check the worker of a workspace on this machine, for this site; its Storage SCP by C-ECHO.
 
     Raises
     ------
     StoreError
-        If the state cannot be read: then nothing is well.
+        If the state cannot be read.
     """
     station = (socket.gethostname(), settings.site)
     here = [row for row in alive_workers(WorkerTable(state)) if (row.host, row.site) == station]
@@ -107,19 +105,19 @@ def health_of(settings: Settings, state: State) -> Health:
 
 
 def alive_workers(workers: WorkerTable) -> list[WorkerRow]:
-    """Return the workers that have given a sign of life lately, and whose process runs."""
+    """Return the workers with a recent heartbeat whose process runs."""
     return [row for row in workers.alive(DEAD_AFTER) if seems_to_run(row)]
 
 
 def seems_to_run(worker: WorkerRow) -> bool:
-    """Whether the process of a worker runs; on another machine only its heartbeat tells."""
+    """Whether the process of a worker runs; always True on another machine, where only heartbeats count."""
     if worker.host != socket.gethostname():
         return True
     return is_process_alive(worker.pid)
 
 
 def _last_end(settings: Settings, state: State) -> str:
-    """Say how the last worker of this machine and site ended, if not as it should."""
+    """Return how the last worker of this machine and site ended, if it failed."""
     last = WorkerTable(state).last(socket.gethostname(), settings.site)
     if last is None:
         return ""
@@ -136,12 +134,12 @@ def _last_end(settings: Settings, state: State) -> str:
 
 
 def missing_worker(node: Node, state: State, settings: Settings, *, one_starts: bool = False) -> str:
-    """Return a sentence where no worker is alive that reaches a node; an empty text where one is.
+    """Return a sentence if no worker that reaches a node is alive; empty if there is one.
 
     Parameters
     ----------
     one_starts
-        Whether a worker of this station has just been started, so that it counts as alive.
+        Whether a worker of this station has just been started and counts as alive.
     """
     here = node.is_reached_from(settings.site)
     sites = [row.site for row in alive_workers(WorkerTable(state))]
@@ -158,12 +156,12 @@ def _of_worker(settings: Settings, worker: WorkerRow | None) -> str | Advice:
         text = f"{whose} runs on this machine. One starts with the next retrieve; or start one"
         return Advice(text, Action.START_WORKER)
     if not worker.port:
-        return "The worker has no Storage SCP, so only C-GET works; its log says why."
+        return "The worker has no Storage SCP, so only C-GET works. See its log for the reason."
     return _of_scp(settings, worker)
 
 
 def _of_scp(settings: Settings, worker: WorkerRow) -> str:
-    """Ask the Storage SCP; one with TLS must only listen, since it may want a certificate that we have not."""
+    """Test the Storage SCP; with TLS it must only listen, since it may require a certificate that we do not have."""
     from qrkit.dimse.echo import echo
 
     host = "127.0.0.1" if settings.host in _ANY else settings.host
@@ -181,7 +179,7 @@ def _of_scp(settings: Settings, worker: WorkerRow) -> str:
 def _of_disk(settings: Settings, free: int | None) -> str:
     if free is None or free >= settings.free_space_floor:
         return ""
-    return f"Only {free / 1e6:,.0f} MB are free on the disk of {settings.files}; nothing is fetched below the floor."
+    return f"Only {free / 1e6:,.0f} MB are free on the disk of {settings.files}. Retrieves wait below the floor."
 
 
 def _of_list(settings: Settings, state: State) -> str | Advice:
@@ -206,14 +204,14 @@ def _age(state: State, worker: WorkerRow) -> float:
 
 
 class OtherWorkers:
-    """The other workers; of one that is seen for the first time it is assumed that it is alive.
+    """The other workers of a workspace; one that is seen for the first time counts as alive.
 
     Parameters
     ----------
     worker_id
         Of the worker that looks.
     running
-        Gives the rows of all workers that have not left.
+        Returns the rows of all workers that have not left.
     clock
         Seconds that never go back.
     """
@@ -232,9 +230,9 @@ class OtherWorkers:
         self._looked = 0.0
 
     def alive(self) -> list[str]:
-        """Return the ids of those that are alive; to be asked more often than each `DEAD_AFTER` seconds."""
+        """Return the ids of those that are alive; must be called more often than every `DEAD_AFTER` seconds."""
         now = self._clock()
-        if now - self._looked > DEAD_AFTER / 2:  # the state was gone for a while, for the others as well
+        if now - self._looked > DEAD_AFTER / 2:  # the state was unavailable for a while, for the others as well
             self._seen.clear()
         self._looked = now
         others = [row for row in self._running() if row.worker_id != self._worker_id]

@@ -49,14 +49,14 @@ def log_file(settings: Settings) -> Path:
 
 
 def errors_file(folder: Path) -> Path:
-    """Return where a worker in the background prints to, if it must."""
+    """Return the file for the output of a background worker."""
     return folder / ERRORS_FILE
 
 
 def keep_errors_small(folder: Path) -> None:
-    """Put aside what workers in the background have printed, once that has grown.
+    """Move the output of background workers to a second file once it is large.
 
-    They have the file open, for as long as they live, and append to it; so it is copied and emptied, not renamed.
+    Workers keep the file open and append to it, so it is copied and emptied, not renamed.
     """
     path = errors_file(folder)
     with suppress(OSError):  # there is none, or on Windows: it is in use

@@ -1,14 +1,9 @@
-"""Starting a worker in the background, so that a retrieve outlives the notebook that asked for it.
+"""The process of a worker: started in the background, limited in memory, and forced to exit if it hangs.
 
-The end of a worker's process when something in it may never end: it is then as if it had been killed.
-
-What it had under way is taken over by the next worker, as after any death.
-
-How many heaps the C library keeps for the threads of a worker, which is_process_alive for months.
-
-glibc gives each thread a heap of its own, up to eight for each processor, and what is free in one is of no use to the
-others: the memory of a worker grows by that for a long time, though it holds no more. Two are enough where threads
-wait for one another all the time anyway (measured: `docs/deployment.md`).
+A worker in the background outlives the notebook that started it. After a forced exit the next worker takes over its
+items, as after any death. glibc gives each thread a malloc arena of its own, up to eight for each processor, and free
+memory in one is of no use to the others, so a worker that runs for months would grow. Two arenas are enough for
+threads that wait for one another anyway (measured: `docs/deployment.md`).
 """
 
 from __future__ import annotations
@@ -43,7 +38,7 @@ _SOON = 60.0
 
 _failures: dict[Path, int] = {}
 _TRIES = 2
-"""How often in a row a worker may end by an error as soon as it has started, before whoever waits is told."""
+"""Number of failed starts of a worker in a row before an error is raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +51,7 @@ class _StartedProcess:
 
 
 _started: list[_StartedProcess] = []
-"""All of them that still run; a station may have two for a moment, one of which finds the lock held and ends."""
+"""Those that still run; a station may have two for a moment, of which one finds the lock held and ends."""
 
 
 def lock_path(workspace: Path, site: str = "") -> Path:
@@ -76,10 +71,10 @@ def is_running(workspace: Path, site: str = "") -> bool:
 
 
 def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
-    """Start a worker in the background unless one runs; say whether one was started.
+    """Start a worker in the background unless one runs; return whether one was started.
 
-    Two that start at once are no harm: one gets the lock, the other ends. One that holds the lock looks for work
-    again once it has let go of it; one that does not hold it any more, and ends, is none to rely on.
+    Two starts at once do no harm: one worker gets the lock, the other ends. A worker that is ending and no longer
+    holds the lock does not count as running.
 
     Raises
     ------
@@ -101,9 +96,9 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
             if _is_booting(lock, settings, workers) or is_running(settings.workspace, settings.site):
                 return False
             process = _start(settings)
-            with contextlib.suppress(OSError):  # then others may start one too, which does no harm
+            with contextlib.suppress(OSError):  # then another process may start one too, which does no harm
                 _mark(lock).write_text(str(process.pid), encoding="ascii")
-    except Timeout:  # somebody else is starting one
+    except Timeout:  # another process is starting one
         return False
     _started.append(_StartedProcess(lock, process, time.monotonic()))
     return True
@@ -145,7 +140,7 @@ def _mark(lock: Path) -> Path:
 
 
 def _is_booting(lock: Path, settings: Settings, workers: WorkerTable) -> bool:
-    """Whether somebody has just started a worker of this station that has not had its lock yet, but will."""
+    """Whether a worker of this station was just started and does not hold its lock yet."""
     try:
         age = time.time() - _mark(lock).stat().st_mtime
         pid = int(_mark(lock).read_text(encoding="ascii"))
@@ -166,7 +161,7 @@ def is_process_alive(pid: int) -> bool:
 
 
 def _look_after_started() -> None:
-    """Forget the workers that have ended, and count those that did by an error, which the next would meet."""
+    """Forget ended workers, and count those that failed, since the next one would fail too."""
     for one in list(_started):
         status = one.process.poll()
         if status is not None:
@@ -181,11 +176,11 @@ def _last_words(workspace: Path) -> str:
         lines = errors_file(workspace).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    return next((line.removeprefix("qrkit: ") for line in reversed(lines) if line.strip()), "it says nothing.")
+    return next((line.removeprefix("qrkit: ") for line in reversed(lines) if line.strip()), "no message.")
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    # The role is of whoever asked for the worker, and the worker is everybody's.
+    # The role belongs to the user who started the worker, and the worker serves all users.
     inherited = {name: value for name, value in os.environ.items() if name != "QRKIT_ROLE"}
     return inherited | {
         "QRKIT_WORKSPACE": str(settings.workspace),
@@ -206,35 +201,35 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 LEAVES_WITHIN = 30.0
-"""Seconds after which a worker that is to end does, with status 1."""
+"""Seconds until the forced exit, with status 1."""
 
 
 def force_exit_later() -> None:
     """End this process in a while, whatever it waits for, unless `cancel_forced_exit` is called before.
 
-    Not by a thread of ours: a hanging database, disk or lock would hold that up, too. What all threads were at is in
-    worker.err, or the journal of the service.
+    It does not need a thread of ours, which a hanging database, disk or lock would block too. The stack of every
+    thread is written to worker.err or the journal of the service.
     """
     if sys.__stderr__ is not None:
         faulthandler.dump_traceback_later(LEAVES_WITHIN, exit=True, file=sys.__stderr__)
 
 
 def cancel_forced_exit() -> None:
-    """Let this process live on."""
+    """Cancel the forced exit of this process."""
     faulthandler.cancel_dump_traceback_later()
 
 
 _M_ARENA_MAX = -8
 """As glibc's malloc.h has it."""
 
-_HEAPS = 2
+_ARENAS = 2
 
 
 def limit_malloc_arenas() -> bool:
-    """Have threads that begin from now on share a few heaps; say whether the C library does.
+    """Limit the malloc arenas for threads started from now on; return whether the C library supports it.
 
-    What MALLOC_ARENA_MAX says in the environment is left as it is.
+    A value of MALLOC_ARENA_MAX in the environment is left as it is.
     """
     if platform.libc_ver()[0] != "glibc" or "MALLOC_ARENA_MAX" in os.environ:
         return False
-    return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS))
+    return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))

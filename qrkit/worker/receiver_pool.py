@@ -1,4 +1,4 @@
-"""Receiving processes beside the worker: when several peers send at once, one interpreter is not enough.
+"""The receiver processes of a worker: one interpreter is too slow if several peers send at once.
 
 The worker accepts all connections. The first association is served by a thread of its own; further ones are handed,
 socket and all, to a few processes that are started when they are needed and end when they are not. These write
@@ -35,13 +35,13 @@ _LOOK = 1.0
 
 
 class ObjectCommitter(Protocol):
-    """Takes what another process has received, for one calling AE title."""
+    """Stores the objects that another process has received, for one calling AE title."""
 
     def touch(self, arrival: Arrival) -> None:
         """Note that an object is arriving."""
 
     def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
-        """Put an object in its place; raises `Refused`, and then nothing is left of it."""
+        """Put an object in its place; if it raises `Refused`, the file is removed."""
 
 
 class ReceiverPool:
@@ -50,11 +50,11 @@ class ReceiverPool:
     Parameters
     ----------
     assignment
-        What each needs to know.
+        Settings of each process.
     committing_for
-        Gives what takes the objects of a calling AE title.
+        Returns the committer for the objects of a calling AE title.
     sweep
-        Called when a process has died, to remove what it left half written.
+        Called when a process has ended, to remove its incomplete files.
     most
         Processes at once.
     """
@@ -92,12 +92,12 @@ class ReceiverPool:
 
     @property
     def pids(self) -> list[int]:
-        """The processes there are."""
+        """Process IDs of the running processes."""
         with self._lock:
             return [process.pid for process in self._processes]
 
     def take(self, connection: socket.socket, *, busy: int) -> bool:
-        """Take a connection over, unless the caller has fewer than the others, or nothing else to do.
+        """Take over a connection, unless the caller serves fewer than each process, or none.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class ReceiverPool:
             thread.join()
 
     def _start_others(self, busy: int) -> None:
-        """Start as many processes as there are associations besides this one; they are ready for later ones."""
+        """Start one process for each open association; they are ready for later ones."""
         wanted = min(self._most, busy + sum(process.load for process in self._processes))
         try:
             while len(self._processes) < wanted:
@@ -146,7 +146,7 @@ class ReceiverPool:
         ours, theirs = socket.socketpair()
         try:
             process.hand_over(connection, theirs)
-        except OSError:  # it has just died; its watcher tidies up
+        except OSError:  # it has just died; its watcher cleans up
             ours.close()
             return False
         finally:
@@ -159,7 +159,7 @@ class ReceiverPool:
         return True
 
     def _commit_all(self, process: _PooledProcess, channel: socket.socket) -> None:
-        """Answer all that a process says of one association."""
+        """Answer all messages of a process about one association."""
         committing: ObjectCommitter | None = None
         try:
             with channel, channel.makefile("rb") as lines:
@@ -173,7 +173,7 @@ class ReceiverPool:
                         channel.sendall(_commit_status(committing, message.arrival, message.written))
         except OSError:
             logger.info("A receiving process has gone while an association was under way")
-        except Exception:  # the others go on; this peer sees its association end
+        except Exception:  # the others continue; this peer sees its association end
             logger.exception("An association in a receiving process ended by an error of ours")
         finally:
             self._left(process)
@@ -237,17 +237,17 @@ class _PooledProcess:
         return self._process.pid
 
     def hand_over(self, connection: socket.socket, channel: socket.socket) -> None:
-        """Give it a connection, and the channel on which it tells what comes."""
+        """Hand over a connection, and the channel for messages about it."""
         socket.send_fds(self._control, [b"."], [connection.fileno(), channel.fileno()])
 
     def dismiss(self) -> None:
-        """Have it end: it takes no more connections, and aborts those it has."""
+        """Make it end: it accepts no more connections, and aborts its own."""
         self.is_ready = False
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
 
     def wait(self, patience: float) -> None:
-        """Return when it has ended; kill it if it does not within so many seconds."""
+        """Wait for its end; kill it after `patience` seconds."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:

@@ -38,7 +38,7 @@ class ObjectBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFinished:
-    """An object is whole, and waits in its part file to be admitted and put in its place."""
+    """An object is whole in its part file, and waits to be put in its place."""
 
     arrival: Arrival
     written: WrittenObject
@@ -46,20 +46,20 @@ class ObjectFinished:
 
 def encode(message: ObjectBegan | ObjectFinished) -> bytes:
     """Return a message as a line."""
-    told: dict[str, object] = {"arrival": asdict(message.arrival)}
+    fields: dict[str, object] = {"arrival": asdict(message.arrival)}
     if isinstance(message, ObjectFinished):
         written = message.written
-        told |= {"part": str(written.part), "size": written.size, "header": asdict(written.header)}
-    return json.dumps(told).encode() + b"\n"
+        fields |= {"part": str(written.part), "size": written.size, "header": asdict(written.header)}
+    return json.dumps(fields).encode() + b"\n"
 
 
 def decode(line: bytes) -> ObjectBegan | ObjectFinished:
     """Return the message of a line."""
-    told = json.loads(line)
-    arrival = Arrival(**told["arrival"])
-    if "part" not in told:
+    fields = json.loads(line)
+    arrival = Arrival(**fields["arrival"])
+    if "part" not in fields:
         return ObjectBegan(arrival=arrival)
-    written = WrittenObject(part=Path(told["part"]), size=told["size"], header=ObjectHeader(**told["header"]))
+    written = WrittenObject(part=Path(fields["part"]), size=fields["size"], header=ObjectHeader(**fields["header"]))
     return ObjectFinished(arrival=arrival, written=written)
 
 
@@ -81,25 +81,25 @@ _NOTE_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What a receiving process needs to know: how to answer, and where to write."""
+    """The settings of a receiver process: its listener, and where it writes."""
 
     listener: Listener
     files: Path
     free_space_floor: int
 
     def to_text(self) -> str:
-        """Return it as a text, for the command line."""
+        """Return it as text for the command line."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_text(cls, text: str) -> Assignment:
-        """Return what `to_text` was made of."""
-        told = json.loads(text)
-        tls = Tls(**told["listener"].pop("tls"))
+        """Return the assignment that `to_text` has written."""
+        fields = json.loads(text)
+        tls = Tls(**fields["listener"].pop("tls"))
         return cls(
-            listener=Listener(**told["listener"], tls=tls),
-            files=Path(told["files"]),
-            free_space_floor=told["free_space_floor"],
+            listener=Listener(**fields["listener"], tls=tls),
+            files=Path(fields["files"]),
+            free_space_floor=fields["free_space_floor"],
         )
 
 
@@ -112,15 +112,15 @@ class _Channel:
         self._noted = 0.0
 
     def began(self, arrival: Arrival) -> None:
-        """Tell that an object comes, unless that was told just now."""
+        """Report that an object arrives, at most once a second."""
         now = time.monotonic()
         if now - self._noted > _NOTE_EVERY:
             self._noted = now
-            with suppress(OSError):  # that the worker is gone, the object's end will tell
+            with suppress(OSError):  # the end of the object reports that the worker is gone
                 self._end.sendall(encode(ObjectBegan(arrival=arrival)))
 
     def finished(self, message: ObjectFinished) -> tuple[int, str]:
-        """Have a whole object put in its place, and return what the peer is told.
+        """Report a whole object, and return the status and comment for the peer.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class _Channel:
         return decode_status(line)
 
     def close(self) -> None:
-        """Tell that nothing more comes."""
+        """Close the channel: no more messages follow."""
         self._lines.close()
         self._end.close()
 
@@ -180,7 +180,7 @@ class _ForwardedObject:
 
 
 class _LinesToWorker(logging.Handler):
-    """Has the worker write our log, which is in one file."""
+    """Sends log records to the worker, which writes one log file."""
 
     def __init__(self, control: socket.socket) -> None:
         super().__init__(logging.INFO)
@@ -194,12 +194,12 @@ class _LinesToWorker(logging.Handler):
 
 
 class ReceiverProcess:
-    """Serves the connections that the worker hands over.
+    """A process that serves the connections that the worker hands over.
 
     Parameters
     ----------
     control
-        Our end of the line on which they come.
+        Our end of the socket on which they are handed over.
     """
 
     def __init__(self, assignment: Assignment, control: socket.socket) -> None:
@@ -223,8 +223,8 @@ class ReceiverProcess:
     def _serve_all(self) -> None:
         """Serve each connection that is handed over on a thread of its own."""
         while True:
-            told, descriptors, _, _ = socket.recv_fds(self._control, 1, 2)
-            if not told:
+            received, descriptors, _, _ = socket.recv_fds(self._control, 1, 2)
+            if not received:
                 return
             peer, end = (socket.socket(fileno=one) for one in descriptors)
             self._threads = [thread for thread in self._threads if thread.is_alive()]
@@ -242,7 +242,7 @@ class ReceiverProcess:
 
 def main(control: int, assignment: str) -> None:
     """Run a receiving process on an inherited socket."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # whoever stops the worker stops us by that
+    for number in (signal.SIGINT, signal.SIGTERM):  # the worker stops its receiver processes
         signal.signal(number, signal.SIG_IGN)
     line = socket.socket(fileno=control)
     logger = logging.getLogger("qrkit")

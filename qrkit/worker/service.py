@@ -1,6 +1,6 @@
-"""The worker of a workspace on this station: its life, its Storage SCP, and what it looks at while it lives.
+"""The worker of a workspace on this station: its life cycle, heartbeat and Storage SCP.
 
-Which items it takes is in `qrkit.worker.dispatcher`, how they are fetched in `qrkit.worker.fetcher`.
+`qrkit.worker.dispatcher` claims its items, `qrkit.worker.fetcher` retrieves them.
 """
 
 from __future__ import annotations
@@ -53,22 +53,27 @@ SILENT = 120
 
 _LATE_HOURS = 24.0
 _POLL = 0.1
-_LOCK_PATIENCE = 1.0  # who only looks whether there is a worker holds the lock for a moment
+_LOCK_PATIENCE = 1.0  # a check for a running worker holds the lock for a moment
 
 
 class Worker:
-    """Runs the jobs of a workspace until it is stopped, or has had nothing to do for a while.
+    """Runs the jobs of a workspace until it is stopped or has been idle for a while.
 
     Parameters
     ----------
     needs_scp
-        Whether a Storage SCP that cannot listen is an error; else jobs go on by C-GET alone.
-    beside
-        What it runs beside its retrieves.
+        Whether a Storage SCP that cannot listen is an error; else jobs use C-GET only.
+    background_tasks
+        Tasks that it runs in addition to its retrieves.
     """
 
     def __init__(
-        self, settings: Settings, state: State, *, needs_scp: bool = True, beside: Sequence[BackgroundTask] = ()
+        self,
+        settings: Settings,
+        state: State,
+        *,
+        needs_scp: bool = True,
+        background_tasks: Sequence[BackgroundTask] = (),
     ) -> None:
         self._settings = settings
         self._state = state
@@ -79,7 +84,7 @@ class Worker:
         self._other_workers = OtherWorkers(self._worker_id, self._workers.running)
         self._known_others: frozenset[str] = frozenset()
         self._needs_scp = needs_scp
-        self._background_tasks = tuple(beside)
+        self._background_tasks = tuple(background_tasks)
         self._files = FileStore(settings.files, free_space_floor=settings.free_space_floor, keep_receipts=True)
         self._arrivals = Arrivals(
             self._files,
@@ -113,12 +118,12 @@ class Worker:
         )
 
     def stop(self) -> None:
-        """Have `run` return soon: what is under way goes back to the queue."""
+        """Make `run` return soon; running items go back to the queue."""
         self._stopping.set()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody stopped it."""
+        """Whether `stop` was called."""
         return self._stopping.is_set()
 
     def run(self, *, idle_exit: float | None = None, started: Callable[[int], None] = lambda _: None) -> None:
@@ -127,7 +132,7 @@ class Worker:
         Parameters
         ----------
         idle_exit
-            Seconds without anything to do after which to return; None: only when stopped.
+            Idle seconds after which to return; None: only when stopped.
         started
             Called with the port of its Storage SCP, 0 for none, once it may run.
 
@@ -170,17 +175,17 @@ class Worker:
         )
 
     def _expect_late(self) -> None:
-        """Take what items lacked when an earlier worker ended them."""
+        """Accept objects that were missing when an earlier worker ended their items."""
         for node, item in self._late.lacking(hours=_LATE_HOURS):
             self._arrivals.active.expect_late(item, item.outcome.missing, node=node)
 
     def _tidy_up(self) -> None:
-        """Remove what workers that were killed left half written, and list what they left unlisted."""
+        """Remove incomplete files of killed workers, and list their unlisted objects."""
         self._files.sweep()
         self._arrivals.list_left()
 
     def _halt(self) -> None:
-        """Have the batches under way end, and give back what they have not done."""
+        """End the running batches, which give back their unfinished items."""
         self._ending.set()
         self._arrivals.hurry()
 
@@ -239,13 +244,15 @@ class Worker:
             logger.critical("%s", message)
             raise errors.WorkerError(message, advice="Start the worker again, and stop it before the next restore.")
         if self._scp is not None and self._scp.is_stuck():
-            self._stuck("The Storage SCP takes no connections any more, probably for want of memory.")
+            self._stuck("The Storage SCP accepts no more connections, probably because memory is low.")
         self._workers.heartbeat(self._worker_id)
         if self._fetcher.silent_checks() >= SILENT:  # not for want of the state, which has just been written
-            self._stuck("A retrieve has stood still for minutes and heeds nobody, probably for want of memory.")
+            self._stuck(
+                "A retrieve has been stuck for minutes and cannot be stopped, probably because memory is low."
+            )
         others = self._other_workers.alive()
         if not self._known_others.issubset(others):
-            self._tidy_up()  # nobody may follow one that was killed
+            self._tidy_up()  # a killed worker may have no successor
         self._known_others = frozenset(others)
         self._dispatcher.take_over(others)
         self._disk_space.resume_jobs()
@@ -257,11 +264,11 @@ class Worker:
 
     def _stuck(self, message: str) -> None:
         logger.critical("%s", message)
-        force_exit_later()  # to wait for what is stuck would be in vain
-        raise errors.WorkerError(message, advice="Start the worker again, with more memory; its jobs go on.")
+        force_exit_later()  # waiting for a stuck thread would never end
+        raise errors.WorkerError(message, advice="Start the worker again with more memory; its jobs resume.")
 
     def _leave(self) -> None:
-        with suppress(errors.StoreError):  # another worker finds out by the missing heartbeat
+        with suppress(errors.StoreError):  # other workers notice the missing heartbeat
             self._dispatcher.leave(self._other_workers.alive())
             self._workers.leave(self._worker_id)
 
@@ -274,14 +281,14 @@ class Worker:
 
 
 def _start_threads(pool: ThreadPoolExecutor) -> None:
-    """Have all threads of the pool: one that cannot begin later, for want of memory, would hold us up without end."""
+    """Start all threads of the pool: one that cannot start later, because memory is low, would block us forever."""
     together = threading.Barrier(AT_ONCE)
     for future in [pool.submit(together.wait) for _ in range(AT_ONCE)]:
         future.result()
 
 
 def listener_of(settings: Settings) -> Listener:
-    """Return where the Storage SCP of a workspace listens."""
+    """Return the address at which the Storage SCP of a workspace listens."""
     tls = Tls(
         enabled=bool(settings.tls_certificate),
         ca_file=settings.tls_ca,

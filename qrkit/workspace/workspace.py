@@ -333,7 +333,7 @@ class Workspace(Questions):
             HandlerRunner(self.settings, self._state, self._services.handlers),
             ScheduleRunner(self._services),
         ]
-        return Worker(self.settings, self._state, needs_scp=needs_scp, beside=tasks)
+        return Worker(self.settings, self._state, needs_scp=needs_scp, background_tasks=tasks)
 
     def health(self) -> Health:
         """Return the health of this machine's worker; see `qrkit.worker.health.Health`."""

@@ -55,7 +55,7 @@ def test_a_worker_with_a_retrieve_that_stands_still_ends_and_the_next_one_goes_o
         _, said = worker.communicate(timeout=LIMIT)
     assert worker.returncode == 1
     assert b"in wait" in said, "what its threads were at"
-    assert "has stood still" in (workspace.settings.workspace / "worker.log").read_text("utf-8")
+    assert "has been stuck" in (workspace.settings.workspace / "worker.log").read_text("utf-8")
     with worker_in_thread(workspace):
         assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
 

@@ -142,7 +142,7 @@ def test_outside_the_hours_of_its_node_a_job_waits_and_says_until_when(linked: L
     with worker_in_thread(linked.workspace):
         job = ask(linked)
         wait_until(lambda: job.status.reason, LIMIT, what="a reason")
-        assert job.status.reason == f"pacs is fetched from at {hours} only: from {opens:%a %H:%M} on."
+        assert job.status.reason == f"pacs allows retrieves at {hours} only: waiting until {opens:%a %H:%M}."
         assert (job.state, retrieves(linked)) == (JobState.QUEUED, 0)
         linked.workspace.nodes.edit("pacs", retrieve_hours="")
         done = job.wait(timeout=LIMIT)
