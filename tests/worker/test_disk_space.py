@@ -27,12 +27,12 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
         assert (one.job_id, other.job_id) == (first, second)
         assert room.has_space_for(jobs.get_summary(first))
         assert not room.has_space_for(jobs.get_summary(second))
-        assert "beside what other jobs bring" in room.shortage(size)  # nor does a third
+        assert "free after other jobs" in room.shortage(size)  # nor does a third
         queue.give_back([other.item_id], worker_id="w")
         room.resume_jobs()
         resting = jobs.get_summary(second)
         assert (resting.state, resting.paused_by) == (JobState.PAUSED, PausedBy.DISK)
-        assert "beside what other jobs bring" in resting.reason
+        assert "free after other jobs" in resting.reason
         JobProgress(state).finish_item(one.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1))
         room.resume_jobs()
         assert jobs.get_summary(second).state is JobState.QUEUED
