@@ -33,6 +33,7 @@ CLEAN = {
     "qrkit/retrieve",
     "qrkit/store",
     "qrkit/widgets",
+    "qrkit/workspace",
 }
 
 

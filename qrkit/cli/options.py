@@ -75,7 +75,7 @@ def with_filters(command: Command) -> Command:
     @wraps(command)
     def run(*arguments: Any, key: list[str], return_key: list[str], **options: Any) -> None:  # noqa: ANN401
         given = _given({name: options.pop(name) for name in _TEXT_FILTERS})
-        command(*arguments, filters={**given, **_keys(key), "return_keys": return_key}, **options)
+        command(*arguments, filters={**given, **_keys(key), "return_keys": ",".join(return_key)}, **options)
 
     added: dict[str, tuple[Any, object]] = {
         name: (Annotated[str | None, typer.Option(option, help=text, show_default=False)], None)
@@ -86,7 +86,10 @@ def with_filters(command: Command) -> Command:
         [],
     )
     added["return_key"] = (
-        Annotated[list[str], typer.Option("--return-key", help="A further column; may be repeated.")],
+        Annotated[
+            list[str],
+            typer.Option("--return-key", help="Further columns, such as PatientAge,PatientSex."),
+        ],
         [],
     )
     return signed(run, command, replaced="filters", added=added)

@@ -217,7 +217,7 @@ def _station_level(present: Mapping[str, object], level: Level) -> Level:
     default = Level.STUDY if level in (Level.PATIENT, Level.STUDY) else Level.SERIES
     given = present.get("station_level", default)
     named = given.value if isinstance(given, Level) else str(given).strip().upper()
-    found = next((one for one in (Level.STUDY, Level.SERIES) if one.value == named), None)
+    found = next((level for level in (Level.STUDY, Level.SERIES) if level.value == named), None)
     if found is None:
         raise InputError(f"station_level is study or series, not {given!r}.")
     return found

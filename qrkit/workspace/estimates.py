@@ -29,12 +29,12 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
     InputError
         If the table has none of their UIDs.
     """
-    kind = next((one for one in _KINDS if one[0] in frame.columns), None)
+    kind = next((kind for kind in _KINDS if kind[0] in frame.columns), None)
     if kind is None:
         raise InputError("The table has no StudyInstanceUID; give the rows of a find.")
     unique, count, modality, sop_class = kind
-    told = [name for name in (count, modality, sop_class) if name in frame.columns]
-    once = frame.drop_duplicates(unique)[told]
+    present = [name for name in (count, modality, sop_class) if name in frame.columns]
+    once = frame.drop_duplicates(unique)[present]
     is_image = not count
     for row in once.to_dict("records"):
         number = 1 if is_image else row.get(count)

@@ -127,7 +127,7 @@ class Handlers:
             try:
                 wanted["state"] = RunState(state).value
             except ValueError as error:
-                known = ", ".join(one.value for one in RunState)
+                known = ", ".join(run_state.value for run_state in RunState)
                 raise InputError(f"A run is {known}, not {state!r}.") from error
         if not job:
             return self._table.list(wanted, limit)

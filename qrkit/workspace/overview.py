@@ -111,7 +111,7 @@ def overview(state: State, settings: Settings, user: str) -> Overview:
         nodes=NodeTable(state).list(),
         workers=WorkerTable(state).alive(DEAD_AFTER),
         last_query=next(iter(QueryTable(state).list(1)), None),
-        active=tuple(job for one in open_states for job in jobs.list(state=one)),
+        active=tuple(job for state_of_job in open_states for job in jobs.list(state=state_of_job)),
         files=count,
         bytes=size,
         free=_free(settings),

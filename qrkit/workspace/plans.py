@@ -79,19 +79,19 @@ class Reasons:
 
     def _in_plan(self, row: PlanRow, keyword: str, value: str) -> pd.DataFrame:
         table, level = next((table, level) for table, name, level in _LEVELS if name == keyword)
-        found = self._plans.read(row, table, filters=pc.field(keyword) == value).to_pylist()
-        studies = {one["StudyInstanceUID"] for one in found}
-        held = {uid for study in studies for uid in self._instances.stored_uids(study=study)}
+        decisions = self._plans.read(row, table, filters=pc.field(keyword) == value).to_pylist()
+        studies = {decision["StudyInstanceUID"] for decision in decisions}
+        stored = {uid for study in studies for uid in self._instances.stored_uids(study=study)}
         series = {series for study in studies for series in self._instances.by_series([study])}
         plain = [
             {
-                **{name: one.get(name) for name in COLUMNS},
+                **{name: decision.get(name) for name in COLUMNS},
                 "level": level,
                 "plan_id": row.plan_id,
                 "created": row.created,
-                "here": _is_here(one, held, series),
+                "here": _is_here(decision, stored, series),
             }
-            for one in found
+            for decision in decisions
         ]
         return pd.DataFrame(plain, columns=COLUMNS)
 
@@ -103,13 +103,13 @@ def _keywords(what: str) -> Iterator[str]:
     yield "AccessionNumber"
 
 
-def _is_here(row: dict[str, Any], held: set[str], series: set[str]) -> bool:
-    """Whether the object is here, or something of the series or study."""
+def _is_here(row: dict[str, Any], stored: set[str], series: set[str]) -> bool:
+    """Whether the object, or any object of the series or study, is stored."""
     if row.get("SOPInstanceUID"):
-        return row["SOPInstanceUID"] in held
+        return row["SOPInstanceUID"] in stored
     if row.get("SeriesInstanceUID"):
         return row["SeriesInstanceUID"] in series
-    return bool(held)
+    return bool(stored)
 
 
 _COLUMNS = ["plan_id", "created", "user", "node", "dose", "dates", "studies", "to_fetch", "objects", "complete"]

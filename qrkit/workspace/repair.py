@@ -72,8 +72,8 @@ def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repai
             with _reading(f"The plans in {where / 'plans'}"):
                 found.append(_of_plans(PlanTable(state, where / "plans")))
     return Repair(
-        done=tuple(text for one in found for text in one.get("done", ())),
-        lost=tuple(text for one in found for text in one.get("lost", ())),
+        done=tuple(text for part in found for text in part.get("done", ())),
+        lost=tuple(text for part in found for text in part.get("lost", ())),
     )
 
 

@@ -50,8 +50,8 @@ class Users:
         """Return the same table as plain values."""
         self._require("see the users")
         rows = [
-            {"name": one.name, "role": one.role.value, "created": one.created, "changed": one.changed}
-            for one in self._table.list()
+            {"name": user.name, "role": user.role.value, "created": user.created, "changed": user.changed}
+            for user in self._table.list()
         ]
         return Records.of(rows, ["name", "role", "created", "changed"])
 

@@ -79,10 +79,26 @@ def test_several_uids_and_a_time_window_can_be_given(hospital_here: Here, linked
     assert hospital_here("find", "pacs", *window).status == 2
 
 
+def test_a_comma_separates_values_in_every_list_option(hospital_here: Here, linked: Linked) -> None:
+    studies = [study for study in all_studies(linked.hospital) if study.AccessionNumber]
+    numbers = [study.AccessionNumber for study in studies[:2]]
+    for option in (("--accession", ",".join(numbers)), ("--key", f"AccessionNumber={','.join(numbers)}")):
+        ran = hospital_here("find", "pacs", *option, "--return-key", "PatientAge,PatientSize", "--format", "json")
+        assert sorted(row["AccessionNumber"] for row in ran.json) == sorted(numbers)
+        assert {"PatientAge", "PatientSize"} <= set(ran.json[0])
+        assert (ran.status, "Nothing found" in ran.err) == (0, False)
+    patients = {study.patient.PatientID for study in studies[:2]}
+    ran = hospital_here("find", "pacs", "--patient-id", ",".join((*patients, "NOSUCH")), "--format", "json")
+    assert {row["PatientID"] for row in ran.json} == patients
+    assert "Nothing found for PatientID NOSUCH." in ran.err
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         ("--date", "yesteryear"),
+        ("--accession", ","),
+        ("--key", "ModalitiesInStudy=CT,MR"),
         ("--level", "object"),
         ("--key", "PatientSecks=F"),
         ("--key", "PatientSex"),
