@@ -12,7 +12,7 @@ import typer
 
 from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_text, say, stderr
-from qrkit.cli.queries import NOT_COMPLETE
+from qrkit.cli.queries import NOT_COMPLETE, say_not_found
 from qrkit.errors import NotFound
 from qrkit.words import counted
 
@@ -132,6 +132,7 @@ def show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
         print_frame(made.steps, form)
     else:
         print_frame(rows_of(made), form, output)
+    say_not_found(made.coverage)
     for note in made.notes:
         say(note)
     say(f"{made.cost_in_words}; {counted(made.coverage.requests or 0, 'request')}; kept as plan {made.plan_id}.")

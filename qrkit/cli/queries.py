@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOT_COMPLETE = 3
 _REASONS_SHOWN = 5
+_VALUES_SHOWN = 20
 
 
 @with_workspace
@@ -68,8 +69,7 @@ def find(
         say(f"To fetch them: {workspace.estimate(frame, node=node).in_words()}.")
     for report in coverage.filters:
         say(report.sentence())
-    for keyword, values in coverage.not_found:
-        say(f"Nothing found for {keyword} {listed(values)}.")
+    say_not_found(coverage)
     _say_warnings(told["warnings"])
     for assumption in coverage.assumptions:
         say(f"Assumed: {assumption}.")
@@ -77,6 +77,14 @@ def find(
         for why in coverage.why:
             say(f"May be incomplete: {why}.")
         raise typer.Exit(NOT_COMPLETE)
+
+
+def say_not_found(coverage: Coverage) -> None:
+    """Name the values of lists for which nothing was found, the first of many."""
+    for keyword, values in coverage.not_found:
+        more = len(values) - _VALUES_SHOWN
+        shown = [*values[:_VALUES_SHOWN], f"{more:,} more"] if more > 0 else values
+        say(f"Nothing found for {keyword} {listed(shown)}.")
 
 
 def _say_warnings(warnings: list[dict[str, Any]]) -> None:

@@ -108,6 +108,8 @@ class Plan:
             row["instances"] = expected if row["level"] == "IMAGE" else []
             series.setdefault(place, []).append(row)
         coverage = {name: self.coverage[name] for name in ("complete", "why", "windows", "requests")}
+        if self.coverage.not_found:
+            coverage["not_found"] = {keyword: list(values) for keyword, values in self.coverage.not_found}
         return {
             "plan_id": self.plan_id,
             "node": self.node,

@@ -195,7 +195,7 @@ def test_a_plan_takes_lists_without_a_date_and_says_which_were_not_found(linked:
     numbers = [study.AccessionNumber for study in some[:2]]
     plan = linked.workspace.plan("pacs", dose="CT", accession=[*numbers, "NOSUCH"])
     assert set(plan.studies["AccessionNumber"]) == set(numbers)
-    assert plan.coverage["not_found"] == {"AccessionNumber": ["NOSUCH"]}
+    assert plan.to_json()["coverage"]["not_found"] == {"AccessionNumber": ["NOSUCH"]}
     uids = [study.StudyInstanceUID for study in some[:2]]
     assert set(linked.workspace.plan("pacs", dose="CT", study_uid=",".join(uids)).studies["StudyInstanceUID"]) == set(
         uids
