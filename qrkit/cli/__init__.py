@@ -16,7 +16,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run `qrkit`; Ctrl-C ends it without a traceback, also while it is still being loaded.
 
-    Nothing that is loaded becomes garbage. So Python collects none until the workspace is open, see `loaded`, and
+    Nothing that is loaded becomes garbage. So Python collects none until the workspace is open, see `qrkit.cli.options.loaded`, and
     not once more at the end, which together took a quarter of the time of a short command.
     """
     gc.disable()
@@ -30,10 +30,3 @@ def main() -> None:
             print("qrkit: Interrupted.", file=sys.stderr)  # noqa: T201 - the one line of an error
     gc.freeze()
     sys.exit(status)
-
-
-def loaded() -> None:
-    """Let Python collect garbage from now on, though not look for it in what has been loaded."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()

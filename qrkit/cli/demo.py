@@ -16,9 +16,8 @@ import typer
 from rich.console import Console
 
 import qrkit
-from qrkit.cli import loaded
 from qrkit.cli.dashboard import run
-from qrkit.cli.options import Format
+from qrkit.cli.options import Format, loaded
 from qrkit.cli.output import print_frame
 from qrkit.cli.retrieve import exit_for, follow
 from qrkit.dashboard.options import ServeOptions

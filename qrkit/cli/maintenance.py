@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qrkit
-from qrkit.cli import loaded
-from qrkit.cli.options import Format, with_workspace
+from qrkit.cli.options import Format, loaded, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.cli.retrieve import NOT_COMPLETE
 from qrkit.errors import QrkitError, WorkerError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,6 @@ from typing import Annotated, Any
 import typer
 
 import qrkit
-from qrkit.cli import loaded
 from qrkit.errors import InputError
 
 
@@ -168,3 +168,10 @@ def _keys(pairs: list[str]) -> dict[str, str]:
             raise InputError(f"--key takes Keyword=value, such as --key PatientSex=F, not {pair!r}.")
         keys[keyword.strip()] = value
     return keys
+
+
+def loaded() -> None:
+    """Let Python collect garbage from now on, though not look for it in what has been loaded."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
