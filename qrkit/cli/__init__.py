@@ -16,8 +16,9 @@ INTERRUPTED = 130
 def main() -> None:
     """Run `qrkit`; Ctrl-C ends it without a traceback, also while it is still being loaded.
 
-    Nothing that is loaded becomes garbage. So Python collects none until the workspace is open, see `qrkit.cli.options.loaded`, and
-    not once more at the end, which together took a quarter of the time of a short command.
+    Nothing that is loaded becomes garbage. So Python collects none until the workspace is open, see
+    `qrkit.cli.options.loaded`, and not once more at the end, which together took a quarter of the time of a short
+    command.
     """
     gc.disable()
     try:
