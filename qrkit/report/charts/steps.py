@@ -11,6 +11,9 @@ import plotly.graph_objects as go
 from qrkit.query import Coverage
 from qrkit.report.charts.style import COLOURS, laid_out, need, plain
 
+_LABELS = {"held": "not stored yet", "to fetch": "to retrieve"}
+"""Labels of steps whose names are part of the JSON of a plan."""
+
 
 def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
     """Return a funnel: a bar for each step from the top, with its number and its share of the first.
@@ -50,7 +53,7 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
         xaxis={"title": "Remaining after each step", "rangemode": "tozero"},
         yaxis={
             "tickvals": places,
-            "ticktext": [plain(step) for step in steps["step"]],
+            "ticktext": [plain(_LABELS.get(step, step)) for step in steps["step"]],
             "autorange": "reversed",
             "title": "",
         },
