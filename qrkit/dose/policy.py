@@ -108,7 +108,7 @@ class Tally:
     empty_sr
         Dropped SR series without objects of a known class.
     unlisted
-        Studies without a fitting rule in which the node counts more series than it lists.
+        Studies in which the node counts more series than it lists.
     unanswered
         Studies that could not be judged, by the reason.
     blank_studies, blank_series
@@ -137,7 +137,7 @@ class Tally:
             yield f"{counted(count, 'study')} could not be judged: {next(iter(self.unanswered))}"
         if self.unlisted:
             studies = counted(self.unlisted, "study")
-            yield f"the node counts more series than it lists in {studies} without a fitting rule"
+            yield f"the node counts more series than it lists in {studies}"
 
     def notes(self, policy: Policy) -> Iterator[str]:
         """Yield remarks for the user."""
@@ -163,7 +163,7 @@ def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
         blank_series += Counter({include_filter.name: len(blank)})
     return Tally(
         empty_sr=sum(item.empty_sr for item in items),
-        unlisted=sum(1 for item in items if item.unlisted and item.decision.rule == f"{item.group} rules"),
+        unlisted=len({item.study.StudyInstanceUID for item in items if item.unlisted}),
         unanswered=unanswered,
         blank_studies=blank_studies,
         blank_series=blank_series,

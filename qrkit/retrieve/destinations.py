@@ -15,7 +15,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.arrivals import Arrivals
 from qrkit.retrieve.item import ActiveItem
-from qrkit.retrieve.stored import StoredObjects
+from qrkit.retrieve.stored import StoredInstances
 from qrkit.stop import Stop
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class WorkspaceDestination:
         node: Node,
         move_destination: str,
         *,
-        stored: StoredObjects,
+        stored: StoredInstances,
         scp_error: Callable[[], errors.QrkitError | None],
         stop: Stop,
     ) -> None:

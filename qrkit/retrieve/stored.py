@@ -15,7 +15,7 @@ from qrkit.store.quarantine import quarantine
 logger = logging.getLogger(__name__)
 
 
-class StoredObjects:
+class StoredInstances:
     """The objects that a workspace has.
 
     Parameters

@@ -17,7 +17,7 @@ from qrkit.retrieve.batch import Batch, BatchSource, Watch
 from qrkit.retrieve.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.retrieve.identifiers import is_out_of_reach
 from qrkit.retrieve.outcomes import Outcomes
-from qrkit.retrieve.stored import StoredObjects
+from qrkit.retrieve.stored import StoredInstances
 from qrkit.retrieve.watcher import Watcher
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
@@ -175,7 +175,7 @@ class Fetcher:
             self._services.arrivals,
             node,
             node.move_destination or settings.ae_title,
-            stored=StoredObjects(self._instances, settings.files),
+            stored=StoredInstances(self._instances, settings.files),
             scp_error=lambda: self.scp_error,
             stop=watcher.stop,
         )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.retrieve.stored import StoredObjects
+from qrkit.retrieve.stored import StoredInstances
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable, index_row
 from qrkit.store.state import State
@@ -23,7 +23,7 @@ def test_an_object_that_was_cut_is_put_aside_and_not_held_so_that_it_is_fetched_
         stored = incoming.commit()
         if is_listed:
             table.add_many([index_row(stored)])
-        held = StoredObjects(table, tmp_path / "files")
+        held = StoredInstances(table, tmp_path / "files")
         assert held.of({UID: PLACE}, source="pacs") == {UID}
         stored.path.write_bytes(stored.path.read_bytes()[:3000])
         if not is_listed:

@@ -332,3 +332,13 @@ def test_a_pacs_that_cuts_its_answers_off_is_asked_in_windows_and_the_plan_is_wh
     plan = linked.workspace.plan("pacs", "CT", **ALL)
     assert planned(plan) == right(linked)
     assert plan.coverage["windows"] > 1
+
+
+def test_a_plan_for_a_study_of_which_fewer_series_are_listed_than_counted_is_not_proven(linked: Linked) -> None:
+    study = next(
+        one for one in all_studies(linked.hospital) if one.ModalitiesInStudy == ("DX",) and len(one.series) > 1
+    )
+    linked.pacs.quirks = Quirks(cap=1)
+    plan = linked.workspace.plan("pacs", dose=["DX"], StudyInstanceUID=study.StudyInstanceUID)
+    assert len(plan.requests()) < len(study.series)
+    assert plan.coverage.why == ("the node counts more series than it lists in 1 study",)
