@@ -105,14 +105,14 @@ def _lists(asked: ChildRequests, level: Level) -> Iterator[_UidList]:
                 yield _UidList(some, _listed([asked[place][1] for place in some], level))
 
 
-def in_parts(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+def in_parts(values: Sequence[_Value], most: int = _MOST_UIDS) -> Iterator[Sequence[_Value]]:
     """Yield values, in order, in parts of as many as one list of UIDs may have.
 
     >>> [len(part) for part in in_parts("x" * 200)]
     [90, 90, 20]
     """
-    for start in range(0, len(values), _MOST_UIDS):
-        yield values[start : start + _MOST_UIDS]
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
 
 
 def _in_parts(places: Sequence[int], asked: ChildRequests, level: Level) -> Iterator[list[int]]:

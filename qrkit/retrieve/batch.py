@@ -18,6 +18,7 @@ from qrkit import errors
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model, storage_proposals
 from qrkit.dimse.retrieve import Retrieval
+from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
 from qrkit.jobs import ItemOutcome, ItemRow, RetrieveRequest
 from qrkit.node import Method, Node
@@ -96,6 +97,7 @@ class Batch:
         self._undone: list[ActiveItem] = []
         self._storage = StorageAnswers()
         self._has_yielded = False
+        self._refuses_lists = False
 
     @property
     def undone(self) -> tuple[ItemRow, ...]:
@@ -226,9 +228,7 @@ class Batch:
         )
         active.begin_try()
         try:
-            for identifier in identifiers(self._node, active):
-                self._watch.stop.check()
-                active.count(self._destination.fetch(method, retrieval, identifier, active))
+            self._ask_for(active, method, retrieval)
             active.error = None
         except errors.Cancelled as stop:
             if not active.is_runaway:
@@ -242,6 +242,22 @@ class Batch:
             active.error = error
         self._settle(active)
         self._watch.on_progress(active)
+
+    def _ask_for(self, active: ActiveItem, method: Method, retrieval: Retrieval) -> None:
+        """Send the requests for what is missing; a list of UIDs that the node refuses is asked for UID by UID."""
+        try:
+            self._send(active, method, retrieval)
+        except errors.StatusError as error:
+            is_list = not active.wants_all and len(active.missing) > 1
+            if error.status != DATA_SET_MISMATCH or not is_list or self._refuses_lists:
+                raise
+            self._refuses_lists = True
+            self._send(active, method, retrieval)
+
+    def _send(self, active: ActiveItem, method: Method, retrieval: Retrieval) -> None:
+        for identifier in identifiers(self._node, active, by_uid=self._refuses_lists):
+            self._watch.stop.check()
+            active.count(self._destination.fetch(method, retrieval, identifier, active))
 
     def _settle(self, active: ActiveItem) -> None:
         self._destination.settle(active)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from pydicom.dataset import Dataset
 
@@ -24,8 +24,14 @@ def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
     return identifier
 
 
-def identifiers(node: Node, active: ActiveItem) -> Iterator[Dataset]:
-    """Yield the Identifiers that ask for what is missing: as a whole, by series, or by image."""
+def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iterator[Dataset]:
+    """Yield the Identifiers that ask for what is missing: as a whole, by series, or by image.
+
+    Parameters
+    ----------
+    by_uid
+        Ask for each image alone, at a node that refuses lists of UIDs.
+    """
     request = active.item.request
     if active.wants_all:
         identifier = unique_keys(node, request)
@@ -35,26 +41,20 @@ def identifiers(node: Node, active: ActiveItem) -> Iterator[Dataset]:
         yield identifier
         return
     again = active.list.short_series if active.lacking else ()
-    yield from _by_image(node, active, leave_out=again)
+    missing = {uid: series for uid, series in active.series_of(active.missing).items() if series not in again}
+    for series_instance_uid in dict.fromkeys(missing.values()):
+        uids = [uid for uid, series in missing.items() if series == series_instance_uid]
+        for some in in_parts(uids, 1) if by_uid else in_parts(uids):
+            identifier = unique_keys(node, request)
+            identifier.QueryRetrieveLevel = "IMAGE"
+            identifier.SeriesInstanceUID = series_instance_uid
+            identifier.SOPInstanceUID = list(some)
+            yield identifier
     for series_instance_uid in again:
         identifier = unique_keys(node, request)
         identifier.QueryRetrieveLevel = "SERIES"
         identifier.SeriesInstanceUID = series_instance_uid
         yield identifier
-
-
-def _by_image(node: Node, active: ActiveItem, *, leave_out: Sequence[str]) -> Iterator[Dataset]:
-    groups: dict[str, list[str]] = {}
-    for uid, series_instance_uid in active.series_of(active.missing).items():
-        if series_instance_uid not in leave_out:
-            groups.setdefault(series_instance_uid, []).append(uid)
-    for series_instance_uid, uids in groups.items():
-        for some in in_parts(uids):
-            identifier = unique_keys(node, active.item.request)
-            identifier.QueryRetrieveLevel = "IMAGE"
-            identifier.SeriesInstanceUID = series_instance_uid
-            identifier.SOPInstanceUID = list(some)
-            yield identifier
 
 
 def sop_classes(items: Iterable[ActiveItem]) -> tuple[str, ...]:

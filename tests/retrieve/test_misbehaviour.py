@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from qrkit.errors import WorkerError
-from qrkit.jobs import ItemRow, JobRow, JobState
+from qrkit.jobs import ItemRow, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Study
 from qrkit.worker.service import Worker
@@ -334,3 +334,21 @@ def test_a_paused_job_starts_nothing_until_it_is_resumed(linked: Linked) -> None
         job.wait(timeout=0.5)
     job.resume()
     assert job.wait(timeout=LIMIT).state is JobState.COMPLETE
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_images_of_a_node_that_refuses_lists_of_uids_are_asked_for_one_by_one(
+    linked: Linked, study: Study, method: str
+) -> None:
+    series = max(study.series, key=lambda one: len(one.instances))
+    uids = tuple(one.SOPInstanceUID for one in series.instances)
+    linked.pacs.quirks = Quirks(refuse_uid_lists=True)
+    request = RetrieveRequest(
+        level="IMAGE",
+        StudyInstanceUID=study.StudyInstanceUID,
+        SeriesInstanceUID=series.SeriesInstanceUID,
+        sop_instance_uids=uids,
+    )
+    status = linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
+    assert (status.state, status.stored, status.proven) == (JobState.COMPLETE, len(uids), True)
+    assert len(services(linked)) == len(uids) + 1
