@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: starts the peers on loopback, runs each beside qrkit in turn, prints one table."""
+"""``python -m benchmarks``: start the peers on loopback, run qrkit and each peer in turn, print one table."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _run(name: str, folder: Path, options: argparse.Namespace) -> None:
 def _plan_of_many(folder: Path, _: argparse.Namespace) -> Iterator[str]:
     planned = planning.measure_many(folder / "many")
     yield (
-        f"| plan {planned.studies:,} CT, all answers known | {planned.seconds:.2f} s | memory "
+        f"| plan {planned.studies:,} CT, all responses known | {planned.seconds:.2f} s | memory "
         f"| +{planned.bytes / 1e6:.0f} MB | | | |"
     )
 

@@ -18,14 +18,14 @@ from tests.peers.waiting import free_port, wait_until
 LIMIT = 3.0
 
 CASES: dict[str, Quirks] = {
-    "that goes on sending": Quirks(ignore_cancel=True, delay_object=0.1),
+    "that keeps sending": Quirks(ignore_cancel=True, delay_object=0.1),
     "that has gone silent": Quirks(ignore_cancel=True, retrieve_hang=True),
     "that heeds C-CANCEL": Quirks(delay_object=0.1),
 }
 
 
 def measure(folder: Path, *, rounds: int) -> Iterator[str]:
-    """Cancel while a retrieve is under way; the PACS tells when its association is free, the state what is told."""
+    """Cancel a running retrieve; the PACS shows when its association is free, the state what users see."""
     port = free_port()
     archive = hospital(rounds * len(CASES) * 2)
     served = {"QRKIT_WORKSPACE": str(folder), "QRKIT_PORT": str(port)}

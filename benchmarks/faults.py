@@ -1,4 +1,4 @@
-"""Faults at random points of real retrieves, round after round: what struck, what came of the jobs, what broke."""
+"""Faults at random points of real retrieves, round after round: the faults, the outcome of the jobs, the damage."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def measure(folder: Path, *, seed: str, rounds: int) -> Iterator[str]:
     yield (
         f"{struck.total():,} faults of {len(struck)} kinds in {rounds} rounds: "
         f"{sum(told.jobs for told in done):,} jobs of {sum(told.objects for told in done):,} objects, of which "
-        f"{sum(told.received for told in done):,} were counted as they came; "
+        f"{sum(told.received for told in done):,} were counted on arrival; "
         f"{sum(len(told.breaches) for told in done)} breaches"
     )
-    yield "jobs when the faults were over: " + _listed(ends) + "; after a retry all complete, unless said above"
+    yield "jobs when the faults were over: " + _listed(ends) + "; after a retry all complete, unless stated above"
     yield "faults: " + _listed(struck)
     if any(told.breaches for told in done):
         raise SystemExit(1)

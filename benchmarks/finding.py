@@ -1,4 +1,4 @@
-"""C-FIND with ten thousand answers: into a kept DataFrame, beside what the wire alone takes, and pynetdicom."""
+"""C-FIND with ten thousand responses into a stored DataFrame, compared with the wire alone and pynetdicom."""
 
 from __future__ import annotations
 

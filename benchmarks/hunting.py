@@ -76,7 +76,7 @@ class Case:
 
 
 def quirks_of(chance: random.Random, *, plan: bool) -> Quirks:
-    """Return some switches; those that change what the hospital holds are no part of plans."""
+    """Return some switches; plans leave out those that change the contents of the hospital."""
     makers: dict[str, Any] = {
         "cap": lambda: chance.randint(20, 80),
         "ignore_keys": lambda: tuple(chance.sample(_KEYS, chance.randint(1, 3))),
@@ -169,7 +169,7 @@ def case_of(seed: str, number: int, hospital: GeneratedHospital) -> Case:
 
 
 def asked(opened: Workspace, node: str, case: Case) -> tuple[set[Any], dict[str, Any]]:
-    """Return the rows that came, by what tells them apart, and the coverage."""
+    """Return the rows by their unique keys, and the coverage."""
     if case.plan:
         plan = opened.plan(node, **case.what)
         kept = {
@@ -186,7 +186,7 @@ def asked(opened: Workspace, node: str, case: Case) -> tuple[set[Any], dict[str,
 
 
 def judge(opened: Workspace, case: Case) -> tuple[str, str]:
-    """Return what came of a case: a word, and for a fault what it is."""
+    """Return the outcome of a case: a word, and for a fault its description."""
     expected, _ = asked(opened, f"honest{case.number}", case)
     try:
         if case.is_probed:
@@ -203,9 +203,9 @@ def compared(expected: set[Any], came: set[Any], coverage: dict[str, Any]) -> tu
     """Return in a word how an answer compares with that of a PACS that behaves, and for a fault what it is."""
     missing, more = expected - came, came - expected
     if not coverage["complete"]:
-        return ("missing, and said" if missing else "all, unproven"), ""
+        return ("missing, and reported" if missing else "all, unproven"), ""
     if missing and coverage.get("assumptions"):
-        return "MISSING, but for what was assumed", f"{len(missing)} of {len(expected)}: {coverage['assumptions']}"
+        return "MISSING, except what was assumed", f"{len(missing)} of {len(expected)}: {coverage['assumptions']}"
     if missing:
         return "MISSING", f"{len(missing)} of {len(expected)}"
     if more and "filters" in coverage and not any(one["blank_kept"] for one in coverage["filters"]):
@@ -214,7 +214,7 @@ def compared(expected: set[Any], came: set[Any], coverage: dict[str, Any]) -> tu
 
 
 def measure(folder: Path, *, seed: str, seconds: float, first: int = 0) -> Iterator[str]:
-    """Judge cases until the time is over: a line for each fault, then how many came to what."""
+    """Judge cases until the time is over: a line for each fault, then the number of each outcome."""
     hospital = small_hospital(seed=1, studies=STUDIES, days=DAYS)
     until = time.monotonic() + seconds
     counts: Counter[str] = Counter()

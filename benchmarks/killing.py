@@ -1,4 +1,4 @@
-"""10,000 objects fetched by a worker that is killed again and again: whole, valid, and how many came twice.
+"""10,000 objects retrieved by a worker that is killed again and again: whole, valid, and the number sent twice.
 
 The kills are spread over the objects, not over time: the PACS, which is in this process, kills the worker in the
 midst of sending a certain object, while its other associations send theirs.
@@ -61,12 +61,12 @@ class Killing(CTHospital):
         self._aim: tuple[int, int, float] | None = None
 
     def aim(self, pid: int, *, at: int, later: float) -> None:
-        """Kill a process when so many different objects have been sent, or a little later."""
+        """Kill a process after this many different objects have been sent, or a little later."""
         with self._lock:
             self._aim = pid, at, later
 
     def forget(self) -> None:
-        """Kill nobody from now on."""
+        """Stop killing."""
         with self._lock:
             self._aim = None
 
@@ -158,7 +158,7 @@ def _kill_again_and_again(opened: Workspace, archive: Killing, jobs: Sequence[Jo
 
 
 def _spread(killed: Sequence[Kill], total: int) -> str:
-    """Say how many kills fell into each tenth of the objects."""
+    """Return the number of kills in each tenth of the objects."""
     counts = Counter(min(kill.sent * _TENTHS // total, _TENTHS - 1) for kill in killed)
     listed = " ".join(str(counts[tenth]) for tenth in range(_TENTHS))
     idle = sum(kill.idle for kill in killed)
@@ -171,7 +171,7 @@ def _wait_for(jobs: Sequence[Job]) -> None:
 
 
 def _ends(jobs: Sequence[Job]) -> str:
-    """Say how jobs and their items have ended, and what is said of those that are not whole."""
+    """Return how jobs and their items ended, and the errors of incomplete ones."""
     told = [job.status for job in jobs]
     items = [item for job in told for item in job.items]
     states = Counter(item.outcome.state.value for item in items)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 _LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "01_first_query.ipynb"
-_RESTING = "resting = ws.retrieve(studies.head(2))\nresting.pause()\nresting"
+_PAUSED = "paused = ws.retrieve(studies.head(2))\npaused.pause()\npaused"
 """A cell that is added below the lesson's own retrieve: a job that waits to be cancelled."""
 
 _SETTINGS = {
@@ -57,14 +57,14 @@ class JupyterLab(ServerProcess):
 
     @property
     def url(self) -> str:
-        """Where the lesson is, with nothing beside it."""
+        """The address of the lesson, without the file browser."""
         return f"http://{LOOPBACK}:{self.port}/doc/tree/{_LESSON.name}?token={self.token}"
 
     def prepare(self) -> None:
         """Write the lesson and the settings."""
         lesson = nbformat.read(_LESSON, as_version=4)
         (after,) = [place for place, cell in enumerate(lesson.cells) if "job.wait(" in cell.source]
-        lesson.cells.insert(after + 1, nbformat.v4.new_code_cell(_RESTING))
+        lesson.cells.insert(after + 1, nbformat.v4.new_code_cell(_PAUSED))
         (self.folder / "notebooks").mkdir()
         nbformat.write(lesson, self.folder / "notebooks" / _LESSON.name)
         for name, settings in _SETTINGS.items():
@@ -112,7 +112,7 @@ def measure(folder: Path) -> Iterator[tuple[str, str]]:
         started = time.perf_counter()
         yield "cells run by Shift+Enter", f"{_run(page)} in {time.perf_counter() - started:.1f} s"
         yield from _use_table(page)
-        yield "retrieve cancelled by Enter, told", _cancel(page)
+        yield "retrieve cancelled by Enter, shown", _cancel(page)
         _same("cells in the end", cells.count(), before)
         yield "cells before and after all keys", f"{before}, {cells.count()}"
         browser.close()
@@ -144,11 +144,11 @@ def _use_table(page: Page) -> Iterator[tuple[str, str]]:
     everything = told.inner_text()
     _tab_to(page, cell.get_by_role("searchbox"), start=cell)
     page.keyboard.type("abdomen")
-    page.wait_for_function("([told, all]) => told.textContent !== all", arg=[told.element_handle(), everything])
+    page.wait_for_function("([shown, all]) => shown.textContent !== all", arg=[told.element_handle(), everything])
     yield "table searched for abdomen", told.inner_text()
     for _ in "abdomen":
         page.keyboard.press("Backspace")
-    page.wait_for_function("([told, all]) => told.textContent === all", arg=[told.element_handle(), everything])
+    page.wait_for_function("([shown, all]) => shown.textContent === all", arg=[told.element_handle(), everything])
     _tab_to(page, cell.get_by_role("columnheader").first)
     page.keyboard.press("Enter")
     cell.locator("th[aria-sort=ascending]").first.wait_for()
@@ -159,7 +159,7 @@ def _use_table(page: Page) -> Iterator[tuple[str, str]]:
     _same("focus in the table", cell.locator("tbody").evaluate(_FOCUS), wanted=True)
     page.keyboard.press("Space")
     cell.locator("tbody tr.selected").first.wait_for()
-    yield "rows chosen by Space", str(cell.locator("tbody tr.selected").count())
+    yield "rows selected by Space", str(cell.locator("tbody tr.selected").count())
 
 
 def _cancel(page: Page) -> str:
@@ -173,7 +173,7 @@ def _cancel(page: Page) -> str:
 
 
 def _tab_to(page: Page, wanted: Locator, *, start: Locator | None = None) -> None:
-    """Go on by Tab from a cell, or from where the focus is, until something has it."""
+    """Press Tab from a cell, or from the focus, until something has the focus."""
     if start is not None:
         start.locator(".jp-InputArea-prompt").click()
         page.keyboard.press("Escape")
@@ -190,7 +190,7 @@ def _same(what: str, found: object, wanted: object) -> None:
 
 
 def main() -> None:
-    """Do it, and print what came of it."""
+    """Do it, and print the outcome."""
     folder = Path(tempfile.mkdtemp(prefix="qrkit-lab-"))
     try:
         print("| JupyterLab by keyboard | |\n|---|--:|")

@@ -29,7 +29,7 @@ _FRAGMENT = 131_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
-    """What receiving one object cost: bytes of resident memory, and seconds."""
+    """Cost of receiving one object: bytes of resident memory, and seconds."""
 
     bytes: int
     seconds: float
@@ -98,7 +98,7 @@ def forget_highest() -> None:
 
 
 def highest(process: psutil.Process) -> int:
-    """Return the highest resident memory so far, where the platform tells it."""
+    """Return the highest resident memory so far, where the platform reports it."""
     status = Path(f"/proc/{process.pid}/status")
     if not status.exists():
         return 0

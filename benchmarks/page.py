@@ -36,7 +36,7 @@ ASSOCIATIONS = 2
 """That the node of the six who retrieve at once allows."""
 
 _LONGEST = 400.0
-"""Seconds after which a part is given up, and the table says so."""
+"""Seconds after which a part is given up, and the table shows it."""
 
 
 async def first(folder: Path) -> Sequence[Row]:
@@ -126,7 +126,7 @@ async def six(folder: Path) -> Sequence[Row]:
         (f"{RETRIEVERS} retrieve at once: own job shown after", _range(live)),
         ("… first object of each job after", _range(firsts)),
         ("… each job complete after", _range(ends)),
-        ("… pages that say Complete in the end", f"{sum(map(bool, ended))} of {RETRIEVERS}"),
+        ("… pages that show Complete in the end", f"{sum(map(bool, ended))} of {RETRIEVERS}"),
         ("… jobs that one of them sees on the page Jobs, of as many people", listed),
         (f"… most associations at once, allowed {ASSOCIATIONS}", str(most)),
     )

@@ -1,4 +1,4 @@
-"""Dose plans: requests and seconds beside one association that asks study by study, series by series."""
+"""Dose plans: requests and seconds compared with one association that asks study by study, series by series."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a plan of very many studies cost: seconds, and bytes of memory that the process grew by at most."""
+    """Cost of a plan of very many studies: seconds, and bytes by which the process grew at most."""
 
     studies: int
     seconds: float

@@ -1,4 +1,4 @@
-"""C-GET from a stock Orthanc: ours beside DCMTK's getscu and plain pynetdicom."""
+"""C-GET from a stock Orthanc: qrkit compared with DCMTK's getscu and plain pynetdicom."""
 
 from __future__ import annotations
 

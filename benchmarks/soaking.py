@@ -22,7 +22,7 @@ from tests.peers.waiting import free_port
 NODES = 3
 JOBS = 4
 STUDIES = 12
-"""Of each node; each job has a part of its own."""
+"""Studies of each node; each job has its own part."""
 
 _OF_A_JOB = 3
 _SETTLED = 5.0
@@ -34,7 +34,7 @@ _MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What processes hold.
+    """Resources that processes hold.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ _NAMES = tuple(field.name for field in fields(Used))
 
 
 def measure(folder: Path, *, minutes: float) -> Iterator[str]:
-    """Run the jobs; what has come is deleted, so that it is fetched again, in turn by C-GET and C-MOVE."""
+    """Run the jobs; received objects are deleted and retrieved again, in turn by C-GET and C-MOVE."""
     port = free_port()
     with ExitStack() as stack:
         opened = stack.enter_context(workspace(folder, port))

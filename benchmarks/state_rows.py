@@ -1,4 +1,4 @@
-"""What share of a retrieve's time goes into rows of the state: progress, claims, outcomes, instances."""
+"""Share of the time of a retrieve that rows of the state take: progress, claims, outcomes, instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receiving: our Storage SCP beside DCMTK's and pynetdicom's, all fed by dcmsend."""
+"""Receiving: our Storage SCP compared with those of DCMTK and pynetdicom, all fed by dcmsend."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def log_in(browser: Browser, opened: House, name: str = "person1") -> Page:
-    """Give somebody a browser of their own in which they are logged in, and no kernel yet."""
+    """Return a browser with a logged-in user and without a kernel."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     page = await context.new_page()
     page.set_default_timeout(_LIMIT)

@@ -24,7 +24,7 @@ _PACS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What came of one query."""
+    """Outcome of one query."""
 
     pacs: str
     studies: int

@@ -90,7 +90,10 @@ RULES = (
     _rule(r"(?i)\bpart(?:ed|ing)\b", "write separated, split"),
     _rule(r"(?i)\bbeside\b", "write 'next to' of a place, 'in addition to' of anything else"),
     _rule(r"(?i)\bshall\b", "write must, should, will"),
-    _rule(r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!longer|more|less|one\b)[a-z]+", "write 'is not a'"),
+    _rule(
+        r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!longer|more|less|one\b|[a-z]+er\b)[a-z]+",
+        "write 'is not a'",
+    ),
     _rule(r"(?:^|[.;!?:] )Of [a-z]", "begin the sentence with its subject"),
     _rule(r"^\s*What\b[^?]*$", "begin with the noun: no title 'What … is …'"),
     _rule(r"(?i)\bunless told\b", "name the option"),
