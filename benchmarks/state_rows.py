@@ -84,7 +84,7 @@ def _measure(folder: Path, method: str) -> Iterator[str]:
         yield (
             f"rows: {done.stored:,} objects by C-{method.upper()} in {seconds:.1f} s ({done.state.value}): "
             f"{of_retrieves / seconds:.1%} of the retrieving thread's time in the state, "
-            f"beside it {of_others / seconds:.1%} in other threads (instance rows, claims, the loop)"
+            f"in addition {of_others / seconds:.1%} in other threads (instance rows, claims, the loop)"
         )
 
 

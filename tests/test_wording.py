@@ -11,6 +11,7 @@ CLEAN = {
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "benchmarks",
     "dashboards",
     "docs/dose_plan.md",
     "docs/explanation/architecture.md",
