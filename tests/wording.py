@@ -119,6 +119,10 @@ _SQL = re.compile(
 )
 
 
+# Values of tables and JSON that programs read; the surfaces show other words for them.
+_CONTRACT = {"to fetch"}
+
+
 def findings(text: Text) -> list[Finding]:
     """Return every rule that a text breaks, with the words that break it."""
     return [
@@ -133,7 +137,10 @@ def texts_of_code(source: str, place: str, first_line: int = 0) -> Iterator[Text
     """Yield the docstrings' first paragraphs and the literals that people read, SQL and identifiers left out."""
     tree = ast.parse(source)
     docstrings = dict(_docstrings(tree))
-    pieces = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    pieces: set[ast.AST] = {
+        part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+    }
+    pieces |= {name for node in tree.body if _lists_names(node) for name in ast.walk(node)}
     for node in ast.walk(tree):
         line = first_line + getattr(node, "lineno", 0)
         if node in docstrings:
@@ -210,6 +217,11 @@ def _docstrings(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
                     yield constant, text
 
 
+def _lists_names(node: ast.AST) -> bool:
+    """Return whether a statement is `__all__ = ...`."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+
+
 def _literal(node: ast.AST) -> str | None:
     """Return a literal's text, of an f-string with `{}` for each value."""
     if isinstance(node, ast.JoinedStr):
@@ -219,7 +231,7 @@ def _literal(node: ast.AST) -> str | None:
 
 def _is_read(value: str) -> bool:
     """Return whether a literal is for people: a sentence or a label, not an identifier, not SQL."""
-    return (" " in value.strip() or value[:1].isupper()) and not _SQL.match(value)
+    return value not in _CONTRACT and (" " in value.strip() or value[:1].isupper()) and not _SQL.match(value)
 
 
 def main(arguments: list[str]) -> int:
