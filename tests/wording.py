@@ -91,7 +91,8 @@ RULES = (
     _rule(r"(?i)\bbeside\b", "write 'next to' of a place, 'in addition to' of anything else"),
     _rule(r"(?i)\bshall\b", "write must, should, will"),
     _rule(
-        r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!(?:longer|more|less|one|larger|smaller|better|fewer|later|earlier)\b)[a-z]+",
+        r"(?<!there )(?<!There )\b(?:is|are|was|were) no "
+        r"(?!(?:longer|more|less|one|larger|smaller|better|fewer|later|earlier)\b)[a-z]+",
         "write 'is not a'",
     ),
     _rule(r"(?:^|[.;!?:] )Of [a-z]", "begin the sentence with its subject"),
