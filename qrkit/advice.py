@@ -75,8 +75,8 @@ COMMANDS = {
     Action.LIST_USERS: "qrkit users list",
     Action.ADD_USER: "qrkit users add NAME --role administrator",
     Action.LIST_SCHEDULES: "qrkit schedule list",
-    Action.LIST_HANDLER_RUNS: "qrkit after list",
-    Action.RETRY_HANDLER_RUN: "qrkit after retry {subject}",
+    Action.LIST_HANDLER_RUNS: "qrkit handlers runs",
+    Action.RETRY_HANDLER_RUN: "qrkit handlers retry {subject}",
     Action.START_WORKER: "qrkit serve",
     Action.REPAIR: "qrkit repair",
 }

@@ -6,14 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 
 import qrkit
 from qrkit.advice import BUTTONS, CALLS, COMMANDS, Action, Advice, Surface
-from qrkit.cli.app import app
+from qrkit.cli.app import load_command
 from qrkit.errors import InputError
 
 _SOURCES = Path(qrkit.__file__).parent
@@ -81,8 +79,8 @@ def test_every_action_has_a_command_a_call_and_a_button() -> None:
 
 @pytest.mark.parametrize("action", [one for one in Action if COMMANDS[one].startswith("qrkit ")])
 def test_every_command_is_one_of_the_command_line(action: Action) -> None:
-    command: Any = typer.main.get_command(app)
     words = COMMANDS[action].split()[1:]
+    command = load_command(words.pop(0))
     while words and hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     assert not hasattr(command, "commands")

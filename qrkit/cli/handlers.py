@@ -1,4 +1,4 @@
-"""``qrkit after``: what is done with series after they have arrived."""
+"""``qrkit handlers``: the handlers of a site and their runs on received series."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_job_may_name_its_handlers_or_none(
     study = all_studies(handling.hospital)[0].StudyInstanceUID
     retrieve = ("retrieve", "pacs", "--study", study, "--detach", "--format", "json")
     assert here(*retrieve, "--after", "typo").status == 2
-    assert "There are copy, asked" in here(*retrieve, "--after", "typo").err
+    assert "Use copy, asked" in here(*retrieve, "--after", "typo").err
     with worker_in_thread(handling.workspace):
         for name in ("none", "asked"):
             job_id = here(*retrieve, "--after", name).json["job_id"]
