@@ -138,7 +138,7 @@ class Transport:
                 data = data[self._socket.send(data) :]
                 deadline = time.monotonic() + self.patience
             except _NOTHING_YET:
-                self._waited(deadline, "took")
+                self._waited(deadline, "accepted")
 
     def send_last(self, data: bytes) -> None:
         """Send a few bytes after which the connection is closed; whether they arrive no longer matters."""
@@ -182,12 +182,12 @@ class Transport:
                     self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
                 received = self._socket.recv_into(room, 0, flags)
             except _NOTHING_YET:
-                self._waited(deadline, "said")
+                self._waited(deadline, "sent")
             else:
                 if not received:
                     raise ConnectionResetError("end of stream")
                 if time.monotonic() >= self._next_tick:
-                    self._waited(math.inf, "said")
+                    self._waited(math.inf, "sent")
                 return received
 
     def _waited(self, deadline: float, what: str) -> None:

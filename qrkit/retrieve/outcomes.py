@@ -10,7 +10,7 @@ from datetime import datetime
 from qrkit import errors
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
 from qrkit.retrieve.item import ActiveItem
-from qrkit.store.job_progress import JobProgress, Postponement
+from qrkit.store.job_progress import Postponement, RunningItems
 from qrkit.store.state import as_text
 from qrkit.words import counted
 
@@ -99,7 +99,7 @@ class Outcomes:
     """
 
     def __init__(
-        self, under_way: JobProgress, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]
+        self, under_way: RunningItems, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]
     ) -> None:
         self._under_way = under_way
         self._worker_id = worker_id

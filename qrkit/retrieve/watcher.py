@@ -11,7 +11,7 @@ from qrkit.errors import StoreError
 from qrkit.jobs import ItemOutcome, JobState
 from qrkit.retrieve.item import ActiveItem
 from qrkit.stop import Stop
-from qrkit.store.job_progress import JobControl, JobProgress
+from qrkit.store.job_progress import JobControl, RunningItems
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Watcher:
 
     def __init__(
         self,
-        under_way: JobProgress,
+        under_way: RunningItems,
         job_id: str,
         ending: threading.Event,
         *,

@@ -46,7 +46,7 @@ class JobControl:
     pause: bool = False
 
 
-class JobProgress:
+class RunningItems:
     """The running items of a workspace, each held by one worker."""
 
     def __init__(self, state: State) -> None:

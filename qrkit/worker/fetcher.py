@@ -21,7 +21,7 @@ from qrkit.retrieve.stored import StoredInstances
 from qrkit.retrieve.watcher import Watcher
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
-from qrkit.store.job_progress import JobProgress, LateObjects
+from qrkit.store.job_progress import LateObjects, RunningItems
 from qrkit.store.job_queue import BatchTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable, ProfileTable
@@ -64,7 +64,7 @@ class Fetcher:
         self.scp_error: errors.QrkitError | None = None
         self._services = services
         self._jobs = JobTable(state)
-        self._under_way = JobProgress(state)
+        self._under_way = RunningItems(state)
         self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
         self._profiles = ProfileTable(state)

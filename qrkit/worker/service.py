@@ -29,7 +29,7 @@ from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_pauses import JobPauses
-from qrkit.store.job_progress import JobProgress, LateObjects
+from qrkit.store.job_progress import LateObjects, RunningItems
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import NewWorker, WorkerTable
@@ -109,7 +109,7 @@ class Worker:
                 arrivals=self._arrivals,
                 disk_space=self._disk_space,
                 closed_nodes=closed_nodes,
-                outcomes=Outcomes(JobProgress(state), self._worker_id, policy, self._now),
+                outcomes=Outcomes(RunningItems(state), self._worker_id, policy, self._now),
                 ending=self._ending,
             ),
         )

@@ -17,7 +17,7 @@ DAY = "2026-06-30"
             'ended C-FIND with status 0xC000 (unable to process) and the comment "index is rebuilt". Ask',
         ),
         (Quirks(find_abort_after=0), "aborted the association (by its application). Try again"),
-        (Quirks(find_hang=True), "said nothing for 0.5 seconds. Try again; if the node is known to be slow, raise"),
+        (Quirks(find_hang=True), "sent nothing for 0.5 seconds. Try again; if the node is known to be slow, raise"),
     ],
     ids=["0xC000", "abort", "hang"],
 )

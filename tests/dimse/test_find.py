@@ -177,7 +177,7 @@ def test_silence_after_the_first_answer_is_a_timeout() -> None:
         peer.respond(context_id, request, {dimse.STATUS: 0xFF00}, one_row())
         peer.read_to_end()
 
-    with pytest.raises(errors.NodeTimeout, match=r"said nothing for 0\.4 seconds"):
+    with pytest.raises(errors.NodeTimeout, match=r"sent nothing for 0\.4 seconds"):
         ask(answer, timeouts=Timeouts(association=2, response=30, inactivity=0.4))
 
 

@@ -316,7 +316,7 @@ def test_silence_after_the_first_answer_is_a_timeout() -> None:
         node = peer.node(Timeouts(association=2, response=30, inactivity=0.4))
         started = time.monotonic()
         with (
-            pytest.raises(errors.NodeTimeout, match=r"said nothing for 0\.4 seconds"),
+            pytest.raises(errors.NodeTimeout, match=r"sent nothing for 0\.4 seconds"),
             associate(node, [Proposal(abstract_syntax=MOVE)], calling_ae_title="QRKIT") as association,
         ):
             Retrieval(association, node=node).move(study(), "QRKIT")

@@ -22,7 +22,7 @@ from qrkit.store import sql
 from qrkit.store.files import FileStore, StoredObject
 from qrkit.store.generations import snapshot
 from qrkit.store.instances import InstanceTable, index_row
-from qrkit.store.job_progress import JobProgress
+from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
@@ -59,7 +59,7 @@ def claim_all(where: str, me: int, associations: int, **_: object) -> tuple[list
     claimed: list[int] = []
     most = 0
     with State.open(where) as state:
-        queue, under_way, batches = JobQueue(state), JobProgress(state), BatchTable(state)
+        queue, under_way, batches = JobQueue(state), RunningItems(state), BatchTable(state)
         while queue.waiting():
             batch_id = f"{me}.{len(claimed)}"
             items = queue.claim_share(f"worker {me}", {"pacs": associations}, most=1, batch_id=batch_id)

@@ -11,7 +11,7 @@ from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.store.handler_due import CompletedItemTable, CompleteSeries
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.store.instances import InstanceRow, InstanceTable
-from qrkit.store.job_progress import JobProgress
+from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
@@ -43,7 +43,7 @@ def ended(state: State, *requests: RetrieveRequest, outcome: ItemOutcome = DONE,
     table = JobTable(state)
     values = {"node": "pacs", "requests": requests, **job}
     job_id = table.create(NewJob(**values))  # type: ignore[arg-type]
-    queue, under_way = JobQueue(state), JobProgress(state)
+    queue, under_way = JobQueue(state), RunningItems(state)
     for item in queue.claim_share("w", {"pacs": 1}, most=9):
         under_way.finish_item(item.item_id, outcome)
     return job_id
@@ -94,9 +94,9 @@ def test_a_series_waits_for_all_items_that_cover_it(state: State) -> None:
     ]
     job_id = table.create(NewJob(node="pacs", requests=tuple(images)))
     one, other = table.get(job_id).items
-    JobProgress(state).finish_item(one.item_id, DONE)
+    RunningItems(state).finish_item(one.item_id, DONE)
     assert queued(state, "dose") == []
-    JobProgress(state).finish_item(other.item_id, DONE)
+    RunningItems(state).finish_item(other.item_id, DONE)
     (held,) = queued(state, "dose")
     assert held.levels == ("IMAGE",)
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
 from qrkit.store.job_pauses import JobPauses
-from qrkit.store.job_progress import JobProgress, LateObjects, Postponement
+from qrkit.store.job_progress import LateObjects, Postponement, RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
@@ -65,7 +65,7 @@ class JobMachine(RuleBasedStateMachine):
             connection.execute(job_items.delete())
             connection.execute(jobs.delete())
         self.table, self.queue = JobTable(self.state), JobQueue(self.state)
-        self.under_way, self.rests = JobProgress(self.state), JobPauses(self.state)
+        self.under_way, self.rests = RunningItems(self.state), JobPauses(self.state)
         self.ids: list[str] = []
         self.holder: dict[int, str] = {}
         self.complete: set[int] = set()

@@ -7,7 +7,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
 from qrkit.store.job_pauses import JobPauses
-from qrkit.store.job_progress import JobProgress, Postponement
+from qrkit.store.job_progress import Postponement, RunningItems
 from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
@@ -36,8 +36,8 @@ def queue(state: State) -> JobQueue:
 
 
 @pytest.fixture
-def under_way(state: State) -> JobProgress:
-    return JobProgress(state)
+def under_way(state: State) -> RunningItems:
+    return RunningItems(state)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_job_without_requests_is_refused(table: JobTable) -> None:
         table.create(NewJob(node="pacs", requests=()))
 
 
-def test_a_job_that_is_not_there_is_not_found(table: JobTable, under_way: JobProgress) -> None:
+def test_a_job_that_is_not_there_is_not_found(table: JobTable, under_way: RunningItems) -> None:
     for ask in (table.get, table.request_cancel, under_way.control, table.retry, table.pause, table.resume):
         with pytest.raises(NotFound, match="no job 'x'"):
             ask("x")
@@ -163,7 +163,7 @@ def test_the_limit_of_a_node_holds_for_all_workers_together_until_batches_end_or
 
 
 def test_a_rival_is_another_job_of_the_same_node_that_waits_for_its_turn(
-    table: JobTable, under_way: JobProgress
+    table: JobTable, under_way: RunningItems
 ) -> None:
     job_id = _create(table)
     table.create(NewJob(node="archive", requests=(_STUDY,)))
@@ -189,7 +189,7 @@ def test_a_claimed_item_and_its_job_are_running(table: JobTable, queue: JobQueue
     assert job.finished is None
 
 
-def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table, _STUDY, _SERIES)
     item_id = _claim(queue)
     under_way.progress(item_id, ItemOutcome(state=JobState.RUNNING, stored=4, received=3, bytes=800, expected=10))
@@ -199,7 +199,7 @@ def test_progress_shows_in_the_item_and_in_the_job(table: JobTable, queue: JobQu
     assert (job.expected, job.stored, job.received, job.bytes) == (12, 5, 3, 900)
 
 
-def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
     under_way.finish_item(first, _DONE)
@@ -213,7 +213,7 @@ def test_a_job_ends_with_its_last_item(table: JobTable, queue: JobQueue, under_w
     assert [item.outcome for item in job.items] == [_DONE, _LOST]
 
 
-def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue)
     with pytest.raises(InputError, match="cannot end as running"):
@@ -225,7 +225,7 @@ def test_an_outcome_is_final_and_written_once(table: JobTable, queue: JobQueue, 
 
 
 def test_cancelling_ends_what_is_queued_and_asks_what_is_running(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
@@ -240,7 +240,7 @@ def test_cancelling_ends_what_is_queued_and_asks_what_is_running(
 
 
 def test_cancelling_a_job_that_has_ended_changes_nothing(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     under_way.finish_item(_claim(queue), _DONE)
@@ -257,7 +257,7 @@ def test_a_queued_job_is_cancelled_at_once(table: JobTable, queue: JobQueue) -> 
 
 
 def test_a_paused_job_is_not_claimed_until_it_is_resumed(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table)
     item_id = _claim(queue)
@@ -280,7 +280,7 @@ def test_a_paused_job_can_be_cancelled(table: JobTable) -> None:
     assert table.get(job_id).state is JobState.CANCELLED
 
 
-def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_retry_queues_what_is_not_complete(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY)
     under_way.finish_item(_claim(queue), _DONE)
     under_way.finish_item(_claim(queue), _LOST)
@@ -307,7 +307,7 @@ def test_items_of_dead_workers_are_queued_again(table: JobTable, queue: JobQueue
     assert table.get(job_id).state is JobState.QUEUED
 
 
-def _die(queue: JobQueue, under_way: JobProgress, *, stored: int = 0) -> list[int]:
+def _die(queue: JobQueue, under_way: RunningItems, *, stored: int = 0) -> list[int]:
     """Have a worker take what it may, bring some of the first, and die."""
     taken = queue.claim_share("mortal", {"pacs": 1}, most=50)
     under_way.progress(taken[0].item_id, replace(_LOST, state=JobState.RUNNING, stored=stored))
@@ -316,7 +316,7 @@ def _die(queue: JobQueue, under_way: JobProgress, *, stored: int = 0) -> list[in
 
 
 def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_others_go_on(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES, _SERIES, _SERIES)
     # all together at first, then the suspicious one alone
@@ -332,7 +332,7 @@ def test_an_item_with_which_workers_die_again_and_again_is_given_up_and_the_othe
 
 
 def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_up(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     for stored in range(1, 2 * MOST_DEATHS):
@@ -342,7 +342,7 @@ def test_a_worker_that_dies_after_it_brought_something_new_is_no_reason_to_give_
 
 
 def test_what_kills_its_workers_takes_nothing_along_that_they_fetch_beside_it(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, *[_SERIES] * 4)
     deadly = table.get(job_id).items[2].item_id
@@ -358,7 +358,7 @@ def test_what_kills_its_workers_takes_nothing_along_that_they_fetch_beside_it(
 
 
 def test_an_item_that_failed_often_before_is_not_given_up_for_one_death(
-    table: JobTable, queue: JobQueue, under_way: JobProgress, clock: Clock
+    table: JobTable, queue: JobQueue, under_way: RunningItems, clock: Clock
 ) -> None:
     job_id = _create(table, _SERIES)
     postponement = Postponement(not_before=_later(clock, 0), failures=2 * MOST_DEATHS)
@@ -369,7 +369,7 @@ def test_an_item_that_failed_often_before_is_not_given_up_for_one_death(
 
 
 def test_what_is_stored_never_becomes_less_while_the_next_worker_looks_what_is_here(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     assert [_die(queue, under_way, stored=stored) for stored in (1, 0, 1)] == [[0]] * 3
@@ -386,7 +386,7 @@ def test_items_of_dead_workers_are_cancelled_where_somebody_asked_for_it(table: 
 
 
 def test_a_worker_thought_dead_may_still_say_what_came(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue, "slow")
@@ -397,7 +397,7 @@ def test_a_worker_thought_dead_may_still_say_what_came(
 
 
 def test_of_a_worker_whose_item_was_taken_over_only_success_counts(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue, "slow")
@@ -425,7 +425,7 @@ def _later(clock: Clock, seconds: float) -> str:
 
 
 def test_an_item_that_is_put_off_waits_and_keeps_what_came(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     item_id = _claim(queue)
@@ -445,7 +445,7 @@ def test_an_item_that_is_put_off_waits_and_keeps_what_came(
 
 
 def test_a_clock_that_was_wrong_keeps_nothing_waiting(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: RunningItems
 ) -> None:
     _create(table, _SERIES)
     clock.turn_on(100_000)
@@ -455,7 +455,7 @@ def test_a_clock_that_was_wrong_keeps_nothing_waiting(
 
 
 def test_a_waiting_item_is_tried_at_once_when_somebody_resumes_its_job(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: RunningItems
 ) -> None:
     job_id = _create(table, _SERIES)
     under_way.postpone(_claim(queue), _LOST, Postponement(not_before=_later(clock, 60), failures=1), worker_id="w")
@@ -464,7 +464,7 @@ def test_a_waiting_item_is_tried_at_once_when_somebody_resumes_its_job(
 
 
 def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_given_back(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: RunningItems
 ) -> None:
     job_id = _create(table)
     first, second = _claim(queue), _claim(queue)
@@ -478,7 +478,7 @@ def test_an_item_of_a_job_that_is_to_end_is_cancelled_when_it_is_put_off_or_give
 
 
 def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(
-    table: JobTable, queue: JobQueue, clock: Clock, under_way: JobProgress
+    table: JobTable, queue: JobQueue, clock: Clock, under_way: RunningItems
 ) -> None:
     job_id = _create(table)
     later = Postponement(not_before=_later(clock, 60), failures=1)
@@ -495,7 +495,7 @@ def test_a_job_whose_node_is_out_of_reach_waits_as_a_whole(
     assert table.get_summary(job_id).failures == 0
 
 
-def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_giving_up_ends_all_that_has_not_ended(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table, _SERIES, _IMAGES, _STUDY, _STUDY)
     under_way.finish_item(_claim(queue), _DONE)
     under_way.progress(_claim(queue), ItemOutcome(state=JobState.RUNNING, stored=1))
@@ -536,7 +536,7 @@ def test_waiting_jobs_of_a_node_say_why_they_wait(table: JobTable, queue: JobQue
 
 
 def test_jobs_are_listed_newest_first_and_can_be_filtered(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     first, second = _create(table, _SERIES), _create(table)
     under_way.finish_item(_claim(queue), _DONE)
@@ -547,7 +547,7 @@ def test_jobs_are_listed_newest_first_and_can_be_filtered(
 
 
 @pytest.mark.slow
-def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(5000))
     job_id = _create(table, *requests)
     for _ in range(20):
@@ -558,7 +558,7 @@ def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under
     assert sum(item.outcome.state is JobState.CANCELLED for item in job.items) == 4980
 
 
-def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table)
     under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
     assert (table.get(job_id).proven, table.get(job_id).why) == (None, ())
@@ -567,7 +567,7 @@ def test_a_job_is_proven_if_all_of_its_items_are(table: JobTable, queue: JobQueu
 
 
 def test_a_job_is_not_proven_if_one_of_its_items_is_not_and_says_why(
-    table: JobTable, queue: JobQueue, under_way: JobProgress
+    table: JobTable, queue: JobQueue, under_way: RunningItems
 ) -> None:
     job_id = _create(table)
     under_way.finish_item(_claim(queue), replace(_DONE, proven=True))
@@ -579,7 +579,7 @@ def test_a_job_is_not_proven_if_one_of_its_items_is_not_and_says_why(
     assert table.list()[0].why == job.why
 
 
-def test_what_is_retried_is_proven_afresh(table: JobTable, queue: JobQueue, under_way: JobProgress) -> None:
+def test_what_is_retried_is_proven_afresh(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
     job_id = _create(table, _SERIES)
     under_way.finish_item(_claim(queue), replace(_LOST, proven=False, why=("2 listed, the node counts 3",)))
     table.retry(job_id)

@@ -3,7 +3,7 @@
 from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.jobs.estimate import SizeSample
 from qrkit.store.instances import InstanceRow, InstanceTable
-from qrkit.store.job_progress import JobProgress
+from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.sizes import node_history
@@ -42,7 +42,7 @@ def test_the_rate_is_that_of_the_retrieves_that_brought_something(state: State) 
     for node in ("pacs", "other"):
         request = RetrieveRequest(level="STUDY", StudyInstanceUID="1.2")
         job_id = jobs.create(NewJob(node=node, requests=(request,)))
-        queue, under_way = JobQueue(state), JobProgress(state)
+        queue, under_way = JobQueue(state), RunningItems(state)
         (claimed,) = queue.claim_share("worker", {node: 1}, most=1)
         under_way.finish_item(claimed.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1, bytes=4_000_000))
         assert jobs.get(job_id).state is JobState.COMPLETE

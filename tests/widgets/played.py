@@ -5,7 +5,7 @@ from pathlib import Path
 from qrkit.access import Access
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, RetrieveRequest
 from qrkit.settings import Settings
-from qrkit.store.job_progress import JobProgress
+from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
@@ -35,7 +35,7 @@ class PlayedJob:
 
     def __init__(self, state: State) -> None:
         self.table = JobTable(state)
-        self.queue, self.under_way = JobQueue(state), JobProgress(state)
+        self.queue, self.under_way = JobQueue(state), RunningItems(state)
         self.services = NoWorker(state)
         self.job = Job(self.table.create(NewJob(node="pacs", requests=STUDIES)), self.services)
 

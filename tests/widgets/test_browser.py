@@ -15,7 +15,7 @@ import pytest
 import qrkit
 from qrkit.jobs import ItemOutcome, JobState, NewJob
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.store.job_progress import JobProgress
+from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.workspace import Job, Workspace
 from tests.peers.programs import in_ci
@@ -119,7 +119,7 @@ def _paused(ws: Workspace) -> Job:
 
 def _failed(ws: Workspace) -> Job:
     """A job whose node said something nasty."""
-    table, queue, under_way = ws.jobs._table, JobQueue(ws._state), JobProgress(ws._state)
+    table, queue, under_way = ws.jobs._table, JobQueue(ws._state), RunningItems(ws._state)
     job_id = table.create(NewJob(node="pacs", requests=STUDIES))
     for _ in STUDIES:
         (item,) = queue.claim_share("test", {"pacs": 1}, most=1)

@@ -4,7 +4,7 @@ from pathlib import Path
 from qrkit.jobs import ItemOutcome, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.store.files import FileStore
 from qrkit.store.job_pauses import JobPauses
-from qrkit.store.job_progress import JobProgress
+from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
@@ -33,7 +33,7 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
         resting = jobs.get_summary(second)
         assert (resting.state, resting.paused_by) == (JobState.PAUSED, PausedBy.DISK)
         assert "free after other jobs" in resting.reason
-        JobProgress(state).finish_item(one.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1))
+        RunningItems(state).finish_item(one.item_id, ItemOutcome(state=JobState.COMPLETE, stored=1))
         room.resume_jobs()
         assert jobs.get_summary(second).state is JobState.QUEUED
 
