@@ -24,7 +24,7 @@ def _plural(noun: str) -> str:
 
 
 def volume(size: float) -> str:
-    """Return bytes as people read them.
+    """Return bytes in words.
 
     >>> volume(0), volume(31_200), volume(12_340_000), volume(3.1e9)
     ('0 bytes', '31 kB', '12.3 MB', '3.10 GB')
@@ -37,7 +37,7 @@ def volume(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them.
+    """Return seconds in words.
 
     >>> duration(0.4), duration(59.6), duration(150), duration(8000)
     ('1 s', '1 min', '2 min 30 s', '2 h 13 min')

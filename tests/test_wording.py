@@ -37,9 +37,11 @@ CLEAN = {
     "qrkit/notebook",
     "qrkit/probe",
     "qrkit/profile",
+    "qrkit/query",
     "qrkit/report",
     "qrkit/retrieve",
     "qrkit/store",
+    "qrkit/tables",
     "qrkit/widgets",
     "qrkit/workspace",
 }

@@ -45,7 +45,7 @@ _PLACES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterReport:
-    """What a filter did.
+    """The report of a filter.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class FilterReport:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the report that `to_json` gave; one of an old answer does not say where it ran, which was here."""
+        """Return the report that `to_json` gave; one of an old result lacks where it ran, which was local."""
         return cls(
             name=values["filter"],
             level=Level.parse(values["level"]),
@@ -104,7 +104,7 @@ class FilterReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a node was asked.
+    """The requests to a node and the time they took.
 
     Attributes
     ----------
@@ -251,7 +251,7 @@ class Coverage:
         yield from self._cost()
 
     def lines(self) -> tuple[str, ...]:
-        """Return all that people are told of it, a sentence each; filters come last."""
+        """Return it as sentences; those of filters are last."""
         return (*self.sentences(), *(report.sentence() for report in self.filters))
 
     def __str__(self) -> str:

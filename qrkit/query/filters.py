@@ -1,9 +1,7 @@
-"""Local filters: what no PACS offers, and what a PACS may have ignored.
+"""Local filters: those that no PACS offers, and the matching keys that a PACS may have ignored.
 
-They run on the rows of one level while a query is asked (`select` is what `find.hierarchy` wants), and each says
-how many rows it left and how many it kept for want of a value.
-
-What local filters left over of the rows of one level, and what is told of each filter.
+They run on the rows of one level during a query, and each reports how many rows it kept and how many of these have no
+value. Lists of values report which of them no row has.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ class Selected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliance:
-    """What is known of how a node matches, by keyword; what is in neither is unknown.
+    """The known matching of a node, by keyword; a keyword in neither set is unknown.
 
     Attributes
     ----------

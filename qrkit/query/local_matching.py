@@ -30,10 +30,10 @@ _LATEST_TIME = "235959999999"
 
 
 def local_judge(keyword: str, asked: str) -> Judge | None:
-    """Return whether a value answers a matching key, as a function; None if that cannot be told here.
+    """Return whether a value answers a matching key, as a function; None if it cannot be judged here.
 
-    Nothing is told of universal matching, which asks for nothing, of a value representation that has no matching, of
-    private keys, and of date-times with an offset from UTC.
+    Not judged are universal matching, which asks for nothing, value representations without matching, private keys,
+    and date-times with an offset from UTC.
 
     >>> is_doe = local_judge("PatientName", "doe^j*")
     >>> is_doe("Doe^John"), is_doe("Roe^Jane")
@@ -48,7 +48,7 @@ def local_judge(keyword: str, asked: str) -> Judge | None:
 
 
 def _any_value(judge: Judge, is_one_value: bool, value: str) -> bool:  # noqa: FBT001 - bound by position
-    """Whether one of the values answers; a value that could not be decoded does, since nobody knows what it is."""
+    """Whether one of the values answers; a value that could not be decoded counts as an answer."""
     if _UNREADABLE in value:
         return True
     parts = [value] if is_one_value else value.split("\\")

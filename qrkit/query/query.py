@@ -1,8 +1,6 @@
-"""A query as a value: what is asked, independent of node and information model.
+"""A query as a value, independent of node and information model.
 
-It is kept as plain JSON values in the history, from which it can be asked again.
-
-A query in words, and as the call and the command that ask it again.
+The history stores it as plain JSON values. It is shown in words, and as the call and the command that run it again.
 """
 
 from __future__ import annotations
@@ -54,7 +52,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is asked.
+    """A query, independent of node and information model.
 
     Attributes
     ----------
@@ -180,7 +178,7 @@ _MOST_SHOWN = 3
 
 
 def in_words(query: Query) -> str:
-    """Return what is asked, as people say it.
+    """Return the query in words.
 
     >>> from datetime import date
     >>> from qrkit.query import build_query

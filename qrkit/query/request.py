@@ -1,6 +1,6 @@
 """One C-FIND request as a value, and its Identifier (PS3.4 C.4.1.1.3).
 
-At which level each key of a query is asked, and where it begins and ends (PS3.4 C.4.1.2.1).
+A query begins and ends at a level, and asks each key at the level that it belongs to (PS3.4 C.4.1.2.1).
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def keyword_tag(keyword: str) -> int:
 
 @lru_cache(maxsize=4096)
 def keyword_vr(keyword: str) -> str:
-    """Return the value representation of a key, ``UN`` where nobody knows; of several the first.
+    """Return the value representation of a key, ``UN`` if unknown; of several the first.
 
     Raises
     ------

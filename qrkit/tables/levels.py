@@ -1,4 +1,4 @@
-"""The Query/Retrieve levels: which keys belong to which, and what is asked for without being told.
+"""The Query/Retrieve levels: the keys of each, and the columns that every query returns.
 
 Levels and their keys follow PS3.4 C.6.1.1 (Patient Root), C.6.2.1 (Study Root) and C.6.3.1 (Patient/Study Only),
 with the optional keys that most PACS answer.
@@ -22,7 +22,7 @@ class Level(Enum):
 
     @classmethod
     def parse(cls, level: Level | str) -> Level:
-        """Return the level that is meant; lower case will do.
+        """Return the level of that name, in any case.
 
         Raises
         ------

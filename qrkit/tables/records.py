@@ -1,4 +1,4 @@
-"""Tables of the state: columns and records that need no pandas before somebody wants a DataFrame of them."""
+"""Tables of the state: columns and records that need no pandas until a DataFrame is made of them."""
 
 from __future__ import annotations
 
