@@ -1,14 +1,14 @@
-"""The errors of qrkit: every failure has its place in this tree, says with whom it happened and what to do next.
+"""The errors of qrkit: every failure has its place in this tree, names the node and states what to do next.
 
 ::
 
     QrkitError
     ├── InputError                    the request itself is wrong; nothing was sent
     ├── NotFound                      no such node, query, job or plan in this workspace
-    ├── NotAllowed                    the role of whoever asks does not cover it; nothing was done
+    ├── NotAllowed                    the role of the user does not permit it; nothing was done
     ├── NodeError                     something went wrong between us and a node
     │   ├── HostNotFound              the host name does not resolve
-    │   ├── ConnectionRefused         nobody listens on that port
+    │   ├── ConnectionRefused         nothing listens on that port
     │   ├── ConnectTimeout            no answer to the TCP connection
     │   ├── NetworkUnreachable        no route, or the network is down
     │   ├── TlsFailed                 connected, but not encrypted as the node's settings ask
@@ -30,7 +30,7 @@
     │   └── ObjectUnreadable          a received object cannot be kept under its UIDs
     ├── HandlerFailed                 something done with what has arrived did not work
     ├── WorkerError                   the background worker does not start or does not answer
-    └── Cancelled                     somebody asked for it
+    └── Cancelled                     a user or program cancelled it
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class QrkitError(Exception):
 
     @property
     def advice(self) -> str:
-        """What to do next, as a command; in a notebook as a call. Empty where nothing is advised."""
+        """The next step, as a command, or as a call in a notebook; empty without advice."""
         return str(self.remedy)
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class NotFound(QrkitError):
 
 
 class NotAllowed(QrkitError):
-    """The role of whoever asks does not cover it; nothing was done."""
+    """The role of the user does not permit it; nothing was done."""
 
 
 class NodeError(QrkitError):
@@ -119,7 +119,7 @@ class HostNotFound(NodeError):
 
 
 class ConnectionRefused(NodeError):
-    """The host is there, but nobody listens on that port."""
+    """The host responds, but nothing listens on that port."""
 
     transient = True
 
@@ -238,7 +238,7 @@ class DiskFull(StoreError):
 
 
 class StoreInUse(StoreError):
-    """Another program has a file of ours open so that nobody else can read it."""
+    """Another program has locked a file of the workspace."""
 
     transient = True
 
@@ -266,4 +266,4 @@ class WorkerError(QrkitError):
 
 
 class Cancelled(QrkitError):
-    """Somebody asked for it to stop."""
+    """A user or program cancelled the work."""

@@ -65,7 +65,7 @@ class Recurrence:
         return next(due for time in wall_clock if (due := time.replace(tzinfo=zone).astimezone(UTC)) > moment)
 
     def missed(self, due: datetime, now: datetime, *, most: int = 1_000) -> int:
-        """Return how often it was due after `due` and until `now`, at most `most`: runs that nobody made.
+        """Return how often it was due after `due` and until `now`, at most `most`: runs that did not happen.
 
         >>> one, three = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (1, 3))
         >>> parse_recurrence("hourly").missed(one, three)

@@ -24,33 +24,41 @@ TABLE_NAMES = ("handlers", "after", "plan")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a workspace needs to know about itself.
+    """Settings of a workspace, from its file, the environment or a call.
 
     Attributes
     ----------
     workspace
-        Its folder.
-    ae_title, host, port
-        Of our own Storage SCP: the AE title that PACS know us by, the address to listen on, the port.
+        Folder of the workspace.
+    ae_title
+        AE title of this workspace; the PACS must know it.
+    host
+        Address on which the Storage SCP listens.
+    port
+        Port on which the Storage SCP listens; 0 selects a free one.
     database_url
-        SQLAlchemy URL of the state; empty: SQLite in the workspace.
+        SQLAlchemy URL of the state, such as PostgreSQL; if empty, SQLite in the workspace.
     files
         Folder of received objects.
     unsolicited
-        ``refuse`` or ``keep`` what a known node sends without a job.
-    tls_certificate, tls_key, tls_ca
-        PEM files that make our Storage SCP listen by TLS only: its certificate, the key unless that is in the same
-        file, and the CA whose certificates callers must show; relative ones are in the workspace.
+        ``refuse`` or ``keep``: objects that a known node sends without a job.
+    tls_certificate
+        PEM file with the certificate of the Storage SCP, which then accepts TLS only; relative paths start in the
+        workspace.
+    tls_key
+        PEM file with its key, unless the certificate file contains it.
+    tls_ca
+        PEM file with a CA; callers must then present a certificate of it.
     free_space_floor
-        Bytes that stay free on the disk of `files`; below, objects are refused with 0xA700.
+        Bytes to keep free on the disk of `files`; below this, objects are refused with 0xA700.
     worker_idle_exit
-        Seconds without anything to do after which a worker that was started in the background leaves.
+        Seconds without work after which a background worker exits.
     retries
-        How often what failed for now is tried again.
+        Number of retries after a failure that may pass.
     retry_pause
         Seconds before the second try; each further pause is three times as long, at most half an hour.
     site
-        Where this machine is, in a name of your own: a node may be reached only from some sites.
+        Your name for the place of this computer; some nodes can be reached from some sites only.
     tables
         The tables of the file as TOML gives them, by name: ``handlers`` (or its
         earlier name ``after``) and ``plan``.

@@ -18,7 +18,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Tells work that it should end; it is passed down to whatever waits.
+    """A request to stop, passed down to all work that waits.
 
     Attributes
     ----------
