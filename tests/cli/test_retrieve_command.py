@@ -27,8 +27,11 @@ from tests.workspace.opened import (
     worker_in_thread,
 )
 
-SHAPE = ["job_id", "state", "expected", "stored", "bytes", "items"]
-ITEM = ["level", "StudyInstanceUID", "SeriesInstanceUID", "state", "expected", "stored", "missing", "error"]
+SHAPE = ["job_id", "state", "expected", "stored", "bytes", "proven", "why", "items"]
+ITEM = [
+    *("level", "StudyInstanceUID", "SeriesInstanceUID", "state", "expected", "stored", "missing"),
+    *("proven", "why", "error"),
+]
 
 
 def test_a_retrieve_ends_with_the_documented_json_and_progress_on_stderr(linked: Linked) -> None:
@@ -52,6 +55,8 @@ def test_a_retrieve_ends_with_the_documented_json_and_progress_on_stderr(linked:
         "expected": len(uids_of(study)),
         "stored": len(uids_of(study)),
         "missing": [],
+        "proven": True,
+        "why": [],
         "error": "",
     }
     assert ran.err.startswith(f"{len(uids_of(study))} of {len(uids_of(study))} objects stored")
@@ -79,6 +84,18 @@ def test_what_is_missing_is_status_3_and_nothing_at_all_status_1(hospital_here: 
     assert (refused.status, refused.json["state"], refused.json["stored"]) == (1, "failed", 0)
     assert "0xC001" in refused.json["items"][0]["error"]
     assert "0xC001" in refused.err
+
+
+def test_what_is_complete_but_not_proven_is_status_3_and_says_why(hospital_here: Here, linked: Linked) -> None:
+    study = of_size(linked.hospital, 8)[0]
+    linked.workspace.nodes.edit("pacs", can_find=False)
+    why = "pacs cannot be asked for what it holds, as it has no C-FIND"
+    with worker_in_thread(linked.workspace):
+        ran = hospital_here("retrieve", "pacs", "--study", study.StudyInstanceUID, "--format", "json")
+    assert (ran.status, ran.json["state"], ran.json["proven"], ran.json["why"]) == (3, "complete", False, [why])
+    assert (ran.json["items"][0]["proven"], ran.json["items"][0]["why"]) == (False, [why])
+    assert "complete, not proven" in ran.err
+    assert f"what to expect could not be proven: {why}." in ran.err
 
 
 def test_a_query_and_lists_of_uids_can_be_fetched(hospital_here: Here, linked: Linked) -> None:
