@@ -1,4 +1,4 @@
-"""Who may do what: roles, and whoever works with a workspace."""
+"""Roles and permissions of the users of a workspace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qrkit.errors import InputError, NotAllowed
 
 
 class Role(Enum):
-    """What somebody may do; each role may do what those before it may."""
+    """A role of a user; each role includes the permissions of those before it."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -47,7 +47,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Somebody at work, and what they may do.
+    """A user with their role.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Access:
 
     @classmethod
     def unlimited(cls, user: str) -> Access:
-        """Return the access of whoever has the workspace's files anyway: everything.
+        """Return unlimited access, for users who can open the workspace's files anyway.
 
         >>> Access.unlimited("me").role_now().value
         'administrator'
@@ -70,7 +70,7 @@ class Access:
         return cls(user=user, role_now=lambda: Role.ADMINISTRATOR)
 
     def require(self, needed: Role, what: str) -> None:
-        """Go on only if their role may do it.
+        """Refuse the action unless the role allows it.
 
         Parameters
         ----------

@@ -11,16 +11,16 @@
     │   ├── ConnectionRefused         nothing listens on that port
     │   ├── ConnectTimeout            no answer to the TCP connection
     │   ├── NetworkUnreachable        no route, or the network is down
-    │   ├── TlsFailed                 connected, but not encrypted as the node's settings ask
+    │   ├── TlsFailed                 connected, but not encrypted as the node's settings require
     │   ├── AssociationRejected       A-ASSOCIATE-RJ
     │   │   ├── CallingTitleRejected  the node does not know us
-    │   │   ├── CalledTitleRejected   the node goes by another AE title
+    │   │   ├── CalledTitleRejected   the node has another AE title
     │   │   └── Congested             temporary congestion, or too many associations
-    │   ├── NoContextAccepted         associated, but not for what we need
+    │   ├── NoContextAccepted         associated, but without a required presentation context
     │   ├── AssociationAborted        A-ABORT by the peer
     │   ├── ConnectionLost            the connection ended without A-RELEASE or A-ABORT
     │   ├── NodeTimeout               associated, then silent for longer than allowed
-    │   ├── ProtocolError             the peer sent what PS3.7 or PS3.8 do not allow
+    │   ├── ProtocolError             the peer violated PS3.7 or PS3.8
     │   └── StatusError               the operation ended with a failure status
     ├── PortInUse                     our own Storage SCP cannot listen
     ├── StoreError                    state, results or files
@@ -28,7 +28,7 @@
     │   ├── DiskFull                  under the floor of free space
     │   ├── StoreInUse                another program has a file of ours open
     │   └── ObjectUnreadable          a received object cannot be kept under its UIDs
-    ├── HandlerFailed                 something done with what has arrived did not work
+    ├── HandlerFailed                 a handler of received series failed
     ├── WorkerError                   the background worker does not start or does not answer
     └── Cancelled                     a user or program cancelled it
 """
@@ -82,7 +82,7 @@ class QrkitError(Exception):
     """
 
     transient = False
-    """Whether the same request may succeed later without anybody changing anything."""
+    """Whether the same request may succeed later without any change."""
 
     def __init__(self, message: str, *, advice: str | Advice = "") -> None:
         super().__init__(message)
@@ -111,7 +111,7 @@ class NotAllowed(QrkitError):
 
 
 class NodeError(QrkitError):
-    """Something went wrong between us and a node."""
+    """An error between us and a node."""
 
 
 class HostNotFound(NodeError):
@@ -164,7 +164,7 @@ class CallingTitleRejected(AssociationRejected):
 
 
 class CalledTitleRejected(AssociationRejected):
-    """Called AE title not recognised: the node goes by another AE title."""
+    """Called AE title not recognised: the node has another AE title."""
 
 
 class Congested(AssociationRejected):
@@ -172,7 +172,7 @@ class Congested(AssociationRejected):
 
 
 class NoContextAccepted(NodeError):
-    """The node accepted the association, but none of the presentation contexts that are needed."""
+    """The node accepted the association, but none of the required presentation contexts."""
 
 
 class AssociationAborted(NodeError):
@@ -188,13 +188,13 @@ class ConnectionLost(NodeError):
 
 
 class NodeTimeout(NodeError):
-    """The node fell silent for longer than its timeout allows."""
+    """The node sent nothing for longer than its timeout."""
 
     transient = True
 
 
 class ProtocolError(NodeError):
-    """The peer sent what PS3.7 or PS3.8 do not allow."""
+    """The peer violated PS3.7 or PS3.8."""
 
 
 class StatusError(NodeError):
@@ -228,7 +228,7 @@ class StoreError(QrkitError):
 
 
 class StateUnavailable(StoreError):
-    """The database of the workspace cannot be reached, or is not ours."""
+    """The database of the workspace is unreachable, or is not one of qrkit."""
 
 
 class DiskFull(StoreError):
@@ -248,12 +248,12 @@ class ObjectUnreadable(StoreError):
 
 
 class HandlerFailed(QrkitError):
-    """Something that a site does with what has arrived did not work.
+    """A handler of received series failed.
 
     Parameters
     ----------
     transient
-        Whether it may work later without anybody changing anything.
+        Whether it may work later without any change.
     """
 
     def __init__(self, message: str, *, advice: str | Advice = "", transient: bool = True) -> None:
