@@ -97,7 +97,7 @@ async def _use(page: Page) -> Figures:
     figures = Figures()
     for what, place in (
         ("a key in the table's search", page.get_by_role("searchbox").last),
-        ("a key in Show only those with, which the kernel filters by", page.get_by_label("Show only those with")),
+        ("a key in Show rows containing, which the kernel filters by", page.get_by_label("Show rows containing")),
     ):
         await place.focus()
         for word in _WORDS:
