@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from qrkit.errors import InputError, NotAllowed
+from qrkit.words import did_you_mean
 
 
 class Role(Enum):
@@ -33,7 +34,9 @@ class Role(Enum):
         try:
             return cls(text.strip().lower())
         except ValueError as error:
-            raise InputError(f"A role is viewer, operator or administrator, not {text!r}.") from error
+            known = [role.value for role in cls]
+            advice = did_you_mean(text, known, otherwise="Use viewer, operator or administrator.")
+            raise InputError(f"{text!r} is not a role.", advice=advice) from error
 
     def covers(self, other: Role) -> bool:
         """Whether this role may do what another one may.
@@ -54,7 +57,7 @@ class Access:
     user
         The name that the history and the audit know them by.
     role_now
-        Gives their role at this moment: an administrator may change it while they work.
+        Returns their role at this moment: an administrator may change it at any time.
     """
 
     user: str
@@ -75,12 +78,12 @@ class Access:
         Parameters
         ----------
         what
-            What is to be done, such as ``retrieve``; it completes the sentence.
+            The action, such as ``retrieve``; it completes the sentence.
 
         Raises
         ------
         NotAllowed
-            If it may not.
+            If the role does not allow it.
         """
         role = self.role_now()
         if not role.covers(needed):

@@ -16,7 +16,7 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import InputError
 from qrkit.hours import parse_hours, time_zone
 from qrkit.markup import code, facts, strong
-from qrkit.words import counted, did_you_mean, listed
+from qrkit.words import comma_list, counted, did_you_mean, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ class Node:
         >>> node.is_reached_from("east"), node.is_reached_from("south")
         (True, False)
         """
-        return not self.sites.strip() or site in {name.strip() for name in self.sites.split(",")}
+        return not self.sites.strip() or site in comma_list(self.sites)
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64:

@@ -17,6 +17,24 @@ def counted(number: int, what: str, *, plural: str = "") -> str:
     return f"{number:,} {what if number == 1 else plural or _plural(what)}"
 
 
+def out_of(number: int, total: int | None, what: str) -> str:
+    """Return how many of a total, with their noun; only the number if no total is known.
+
+    >>> out_of(12, 1200, "object"), out_of(1, 1, "object"), out_of(3, 0, "object")
+    ('12 of 1,200 objects', '1 of 1 object', '3 objects')
+    """
+    return f"{number:,} of {counted(total, what)}" if total else counted(number, what)
+
+
+def comma_list(text: str) -> list[str]:
+    """Return the items of a list that is written with commas.
+
+    >>> comma_list("CT, MR,,"), comma_list("")
+    (['CT', 'MR'], [])
+    """
+    return [item for part in text.split(",") if (item := part.strip())]
+
+
 def _plural(noun: str) -> str:
     if noun.endswith("series"):
         return noun

@@ -28,5 +28,5 @@ def test_a_role_is_asked_for_each_time() -> None:
 
 
 def test_an_unknown_role_is_named() -> None:
-    with pytest.raises(InputError, match="viewer, operator or administrator, not 'root'"):
+    with pytest.raises(InputError, match="'root' is not a role"):
         Role.parse("root")

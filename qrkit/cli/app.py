@@ -9,12 +9,13 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from qrkit import __version__
-from qrkit.cli.options import uids_as_options
+from qrkit.cli.options import Commands, uids_as_options
 from qrkit.cli.output import discard_stdout
 from qrkit.errors import InputError, QrkitError
+from qrkit.words import did_you_mean
 
 _COMMANDS = {
     "demo": ("demo:demo", "Try qrkit on a simulated hospital. Needs no network and no PACS."),
@@ -59,7 +60,7 @@ _HIDDEN = ("after",)
 """Earlier names of commands, which scripts may use."""
 
 
-class _Commands(TyperGroup):
+class _AllCommands(Commands):
     """The commands, which are loaded when they are called; ``--help`` needs only their lines."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as typer gives them
@@ -90,7 +91,7 @@ def load_command(name: str) -> Any:  # noqa: ANN401 - a command of typer's own c
 
 app = typer.Typer(
     name="qrkit",
-    cls=_Commands,
+    cls=_AllCommands,
     help="Query a PACS, retrieve what you need, keep every result as a table.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -119,7 +120,7 @@ def common(
 
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""What typer raises where a command line is wrong: of its own click, or of the real one in older versions."""
+"""The base of typer's errors for a wrong command line: of its own click, or of the real one in older versions."""
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -131,7 +132,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         status = app(given, prog_name="qrkit", standalone_mode=False)
     except _UsageError as error:
-        status = _say_usage(error)
+        status = _fail_usage(error)
     except QrkitError as error:
         status = _fail(error, 2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -144,13 +145,19 @@ def run(arguments: list[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _say_usage(error: Any) -> int:  # noqa: ANN401 - typer tells no type of it
-    """Say in one line what is wrong with a command line; where only a group was named, its help has been shown."""
+def _fail_usage(error: Any) -> int:  # noqa: ANN401 - typer's own click has no public types
+    """Report in one line what is wrong with a command line; a group without a command has shown its help."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return 2
     command = error.ctx.command_path if error.ctx is not None else "qrkit"
-    told = error.format_message().replace("Value error, ", "").rstrip(".")
-    return _fail(QrkitError(f"{told}.", advice=f"See: {command} --help."), 2)
+    help_advice = f"See: {command} --help."
+    if type(error).__name__ != "NoSuchOption":
+        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        return _fail(QrkitError(f"{message}.", advice=help_advice), 2)
+    known = [name for parameter in error.ctx.command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+    option = error.option_name
+    advice = did_you_mean(option, known, otherwise=help_advice)
+    return _fail(QrkitError(f"{option} is not an option of {command}.", advice=advice), 2)
 
 
 def _fail(error: QrkitError, status: int) -> int:

@@ -23,25 +23,25 @@ def dashboard(
     workspace: Workspace,
     *,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine need accounts.")
+        str, typer.Option(help="Address to listen on. Any address but this computer's needs user accounts.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any that is free.")] = 8866,
-    certificate: Annotated[str, typer.Option(help="Certificate for TLS, a PEM file.")] = "",
-    key: Annotated[str, typer.Option(help="Key of the certificate, a PEM file.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")] = 8866,
+    certificate: Annotated[str, typer.Option(help="PEM file of the TLS certificate.")] = "",
+    key: Annotated[str, typer.Option(help="PEM file of the certificate's key.")] = "",
     proxy_header: Annotated[
-        str, typer.Option(help="Header in which a trusted proxy names the user, such as X-Forwarded-User.")
+        str, typer.Option(help="Header with the user name from a trusted proxy, such as X-Forwarded-User.")
     ] = "",
     proxy_secret: Annotated[
         str,
-        typer.Option(envvar="QRKIT_PROXY_SECRET", help="What that proxy sends as X-Qrkit-Secret.", show_envvar=True),
+        typer.Option(envvar="QRKIT_PROXY_SECRET", help="Secret of the proxy, its X-Qrkit-Secret.", show_envvar=True),
     ] = "",
     proxy_role: Annotated[
-        str, typer.Option(help="Role of users of the proxy or Hub who have no account here.")
+        str, typer.Option(help="Role of proxy or Hub users without an account in this workspace.")
     ] = "viewer",
-    seats: Annotated[int, typer.Option(help="Most visitors at once.")] = 20,
-    preheated: Annotated[int, typer.Option(help="Kernels that wait for visitors; about 150 MB each.")] = 1,
-    session_hours: Annotated[float, typer.Option(help="Hours after which somebody has to log in again.")] = 10.0,
-    idle_minutes: Annotated[float, typer.Option(help="Minutes after which an unused page is closed.")] = 60.0,
+    seats: Annotated[int, typer.Option(help="Highest number of visitors at once.")] = 20,
+    preheated: Annotated[int, typer.Option(help="Number of kernels kept ready for visitors; about 150 MB each.")] = 1,
+    session_hours: Annotated[float, typer.Option(help="Hours after which a user must log in again.")] = 10.0,
+    idle_minutes: Annotated[float, typer.Option(help="Minutes after which an idle page is closed.")] = 60.0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
 ) -> None:
     """Start the web dashboard. Listens on this computer only unless --host is given."""
@@ -66,7 +66,7 @@ def dashboard(
 
 
 def run(workspace: Workspace, options: ServeOptions) -> None:
-    """Serve until stopped, and show whoever started it the way in."""
+    """Serve until stopped, and show the link to log in."""
     from qrkit.dashboard.server import serve
 
     if options.warning:
@@ -74,10 +74,11 @@ def run(workspace: Workspace, options: ServeOptions) -> None:
 
     def started(link: str) -> None:
         if options.hub is not None:
-            say(f"The dashboard of {workspace.settings.workspace} runs as a service of the Hub, at {link}")
+            say(f"The dashboard of {workspace.settings.workspace} runs as a service of the Hub: {link}")
             return
         say(
-            f"The dashboard of {workspace.settings.workspace} runs until Ctrl-C. This link lets you in, once:\n{link}"
+            f"The dashboard of {workspace.settings.workspace} runs until Ctrl-C. "
+            f"Open this link to log in; it works once:\n{link}"
         )
         if options.open_browser:
             Thread(target=webbrowser.open, args=(link,), daemon=True).start()

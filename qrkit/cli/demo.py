@@ -1,4 +1,4 @@
-"""``qrkit demo``: a PACS in a box, a query, a retrieve, tables and a chart, without network, root or peers."""
+"""``qrkit demo``: a simulated PACS, a query, a retrieve, tables and a chart, without a network or a real PACS."""
 
 from __future__ import annotations
 
@@ -38,19 +38,23 @@ _AE_TITLE = "QRKIT"
 
 console = Console(highlight=False)
 
-Folder = Annotated[Path, typer.Option("--workspace", help="Where the demo's workspace is left behind.")]
-QuirkOption = Annotated[list[str] | None, typer.Option("--quirk", help="Have the PACS misbehave, such as cap=50.")]
+Folder = Annotated[Path, typer.Option("--workspace", help="Folder of the demo workspace; it is kept.")]
+QuirkOption = Annotated[
+    list[str] | None, typer.Option("--quirk", help="Make the PACS misbehave, such as cap=50. Can be repeated.")
+]
 
 
 def demo(
     *,
     workspace: Folder = Path("qrkit-demo"),
-    headless: Annotated[bool, typer.Option("--headless", help="End after the retrieve, no dashboard.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Exit after the retrieve.")] = False,
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the demo PACS running until Ctrl-C, without the dashboard.")
     ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
-    seed: Annotated[int, typer.Option(help="Which hospital.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Number of the simulated hospital; the same number gives the same data.")
+    ] = 1,
     quirk: QuirkOption = None,
 ) -> None:
     """Try qrkit on a simulated hospital. Needs no network and no PACS."""
@@ -76,7 +80,7 @@ def demo(
 
 
 def _settle_in(folder: Path) -> None:
-    """Make the demo's workspace: a port of its own, so that it meets no other, and a worker that soon leaves."""
+    """Make the demo's workspace: a port of its own, so that it disturbs no other, and a worker that soon stops."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / FILE_NAME
     if not settings.exists():
@@ -91,7 +95,7 @@ def _hospital(opened: Workspace, seed: int, quirks: list[str]) -> Simulator:
     try:
         behaviour = Quirks.from_mapping(dict(text.partition("=")[::2] for text in quirks))
     except ValueError as error:
-        raise InputError(f"The demo PACS cannot misbehave like that: {error}.") from error
+        raise InputError(f"The demo PACS does not have this quirk: {error}.") from error
     return Simulator(
         small_hospital(seed, until=date.today(), days=_DAYS, studies=_STUDIES),
         quirks=behaviour,
@@ -123,7 +127,7 @@ def _query(opened: Workspace) -> pd.DataFrame:
 
 
 def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
-    """Plan for the dose of the last days and fetch it by C-GET, then one whole study by C-MOVE."""
+    """Plan for the dose of the last days and retrieve it by C-GET, then one whole study by C-MOVE."""
     first = date.today() - timedelta(days=_RECENT_DAYS)
     _step(f"qrkit plan {NODE} --dose CT,MG,FL --from {first} --description-exclude imported")
     plan = opened.plan(NODE, "CT,MG,FL", date_from=first, description_exclude="imported")

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_records, say
 from qrkit.errors import InputError
 from qrkit.handlers import summary
-from qrkit.words import counted
+from qrkit.words import comma_list, counted
 
 if TYPE_CHECKING:
     from qrkit.workspace import Job, Workspace
 
-app = typer.Typer(no_args_is_help=True)
-after = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
+after = typer.Typer(cls=Commands, no_args_is_help=True)
 """``qrkit after``, the earlier name, with the earlier names of its commands."""
 
-JobOption = Annotated[str, typer.Option("--job", help="Only for the series of this job.")]
-HandlerOption = Annotated[str, typer.Option("--handler", help="Only of this handler.")]
+JobOption = Annotated[str, typer.Option("--job", help="Only runs for this job.")]
+HandlerOption = Annotated[str, typer.Option("--handler", help="Only runs of this handler.")]
 
 _NONE = "none"
 _NAMED = 5
-"""Runs that are named with an error."""
+"""Ids of runs that are listed with an error."""
 
 
 @app.command("runs")
@@ -36,12 +36,12 @@ def list_runs(
     *,
     job: JobOption = "",
     handler: HandlerOption = "",
-    state: Annotated[str, typer.Option(help="Only those waiting, running, done or failed.")] = "",
-    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
+    state: Annotated[str, typer.Option(help="Only runs in this state: waiting, running, done or failed.")] = "",
+    limit: Annotated[int, typer.Option(help="Number of runs, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """List the newest runs of handlers: which series, how often tried, why it failed."""
+    """List the newest handler runs: series, attempts and errors."""
     runs = workspace.after.records(job=job, handler=handler, state=state, limit=limit)
     is_table = form is Format.TABLE and output is None
     shown = [name for name in runs.columns if name != "error"]
@@ -51,14 +51,14 @@ def list_runs(
     known = {row["handler"] for row in workspace.after.handler_records().rows}
     orphans = sorted({row["handler"] for row in runs.rows if row["state"] == "waiting"} - known)
     if orphans:
-        say(f"No longer in qrkit.toml, so their runs wait: {', '.join(orphans)}.")
+        say(f"Runs wait for handlers that are no longer in qrkit.toml: {', '.join(orphans)}.")
 
 
 @app.command("list")
 @after.command("handlers")
 @with_workspace
 def list_handlers(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
-    """List the handlers that qrkit.toml registers."""
+    """List the handlers in qrkit.toml."""
     print_records(workspace.after.handler_records(), form, output)
 
 
@@ -68,22 +68,23 @@ def list_handlers(workspace: Workspace, *, form: FormatOption = Format.TABLE, ou
 def retry(
     workspace: Workspace,
     run_ids: Annotated[
-        list[int] | None, typer.Argument(help="Ids of runs; else all that --job or --handler name.")
+        list[int] | None,
+        typer.Argument(help="Ids of runs. Default: all failed and waiting runs that --job or --handler select."),
     ] = None,
     *,
     job: JobOption = "",
     handler: HandlerOption = "",
-    again: Annotated[bool, typer.Option("--again", help="Those too that have worked already.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also repeat runs that succeeded.")] = False,
 ) -> None:
-    """Have runs tried now, from the first attempt on."""
+    """Retry runs now, with all attempts."""
     if not (run_ids or job or handler):
-        raise InputError("Say which runs: their ids, --job or --handler.")
+        raise InputError("Select the runs by their ids, --job or --handler.")
     count = workspace.after.retry(*(run_ids or []), job=job, handler=handler, again=again)
-    say(f"{counted(count, 'run')} tried again.")
+    say(f"Retrying {counted(count, 'run')}.")
 
 
 def errors_of(runs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the errors of runs, each once with its runs: a column of them would break every line.
+    """Return the errors of runs, each once with its runs: a column of errors would break every line.
 
     >>> rows = [(7, "copy", "No folder."), (8, "copy", "No folder."), (9, "send", "")]
     >>> errors_of([dict(zip(("run_id", "handler", "error"), row, strict=True)) for row in rows])
@@ -108,13 +109,13 @@ def handler_names(given: str | None) -> list[str] | None:
     """
     if given is None:
         return None
-    return [] if given.strip().lower() == _NONE else [name.strip() for name in given.split(",") if name.strip()]
+    return [] if given.strip().lower() == _NONE else comma_list(given)
 
 
 def say_after(job: Job) -> None:
-    """Say what is done with the series of a job after arrival, and each kind of failure once."""
+    """Show the handler runs of a job in one line, and each kind of error once."""
     runs = job.after_runs
     if runs:
-        say(f"After arrival: {summary(runs)}. More: qrkit handlers runs --job {job.job_id}")
+        say(f"Handlers: {summary(runs)}. Details: qrkit handlers runs --job {job.job_id}")
     for error in dict.fromkeys(f"{run.handler}: {run.error}" for run in runs if run.error):
         say(error)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qrkit.cli.handlers import say_after
-from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_json, print_records, say
 from qrkit.cli.retrieve import exit_for, follow
 from qrkit.jobs import JobState
-from qrkit.words import counted, local_time
+from qrkit.words import counted, local_time, out_of
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Id of the job.")]
 
@@ -26,7 +26,7 @@ JobId = Annotated[str, typer.Argument(help="Id of the job.")]
 def list_jobs(
     workspace: Workspace,
     *,
-    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Number of jobs, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -40,7 +40,7 @@ def show(
     workspace: Workspace,
     job_id: JobId,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job until it ends.")] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -55,48 +55,48 @@ def show(
     if wait:
         exit_for(status)
     else:
-        said = [
-            f"{status.state_in_words}: {status.stored:,} of {counted(status.expected, 'object')} stored.",
+        lines = [
+            f"{status.state_in_words}: {out_of(status.stored, status.expected, 'object')} stored.",
             status.doubt,
             status.reason,
         ]
         if status.not_before:
-            said.append(f"It is tried again at {local_time(status.not_before)}.")
+            lines.append(f"Next attempt at {local_time(status.not_before)}.")
         if status.state in (JobState.QUEUED, JobState.RUNNING):
-            said.append(workspace.nobody_for(status.node))
-        say(" ".join(filter(None, said)))
+            lines.append(workspace.nobody_for(status.node))
+        say(" ".join(filter(None, lines)))
 
 
 @app.command("cancel")
 @with_workspace
 def cancel(workspace: Workspace, job_id: JobId) -> None:
-    """End a job; what has come stays."""
+    """Cancel a job. Received objects are kept."""
     workspace.jobs[job_id].cancel()
-    say(f"Job {job_id} was asked to end.")
+    say(f"Cancelling job {job_id}.")
 
 
 @app.command("pause")
 @with_workspace
 def pause(workspace: Workspace, job_id: JobId) -> None:
-    """Let a job rest; what has come stays."""
+    """Pause a job. Received objects are kept."""
     workspace.jobs[job_id].pause()
-    say(f"Job {job_id} rests within seconds; qrkit jobs resume {job_id} lets it go on.")
+    say(f"Pausing job {job_id}. Resume it: qrkit jobs resume {job_id}")
 
 
 @app.command("resume")
 @with_workspace
 def resume(workspace: Workspace, job_id: JobId) -> None:
-    """Let a paused job go on, and one that waits for another try have it now."""
+    """Resume a paused job, or retry a waiting one now."""
     workspace.jobs[job_id].resume()
-    say(f"Job {job_id} goes on.")
+    say(f"Resumed job {job_id}.")
 
 
 @app.command("retry")
 @with_workspace
 def retry(workspace: Workspace, job_id: JobId) -> None:
-    """Queue again what failed, is incomplete or was cancelled."""
+    """Retry the items that failed, are incomplete or were cancelled."""
     count = workspace.jobs[job_id].retry()
-    say(f"{counted(count, 'item')} of job {job_id} queued again.")
+    say(f"Retrying {counted(count, 'item')} of job {job_id}.")
 
 
 @app.command("prioritise")
@@ -104,8 +104,8 @@ def retry(workspace: Workspace, job_id: JobId) -> None:
 def prioritise(
     workspace: Workspace,
     job_id: JobId,
-    priority: Annotated[int, typer.Argument(help="-100 to 100; jobs have 0 unless told otherwise.")],
+    priority: Annotated[int, typer.Argument(help="-100 to 100; the default of a job is 0.")],
 ) -> None:
-    """Let a job go before those of a lower priority."""
+    """Set the priority of a job. Jobs with a higher priority run first."""
     workspace.jobs[job_id].prioritise(priority)
     say(f"Job {job_id} has priority {priority}.")

@@ -1,9 +1,4 @@
-"""``qrkit repair``.
-
-``qrkit report``.
-
-``qrkit serve``: the worker in the foreground, or as it is started in the background.
-"""
+"""``qrkit serve``, which runs the worker; ``qrkit repair`` and ``qrkit report``."""
 
 from __future__ import annotations
 
@@ -33,9 +28,9 @@ logger = logging.getLogger(__name__)
 
 def repair(
     *,
-    workspace: Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.")] = "",
-    thorough: Annotated[bool, typer.Option("--thorough", help="Compare each object with its SHA-256, too.")] = False,
-    form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    workspace: Annotated[str, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.")] = "",
+    thorough: Annotated[bool, typer.Option("--thorough", help="Also compare each object with its SHA-256.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="Output format: table or json.")] = Format.TABLE,
 ) -> None:
     """Repair a damaged workspace while no worker runs. Nothing is deleted."""
     loaded()
@@ -51,16 +46,20 @@ def repair(
 @with_workspace
 def report(
     workspace: Workspace,
-    name: Annotated[str, typer.Argument(help="query, plan, job or compare.")],
-    ids: Annotated[list[str], typer.Argument(help="Id of the query, plan or job; of two queries to compare.")],
+    name: Annotated[str, typer.Argument(help="Report: query, plan, job, or compare for two queries.")],
+    ids: Annotated[
+        list[str], typer.Argument(help="Id of the query, plan or job. For compare: the ids of two queries.")
+    ],
     *,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else NAME-ID.html here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: NAME-ID.html in this folder.")
+    ] = None,
     with_patients: Annotated[
-        bool, typer.Option("--with-patients", help="Also the columns that tell who somebody is.")
+        bool, typer.Option("--with-patients", help="Include the columns that identify patients.")
     ] = False,
 ) -> None:
     """Write a report on a query, plan or job as one HTML file that works offline."""
-    path = output or Path(f"{name}-{'-'.join(one[:8] for one in ids)}.html")
+    path = output or Path(f"{name}-{'-'.join(text[:8] for text in ids)}.html")
     say(f"Report: {workspace.report(name, *ids, path=path, with_patients=with_patients)}")
 
 
@@ -68,12 +67,12 @@ def report(
 def serve(
     workspace: Workspace,
     *,
-    idle_exit: Annotated[float | None, typer.Option(min=0, help="After so many seconds without work, leave.")] = None,
+    idle_exit: Annotated[float | None, typer.Option(min=0, help="Stop after this many seconds without work.")] = None,
     background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say how the worker is; exit 1 if it is not well.")
+        bool, typer.Option("--check", help="Only check the running worker. The exit status is 1 if it has a problem.")
     ] = False,
-    form: Annotated[Format, typer.Option("--format", help="Of --check: table or json.")] = Format.TABLE,
+    form: Annotated[Format, typer.Option("--format", help="Output format of --check: table or json.")] = Format.TABLE,
 ) -> None:
     """Run the worker and its Storage SCP until stopped."""
     if check:
@@ -114,7 +113,7 @@ def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> 
 
     def started(port: int) -> None:
         if not background:
-            say(f"Worker of {settings.workspace}; Storage SCP {settings.ae_title} on port {port}.")
+            say(f"Worker of {settings.workspace} runs. Storage SCP {settings.ae_title} listens on port {port}.")
 
     while True:
         worker = workspace.worker(needs_scp=not background)
@@ -132,6 +131,6 @@ def _run(workspace: Workspace, *, idle_exit: float | None, background: bool) -> 
 
 
 def _stop(worker: Worker) -> None:
-    """Have a worker end; in a while for certain, as if it was killed, whatever it waits for."""
+    """Stop a worker. If it still waits for something after a while, it is killed."""
     force_exit_later()
     worker.stop()

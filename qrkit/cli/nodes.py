@@ -1,7 +1,4 @@
-"""``qrkit nodes``.
-
-``qrkit probe``, and the card of a profile on the terminal.
-"""
+"""``qrkit nodes`` and ``qrkit probe``, which shows the profile of a node as a card."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qrkit.cli.options import Command, Format, FormatOption, OutputOption, signed, with_workspace
+from qrkit.cli.options import Command, Commands, Format, FormatOption, OutputOption, signed, with_workspace
 from qrkit.cli.output import print_bytes, print_json, print_records, printing, say, stderr
 from qrkit.errors import InputError
 from qrkit.node import node_to_mapping
@@ -53,7 +50,7 @@ def probe(
         print_json(profile.to_json())
     else:
         print_records(_profile_records(profile), form, output)
-    say(f"{counted(profile.requests, 'request')}; kept as the profile of {node}.")
+    say(f"{counted(profile.requests, 'request')}; stored as the profile of {node}.")
     if all(profile.verdict(subject) is Verdict.UNKNOWN for subject in Subject):
         raise typer.Exit(_NOTHING_SEEN)
 
@@ -80,7 +77,7 @@ def print_card(profile: Profile, console: Console) -> None:
 
 
 def _profile_records(profile: Profile) -> Records:
-    """Return a profile as a table: one row per verdict, and per return key."""
+    """Return a profile as a table: one row per finding, and per return key."""
     values = profile.to_json()
     rows = [("matching", name, said["verdict"], said["evidence"]) for name, said in values["statements"].items()]
     rows += [
@@ -94,45 +91,50 @@ def _profile_records(profile: Profile) -> Records:
     return Records.of([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
-_TIMEOUTS = ("connect", "association", "response", "inactivity")
+_TIMEOUTS = {
+    "connect": "the TCP connection",
+    "association": "the association",
+    "response": "a response",
+    "inactivity": "the next response or object of a retrieve",
+}
 _TEXTS = {
-    "host": "Host name or address.",
-    "ae_title": "Its AE title.",
-    "calling_ae_title": "AE title by which it knows us, if not the workspace's own.",
-    "description": "For people.",
-    "information_model": "patient-root, study-root or patient-study-only.",
+    "host": "Host name or IP address.",
+    "ae_title": "AE title of the node.",
+    "calling_ae_title": "AE title that qrkit calls with. Default: that of the workspace.",
+    "description": "Free text.",
+    "information_model": "Information model: patient-root, study-root or patient-study-only.",
     "method": "Preferred retrieve method: auto, get or move.",
-    "move_destination": "AE title to which it sends, if not the workspace's own.",
-    "retrieve_hours": "When it may be fetched from: 22:00-06:00, or Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00.",
-    "time_zone": "Of those hours, such as Europe/Berlin, if not this machine's.",
-    "character_set": "SpecificCharacterSet of answers that name none.",
-    "sites": "Sites from which it can be reached, parted by commas; else from all.",
+    "move_destination": "AE title that the node sends to by C-MOVE. Default: that of the workspace.",
+    "retrieve_hours": "Hours for retrieves: 22:00-06:00, or Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00.",
+    "time_zone": "Time zone of these hours, such as Europe/Berlin. Default: that of this machine.",
+    "character_set": "Character set of responses without SpecificCharacterSet.",
+    "sites": "Sites that can reach the node, separated by commas. Default: all.",
 }
 _SWITCHES = {
-    "can_find": "It may be queried.",
-    "can_get": "It may be asked by C-GET.",
-    "can_move": "It may be asked by C-MOVE.",
-    "can_store": "It takes objects, as a C-MOVE destination.",
-    "enabled": "It is in use.",
+    "can_find": "Allow queries to the node.",
+    "can_get": "Allow retrieves by C-GET.",
+    "can_move": "Allow retrieves by C-MOVE.",
+    "can_store": "The node can receive objects, as a C-MOVE destination.",
+    "enabled": "Disabled nodes are never contacted.",
 }
 _TLS_FILES = {
-    "ca_file": "PEM file of the certificates that we trust for it; without: those that this machine trusts.",
-    "certificate_file": "PEM file of our own certificate, if it wants one.",
-    "key_file": "PEM file of the key, unless it is in the certificate's file.",
+    "ca_file": "PEM file of trusted certificates. Default: those that this machine trusts.",
+    "certificate_file": "PEM file of our own certificate, if the node requires one.",
+    "key_file": "PEM file of the key, unless the certificate file has it.",
 }
 _TLS_SWITCHES = {
-    "tls": "Connections are encrypted by TLS.",
-    "tls_verify": "Its certificate must be one that we trust.",
-    "tls_check_host_name": "Its certificate must be for its host.",
+    "tls": "Encrypt connections by TLS.",
+    "tls_verify": "Require a trusted certificate.",
+    "tls_check_host_name": "Require a certificate for the host name.",
 }
 
 Name = Annotated[str, typer.Argument(help="Name of the node.")]
 
 
 def _with_settings(command: Command) -> Command:
-    """Give a command all settings of a node, as its argument `settings`: those that were given."""
+    """Give a command the settings of a node as options; its argument `settings` has those that are used."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the command's own
@@ -143,7 +145,7 @@ def _with_settings(command: Command) -> Command:
 
 
 def _nested(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options as a node has them: timeouts and TLS in tables of their own."""
+    """Return the options as the settings of a node: timeouts and TLS are tables of their own."""
     tables: dict[str, dict[str, Any]] = {"timeouts": {}, "tls": {}}
     settings: dict[str, Any] = {}
     for name, value in given.items():
@@ -160,11 +162,11 @@ _OPTIONS: dict[str, Any] = {
     **{name: Annotated[str | None, typer.Option(help=text)] for name, text in _TEXTS.items()},
     **{name: Annotated[bool | None, typer.Option(help=text)] for name, text in (_SWITCHES | _TLS_SWITCHES).items()},
     **{f"tls_{name}": Annotated[str | None, typer.Option(help=text)] for name, text in _TLS_FILES.items()},
-    "port": Annotated[int | None, typer.Option(help="Its DICOM port.")],
-    "associations": Annotated[int | None, typer.Option(help="Most associations at once.")],
-    "pause": Annotated[float | None, typer.Option(help="Seconds between two requests.")],
+    "port": Annotated[int | None, typer.Option(help="DICOM port of the node.")],
+    "associations": Annotated[int | None, typer.Option(help="Highest number of associations at once.")],
+    "pause": Annotated[float | None, typer.Option(help="Seconds to wait between two requests.")],
     **{
-        f"{name}_timeout": Annotated[float | None, typer.Option(help=f"The {name} timeout, in seconds.")]
+        f"{name}_timeout": Annotated[float | None, typer.Option(help=f"Timeout for {_TIMEOUTS[name]}, in seconds.")]
         for name in _TIMEOUTS
     },
 }
@@ -176,16 +178,16 @@ _OPTIONS: dict[str, Any] = {
 def add(workspace: Workspace, name: Name, *, settings: dict[str, Any]) -> None:
     """Add a node: qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS."""
     node = workspace.nodes.add(name, **settings)
-    say(f"Added {node.name}: {node.ae_title} at {node.host}:{node.port}. Try it: qrkit echo {quote(node.name)}")
+    say(f"Added {node.name}: {node.ae_title} at {node.host}:{node.port}. Test it: qrkit echo {quote(node.name)}")
 
 
 @app.command("edit")
 @with_workspace
 @_with_settings
 def edit(workspace: Workspace, name: Name, *, settings: dict[str, Any]) -> None:
-    """Change some settings of a node; the others stay."""
+    """Change settings of a node. The others stay as they are."""
     if not settings:
-        raise InputError("Nothing to change was given.", advice="See: qrkit nodes edit --help.")
+        raise InputError("No setting is given.", advice="See: qrkit nodes edit --help.")
     workspace.nodes.edit(name, **settings)
     say(f"Changed {name}: {', '.join(settings)}.")
 
@@ -214,7 +216,7 @@ def list_nodes(workspace: Workspace, *, form: FormatOption = Format.TABLE, outpu
 @app.command("show")
 @with_workspace
 def show(workspace: Workspace, name: Name) -> None:
-    """Show all settings of a node, and what a probe found out of it, as JSON; on a terminal as a card too."""
+    """Show the settings and the profile of a node as JSON; on a terminal, the profile also as a card."""
     profile = workspace.profile(name)
     print_json(node_to_mapping(workspace.nodes[name]) | {"profile": profile.to_json() if profile else None})
     if profile and stderr.is_terminal:
@@ -224,17 +226,18 @@ def show(workspace: Workspace, name: Name) -> None:
 @app.command("remove")
 @with_workspace
 def remove(workspace: Workspace, name: Name) -> None:
-    """Remove a node; its queries, jobs and objects stay."""
+    """Remove a node. Its queries, jobs and objects are kept."""
     workspace.nodes.remove(name)
-    say(f"Removed {name}; what was asked of it and fetched from it stays.")
+    say(f"Removed {name}. Its queries, jobs and objects are kept.")
 
 
 @app.command("export")
 @with_workspace
 def export(
-    workspace: Workspace, file: Annotated[Path | None, typer.Argument(help="A file; without it, stdout.")] = None
+    workspace: Workspace,
+    file: Annotated[Path | None, typer.Argument(help="File to write. Default: standard output.")] = None,
 ) -> None:
-    """Write all nodes as TOML."""
+    """Export all nodes as TOML."""
     text = workspace.nodes.export(file)
     if file is None:
         print_bytes(text.encode())
@@ -243,8 +246,8 @@ def export(
 @app.command("import")
 @with_workspace
 def import_nodes(
-    workspace: Workspace, file: Annotated[Path, typer.Argument(help="A file that export wrote.")]
+    workspace: Workspace, file: Annotated[Path, typer.Argument(help="File written by qrkit nodes export.")]
 ) -> None:
-    """Add the nodes of a TOML file, all or none; one that is there is changed."""
+    """Import the nodes of a TOML file, all or none. Nodes of the same name are changed."""
     nodes = workspace.nodes.import_(file)
     say(f"{counted(len(nodes), 'node')}: {', '.join(node.name for node in nodes)}.")

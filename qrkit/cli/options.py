@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import qrkit
 from qrkit.errors import InputError
+from qrkit.words import did_you_mean
 
 
 class Format(StrEnum):
-    """How a table comes out."""
+    """Output format of a table."""
 
     TABLE = "table"
     JSON = "json"
@@ -26,35 +28,63 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How the table comes out.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")
+]
 
-_WORKSPACE = Annotated[str, typer.Option(help="The workspace's folder; also $QRKIT_WORKSPACE.", show_default=False)]
+_WORKSPACE = Annotated[
+    str, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.", show_default=False)
+]
 
 _TEXT_FILTERS = {
-    "date_from": ("--from", "First StudyDate: 2026-01-31, 20260131, today, yesterday."),
+    "date_from": ("--from", "First StudyDate: 2026-01-31, 20260131, today or yesterday."),
     "date_until": ("--until", "Last StudyDate."),
-    "date": ("--date", "A single StudyDate."),
-    "time_from": ("--time-from", "First StudyTime, HHMM; needs a single day."),
+    "date": ("--date", "StudyDate: one day, or a range such as 'last 7 days'."),
+    "time_from": ("--time-from", "First StudyTime, HHMM. Needs a single day."),
     "time_until": ("--time-until", "Last StudyTime, HHMM."),
-    "modalities": ("--modality", "Modality codes, such as CT,MR."),
+    "modalities": ("--modality", "Modality codes, separated by commas: CT,MR."),
     "patient_id": ("--patient-id", "PatientID, or several separated by commas; * and ? are wildcards."),
     "patient_name": ("--patient-name", "PatientName; * and ? are wildcards."),
     "accession": ("--accession", "AccessionNumber, or several separated by commas."),
     "study_uid": ("--study-uid", "StudyInstanceUID, or several separated by commas."),
     "series_uid": ("--series-uid", "SeriesInstanceUID, or several separated by commas."),
-    "description_include": ("--description-include", "Keep studies whose description has one of: a,b."),
-    "description_exclude": ("--description-exclude", "Drop studies whose description has one of: a,b."),
-    "station_include": ("--station-include", "Keep those whose StationName has one of: a,b."),
-    "station_exclude": ("--station-exclude", "Drop those whose StationName has one of: a,b."),
-    "station_level": ("--station-level", "Which StationName is meant: study or series."),
-    "blank": ("--blank", "What include filters do with an empty value: keep or drop."),
+    "description_include": (
+        "--description-include",
+        "Keep studies whose description contains one of these terms: a,b.",
+    ),
+    "description_exclude": (
+        "--description-exclude",
+        "Drop studies whose description contains one of these terms: a,b.",
+    ),
+    "station_include": ("--station-include", "Keep rows whose StationName contains one of these terms: a,b."),
+    "station_exclude": ("--station-exclude", "Drop rows whose StationName contains one of these terms: a,b."),
+    "station_level": ("--station-level", "Use the StationName of the study or of the series."),
+    "blank": ("--blank", "Let include filters keep or drop rows with an empty value."),
 }
 
 _LISTS = ("description_include", "description_exclude", "station_include", "station_exclude")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 Command = Callable[..., None]
+
+
+class Commands(TyperGroup):
+    """A group of commands, which answers a mistyped one with the nearest."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's own click has no public types
+        """Return the command that is called.
+
+        Raises
+        ------
+        InputError
+            If there is no such command.
+        """
+        name = args[0]
+        if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
+            advice = did_you_mean(name, self.commands, otherwise=f"See: {ctx.command_path} --help.")
+            raise InputError(f"{name!r} is not a command of {ctx.command_path}.", advice=advice)
+        return super().resolve_command(ctx, args)
 
 
 def with_workspace(command: Command) -> Command:
@@ -82,13 +112,13 @@ def with_filters(command: Command) -> Command:
         for name, (option, text) in _TEXT_FILTERS.items()
     }
     added["key"] = (
-        Annotated[list[str], typer.Option("--key", help="Any matching key: Keyword=value; may be repeated.")],
+        Annotated[list[str], typer.Option("--key", help="Any DICOM matching key: Keyword=value. Can be repeated.")],
         [],
     )
     added["return_key"] = (
         Annotated[
             list[str],
-            typer.Option("--return-key", help="Further columns, such as PatientAge,PatientSex."),
+            typer.Option("--return-key", help="Further columns, separated by commas: PatientAge,PatientSex."),
         ],
         [],
     )

@@ -1,4 +1,4 @@
-"""What comes out: tables in four formats on stdout, words for people on stderr.
+"""Output: tables in four formats on stdout, sentences for people on stderr.
 
 Which columns of a table fit the terminal, so that no word and no UID is broken into pieces.
 """
@@ -58,7 +58,7 @@ _USEFUL = (
     "level",
     "error",
 )
-"""What people look at first, in an answer and in a list of queries or jobs."""
+"""The most useful columns of a result, and of a list of queries or jobs."""
 
 
 def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ _ELSEWHERE = "Print to a file on a disk with room, or to a terminal."
 
 
 class _Words(Console):
-    """Where people are told something; what was asked for does not fail where nobody can be told."""
+    """The console on stderr. A command does not fail if stderr cannot be written."""
 
     def _write_buffer(self) -> None:
         with contextlib.suppress(OSError):
@@ -134,7 +134,7 @@ stderr = _Words(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """Tell people something, on stderr."""
+    """Print a sentence on stderr."""
     stderr.print(text, markup=False, soft_wrap=True)
 
 

@@ -1,7 +1,4 @@
-"""``qrkit plans``.
-
-``qrkit plan``.
-"""
+"""``qrkit plan``, and ``qrkit plans``, which shows earlier plans."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_text, say, stderr
 from qrkit.cli.queries import NOT_COMPLETE, say_not_found
 from qrkit.errors import NotFound
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from qrkit.workspace import Workspace
 
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
 PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
 
@@ -33,11 +30,11 @@ PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
 def list_plans(
     workspace: Workspace,
     *,
-    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Number of plans, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """List the newest plans: for what, of how many studies, how many to fetch."""
+    """List the newest plans: dose groups, studies found, and studies to retrieve."""
     print_frame(workspace.plans.list(limit), form, output)
 
 
@@ -46,7 +43,7 @@ def list_plans(
 def show(
     workspace: Workspace, plan_id: PlanId, *, form: FormatOption = Format.TABLE, output: OutputOption = None
 ) -> None:
-    """Show a plan again, as when it was made."""
+    """Show a plan again."""
     show_plan(workspace.plans[plan_id], form, output)
 
 
@@ -59,10 +56,10 @@ def why(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Say why something was or was not fetched, by the newest plan that knows it."""
+    """Show why something was or was not retrieved, by the newest plan that includes it."""
     frame = workspace.why(what)
     if not len(frame):
-        raise NotFound(f"No plan has seen {what}.", advice="Ask the node for it: qrkit find.")
+        raise NotFound(f"No plan includes {what}.", advice="Create a plan for its study date: qrkit plan.")
     if form is not Format.TABLE or output is not None:
         print_frame(frame, form, output)
         return
@@ -80,7 +77,7 @@ def diff(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Compare two plans: which series one of them fetches and the other does not, and why."""
+    """Compare two plans: the series that only one of them retrieves, and why."""
     frame = workspace.plans.diff(before, after)
     print_frame(frame, form, output)
     say(f"{counted(len(frame), 'difference')}.")
@@ -89,10 +86,10 @@ def diff(
 def _sentence(row: dict[str, Any]) -> str:
     what = row["SOPInstanceUID"] or row["SeriesInstanceUID"] or row["StudyInstanceUID"]
     judged = f" as {row['group']}" if row["group"] else ""
-    kept = "to be fetched" if row["keep"] else "not fetched"
-    here = "; it is here" if row["here"] else ""
-    trail = "".join(f"\n  {said}" for said in row["trail"])
-    return f"{row['level']} {what}{judged}: {kept}{here}. By plan {row['plan_id']}:{trail}"
+    decision = "retrieve" if row["keep"] else "do not retrieve"
+    stored = "; already stored" if row["here"] else ""
+    steps = "".join(f"\n  {step}" for step in row["trail"])
+    return f"{row['level']} {what}{judged}: {decision}{stored}. Plan {row['plan_id']}:{steps}"
 
 
 _SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "StudyDescription", "objects"]
@@ -102,15 +99,27 @@ _SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "St
 @with_filters
 def plan(
     workspace: Workspace,
-    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
     *,
-    dose: Annotated[str, typer.Option(help="Groups: any of CT,MG,FL,DX,NM.", show_default=False)] = "",
-    sr_only: Annotated[bool, typer.Option("--sr-only", help="Studies of nothing but SR, instead of groups.")] = False,
-    toshiba: Annotated[bool, typer.Option("--toshiba", help="CT without dose report: one image per series.")] = False,
-    empty_sr: Annotated[bool, typer.Option("--empty-sr", help="Take SR series without listed objects.")] = False,
-    refetch: Annotated[bool, typer.Option("--refetch", help="Fetch also what is here already.")] = False,
-    whole_archive: Annotated[bool, typer.Option("--whole-archive", help="No date is meant.")] = False,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Ask also what earlier plans have learnt.")] = False,
+    dose: Annotated[
+        str, typer.Option(help="Dose groups, separated by commas: any of CT,MG,FL,DX,NM.", show_default=False)
+    ] = "",
+    sr_only: Annotated[
+        bool, typer.Option("--sr-only", help="Studies with only structured reports, instead of dose groups.")
+    ] = False,
+    toshiba: Annotated[
+        bool, typer.Option("--toshiba", help="Take one image of each series of a CT study without a dose report.")
+    ] = False,
+    empty_sr: Annotated[
+        bool, typer.Option("--empty-sr", help="Take SR series in which the node lists no objects.")
+    ] = False,
+    refetch: Annotated[
+        bool, typer.Option("--refetch", help="Retrieve also objects that are stored already.")
+    ] = False,
+    whole_archive: Annotated[
+        bool, typer.Option("--whole-archive", help="Allow a plan without a date range.")
+    ] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Query again what earlier plans know.")] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     filters: dict[str, object],
@@ -124,7 +133,7 @@ def plan(
 
 
 def show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
-    """Print a plan; end with its exit status."""
+    """Print a plan and exit with its status."""
     if form is Format.JSON and output is None:
         print_json(made.to_json())
     elif form is Format.TABLE and output is None:
@@ -135,8 +144,8 @@ def show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
     say_not_found(made.coverage)
     for note in made.notes:
         say(note)
-    say(f"{made.cost_in_words}; {counted(made.coverage.requests or 0, 'request')}; kept as plan {made.plan_id}.")
-    say(f"Fetch it: qrkit retrieve {made.node} --plan {made.plan_id}")
+    say(f"{made.cost_in_words}; {counted(made.coverage.requests or 0, 'request')}; stored as plan {made.plan_id}.")
+    say(f"Retrieve it: qrkit retrieve {made.node} --plan {made.plan_id}")
     if not made.coverage.is_complete:
         for why in made.coverage.why:
             say(f"May be incomplete: {why}.")
@@ -144,7 +153,7 @@ def show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
 
 
 def rows_of(made: Plan) -> pd.DataFrame:
-    """Return a plan as one table: a row per series, and one per study of which no series was looked at."""
+    """Return a plan as one table: a row per series, and one per study whose series were not queried."""
     studies = made.studies.drop(columns=["series", "objects", "trail"])
     series = made.series.drop(columns=["trail"])
     return studies.merge(series, how="left", on=["StudyInstanceUID", "group"], suffixes=("_study", ""))

@@ -1,7 +1,4 @@
-"""``qrkit echo`` and ``qrkit find``.
-
-``qrkit queries``.
-"""
+"""``qrkit echo`` and ``qrkit find``; ``qrkit queries``, which shows earlier queries."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.query.coverage import Coverage
@@ -28,7 +25,7 @@ _VALUES_SHOWN = 20
 @with_workspace
 def echo(
     workspace: Workspace,
-    nodes: Annotated[list[str] | None, typer.Argument(help="Names of nodes; without any, all enabled ones.")] = None,
+    nodes: Annotated[list[str] | None, typer.Argument(help="Names of the nodes. Default: all enabled nodes.")] = None,
     *,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
@@ -36,7 +33,7 @@ def echo(
     """Send C-ECHO to nodes. The exit status is 1 if any node fails."""
     answers = workspace.echo_records(*(nodes or []))
     if not len(answers):
-        raise InputError("There are no nodes to echo.", advice="Add one: qrkit nodes add.")
+        raise InputError("There are no enabled nodes.", advice="Add one: qrkit nodes add.")
     shown = answers if form is not Format.TABLE else answers.select(["node", "ok", "association_ms", "round_trip_ms"])
     print_records(shown, form, output)
     failed = [row for row in answers.rows if not row["ok"]]
@@ -50,27 +47,27 @@ def echo(
 @with_filters
 def find(
     workspace: Workspace,
-    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
     *,
-    level: Annotated[str, typer.Option(help="patient, study, series or image.")] = "study",
+    level: Annotated[str, typer.Option(help="Query level: patient, study, series or image.")] = "study",
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     filters: dict[str, Any],
 ) -> None:
     """Query a node by C-FIND. The exit status is 3 if the result may be incomplete."""
-    with stderr.status(f"Asking {node} …"):
+    with stderr.status(f"Querying {node} …"):
         frame = workspace.find(node, level=level, **filters)
     print_frame(frame, form, output)
-    told = frame.attrs["qrkit"]
-    coverage = Coverage.from_json(told["coverage"])
+    info = frame.attrs["qrkit"]
+    coverage = Coverage.from_json(info["coverage"])
     cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage.requests or 0, 'request')}"
-    say(f"{cost}; kept as query {told['query_id']}.")
+    say(f"{cost}; stored as query {info['query_id']}.")
     if len(frame) and Level(level.upper()) is not Level.PATIENT:
-        say(f"To fetch them: {workspace.estimate(frame, node=node).in_words()}.")
+        say(f"Retrieving everything: {workspace.estimate(frame, node=node).in_words()}.")
     for report in coverage.filters:
         say(report.sentence())
     say_not_found(coverage)
-    _say_warnings(told["warnings"])
+    _say_warnings(info["warnings"])
     for assumption in coverage.assumptions:
         say(f"Assumed: {assumption}.")
     if not coverage.is_complete:
@@ -88,18 +85,18 @@ def say_not_found(coverage: Coverage) -> None:
 
 
 def _say_warnings(warnings: list[dict[str, Any]]) -> None:
-    """Say which values were odd and why; the raw ones may be a patient's, so they stay with the answer."""
+    """Report invalid values by their reason. The values may identify a patient, so only the result has them."""
     if not warnings:
         return
     reasons = reasons_of(warnings)
     more = len(reasons) - _REASONS_SHOWN
     for reason in reasons[:_REASONS_SHOWN]:
-        say(f"Odd values: {reason}.")
+        say(f"Invalid values: {reason}.")
     also = f"{more} more reasons and the" if more > 0 else "The"
-    say(f"{also} raw values are in the answer's warnings (frame.attrs in Python).")
+    say(f"{also} values as received are in the warnings of the result (frame.attrs in Python).")
 
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
 QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
 
@@ -109,11 +106,11 @@ QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
 def list_queries(
     workspace: Workspace,
     *,
-    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Number of queries, newest first.", min=1)] = 50,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """List the newest queries: who, when, what, how long, how many."""
+    """List the newest queries: user, time, filters, duration and number of rows."""
     print_records(workspace.queries.records(limit), form, output)
 
 
@@ -123,13 +120,13 @@ def show(
     workspace: Workspace,
     query_id: QueryId,
     *,
-    about: Annotated[bool, typer.Option("--about", help="What was asked and how it went, instead of rows.")] = False,
-    page: Annotated[int, typer.Option(min=1, help="Page of the answer.")] = 1,
-    rows: Annotated[int, typer.Option(min=1, help="Rows in a page.")] = 1_000,
+    about: Annotated[bool, typer.Option("--about", help="Show the query and its outcome instead of rows.")] = False,
+    page: Annotated[int, typer.Option(min=1, help="Page of the result.")] = 1,
+    rows: Annotated[int, typer.Option(min=1, help="Rows on a page.")] = 1_000,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Show the answer of a query again, page by page."""
+    """Show the result of a query again, page by page."""
     row = workspace.queries.show(query_id)
     if about:
         print_json(asdict(row))
@@ -138,7 +135,9 @@ def show(
     print_frame(frame, form, output)
     when = local_time(row.started)
     pages = max(1, -(-(row.row_count or 0) // rows))
-    say(f"Page {page} of {pages}; {counted(row.row_count or 0, 'row')} from {row.node}, asked {when} by {row.user}.")
+    say(
+        f"Page {page} of {pages}; {counted(row.row_count or 0, 'row')} from {row.node}, queried {when} by {row.user}."
+    )
 
 
 @app.command("rerun")
@@ -146,10 +145,10 @@ def show(
 def rerun(
     workspace: Workspace, query_id: QueryId, *, form: FormatOption = Format.TABLE, output: OutputOption = None
 ) -> None:
-    """Ask the same node the same thing again, as a new query."""
+    """Run a query again, as a new query."""
     frame = workspace.queries.rerun(query_id)
     print_frame(frame, form, output)
-    say(f"{counted(len(frame), 'row')}; kept as query {frame.attrs['qrkit']['query_id']}.")
+    say(f"{counted(len(frame), 'row')}; stored as query {frame.attrs['qrkit']['query_id']}.")
 
 
 @app.command("diff")
@@ -162,7 +161,7 @@ def diff(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Compare two answers: what was added, removed and changed."""
+    """Compare two results: rows added, removed and changed."""
     frame = workspace.queries.diff(before, after)
     print_frame(frame, form, output)
     say(f"{counted(len(frame), 'difference')}.")

@@ -1,9 +1,4 @@
-"""``qrkit retrieve``.
-
-A job's progress on the terminal: objects, bytes, rate, time left.
-
-How a command that waited for a job ends.
-"""
+"""``qrkit retrieve``; the progress of a job on the terminal, and the exit status of a command that waited for it."""
 
 from __future__ import annotations
 
@@ -27,7 +22,7 @@ from qrkit.cli.output import print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs import JobRow, JobState, PausedBy
 from qrkit.jobs.rate import Rate
-from qrkit.words import counted
+from qrkit.words import comma_list, out_of
 
 if TYPE_CHECKING:
     from qrkit.dose import Budget, Plan
@@ -35,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def follow(job: Job) -> JobRow:
-    """Show a job's progress on stderr until it ends; Ctrl-C leaves it running, and ends the command."""
+    """Show the progress of a job on stderr until it ends; Ctrl-C ends the command, not the job."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -52,7 +47,7 @@ def follow(job: Job) -> JobRow:
         def show(status: JobRow) -> None:
             nonlocal told
             if status.reason and status.reason != told and not status.state.is_final:
-                say(status.reason)  # that it rests, and why: nobody should wait without knowing
+                say(status.reason)  # so that no user waits without knowing why
             told = status.reason
             rate.add(status.bytes)
             bars.update(
@@ -66,7 +61,7 @@ def follow(job: Job) -> JobRow:
         try:
             return job.wait(on_progress=show)
         except KeyboardInterrupt:
-            say(f"Job {job.job_id} goes on in the background. To end it: qrkit jobs cancel {job.job_id}")
+            say(f"Job {job.job_id} continues in the background. Cancel it: qrkit jobs cancel {job.job_id}")
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -74,9 +69,9 @@ NOT_COMPLETE = 3
 
 
 def exit_for(job: JobRow) -> None:
-    """Report how a job ended, and exit: 0 complete, 3 objects missing or completeness not proven, 1 nothing came."""
-    stored = f"{job.stored:,} of {counted(job.expected, 'object')} stored"
-    say(f"{stored}, {job.bytes / 1e6:.1f} MB fetched: {job.state_in_words}.")
+    """Report how a job ended, and exit: 0 complete, 3 objects missing or not proven, 1 nothing received."""
+    stored = f"{out_of(job.stored, job.expected, 'object')} stored"
+    say(f"{stored}, {job.bytes / 1e6:.1f} MB retrieved: {job.state_in_words}.")
     failed = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
     for item in failed[:10]:
         request = item.request
@@ -122,29 +117,33 @@ _NOTHING: dict[str, object] = {
     "items": [],
 }
 
-Uids = Annotated[list[str] | None, typer.Option(help="UIDs, parted by commas or given repeatedly.")]
+Uids = Annotated[list[str] | None, typer.Option(help="UIDs, separated by commas. Can be repeated.")]
 
 
 @with_workspace
 def retrieve(
     workspace: Workspace,
-    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
     *,
     study: Uids = None,
     series: Uids = None,
-    from_query: Annotated[str, typer.Option(help="Id of a query: fetch all its rows.")] = "",
-    plan: Annotated[str, typer.Option(help="Id of a plan: fetch what it keeps and is not here yet.")] = "",
-    method: Annotated[str, typer.Option(help="auto, get or move.")] = "auto",
-    to: Annotated[str, typer.Option(help="A store node that shall receive by C-MOVE instead.")] = "",
+    from_query: Annotated[str, typer.Option(help="Id of a query: retrieve all its rows.")] = "",
+    plan: Annotated[str, typer.Option(help="Id of a plan: retrieve its missing objects.")] = "",
+    method: Annotated[str, typer.Option(help="Retrieve method: auto, get or move.")] = "auto",
+    to: Annotated[
+        str, typer.Option(help="Name of a node that receives the objects by C-MOVE, instead of this workspace.")
+    ] = "",
     after: Annotated[
         str | None,
-        typer.Option(help="Handlers to run after arrival, parted by commas; none for none. Else the automatic ones."),
+        typer.Option(
+            help="Handlers to run on received series, separated by commas, or none. Default: the automatic ones."
+        ),
     ] = None,
-    most_objects: Annotated[int, typer.Option(help="With --plan: refuse one of more objects.", min=0)] = 0,
-    most_bytes: Annotated[int, typer.Option(help="With --plan: refuse one of more bytes.", min=0)] = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="With --plan: fetch it whatever it costs.")] = False,
-    priority: Annotated[int, typer.Option(help="Goes before jobs of a lower one, -100 to 100.")] = 0,
-    detach: Annotated[bool, typer.Option("--detach", help="Don't wait; the worker goes on by itself.")] = False,
+    most_objects: Annotated[int, typer.Option(help="With --plan: refuse a plan with more objects.", min=0)] = 0,
+    most_bytes: Annotated[int, typer.Option(help="With --plan: refuse a plan with more bytes.", min=0)] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="With --plan: retrieve it even if it exceeds a budget.")] = False,
+    priority: Annotated[int, typer.Option(help="-100 to 100. Jobs with a higher priority run first.")] = 0,
+    detach: Annotated[bool, typer.Option("--detach", help="Do not wait. The job runs in the background.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Retrieve a plan, studies, series or a query's rows. The exit status is 3 unless all is proven stored."""
@@ -155,7 +154,7 @@ def retrieve(
     budget = Budget(objects=most_objects, bytes=most_bytes)
     job = _queued(workspace, node, what, None if yes else budget, **options)
     if job is None:
-        say("There is nothing to fetch: all of it is here already, or nothing was chosen.")
+        say("Nothing to retrieve: all objects are already stored, or the selection is empty.")
         if form is Format.JSON:
             print_json(_NOTHING)
         return
@@ -177,15 +176,15 @@ def retrieve(
 
 
 def _print(job: Job, form: Format) -> None:
-    """Print a job for other programs; people read the words on stderr."""
+    """Print a job for other programs; people read the sentences on stderr."""
     if form is Format.JSON:
-        print_json(_told(job))
+        print_json(_job_json(job))
     elif form is not Format.TABLE:
         print_records(job.item_records, form)
 
 
-def _told(job: Job) -> dict[str, Any]:
-    """Return what other programs may rely on; ``qrkit jobs show`` tells more."""
+def _job_json(job: Job) -> dict[str, Any]:
+    """Return the JSON that other programs may rely on; ``qrkit jobs show`` has more."""
     told = job.to_json()
     items = [{name: item[name] for name in _OF_ITEM} for item in told["items"]]
     return {name: told[name] for name in _OF_JOB} | {"items": items}
@@ -198,11 +197,11 @@ def _queued(
     budget: Budget | None,
     **options: Any,  # noqa: ANN401 - as `Workspace.retrieve` takes them
 ) -> Job | None:
-    """Queue what is to be fetched; None where a plan or an answer has nothing, which is complete as it is."""
+    """Queue a retrieve; None if the plan or the result is empty, which is complete as it is."""
     studies, all_series = _uids(what["study"]), _uids(what["series"])
     query, plan = what["from_query"], what["plan"]
     if sum(map(bool, (query, plan, studies or all_series))) != 1:
-        raise InputError("Say what to retrieve: --plan, --study, --series or --from-query.")
+        raise InputError("Select what to retrieve by one of --plan, --study, --series or --from-query.")
     if plan:
         kept = _within(budget, workspace.plans[plan])
         return workspace.retrieve(kept, node=node, **options) if kept.requests() else None
@@ -213,7 +212,7 @@ def _queued(
 
 
 def _within(budget: Budget | None, plan: Plan) -> Plan:
-    """Return a plan that may be fetched: one within the budget, or any where there is none."""
+    """Return a plan that is within the budget, or confirmed where there is none."""
     if budget is None:
         return plan.confirmed()
     budget.check(plan.cost)
@@ -221,4 +220,4 @@ def _within(budget: Budget | None, plan: Plan) -> Plan:
 
 
 def _uids(given: list[str]) -> list[str]:
-    return [uid.strip() for text in given for uid in text.split(",") if uid.strip()]
+    return [uid for text in given for uid in comma_list(text)]

@@ -1,4 +1,4 @@
-"""``qrkit schedule``: what recurs."""
+"""``qrkit schedule``: queries and dose plans that run again and again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qrkit.cli.handlers import handler_names
-from qrkit.cli.options import Format, FormatOption, OutputOption, with_filters, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_json, print_records, say
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.")]
 
@@ -25,20 +25,28 @@ Name = Annotated[str, typer.Argument(help="Name of the schedule.")]
 def add(
     workspace: Workspace,
     name: Name,
-    node: Annotated[str, typer.Argument(help="Name of the node to ask.")],
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
     *,
     every: Annotated[
         str,
         typer.Option(help="daily at 02:00, weekdays at 22:30, mon,thu at 3:00, first Monday of the month, hourly."),
     ],
-    zone: Annotated[str, typer.Option(help="Time zone, such as Europe/Berlin; else this machine's.")] = "",
-    level: Annotated[str, typer.Option(help="Of a query: patient, study, series or image.")] = "study",
-    dose: Annotated[str, typer.Option(help="A dose plan of these groups: any of CT,MG,FL,DX,NM.")] = "",
-    sr_only: Annotated[bool, typer.Option("--sr-only", help="A dose plan of studies of nothing but SR.")] = False,
-    from_query: Annotated[str, typer.Option(help="Id of an earlier query; only a date may be added.")] = "",
-    retrieve: Annotated[bool, typer.Option(help="Fetch what is found and not here yet.")] = True,
-    method: Annotated[str, typer.Option(help="auto, get or move.")] = "auto",
-    after: Annotated[str | None, typer.Option(help="Handlers to run after arrival; none for none.")] = None,
+    zone: Annotated[str, typer.Option(help="Time zone, such as Europe/Berlin. Default: that of this machine.")] = "",
+    level: Annotated[str, typer.Option(help="Query level: patient, study, series or image.")] = "study",
+    dose: Annotated[
+        str, typer.Option(help="Run a dose plan for these groups, separated by commas: any of CT,MG,FL,DX,NM.")
+    ] = "",
+    sr_only: Annotated[
+        bool, typer.Option("--sr-only", help="Run a dose plan for studies with only structured reports.")
+    ] = False,
+    from_query: Annotated[
+        str, typer.Option(help="Id of an earlier query to run again. Only a date may be added.")
+    ] = "",
+    retrieve: Annotated[bool, typer.Option(help="Retrieve the missing objects of the result.")] = True,
+    method: Annotated[str, typer.Option(help="Retrieve method: auto, get or move.")] = "auto",
+    after: Annotated[
+        str | None, typer.Option(help="Handlers to run on received series, separated by commas, or none.")
+    ] = None,
     filters: dict[str, Any],
 ) -> None:
     """Add a schedule: qrkit schedule add dose pacs --every "daily at 02:00" --dose CT,MG --date "last 7 days"."""
@@ -53,14 +61,14 @@ def add(
     if retrieve and after is not None:
         how = {"method": method, "after": handler_names(after)}
     made = workspace.schedules.add(name, node, every=every, zone=zone, retrieve=how, **what)
-    say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); due next {made.next_due}.")
+    say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); next run {made.next_due}.")
     _say_service(workspace)
 
 
 @app.command("list")
 @with_workspace
 def list_schedules(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
-    """List the schedules, when each is due next, and how its last run went."""
+    """List the schedules with their next run and the state of their last run."""
     table = workspace.schedules.records()
     shown = [name for name in table.columns if name != "what"]
     print_records(table.select(shown) if form is Format.TABLE else table, form, output)
@@ -74,11 +82,11 @@ def show(
     workspace: Workspace,
     name: Name,
     *,
-    limit: Annotated[int, typer.Option(help="How many runs, newest first.", min=1)] = 20,
+    limit: Annotated[int, typer.Option(help="Number of runs, newest first.", min=1)] = 20,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Show a schedule and its last runs, with the query, plan and job of each."""
+    """Show a schedule and its last runs, each with its query, plan and job."""
     schedule = workspace.schedules[name]
     runs = workspace.schedules.run_records(name, limit)
     if form is Format.JSON and output is None:
@@ -88,44 +96,44 @@ def show(
         for run in runs.rows:
             if run["missed"]:
                 say(f"Run {run['run_id']} makes up for {run['missed']} missed runs, while no worker ran.")
-        say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); due next {schedule.next_due}.")
+        say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); next run {schedule.next_due}.")
     _say_service(workspace)
 
 
 @app.command("run")
 @with_workspace
 def run(workspace: Workspace, name: Name) -> None:
-    """Have a schedule run now."""
+    """Run a schedule now."""
     workspace.schedules.run(name)
     nobody = workspace.nobody_for(workspace.schedules[name].node, one_starts=True)
-    say(nobody or f"{name} runs now; qrkit schedule show {name} tells what becomes of it.")
+    say(nobody or f"{name} runs now. See its outcome: qrkit schedule show {name}")
 
 
 @app.command("pause")
 @with_workspace
 def pause(workspace: Workspace, name: Name) -> None:
-    """Let a schedule not be due any more."""
+    """Pause a schedule until it is resumed."""
     workspace.schedules.pause(name)
-    say(f"{name} is paused.")
+    say(f"Paused {name}.")
 
 
 @app.command("resume")
 @with_workspace
 def resume(workspace: Workspace, name: Name) -> None:
-    """Let a paused schedule be due again."""
+    """Resume a paused schedule."""
     workspace.schedules.resume(name)
-    say(f"{name} is due next {workspace.schedules[name].next_due}.")
+    say(f"Resumed {name}; next run {workspace.schedules[name].next_due}.")
 
 
 @app.command("remove")
 @with_workspace
 def remove(workspace: Workspace, name: Name) -> None:
-    """Remove a schedule; what it has found and fetched stays."""
+    """Remove a schedule. Its results and objects are kept."""
     workspace.schedules.remove(name)
-    say(f"{name} is removed.")
+    say(f"Removed {name}.")
 
 
 def _say_service(workspace: Workspace) -> None:
     names = ", ".join(workspace.schedules.unattended)
     if names:
-        say(f"No worker runs that stays and reaches the node of: {names}. Keep one running: qrkit serve")
+        say(f"No permanent worker can run: {names}. Start one at a site that reaches the node: qrkit serve")

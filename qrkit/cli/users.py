@@ -7,31 +7,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qrkit.cli.options import Format, FormatOption, OutputOption, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_records, say
 from qrkit.errors import InputError
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the user.")]
 RoleOption = Annotated[
     str,
     typer.Option(
-        "--role", help="viewer (may query and see), operator (may retrieve), administrator (nodes and users too)."
+        "--role",
+        help="viewer (can query), operator (can also retrieve) or administrator (can also change nodes and users).",
     ),
 ]
 FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking for it.")
+    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of a prompt.")
 ]
 
 
 @app.command("add")
 @with_workspace
 def add(workspace: Workspace, name: Name, *, role: RoleOption = "viewer", password_stdin: FromStdin = False) -> None:
-    """Add a user; their password is asked for, and kept as a hash only."""
+    """Add a user. Prompts for the password, and stores only its hash."""
     if name in workspace.users:
         raise InputError(f"There is a user {name!r} already.", advice=f"See: qrkit users role {name}, or passwd.")
     workspace.users.add(name, _password(from_stdin=password_stdin), role=role)
@@ -48,25 +49,27 @@ def list_users(workspace: Workspace, *, form: FormatOption = Format.TABLE, outpu
 @app.command("passwd")
 @with_workspace
 def passwd(workspace: Workspace, name: Name, *, password_stdin: FromStdin = False) -> None:
-    """Give a user another password; their sessions end."""
+    """Set the password of a user. Their sessions end."""
     workspace.users.set_password(name, _password(from_stdin=password_stdin))
-    say(f"The password of {name} is changed.")
+    say(f"Set the password of {name}.")
 
 
 @app.command("role")
 @with_workspace
 def role(
-    workspace: Workspace, name: Name, new: Annotated[str, typer.Argument(help="viewer, operator or administrator.")]
+    workspace: Workspace,
+    name: Name,
+    new: Annotated[str, typer.Argument(help="New role: viewer, operator or administrator.")],
 ) -> None:
-    """Give a user another role, from now on."""
+    """Change the role of a user."""
     workspace.users.set_role(name, new)
-    say(f"{name} is {new} from now on.")
+    say(f"{name} is now {new}.")
 
 
 @app.command("remove")
 @with_workspace
 def remove(workspace: Workspace, name: Name) -> None:
-    """Remove a user; what they did stays in the history."""
+    """Remove a user. Their actions stay in the history."""
     workspace.users.remove(name)
     say(f"Removed {name}.")
 
@@ -75,5 +78,5 @@ def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise InputError("There is no terminal to ask for the password on.", advice="Give it by --password-stdin.")
+        raise InputError("There is no terminal to prompt for the password.", advice="Use --password-stdin.")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -18,7 +18,7 @@ from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, estimate, mean
 from qrkit.markup import bullets, code, grid, paragraph, strong
 from qrkit.query import Coverage
 from qrkit.tables import to_plain_frame
-from qrkit.words import counted
+from qrkit.words import counted, out_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,9 +123,7 @@ class Plan:
 
     def __repr__(self) -> str:
         found, to_fetch = self.funnel[0].studies, self.funnel[-1].studies
-        return (
-            f"<Plan {self.plan_id}: {to_fetch:,} of {counted(found, 'study')} from {self.node}, {self.cost_in_words}>"
-        )
+        return f"<Plan {self.plan_id}: {out_of(to_fetch, found, 'study')} from {self.node}, {self.cost_in_words}>"
 
     def _repr_html_(self) -> str:
         what = ", ".join(self.asked.groups) or "SR only"

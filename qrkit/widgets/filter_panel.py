@@ -10,7 +10,7 @@ import pandas as pd
 
 from qrkit.widgets.labels import field, fields, hint
 from qrkit.widgets.selectable_table import SelectableTable
-from qrkit.words import counted
+from qrkit.words import comma_list, counted
 
 _WORDS = "Words in the description, separated by commas."
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
@@ -97,7 +97,7 @@ def _codes(cell: str) -> frozenset[str]:
 
 
 def _terms(text: str) -> list[str]:
-    return [term.strip().casefold() for term in text.split(",") if term.strip()]
+    return [term.casefold() for term in comma_list(text)]
 
 
 def _box(code: str) -> ipywidgets.Checkbox:

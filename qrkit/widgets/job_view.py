@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy
-from qrkit.words import counted, duration, local_time, volume
+from qrkit.words import counted, duration, local_time, out_of, volume
 
 _FAILURES_SHOWN = 20
 
@@ -131,11 +131,11 @@ def _headline(job: JobRow) -> str:
 
 def _objects(job: JobRow) -> str:
     if job.items and all(item.outcome.expected is not None for item in job.items):
-        return f"{job.stored:,} of {counted(job.expected, 'object')}"
+        return out_of(job.stored, job.expected, "object")
     if len(job.items) < 2:
         return counted(job.stored, "object")
     ended = sum(item.outcome.state.is_final for item in job.items)
-    return f"{counted(job.stored, 'object')} received, {ended:,} of {counted(len(job.items), 'item')} done"
+    return f"{counted(job.stored, 'object')} received, {out_of(ended, len(job.items), 'item')} done"
 
 
 def _failures(job: JobRow) -> tuple[str, ...]:
@@ -163,11 +163,7 @@ def _failure(item: ItemRow) -> str:
     request, result = item.request, item.outcome
     what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Objects of series"
     item_text = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
-    count = (
-        counted(result.stored, "object")
-        if result.expected is None
-        else f"{result.stored:,} of {counted(result.expected, 'object')}"
-    )
+    count = out_of(result.stored, result.expected, "object")
     return f"{item_text}, {count}. {result.error_text}".strip()
 
 

@@ -14,7 +14,7 @@ from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
-from qrkit.words import counted, local_time, volume
+from qrkit.words import local_time, out_of, volume
 from qrkit.workspace.handlers import run_records
 from qrkit.workspace.services import Services
 
@@ -214,9 +214,7 @@ class Job:
 
     def __repr__(self) -> str:
         job = self._table.get_summary(self.job_id)
-        objects = (
-            f"{job.stored:,} of {counted(job.expected, 'object')}" if job.expected else counted(job.stored, "object")
-        )
+        objects = out_of(job.stored, job.expected, "object")
         return f"<Job {self.job_id}: {job.state_in_words}, {objects} from {job.node}>"
 
 

@@ -15,7 +15,7 @@ from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryRow, QueryTable
 from qrkit.store.state import State
 from qrkit.store.workers import WorkerRow, WorkerTable
-from qrkit.words import counted, local_time, volume
+from qrkit.words import counted, local_time, out_of, volume
 from qrkit.worker.health import DEAD_AFTER
 
 NODE_COLUMNS = ("node", "AE title", "address", "services", "description")
@@ -83,8 +83,7 @@ class Overview:
 
     def _jobs(self) -> str:
         active = [
-            f"{job.state.value}: {job.stored:,} of {counted(job.expected, 'object')} from {job.node}"
-            for job in self.active
+            f"{job.state.value}: {out_of(job.stored, job.expected, 'object')} from {job.node}" for job in self.active
         ]
         return "; ".join(active[:3] + [f"and {len(active) - 3} more"] * (len(active) > 3)) or "none active"
 

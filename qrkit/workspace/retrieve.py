@@ -21,7 +21,7 @@ from qrkit.query.dates import is_missing
 from qrkit.query.matching import as_list
 from qrkit.settings import Settings
 from qrkit.tables import Level, unique_key
-from qrkit.words import counted, nearest
+from qrkit.words import comma_list, counted, nearest
 from qrkit.worker.disk_space import DiskSpace
 from qrkit.workspace.estimates import bytes_to_come, has_counts
 from qrkit.workspace.plans import Reasons
@@ -77,7 +77,7 @@ def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.Dat
     if isinstance(what, pd.DataFrame):
         inside = [name for name in what.index.names if name in _UIDS and name not in what.columns]
         return what.reset_index(level=inside) if inside else what
-    uids = [part.strip() for part in what.split(",") if part.strip()] if isinstance(what, str) else as_list(what)
+    uids = comma_list(what) if isinstance(what, str) else as_list(what)
     if uids is None or not all(isinstance(uid, str) or is_missing(uid) for uid in uids):
         raise InputError(
             f"A retrieve takes no {type(what).__name__}.",

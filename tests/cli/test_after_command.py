@@ -47,7 +47,7 @@ def test_a_handler_that_fails_is_said_and_retried_by_hand(
         wait_until(lambda: len(here("after", "list", "--state", "failed", "--format", "json").json), LIMIT)
         shown = here("jobs", "show", job_id, "--format", "json")
         assert {run["handler"] for run in shown.json["after"]} == {"copy"}
-        assert "After arrival: copy:" in shown.err
+        assert "Handlers: copy:" in shown.err
         listed = here("after", "list")
         assert "not there" not in listed.out  # a column of it would break every line
         assert f"The folder {inbox} does not exist." in listed.err.replace("\n", " ")

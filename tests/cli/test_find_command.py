@@ -26,8 +26,8 @@ def test_json_is_the_rows_with_dates_in_iso_and_words_go_to_stderr(hospital_here
         assert row["PatientName"] == study.patient.PatientName
         assert row["NumberOfStudyRelatedInstances"] == study.NumberOfStudyRelatedInstances
         assert row["AccessionNumber"] == (study.AccessionNumber or None)
-    assert f"{len(studies)} rows from pacs, 1 request; kept as query" in ran.err
-    assert "To fetch them: " in ran.err
+    assert f"{len(studies)} rows from pacs, 1 request; stored as query" in ran.err
+    assert "Retrieving everything: " in ran.err
 
 
 @pytest.mark.slow
@@ -140,10 +140,10 @@ def test_odd_values_are_told_by_key_and_reason_on_stderr_and_without_a_patient(
     foreign = [one.patient.PatientName for one in studies if not one.patient.PatientName.isascii()]
     assert foreign
     assert (ran.status, len(ran.json)) == (0, len(studies))
-    assert f"Odd values: PatientName of {len(foreign)} rows: not in the character set ascii." in ran.err
+    assert f"Invalid values: PatientName of {len(foreign)} rows: not in the character set ascii." in ran.err
     whole = f"NumberOfStudyRelatedSeries of {len(studies)} rows: a whole number written as a decimal."
-    assert f"Odd values: {whole}" in ran.err
-    assert "raw values" in ran.err
+    assert f"Invalid values: {whole}" in ran.err
+    assert "values as received" in ran.err
     assert not any(name.split("^")[0] in ran.err for name in foreign)
 
 

@@ -76,7 +76,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureF
     from qrkit.cli.app import run
 
     assert run(["retrievee"]) == 2
-    assert "Did you mean 'retrieve'" in capsys.readouterr().err
+    assert "Did you mean retrieve?" in capsys.readouterr().err
 
 
 def test_completion_offers_commands_and_options() -> None:

@@ -79,7 +79,7 @@ def test_why_is_told_in_words_and_as_json(hospital_here: Here) -> None:
     made = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json").json
     study = next(one for one in made["studies"] if one["keep"])
     ran = hospital_here("plans", "why", study["StudyInstanceUID"])
-    assert (ran.status, study["reason"] in ran.out, "to be fetched" in ran.out) == (0, True, True)
+    assert (ran.status, study["reason"] in ran.out, ": retrieve" in ran.out) == (0, True, True)
     told = hospital_here("plans", "why", study["StudyInstanceUID"], "--format", "json").json
     assert (told[0]["plan_id"], told[0]["rule"]) == (made["plan_id"], study["rule"])
     unknown = hospital_here("plans", "why", "A1")

@@ -193,7 +193,7 @@ def test_serve_runs_jobs_in_the_foreground_until_it_is_asked_to_end(linked: Link
         _, err = server.communicate(timeout=15)
     assert server.returncode == 0
     assert time.monotonic() - began < 5
-    assert f"Storage SCP QRKIT on port {settings.port}" in " ".join(err.split())
+    assert f"Storage SCP QRKIT listens on port {settings.port}" in " ".join(err.split())
     assert not is_running(settings.workspace)
 
 

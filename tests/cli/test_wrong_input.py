@@ -5,10 +5,10 @@ import pytest
 from tests.cli.commands import Here
 
 WRONG = {
-    "find pacs --date 2026-02-31": "write 2026-01-31, 20260131, today or yesterday",
-    "find pacs --time-from 2560 --date 2026-01-01": "write 8:30, 0830 or 083000",
+    "find pacs --date 2026-02-31": "Enter 2026-01-31, 20260131, today or yesterday",
+    "find pacs --time-from 2560 --date 2026-01-01": "Enter 8:30, 0830 or 083000",
     "find pacs --level frame": "one of patient, study, series, image",
-    "find pacs --key Banana=1": "Give a keyword of PS3.6",
+    "find pacs --key Banana=1": "Enter a keyword of PS3.6",
     "find pacs --key nothing": "--key takes Keyword=value",
     "find pacs --study-uid abc": "digits and dots",
     "find pacs --study-uid= --date today": "--study-uid is empty",
@@ -22,8 +22,8 @@ WRONG = {
     "nodes add x --host h --ae-title X --retrieve-hours 25:00-26:00": "25:00",
     "nodes add x --host h --ae-title THISISLONGERTHANSIXTEEN": "at most 16",
     "nodes import /nowhere.toml": "cannot be read",
-    "plan pacs --dose BANANA --date today": "there are CT, MG, FL, DX, NM",
-    "plan pacs": "--dose CT,MG",
+    "plan pacs --dose BANANA --date today": "Use CT, MG, FL, DX, NM",
+    "plan pacs": "CT, MG, FL, DX, NM",
     "retrieve pacs": "--plan, --study, --series or --from-query",
     "retrieve store --study 1.2.3": "not to be asked by C-GET or C-MOVE",
     "retrieve store --study 1.2.3 --method move": "nodes edit store --can-move",
@@ -32,9 +32,12 @@ WRONG = {
     "jobs list --limit 0": "greater than or equal to 1",
     "instances list --study abc": "--study needs a UID",
     "serve --idle-exit -1": "greater than or equal to 0",
-    "report banana x": "there are query, plan, job, compare",
+    "report banana x": "Use query, plan, job or compare",
     "sql SELEC": "syntax error",
     "dashboard --port 99999": "equal to 65535",
+    "nodes ad x": "'ad' is not a command of qrkit nodes. Did you mean add?",
+    "find pacs --formatt json": "--formatt is not an option of qrkit find. Did you mean --format?",
+    "users role ann administratr": "'administratr' is not a role. Did you mean administrator?",
 }
 
 
