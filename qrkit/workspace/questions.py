@@ -59,8 +59,8 @@ class Questions(NodeChecks):
     ) -> pd.DataFrame:
         """Query a node by C-FIND, and store the result.
 
-        A list is a list, tuple, set or pandas column of texts, or one text with commas. A comma within a value needs a
-        list: ``accession=["A,1"]``.
+        A list is a list, tuple, set or pandas column of texts, or one text with commas. A comma within a value needs
+        a list: ``accession=["A,1"]``.
 
         Parameters
         ----------

@@ -58,6 +58,11 @@ def test_the_workspace_comes_from_the_environment(workspace: Workspace) -> None:
     assert [node["name"] for node in ran.json] == ["pacs"]
 
 
+def test_a_command_prints_nothing_but_its_result_until_its_process_has_ended(workspace: Workspace) -> None:
+    ran = qrkit(workspace, "sql", "SELECT 1 AS one", "--format", "csv")
+    assert (ran.status, ran.out.split(), ran.err) == (0, ["one", "1"], "")
+
+
 def test_a_bad_setting_is_one_line_and_status_2(workspace: Workspace) -> None:
     (workspace.settings.workspace / "qrkit.toml").write_text("prot = 104\n")
     ran = qrkit(workspace, "nodes", "list")
