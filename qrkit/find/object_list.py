@@ -127,7 +127,7 @@ class ListedRows:
 
     def _judged(self, above: _Above, series: Mapping[str, Mapping[str, Any]], *, most: int) -> ObjectList:
         by_series = {uid: self._rows.objects[uid] for uid in series}
-        objects = {one.SOPInstanceUID: one for some in by_series.values() for one in some.values()}
+        objects = {uid: listed for some in by_series.values() for uid, listed in some.items()}
         counts = {uid: row.get(_OBJECTS_OF_SERIES) for uid, row in series.items()}
         lost_series = max((above.series or 0) - len(series), above.unnamed)
         count, is_counted = above.count([*counts.values()], lost_series)
@@ -162,9 +162,9 @@ class _Above:
         """Return how many objects the node counts by study or series, the larger number, and whether that is all."""
         known = [int(count) for count in counts if count is not None]
         are_all = bool(known) and len(known) == len(counts) and not lost_series
-        told = [*([sum(known)] if known else []), *([] if self.objects is None else [int(self.objects)])]
+        totals = [*([sum(known)] if known else []), *([] if self.objects is None else [int(self.objects)])]
         is_counted = self.objects is not None or (are_all and (self.is_whole or self.series is not None))
-        return max(told, default=None), is_counted
+        return max(totals, default=None), is_counted
 
 
 def _reasons(listed: int, count: int | None, series: tuple[int, int], silent: int) -> Iterator[str]:
@@ -192,15 +192,15 @@ def list_steps(requests: Sequence[RetrieveRequest], model: InformationModel, rel
     the series of the studies; then the images of all series. In lists where the node is known to take them.
     """
     rows = _Rows()
-    studies = {_study_keys(one, model): one for one in requests if one.level == "STUDY"}
-    series = [_series_keys(one, model) for one in requests if one.level == "SERIES"]
+    studies = {_study_keys(request, model): request for request in requests if request.level == "STUDY"}
+    series = [_series_keys(request, model) for request in requests if request.level == "SERIES"]
     counts = (*_study_requests(list(studies)), *_series_requests(list(dict.fromkeys(series)), reliance))
     if counts:
         for request, table in zip(counts, (yield counts), strict=True):
             _keep(rows, request, table)
     below: _Asked = [
-        (Parent(keys, rows.studies.get(one.StudyInstanceUID)), _request(Level.SERIES, keys, _OBJECTS_OF_SERIES))
-        for keys, one in studies.items()
+        (Parent(keys, rows.studies.get(study.StudyInstanceUID)), _request(Level.SERIES, keys, _OBJECTS_OF_SERIES))
+        for keys, study in studies.items()
     ]
     if below:
         found = yield from ask_level(_QUERY, (model, Level.SERIES), below, reliance, rows.account)
@@ -209,8 +209,8 @@ def list_steps(requests: Sequence[RetrieveRequest], model: InformationModel, rel
     asked: _Asked = [(Parent(keys, row), _request(Level.IMAGE, keys, "SOPClassUID")) for keys, row in images.items()]
     if asked:
         found = yield from ask_level(_QUERY, (model, Level.IMAGE), asked, reliance, rows.account)
-        for one in _objects(found):
-            rows.objects[canonical(one.SeriesInstanceUID)][one.SOPInstanceUID] = one
+        for listed in _objects(found):
+            rows.objects[canonical(listed.SeriesInstanceUID)][listed.SOPInstanceUID] = listed
     return ListedRows(rows)
 
 

@@ -161,7 +161,7 @@ class Arrivals:
             If it belongs to none, or cannot be put there.
         """
         uid = arrival.sop_instance_uid
-        active = next((one for one in admissible.candidates if one.admits(uid, header)), None)
+        active = next((candidate for candidate in admissible.candidates if candidate.admits(uid, header)), None)
         if active is None and not admissible.keep:
             for candidate in admissible.candidates:
                 candidate.refused += 1

@@ -155,4 +155,4 @@ class StoreNodeDestination:
         (listed,) = self._list_objects([request])
         if listed.error is not None:
             logger.warning("%s could not be asked for its objects: %s", self._target.name, listed.error)
-        return {one.SOPInstanceUID for one in listed.objects}
+        return {listed_object.SOPInstanceUID for listed_object in listed.objects}

@@ -72,20 +72,20 @@ def tries(node: Node, method: Method) -> tuple[Method, Method]:
 
     >>> from dataclasses import replace
     >>> node = Node(name="pacs", host="10.1.2.3", ae_title="PACS")
-    >>> [one.value for one in tries(node, Method.AUTO)], [one.value for one in tries(node, Method.MOVE)]
+    >>> [method.value for method in tries(node, Method.AUTO)], [method.value for method in tries(node, Method.MOVE)]
     (['get', 'move'], ['move', 'move'])
-    >>> [one.value for one in tries(replace(node, can_get=False), Method.AUTO)]
+    >>> [method.value for method in tries(replace(node, can_get=False), Method.AUTO)]
     ['move', 'move']
     """
     if method is not Method.AUTO:
         return method, method
-    able = [one for one, can in ((Method.GET, node.can_get), (Method.MOVE, node.can_move)) if can]
+    able = [each for each, can in ((Method.GET, node.can_get), (Method.MOVE, node.can_move)) if can]
     if not able:
         raise errors.InputError(
             f"Node {node.name} supports neither C-GET nor C-MOVE.", advice="Change the node if that is wrong."
         )
     if node.method in able:
-        able.sort(key=lambda one: one is not node.method)
+        able.sort(key=lambda each: each is not node.method)
     return able[0], able[-1]
 
 

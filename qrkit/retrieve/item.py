@@ -147,7 +147,8 @@ class ActiveItem:
         """Expect what the node lists, besides what the request names."""
         request = self.item.request
         self.list = listed
-        uids = {one.SOPInstanceUID for one in listed.objects} | set(request.expected) | set(request.sop_instance_uids)
+        uids = {item.SOPInstanceUID for item in listed.objects}
+        uids |= {*request.expected, *request.sop_instance_uids}
         self.expected = frozenset(uids) or None
 
     @property
@@ -161,7 +162,7 @@ class ActiveItem:
 
     def series_of(self, uids: Collection[str]) -> Mapping[str, str]:
         """Return the SeriesInstanceUID of some SOP Instances, as listed, or else that of the request."""
-        listed = {one.SOPInstanceUID: one.SeriesInstanceUID for one in self.list.objects}
+        listed = {item.SOPInstanceUID: item.SeriesInstanceUID for item in self.list.objects}
         return {uid: listed.get(uid, self.item.request.SeriesInstanceUID) for uid in uids}
 
     @property
@@ -210,7 +211,7 @@ class ActiveItem:
     @property
     def missing_classes(self) -> tuple[str, ...]:
         """SOP Class of each missing object; an empty one for what the node did not list."""
-        classes = [one.SOPClassUID for one in self.list.objects if one.SOPInstanceUID not in self.stored]
+        classes = [item.SOPClassUID for item in self.list.objects if item.SOPInstanceUID not in self.stored]
         is_unknown = not self.list.objects or self.list.silent_series or self.lacking
         return (*classes, "") if is_unknown else tuple(classes)
 
@@ -242,8 +243,8 @@ class ActiveItem:
         counted = self.suboperations
         if not self._is_whole_try or counted.status != SUCCESS or counted.completed is None or counted.failed:
             return
-        came = max(self.received - self._received_before, len(self.stored))
-        self._sent = counted.completed if counted.completed > came else None
+        arrived = max(self.received - self._received_before, len(self.stored))
+        self._sent = counted.completed if counted.completed > arrived else None
         self._is_confirmed = counted.completed == len(self.stored)
 
     @property
@@ -275,5 +276,5 @@ class ActiveItem:
         return frozenset(self.outcome.missing) & self.stored, self.bytes - self.outcome.bytes
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first + second

@@ -90,7 +90,7 @@ class Watcher:
         if gets_on:
             self._cleared.add(active.item.item_id)
         self._written = now
-        told = ItemOutcome(
+        outcome = ItemOutcome(
             state=JobState.RUNNING,
             stored=len(active.stored),
             received=active.received,
@@ -98,7 +98,7 @@ class Watcher:
             expected=active.expected_number,
         )
         try:
-            held = self._under_way.progress(active.item.item_id, told, worker_id=self._worker_id)
+            held = self._under_way.progress(active.item.item_id, outcome, worker_id=self._worker_id)
             if not held and not self._is_lost:
                 logger.warning("Item %d of job %s is no longer ours", active.item.position + 1, self._job_id)
             self._is_lost = not held
