@@ -5,49 +5,11 @@ import pytest
 from tests.wording import Kind, Text, findings, findings_in, parts, texts_of_code, texts_of_markdown
 
 PARTS = parts()
-# Parts without a finding, which stay so.
-CLEAN = {
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "README.md",
-    "SECURITY.md",
-    "benchmarks",
-    "dashboards",
-    "docs/dose_plan.md",
-    "docs/explanation/architecture.md",
-    "docs/explanation/glossary.md",
-    "docs/explanation/speed.md",
-    "docs/handlers.md",
-    "docs/howto/real_pacs.md",
-    "docs/howto/windows_pc.md",
-    "docs/index.md",
-    "docs/interoperability.md",
-    "docs/pages.md",
-    "docs/probe.md",
-    "docs/reference/conformance.md",
-    "docs/reference/json.md",
-    "docs/reference/python.md",
-    "docs/schedules.md",
-    "notebooks",
-    "qrkit/dashboard",
-    "qrkit/dimse",
-    "qrkit/dose",
-    "qrkit/handlers",
-    "qrkit/jobs",
-    "qrkit/notebook",
-    "qrkit/probe",
-    "qrkit/profile",
-    "qrkit/query",
-    "qrkit/report",
-    "qrkit/retrieve",
-    "qrkit/store",
-    "qrkit/tables",
-    "qrkit/widgets",
-    "qrkit/workspace",
-}
+# Parts whose texts are still being rewritten; all others stay without a finding.
+NOT_YET = {"qrkit/cli", "qrkit/find"}
 
 
-@pytest.mark.parametrize("part", sorted(CLEAN))
+@pytest.mark.parametrize("part", sorted(PARTS.keys() - NOT_YET))
 def test_a_part_of_the_project_uses_plain_words(part: str) -> None:
     found = findings_in(PARTS[part])
     assert not found, "\n" + "\n".join(map(str, found))
