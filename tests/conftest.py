@@ -15,6 +15,17 @@ from hypothesis import settings
 from tests.peers.processes import running, runs
 from tests.peers.programs import in_ci
 from tests.peers.waiting import wait_until
+from tests.workspace.opened import (
+    _temporary_files_stay_here,
+    hospital,
+    linked,
+    open_workspace,
+    start_simulator,
+    workspace,
+)
+
+# Fixtures of the upper layers, for every folder.
+__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
 
 # A loaded machine is no failure. In CI the examples are the same in every run, so that a red run is about the
 # change; elsewhere Hypothesis goes on looking for new ones. The blob reproduces a failure on another machine.

@@ -4,17 +4,7 @@ import pytest
 
 from qrkit.workspace import Workspace
 from tests.cli.commands import Here
-from tests.workspace.opened import (
-    Linked,
-    _temporary_files_stay_here,
-    hospital,
-    linked,
-    open_workspace,
-    start_simulator,
-    workspace,
-)
-
-__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
+from tests.workspace.opened import Linked
 
 
 @pytest.fixture

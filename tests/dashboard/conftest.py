@@ -10,9 +10,7 @@ from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.workspace import Workspace
 from tests.dashboard.served import PASSWORD, Served
 from tests.peers.waiting import LOOPBACK, free_port
-from tests.workspace.opened import _temporary_files_stay_here, end_workers, open_workspace, workspace
-
-__all__ = ["_temporary_files_stay_here", "open_workspace", "workspace"]
+from tests.workspace.opened import end_workers
 
 ROLES = {"vic": "viewer", "ann": "operator", "bob": "operator", "adm": "administrator"}
 

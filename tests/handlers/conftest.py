@@ -9,21 +9,9 @@ import tomli_w
 from qrkit.simulator.hospital.facts import Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.workspace import Workspace
-from tests.workspace.opened import (
-    Linked,
-    OpenWorkspace,
-    StartSimulator,
-    _temporary_files_stay_here,
-    all_studies,
-    hospital,
-    link,
-    open_workspace,
-    start_simulator,
-)
+from tests.workspace.opened import Linked, OpenWorkspace, StartSimulator, all_studies, link
 
 WithHandlers = Callable[..., Linked]
-
-__all__ = ["_temporary_files_stay_here", "hospital", "open_workspace", "start_simulator"]
 
 
 @pytest.fixture

@@ -12,9 +12,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from qrkit.workspace import Workspace
-from tests.workspace.opened import _temporary_files_stay_here, open_workspace, workspace
-
-__all__ = ["_temporary_files_stay_here", "open_workspace", "workspace"]
 
 
 @pytest.fixture

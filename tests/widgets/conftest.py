@@ -7,16 +7,6 @@ import pytest
 
 from qrkit.store.state import State
 from tests.widgets.played import PlayedJob
-from tests.workspace.opened import (
-    _temporary_files_stay_here,
-    hospital,
-    linked,
-    open_workspace,
-    start_simulator,
-    workspace,
-)
-
-__all__ = ["_temporary_files_stay_here", "hospital", "linked", "open_workspace", "start_simulator", "workspace"]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Fixtures of the upper layers: workspaces on loopback, a hospital behind them, and workers that end with the test.
 
-The conftest files of these folders import them.
+`tests/conftest.py` provides them to all tests.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class StartSimulator(Protocol):
         """Give the simulator, started."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _temporary_files_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
@@ -60,7 +60,7 @@ def hospital() -> GeneratedHospital:
 
 
 @pytest.fixture
-def start_simulator() -> Iterator[StartSimulator]:
+def start_simulator(_temporary_files_stay_here: None) -> Iterator[StartSimulator]:
     """Start simulators: `start_simulator(hospital, quirks=Quirks(cap=5))`."""
     with ExitStack() as stack:
 
@@ -73,7 +73,7 @@ def start_simulator() -> Iterator[StartSimulator]:
 
 
 @pytest.fixture
-def open_workspace(tmp_path: Path) -> Iterator[OpenWorkspace]:
+def open_workspace(tmp_path: Path, _temporary_files_stay_here: None) -> Iterator[OpenWorkspace]:
     """Open workspaces, by default one in the test's folder, with a free port and a worker that soon leaves."""
     opened: list[Workspace] = []
 

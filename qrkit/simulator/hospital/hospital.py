@@ -171,18 +171,8 @@ def empty_hospital() -> GeneratedHospital:
 def large_hospital(
     studies: int = 1_000_000, *, seed: int = 1, until: date = DEFAULT_UNTIL, days: int = 5 * 365, matrix: int = 64
 ) -> GeneratedHospital:
-    """Return a large archive; a C-FIND for a day makes that day's studies only, about 50 µs each.
+    """Return a large archive with the parameters of `small_hospital`.
 
-    Parameters
-    ----------
-    studies
-        How many studies there are.
-    until
-        The last day with studies.
-    days
-        Over how many days they are spread.
-    matrix
-        Rows and columns of the images.
+    A C-FIND for a day generates that day's studies only, about 50 µs each.
     """
-    calendar = Calendar.spread(studies, until, days)
-    return GeneratedHospital(seed=seed, studies=studies, calendar=calendar, matrix=matrix)
+    return small_hospital(seed, until=until, days=days, studies=studies, matrix=matrix)
