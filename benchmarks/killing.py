@@ -30,6 +30,7 @@ from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital.facts import Instance, Series, Study
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
+from qrkit.tables import Level
 from qrkit.workspace import Job, Workspace
 from tests.peers.waiting import free_port, wait_until
 
@@ -132,7 +133,7 @@ def measure(folder: Path, *, kills: int) -> Iterator[str]:
 def _queue(opened: Workspace, archive: Killing) -> list[str]:
     """Queue half by C-GET and half by C-MOVE; no worker is started, as `Workspace.retrieve` does."""
     uids = [archive.study(number).StudyInstanceUID for number in range(STUDIES)]
-    requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=uid) for uid in uids)
+    requests = tuple(RetrieveRequest(level=Level.STUDY, StudyInstanceUID=uid) for uid in uids)
     halves = {Method.GET: requests[: len(requests) // 2], Method.MOVE: requests[len(requests) // 2 :]}
     with State.open(opened.settings.workspace) as state:
         table = JobTable(state)

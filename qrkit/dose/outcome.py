@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from qrkit.dose.facts import ObjectRow, ObjectsAnswer, SeriesRow, StudyRow
 from qrkit.dose.rule import SeriesChoice
+from qrkit.tables import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +159,16 @@ def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Coll
     if wanted is None and listing is not None and listing.is_whole and listing.rows:
         wanted = listing.rows
     if wanted is None:
-        return SeriesOutcome(choice.row, kept, "SERIES", objects=tuple(ObjectOutcome(row, kept) for row in rows))
+        return SeriesOutcome(
+            choice.row, kept, Level.SERIES.value, objects=tuple(ObjectOutcome(row, kept) for row in rows)
+        )
     wanted_uids = dict.fromkeys(instance.SOPInstanceUID for instance in wanted)
     missing = tuple(uid for uid in wanted_uids if uid not in stored)
     objects = tuple(ObjectOutcome(row, _decision(kept, row.SOPInstanceUID, wanted_uids, stored)) for row in rows)
     if not missing:
         return SeriesOutcome(choice.row, kept.dropped(ALREADY_STORED, _ALL_STORED), objects=objects)
     is_whole = choice.objects is None and len(missing) == len(wanted)
-    return SeriesOutcome(choice.row, kept, "SERIES" if is_whole else "IMAGE", missing, objects)
+    return SeriesOutcome(choice.row, kept, (Level.SERIES if is_whole else Level.IMAGE).value, missing, objects)
 
 
 def must_be_listed(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> bool:

@@ -17,7 +17,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
 from qrkit.markup import bullets, code, grid, paragraph, strong
 from qrkit.query import Coverage
-from qrkit.tables import to_plain_frame
+from qrkit.tables import Level, to_plain_frame
 from qrkit.words import counted, out_of
 
 
@@ -105,7 +105,7 @@ class Plan:
         for row in _rows(self.tables.series, _JSON_SERIES):
             place = (row.pop("StudyInstanceUID"), row.pop("group"))
             expected = row.pop("expected")
-            row["instances"] = expected if row["level"] == "IMAGE" else []
+            row["instances"] = expected if row["level"] == Level.IMAGE else []
             series.setdefault(place, []).append(row)
         coverage = {name: self.coverage[name] for name in ("complete", "why", "windows", "requests")}
         if self.coverage.not_found:
@@ -158,10 +158,10 @@ def _rows(table: pa.Table, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
 def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
     expected = tuple(row["expected"])
     return RetrieveRequest(
-        level=row["level"],
+        level=Level.parse(row["level"]),
         StudyInstanceUID=row["StudyInstanceUID"],
         SeriesInstanceUID=row["SeriesInstanceUID"],
-        sop_instance_uids=expected if row["level"] == "IMAGE" else (),
+        sop_instance_uids=expected if row["level"] == Level.IMAGE else (),
         patient_id=patient_id,
         expected=expected,
     )
@@ -169,7 +169,7 @@ def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
 
 def _both(first: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
     """Return the request for the objects that two plan items need of one series."""
-    whole = next((request for request in (first, other) if request.level == "SERIES"), None)
+    whole = next((request for request in (first, other) if request.level is Level.SERIES), None)
     if whole is not None:
         return whole
     wanted = tuple(dict.fromkeys((*first.expected, *other.expected)))

@@ -109,10 +109,10 @@ class ListedRows:
         most
             The most rows that the node is known to return for one request.
         """
-        if request.level == "IMAGE":
+        if request.level is Level.IMAGE:
             listed = self._rows.objects[canonical(request.SeriesInstanceUID)]
             return ObjectList(objects=tuple(_chosen(listed, request)))
-        if request.level == "SERIES":
+        if request.level is Level.SERIES:
             uid = canonical(request.SeriesInstanceUID)
             known = self._rows.series[request.StudyInstanceUID].get(uid)
             series = {uid: known or {"SeriesInstanceUID": request.SeriesInstanceUID}}
@@ -192,8 +192,8 @@ def list_steps(requests: Sequence[RetrieveRequest], model: InformationModel, rel
     the series of the studies; then the images of all series. In lists where the node is known to take them.
     """
     rows = _Rows()
-    studies = {_study_keys(request, model): request for request in requests if request.level == "STUDY"}
-    series = [_series_keys(request, model) for request in requests if request.level == "SERIES"]
+    studies = {_study_keys(request, model): request for request in requests if request.level is Level.STUDY}
+    series = [_series_keys(request, model) for request in requests if request.level is Level.SERIES]
     counts = (*_study_requests(list(studies)), *_series_requests(list(dict.fromkeys(series)), reliance))
     if counts:
         for request, table in zip(counts, (yield counts), strict=True):
@@ -277,7 +277,7 @@ def _image_parents(
 ) -> Iterator[tuple[_Keys, Mapping[str, Any] | None]]:
     """Give the series whose images are to be listed, each with its row if that is known."""
     for request in requests:
-        if request.level == "STUDY":
+        if request.level is Level.STUDY:
             for row in rows.series[request.StudyInstanceUID].values():
                 yield (*_study_keys(request, model), ("SeriesInstanceUID", row["SeriesInstanceUID"])), row
         else:

@@ -16,6 +16,7 @@ from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile
 from qrkit.query import Request
 from qrkit.stop import Stop
+from qrkit.tables import Level
 
 _PATIENCE = 2.0
 """Seconds for which a congested node is tried again: a job that waits for it has longer pauses of its own."""
@@ -132,6 +133,6 @@ class _Asked:
 
 
 def _is_for(asked: Request, request: RetrieveRequest) -> bool:
-    if asked.level.value == "STUDY" or asked.value("StudyInstanceUID") != request.StudyInstanceUID:
+    if asked.level is Level.STUDY or asked.value("StudyInstanceUID") != request.StudyInstanceUID:
         return False
-    return request.level == "STUDY" or asked.value("SeriesInstanceUID") == request.SeriesInstanceUID
+    return request.level is Level.STUDY or asked.value("SeriesInstanceUID") == request.SeriesInstanceUID

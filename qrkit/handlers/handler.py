@@ -12,6 +12,7 @@ from typing import Any
 from qrkit.errors import InputError
 from qrkit.handlers.command_line import check_placeholders
 from qrkit.jobs.handler_run import ReceivedSeries
+from qrkit.tables import Level
 from qrkit.words import did_you_mean
 
 
@@ -54,7 +55,7 @@ def _fits(terms: Collection[str], values: Collection[str]) -> bool:
 
 _ACTIONS = ("copy_to", "command", "send_to", "call")
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_LEVELS = ("STUDY", "SERIES", "IMAGE")
+_LEVELS = (Level.STUDY.value, Level.SERIES.value, Level.IMAGE.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

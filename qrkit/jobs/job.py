@@ -14,6 +14,7 @@ from typing import Any
 
 from qrkit.errors import InputError
 from qrkit.node import Method
+from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
 from qrkit.words import volume
 
@@ -54,7 +55,7 @@ class RetrieveRequest:
         SOP Instance UIDs that should arrive, if they are known.
     """
 
-    level: str
+    level: Level
     StudyInstanceUID: str
     SeriesInstanceUID: str = ""
     sop_instance_uids: tuple[str, ...] = ()
@@ -62,9 +63,12 @@ class RetrieveRequest:
     expected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        needed = {"STUDY": 1, "SERIES": 2, "IMAGE": 3}.get(self.level)
+        needed = {Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}.get(self.level)
         if needed is None:
-            raise InputError(f"{self.level!r} is not a valid retrieve level.", advice="Use STUDY, SERIES or IMAGE.")
+            raise InputError(
+                f"{str(self.level)!r} is not a valid retrieve level.", advice="Use STUDY, SERIES or IMAGE."
+            )
+        object.__setattr__(self, "level", Level(self.level))  # a caller in a notebook writes it as text
         uids = [self.StudyInstanceUID, self.SeriesInstanceUID][:needed] + list(self.sop_instance_uids)
         bad = next((uid for uid in uids if not is_valid_uid(uid)), None)
         if bad is not None:
@@ -315,7 +319,7 @@ def job_to_json(job: JobRow) -> dict[str, Any]:
 def _item_to_json(item: ItemRow) -> Mapping[str, Any]:
     request, result = item.request, item.outcome
     return {
-        "level": request.level,
+        "level": request.level.value,
         "StudyInstanceUID": request.StudyInstanceUID,
         "SeriesInstanceUID": request.SeriesInstanceUID or None,
         "state": result.state.value,

@@ -126,7 +126,7 @@ class Query:
             raise InputError(f"A query has no {', '.join(unknown)}; it was written by another version of qrkit.")
         try:
             return cls(
-                level=Level.parse(values.get("level", "STUDY")),
+                level=Level.parse(values.get("level", Level.STUDY)),
                 keys=tuple((str(keyword), str(value)) for keyword, value in values.get("keys", {}).items()),
                 modalities=tuple(values.get("modalities", ())),
                 dates=_dates_from_json(values.get("dates")),

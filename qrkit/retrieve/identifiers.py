@@ -13,6 +13,7 @@ from qrkit.find.uid_lists import in_parts
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
 from qrkit.retrieve.item import ActiveItem
+from qrkit.tables import Level
 
 
 def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
@@ -35,8 +36,8 @@ def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iter
     request = active.item.request
     if active.wants_all:
         identifier = unique_keys(node, request)
-        identifier.QueryRetrieveLevel = request.level
-        if request.level == "SERIES":
+        identifier.QueryRetrieveLevel = request.level.value
+        if request.level is Level.SERIES:
             identifier.SeriesInstanceUID = request.SeriesInstanceUID
         yield identifier
         return
@@ -46,13 +47,13 @@ def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iter
         uids = [uid for uid, series in missing.items() if series == series_instance_uid]
         for some in in_parts(uids, 1) if by_uid else in_parts(uids):
             identifier = unique_keys(node, request)
-            identifier.QueryRetrieveLevel = "IMAGE"
+            identifier.QueryRetrieveLevel = Level.IMAGE.value
             identifier.SeriesInstanceUID = series_instance_uid
             identifier.SOPInstanceUID = list(some)
             yield identifier
     for series_instance_uid in again:
         identifier = unique_keys(node, request)
-        identifier.QueryRetrieveLevel = "SERIES"
+        identifier.QueryRetrieveLevel = Level.SERIES.value
         identifier.SeriesInstanceUID = series_instance_uid
         yield identifier
 

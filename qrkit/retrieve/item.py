@@ -14,6 +14,7 @@ from qrkit.find.object_list import ObjectList, not_listed
 from qrkit.jobs import ItemOutcome, ItemRow
 from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
+from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
 
 RUNAWAY = 50
@@ -104,9 +105,9 @@ class ActiveItem:
         request = self.item.request
         if self.wants(sop_instance_uid):
             return True
-        if request.level == "IMAGE":
+        if request.level is Level.IMAGE:
             return sop_instance_uid in request.sop_instance_uids
-        same_series = request.level == "STUDY" or header.SeriesInstanceUID == request.SeriesInstanceUID
+        same_series = request.level is Level.STUDY or header.SeriesInstanceUID == request.SeriesInstanceUID
         return header.StudyInstanceUID == request.StudyInstanceUID and same_series
 
     def took(self, sop_instance_uid: str, size: int) -> None:
@@ -218,9 +219,9 @@ class ActiveItem:
     @property
     def wants_all(self) -> bool:
         """Whether the item is asked for as a whole: nothing is here, or what is missing cannot be named."""
-        if self.item.request.level == "IMAGE":
+        if self.item.request.level is Level.IMAGE:
             return False
-        has_series = self.item.request.level == "STUDY" and self.list.short_series
+        has_series = self.item.request.level is Level.STUDY and self.list.short_series
         return not self.stored or not self.is_listed or bool(self.lacking and not has_series)
 
     # what the node counts
@@ -251,7 +252,7 @@ class ActiveItem:
     def why(self) -> tuple[str, ...]:
         """Why it is not proven that everything that should come is known; empty: it is."""
         listed = self.list
-        if self.item.request.level == "IMAGE":
+        if self.item.request.level is Level.IMAGE:
             return ()
         is_here = listed.counted is not None and len(self.stored) >= listed.counted and not listed.silent_series
         reasons = [] if is_here else list(listed.short)  # what is not listed may have come all the same

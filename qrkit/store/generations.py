@@ -13,6 +13,7 @@ from qrkit.errors import StoreError
 from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State
+from qrkit.tables import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +37,10 @@ class LevelTables:
 
 
 LEVELS = (
-    LevelTables(level="PATIENT", answers="patient_answers", newest="patients", key="PatientID"),
-    LevelTables(level="STUDY", answers="study_answers", newest="studies", key="StudyInstanceUID"),
-    LevelTables(level="SERIES", answers="series_answers", newest="series", key="SeriesInstanceUID"),
-    LevelTables(level="IMAGE", answers="image_answers", newest="images", key="SOPInstanceUID"),
+    LevelTables(level=Level.PATIENT.value, answers="patient_answers", newest="patients", key="PatientID"),
+    LevelTables(level=Level.STUDY.value, answers="study_answers", newest="studies", key="StudyInstanceUID"),
+    LevelTables(level=Level.SERIES.value, answers="series_answers", newest="series", key="SeriesInstanceUID"),
+    LevelTables(level=Level.IMAGE.value, answers="image_answers", newest="images", key="SOPInstanceUID"),
 )
 
 

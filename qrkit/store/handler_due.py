@@ -17,6 +17,7 @@ from qrkit.jobs import JobState
 from qrkit.jobs.handler_run import RunState, content_of
 from qrkit.store.schema import chosen_handlers, completed_items, handler_runs, instances, job_items, jobs
 from qrkit.store.state import State, insert_unless_known
+from qrkit.tables import Level
 
 _COMPLETE = JobState.COMPLETE.value
 
@@ -111,7 +112,7 @@ class CompletedItemTable:
     def complete_series(self, due: CompletedItem) -> tuple[CompleteSeries, ...]:
         """Return the series of an item that are complete within its job: every item that covers them is."""
         mine = [instances.c.StudyInstanceUID == due.StudyInstanceUID]
-        if due.level != "STUDY":
+        if due.level != Level.STUDY:
             mine.append(instances.c.SeriesInstanceUID == due.SeriesInstanceUID)
         names = ("SOPInstanceUID", "sha256", "Modality", "StationName", "SeriesDescription", "source")
         columns = (instances.c.SeriesInstanceUID, instances.c.instance_id, *(instances.c[name] for name in names))
@@ -126,7 +127,7 @@ class CompletedItemTable:
                 by_series.setdefault(row.SeriesInstanceUID, []).append(row)
         found = []
         for series, rows in by_series.items():
-            items = [one for one in covering if one.level == "STUDY" or one.SeriesInstanceUID == series]
+            items = [one for one in covering if one.level == Level.STUDY or one.SeriesInstanceUID == series]
             if all(one.state == _COMPLETE for one in items):
                 found.append(_complete(due.StudyInstanceUID, series, sorted({one.level for one in items}), rows))
         return tuple(found)

@@ -14,6 +14,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.jobs.handler_run import LONGEST_PAUSE, HandlerRun, RunState
 from qrkit.store.schema import handler_runs, instances, job_items
 from qrkit.store.state import State, as_text
+from qrkit.tables import Level
 
 _WAITING, _RUNNING = RunState.WAITING.value, RunState.RUNNING.value
 _DONE, _FAILED = RunState.DONE.value, RunState.FAILED.value
@@ -168,7 +169,10 @@ class HandlerRunTable:
         covers = sa.exists().where(
             job_items.c.job_id == job_id,
             job_items.c.StudyInstanceUID == handler_runs.c.StudyInstanceUID,
-            sa.or_(job_items.c.level == "STUDY", job_items.c.SeriesInstanceUID == handler_runs.c.SeriesInstanceUID),
+            sa.or_(
+                job_items.c.level == Level.STUDY.value,
+                job_items.c.SeriesInstanceUID == handler_runs.c.SeriesInstanceUID,
+            ),
         )
         with self._state.reading() as connection:
             rows = connection.execute(sa.select(handler_runs).where(covers).order_by(handler_runs.c.run_id))

@@ -19,6 +19,7 @@ from qrkit.store.handler_due import choose
 from qrkit.store.job_transitions import QUEUED, follow, get_job, move_items
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State
+from qrkit.tables import Level
 
 
 def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[st
     return {
         "job_id": job_id,
         "position": position,
-        "level": request.level,
+        "level": request.level.value,
         "PatientID": request.patient_id,
         "StudyInstanceUID": request.StudyInstanceUID,
         "SeriesInstanceUID": request.SeriesInstanceUID,
@@ -65,7 +66,7 @@ def item_outcome(row: sa.Row[Any], *, paused: bool = False) -> ItemOutcome:
 def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
     """Return an item from its row; what waits in a paused job is paused."""
     request = RetrieveRequest(
-        level=row.level,
+        level=Level.parse(row.level),
         StudyInstanceUID=row.StudyInstanceUID,
         SeriesInstanceUID=row.SeriesInstanceUID,
         sop_instance_uids=tuple(row.sop_instance_uids),

@@ -11,6 +11,7 @@ from qrkit.jobs import JobState, RetrieveRequest
 from qrkit.jobs.estimate import NodeHistory, SizeSample
 from qrkit.store.schema import instances, jobs
 from qrkit.store.state import State
+from qrkit.tables import Level
 
 _JOBS = 20
 """The newest retrieves of a node, from which its rate is taken."""
@@ -57,14 +58,14 @@ def node_history(state: State, node: str) -> NodeHistory:
 
 def held_bytes(state: State, requests: Sequence[RetrieveRequest]) -> int:
     """Return how many bytes are here already of what is asked for."""
-    wanted: dict[str, set[str]] = {"STUDY": set(), "SERIES": set(), "IMAGE": set()}
+    wanted: dict[Level, set[str]] = {Level.STUDY: set(), Level.SERIES: set(), Level.IMAGE: set()}
     for request in requests:
-        uids = {"STUDY": (request.StudyInstanceUID,), "SERIES": (request.SeriesInstanceUID,)}
+        uids = {Level.STUDY: (request.StudyInstanceUID,), Level.SERIES: (request.SeriesInstanceUID,)}
         wanted[request.level].update(uids.get(request.level, request.sop_instance_uids))
     keys = {
-        "STUDY": instances.c.StudyInstanceUID,
-        "SERIES": instances.c.SeriesInstanceUID,
-        "IMAGE": instances.c.SOPInstanceUID,
+        Level.STUDY: instances.c.StudyInstanceUID,
+        Level.SERIES: instances.c.SeriesInstanceUID,
+        Level.IMAGE: instances.c.SOPInstanceUID,
     }
     total = 0
     with state.reading() as connection:

@@ -6,13 +6,13 @@ with the optional keys that most PACS answer.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
 
 
-class Level(Enum):
+class Level(StrEnum):
     """Query/Retrieve level (PS3.4 C.3)."""
 
     PATIENT = "PATIENT"

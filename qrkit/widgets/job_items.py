@@ -14,6 +14,7 @@ import pandas as pd
 from qrkit.errors import QrkitError
 from qrkit.jobs import ItemRow, JobRow, JobState
 from qrkit.markup import grid, paragraph
+from qrkit.tables import Level
 from qrkit.words import counted, local_time
 from qrkit.workspace import Job, Workspace
 
@@ -74,7 +75,7 @@ def _place(item: ItemRow) -> int:
 def _what(item: ItemRow, names: Mapping[str, str]) -> str:
     """Return the name of an item; its UID if no name is known."""
     request = item.request
-    kind = {"STUDY": "Study", "SERIES": "Series"}.get(request.level, "Objects of series")
+    kind = {Level.STUDY: "Study", Level.SERIES: "Series"}.get(request.level, "Objects of series")
     study = names.get(request.StudyInstanceUID, "" if request.SeriesInstanceUID else request.StudyInstanceUID)
     series = names.get(request.SeriesInstanceUID, request.SeriesInstanceUID)
     return f"{kind} {': '.join(filter(None, (study, series)))}"

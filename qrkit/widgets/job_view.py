@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy
+from qrkit.tables import Level
 from qrkit.words import counted, duration, local_time, out_of, volume
 
 _FAILURES_SHOWN = 20
@@ -161,7 +162,7 @@ def _is_untouched(item: ItemRow) -> bool:
 
 def _failure(item: ItemRow) -> str:
     request, result = item.request, item.outcome
-    what = "Study" if request.level == "STUDY" else "Series" if request.level == "SERIES" else "Objects of series"
+    what = {Level.STUDY: "Study", Level.SERIES: "Series"}.get(request.level, "Objects of series")
     item_text = f"{what} {request.SeriesInstanceUID or request.StudyInstanceUID}: {result.state.value}"
     count = out_of(result.stored, result.expected, "object")
     return f"{item_text}, {count}. {result.error_text}".strip()

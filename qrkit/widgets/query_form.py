@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets
 
 from qrkit.dose.groups import GROUPS
+from qrkit.tables import Level
 from qrkit.widgets.disclosure import DisclosureButtons
 from qrkit.widgets.labels import field, fields, hint
 
@@ -106,7 +107,9 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             name: ipywidgets.Text(description=label, placeholder=example)
             for name, (label, example, _) in (_TEXTS | _ADVANCED).items()
         }
-        self.level = ipywidgets.Dropdown(options=[("Studies", "STUDY"), ("Series", "SERIES")], description="Level")
+        self.level = ipywidgets.Dropdown(
+            options=[("Studies", Level.STUDY.value), ("Series", Level.SERIES.value)], description="Level"
+        )
         self.boxes = {code: _box(code, meaning) for code, meaning in _meanings(dose=dose).items()}
         self.toshiba, self.empty_sr = (
             ipywidgets.Checkbox(description=label, tooltip=explanation, indent=False)

@@ -281,7 +281,7 @@ def _item(item: ItemRow) -> dict[str, Any]:
     request, outcome = item.request, item.outcome
     return {
         "position": item.position,
-        "level": request.level,
+        "level": request.level.value,
         "StudyInstanceUID": request.StudyInstanceUID,
         "SeriesInstanceUID": request.SeriesInstanceUID,
         "state": outcome.state.value,

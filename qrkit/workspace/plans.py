@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from qrkit.dose import Plan
 from qrkit.dose.saved_plans import load_plan
 from qrkit.store.plans import PlanRow
+from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
 from qrkit.workspace.services import Services
 
@@ -29,10 +30,10 @@ COLUMNS = [
     "created",
 ]
 _LEVELS = (
-    ("instances", "SOPInstanceUID", "IMAGE"),
-    ("series", "SeriesInstanceUID", "SERIES"),
-    ("studies", "StudyInstanceUID", "STUDY"),
-    ("studies", "AccessionNumber", "STUDY"),
+    ("instances", "SOPInstanceUID", Level.IMAGE.value),
+    ("series", "SeriesInstanceUID", Level.SERIES.value),
+    ("studies", "StudyInstanceUID", Level.STUDY.value),
+    ("studies", "AccessionNumber", Level.STUDY.value),
 )
 _MOST_PLANS = 500
 

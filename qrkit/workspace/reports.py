@@ -24,6 +24,7 @@ from qrkit.report.charts import (
 from qrkit.report.patients import is_about_people, question_without_people, without_people
 from qrkit.report.value import Part, Report, ReportSection
 from qrkit.store.queries import QueryRow
+from qrkit.tables import Level
 from qrkit.words import counted, did_you_mean, listed, local_time, volume
 from qrkit.workspace.files import Files
 from qrkit.workspace.jobs import Jobs
@@ -97,7 +98,7 @@ class _About:
         ]
         sections += self._pictures(answer)
         sections += [ReportSection(title="Results", parts=(self._shown(answer),))]
-        what = row.level.lower() if row.level in ("PATIENT", "STUDY", "SERIES", "IMAGE") else "row"
+        what = row.level.lower() if row.level in list(Level) else "row"
         return f"{counted(len(answer), what)} from {row.node}", facts, tuple(sections), again
 
     def plan(self, plan_id: str) -> _Gathered:

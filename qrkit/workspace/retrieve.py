@@ -133,7 +133,7 @@ def requests_from_table(table: pd.DataFrame, *, with_patients: bool) -> tuple[Re
         images.setdefault((patient, *uids[:2]), []).extend(uids[2:])
     return tuple(
         RetrieveRequest(
-            level=level.value,
+            level=level,
             StudyInstanceUID=study,
             SeriesInstanceUID="".join(series),
             sop_instance_uids=tuple(dict.fromkeys(uids)),
@@ -311,7 +311,7 @@ class Retriever:
         known = wanted.known
         levels = {request.level for request in wanted.requests}
         if known is None and len(levels) == 1:
-            level = Level(levels.pop())
+            level = levels.pop()
             uids = [request.SeriesInstanceUID or request.StudyInstanceUID for request in wanted.requests]
             known = self._services.sql(_COUNTED[level], {"uids": uids}) if level in _COUNTED else None
         return None if known is None else bytes_to_come(self._state, wanted.node.name, known, wanted.requests)

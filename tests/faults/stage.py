@@ -20,6 +20,7 @@ from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import Method
 from qrkit.simulator.hospital.facts import Study
 from qrkit.store.jobs import JobTable
+from qrkit.tables import Level
 from qrkit.workspace import Workspace
 from tests.faults.pacs import ROOT, FaultyPacs, hospital
 from tests.peers.postgres import Postgres
@@ -202,8 +203,8 @@ def _requests(study: Study, luck: Random) -> list[tuple[RetrieveRequest, frozens
     by_series = {
         series.SeriesInstanceUID: tuple(one.SOPInstanceUID for one in series.instances) for series in study.series
     }
-    level = luck.choice(["STUDY", "STUDY", "SERIES", "IMAGE"])
-    if level == "STUDY":
+    level = luck.choice([Level.STUDY, Level.STUDY, Level.SERIES, Level.IMAGE])
+    if level is Level.STUDY:
         return [(RetrieveRequest(level=level, StudyInstanceUID=uid), frozenset().union(*by_series.values()))]
     return [
         (
@@ -211,7 +212,7 @@ def _requests(study: Study, luck: Random) -> list[tuple[RetrieveRequest, frozens
                 level=level,
                 StudyInstanceUID=uid,
                 SeriesInstanceUID=series,
-                sop_instance_uids=uids if level == "IMAGE" else (),
+                sop_instance_uids=uids if level is Level.IMAGE else (),
             ),
             frozenset(uids),
         )

@@ -12,8 +12,8 @@ from qrkit.query import Request, answer_keywords
 from qrkit.query.filters import Reliance
 from qrkit.tables import Level
 
-STUDY = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
-SERIES = RetrieveRequest(level="SERIES", StudyInstanceUID="1", SeriesInstanceUID="1.1")
+STUDY = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1")
+SERIES = RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1", SeriesInstanceUID="1.1")
 SERIES_COUNT, OBJECT_COUNT = "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"
 OBJECTS_OF_SERIES = "NumberOfSeriesRelatedInstances"
 MODEL = InformationModel.STUDY_ROOT
@@ -118,7 +118,7 @@ def test_a_series_is_held_against_its_own_count() -> None:
 
 def test_images_are_their_own_list() -> None:
     images = RetrieveRequest(
-        level="IMAGE", StudyInstanceUID="1", SeriesInstanceUID="1.1", sop_instance_uids=("1.1.2", "9")
+        level=Level.IMAGE, StudyInstanceUID="1", SeriesInstanceUID="1.1", sop_instance_uids=("1.1.2", "9")
     )
     found = listed(ByHand({}), images).object_list(images, most=0)
     assert [(one.SOPInstanceUID, one.SOPClassUID) for one in found.objects] == [("1.1.2", "1.2.3"), ("9", "")]
@@ -126,7 +126,7 @@ def test_images_are_their_own_list() -> None:
 
 
 def test_the_counts_of_all_studies_are_asked_for_at_once() -> None:
-    other = RetrieveRequest(level="STUDY", StudyInstanceUID="2")
+    other = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="2")
     node = ByHand({})
     listed(node, STUDY, other)
     assert [(one.level, one.value("StudyInstanceUID")) for one in node.asked[:3]] == [
@@ -139,7 +139,7 @@ def test_the_counts_of_all_studies_are_asked_for_at_once() -> None:
 
 def test_where_a_node_takes_lists_three_requests_are_enough() -> None:
     node = ByHand({SERIES_COUNT: 2, "1.1": 2, "1.2": 1, "2.1": 1})
-    other = RetrieveRequest(level="STUDY", StudyInstanceUID="2")
+    other = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="2")
     rows = listed(node, STUDY, other, reliance=Reliance(lists=frozenset({Level.SERIES, Level.IMAGE})))
     assert len(rows.object_list(STUDY, most=0).objects) == 3
     assert [one.level for one in node.asked if "\\" in one.value("StudyInstanceUID")] == [

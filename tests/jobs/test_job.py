@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from qrkit.errors import InputError
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetrieveRequest, job_state, job_to_json, outcome
 from qrkit.node import Method
+from qrkit.tables import Level
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,9 @@ def test_a_request_that_cannot_be_made_says_why(values: dict[str, Any], said: st
 
 
 def test_requests_of_each_level_can_be_made() -> None:
-    RetrieveRequest(level="STUDY", StudyInstanceUID="1.2")
-    RetrieveRequest(level="SERIES", StudyInstanceUID="1.2", SeriesInstanceUID="1.3")
-    RetrieveRequest(level="IMAGE", StudyInstanceUID="1.2", SeriesInstanceUID="1.3", sop_instance_uids=("1.4",))
+    RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2")
+    RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1.2", SeriesInstanceUID="1.3")
+    RetrieveRequest(level=Level.IMAGE, StudyInstanceUID="1.2", SeriesInstanceUID="1.3", sop_instance_uids=("1.4",))
 
 
 COMPLETE, PARTIAL, FAILED, CANCELLED, RUNNING, QUEUED = (
@@ -111,7 +112,7 @@ def test_a_job_is_printed_as_json() -> None:
         item_id=1,
         job_id="j",
         position=0,
-        request=RetrieveRequest(level="STUDY", StudyInstanceUID="1.2"),
+        request=RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2"),
         outcome=ItemOutcome(
             state=PARTIAL, expected=2, stored=1, missing=("1.4",), received=1, bytes=10, error="lost"
         ),

@@ -16,6 +16,7 @@ import qrkit
 from qrkit.jobs import ItemOutcome, JobState, RetrieveRequest
 from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.simulator.hospital.facts import Study
+from qrkit.tables import Level
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, free_port
 from tests.workspace.opened import all_studies, files_of, link, uids_of, worker_in_thread
@@ -98,14 +99,14 @@ def _large(study: Study) -> tuple[str, frozenset[str]]:
 
 def _requests(studies: Sequence[Study]) -> Iterator[tuple[RetrieveRequest, frozenset[str]]]:
     of_study, of_series, of_images = studies
-    yield RetrieveRequest(level="STUDY", StudyInstanceUID=of_study.StudyInstanceUID), frozenset(uids_of(of_study))
-    for level, study in (("SERIES", of_series), ("IMAGE", of_images)):
+    yield RetrieveRequest(level=Level.STUDY, StudyInstanceUID=of_study.StudyInstanceUID), frozenset(uids_of(of_study))
+    for level, study in ((Level.SERIES, of_series), (Level.IMAGE, of_images)):
         series, uids = _large(study)
         request = RetrieveRequest(
             level=level,
             StudyInstanceUID=study.StudyInstanceUID,
             SeriesInstanceUID=series,
-            sop_instance_uids=tuple(sorted(uids)) if level == "IMAGE" else (),
+            sop_instance_uids=tuple(sorted(uids)) if level is Level.IMAGE else (),
         )
         yield request, uids
 

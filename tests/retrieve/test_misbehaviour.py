@@ -8,6 +8,7 @@ from qrkit.errors import WorkerError
 from qrkit.jobs import ItemRow, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Study
+from qrkit.tables import Level
 from qrkit.worker.service import Worker
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
@@ -344,7 +345,7 @@ def test_images_of_a_node_that_refuses_lists_of_uids_are_asked_for_one_by_one(
     uids = tuple(one.SOPInstanceUID for one in series.instances)
     linked.pacs.quirks = Quirks(refuse_uid_lists=True)
     request = RetrieveRequest(
-        level="IMAGE",
+        level=Level.IMAGE,
         StudyInstanceUID=study.StudyInstanceUID,
         SeriesInstanceUID=series.SeriesInstanceUID,
         sop_instance_uids=uids,

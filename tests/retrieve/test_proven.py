@@ -7,6 +7,7 @@ import pytest
 from qrkit.jobs import ItemOutcome, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.hospital.facts import Series, Study
+from qrkit.tables import Level
 from qrkit.worker.service import Worker
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
 
@@ -40,7 +41,7 @@ def study(linked: Linked) -> Study:
 
 def fetch_series(linked: Linked, series: tuple[Study, Series], method: str) -> JobRow:
     request = RetrieveRequest(
-        level="SERIES", StudyInstanceUID=series[0].StudyInstanceUID, SeriesInstanceUID=series[1].SeriesInstanceUID
+        level=Level.SERIES, StudyInstanceUID=series[0].StudyInstanceUID, SeriesInstanceUID=series[1].SeriesInstanceUID
     )
     return linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
 
@@ -143,7 +144,7 @@ def test_images_that_are_asked_for_by_their_uids_are_their_own_list(
 ) -> None:
     linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True, cap=3)
     request = RetrieveRequest(
-        level="IMAGE",
+        level=Level.IMAGE,
         StudyInstanceUID=series[0].StudyInstanceUID,
         SeriesInstanceUID=series[1].SeriesInstanceUID,
         sop_instance_uids=tuple(one.SOPInstanceUID for one in series[1].instances[:8]),
@@ -167,7 +168,7 @@ def test_answers_that_leave_rows_out_are_found_out_by_the_counts(
     linked: Linked, series: tuple[Study, Series], method: str
 ) -> None:
     linked.pacs.quirks = Quirks(hide_answers=1, send_less=2)
-    request = RetrieveRequest(level="STUDY", StudyInstanceUID=series[0].StudyInstanceUID)
+    request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID=series[0].StudyInstanceUID)
     job = linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
     assert (job.state, job.proven) == (JobState.PARTIAL, False)
     assert job.stored == len(uids_of(series[0])) - 2

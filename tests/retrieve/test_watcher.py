@@ -11,6 +11,7 @@ from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
+from qrkit.tables import Level
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def state(tmp_path: Path) -> Iterator[State]:
 def test_a_new_object_is_written_at_once_where_workers_have_died_so_that_the_next_death_does_not_count(
     state: State,
 ) -> None:
-    queue, study = JobQueue(state), RetrieveRequest(level="STUDY", StudyInstanceUID="1")
+    queue, study = JobQueue(state), RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1")
     job_id = JobTable(state).create(NewJob(node="pacs", requests=(study,)))
     for number in range(4):
         (item,) = queue.claim_share("mortal", {"pacs": 1}, most=1)

@@ -30,6 +30,7 @@ from qrkit.store.queries import QueryTable
 from qrkit.store.results import ResultWriter
 from qrkit.store.settling import settle, write_generation
 from qrkit.store.state import State
+from qrkit.tables import Level
 
 _EXIT_DEAD = 9
 
@@ -46,7 +47,7 @@ def write_everything(where: str, folder: str, me: int, count: int) -> int:
         for number in range(count):
             NodeTable(state).add(Node(name=f"node {me} {number}", host="h", ae_title="AE"), f"process {me}")
             _answer(state, Path(folder), f"{me}.{number}")
-            request = RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{me}.{number}")
+            request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID=f"1.{me}.{number}")
             JobTable(state).create(NewJob(node="pacs", requests=(request, request)))
     return count
 

@@ -15,10 +15,11 @@ from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
+from qrkit.tables import Level
 from tests.store.conftest import Clock
 
-STUDY = RetrieveRequest(level="STUDY", StudyInstanceUID="1.2")
-SERIES = RetrieveRequest(level="SERIES", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3")
+STUDY = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2")
+SERIES = RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3")
 DONE = ItemOutcome(state=JobState.COMPLETE, stored=1)
 
 
@@ -89,7 +90,9 @@ def test_a_series_waits_for_all_items_that_cover_it(state: State) -> None:
     InstanceTable(state).add_many([an_object("1.1"), an_object("1.2")])
     table = JobTable(state)
     images = [
-        RetrieveRequest(level="IMAGE", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", sop_instance_uids=(uid,))
+        RetrieveRequest(
+            level=Level.IMAGE, StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", sop_instance_uids=(uid,)
+        )
         for uid in ("1.1", "1.2")
     ]
     job_id = table.create(NewJob(node="pacs", requests=tuple(images)))

@@ -23,6 +23,7 @@ from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import State, as_text
+from qrkit.tables import Level
 from tests.store.conftest import Clock
 
 _WORKERS = ("ann", "bob", "cid")
@@ -87,7 +88,7 @@ class JobMachine(RuleBasedStateMachine):
         if len(self.ids) >= 4:
             return multiple()
         uids = [f"1.{len(self.ids)}.{number}" for number in range(count)]
-        requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=uid) for uid in uids)
+        requests = tuple(RetrieveRequest(level=Level.STUDY, StudyInstanceUID=uid) for uid in uids)
         self.ids.append(self.table.create(NewJob(node=node, requests=requests, priority=priority)))
         return self.ids[-1]
 

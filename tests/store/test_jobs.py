@@ -12,15 +12,16 @@ from qrkit.store.job_queue import BatchTable, JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State, as_text
+from qrkit.tables import Level
 from tests.store.conftest import Clock
 
 _SERIES = RetrieveRequest(
-    level="SERIES", StudyInstanceUID="1", SeriesInstanceUID="1.1", patient_id="P", expected=("1.1.1", "1.1.2")
+    level=Level.SERIES, StudyInstanceUID="1", SeriesInstanceUID="1.1", patient_id="P", expected=("1.1.1", "1.1.2")
 )
 _IMAGES = RetrieveRequest(
-    level="IMAGE", StudyInstanceUID="1", SeriesInstanceUID="1.2", sop_instance_uids=("1.2.1", "1.2.2", "1.2.3")
+    level=Level.IMAGE, StudyInstanceUID="1", SeriesInstanceUID="1.2", sop_instance_uids=("1.2.1", "1.2.2", "1.2.3")
 )
-_STUDY = RetrieveRequest(level="STUDY", StudyInstanceUID="2")
+_STUDY = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="2")
 _DONE = ItemOutcome(state=JobState.COMPLETE, expected=2, stored=2, received=2, bytes=500)
 _LOST = ItemOutcome(state=JobState.FAILED, expected=3, missing=("1.2.1", "1.2.2", "1.2.3"), error="The node is gone.")
 
@@ -548,7 +549,7 @@ def test_jobs_are_listed_newest_first_and_can_be_filtered(
 
 @pytest.mark.slow
 def test_a_job_of_many_items_stays_quick(table: JobTable, queue: JobQueue, under_way: RunningItems) -> None:
-    requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(5000))
+    requests = tuple(RetrieveRequest(level=Level.STUDY, StudyInstanceUID=f"1.{number}") for number in range(5000))
     job_id = _create(table, *requests)
     for _ in range(20):
         under_way.finish_item(_claim(queue), _DONE)

@@ -9,6 +9,7 @@ from qrkit.errors import StateUnavailable
 from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import FILE_NAME, State
+from qrkit.tables import Level
 
 _JOBS = 40
 
@@ -17,7 +18,7 @@ def written(folder: Path) -> tuple[Path, Path]:
     """Copy the files of a state in the middle of its work, with all of its jobs still in the write-ahead log."""
     with State.open(folder / "original") as state:
         for number in range(_JOBS):
-            request = RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}")
+            request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID=f"1.{number}")
             JobTable(state).create(NewJob(node="pacs", requests=(request,)))
         copy = folder / "copy"
         shutil.copytree(folder / "original", copy, ignore=shutil.ignore_patterns("*-shm", "*.lock"))
@@ -41,7 +42,9 @@ def test_of_a_half_written_log_all_whole_transactions_count_and_no_other(
         uids = sorted(int(JobTable(state).get(job.job_id).items[0].request.StudyInstanceUID[2:]) for job in jobs)
         assert uids == list(range(len(jobs))), "an earlier transaction is missing"
         assert len(jobs) == _JOBS if share == 1.0 else len(jobs) <= _JOBS
-        JobTable(state).create(NewJob(node="pacs", requests=(RetrieveRequest(level="STUDY", StudyInstanceUID="1"),)))
+        JobTable(state).create(
+            NewJob(node="pacs", requests=(RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1"),))
+        )
 
 
 def test_a_state_cut_short_is_unavailable_in_one_line(tmp_path: Path) -> None:

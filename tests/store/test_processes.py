@@ -19,6 +19,7 @@ from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.settling import settle
 from qrkit.store.state import State
+from qrkit.tables import Level
 from tests.store import another_process
 from tests.store.objects import a_dataset, encoded
 
@@ -97,7 +98,7 @@ def test_six_processes_write_everything_at_once_and_nothing_is_lost(where: str, 
 def test_no_item_is_ever_claimed_twice_nor_an_association_too_many(where: str) -> None:
     with State.open(where) as state:
         NodeTable(state).add(Node(name="pacs", host="h", ae_title="AE"), "somebody")
-        requests = tuple(RetrieveRequest(level="STUDY", StudyInstanceUID=f"1.{number}") for number in range(20))
+        requests = tuple(RetrieveRequest(level=Level.STUDY, StudyInstanceUID=f"1.{number}") for number in range(20))
         ids = [JobTable(state).create(NewJob(node="pacs", requests=requests)) for _ in range(2)]
         told = [("claim_all", {"where": where, "me": me, "associations": 2}) for me in range(4)]
         claimed, seen = zip(*_at_once(told), strict=True)
@@ -153,7 +154,7 @@ def test_a_process_that_ends_while_settling_loses_nothing(where: str, folder: Pa
 
 def test_a_process_that_ends_in_a_transaction_has_changed_nothing(where: str) -> None:
     with State.open(where) as state:
-        request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
+        request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1")
         job_id = JobTable(state).create(NewJob(node="pacs", requests=(request,)))
         _at_once([("die_in_a_transaction", {"where": where})], status=_DEAD)
         assert JobTable(state).get(job_id).state is JobState.QUEUED
@@ -163,7 +164,7 @@ def test_a_process_that_ends_in_a_transaction_has_changed_nothing(where: str) ->
 def test_what_a_dead_worker_was_fetching_is_fetched_by_another(where: str) -> None:
     with State.open(where) as state:
         jobs = JobTable(state)
-        request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
+        request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1")
         job_id = jobs.create(NewJob(node="pacs", requests=(request,)))
         _at_once([("die_while_fetching", {"where": where, "me": 1})], status=_DEAD)
         queue = JobQueue(state)

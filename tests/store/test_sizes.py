@@ -8,6 +8,7 @@ from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.sizes import node_history
 from qrkit.store.state import State
+from qrkit.tables import Level
 
 
 def row(number: int, *, size: int, modality: str | None = "CT", source: str = "pacs") -> InstanceRow:
@@ -40,7 +41,7 @@ def test_objects_are_summed_by_node_and_kind(state: State) -> None:
 def test_the_rate_is_that_of_the_retrieves_that_brought_something(state: State) -> None:
     jobs = JobTable(state)
     for node in ("pacs", "other"):
-        request = RetrieveRequest(level="STUDY", StudyInstanceUID="1.2")
+        request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2")
         job_id = jobs.create(NewJob(node=node, requests=(request,)))
         queue, under_way = JobQueue(state), RunningItems(state)
         (claimed,) = queue.claim_share("worker", {node: 1}, most=1)

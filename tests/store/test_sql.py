@@ -23,6 +23,7 @@ from qrkit.store.schema import instances
 from qrkit.store.state import State
 from qrkit.store.state_tables import STATE_TABLES, empty_state_table
 from qrkit.store.workers import NewWorker, WorkerTable
+from qrkit.tables import Level
 from tests.store.answers import STUDY, answer, studies
 
 _SCHEMAS = {"STUDY": STUDY}
@@ -140,7 +141,7 @@ def test_queries_and_nodes_are_tables(ask: Asking) -> None:
 
 
 def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
-    request = RetrieveRequest(level="SERIES", StudyInstanceUID="1", SeriesInstanceUID="1.1", expected=("1.1.1",))
+    request = RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1", SeriesInstanceUID="1.1", expected=("1.1.1",))
     job_id = JobTable(ask.state).create(NewJob(node="pacs", requests=(request,)))
     InstanceTable(ask.state).add_many([_instance("1.1.1", job_id)])
     WorkerTable(ask.state).register("w", NewWorker(host="pc", pid=1, ae_title="QRKIT", port=1))

@@ -4,6 +4,7 @@ import pytest
 
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
 from qrkit.node import Method
+from qrkit.tables import Level
 from qrkit.widgets.job_view import fraction_done, view_of
 
 _WAITING = ItemOutcome(state=JobState.QUEUED)
@@ -14,7 +15,7 @@ _LOST = ItemOutcome(state=JobState.PARTIAL, expected=10, stored=4, error="The no
 
 def _job(state: JobState, *outcomes: ItemOutcome, planned: bool = False) -> JobRow:
     request = RetrieveRequest(
-        level="SERIES", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", expected=("1.9",) if planned else ()
+        level=Level.SERIES, StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", expected=("1.9",) if planned else ()
     )
     items = tuple(
         ItemRow(item_id=place, job_id="j", position=place, request=request, outcome=outcome)

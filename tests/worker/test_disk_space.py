@@ -9,6 +9,7 @@ from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.store.workers import NewWorker, WorkerTable
+from qrkit.tables import Level
 from qrkit.worker.disk_space import DiskSpace
 
 
@@ -19,7 +20,7 @@ def test_of_two_jobs_that_fit_singly_and_not_together_the_later_rests_until_the_
         jobs, queue = JobTable(state), JobQueue(state)
         room = DiskSpace(FileStore(tmp_path / "files", free_space_floor=0), JobPauses(state), floor=0)
         size = round(shutil.disk_usage(tmp_path).free * 0.6)
-        request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
+        request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1")
         new = NewJob(node="pacs", requests=(request,), estimated_bytes=size)
         first, second = jobs.create(new), jobs.create(new)
         assert not room.shortage(size)  # nothing runs yet
@@ -53,7 +54,7 @@ def test_a_full_disk_of_one_site_lets_no_job_of_another_rest_nor_go_on(tmp_path:
             station = NewWorker(host="h", pid=1, ae_title="A", port=1, site=site, disk=room.disk)
             workers.register(site, station)
         size = round(shutil.disk_usage(tmp_path).free * 0.6)
-        request = RetrieveRequest(level="STUDY", StudyInstanceUID="1")
+        request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1")
         ids = {
             site: jobs.create(NewJob(node=site, requests=(request,), estimated_bytes=size))
             for site in ("north", "south")

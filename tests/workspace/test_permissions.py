@@ -5,13 +5,14 @@ import pytest
 from qrkit.access import Role
 from qrkit.errors import NotAllowed
 from qrkit.jobs import RetrieveRequest
+from qrkit.tables import Level
 from qrkit.workspace import Job, Nodes, Users, Workspace
 from qrkit.workspace.handlers import Handlers
 from qrkit.workspace.schedules import Schedules
 from tests.workspace.opened import Linked, OpenWorkspace, worker_in_thread
 
 _PASSWORD = "correct horse"
-_STUDY = (RetrieveRequest(level="STUDY", StudyInstanceUID="1.2.3"),)
+_STUDY = (RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2.3"),)
 
 
 @pytest.fixture

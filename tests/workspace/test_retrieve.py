@@ -9,6 +9,7 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import JobState, RetrieveRequest
 from qrkit.simulator.hospital.facts import Study
+from qrkit.tables import Level
 from qrkit.workspace import Workspace
 from qrkit.workspace.retrieve import Retrievable, requests_from_table, uid_table
 from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
@@ -109,12 +110,12 @@ def test_several_requests_of_different_levels_are_one_job(linked: Linked) -> Non
     series = other.series[0]
     image = other.series[1].instances[0]
     requests = [
-        RetrieveRequest(level="STUDY", StudyInstanceUID=one.StudyInstanceUID),
+        RetrieveRequest(level=Level.STUDY, StudyInstanceUID=one.StudyInstanceUID),
         RetrieveRequest(
-            level="SERIES", StudyInstanceUID=other.StudyInstanceUID, SeriesInstanceUID=series.SeriesInstanceUID
+            level=Level.SERIES, StudyInstanceUID=other.StudyInstanceUID, SeriesInstanceUID=series.SeriesInstanceUID
         ),
         RetrieveRequest(
-            level="IMAGE",
+            level=Level.IMAGE,
             StudyInstanceUID=other.StudyInstanceUID,
             SeriesInstanceUID=other.series[1].SeriesInstanceUID,
             sop_instance_uids=(image.SOPInstanceUID,),
