@@ -1,10 +1,8 @@
-"""Takes the README's picture: ``python docs/screenshot.py`` runs the first lesson in JupyterLab, writes notebook.png.
+"""Takes the picture of the README: ``python docs/screenshot.py`` runs the first tutorial in JupyterLab.
 
 It needs the extra ``test`` and Chromium. JupyterLab runs on a free port of the loopback interface, in a temporary
 folder with settings of its own; whatever would leave this machine is aborted, and makes the run fail.
 """
-
-# ruff: noqa: INP001 - docs is a folder of documents, not a package
 
 from __future__ import annotations
 
@@ -33,16 +31,16 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, WebSocket
 
 _HERE = Path(__file__).resolve().parent
-_LESSON = _HERE.parent / "notebooks" / "01_first_query.ipynb"
+_TUTORIAL = _HERE.parent / "notebooks" / "01_first_query.ipynb"
 _PICTURE = _HERE / "notebook.png"
 _LOOPBACK = "127.0.0.1"
 _LIMIT = 120.0
 """Seconds that JupyterLab may take to start, and the notebook to run."""
 
 _VIEWPORT: ViewportSize = {"width": 1120, "height": 1400}
-_LEFT_OUT = ("## Is that all?", "## The same in SQL")
+_LEFT_OUT = ("## Is the result complete?", "## The same in SQL")
 """Sections that the picture has no room for."""
-_TABLE = ("All of it, to be sorted", "from qrkit.widgets import table")
+_TABLE = ("One call shows the whole table", "from qrkit.widgets import table")
 """What begins the cells with the whole table, for which there is no room either."""
 
 _HOSPITAL = 'days=60), ae_title="SIMPACS")'
@@ -117,7 +115,7 @@ def main() -> int:
     if chromium is None:
         raise SystemExit("There is no browser; on Debian and Ubuntu: apt-get install chromium")
     with TemporaryDirectory(prefix="qrkit-screenshot-", ignore_cleanup_errors=True) as folder:
-        _copy_lesson(Path(folder) / "notebooks" / _LESSON.name)
+        _copy_tutorial(Path(folder) / "notebooks" / _TUTORIAL.name)
         with _lab(Path(folder)) as lab:
             outside = _photograph(lab, chromium, picture)
     for url in outside:
@@ -126,24 +124,24 @@ def main() -> int:
     return 1 if outside else 0
 
 
-def _copy_lesson(target: Path) -> None:
-    """Write the lesson as it is shown: without what the picture has no room for, its PACS slow enough to watch.
+def _copy_tutorial(target: Path) -> None:
+    """Write the tutorial without the cells that do not fit into the picture, and with a slow PACS.
 
     Raises
     ------
     ValueError
-        If the lesson has changed, so that something of this is not found in it.
+        If the tutorial has changed, so that something of this is not found in it.
     """
-    lesson = nbformat.read(_LESSON, as_version=4)
-    sources = "\n".join(cell.source for cell in lesson.cells)
+    tutorial = nbformat.read(_TUTORIAL, as_version=4)
+    sources = "\n".join(cell.source for cell in tutorial.cells)
     gone = [text for text in (_HOSPITAL, *_LEFT_OUT, *_TABLE) if text not in sources]
     if gone:
-        raise ValueError(f"{_LESSON.name} has no {gone} any more; bring {Path(__file__).name} up to date.")
-    lesson.cells = list(_shown(lesson.cells))
-    for cell in lesson.cells:
+        raise ValueError(f"{_TUTORIAL.name} has no {gone} any more; bring {Path(__file__).name} up to date.")
+    tutorial.cells = list(_shown(tutorial.cells))
+    for cell in tutorial.cells:
         cell.source = cell.source.replace(_HOSPITAL, _SLOW_HOSPITAL)
     target.parent.mkdir(parents=True)
-    nbformat.write(lesson, target)
+    nbformat.write(tutorial, target)
 
 
 def _shown(cells: Iterable[nbformat.NotebookNode]) -> Iterator[nbformat.NotebookNode]:
@@ -227,7 +225,7 @@ def _wait_for(server: subprocess.Popen[bytes], lab: Lab, log: Path) -> None:
 
 
 def _photograph(lab: Lab, chromium: str, picture: Path) -> list[str]:
-    """Run the lesson, take the picture while its job runs, and return what was asked of other machines."""
+    """Run the tutorial, take the picture while its job runs, and return what was asked of other machines."""
     guard = Guard(lab.port)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM)
@@ -235,7 +233,7 @@ def _photograph(lab: Lab, chromium: str, picture: Path) -> list[str]:
         context.set_default_timeout(_LIMIT * 1e3)
         guard.watch(context)
         page = context.new_page()
-        page.goto(lab.page_of(_LESSON.name))
+        page.goto(lab.page_of(_TUTORIAL.name))
         _run_all(page)
         _scroll_to_chart(page)
         _wait_for_job(page)
@@ -272,7 +270,7 @@ def _wait_for_job(page: Page) -> None:
 
 
 def _wait_for_end(page: Page) -> None:
-    """Wait until the last cell has run: the lesson stops its own hospital and worker.
+    """Wait until the last cell has run: the tutorial stops its own hospital and worker.
 
     Raises
     ------
@@ -283,7 +281,7 @@ def _wait_for_end(page: Page) -> None:
     expect(prompts.last).to_have_text(re.compile(r"\[\d+\]:"), timeout=_LIMIT * 1e3)
     failures = page.locator("[data-mime-type='application/vnd.jupyter.error']")
     if failures.count():
-        raise RuntimeError(f"The lesson has failed: {failures.first.inner_text()}")
+        raise RuntimeError(f"The tutorial has failed: {failures.first.inner_text()}")
 
 
 if __name__ == "__main__":
