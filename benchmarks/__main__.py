@@ -13,7 +13,20 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks import faults, finding, hunting, jobs, lab, memory, page, planning, retrieving, storage, windows
+from benchmarks import (
+    faults,
+    finding,
+    hunting,
+    jobs,
+    lab,
+    memory,
+    page,
+    planning,
+    retrieving,
+    start,
+    storage,
+    windows,
+)
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
@@ -31,7 +44,7 @@ def main() -> None:
     parser.add_argument(
         "works",
         nargs="*",
-        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", "hunt", []],
+        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", "hunt", "start", []],
         help="which; all without",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
@@ -45,7 +58,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="qrkit-bench-", dir=options.folder))
     try:
         print(f"{date.today()}, {_versions()}; medians of {options.rounds}, in turn.\n")
-        if not {"jobs", "faults", "hunt"}.issuperset(chosen):
+        if not {"jobs", "faults", "hunt", "start"}.issuperset(chosen):
             print("| work | qrkit | peer | | times as fast | goal | |\n|---|--:|---|--:|--:|--:|---|")
         for name in chosen:
             _run(name, folder, options)
@@ -112,6 +125,12 @@ def _hunt(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         yield f"- {line}"
 
 
+def _start(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    yield "\n| command | CPU time | goal | |\n|---|--:|--:|---|"
+    for started in start.measure(folder / "start", rounds=options.rounds):
+        yield started.row()
+
+
 LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "plan": _plan_of_many,
     "windows": _windows,
@@ -121,6 +140,7 @@ LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "page": _page,
     "lab": _lab,
     "hunt": _hunt,
+    "start": _start,
 }
 
 
