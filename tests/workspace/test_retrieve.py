@@ -255,13 +255,13 @@ def test_what_cannot_be_fetched_is_told_before_a_job_is_made(
 
 def test_nothing_to_fetch_is_an_error(linked: Linked) -> None:
     frame = linked.workspace.find("pacs", date=DAY)
-    with pytest.raises(InputError, match="nothing to fetch"):
+    with pytest.raises(InputError, match="nothing to retrieve"):
         linked.workspace.retrieve(frame.head(0))
     with pytest.raises(InputError, match="No node is given"):
         linked.workspace.retrieve(pd.DataFrame({"StudyInstanceUID": ["1.2.3"]}))
     with pytest.raises(InputError, match="no StudyInstanceUID"):
         linked.workspace.retrieve(pd.DataFrame({"PatientID": ["Q1"]}), node="pacs")
-    with pytest.raises(InputError, match="valid UIDs"):
+    with pytest.raises(InputError, match="not a valid UID"):
         linked.workspace.retrieve_uids("pacs", study_uids=["../../etc"])
 
 
