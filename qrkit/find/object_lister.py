@@ -22,6 +22,9 @@ _PATIENCE = 2.0
 """Seconds for which a congested node is tried again: a job that waits for it has longer pauses of its own."""
 
 
+_GONE = (FailureKind.AWAY, FailureKind.BROKEN)
+
+
 class ObjectLister:
     """Lists the objects of one node.
 
@@ -95,9 +98,11 @@ class ObjectLister:
         return rows
 
     def _list_of(self, request: RetrieveRequest, rows: ListedRows, error: NodeError | None) -> ObjectList:
-        if error is not None:
-            return _failed(error)
-        return rows.object_list(request, most=self._profile.most_rows)
+        listed = rows.object_list(request, most=self._profile.most_rows)
+        if error is None:
+            return listed
+        failed = _failed(error)  # what the node counts may be known all the same
+        return replace(listed, short=(*failed.short, *listed.short), error=error)
 
 
 def _failed(error: NodeError) -> ObjectList:
@@ -120,7 +125,7 @@ class _Asked:
         """
         errors = [answer.error for answer in answers]
         first = errors[0] if errors else None
-        if first is not None and all(errors) and failure_of(first).kind is not FailureKind.REFUSED:
+        if first is not None and all(errors) and failure_of(first).kind in _GONE:
             raise first
         for request, error in zip(requests, errors, strict=True):
             self._errors.pop(request, None)

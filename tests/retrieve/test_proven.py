@@ -180,3 +180,16 @@ def test_a_count_that_is_too_low_proves_nothing(linked: Linked, series: tuple[St
     job = fetch_series(linked, series, "get")
     assert (job.state, job.stored, job.proven) == (JobState.COMPLETE, size, False)
     assert job.why == (f"{size} listed, although the node counts {size - 2}",)
+
+
+def test_what_is_counted_is_complete_although_the_node_lists_it_only_in_part(
+    linked: Linked, series: tuple[Study, Series]
+) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(cap=4, cap_mode="status")
+    job = fetch_series(linked, series, "get")
+    assert (job.state, job.expected, job.stored, job.proven) == (JobState.COMPLETE, size, size, True)
+    linked.pacs.quirks = Quirks(cap=4, cap_mode="status", send_less=2)
+    other = next(one for one in of_size(linked.hospital, 8) if one is not series[0] and len(one.series) < 4)
+    lost = fetch(linked, other, "get")
+    assert (lost.state, lost.expected, lost.proven) == (JobState.PARTIAL, len(uids_of(other)), False)
