@@ -11,6 +11,7 @@ import typer
 
 import qrkit
 from qrkit.cli.app import app, load_command
+from tests.workspace.opened import Linked
 
 _HEAVY = ("pandas", "numpy", "pyarrow", "duckdb", "pydicom", "pynetdicom", "qrkit.simulator", "plotly", "ipywidgets")
 
@@ -61,9 +62,10 @@ def test_a_command_that_needs_only_the_state_loads_neither_tables_nor_the_wire(c
     assert _loaded(*command.split(), "--workspace", str(folder)) == []
 
 
-def test_an_echo_loads_the_wire_and_no_tables(folder: Path) -> None:
-    tables = ("pandas", "pyarrow", "duckdb", "qrkit.simulator", "plotly", "ipywidgets")
-    assert _loaded("echo", "pacs", "--workspace", str(folder), names=(*tables, "pynetdicom")) == ["pynetdicom"]
+def test_an_echo_loads_the_wire_and_no_tables(linked: Linked) -> None:
+    names = ("pandas", "pyarrow", "duckdb", "qrkit.simulator", "plotly", "ipywidgets", "pynetdicom")
+    folder = linked.workspace.settings.workspace
+    assert _loaded("echo", "pacs", "--workspace", str(folder), names=names) == ["pynetdicom"]
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "find --help", "plan --help", "nodes --help"])
