@@ -40,9 +40,9 @@ _COMMANDS = {
     "schedule": ("schedules:app", "Run queries and dose plans at set times."),
     "queries": ("queries:app", "List earlier queries and show their results again."),
     "plans": ("plans:app", "List dose plans, compare them, and show why something was retrieved or not."),
-    "instances": ("instances:app", "List the received objects."),
+    "instances": ("queries:instances", "List the received objects."),
     "sql": (
-        "instances:sql",
+        "queries:sql",
         "Run one SELECT on the tables, such as studies, series, instances, queries, jobs and nodes.",
     ),
     "report": ("maintenance:report", "Write a report on a query, plan or job as one HTML file that works offline."),

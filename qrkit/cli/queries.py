@@ -1,4 +1,4 @@
-"""``qrkit echo`` and ``qrkit find``; ``qrkit queries``, which shows earlier queries."""
+"""``qrkit echo`` and ``qrkit find``; ``qrkit queries``, ``instances`` and ``sql``, which show what is stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
+from qrkit.uids import is_valid_uid
 from qrkit.words import counted, listed, local_time
 
 if TYPE_CHECKING:
@@ -165,3 +166,41 @@ def diff(
     frame = workspace.queries.diff(before, after)
     print_frame(frame, form, output)
     say(f"{counted(len(frame), 'difference')}.")
+
+
+instances = typer.Typer(cls=Commands, no_args_is_help=True)
+
+
+@instances.command("list")
+@with_workspace
+def list_instances(
+    workspace: Workspace,
+    *,
+    study: Annotated[str, typer.Option(help="Only objects of this StudyInstanceUID.")] = "",
+    series: Annotated[str, typer.Option(help="Only objects of this SeriesInstanceUID.")] = "",
+    modality: Annotated[str, typer.Option(help="Only objects of this Modality.")] = "",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """List the received objects: class, transfer syntax, size, SHA-256, source and job."""
+    for name, uid in (("study", study), ("series", series)):
+        if uid and not is_valid_uid(uid):
+            raise InputError(
+                f"--{name} needs a UID: {uid!r} is not one. Enter digits and dots, at most 64 characters."
+            )
+    values = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "Modality": modality.upper()}
+    frame = workspace.files.list({name: value for name, value in values.items() if value})
+    print_frame(frame, form, output)
+    say(f"{counted(len(frame), 'file')} in {workspace.files.folder}.")
+
+
+@with_workspace
+def sql(
+    workspace: Workspace,
+    text: Annotated[str, typer.Argument(help="One SELECT statement.")],
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Run one SELECT on the tables, such as studies, series, instances, queries, jobs and nodes."""
+    print_frame(workspace.sql(text), form, output)

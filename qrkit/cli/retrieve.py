@@ -117,16 +117,14 @@ _NOTHING: dict[str, object] = {
     "items": [],
 }
 
-Uids = Annotated[list[str] | None, typer.Option(help="UIDs, separated by commas. Can be repeated.")]
-
 
 @with_workspace
 def retrieve(
     workspace: Workspace,
     node: Annotated[str, typer.Argument(help="Name of the node.")],
     *,
-    study: Uids = None,
-    series: Uids = None,
+    study: Annotated[list[str] | None, typer.Option(help="StudyInstanceUIDs, separated by commas.")] = None,
+    series: Annotated[list[str] | None, typer.Option(help="SeriesInstanceUIDs, separated by commas.")] = None,
     from_query: Annotated[str, typer.Option(help="Id of a query: retrieve all its rows.")] = "",
     plan: Annotated[str, typer.Option(help="Id of a plan: retrieve its missing objects.")] = "",
     method: Annotated[str, typer.Option(help="Retrieve method: auto, get or move.")] = "auto",
@@ -139,8 +137,12 @@ def retrieve(
             help="Handlers to run on received series, separated by commas, or none. Default: the automatic ones."
         ),
     ] = None,
-    most_objects: Annotated[int, typer.Option(help="With --plan: refuse a plan with more objects.", min=0)] = 0,
-    most_bytes: Annotated[int, typer.Option(help="With --plan: refuse a plan with more bytes.", min=0)] = 0,
+    most_objects: Annotated[
+        int, typer.Option(help="With --plan: refuse a plan with more objects; 0 for no limit.", min=0)
+    ] = 0,
+    most_bytes: Annotated[
+        int, typer.Option(help="With --plan: refuse a plan with more bytes; 0 for no limit.", min=0)
+    ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="With --plan: retrieve it even if it exceeds a budget.")] = False,
     priority: Annotated[int, typer.Option(help="-100 to 100. Jobs with a higher priority run first.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait. The job runs in the background.")] = False,
