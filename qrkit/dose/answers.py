@@ -55,7 +55,7 @@ class AnswerSession:
         self._keep = keep
         self._stop = stop
         self._asked: dict[Need, Answer] = {}
-        self._asker = FindSession(
+        self._session = FindSession(
             node,
             calling_ae_title=calling_ae_title,
             stop=stop,
@@ -63,20 +63,20 @@ class AnswerSession:
         )
 
     def __enter__(self) -> Self:
-        self._asker.__enter__()
+        self._session.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._asker.__exit__(kind, error, trace)
+        self._session.__exit__(kind, error, trace)
         if self._asked:
             self._keep(self._asked)
 
     @property
     def requests(self) -> int:
         """Number of C-FIND requests sent."""
-        return self._asker.requests
+        return self._session.requests
 
     def answer(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
         """Return the answers to needs.
@@ -113,7 +113,7 @@ class AnswerSession:
         """Return a table or the failure for each request; repeat a failed batch one by one."""
         self._stop.check()
         try:
-            return list(self._asker.ask(requests))
+            return list(self._session.ask(requests))
         except _FAILED:
             return self._one_by_one(requests)
 
@@ -122,7 +122,7 @@ class AnswerSession:
         broken = 0
         for request in requests:
             try:
-                replies += self._asker.ask([request])
+                replies += self._session.ask([request])
                 broken = 0
             except StatusError as error:
                 replies.append(Unanswered(error.message))

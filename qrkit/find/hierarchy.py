@@ -35,7 +35,7 @@ from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key
 from qrkit.words import counted
 
 _MOST_AGAIN = 50
-"""Rows below which a second look is taken, where fewer came than they count."""
+"""Parents that are queried again at most, where a node returned fewer rows than it counts."""
 
 
 HierarchySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "HierarchyResult"]
@@ -75,7 +75,7 @@ class HierarchyResult:
 
 @dataclass(slots=True)
 class FindAccount:
-    """What is told of a query when it ends."""
+    """The account of a query, for its coverage."""
 
     requests: int = 0
     unasked: int = 0
@@ -92,7 +92,7 @@ class FindAccount:
     def note_foreign(
         self, level: Level, came: Sequence[Sequence[pa.Table]], own: Sequence[Sequence[pa.Table]], *, is_counted: bool
     ) -> None:
-        """Keep how many rows came that belong to none of the rows above; doubt the rest unless they are counted."""
+        """Record rows that belong to none of the rows above; doubt the rest unless they are counted."""
         before, after = (sum(table.num_rows for tables in some for table in tables) for some in (came, own))
         if before > after:
             name = "UIDs of the level above"
@@ -195,7 +195,7 @@ def _counted(
     rows: pa.Table,
     account: FindAccount,
 ) -> _Rows:
-    """Return rows with what a second look brings where fewer came than the rows above count; doubt the rest."""
+    """Ask again where fewer rows were returned than the rows above count; doubt what is still missing."""
     model, level = where
     short = short_of(asked, rows, level)
     if not short.places:
@@ -223,13 +223,13 @@ def _inherited(
 
 
 def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Reliance, account: FindAccount) -> _Rows:
-    """Return studies with the modalities of their series, if the node tells those of no study."""
+    """Return studies with the modalities of their series, if the node returns them for no study."""
     asked = series_requests(studies, model)
     if not asked:
         return studies
     if len(asked) > MOST_STUDIES:
         account.doubts.append(
-            f"{len(asked)} studies came without ModalitiesInStudy, too many to look at the series of each: some may"
+            f"{len(asked)} studies have no ModalitiesInStudy, too many to ask for the series of each: some may"
             " not have the modality"
         )
         return studies
@@ -245,7 +245,7 @@ def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Relian
 
 
 def _identity(query: Query, level: Level, model: InformationModel) -> tuple[str, ...]:
-    """Return what tells rows of a level apart before they are filtered.
+    """Return the keys that identify a row of a level before it is filtered.
 
     On the way down these are all Unique Keys: there are archives in which two patients share a study.
     """

@@ -27,7 +27,7 @@ ModalitySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ModalityAnsw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModalityAnswers:
-    """What came of requests for studies that were asked by modality.
+    """The answers to requests for studies by modality.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ModalityAnswers:
 
 
 def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> ModalitySteps:
-    """Ask each request for the first code, and see by the answers how to go on.
+    """Ask each request for the first code, and decide by the answers how to ask for the others.
 
     Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
     once without it, not once for each further code. The first answer alone will not do, even if the node seems to
@@ -66,7 +66,7 @@ def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> Modali
     if rest:
         asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
     came = counted(len(others), "study")
-    said = f"{came} came for ModalitiesInStudy {codes[0]} without a series of {codes[0]}" if others else ""
+    said = f"ModalitiesInStudy {codes[0]} returned {came} without a series of {codes[0]}" if others else ""
     return ModalityAnswers(asked=asked, tables=tables, contradiction=said)
 
 
@@ -82,7 +82,7 @@ def _ask_codes(
 
 
 def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[int, Request]]:
-    """Return the requests that tell the modalities of studies by their series, each with the row of its study.
+    """Return the requests for the series of studies, whose modalities are those of the study, with the study's row.
 
     There is none unless ModalitiesInStudy is blank in all rows, and if the information model has no series.
     """
@@ -101,7 +101,7 @@ def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[in
 
 
 def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.Table]) -> pa.Table:
-    """Return studies with the modalities of their series; blank where one series does not tell its own."""
+    """Return studies with the modalities of their series; blank where one series has none."""
     values: list[str | None] = [None] * studies.num_rows
     for row, table in zip(rows, series, strict=True):
         codes = _column(table, "Modality")

@@ -23,7 +23,7 @@ _COUNTS = {
     Level.SERIES: (Level.STUDY, "NumberOfStudyRelatedSeries"),
     Level.IMAGE: (Level.SERIES, "NumberOfSeriesRelatedInstances"),
 }
-"""By level: the level above, and what its rows say of how many there are."""
+"""By level: the level above, and the key in which its rows count those below."""
 
 _UIDS = frozenset({unique_key(Level.STUDY), unique_key(Level.SERIES)})
 
@@ -100,7 +100,7 @@ def _filled(table: pa.Table, item: pa.Field, value: object) -> pa.Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingChildren:
-    """Rows with fewer children than they say.
+    """Rows with fewer children than they count.
 
     Attributes
     ----------
@@ -115,16 +115,16 @@ class MissingChildren:
     said: int = 0
 
     def doubt(self, level: Level) -> str:
-        """Return what is to be said of an answer of a level in which they are missing.
+        """Return the reason for which an answer of a level may be incomplete.
 
         >>> MissingChildren(places=(0, 4), missing=3, said=120).doubt(Level.IMAGE)
-        'of 120 images 3 did not come: 2 series have fewer than their NumberOfSeriesRelatedInstances says'
+        '3 of 120 images were not returned: 2 series have fewer than their NumberOfSeriesRelatedInstances'
         """
         above, count = _COUNTS[level]
         one, many = _NOUNS[above]
         has, whose = ("has", "its") if len(self.places) == 1 else ("have", "their")
-        came = f"of {self.said:,} {_NOUNS[level][1]} {self.missing:,} did not come"
-        return f"{came}: {counted(len(self.places), one, plural=many)} {has} fewer than {whose} {count} says"
+        lacking = f"{self.missing:,} of {self.said:,} {_NOUNS[level][1]} were not returned"
+        return f"{lacking}: {counted(len(self.places), one, plural=many)} {has} fewer than {whose} {count}"
 
 
 def asks_for_all(parent: Parent, request: Request) -> bool:
@@ -133,13 +133,13 @@ def asks_for_all(parent: Parent, request: Request) -> bool:
 
 
 def expected_below(parent: Parent, request: Request, level: Level) -> int | None:
-    """Return how many rows a request must bring; None if the row above does not say, or not all are asked for."""
+    """Return how many rows a request must bring; None if the row above has no count, or not all are asked for."""
     said = (parent.row or {}).get(_COUNTS[level][1]) if level in _COUNTS else None
     return int(said) if said is not None and asks_for_all(parent, request) else None
 
 
 def are_counted(asked: Sequence[tuple[Parent, Request]], level: Level) -> bool:
-    """Whether all rows above say how many there are below them."""
+    """Whether all rows above count what is below them."""
     return level in _COUNTS and all((one.row or {}).get(_COUNTS[level][1]) is not None for one, _ in asked)
 
 
@@ -172,7 +172,7 @@ ROW = {level: (unique_key(level),) for level in Level} | {
     Level.PATIENT: ("PatientID", "IssuerOfPatientID"),
     Level.STUDY: ("StudyInstanceUID", "PatientID"),
 }
-"""What tells the rows of a table apart. There are archives in which two patients share a study: both are shown."""
+"""The keys that identify a row. In some archives two patients share a study: both are shown."""
 
 
 def union(tables: Sequence[pa.Table], level: Level) -> pa.Table:

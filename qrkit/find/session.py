@@ -35,7 +35,7 @@ _SLOWER = 3.0
 _SLOW = 0.5
 _SHARE = 0.5
 _PAGE = 100
-"""Answers that are taken to cost as much as a request: a long answer is no sign of a slow node."""
+"""Answers that count as much as a request: a long answer does not mean that a node is slow."""
 MOST_BACK_OFF = 2.0
 """Seconds that are waited at most because a node answers slower."""
 
@@ -103,7 +103,7 @@ class Pacing:
         return self.clock()
 
     def end(self, begun: float, answers: int) -> None:
-        """WindowNote that a request has ended, well or badly, with so many answers."""
+        """Record that a request has ended, and with how many answers."""
         with self._lock:
             now = self.clock()
             self._under_way -= 1
@@ -118,7 +118,7 @@ class Pacing:
 
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds; the last one goes on."""
+"""Seconds; the last one is repeated."""
 
 
 class AssociationRetry:
@@ -140,18 +140,18 @@ class AssociationRetry:
         self._lock = Lock()
 
     def opened(self) -> None:
-        """WindowNote that an association was made."""
+        """Record that an association was opened."""
         with self._lock:
             self._inside += 1
             self._alone_since = None
 
     def closed(self) -> None:
-        """WindowNote that an association has ended."""
+        """Record that an association has ended."""
         with self._lock:
             self._inside -= 1
 
     def pause(self, tries: int) -> float | None:
-        """Return after how many seconds to try again after so many tries in vain; None: no more.
+        """Return the seconds to wait after a number of failed tries; None: do not try again.
 
         While an association of ours is open, there is always another try.
 
@@ -171,7 +171,7 @@ class AssociationRetry:
 _Answer = TypeVar("_Answer")
 
 _TICK = 0.25
-"""Seconds after which a query that waits looks whether it shall end."""
+"""Seconds after which a waiting query checks whether it should end."""
 
 
 class FindSession:
@@ -289,7 +289,7 @@ class FindSession:
         return answers
 
     def _association(self) -> Association:
-        """Return an association that is free; of a node that lets no more in for now, one that becomes free."""
+        """Return a free association; of a congested node, one that becomes free."""
         proposals = find_proposals(self._node, relational=self._relational)
         for tries in numbers(1):
             with suppress(Empty):

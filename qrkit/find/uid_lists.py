@@ -1,4 +1,4 @@
-"""What is below many rows, asked for in lists of their UIDs (PS3.4 C.2.2.2.2) instead of row by row.
+"""Ask for the rows below many others in lists of UIDs (PS3.4 C.2.2.2.2) instead of one by one.
 
 No list is believed further than it can be checked: a row above whose children did not all come by their count, or of
 which nothing came, is asked for alone, and so are all of a list in whose answer something has no place.
@@ -38,7 +38,7 @@ ChildRequests = Sequence[tuple[Parent, Request]]
 
 @dataclass(frozen=True, slots=True)
 class ListedAnswers:
-    """What came: the tables for each that was asked, by how many requests in all.
+    """The answers to lists: the tables of each parent, and the number of requests.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ListedAnswers:
 
 @dataclass(slots=True)
 class _UidList:
-    """Some of what is asked, in one request, the places of which nothing came, and how many came of too few."""
+    """A list of parents in one request: which were not answered, and which have too few rows."""
 
     places: list[int]
     request: Request
@@ -136,7 +136,7 @@ def _listed(requests: Sequence[Request], level: Level) -> Request:
 
 
 def _told(asked: ChildRequests, level: Level, one: _UidList, answer: pa.Table) -> dict[int, pa.Table]:
-    """Return the answer by the rows above of which it is to be believed; note those of which nothing came."""
+    """Return the rows of each parent for which the answer is credible; record the parents without any."""
     rows = _by_place(asked, level, one, answer)
     own = answer[unique_key(level)].to_pylist()
     told = {}

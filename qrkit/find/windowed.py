@@ -37,7 +37,7 @@ _SCOUTS = 8
 """Requests of a step that are asked until the first answer comes; if none does, the others are not asked."""
 
 _LISTED = 500
-"""Windows that a coverage lists; their number is always told."""
+"""Windows that a coverage lists; their number is always given."""
 
 _LIST_SUBJECTS = {
     Level.PATIENT: Subject.UID_LISTS,
@@ -85,7 +85,7 @@ class _Step:
         return dict(islice(self._wanted.items(), max(_SCOUTS - len(self.done), 0)))
 
     def take(self, place: int, answers: Sequence[pa.Table | Failure]) -> None:
-        """Take what came of the batch of a place."""
+        """Take the answers to the requests of a place."""
         for answer in answers:
             if isinstance(answer, Failure):
                 self.error = self.error or answer.error
@@ -117,8 +117,8 @@ class WindowedFind:
         With which an open range of dates ends.
     """
 
-    def __init__(self, asker: FindSession, node: Node, profile: Profile, *, today: date) -> None:
-        self._lists = UidLists(asker.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
+    def __init__(self, session: FindSession, node: Node, profile: Profile, *, today: date) -> None:
+        self._lists = UidLists(session.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
         self._node = node
         self._profile = profile
         self._today = today.toordinal()
@@ -127,14 +127,14 @@ class WindowedFind:
 
     @property
     def contradiction(self) -> str:
-        """What the answers say against the node's profile; empty: nothing."""
+        """The contradiction of the answers to the node's profile; empty: none."""
         said = [caps.contradiction for caps in self._caps.values()]
         said += [one.evidence for one in self.evidence.statements if self._profile.honours(one.subject)]
         return next(filter(None, said), "")
 
     @property
     def evidence(self) -> Evidence:
-        """What the answers have shown of the node, besides what its profile says."""
+        """The abilities of the node that the answers have shown."""
         against = [
             (_LIST_SUBJECTS[level], why) for level, why in self._lists.against.items() if level is not Level.IMAGE
         ]
@@ -219,7 +219,7 @@ class WindowedFind:
         )
 
     def _joined(self, request: Request, found: Sequence[pa.Table]) -> pa.Table:
-        """Return the answers of all windows; rows without a Unique Key that came twice are taken once."""
+        """Return the answers of all windows; repeated rows without a Unique Key are taken once."""
         if not found:
             names = answer_keywords(request, self._node.information_model)
             return schema(request.level, names).empty_table()

@@ -166,7 +166,7 @@ def test_a_node_seen_to_ignore_modalities_is_asked_once_for_all_others() -> None
     result, steps = ask(query, archive=ignoring("ModalitiesInStudy"))
     assert [one.value("ModalitiesInStudy") for step in steps for one in step] == ["MR", ""]
     assert sorted(uids(result, Level.STUDY)) == ["1.1", "1.2", "1.3"]
-    assert result.contradiction == "1 study came for ModalitiesInStudy MR without a series of MR"
+    assert result.contradiction == "ModalitiesInStudy MR returned 1 study without a series of MR"
 
 
 def test_a_node_that_tells_one_modality_of_each_study_still_answers_all() -> None:
@@ -223,7 +223,7 @@ def test_too_many_studies_without_modalities_are_a_doubt_and_no_flood() -> None:
     crowd = pa.table({"StudyInstanceUID": [f"1.{number}" for number in range(MOST_STUDIES + 1)]})
     result, steps = ask(built(modalities="CT"), archive=lambda *_: crowd)
     assert shape(steps) == [("STUDY", 1)]
-    assert f"{MOST_STUDIES + 1} studies came without ModalitiesInStudy" in result.doubts[0]
+    assert f"{MOST_STUDIES + 1} studies have no ModalitiesInStudy" in result.doubts[0]
 
 
 def test_a_series_query_without_study_first_asks_for_the_studies() -> None:

@@ -276,7 +276,7 @@ def test_images_that_are_counted_but_not_listed_leave_the_answer_unproven(linked
     count = int(series["NumberOfSeriesRelatedInstances"].sum())
     assert len(series) > 0
     assert not coverage["complete"]
-    assert f"of {count:,} images {count:,} did not come: {len(series)} series ha" in coverage["why"][0]
+    assert f"{count:,} of {count:,} images were not returned: {len(series)} series ha" in coverage["why"][0]
 
 
 @pytest.mark.slow

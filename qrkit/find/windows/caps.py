@@ -12,7 +12,7 @@ _LEAST_TWICE = 10
 """Smaller numbers are the same in two windows by chance."""
 
 _LEAST_UNPROVEN = 20
-"""Smaller numbers are no caps: nobody could work with such a PACS."""
+"""A PACS with a smaller cap would be useless, so smaller numbers are not suspected."""
 
 
 def cap_reason(count: int) -> str:
@@ -46,7 +46,7 @@ def looks_capped(count: int) -> bool:
 
 
 class Caps:
-    """What is known of the cap of a node, from its profile and from the answers of one query.
+    """The cap of a node, from its profile and from the answers of one query.
 
     A cap is one number, so whatever is below the largest answer is no cap.
 
@@ -102,7 +102,7 @@ class Caps:
         if count < self.largest or count in self._whole:
             return ""
         if count >= _LEAST_TWICE and len(self._seen[count]) > 1:
-            return f"{count} answers came more than once, as if the node had stopped there"
+            return f"{count} answers were returned more than once, as if the node had stopped there"
         return cap_reason(count)
 
     def wants_proof(self, count: int) -> bool:
@@ -129,5 +129,5 @@ class Caps:
 
     @property
     def is_proved(self) -> bool:
-        """Whether an answer of this query was cut off, so that the cap is no mere guess."""
+        """Whether an answer of this query was cut off, which proves the cap."""
         return self._proved

@@ -147,7 +147,7 @@ class _DayRange:
         return True
 
     def _bears(self, window: Window, answer: WindowAnswer) -> bool:
-        """Whether to go on with a shorter window after a failure; else it is given up."""
+        """Whether to try a shorter window after a failure; else it is given up."""
         failure = answer.failure
         if failure is None or (failure.kind is not FailureKind.REFUSED and self.state.bears(failure)):
             return True
@@ -155,7 +155,7 @@ class _DayRange:
         return False
 
     def _is_inclusive(self, first: int, last: int, answer: WindowAnswer) -> WindowStep:
-        """Whether the node takes the ends of a range for part of it, as PS3.4 C.2.2.2.5 says."""
+        """Whether the node includes the ends of a range, as PS3.4 C.2.2.2.5 requires."""
         state = self.state
         if DATE in state.leaky:
             state.leaky.discard(DATE)
@@ -189,7 +189,7 @@ class _DayRange:
         return complete
 
     def _guess(self, first: int, last: int) -> None:
-        """Guess the answers per day of a range that was too large, by those that came."""
+        """Guess the answers per day of a range that was too large, by those returned."""
         density = self.state.density
         days = [row.day for row in self.state.found.within(self._narrowed(first, last)) if row.day is not None]
         least = 0.0 if math.isinf(self.state.limit) else self.state.limit / (last - first + 1)

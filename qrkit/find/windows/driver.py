@@ -74,7 +74,7 @@ def _is_empty(span: Span) -> bool:
 
 
 WindowSteps = Generator[tuple[Request, ...], Sequence[WindowAnswer], WindowsResult]
-"""Yields requests, is sent what came of each in the same order, returns how it went."""
+"""Yields requests, is sent their answers in the same order, returns the result."""
 
 
 def ask_in_windows(request: Request, context: WindowContext) -> WindowSteps:

@@ -81,7 +81,7 @@ class FoundRows:
 
 
 def beyond(answer: WindowAnswer, window: Window, keyword: str) -> bool:
-    """Whether so many answers lie outside a window that the node must have ignored a key of it."""
+    """Whether too many answers lie outside a window: the node ignored a key of it."""
     outside = sum(1 for row in answer.rows if not _may_lie_in(row, window, keyword))
     return outside > _MANY * len(answer.rows)
 
@@ -126,7 +126,7 @@ _SAMPLE = 5_000
 """Values of a key that are kept: its distribution changes little."""
 
 _ENOUGH = 30
-"""Values from which a distribution can be told."""
+"""Values from which a distribution is known."""
 
 
 class Density:
@@ -157,7 +157,7 @@ class Density:
             self._days[day] = counts[day] if days else count / size
 
     def add_values(self, rows: Iterable[Row]) -> None:
-        """Take note of the times and birth dates of answers that came whole."""
+        """Record the times and birth dates of complete answers."""
         if all(len(values) >= _SAMPLE for values in self._values.values()):
             return
         for row in rows:
@@ -186,7 +186,7 @@ class Density:
         return fmean(days[:7]) if days else self.guess
 
     def parts(self, keyword: str, span: Span, count: int, own: Iterable[Row] = ()) -> list[Span]:
-        """Return a range of a key cut into about so many parts of equal numbers of answers; always two or more.
+        """Return a range of a key cut into parts with about equal numbers of answers; always two or more.
 
         Parameters
         ----------

@@ -25,7 +25,7 @@ _SPECIAL = frozenset("*?\\")
 
 
 def beginnings(patients: Iterable[str], given: str = "") -> tuple[str, ...]:
-    """Return matching values that tell known PatientIDs apart by their next letter; empty if there are none.
+    """Return matching values that separate known PatientIDs by their next letter; empty if there are none.
 
     They are no proof: nobody knows how the PatientIDs begin that were not found.
 
@@ -67,7 +67,7 @@ def initials(known: Iterable[str]) -> tuple[str, ...]:
 _FULL = {TIME: Span(0, LAST_MINUTE), BIRTH: Span(None, None)}
 
 _EXCESS = 1.3
-"""By how much a cut-off window is taken to be larger than what came, where nothing is known."""
+"""By how much a cut-off window is assumed to be larger than what it returned, where nothing is known."""
 
 _UNEVEN = 3
 """By how many times more names begin with the commonest letter than with the mean one."""
@@ -127,7 +127,7 @@ def _expected(state: WindowState, window: Window) -> float:
 
 
 def _is_proven(state: WindowState, window: Window, covered: list[str]) -> bool:
-    """Whether what was found by ranges is all; what it rests on is written down."""
+    """Whether ranges have found everything; records the assumptions."""
     found = state.found
     if TIME in covered and BIRTH in covered and not found.blank_in_both:
         state.note(Assumption.NEITHER, window)

@@ -1,4 +1,4 @@
-"""What the window driver looks at in an answer, and what went wrong with a request.
+"""The answer to one window, or its failure, as the window driver sees it.
 
 What came of a request that was asked in windows: what was found out, and what is left unproven.
 """
@@ -20,11 +20,11 @@ _EPOCH = 719_163
 """The ordinal of 1970-01-01, from which Arrow counts days."""
 
 _OUT_OF_RESOURCES = frozenset({0xA700, 0xA701, 0xA702, 0x0213})
-"""Statuses by which a node says that it was asked for too much (PS3.4 C.4.1.1.4, PS3.7 C.4.3)."""
+"""Statuses by which a node refuses a request that is too large (PS3.4 C.4.1.1.4, PS3.7 C.4.3)."""
 
 
 class FailureKind(Enum):
-    """How a request fails, as far as it matters for what is asked next.
+    """How a request fails, which decides what is asked next.
 
     TOO_MUCH
         The node says so (0xA700): less may get through.
@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowAnswer:
-    """What came of one request.
+    """The answer to one request.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class WindowAnswer:
 
     @property
     def uids(self) -> frozenset[str]:
-        """The Unique Keys that came."""
+        """The Unique Keys in the answer."""
         return frozenset(row.uid for row in self.rows)
 
 
@@ -180,7 +180,7 @@ class Doubt(Enum):
 
 
 class Assumption(Enum):
-    """What an answer rests on besides the node's honesty: sentences about windows, with a reason."""
+    """An assumption on which an answer depends: sentences about windows, with a reason."""
 
     NO_BIRTH = "no row of {where} lacks PatientBirthDate, as none that was found does"
     NEITHER = "no study of {where} lacks both StudyTime and PatientBirthDate, as none that was found does"
@@ -241,7 +241,7 @@ class WindowsResult:
 
 
 def sentences(notes: Iterable[WindowNote]) -> tuple[str, ...]:
-    """Return what is to be said, windows of one kind and reason together.
+    """Return the sentences for notes, windows of one kind and reason together.
 
     >>> days = [Window(spans=(("StudyDate", Span(day, day)),)) for day in (1, 2)]
     >>> sentences(WindowNote(Assumption.NO_BIRTH, day) for day in days)

@@ -28,7 +28,7 @@ WindowStep = Generator[tuple[Request, ...], Sequence[WindowAnswer], bool]
 """Asks something, and returns whether all of it is found."""
 
 Settle = Callable[["WindowState", Window, WindowAnswer], WindowStep]
-"""Does whatever the answer of a window makes necessary."""
+"""Asks whatever the response to a window makes necessary."""
 
 _TIMED = (Level.STUDY, Level.SERIES, Level.IMAGE)
 
@@ -55,7 +55,7 @@ _MOST_FAILED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowContext:
-    """What the windows of one query know and share.
+    """The knowledge that the windows of one query share.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class WindowState:
     def ask(
         self, windows: Sequence[Window]
     ) -> Generator[tuple[Request, ...], Sequence[WindowAnswer], Sequence[WindowAnswer]]:
-        """Ask windows at once; return what came of each."""
+        """Ask windows at once; return the answer of each."""
         if not windows:
             return ()
         answers = yield tuple(window.request(self.base) for window in windows)
@@ -190,7 +190,7 @@ class WindowState:
         some, most = lacking(answer, self.found.within(window))
         added = self.added(window)
         if most and added:
-            self.unusable.setdefault(added[-1], "the node does not match it as PS3.4 says")
+            self.unusable.setdefault(added[-1], "the node does not match it as PS3.4 requires")
         elif some:
             self.leaky.update(added or (DATE,))
 
@@ -214,7 +214,7 @@ class WindowState:
         return len(uids) > 1 and answer.uids.issuperset(uids)
 
     def added(self, window: Window) -> tuple[str, ...]:
-        """Return the keys of a window that the request itself has not, but for StudyDate."""
+        """Return the keys of a window that the request itself lacks, except StudyDate."""
         keywords = (*dict(window.spans), *dict(window.keys))
         return tuple(one for one in keywords if one != DATE and not self.base.value(one))
 
@@ -260,7 +260,7 @@ class WindowState:
             self._asked[window] = replace(self._asked[window], is_split=True)
 
     def bears(self, failure: Failure) -> bool:
-        """Whether to go on with smaller windows after a failure."""
+        """Whether to try smaller windows after a failure."""
         self.in_a_row += 1
         return self.in_a_row <= _PATIENCE[failure.kind][self.has_answer]
 
@@ -280,7 +280,7 @@ class WindowState:
             self.note(Doubt.NOT_ASKED, window, self.stopped)
 
     def unsplit(self, count: int) -> list[Window]:
-        """Return the windows with at least so many answers that were taken for whole."""
+        """Return the windows with at least this many answers that were accepted as complete."""
         return [one.window for one in self._asked.values() if not one.is_split and (one.count or 0) >= count]
 
     def result(self) -> WindowsResult:

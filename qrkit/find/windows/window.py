@@ -36,7 +36,7 @@ class Span:
         return self.first is not None and self.first == self.last
 
     def holds(self, value: int, *, slack: int = 0) -> bool:
-        """Whether a value lies in it, or so many units beside it."""
+        """Whether a value lies in it, or outside it by the slack at most."""
         below = self.first is not None and value < self.first - slack
         return not below and not (self.last is not None and value > self.last + slack)
 
@@ -45,7 +45,7 @@ DATE, TIME, BIRTH = "StudyDate", "StudyTime", "PatientBirthDate"
 """Keys that are matched by range: days as ordinals, minutes of the day, days again."""
 
 SLACK = {DATE: 0, TIME: 2, BIRTH: 0}
-"""By how many units answers may lie beside a window, since seams overlap."""
+"""Units by which rows may lie outside a window, since seams overlap."""
 
 
 def bounds(keyword: str, span: Span) -> tuple[int, int]:
@@ -109,7 +109,7 @@ def written_minutes(span: Span, within: str = "") -> str:
 
 
 def parse_minutes(text: str) -> Span | None:
-    """Return the minutes of a matching value; None if it is no range.
+    """Return the minutes of a matching value; None if it is not a range.
 
     >>> parse_minutes("080000-120000"), parse_minutes("0800")
     (Span(first=480, last=720), None)
@@ -181,7 +181,7 @@ def days_said(span: Span) -> str:
 
 
 def _births_said(span: Span) -> str:
-    """Return dates of birth by their years: the day is nobody's business."""
+    """Return dates of birth by their years, without the day, for privacy."""
     first, last = (str(date.fromordinal(one).year) if one is not None else "" for one in (span.first, span.last))
     return (
         " ".join(filter(None, ("born", first and f"from {first}", last and f"until {last}"))) if first or last else ""
