@@ -10,7 +10,7 @@ import pandas as pd
 
 from qrkit.widgets.labels import field, fields, hint
 from qrkit.widgets.selectable_table import SelectableTable
-from qrkit.words import comma_list, counted
+from qrkit.words import comma_list, counted, out_of
 
 _WORDS = "Words in the description, separated by commas."
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
@@ -74,10 +74,8 @@ class FilterPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self._table.filter_rows(kept)
         hidden = self._table.hidden
         also = f" {counted(hidden, 'selected row')} hidden." if hidden else ""
-        total = counted(len(self._rows), "row")
-        self.count.value = (
-            f'<div role="status">{len(kept):,} of {total} shown. Filters apply to these results only.{also}</div>'
-        )
+        shown = out_of(len(kept), len(self._rows), "row")
+        self.count.value = f'<div role="status">{shown} shown. Filters apply to these results only.{also}</div>'
         self._on_change()
 
 
