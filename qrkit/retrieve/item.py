@@ -212,8 +212,10 @@ class ActiveItem:
     @property
     def missing_classes(self) -> tuple[str, ...]:
         """SOP Class of each missing object; an empty one for what the node did not list."""
-        classes = [item.SOPClassUID for item in self.list.objects if item.SOPInstanceUID not in self.stored]
-        is_unknown = not self.list.objects or self.list.silent_series or self.lacking
+        lacking = self.lacking  # what is not listed is probably of the same classes
+        missing = [item for item in self.list.objects if lacking or item.SOPInstanceUID not in self.stored]
+        classes = [item.SOPClassUID for item in missing]
+        is_unknown = not self.list.objects or self.list.silent_series or lacking
         return (*classes, "") if is_unknown else tuple(classes)
 
     @property
