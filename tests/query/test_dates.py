@@ -96,7 +96,7 @@ def test_a_range_may_be_given_in_many_ways(given: dict[str, object], matching: s
         ((pd.NaT, "2026-01-31"), "missing"),
         (pd.NA, "missing"),
         (float("nan"), "missing"),
-        (np.datetime64("NaT"), "missing"),
+        (np.datetime64("NaT", "D"), "missing"),
         (np.datetime64("2026-01"), "not a single day"),
         (COLUMN, "column.min()"),
         (pd.DatetimeIndex(COLUMN), "column.min()"),
