@@ -10,6 +10,7 @@ import typer
 from qrkit.cli.handlers import handler_names
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_json, print_records, say
+from qrkit.words import local_time
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
@@ -61,7 +62,7 @@ def add(
     if retrieve and after is not None:
         how = {"method": method, "after": handler_names(after)}
     made = workspace.schedules.add(name, node, every=every, zone=zone, retrieve=how, **what)
-    say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); next run {made.next_due}.")
+    say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); next run {local_time(made.next_due)}.")
     _say_service(workspace)
 
 
@@ -96,7 +97,8 @@ def show(
         for run in runs.rows:
             if run["missed"]:
                 say(f"Run {run['run_id']} makes up for {run['missed']} missed runs, while no worker ran.")
-        say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); next run {schedule.next_due}.")
+        due = local_time(schedule.next_due)
+        say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); next run {due}.")
     _say_service(workspace)
 
 
@@ -122,7 +124,7 @@ def pause(workspace: Workspace, name: Name) -> None:
 def resume(workspace: Workspace, name: Name) -> None:
     """Resume a paused schedule."""
     workspace.schedules.resume(name)
-    say(f"Resumed {name}; next run {workspace.schedules[name].next_due}.")
+    say(f"Resumed {name}; next run {local_time(workspace.schedules[name].next_due)}.")
 
 
 @app.command("remove")

@@ -131,7 +131,7 @@ def test_the_command_line_has_it_all(
         "--modality", "CT", "--date", "last 7 days", "--no-retrieve",
     )  # fmt: skip
     assert added.status == 0, added.err
-    assert "Keep one running: qrkit serve" in added.err
+    assert "Start one at a site that reaches the node: qrkit serve" in added.err
     (listed,) = here("schedule", "list", "--format", "json").json
     assert (listed["name"], listed["every"], listed["zone"]) == ("night", "daily at 02:00", "Europe/Berlin")
     assert listed["what"] == {"modalities": "CT", "date": "last 7 days", "level": "study"}
