@@ -34,7 +34,7 @@ def test_a_workspace_at_work_is_seen_at_a_glance(linked: Linked) -> None:
     shown = workspace._repr_html_()
     assert "CT studies of 2026-06-29 to 2026-06-30 from pacs, " in shown
     assert f": {len(studies)} rows, complete" in shown
-    assert "paused: 0 of" in shown
+    assert "paused: 0 objects from pacs" in shown
     assert repr(workspace).endswith("nodes pacs; 0 files; 1 active job>")
     job.cancel()
     with worker_in_thread(workspace, needs_scp=False):
