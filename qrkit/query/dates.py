@@ -32,6 +32,7 @@ _MOMENT = re.compile(
     r"(\d{4}([-.]?)\d{2}\2\d{2})[ t]?(\d{2}:?\d{2}(?::?\d{2}(?:\.\d+)?)?)(z|[+-]\d{2}:?\d{2})?", re.ASCII
 )
 _TIME = re.compile(r"(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
+_WEEK_DATE = re.compile(r"\d{4}(-?)w\d{2}(?:\1\d)?", re.ASCII)
 _LAST_DAYS = re.compile(r"last (\d{1,4}) (day|week)s?", re.ASCII)
 _FIRST = date(1900, 1, 1)
 _LAST = time(23, 59, 59, 999999)
@@ -180,15 +181,21 @@ def parse_date(value: object, *, today: date) -> date:
     moment = _MOMENT.fullmatch(text)
     if moment and re.search("[1-9]", moment[3]):
         raise InputError(f"{value!r} has a time of day, which a date does not.", advice="Give the time as time.")
-    found = _DATE.fullmatch(moment[1] if moment else text)
+    day = _day_of_text(moment[1] if moment else text)
+    if day is None:
+        raise InputError(f"{value!r} is not a date.", advice="Enter 2026-01-31, 20260131, today or yesterday.")
+    return day
+
+
+def _day_of_text(text: str) -> date | None:
+    found = _DATE.fullmatch(text)
     try:
         if found:
             return date(int(found[1]), int(found[3]), int(found[4]))
-        return date.fromisoformat(text.upper())
-    except ValueError as error:
-        raise InputError(
-            f"{value!r} is not a date.", advice="Enter 2026-01-31, 20260131, today or yesterday."
-        ) from error
+        # Python skips the end of some texts, such as 2026013108.
+        return date.fromisoformat(text.upper()) if _WEEK_DATE.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def as_day(value: object) -> date | None:

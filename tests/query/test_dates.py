@@ -84,6 +84,8 @@ def test_a_range_may_be_given_in_many_ways(given: dict[str, object], matching: s
         ("-", "not a date"),
         ("..", "not a date"),
         ("20261001-2026", "not a date"),
+        ("2026013108", "not a date"),
+        ("2026-W05678", "not a date"),
         ("2026-01-01 to", "not a date"),
         ("20260101-20260131-20260201", "not a date"),
         ("2026-01-31 08:30", "time of day"),
