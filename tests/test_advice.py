@@ -37,6 +37,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_no_text_outside_of_the_command_line_names_a_command() -> None:
     found = [
         (place, text)

@@ -34,6 +34,7 @@ def test_the_changelog_has_a_section_for_the_version() -> None:
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_reference_pages_have_what_the_code_has() -> None:
     from docs.hooks.reference import PAGES as GENERATED_PAGES
 

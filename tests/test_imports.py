@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import qrkit
 
 _ROOT = Path(qrkit.__file__).parent
@@ -33,6 +35,7 @@ def _imports(node: ast.AST) -> Iterator[str]:
         yield from _imports(child)
 
 
+@pytest.mark.slow
 def test_there_is_no_circle_of_files() -> None:
     graph = {
         module: {name for name in _imports(ast.parse(path.read_text(encoding="utf-8"))) if name in _MODULES}

@@ -124,6 +124,7 @@ def test_a_node_is_the_same_after_it_was_kept_as_plain_values(node: Node) -> Non
     assert node_from_mapping(node_to_mapping(node)) == node
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_a_title_is_valid_or_an_input_error(title: str) -> None:
     try:

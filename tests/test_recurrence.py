@@ -76,6 +76,7 @@ def test_what_is_written_is_read_again_the_same(moment: datetime, days: set[int]
     assert parse_recurrence(str(hourly), zone) == hourly
 
 
+@pytest.mark.slow
 @given(MOMENTS, st.integers(0, 60), st.sampled_from(ZONES))
 def test_missed_runs_are_counted(moment: datetime, count: int, zone: str) -> None:
     daily = parse_recurrence("daily at 2:30", zone)
@@ -131,6 +132,7 @@ def test_days_of_months_and_quarters(text: str, words: str, days: list[str]) -> 
         assert due.astimezone(ZoneInfo("Europe/Berlin")).date().isoformat() == day
 
 
+@pytest.mark.slow
 @given(MOMENTS, st.integers(1, 28), TIMES, st.sampled_from(ZONES))
 def test_every_month_has_one_run(moment: datetime, day: int, at: time, zone: str) -> None:
     monthly = parse_recurrence(f"monthly on the {day} at {at:%H:%M}", zone)

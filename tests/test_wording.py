@@ -7,6 +7,7 @@ from tests.wording import Kind, Text, findings, findings_in, parts, texts_of_cod
 PARTS = parts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", sorted(PARTS))
 def test_a_part_of_the_project_uses_plain_words(part: str) -> None:
     found = findings_in(PARTS[part])

@@ -70,6 +70,7 @@ def test_all_filters_reach_the_query(hospital_here: Here, linked: Linked) -> Non
     assert "Local filter, description exclude:" in ran.err
 
 
+@pytest.mark.slow
 def test_several_uids_and_a_time_window_can_be_given(hospital_here: Here, linked: Linked) -> None:
     some = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:2]]
     found = hospital_here("find", "pacs", "--study-uid", ",".join(some), "--format", "json").json
@@ -79,6 +80,7 @@ def test_several_uids_and_a_time_window_can_be_given(hospital_here: Here, linked
     assert hospital_here("find", "pacs", *window).status == 2
 
 
+@pytest.mark.slow
 def test_a_comma_separates_values_in_every_list_option(hospital_here: Here, linked: Linked) -> None:
     studies = [study for study in all_studies(linked.hospital) if study.AccessionNumber]
     numbers = [study.AccessionNumber for study in studies[:2]]
@@ -116,6 +118,7 @@ def test_a_wrong_filter_is_status_2_in_one_line_and_nothing_is_sent(
     assert linked.pacs.requests == []
 
 
+@pytest.mark.slow
 def test_a_failure_of_the_node_is_status_1_and_an_answer_that_may_be_cut_off_status_3(
     hospital_here: Here, linked: Linked
 ) -> None:

@@ -9,6 +9,7 @@ from tests.workspace.opened import Linked, all_studies
 DAY = "2026-06-30"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quirks", "said"),
     [

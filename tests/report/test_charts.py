@@ -94,6 +94,7 @@ def test_stations_beyond_what_can_be_read_share_a_row() -> None:
     assert (len(tiles.y), tiles.y[-1], tiles.z.sum()) == (24, "7 others", 30)
 
 
+@pytest.mark.slow
 def test_descriptions_are_boxes_in_their_modality() -> None:
     studies = pd.DataFrame(
         {

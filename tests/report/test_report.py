@@ -97,6 +97,7 @@ def test_patients_are_left_out_unless_they_are_asked_for(ws: Workspace, tmp_path
     assert "--with-patients" in told
 
 
+@pytest.mark.slow
 def test_a_plan_a_job_and_a_comparison_have_theirs(ws: Workspace, tmp_path: Path) -> None:
     plan_id, job_id = ws.plans.list()["plan_id"][0], ws.jobs.list()["job_id"][0]
     plan = _read(ws.report("plan", plan_id, path=tmp_path / "plan.html"))
@@ -123,6 +124,7 @@ def test_the_command_line_writes_the_file(ws: Workspace, tmp_path: Path) -> None
     assert "<h1>" in _read(path)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_reported_is_an_error(ws: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "x.html"
     with pytest.raises(InputError, match=r"no report 'weather'\. Use query, plan, job or compare"):

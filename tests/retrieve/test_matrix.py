@@ -20,6 +20,7 @@ def check(cells: list[Cell]) -> None:
     assert all(cell.here == cell.truth for cell in honest if cell.outcome.state.value == "complete")
 
 
+@pytest.mark.slow
 def test_nothing_is_proven_complete_where_a_node_hides_and_loses_objects(workspace: Workspace) -> None:
     check(run(workspace, list(product(FEW_HIDES, FEW_LOSES, METHODS))))
 
@@ -30,6 +31,7 @@ def test_nothing_is_proven_complete_whatever_a_node_hides_and_loses(workspace: W
     check(run(workspace, list(product([hides], LOSES, METHODS))))
 
 
+@pytest.mark.slow
 def test_a_node_that_hides_and_loses_nothing_is_proven(workspace: Workspace) -> None:
     cells = run(workspace, [("nothing hidden", "nothing lost", method) for method in METHODS])
     assert {cell.word for cell in cells} == {"complete"}

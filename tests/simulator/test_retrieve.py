@@ -164,6 +164,7 @@ def test_objects_that_the_destination_refuses_count_as_failed(
     assert store.received == []
 
 
+@pytest.mark.slow
 def test_a_get_can_be_cancelled(hospital: GeneratedHospital, start_simulator: StartSimulator) -> None:
     pacs = start_simulator(hospital, quirks=Quirks(delay_object=0.02))
     study = max(map(hospital.study, range(50)), key=lambda one: one.NumberOfStudyRelatedInstances)

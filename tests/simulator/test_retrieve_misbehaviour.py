@@ -113,6 +113,7 @@ def test_a_move_can_finish_before_the_objects_arrive(
     wait_until(lambda: len(store.received) == study.NumberOfStudyRelatedInstances)
 
 
+@pytest.mark.slow
 def test_c_cancel_can_be_ignored(pacs: Simulator, study: Study) -> None:
     pacs.quirks = Quirks(ignore_cancel=True, delay_object=0.01)
     objects: list[Dataset] = []

@@ -50,6 +50,7 @@ def _old_hash(password: str) -> str:
     return _OLD + b64encode(made).decode()
 
 
+@pytest.mark.slow
 def test_a_hash_of_an_earlier_version_is_accepted_and_renewed_at_login(table: AccountTable, state: State) -> None:
     with state.transaction() as connection:
         connection.execute(accounts.update().values(password=_old_hash(_PASSWORD)))

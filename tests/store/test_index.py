@@ -49,5 +49,5 @@ def test_a_file_that_was_never_listed_gives_the_same_row(tmp_path: Path) -> None
 
 def test_a_file_that_is_no_dicom_file_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "x.dcm").write_bytes(b"no DICOM")
-    with pytest.raises(ObjectUnreadable, match="no DICOM file"):
+    with pytest.raises(ObjectUnreadable, match="not a DICOM file"):
         stored_file(tmp_path, "x.dcm")

@@ -37,6 +37,7 @@ def test_few_answers_stay_as_they_are(sqlite_state: State, results: Results) -> 
     assert snapshot(sqlite_state).settled is None
 
 
+@pytest.mark.slow
 def test_settling_changes_nothing_for_those_who_ask(sqlite_state: State, results: Results) -> None:
     ids = [
         answer(sqlite_state, results, studies([f"{n}.{m}" for m in range(50)]), node=f"n{n % 2}") for n in range(5)
@@ -68,6 +69,7 @@ def test_settled_and_fresh_answers_are_one_table(sqlite_state: State, results: R
     assert rows.to_pylist() == [{"u": "1", "n": 1}, {"u": "2", "n": 9}]
 
 
+@pytest.mark.slow
 def test_each_generation_has_all_answers_before_it(sqlite_state: State, results: Results, clock: Clock) -> None:
     ids = []
     for generation in range(1, 4):
@@ -170,6 +172,7 @@ def test_parts_of_answers_that_were_never_finished_are_removed_after_a_day(
     assert [part.exists() for part in parts] == [False, True]
 
 
+@pytest.mark.slow
 def test_readers_never_miss_a_row_while_answers_are_settled(sqlite_state: State, results: Results) -> None:
     known = [answer(sqlite_state, results, studies([str(n)])) for n in range(3)]
     failures: list[str] = []

@@ -140,6 +140,7 @@ def test_queries_and_nodes_are_tables(ask: Asking) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
     request = RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1", SeriesInstanceUID="1.1", expected=("1.1.1",))
     job_id = JobTable(ask.state).create(NewJob(node="pacs", requests=(request,)))

@@ -107,6 +107,7 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
         State.open(tmp_path / "taken" / "workspace")
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_unavailable_and_its_password_is_not_shown() -> None:
     with pytest.raises(StateUnavailable, match="cannot be used") as raised:
         State.open("postgresql://qrkit:hidden@127.0.0.1:1/qrkit")

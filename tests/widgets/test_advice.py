@@ -33,6 +33,7 @@ def _labels(widget: ipywidgets.Widget) -> Iterator[str]:
         yield from _labels(child)
 
 
+@pytest.mark.slow
 def test_every_button_is_on_its_page(linked: Linked) -> None:
     assert set(TITLES) == set(PAGES)
     for name, make in PAGES.items():

@@ -275,6 +275,7 @@ def test_an_administrator_adds_changes_and_removes_users(workspace: Workspace) -
     page.close()
 
 
+@pytest.mark.slow
 def test_nobody_but_an_administrator_is_shown_the_users(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +291,7 @@ def test_nobody_but_an_administrator_is_shown_the_users(
         dashboard.close()
 
 
+@pytest.mark.slow
 def test_every_page_is_made_when_it_is_first_looked_at(workspace: Workspace) -> None:
     dashboard = Dashboard(workspace=workspace)
     for name in PAGES:

@@ -175,6 +175,7 @@ def test_a_list_of_studies_says_which_were_not_found(linked: Linked) -> None:
     assert found.attrs["qrkit"]["coverage"]["not_found"] == {"StudyInstanceUID": ["1.2.3"]}
 
 
+@pytest.mark.slow
 def test_a_thousand_accession_numbers_take_few_associations(linked: Linked) -> None:
     linked.workspace.nodes.edit("pacs", associations=2)
     known = [study.AccessionNumber for study in all_studies(linked.hospital) if study.AccessionNumber]
@@ -240,6 +241,7 @@ def test_stations_are_filtered_at_series_level(linked: Linked) -> None:
     assert keys(frame, "SeriesInstanceUID") == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["山田", "Ivanova", "Παπαδόπουλος", "Łukaszewicz"])
 def test_names_in_any_script_are_read_and_can_be_asked_for(
     workspace: Workspace, start_simulator: StartSimulator, family: str
@@ -453,6 +455,7 @@ def test_broken_values_are_warnings_and_never_lost_rows(linked: Linked) -> None:
     assert frame["Modality"].isna().all() or (frame["Modality"] == "").all()
 
 
+@pytest.mark.slow
 def test_uids_against_the_standard_are_kept_asked_below_and_warned_of(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(invalid_uid=True)
     with warnings.catch_warnings():

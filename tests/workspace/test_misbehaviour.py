@@ -103,6 +103,7 @@ def test_what_does_no_harm_gives_the_same_table(linked: Linked, quirks: Quirks) 
     assert same_as_ever(linked, found(linked, quirks))
 
 
+@pytest.mark.slow
 def test_series_of_a_node_without_relational_queries_are_asked_study_by_study(linked: Linked) -> None:
     frame = found(linked, Quirks(relational=False), level="SERIES")
     assert frame.equals(found(linked, Quirks(), level="SERIES"))
@@ -133,6 +134,7 @@ def test_fifty_answers_to_a_query_without_dates_are_not_taken_for_all(linked: Li
     ]
 
 
+@pytest.mark.slow
 def test_an_odd_cap_at_a_node_that_was_never_probed_is_found_out_once(linked: Linked) -> None:
     workspace = linked.workspace
     linked.pacs.quirks = Quirks(cap=37)
@@ -197,6 +199,7 @@ def reports(frame: pd.DataFrame) -> Mapping[str, Mapping[str, Any]]:
     return {one["filter"]: one for one in frame.attrs["qrkit"]["coverage"]["filters"]}
 
 
+@pytest.mark.slow
 def test_wildcards_that_a_node_is_known_to_take_for_letters_are_matched_here_within_dates_else_unproven(
     linked: Linked,
 ) -> None:
@@ -220,6 +223,7 @@ def test_wildcards_that_a_node_is_known_to_take_for_letters_are_matched_here_wit
     assert here.attrs["qrkit"]["coverage"]["complete"]
 
 
+@pytest.mark.slow
 def test_nothing_for_a_wildcard_is_checked_at_a_node_that_was_never_probed(linked: Linked) -> None:
     honest = found(linked, Quirks(), patient_id="Q10*")
     nothing = found(linked, Quirks(), patient_id="NOBODY*")
@@ -289,6 +293,7 @@ def test_objects_without_sop_class_are_kept_and_each_is_warned_of(linked: Linked
     assert len(told) == len(frame)
 
 
+@pytest.mark.slow
 def test_decimal_counts_are_whole_numbers_and_text_in_the_wrong_character_set_is_text(linked: Linked) -> None:
     frame = found(linked, Quirks(decimal_integers=True, wrong_charset=True))
     right = found(linked, Quirks())

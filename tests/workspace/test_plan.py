@@ -257,6 +257,7 @@ def test_why_something_was_not_fetched_is_told_by_accession_and_every_uid(linked
     assert (of_image["level"], of_image["reason"]) == ("SERIES", dropped["reason"])
 
 
+@pytest.mark.slow
 def test_a_plan_that_passes_the_budget_is_refused_until_it_is_meant(linked: Linked) -> None:
     workspace = linked.workspace
     (workspace.settings.workspace / "qrkit.toml").write_text("[plan]\nmost_objects = 2\n", encoding="utf-8")

@@ -102,6 +102,7 @@ def test_a_cap_is_found_by_its_number(pacs: Simulator, mode: str, cap: int) -> N
     assert run(pacs, Quirks(cap=cap, cap_mode=mode)).cap == cap
 
 
+@pytest.mark.slow
 def test_a_large_hospital_is_asked_little_and_its_cap_is_seen(start_simulator: StartSimulator) -> None:
     pacs = start_simulator(large_hospital(studies=40_000, until=TODAY))
     assert run(pacs, Quirks(cap=500)).cap == 500
@@ -143,6 +144,7 @@ def test_a_node_that_hangs_or_aborts_is_left_alone(pacs: Simulator, quirks: Quir
     assert not profile.honours("StudyDate")
 
 
+@pytest.mark.slow
 def test_a_probe_is_kept_and_renews_what_was_doubted(linked: Linked) -> None:
     workspace = linked.workspace
     assert workspace.profile("pacs") is None

@@ -200,6 +200,7 @@ def test_a_table_that_leaves_something_open_is_refused(what: pd.DataFrame, said:
         requests_from_table(uid_table(what), with_patients=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["study-root", "patient-root"])
 def test_a_table_from_elsewhere_and_lists_of_uids_are_retrieved(linked: Linked, tmp_path: Path, model: str) -> None:
     linked.workspace.nodes.edit("pacs", information_model=model)

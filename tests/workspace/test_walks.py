@@ -45,6 +45,7 @@ def test_a_find_goes_down_through_the_find_engine_to_the_wire(linked: Linked) ->
     assert [module for module in walk.modules if module in rooms] == rooms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_a_worker_fetches_without_the_workspace(linked: Linked, method: str) -> None:
     study = linked.workspace.find("pacs", date=DAY).head(1)
