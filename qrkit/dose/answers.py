@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from qrkit.dose.cache import AnswerCache
-from qrkit.dose.facts import Answer, Need, Unanswered
-from qrkit.dose.requests import NeedRequests
-from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.dose.facts import Answer, Need
+from qrkit.dose.requests import NeedRequest, NeedRequests
 from qrkit.find.session import FindSession
-from qrkit.node import Node
-from qrkit.query import Request
+from qrkit.find.windowed import WindowedAnswer, WindowedFind
+from qrkit.find.windows import FailureKind, failure_of
 from qrkit.stop import NEVER, Stop
 
 AT_ONCE = 64
-"""Requests in one batch; small, so that a failure repeats few of them and a stop takes effect soon."""
+"""Requests in one batch; small, so that a stop and the loss of the node take effect soon."""
 
-_PATIENCE = 3
+PATIENCE = 3
 """Consecutive requests that may lose the association before the node counts as unreachable."""
 
 
@@ -30,6 +29,10 @@ class AnswerSession:
 
     Parameters
     ----------
+    session
+        The associations with the node; the block that opens this session opens them.
+    find
+        Asks over them, and learns from the answers.
     need_requests
         Turns needs into requests.
     cache
@@ -42,25 +45,22 @@ class AnswerSession:
 
     def __init__(
         self,
-        node: Node,
+        session: FindSession,
+        find: WindowedFind,
         need_requests: NeedRequests,
         cache: AnswerCache,
         *,
         keep: Callable[[Mapping[Need, Answer]], None],
-        calling_ae_title: str,
         stop: Stop = NEVER,
     ) -> None:
+        self._session = session
+        self.find = find
         self._need_requests = need_requests
         self._cache = cache
         self._keep = keep
         self._stop = stop
         self._asked: dict[Need, Answer] = {}
-        self._session = FindSession(
-            node,
-            calling_ae_title=calling_ae_title,
-            stop=stop,
-            relational=need_requests.offers_relational,
-        )
+        self._lost = 0
 
     def __enter__(self) -> Self:
         self._session.__enter__()
@@ -94,6 +94,7 @@ class AnswerSession:
             asked = self._ask_for(rest)
             self._asked |= asked
             answers |= asked
+        self._need_requests.learn(answers.values())
         return answers
 
     def _ask_for(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
@@ -101,7 +102,7 @@ class AnswerSession:
         try:
             requests = next(asking)
             while True:
-                replies: list[Any] = []
+                replies: list[WindowedAnswer] = []
                 for start in range(0, len(requests), AT_ONCE):
                     replies += self._ask(requests[start : start + AT_ONCE])
                 requests = asking.send(replies)
@@ -109,31 +110,19 @@ class AnswerSession:
             answers: Mapping[Need, Answer] = end.value
             return answers
 
-    def _ask(self, requests: Sequence[Request]) -> list[Any]:
-        """Return a table or the failure for each request; repeat a failed batch one by one."""
+    def _ask(self, requests: Sequence[NeedRequest]) -> list[WindowedAnswer]:
+        """Return the result of each request, or its error.
+
+        Raises
+        ------
+        NodeError
+            If the node is away, or has broken off several requests in a row.
+        """
         self._stop.check()
-        try:
-            return list(self._session.ask(requests))
-        except _FAILED:
-            return self._one_by_one(requests)
-
-    def _one_by_one(self, requests: Sequence[Request]) -> list[Any]:
-        replies: list[Any] = []
-        broken = 0
-        for request in requests:
-            try:
-                replies += self._session.ask([request])
-                broken = 0
-            except StatusError as error:
-                replies.append(Unanswered(error.message))
-                broken = 0
-            except _BROKEN as error:
-                broken += 1
-                if broken == _PATIENCE:
-                    raise
-                replies.append(Unanswered(error.message))
+        replies = self.find.try_ask([one.request for one in requests], [one.has_all for one in requests])
+        for reply in replies:
+            kind = None if reply.error is None else failure_of(reply.error).kind
+            self._lost = self._lost + 1 if kind is FailureKind.BROKEN else 0
+            if reply.error is not None and (kind is FailureKind.AWAY or self._lost == PATIENCE):
+                raise reply.error
         return replies
-
-
-_BROKEN: tuple[type[NodeError], ...] = (AssociationAborted, ConnectionLost, NodeTimeout)
-_FAILED: tuple[type[NodeError], ...] = (StatusError, *_BROKEN)

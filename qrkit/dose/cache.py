@@ -112,7 +112,7 @@ class CachedAnswer:
 def to_table(
     answers: Mapping[Need, Answer], studies: Mapping[str, StudyRow], asked_at: datetime, classes: str = _USUAL
 ) -> pa.Table:
-    """Return answers as a table, without failures.
+    """Return answers as a table, without failures and doubtful answers.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def to_table(
     rows = [
         (*head, *row)
         for need, answer in answers.items()
-        if not isinstance(answer, Unanswered)
+        if not isinstance(answer, Unanswered) and not answer.doubt
         for head in [(*_head(need, answer, studies[need.StudyInstanceUID], asked_at), _named(answer, classes))]
         for row in _rows(answer)
     ]

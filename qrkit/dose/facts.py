@@ -92,18 +92,20 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeriesAnswer:
-    """The series of a study; with `only_sr` the study may have others."""
+    """The series of a study; with `only_sr` the study may have others; `doubt`: why series may be missing."""
 
     rows: tuple[SeriesRow, ...] = ()
     only_sr: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectsAnswer:
-    """Objects of a series; without `is_whole` the series may have others."""
+    """Objects of a series; without `is_whole` the series may have others; `doubt`: why objects may be missing."""
 
     rows: tuple[ObjectRow, ...] = ()
     is_whole: bool = True
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,16 @@ from qrkit.dose.outcome import (
     Decision,
     PlanItem,
     SeriesOutcome,
+    ShortList,
     StoredUids,
     must_be_listed,
     outcome_of,
 )
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
-from qrkit.dose.rule import Rule, RuleResult, StudyContext
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.dose.sr_rules import empty_sr_series, kinds_by_study
 from qrkit.query.filters import Filter
+from qrkit.tables import Level
 
 Result = TypeVar("Result")
 JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
@@ -165,14 +167,14 @@ class StudyJudge:
             (some,) = yield (Need(NeedKind.SR_SERIES, study.StudyInstanceUID),)
             item = yield from self._by_series(context, decision, some)
             if item is not None:
-                return item
+                return _doubted(item, some)
         if answer is None:
             (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             answer = yield from _with_modalities(study, answer)
         item = yield from self._by_series(context, decision, answer)
         if item is None:
             item = PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
-        return replace(item, unlisted=_unlisted(study, answer))
+        return _doubted(item, answer)
 
     def _is_settled(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
         """Return whether the study row shows that no rule fits."""
@@ -223,7 +225,8 @@ class StudyJudge:
             return None
         end = decision.dropped(*_no_rule(context.group))
         series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
-        return PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
+        item = PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
+        return _with_object_doubts(item, context, ())
 
     def _without_stored(
         self, context: StudyContext, decision: Decision, result: RuleResult, dropped: tuple[SeriesOutcome, ...]
@@ -250,7 +253,8 @@ class StudyJudge:
             if any(choice.keep and choice.row.Modality == SR for choice in result.choices)
             else empty_sr_series(context)
         )
-        return PlanItem(context.study, context.group, decision, (*dropped, *series), unclear)
+        item = PlanItem(context.study, context.group, decision, (*dropped, *series), unclear)
+        return _with_object_doubts(item, context, result.choices)
 
     def _by_station(self, rows: Sequence[SeriesRow]) -> tuple[tuple[SeriesRow, ...], tuple[SeriesOutcome, ...]]:
         """Return the series that pass the station filters, and the outcomes of the others."""
@@ -290,11 +294,34 @@ def _agrees(study: StudyRow, answer: SeriesAnswer) -> bool:
     return not too_many and (not study.ModalitiesInStudy or modalities <= study.ModalitiesInStudy)
 
 
-def _unlisted(study: StudyRow, answer: Answer) -> int:
-    """Return the number of series that the node counts in a study and does not list."""
-    if not isinstance(answer, SeriesAnswer) or study.series_count is None:
-        return 0
-    return max(0, study.series_count - len(answer.rows))
+def _doubted(item: PlanItem, answer: Answer | None) -> PlanItem:
+    """Return an item with what is doubtful of the list of its series."""
+    if not isinstance(answer, SeriesAnswer):
+        return item
+    listed, count = len(answer.rows), item.study.series_count
+    if count is not None and listed < count and not answer.only_sr:
+        short = ShortList(Level.SERIES, item.study.StudyInstanceUID, listed, count)
+        return replace(item, short=(short, *item.short))
+    if answer.doubt and listed != count:
+        return replace(item, doubts=(answer.doubt, *item.doubts))
+    return item
+
+
+def _with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[SeriesChoice]) -> PlanItem:
+    """Return an item with what is doubtful of the lists of objects; an empty list of a series kept whole is not."""
+    whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
+    short: list[ShortList] = []
+    doubts: list[str] = []
+    for row in context.series:
+        answer = context.objects(row)
+        if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
+            continue
+        listed, count = len(answer.rows), row.instance_count
+        if count is not None and listed < count and answer.is_whole:
+            short.append(ShortList(Level.IMAGE, row.SeriesInstanceUID, listed, count))
+        elif answer.doubt and listed != count:
+            doubts.append(answer.doubt)
+    return replace(item, short=tuple(short), doubts=tuple(dict.fromkeys(doubts))) if short or doubts else item
 
 
 def _filter_reason(text_filter: Filter) -> str:
@@ -331,9 +358,5 @@ def _unanswered(study: StudyRow, group: str, decision: Decision, why: str) -> Pl
 def _dropped(study: StudyRow, group: str, decision: Decision, answer: Answer | None) -> PlanItem:
     """Return the item of a study that is dropped as a whole, with its known series."""
     rows = answer.rows if isinstance(answer, SeriesAnswer) else ()
-    return PlanItem(
-        study,
-        group,
-        decision,
-        tuple(SeriesOutcome(row, UNDECIDED.dropped(decision.rule, decision.reason)) for row in rows),
-    )
+    series = tuple(SeriesOutcome(row, UNDECIDED.dropped(decision.rule, decision.reason)) for row in rows)
+    return _doubted(PlanItem(study, group, decision, series), answer)

@@ -103,6 +103,24 @@ class SeriesOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortList:
+    """A list of the series of a study, or the objects of a series, with fewer rows than the node counts.
+
+    Attributes
+    ----------
+    level
+        ``SERIES`` or ``IMAGE``: the level of what is listed.
+    uid
+        The study or series.
+    """
+
+    level: Level
+    uid: str
+    listed: int
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlanItem:
     """One item of a plan: a study under one group.
 
@@ -112,8 +130,10 @@ class PlanItem:
         Empty for a study that was dropped before it had one.
     empty_sr
         Number of dropped SR series without objects of a known class.
-    unlisted
-        Number of series that the node counts in the study and does not list.
+    short
+        The lists of series and objects with fewer rows than the node counts.
+    doubts
+        Why other lists may be incomplete.
     """
 
     study: StudyRow
@@ -121,7 +141,8 @@ class PlanItem:
     decision: Decision
     series: tuple[SeriesOutcome, ...] = ()
     empty_sr: int = 0
-    unlisted: int = 0
+    short: tuple[ShortList, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from uuid import uuid4
 
 import pyarrow as pa
 
 from qrkit.advice import Action, Advice
-from qrkit.dose.answers import AnswerSession
+from qrkit.dose.answers import PATIENCE, AnswerSession
 from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
 from qrkit.dose.facts import StudyRow, study_rows
 from qrkit.dose.groups import dose_class_uids
@@ -28,6 +28,8 @@ from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
 from qrkit.find.finder import Finder
 from qrkit.find.parents import union
+from qrkit.find.session import FindSession
+from qrkit.find.windowed import WindowedFind
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile, Subject
 from qrkit.query import Coverage, Query
@@ -209,6 +211,8 @@ class Planner:
             classes = dose_class_uids(judge.policy.classes)
             with self._session(node, need_requests, studies, classes, request) as session:
                 items = _judged(judge, studies, session)
+            if session.requests:
+                session.find.teach(self._profiles, user=self._user)
             return _Part(plan_tables(items, found), tally(items, judge.policy), session.requests)
 
     def _stored(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> StoredUids:
@@ -228,12 +232,19 @@ class Planner:
     ) -> AnswerSession:
         now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
         known = None if request.refresh else self._known.read(node.name, studies)
-        return AnswerSession(
+        session = FindSession(
             node,
+            calling_ae_title=self._settings.ae_title,
+            stop=request.stop,
+            relational=need_requests.offers_relational,
+            most_lost=2 * PATIENCE,  # each request is asked twice
+        )
+        return AnswerSession(
+            session,
+            WindowedFind(session, node, self._profile(node.name), today=date.today()),
             need_requests,
             AnswerCache({} if known is None else from_table(known), studies, now=now, classes=classes),
             keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
-            calling_ae_title=self._settings.ae_title,
             stop=request.stop,
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qrkit.dose.groups import DOSE_CLASSES, GROUPS, SR_GROUP
-from qrkit.dose.outcome import ALREADY_STORED, PlanItem
+from qrkit.dose.outcome import ALREADY_STORED, PlanItem, ShortList
 from qrkit.dose.rule import Rule
 from qrkit.dose.rules import RULES
 from qrkit.query import Filters
@@ -107,8 +107,10 @@ class Tally:
     ----------
     empty_sr
         Dropped SR series without objects of a known class.
-    unlisted
-        Studies in which the node counts more series than it lists.
+    short
+        The lists of series and objects with fewer rows than the node counts.
+    doubtful
+        Plan items of which another list may be incomplete, by the reason.
     unanswered
         Studies that could not be judged, by the reason.
     blank_studies, blank_series
@@ -116,7 +118,8 @@ class Tally:
     """
 
     empty_sr: int = 0
-    unlisted: int = 0
+    short: frozenset[ShortList] = frozenset()
+    doubtful: Counter[str] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)
     blank_studies: Counter[str] = field(default_factory=Counter)
     blank_series: Counter[str] = field(default_factory=Counter)
@@ -124,20 +127,27 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(
             empty_sr=self.empty_sr + other.empty_sr,
-            unlisted=self.unlisted + other.unlisted,
+            short=self.short | other.short,
+            doubtful=self.doubtful + other.doubtful,
             unanswered=self.unanswered + other.unanswered,
             blank_studies=self.blank_studies + other.blank_studies,
             blank_series=self.blank_series + other.blank_series,
         )
 
     def doubts(self) -> Iterator[str]:
-        """Yield the reasons why the plan may lack studies."""
+        """Yield the reasons why the plan may lack studies, series or objects."""
         count = self.unanswered.total()
         if count:
             yield f"{counted(count, 'study')} could not be judged: {next(iter(self.unanswered))}"
-        if self.unlisted:
-            studies = counted(self.unlisted, "study")
-            yield f"the node counts more series than it lists in {studies}"
+        for level, (children, parent, parents) in _LISTED.items():
+            short = [one for one in self.short if one.level is level]
+            if short:
+                where = counted(len(short), parent, plural=parents)
+                listed, count = sum(one.listed for one in short), sum(one.counted for one in short)
+                numbers = f"{listed} listed, the node counts {count}"
+                yield f"the node counts more {children} than it lists in {where}: {numbers}"
+        for why, number in self.doubtful.items():
+            yield f"the lists of {counted(number, 'study')} may be incomplete: {why}"
 
     def notes(self, policy: Policy) -> Iterator[str]:
         """Yield remarks for the user."""
@@ -147,6 +157,10 @@ class Tally:
             yield f"Filter {name} keeps {counted(count, 'study')} without a value."
         for name, count in self.blank_series.items():
             yield f"Filter {name} keeps {counted(count, 'series')} without a value."
+
+
+_LISTED = {Level.SERIES: ("series", "study", "studies"), Level.IMAGE: ("objects", "series", "series")}
+"""By level: what is listed, and in what."""
 
 
 def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
@@ -163,7 +177,8 @@ def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
         blank_series += Counter({include_filter.name: len(blank)})
     return Tally(
         empty_sr=sum(item.empty_sr for item in items),
-        unlisted=len({item.study.StudyInstanceUID for item in items if item.unlisted}),
+        short=frozenset(one for item in items for one in item.short),
+        doubtful=Counter(why for item in items for why in item.doubts),
         unanswered=unanswered,
         blank_studies=blank_studies,
         blank_series=blank_series,

@@ -9,26 +9,25 @@ for studies and series where it agrees with the known counts; the others get sin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
-
-import pyarrow as pa
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from qrkit.dose.facts import (
     Answer,
     Need,
     NeedKind,
+    ObjectRow,
     ObjectsAnswer,
     SeriesAnswer,
+    SeriesRow,
     StudyRow,
     Unanswered,
     objects_by_series,
     series_by_study,
 )
 from qrkit.dose.groups import DOSE_CLASSES, SR, dose_class_uids
-from qrkit.find.windows import looks_capped
+from qrkit.find.uid_lists import in_parts
+from qrkit.find.windowed import HasAll, WindowedAnswer
 from qrkit.node import InformationModel
 from qrkit.profile import Extension, Profile, Subject
 from qrkit.query import Request
@@ -44,22 +43,34 @@ SERIES_KEYS = (
 )
 IMAGE_KEYS = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
 
-LISTED = 90
-"""UIDs in one list: an Identifier of about 6 kB, and a number of responses that is not a common cap."""
-
 IN_WINDOW = 240
 """Studies in one range of days, so that the result stays below common caps."""
 
-RequestSteps = Generator[tuple[Request, ...], Sequence[Any], dict[Need, Answer]]
-"""Yields requests, is sent one table or `Unanswered` for each, and returns an `Answer` for each need."""
+_MANY = 10
+"""Rows of a part of a study or series that may be cut off, at a node that is not known to return more."""
+
+Read = Callable[[WindowedAnswer], dict[Need, Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """One request, and the function that reads the answers to its needs from the result."""
+class NeedRequest:
+    """One request for the answers to some needs.
+
+    Attributes
+    ----------
+    read
+        Returns the answers to those needs that a result answers.
+    has_all
+        Whether a result answers all needs; None for a request below a single study or series.
+    """
 
     request: Request
-    read: Callable[[pa.Table], dict[Need, Answer]]
+    read: Read
+    has_all: HasAll | None = None
+
+
+RequestSteps = Generator[tuple[NeedRequest, ...], Sequence[WindowedAnswer], dict[Need, Answer]]
+"""Yields requests, is sent the result of each, and returns an `Answer` for each need."""
 
 
 class NeedRequests:
@@ -88,62 +99,58 @@ class NeedRequests:
         self._profile = profile if model is InformationModel.STUDY_ROOT else Profile.unknown(profile.node)
         self._model = model
         self._dose_classes = dose_class_uids(classes)
+        self._counts: dict[str, int | None] = {}
 
     @property
     def offers_relational(self) -> bool:
         """True to offer relational queries in associations (PS3.4 C.5.1.1.1)."""
         return self._profile.accepts(Extension.RELATIONAL)
 
+    def learn(self, answers: Iterable[Answer]) -> None:
+        """Remember how many objects the node counts in each series."""
+        for answer in answers:
+            if isinstance(answer, SeriesAnswer):
+                self._counts.update((row.SeriesInstanceUID, row.instance_count) for row in answer.rows)
+
     def requests_for(self, needs: Sequence[Need]) -> RequestSteps:
         """Yield the requests for needs, in as few steps and requests as possible."""
         answers: dict[Need, Answer] = {}
-        for batches_of in (self._by_date, self._by_list):
-            batches = list(batches_of([need for need in needs if need not in answers]))
-            if not batches:
-                continue
-            replies = yield tuple(batch.request for batch in batches)
-            for batch, reply in zip(batches, replies, strict=True):
-                if not isinstance(reply, Unanswered):
-                    answers |= batch.read(reply)
-        rest = [need for need in needs if need not in answers]
-        for instance_number in ("1", "0"):
-            if not rest:
-                break
-            replies = yield tuple(self._single(need, instance_number) for need in rest)
-            found = {need: _answer(need, reply) for need, reply in zip(rest, replies, strict=True)}
-            answers |= found
-            rest = [need for need in rest if need.kind is NeedKind.FIRST_IMAGE and found[need] == ObjectsAnswer()]
+        for requests_of in (self._by_date, self._by_list):
+            answers |= yield from _ask(requests_of([need for need in needs if need not in answers]))
+        single = [need for need in needs if need not in answers]
+        answers |= yield from _ask(self._single(need) for need in single)
+        answers |= yield from _ask(again for need in single for again in self._again(need, answers[need]))
         return answers
 
-    def _by_date(self, needs: Sequence[Need]) -> Iterator[_Batch]:
+    def _by_date(self, needs: Sequence[Need]) -> Iterator[NeedRequest]:
         """Yield requests for the SR series, and the dose objects in them, of ranges of days."""
         if self._profile.honours(Subject.SERIES_BY_DATE_AND_MODALITY):
             for first, last, some in self._windows(needs, NeedKind.SR_SERIES):
                 keys = (("StudyDate", _range(first, last)), ("Modality", SR))
-                yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
+                yield _of_many(_request(Level.SERIES, keys), some, self._reader_of_series(some))
         if self._profile.honours(Subject.IMAGES_BY_DATE_AND_CLASS):
             for first, last, some in self._windows(needs, NeedKind.DOSE_OBJECTS):
                 keys = (("StudyDate", _range(first, last)), ("SOPClassUID", self._dose_classes))
-                yield _Batch(_request(Level.IMAGE, keys), _reader_of_dose_objects(some))
+                yield _of_many(_request(Level.IMAGE, keys), some, self._reader_of_objects(some, is_whole=False))
 
-    def _by_list(self, needs: Sequence[Need]) -> Iterator[_Batch]:
+    def _by_list(self, needs: Sequence[Need]) -> Iterator[NeedRequest]:
         """Yield requests for the series of listed studies, and the objects of listed series."""
         if not self._profile.honours(Subject.SERIES_OF_STUDIES):
             return
         for kind in (NeedKind.SR_SERIES, NeedKind.SERIES):
-            for some in _lists(need for need in needs if need.kind is kind):
+            for some in in_parts([need for need in needs if need.kind is kind]):
                 keys = [("StudyInstanceUID", "\\".join(need.StudyInstanceUID for need in some))]
                 if kind is NeedKind.SR_SERIES and self._profile.honours(Subject.MODALITY):
                     keys.append(("Modality", SR))
-                yield _Batch(_request(Level.SERIES, keys), self._reader_of_series(some))
+                yield _of_many(_request(Level.SERIES, keys), some, self._reader_of_series(some))
         of_series = [need for need in needs if need.kind in (NeedKind.OBJECTS, NeedKind.DOSE_OBJECTS)]
-        for some in _lists(of_series):
+        for some in in_parts(of_series):
             studies = dict.fromkeys(need.StudyInstanceUID for need in some)
             keys = [
                 ("StudyInstanceUID", "\\".join(studies)),
                 ("SeriesInstanceUID", "\\".join(need.SeriesInstanceUID for need in some)),
             ]
-            yield _Batch(_request(Level.IMAGE, keys), _reader_of_objects(some))
+            yield _of_many(_request(Level.IMAGE, keys), some, self._reader_of_objects(some, is_whole=True))
 
     def _windows(self, needs: Sequence[Need], kind: NeedKind) -> Iterator[tuple[str, str, list[Need]]]:
         """Yield ranges of days with their needs; studies without a date get other requests."""
@@ -162,40 +169,101 @@ class NeedRequests:
         if some:
             yield first, last, some
 
-    def _reader_of_series(self, needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
-        def read(table: pa.Table) -> dict[Need, Answer]:
-            found = series_by_study(table)
-            capped = _looks_cut_off(table, found, [need.StudyInstanceUID for need in needs])
+    def _reader_of_series(self, needs: Sequence[Need]) -> Read:
+        def read(reply: WindowedAnswer) -> dict[Need, Answer]:
+            found = series_by_study(reply.table)
             answers: dict[Need, Answer] = {}
             for need in needs:
                 rows = found.get(need.StudyInstanceUID, ())
                 study = self._studies[need.StudyInstanceUID]
                 if need.kind is NeedKind.SR_SERIES:
                     rows = tuple(row for row in rows if row.Modality == SR)
-                    is_known = not capped and (bool(rows) or SR not in study.ModalitiesInStudy)
-                    answer = SeriesAnswer(rows, only_sr=True)
-                else:
-                    is_known = len(rows) == study.series_count if study.series_count else bool(rows) and not capped
-                    answer = SeriesAnswer(rows)
-                if is_known:
-                    answers[need] = answer
+                    is_known = bool(rows) or SR not in study.ModalitiesInStudy
+                    if is_known and _is_proven(reply) and not self._are_many(rows):
+                        answers[need] = SeriesAnswer(rows, only_sr=True)
+                elif _are_all(rows, study.series_count, reply):
+                    answers[need] = SeriesAnswer(rows)
             return answers
 
         return read
 
-    def _single(self, need: Need, instance_number: str) -> Request:
+    def _reader_of_objects(self, needs: Sequence[Need], *, is_whole: bool) -> Read:
+        """Read objects, all or of dose classes; a series without any may be empty or contain other classes."""
+
+        def read(reply: WindowedAnswer) -> dict[Need, Answer]:
+            found = objects_by_series(reply.table)
+            answers: dict[Need, Answer] = {}
+            for need in needs:
+                rows = found.get(need.SeriesInstanceUID, ())
+                count = self._counts.get(need.SeriesInstanceUID)
+                if is_whole and _are_all(rows, count, reply):
+                    answers[need] = ObjectsAnswer(rows)
+                elif not is_whole and rows and _is_proven(reply) and not self._are_many(rows):
+                    answers[need] = ObjectsAnswer(rows, is_whole=False)
+            return answers
+
+        return read
+
+    def _are_many(self, rows: Sequence[SeriesRow] | Sequence[ObjectRow]) -> bool:
+        """Return whether a part of a study or series is so large that the node may have stopped there."""
+        return len(rows) >= _MANY and len(rows) > self._profile.most_rows
+
+    def _single(self, need: Need, instance_number: str = "1") -> NeedRequest:
         """Return the request for one study or series: the Unique Keys above, one value each."""
         keys = [("StudyInstanceUID", need.StudyInstanceUID)]
         if self._model is InformationModel.PATIENT_ROOT:
             keys.insert(0, ("PatientID", self._studies[need.StudyInstanceUID].PatientID))
-        if need.kind is NeedKind.SERIES:
-            return _request(Level.SERIES, keys)
         if need.kind is NeedKind.SR_SERIES:
-            return _request(Level.SERIES, [*keys, ("Modality", SR)])
-        keys.append(("SeriesInstanceUID", need.SeriesInstanceUID))
+            keys.append(("Modality", SR))
+        elif need.kind is not NeedKind.SERIES:
+            keys.append(("SeriesInstanceUID", need.SeriesInstanceUID))
         if need.kind is NeedKind.FIRST_IMAGE:
             keys.append(("InstanceNumber", instance_number))
-        return _request(Level.IMAGE, keys)
+        level = Level.SERIES if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES) else Level.IMAGE
+        return NeedRequest(_request(level, keys), lambda reply: {need: _answer(need, reply)})
+
+    def _again(self, need: Need, answer: Answer) -> Iterator[NeedRequest]:
+        """Give what to ask after the answer to a single request: another first image, or all series of a study."""
+        if need.kind is NeedKind.FIRST_IMAGE and isinstance(answer, ObjectsAnswer) and not answer.rows:
+            yield self._single(need, "0")
+        elif (
+            isinstance(answer, SeriesAnswer) and answer.only_sr and (answer.doubt or self._are_many(answer.rows))
+        ):  # the node counts all series, not those of a Modality
+            every = Need(NeedKind.SERIES, need.StudyInstanceUID)
+            request = self._single(every).request
+            yield NeedRequest(request, lambda reply: {need: _with_rows(_answer(every, reply), answer.rows)})
+
+
+def _ask(requests: Iterable[NeedRequest]) -> RequestSteps:
+    """Yield requests, if there are any, and return what their results answer."""
+    asked = tuple(requests)
+    replies = (yield asked) if asked else ()
+    return {
+        need: answer
+        for request, reply in zip(asked, replies, strict=True)
+        for need, answer in request.read(reply).items()
+    }
+
+
+def _of_many(request: Request, needs: Sequence[Need], read: Read) -> NeedRequest:
+    return NeedRequest(request, read, lambda table: len(read(WindowedAnswer(table=table))) == len(needs))
+
+
+def _is_proven(reply: WindowedAnswer) -> bool:
+    return reply.error is None and not reply.doubts
+
+
+def _are_all(rows: Sequence[SeriesRow] | Sequence[ObjectRow], count: int | None, reply: WindowedAnswer) -> bool:
+    """Return whether the rows of a study or series are all: by its count, otherwise if the result is proven."""
+    return len(rows) >= count if count else bool(rows) and _is_proven(reply)
+
+
+def _with_rows(answer: Answer, others: tuple[SeriesRow, ...]) -> Answer:
+    """Return the series of a study, with those that another request has found."""
+    if not isinstance(answer, SeriesAnswer):
+        return answer
+    known = {row.SeriesInstanceUID for row in answer.rows}
+    return replace(answer, rows=(*answer.rows, *(row for row in others if row.SeriesInstanceUID not in known)))
 
 
 def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:
@@ -205,61 +273,22 @@ def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:
     return Request(level=level, keys=matching, return_keys=tuple(key for key in returned if key not in given))
 
 
-def _reader_of_dose_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
-    """Read objects of dose classes; a series without any may be empty or contain other classes."""
-
-    def read(table: pa.Table) -> dict[Need, Answer]:
-        found = objects_by_series(table)
-        if _looks_cut_off(table, found, [need.SeriesInstanceUID for need in needs]):
-            return {}
-        return {
-            need: ObjectsAnswer(found[need.SeriesInstanceUID], is_whole=False)
-            for need in needs
-            if need.SeriesInstanceUID in found
-        }
-
-    return read
-
-
-def _reader_of_objects(needs: Sequence[Need]) -> Callable[[pa.Table], dict[Need, Answer]]:
-    def read(table: pa.Table) -> dict[Need, Answer]:
-        found = objects_by_series(table)
-        if _looks_cut_off(table, found, [need.SeriesInstanceUID for need in needs]):
-            return {}
-        return {
-            need: ObjectsAnswer(found[need.SeriesInstanceUID]) for need in needs if need.SeriesInstanceUID in found
-        }
-
-    return read
-
-
-def _looks_cut_off(table: pa.Table, found: Collection[str], wanted: Iterable[str]) -> bool:
-    """Return whether the number of responses is a common cap and something is missing."""
-    return looks_capped(table.num_rows) and not all(uid in found for uid in wanted)
-
-
-def _answer(need: Need, reply: Any) -> Answer:  # noqa: ANN401 - a pyarrow.Table, untyped, or Unanswered
+def _answer(need: Need, reply: WindowedAnswer) -> Answer:
     """Return the answer from the result of a single request; match locally what a node may ignore."""
-    if isinstance(reply, Unanswered):
-        return reply
+    if reply.error is not None:
+        return Unanswered(reply.error.message)
+    doubt = next(iter(reply.doubts), "")
     if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES):
-        rows = series_by_study(reply, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
-        if need.kind is NeedKind.SERIES:
-            return SeriesAnswer(rows)
-        if any(row.Modality not in ("", SR) for row in rows):  # the node ignores Modality and returns all series
-            return SeriesAnswer(rows)
-        return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True)
-    found = objects_by_series(reply, series_instance_uid=need.SeriesInstanceUID)
+        rows = series_by_study(reply.table, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
+        if need.kind is NeedKind.SERIES or any(row.Modality not in ("", SR) for row in rows):
+            return SeriesAnswer(rows, doubt=doubt)  # all series, also where the node ignores Modality
+        return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True, doubt=doubt)
+    found = objects_by_series(reply.table, series_instance_uid=need.SeriesInstanceUID)
     objects = found.get(need.SeriesInstanceUID, ())
     if need.kind is not NeedKind.FIRST_IMAGE:
-        return ObjectsAnswer(objects)
-    return ObjectsAnswer(tuple(image for image in objects if image.InstanceNumber in (0, 1, None))[:1])
-
-
-def _lists(needs: Iterable[Need]) -> Iterator[list[Need]]:
-    waiting = iter(needs)
-    while some := list(islice(waiting, LISTED)):
-        yield some
+        return ObjectsAnswer(objects, doubt=doubt)
+    first = tuple(image for image in objects if image.InstanceNumber in (0, 1, None))[:1]
+    return ObjectsAnswer(first, doubt="" if first else doubt)
 
 
 def _range(first: str, last: str) -> str:

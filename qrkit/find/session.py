@@ -185,6 +185,8 @@ class FindSession:
         Offer relational queries, to a node that is known to accept them.
     patience
         Seconds for which a node that lets no association in is asked again; None: its association timeout.
+    most_lost
+        Requests in a row that may lose their association, or get none, until no more is asked; 0: no limit.
 
     Attributes
     ----------
@@ -202,11 +204,14 @@ class FindSession:
         stop: Stop = NEVER,
         relational: bool = False,
         patience: float | None = None,
+        most_lost: int = 0,
     ) -> None:
         self._node = node
         self._calling_ae_title = calling_ae_title
         self._stop = stop
         self._relational = relational
+        self._most_lost = most_lost
+        self._lost: list[Failure] = []
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._retry = AssociationRetry(node.timeouts.association if patience is None else patience)
         self._stack = ExitStack()
@@ -261,6 +266,17 @@ class FindSession:
         return answer
 
     def _try_ask(self, request: Request) -> pa.Table | Failure:
+        lost = list(self._lost)
+        if self._most_lost and len(lost) >= self._most_lost:
+            return lost[-1]
+        answer = self._ask_once(request)
+        if isinstance(answer, Failure) and not isinstance(answer.error, StatusError):
+            self._lost.append(answer)
+        else:
+            self._lost.clear()
+        return answer
+
+    def _ask_once(self, request: Request) -> pa.Table | Failure:
         try:
             association = self._association()
         except NodeError as error:

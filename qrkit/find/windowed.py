@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 
@@ -50,10 +50,23 @@ _LIST_SUBJECTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowedAnswer:
-    """The answer to one request from all of its windows, and the error by which some of them failed for good."""
+    """The answer to one request from all of its windows.
+
+    Attributes
+    ----------
+    error
+        The error by which some of the windows failed for good.
+    doubts
+        Why the answer may be incomplete.
+    """
 
     table: pa.Table
     error: NodeError | None = None
+    doubts: tuple[str, ...] = ()
+
+
+HasAll = Callable[[pa.Table], bool]
+"""Whether a table has rows of everything that a request asks for."""
 
 
 class _Step:
@@ -69,8 +82,11 @@ class _Step:
         The first one; None: none yet.
     """
 
-    def __init__(self, requests: Sequence[Request], drivers: Sequence[WindowSteps]) -> None:
+    def __init__(
+        self, requests: Sequence[Request], drivers: Sequence[WindowSteps], checks: Sequence[HasAll | None]
+    ) -> None:
         self._levels = [request.level for request in requests]
+        self._checks = checks
         self._drivers = drivers
         self._wanted = {place: next(driver) for place, driver in enumerate(drivers)}
         self._is_answered = False
@@ -93,7 +109,8 @@ class _Step:
                 self._is_answered = True
                 self.tables[place].append(answer)
         del self._wanted[place]
-        after = _advanced(self._drivers[place], [_facts(answer, self._levels[place]) for answer in answers])
+        facts = [_facts(answer, self._levels[place], self._checks[place]) for answer in answers]
+        after = _advanced(self._drivers[place], facts)
         if isinstance(after, WindowsResult):
             self.done[place] = after
         else:
@@ -106,6 +123,11 @@ class _Step:
             return None
         errors = result.errors if result is not None else ()
         return errors[0] if errors else self.error
+
+    def doubts_of(self, place: int) -> tuple[str, ...]:
+        """Return why the answer to the request of a place may be incomplete."""
+        result = self.done.get(place)
+        return result.doubts if result is not None else ()
 
 
 class WindowedFind:
@@ -174,9 +196,18 @@ class WindowedFind:
             raise _advised(error, requests[0])
         return [answer.table for answer in answers]
 
-    def try_ask(self, requests: Sequence[Request]) -> list[WindowedAnswer]:
-        """Return the answers to requests, each with the error by which some or all of it failed for good."""
-        step = _Step(requests, [ask_in_windows(request, self._context(request.level)) for request in requests])
+    def try_ask(
+        self, requests: Sequence[Request], checks: Sequence[HasAll | None] | None = None
+    ) -> list[WindowedAnswer]:
+        """Return the answers to requests, each with the error by which some or all of it failed for good.
+
+        Parameters
+        ----------
+        checks
+            For each request that asks below many rows: whether an answer has rows of all of them.
+        """
+        drivers = [ask_in_windows(request, self._context(request.level)) for request in requests]
+        step = _Step(requests, drivers, checks or [None] * len(requests))
         while batches := step.batches():
             came = self._lists.try_ask([request for batch in batches.values() for request in batch])
             for place, batch in batches.items():
@@ -184,7 +215,9 @@ class WindowedFind:
                 came = came[len(batch) :]
         self._driven += [step.done[place] for place in sorted(step.done)]
         return [
-            WindowedAnswer(table=self._joined(request, found), error=step.error_of(place))
+            WindowedAnswer(
+                table=self._joined(request, found), error=step.error_of(place), doubts=step.doubts_of(place)
+            )
             for place, (request, found) in enumerate(zip(requests, step.tables, strict=True))
         ]
 
@@ -245,8 +278,11 @@ def _advanced(driver: WindowSteps, answers: Sequence[WindowAnswer]) -> tuple[Req
         return driven
 
 
-def _facts(answer: pa.Table | Failure, level: Level) -> WindowAnswer:
-    return WindowAnswer(failure=answer) if isinstance(answer, Failure) else window_answer(answer, level)
+def _facts(answer: pa.Table | Failure, level: Level, has_all: HasAll | None) -> WindowAnswer:
+    if isinstance(answer, Failure):
+        return WindowAnswer(failure=answer)
+    facts = window_answer(answer, level)
+    return replace(facts, has_all=True) if has_all is not None and has_all(answer) else facts
 
 
 def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:

@@ -279,8 +279,9 @@ def test_a_study_that_counts_more_series_than_are_listed_makes_the_plan_doubtful
         row, series = world.studies[UID]
         world.studies[UID] = (replace(row, series_count=4), series)
         items = world.judge(policy_of("CT"))
+        listed = len(series)
         assert list(tally(items, policy_of("CT")).doubts()) == [
-            "the node counts more series than it lists in 1 study"
+            f"the node counts more series than it lists in 1 study: {listed} listed, the node counts 4"
         ]
     assert list(tally(world_of(IMAGES).judge(policy_of("CT")), policy_of("CT")).doubts()) == []
 

@@ -1,6 +1,7 @@
 """How needs become requests, and how far the answers are believed: a node of literal rows, no network."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -16,7 +17,10 @@ from qrkit.dose import (
     StudyRow,
     Unanswered,
 )
-from qrkit.dose.requests import IN_WINDOW, LISTED
+from qrkit.dose.requests import IN_WINDOW, NeedRequest
+from qrkit.errors import StatusError
+from qrkit.find.windowed import WindowedAnswer
+from qrkit.find.windows import cap_reason
 from qrkit.node import InformationModel
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.query import Request
@@ -59,6 +63,7 @@ class Archive:
         self.steps: list[list[Request]] = []
         self.hidden: set[str] = set()
         self.refuses_lists = False
+        self.sr_series = 1
 
     def ask(self, needs: Sequence[Need], profile: Profile, *, patient_root: bool = False) -> dict[Need, Answer]:
         model = InformationModel.PATIENT_ROOT if patient_root else InformationModel.STUDY_ROOT
@@ -66,8 +71,9 @@ class Archive:
         try:
             requests = next(asking)
             while True:
-                self.steps.append(list(requests))
-                requests = asking.send([self.reply(request) for request in requests])
+                self.steps.append([one.request for one in requests])
+                tables = [(one, self.reply(one.request)) for one in requests]
+                requests = asking.send([self.result(one, table) for one, table in tables])
         except StopIteration as end:
             answers: dict[Need, Answer] = end.value
             return answers
@@ -76,10 +82,17 @@ class Archive:
     def requests(self) -> list[Request]:
         return [request for step in self.steps for request in step]
 
-    def reply(self, request: Request) -> pa.Table | Unanswered:
+    def result(self, asked: NeedRequest, table: pa.Table | None) -> WindowedAnswer:
+        """Return a table with the doubts that windows without a known cap leave."""
+        if table is None:
+            return WindowedAnswer(table=pa.table({}), error=StatusError("refused", status=0xA900))
+        reason = cap_reason(table.num_rows) if asked.has_all is not None and not asked.has_all(table) else ""
+        return WindowedAnswer(table=table, doubts=(reason,) if reason else ())
+
+    def reply(self, request: Request) -> pa.Table | None:
         is_bulk = not request.value("StudyInstanceUID") or "\\" in request.value("StudyInstanceUID")
         if self.refuses_lists and is_bulk:
-            return Unanswered("0xA900")
+            return None
         rows = [row for uid, study in self.studies.items() for row in self.rows(uid, study)]
         found = [row for row in rows if self.matches(row, request, is_bulk=is_bulk)]
         if request.level is Level.SERIES:
@@ -96,6 +109,7 @@ class Archive:
 
     def rows(self, uid: str, study: StudyRow) -> list[dict[str, object]]:
         objects = [("CT", "1", CT, 1), ("CT", "1", CT, 2), ("SR", "2", RDSR, 0), ("SR", "2", REPORT, 5)]
+        objects += [("SR", str(number), RDSR, 0) for number in range(3, 2 + self.sr_series)]
         return [
             {
                 "StudyInstanceUID": uid,
@@ -160,7 +174,7 @@ def test_lists_and_ranges_of_days_take_few_requests_and_tell_the_same() -> None:
         for profile in (LISTS, ALL):
             archive.steps.clear()
             assert archive.ask(wanted, profile) == careful
-            assert len(archive.requests) <= 180 / LISTED + 1 or ask is NeedKind.FIRST_IMAGE
+            assert len(archive.requests) <= 180 / 90 + 1 or ask is NeedKind.FIRST_IMAGE
 
 
 def test_sr_series_and_dose_objects_come_by_days() -> None:
@@ -214,6 +228,16 @@ def test_a_node_that_refuses_lists_is_asked_the_careful_way() -> None:
     answers = archive.ask(needs(archive, NeedKind.SERIES), ALL)
     assert [modalities(answer) for answer in answers.values()] == [["CT", "SR"]] * 20
     assert len(archive.requests) == 21
+
+
+@pytest.mark.parametrize(("most_rows", "sent"), [(0, 2), (500, 1)])
+def test_many_sr_series_are_asked_for_among_all_series_which_the_node_counts(most_rows: int, sent: int) -> None:
+    archive = Archive(1)
+    archive.sr_series = 12
+    profile = replace(UNKNOWN, probed="2026-01-31T08:00:00+00:00", most_answers=most_rows)
+    (answer,) = archive.ask(needs(archive, NeedKind.SR_SERIES), profile).values()
+    assert [request.value("Modality") for request in archive.requests] == ["SR", ""][:sent]
+    assert modalities(answer) == ["CT"] * (sent - 1) + ["SR"] * 12
 
 
 def test_the_first_image_is_number_1_and_only_without_it_number_0() -> None:

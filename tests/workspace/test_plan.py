@@ -231,8 +231,11 @@ def test_what_the_profile_has_seen_is_used_and_finds_the_same_in_few_requests(
     quick = linked.workspace.plan("pacs", "CT,FL,MG", refresh=True, **ALL)
     assert quick.requests() == careful.requests()
     assert quick.coverage["requests"] < careful.coverage["requests"] / 3
+    again = linked.workspace.plan("pacs", "CT,FL,MG", refresh=True, **ALL)
+    assert again.requests() == careful.requests()
     if not omitted:
-        assert quick.coverage["requests"] < 12
+        halves = 4  # of the first large answers at STUDY and IMAGE level, which are proven since
+        assert again.coverage["requests"] == quick.coverage["requests"] - halves < 10
 
 
 @pytest.mark.slow
@@ -342,4 +345,4 @@ def test_a_plan_for_a_study_of_which_fewer_series_are_listed_than_counted_is_not
     linked.pacs.quirks = Quirks(cap=1)
     plan = linked.workspace.plan("pacs", dose=["DX"], StudyInstanceUID=study.StudyInstanceUID)
     assert len(plan.requests()) < len(study.series)
-    assert plan.coverage.why == ("the node counts more series than it lists in 1 study",)
+    assert plan.coverage.why == ("the node counts more series than it lists in 1 study: 1 listed, the node counts 2",)

@@ -93,7 +93,7 @@ def settle(state: WindowState, window: Window, answer: WindowAnswer) -> WindowSt
         return (yield from _after_failure(state, window, answer.failure))
     if any(keyword in state.unusable for keyword in state.added(window)) or state.stopped:
         return False
-    if state.is_whole_list(window, answer):
+    if state.is_whole_list(window, answer) or (answer.has_all and state.caps.known is None):
         state.accept(window, answer)
         return True
     reason = state.suspicion(answer.count)

@@ -105,6 +105,8 @@ class WindowAnswer:
         Each Unique Key once.
     failure
         Why there is no answer; the other fields are empty then.
+    has_all
+        Whether each row above that was asked for has its rows in it: a suspicious number is a coincidence then.
     """
 
     count: int = 0
@@ -112,6 +114,7 @@ class WindowAnswer:
     failure: Failure | None = None
     returned: frozenset[str] = field(default=frozenset({DATE, TIME, BIRTH}))
     """Range keys that have a value in any of the rows."""
+    has_all: bool = False
 
     @property
     def uids(self) -> frozenset[str]:
