@@ -107,8 +107,8 @@ class NeedRequests:
         return self._profile.accepts(Extension.RELATIONAL)
 
     def learn(self, answers: Iterable[Answer]) -> None:
-        """Remember how many objects the node counts in each series."""
-        for answer in answers:
+        """Remember how many objects the node counts in each series, if series are to be asked for in lists."""
+        for answer in answers if self._profile.honours(Subject.SERIES_OF_STUDIES) else ():
             if isinstance(answer, SeriesAnswer):
                 self._counts.update((row.SeriesInstanceUID, row.instance_count) for row in answer.rows)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrkit.find.windows import Caps
+from qrkit.find.windows import Caps, Row, WindowAnswer, WindowContext, ask_in_windows
+from qrkit.query import Request
 from qrkit.tables import Level
 from tests.find.pacs import TODAY, Pacs, Study, ask, range_of
 
@@ -255,3 +256,18 @@ def test_what_breaks_off_is_asked_in_smaller_windows_and_a_dead_node_is_left_alo
     dead = Pacs(studies=studies(9), refuses=frozenset({DATE}))
     found, driven = ask(dead, dates=range_of(*MONTH))
     assert (found, driven.has_answer, len(dead.requests), len(driven.errors)) == (set(), False, 1, 1)
+
+
+@pytest.mark.parametrize("cap", [None, 100])
+def test_a_suspicious_number_is_a_coincidence_where_all_that_was_asked_for_is_there(cap: int | None) -> None:
+    request = Request(level=Level.SERIES, keys=((DATE, range_of(*MONTH)),))
+    steps = ask_in_windows(request, WindowContext(caps=Caps(likely=cap), today=TODAY))
+    assert len(next(steps)) == 1
+    rows = tuple(Row(f"1.{number}", TODAY - number % 30) for number in range(100))
+    answer = WindowAnswer(count=100, rows=rows, has_all=True)
+    if cap is not None:  # a known cap is more than a suspicion
+        assert steps.send([answer])
+        return
+    with pytest.raises(StopIteration) as end:
+        steps.send([answer])
+    assert (len(end.value.value.windows), end.value.value.doubts) == (1, ())

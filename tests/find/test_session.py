@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrkit.find.session import MOST_BACK_OFF, Pacing, back_off
+from qrkit.find.session import MOST_BACK_OFF, FindSession, Pacing, back_off
+from qrkit.find.windows import Failure
+from qrkit.node import Node
+from qrkit.query import Request
+from qrkit.simulator import Quirks, Simulator
+from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.tables import Level
+from tests.workspace.opened import StartSimulator
 
 
 class Clock:
@@ -20,6 +27,12 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+@pytest.fixture
+def pacs(start_simulator: StartSimulator, hospital: GeneratedHospital) -> Simulator:
+    """A PACS that breaks off after two answers."""
+    return start_simulator(hospital, quirks=Quirks(find_abort_after=2))
 
 
 @pytest.fixture
@@ -90,3 +103,13 @@ TIMES = st.lists(st.floats(0, 1e6), max_size=6)
 @given(TIMES, TIMES)
 def test_backing_off_is_bounded(usual: list[float], latest: list[float]) -> None:
     assert 0 <= back_off(usual, latest) <= min(MOST_BACK_OFF, max(latest, default=0) / 2)
+
+
+def test_a_node_that_loses_several_associations_in_a_row_is_not_asked_any_more(pacs: Simulator) -> None:
+    node = Node(name="pacs", host="127.0.0.1", port=pacs.port, ae_title=pacs.ae_title, associations=1)
+    every = Request(level=Level.STUDY, keys=(), return_keys=("StudyInstanceUID",))
+    nothing = Request(level=Level.STUDY, keys=(("StudyInstanceUID", "1.2.3"),))
+    with FindSession(node, calling_ae_title="QRKIT", most_lost=3) as session:
+        answers = session.try_ask([every, every, nothing, *[every] * 20])
+        assert [isinstance(answer, Failure) for answer in answers] == [True, True, False, *[True] * 20]
+        assert session.requests == 6

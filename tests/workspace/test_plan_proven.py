@@ -153,6 +153,7 @@ def test_a_plan_says_how_many_objects_are_listed_and_counted(plan_archive: PlanA
     assert "more objects than it lists in 3 series: 30 listed, the node counts 36" in why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_lists_of_just_the_cap_are_proven_by_the_counts(plan_archive: PlanArchive, profile: Profile | None) -> None:
     archive = Archive(JUST_AT_THE_CAP)
@@ -161,6 +162,7 @@ def test_lists_of_just_the_cap_are_proven_by_the_counts(plan_archive: PlanArchiv
     assert plan.coverage.why == ()
 
 
+@pytest.mark.slow
 def test_a_doubtful_plan_is_as_doubtful_when_it_is_made_again(
     plan_archive: PlanArchive, workspace: Workspace
 ) -> None:
