@@ -119,6 +119,7 @@ class AnswerSession:
             If the node is away, or has broken off several requests in a row.
         """
         self._stop.check()
+        self._session.forget_lost()
         replies = self.find.try_ask([one.request for one in requests], [one.has_all for one in requests])
         for reply in replies:
             kind = None if reply.error is None else failure_of(reply.error).kind

@@ -232,6 +232,10 @@ class FindSession:
         """C-FIND requests sent so far."""
         return self.pacing.load.requests
 
+    def forget_lost(self) -> None:
+        """Count lost associations from zero again, before requests of another kind."""
+        self._lost.clear()
+
     def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, or why there is none: each fails for itself.
 

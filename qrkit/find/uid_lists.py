@@ -251,8 +251,12 @@ class UidLists:
 
 
 def _list_key(request: Request) -> str:
-    """Return the Unique Key for which a request has a list of UIDs, or an empty text."""
-    return next((key for key, value in request.keys if key in _UNIQUE and "\\" in value), "")
+    """Return the only Unique Key for which a request has a list of UIDs, or an empty text.
+
+    A request with lists for two keys stays as it is: who asks it asks again for each pair of UIDs.
+    """
+    keys = [key for key, value in request.keys if key in _UNIQUE and "\\" in value]
+    return keys[0] if len(keys) == 1 else ""
 
 
 def _together(tables: Sequence[pa.Table]) -> pa.Table:

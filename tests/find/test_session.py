@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,3 +114,5 @@ def test_a_node_that_loses_several_associations_in_a_row_is_not_asked_any_more(p
         answers = session.try_ask([every, every, nothing, *[every] * 20])
         assert [isinstance(answer, Failure) for answer in answers] == [True, True, False, *[True] * 20]
         assert session.requests == 6
+        session.forget_lost()
+        assert isinstance(session.try_ask([nothing])[0], pa.Table)

@@ -189,3 +189,16 @@ def test_a_study_that_the_node_does_not_answer_fails_alone(plan_archive: PlanArc
     plan = plan_archive(Archive(MANY_SERIES, studies=2), Quirks(find_abort_after=5, omit_keys=("SOPClassesInStudy",)))
     (why,) = plan.coverage.why
     assert why.startswith("2 studies could not be judged: the node did not answer")
+
+
+def test_a_node_that_refuses_lists_all_the_same_is_asked_once_for_each_study_and_series(
+    plan_archive: PlanArchive, workspace: Workspace
+) -> None:
+    archive = Archive(ONE_REPORT, studies=8)
+    claimed = probed(Subject.SERIES_OF_STUDIES, Subject.MODALITY)
+    plan = plan_archive(archive, Quirks(refuse_uid_lists=True, omit_keys=("SOPClassesInStudy",)), claimed)
+    assert has_all(plan, archive)
+    assert plan.coverage.why == ()
+    refused = 2  # lists of studies, and of series
+    assert (plan.coverage["requests"] or 0) <= 1 + refused + 2 * archive.size + 1
+    assert "refuses lists" in (ProfileTable(workspace._state).get("pacs") or claimed).stale
