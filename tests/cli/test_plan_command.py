@@ -58,6 +58,7 @@ def test_a_plan_that_may_lack_studies_is_status_3(hospital_here: Here, linked: L
     assert "May be incomplete" in capped.err
 
 
+@pytest.mark.slow
 def test_sr_series_without_objects_are_told_once(hospital_here: Here, linked: Linked) -> None:
     linked.pacs.quirks = Quirks(no_instances_of=("SR",), omit_keys=("SOPClassesInStudy",))
     ran = hospital_here("plan", "pacs", "--dose", "CT", *DAY)

@@ -11,6 +11,7 @@ from tests.cli.commands import Here
 from tests.workspace.opened import Linked
 
 
+@pytest.mark.slow
 def test_a_probe_prints_its_card_and_is_kept(hospital_here: Here, linked: Linked) -> None:
     assert hospital_here("nodes", "show", "pacs").json["profile"] is None
     probed = hospital_here("probe", "pacs")
@@ -23,6 +24,7 @@ def test_a_probe_prints_its_card_and_is_kept(hospital_here: Here, linked: Linked
     assert hospital_here("nodes", "show", "pacs").json["profile"]["stale"] == "the node's calling_ae_title changed"
 
 
+@pytest.mark.slow
 def test_json_and_csv_have_every_statement_with_its_evidence(hospital_here: Here, linked: Linked) -> None:
     values = hospital_here("probe", "pacs", "--format", "json").json
     assert {"node", "probed", "requests", "stale", "statements", "returned", "cap", "notes"} <= values.keys()

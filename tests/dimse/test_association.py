@@ -158,6 +158,7 @@ def damaged_acceptance(peer: Conversation, change: random.Random) -> None:
     peer.send(struct.pack(">BxI", 2, len(cut)), bytes(cut))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_a_damaged_acceptance_is_an_error_of_ours_or_an_association(seed: int) -> None:

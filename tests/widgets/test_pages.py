@@ -165,6 +165,7 @@ def test_a_plan_is_made_shown_and_fetched_as_it_was_made(linked: Linked) -> None
     page.close()
 
 
+@pytest.mark.slow
 def test_answers_are_opened_asked_again_and_compared(linked: Linked) -> None:
     linked.workspace.find("pacs", modalities=["CT"])
     page = HistoryPage(workspace=linked.workspace)

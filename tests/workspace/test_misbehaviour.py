@@ -154,6 +154,7 @@ def test_a_list_that_was_refused_is_not_tried_again(linked: Linked) -> None:
     assert profile.verdict(Subject.UID_LISTS) is Verdict.REFUSED
 
 
+@pytest.mark.slow
 def test_patients_whom_a_node_says_are_too_many_are_found_by_their_dates_of_birth_or_it_says_what_to_give(
     linked: Linked,
 ) -> None:

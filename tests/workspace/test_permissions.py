@@ -114,6 +114,7 @@ def test_what_a_role_does_not_cover_is_refused_by_the_workspace_and_changes_noth
     job.cancel()
 
 
+@pytest.mark.slow
 def test_a_viewer_may_query_and_see(linked: Linked, as_role: Callable[[str], Workspace]) -> None:
     job = linked.workspace.retrieve(_STUDY, node="pacs")
     viewer = as_role("viewer")
@@ -138,6 +139,7 @@ def test_an_operator_may_retrieve_and_the_name_is_in_every_row(
     assert set(zip(audit["who"], audit["action"], strict=True)) == {("ann", "job queued"), ("ann", "job cancelled")}
 
 
+@pytest.mark.slow
 def test_a_role_that_is_taken_away_is_gone_at_once(workspace: Workspace, as_role: Callable[[str], Workspace]) -> None:
     workspace.users.add("ann", _PASSWORD, role="administrator")
     ann = as_role("administrator")

@@ -275,6 +275,7 @@ def test_a_plan_that_passes_the_budget_is_refused_until_it_is_meant(linked: Link
         job.cancel()
 
 
+@pytest.mark.slow
 def test_a_sites_own_rule_decides_and_a_wrong_one_is_named_before_anything_is_sent(linked: Linked) -> None:
     workspace = linked.workspace
     file = workspace.settings.workspace / "qrkit.toml"
