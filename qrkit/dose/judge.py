@@ -308,13 +308,16 @@ def _doubted(item: PlanItem, answer: Answer | None) -> PlanItem:
 
 
 def _with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[SeriesChoice]) -> PlanItem:
-    """Return an item with what is doubtful of the lists of objects; an empty list of a series kept whole is not."""
+    """Return an item with what is doubtful of the lists of objects.
+
+    An empty list is not, of a series that is kept whole, and of an SR series: a note of the plan suggests `empty_sr`.
+    """
     whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
     short: list[ShortList] = []
     doubts: list[str] = []
     for row in context.series:
         answer = context.objects(row)
-        if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
+        if answer is None or (not answer.rows and (row.Modality == SR or row.SeriesInstanceUID in whole)):
             continue
         listed, count = len(answer.rows), row.instance_count
         if count is not None and listed < count and answer.is_whole:
