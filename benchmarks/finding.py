@@ -29,7 +29,6 @@ from qrkit.workspace import Workspace
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress
 from tests.peers.pynetdicom_scu import keep_responses
-from tests.peers.waiting import free_port
 
 ANSWERS = 10_007
 """Not 10,000: at a round number a PACS may have stopped, and then qrkit asks on in smaller windows."""
@@ -59,10 +58,9 @@ def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
             )
             acceptance, responses = _exchange(node)
         save(folder / "recorded", acceptance=acceptance, responses=responses)
-        port = free_port()
-        replay = [sys.executable, "-m", "benchmarks.replay", str(port), str(folder / "recorded")]
-        with process(replay, port):
-            node = opened.nodes.add("replay", host="127.0.0.1", port=port, ae_title="ORTHANC")
+        # at the port of Orthanc: the profile of the node knows how many answers it returns at once
+        replay = [sys.executable, "-m", "benchmarks.replay", str(node.port), str(folder / "recorded")]
+        with process(replay, node.port):
             yield Measured(
                 work="the same answers, replayed",
                 seconds=_seconds(opened, node, rounds),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,20 +24,24 @@ def save(path: Path, *, acceptance: bytes, responses: bytes) -> None:
 
 
 def main(port: int, recorded: Path) -> None:
-    """Serve one association after the other, however each client leaves, until the process is ended."""
+    """Serve associations, several at once and however each client leaves, until the process is ended."""
     content = recorded.read_bytes()
     length = _LENGTH.unpack_from(content)[0]
     acceptance, responses = content[8 : 8 + length], memoryview(content)[8 + length :]
     with socket.create_server(("127.0.0.1", port)) as server:
         while True:
             connection, _ = server.accept()
-            # a client may close without a release, as the check that the server listens does
-            with connection, suppress(ConnectionError):
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _serve(connection, acceptance, responses)
+            threading.Thread(target=_serve, args=(connection, acceptance, responses), daemon=True).start()
 
 
 def _serve(connection: socket.socket, acceptance: bytes, responses: memoryview) -> None:
+    # a client may close without a release, as the check that the server listens does
+    with connection, suppress(ConnectionError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _answer(connection, acceptance, responses)
+
+
+def _answer(connection: socket.socket, acceptance: bytes, responses: memoryview) -> None:
     while True:
         kind, body = _read_pdu(connection)
         if kind == _ASSOCIATE_RQ:
