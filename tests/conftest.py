@@ -1,5 +1,6 @@
 """Every test: markers, no user settings, no process left behind, Hypothesis without a clock."""
 
+import builtins
 import contextlib
 import os
 import shutil
@@ -63,6 +64,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the folder that stood in for the user's."""
     shutil.rmtree(config.stash[_user_folder], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_shell_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Advise commands, not calls, although an earlier test has started an IPython shell in this process."""
+    monkeypatch.delattr(builtins, "__IPYTHON__", raising=False)
 
 
 @pytest.fixture(autouse=True)

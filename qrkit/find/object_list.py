@@ -137,15 +137,18 @@ class ListedRows:
         if count is not None and count < len(objects):
             uncounted = f"{len(objects)} listed, although the node counts {count}"
         largest = max([len(series), *map(len, by_series.values())])
-        is_small = 0 < largest <= most and not self._rows.account.doubts
+        short = [*_reasons(len(objects), count, (len(series), lost_series), silent - lost_series)]
+        if self._rows.account.doubts and uncounted:  # a cap may hold for the retrieve too: its counters prove nothing
+            short.append(uncounted)
+            uncounted = ""
         return ObjectList(
             objects=tuple(objects.values()),
             counted=count,
             is_counted=is_counted,
             silent_series=silent,
             short_series=() if lost_series else tuple(str(series[uid]["SeriesInstanceUID"]) for uid in few),
-            short=tuple(_reasons(len(objects), count, (len(series), lost_series), silent - lost_series)),
-            uncounted="" if is_small else uncounted,
+            short=tuple(short),
+            uncounted="" if 0 < largest <= most else uncounted,
         )
 
 
@@ -164,7 +167,8 @@ class _Above:
         are_all = bool(known) and len(known) == len(counts) and not lost_series
         totals = [*([sum(known)] if known else []), *([] if self.objects is None else [int(self.objects)])]
         is_counted = self.objects is not None or (are_all and (self.is_whole or self.series is not None))
-        return max(totals, default=None), is_counted
+        total = max(totals, default=0)  # 0 is no count: what holds nothing is not retrieved
+        return total or None, is_counted and total > 0
 
 
 def _reasons(listed: int, count: int | None, series: tuple[int, int], silent: int) -> Iterator[str]:

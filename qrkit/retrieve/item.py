@@ -150,6 +150,7 @@ class ActiveItem:
         self.list = listed
         uids = {item.SOPInstanceUID for item in listed.objects}
         uids |= {*request.expected, *request.sop_instance_uids}
+        uids |= {*self.item.outcome.missing}  # what an earlier try named stays expected, whatever is listed now
         self.expected = frozenset(uids) or None
 
     @property
@@ -173,9 +174,13 @@ class ActiveItem:
 
     @property
     def counted(self) -> int:
-        """How many objects there are at least, by the node's own count or by what it reports sent; 0: not known."""
-        sent = 0 if self.list.is_counted else self._sent or 0
-        return max(self.list.counted or 0, sent)
+        """How many objects there are at least; 0: not known.
+
+        By the node's own count, else by what it reports as sent, or by what an earlier try expected.
+        """
+        if self.list.is_counted:
+            return self.list.counted or 0
+        return max(self.list.counted or 0, self._sent or 0, self.item.outcome.expected or 0)
 
     @property
     def expected_number(self) -> int | None:
@@ -244,11 +249,12 @@ class ActiveItem:
     def end_try(self) -> None:
         """Compare what the node counted with what has arrived, if the item was asked for as a whole."""
         counted = self.suboperations
-        if not self._is_whole_try or counted.status != SUCCESS or counted.completed is None or counted.failed:
+        if not self._is_whole_try or counted.status == PENDING or counted.completed is None:
             return
+        there = counted.completed + (counted.failed or 0)
         arrived = max(self.received - self._received_before, len(self.stored))
-        self._sent = counted.completed if counted.completed > arrived else None
-        self._is_confirmed = counted.completed == len(self.stored)
+        self._sent = there if there > arrived else None
+        self._is_confirmed = counted.status == SUCCESS and there == counted.completed == len(self.stored)
 
     @property
     def why(self) -> tuple[str, ...]:
@@ -256,12 +262,14 @@ class ActiveItem:
         listed = self.list
         if self.item.request.level is Level.IMAGE:
             return ()
-        is_here = listed.counted is not None and len(self.stored) >= listed.counted and not listed.silent_series
+        is_here = 0 < (listed.counted or 0) <= len(self.stored) and not listed.silent_series
         reasons = [] if is_here else list(listed.short)  # what is not listed may have come all the same
         if listed.uncounted and not self._is_confirmed:
             reasons.append(listed.uncounted)
-        if self._sent is not None and not listed.is_counted:
-            reasons.append(f"the node reports {self._sent} sent")
+        if self._sent is not None and self._sent != listed.counted:
+            reasons.append(f"the node reports {self._sent} objects")
+        if self.reported and not self.stored:
+            reasons.append("the store node cannot be queried for what it received")
         return tuple(reasons)
 
     @property

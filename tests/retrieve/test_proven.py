@@ -125,7 +125,7 @@ def test_more_objects_reported_sent_than_came_of_a_list_that_is_not_counted_are_
     linked.pacs.quirks = Quirks(omit_keys=COUNTS, cap=size - 2, send_less=2)
     job = fetch_series(linked, series, method)
     assert (job.state, job.expected, job.stored, job.proven) == (JobState.PARTIAL, size, size - 2, False)
-    assert f"the node reports {size} sent" in outcome(job).why
+    assert f"the node reports {size} objects" in outcome(job).why
 
 
 def test_a_list_that_is_not_counted_is_proven_where_the_node_was_seen_to_return_more(
@@ -193,3 +193,49 @@ def test_what_is_counted_is_complete_although_the_node_lists_it_only_in_part(
     other = next(one for one in of_size(linked.hospital, 8) if one is not series[0] and len(one.series) < 4)
     lost = fetch(linked, other, "get")
     assert (lost.state, lost.expected, lost.proven) == (JobState.PARTIAL, len(uids_of(other)), False)
+
+
+NOTHING_LISTED = Quirks(
+    count_less=10**6,
+    no_instances_of=("CT", "MR", "MG", "DX", "CR", "XA", "US", "PT", "NM", "SR", "KO", "PR", "RF", "OT", "SC"),
+    send_less=2,
+    no_counters=True,
+)
+"""A node that counts 0 objects and lists none."""
+
+
+@BOTH
+def test_a_count_of_nothing_proves_nothing(linked: Linked, study: Study, method: str) -> None:
+    linked.pacs.quirks = NOTHING_LISTED
+    job = fetch(linked, study, method)
+    assert not job.proven
+    assert "the node lists no objects" in job.why
+
+
+@BOTH
+def test_more_objects_reported_sent_than_counted_prove_nothing(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(cap=size - 2, count_less=2, send_less=2)
+    job = fetch_series(linked, series, method)
+    assert job.proven is False
+    assert f"the node reports {size} objects" in job.why
+
+
+def test_a_retry_expects_what_the_first_try_named_whatever_is_listed_now(linked: Linked, study: Study) -> None:
+    linked.pacs.quirks = Quirks(send_less=2)
+    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID])
+    missing = outcome(job.wait(timeout=LIMIT)).missing
+    linked.pacs.quirks = NOTHING_LISTED
+    job.retry()
+    again = job.wait(timeout=LIMIT)
+    assert again.state is JobState.PARTIAL
+    assert outcome(again).missing == missing
+
+
+def test_failed_sub_operations_are_missing_where_the_node_counts_nothing(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(hide_answers=1, omit_keys=COUNTS)
+    other = next(one for one in all_studies(linked.hospital) if len({x.Modality for x in one.series}) > 1)
+    job = fetch(linked, other, "get")
+    assert uids_of(other) <= files_of(linked.workspace) or job.state is JobState.PARTIAL
