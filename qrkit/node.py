@@ -171,7 +171,7 @@ class Node:
         if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
             raise InputError(f"Node {self.name!r} needs a host: a name or an address, such as 10.1.2.3.")
         if not 1 <= self.port <= 65535:
-            raise InputError(f"The port of node {self.name!r} must be 1 to 65535, not {self.port}.")
+            raise _not_a_number("port", self.port, self.name)
         check_ae_title(self.ae_title, what=f"AE title of node {self.name!r}")
         for what in ("calling_ae_title", "move_destination"):
             if getattr(self, what):
@@ -207,7 +207,7 @@ class Node:
             "AE title": code(self.ae_title),
             "Address": f"{self.host}:{self.port}",
         }
-        shown |= {"Operations": self.services or "nothing", "Description": self.description or None}
+        shown |= {"Services": self.services or "nothing", "Description": self.description or None}
         shown |= {
             label: getattr(self, name) if getattr(self, name) != getattr(usual, name) else None
             for name, label in _SHOWN_IF_UNUSUAL.items()
@@ -370,13 +370,18 @@ def _chosen(enum: type[Enum], key: str, value: object, name: str) -> Enum:
         raise InputError(f"{key} of node {name!r} is one of {choices}, not {value!r}.") from error
 
 
+def _not_a_number(key: str, value: object, name: str) -> InputError:
+    valid = " from 1 to 65535" if key == "port" else ""
+    return InputError(f"{value!r} is not a valid {key} of node {name!r}: enter a number{valid}.")
+
+
 def _number(key: str, value: object, name: str) -> float:
     try:
         number = float(str(value))  # of the text: True is no number here
     except ValueError as error:
-        raise InputError(f"{key} of node {name!r} is a number, not {value!r}.") from error
+        raise _not_a_number(key, value, name) from error
     if not math.isfinite(number):
-        raise InputError(f"{key} of node {name!r} is a finite number, not {value!r}.")
+        raise InputError(f"{value!r} is not a valid {key} of node {name!r}: enter a finite number.")
     return number
 
 
@@ -384,8 +389,8 @@ def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, of: str) -> No
     unknown = sorted(set(given) - known)
     if unknown:
         raise InputError(
-            f"{of} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.",
-            advice=did_you_mean(unknown[0], sorted(known)),
+            f"{of[:1].upper()}{of[1:]} has no {', '.join(unknown)}.",
+            advice=did_you_mean(unknown[0], sorted(known), otherwise=f"Use {listed(sorted(known), last='or')}."),
         )
 
 

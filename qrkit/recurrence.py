@@ -92,7 +92,7 @@ def parse_recurrence(text: str, zone: str = "UTC") -> Recurrence:
     >>> [str(parse_recurrence(text)) for text in texts[:3]]
     ['mon,thu at 03:00', 'daily at 02:00', 'hourly']
     >>> [str(parse_recurrence(text)) for text in texts[3:]]
-    ['monthly on the last day at 02:00', 'quarterly on the first monday at 02:00']
+    ['monthly on the last day at 02:00', 'quarterly on the first Monday at 02:00']
     """
     if time_zone(zone) is None:
         raise InputError("A schedule needs a time zone.", advice="Write it as Europe/Berlin.")
@@ -151,7 +151,7 @@ def _days_of_month(which: str, *, is_quarterly: bool) -> tuple[str, str] | None:
     (weekday,) = weekdays
     place = "L" if ordinal == "last" else f"#{_ORDINALS[ordinal]}"
     written = ordinal if ordinal == "last" else list(_ORDINALS)[2 * (_ORDINALS[ordinal] - 1)]
-    return f"{every} on the {written} {WEEKDAYS[weekday]}", f"* {months} {(weekday + 1) % 7}{place}"
+    return f"{every} on the {written} {WEEKDAYS[weekday].title()}", f"* {months} {(weekday + 1) % 7}{place}"
 
 
 def _ordinal(day: int) -> str:

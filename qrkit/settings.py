@@ -91,7 +91,7 @@ class Settings:
             raise InputError(f"QRKIT_UNSOLICITED is refuse or keep, not {self.unsolicited!r}.")
         if self.database_url and "://" not in self.database_url:
             raise InputError(
-                f"QRKIT_DATABASE_URL is no SQLAlchemy URL: {self.database_url!r}.",
+                f"QRKIT_DATABASE_URL is not a valid database URL: {self.database_url!r}.",
                 advice="Give postgresql://user:password@host/database, or nothing for SQLite in the workspace.",
             )
         if (self.tls_key or self.tls_ca) and not self.tls_certificate:

@@ -117,6 +117,18 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     return f"Did you mean {near}?" if near else otherwise
 
 
+_STEPS = {"held": "not stored yet", "to fetch": "to retrieve"}
+
+
+def step_label(step: str) -> str:
+    """Return the label of a step of a selection, whose name in the JSON of a plan stays as it is.
+
+    >>> step_label("held"), step_label("CT rules")
+    ('not stored yet', 'CT rules')
+    """
+    return _STEPS.get(step, step)
+
+
 _ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
 """Modalities that a study is not named by, unless it has no other."""
 

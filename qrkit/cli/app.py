@@ -19,7 +19,7 @@ from qrkit.words import did_you_mean
 
 _COMMANDS = {
     "demo": ("demo:demo", "Try qrkit on a simulated hospital. Needs no network and no PACS."),
-    "nodes": ("nodes:app", "Manage the PACS, modalities and stores to talk to."),
+    "nodes": ("nodes:app", "Manage the PACS, modalities and stores that qrkit contacts."),
     "echo": ("queries:echo", "Send C-ECHO to nodes. The exit status is 1 if any node fails."),
     "probe": (
         "nodes:probe",

@@ -26,6 +26,7 @@ from qrkit.query import Coverage
 from qrkit.report.charts import modality_label, studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
 from qrkit.simulator import Quirks, Simulator, small_hospital
+from qrkit.words import step_label
 from qrkit.workspace import Workspace
 
 NODE = "demo"
@@ -95,7 +96,8 @@ def _hospital(opened: Workspace, seed: int, quirks: list[str]) -> Simulator:
     try:
         behaviour = Quirks.from_mapping(dict(text.partition("=")[::2] for text in quirks))
     except ValueError as error:
-        raise InputError(f"The demo PACS does not have this quirk: {error}.") from error
+        reason = f"{str(error)[:1].upper()}{str(error)[1:]}"
+        raise InputError(reason if reason.endswith(("?", ".")) else f"{reason}.") from error
     return Simulator(
         small_hospital(seed, until=date.today(), days=_DAYS, studies=_STUDIES),
         quirks=behaviour,
@@ -131,7 +133,7 @@ def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
     first = date.today() - timedelta(days=_RECENT_DAYS)
     _step(f"qrkit plan {NODE} --dose CT,MG,FL --from {first} --description-exclude imported")
     plan = opened.plan(NODE, "CT,MG,FL", date_from=first, description_exclude="imported")
-    print_frame(plan.steps, Format.TABLE)
+    print_frame(plan.steps.assign(step=plan.steps["step"].map(step_label)), Format.TABLE)
     told = (
         plan.studies[plan.studies["keep"]].groupby(["group", "rule"], as_index=False).agg(objects=("objects", "sum"))
     )

@@ -11,7 +11,7 @@ from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with
 from qrkit.cli.output import print_frame, print_json, print_text, say, stderr
 from qrkit.cli.queries import NOT_COMPLETE, say_not_found
 from qrkit.errors import NotFound
-from qrkit.words import counted
+from qrkit.words import counted, step_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +119,7 @@ def plan(
     whole_archive: Annotated[
         bool, typer.Option("--whole-archive", help="Allow a plan without a date range.")
     ] = False,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Query again what earlier plans know.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Repeat the queries of earlier plans.")] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     filters: dict[str, object],
@@ -138,7 +138,7 @@ def show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
         print_json(made.to_json())
     elif form is Format.TABLE and output is None:
         print_frame(made.studies[_SHOWN], form)
-        print_frame(made.steps, form)
+        print_frame(made.steps.assign(step=made.steps["step"].map(step_label)), form)
     else:
         print_frame(rows_of(made), form, output)
     say_not_found(made.coverage)

@@ -10,6 +10,7 @@ import typer
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
+from qrkit.jobs.estimate import cost_in_words
 from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
 from qrkit.uids import is_valid_uid
@@ -64,17 +65,19 @@ def find(
     cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage.requests or 0, 'request')}"
     say(f"{cost}; stored as query {info['query_id']}.")
     if len(frame) and Level(level.upper()) is not Level.PATIENT:
-        say(f"Retrieving everything: {workspace.estimate(frame, node=node).in_words()}.")
+        say(f"To retrieve everything: {cost_in_words(workspace.estimate(frame, node=node))}.")
     for report in coverage.filters:
         say(report.sentence())
     say_not_found(coverage)
     _say_warnings(info["warnings"])
     for assumption in coverage.assumptions:
         say(f"Assumed: {assumption}.")
-    if not coverage.is_complete:
-        for why in coverage.why:
-            say(f"May be incomplete: {why}.")
-        raise typer.Exit(NOT_COMPLETE)
+    if coverage.is_complete:
+        say("Complete.")
+        return
+    for why in coverage.why:
+        say(f"May be incomplete: {why}.")
+    raise typer.Exit(NOT_COMPLETE)
 
 
 def say_not_found(coverage: Coverage) -> None:

@@ -22,7 +22,7 @@ from qrkit.cli.output import print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs import JobRow, JobState, PausedBy
 from qrkit.jobs.rate import Rate
-from qrkit.words import comma_list, out_of
+from qrkit.words import comma_list, out_of, volume
 
 if TYPE_CHECKING:
     from qrkit.dose import Budget, Plan
@@ -71,7 +71,7 @@ NOT_COMPLETE = 3
 def exit_for(job: JobRow) -> None:
     """Report how a job ended, and exit: 0 complete, 3 objects missing or not proven, 1 nothing received."""
     stored = f"{out_of(job.stored, job.expected, 'object')} stored"
-    say(f"{stored}, {job.bytes / 1e6:.1f} MB retrieved: {job.state_in_words}.")
+    say(f"{stored}, {volume(job.bytes)} retrieved: {job.state_in_words}.")
     failed = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
     for item in failed[:10]:
         request = item.request

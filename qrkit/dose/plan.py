@@ -18,7 +18,7 @@ from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, estimate, mean
 from qrkit.markup import bullets, code, grid, paragraph, strong
 from qrkit.query import Coverage
 from qrkit.tables import Level, to_plain_frame
-from qrkit.words import counted, out_of
+from qrkit.words import counted, out_of, step_label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,7 +135,9 @@ class Plan:
             strong(self.cost_in_words),
             f"; {complete}.",
         )
-        steps = [[step.step, step.studies, step.dropped or None, criterion(step.step)] for step in self.funnel]
+        steps = [
+            [step_label(step.step), step.studies, step.dropped or None, criterion(step.step)] for step in self.funnel
+        ]
         notes = bullets((*self.coverage.why, *self.notes))
         return head + grid(["Step", "Remaining", "Removed", "Criterion"], steps) + notes
 

@@ -195,7 +195,8 @@ def criterion(step: str) -> str:
     ('has objects that are not stored', 'contains a CT dose object')
     """
     group, _, is_rules = step.rpartition(" ")
-    return _CRITERIA.get(step, f"contains a {group} dose object" if is_rules == "rules" else step)
+    article = "an" if group[:1] in "AEFILMNORSX" else "a"  # as the letters are spoken
+    return _CRITERIA.get(step, f"contains {article} {group} dose object" if is_rules == "rules" else step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _WEEK_DATE = re.compile(r"\d{4}(-?)w\d{2}(?:\1\d)?", re.ASCII)
 _LAST_DAYS = re.compile(r"last (\d{1,4}) (day|week)s?", re.ASCII)
 _FIRST = date(1900, 1, 1)
 _LAST = time(23, 59, 59, 999999)
+_ADVICE = "Enter 2026-01-31, today, yesterday, last 7 days, or a range such as 2026-01-01 to 2026-01-31."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +178,22 @@ def parse_date(value: object, *, today: date) -> date:
     if text in ("today", "yesterday"):
         return today - timedelta(days=text == "yesterday")
     if _DATE.fullmatch(text) is None and _ends_of_text(text, today=today):
-        raise InputError(f"{value!r} is a range, where one date is needed.", advice="Give it as date, without ends.")
+        raise InputError(
+            f"{value!r} is a range, where one date is needed.",
+            advice="Use date for a range.",
+        )
     moment = _MOMENT.fullmatch(text)
     if moment and re.search("[1-9]", moment[3]):
-        raise InputError(f"{value!r} has a time of day, which a date does not.", advice="Give the time as time.")
+        raise InputError(
+            f"{value!r} has a time of day, which a date does not.",
+            advice="Use time_from and time_until.",
+        )
     day = _day_of_text(moment[1] if moment else text)
     if day is None:
-        raise InputError(f"{value!r} is not a date.", advice="Enter 2026-01-31, 20260131, today or yesterday.")
+        raise InputError(
+            f"{value!r} is not a date.",
+            advice="Enter 2026-01-31, today, yesterday, last 7 days or 2026-01-01 to 2026-01-31.",
+        )
     return day
 
 

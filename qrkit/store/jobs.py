@@ -115,7 +115,7 @@ class JobTable:
             If there is nothing to fetch, or the priority is none.
         """
         if not job.requests:
-            raise InputError("There is nothing to retrieve: the job has no requests.")
+            raise InputError("The table has no rows, so there is nothing to retrieve.")
         job_id = uuid4().hex
         items = [item_values(job_id, position, request) for position, request in enumerate(job.requests)]
         rests = {"paused": True, "paused_by": PausedBy.DISK.value, "reason": job.lack_of_room}

@@ -178,7 +178,7 @@ def _version(connection: sa.Connection, migrations: Sequence[Migration]) -> int 
     newest = migrations[-1].number
     if version is not None and version > newest:
         raise StateUnavailable(
-            f"The state of this workspace is of version {version}; this qrkit knows up to {newest}.",
+            f"The state of this workspace has version {version}; this qrkit reads versions up to {newest}.",
             advice="Install the newer qrkit that others use here: pip install --upgrade qrkit.",
         )
     return version

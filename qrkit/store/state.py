@@ -222,7 +222,7 @@ def _url(url_or_folder: str | Path) -> sa.URL:
     try:
         url = sa.make_url(url_or_folder)
     except exc.ArgumentError as error:
-        raise InputError("QRKIT_DATABASE_URL is no SQLAlchemy URL.", advice=_URL_ADVICE) from error
+        raise InputError("QRKIT_DATABASE_URL is not a valid database URL.", advice=_URL_ADVICE) from error
     backend = url.get_backend_name()
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")

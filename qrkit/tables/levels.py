@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
+from qrkit.words import listed
 
 
 class Level(StrEnum):
@@ -33,15 +34,15 @@ class Level(StrEnum):
         <Level.SERIES: 'SERIES'>
         >>> Level.parse("instance")
         Traceback (most recent call last):
-        qrkit.errors.InputError: A level is one of patient, study, series, image, not 'instance'.
+        qrkit.errors.InputError: 'instance' is not a valid level: use patient, study, series or image.
         """
         if isinstance(level, Level):
             return level
         try:
             return cls(str(level).strip().upper())
         except ValueError as error:
-            choices = ", ".join(member.value.lower() for member in cls)
-            raise InputError(f"A level is one of {choices}, not {level!r}.") from error
+            choices = listed([member.value.lower() for member in cls], last="or")
+            raise InputError(f"{level!r} is not a valid level: use {choices}.") from error
 
 
 _ORDER = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)

@@ -11,8 +11,7 @@ from pathlib import Path
 import ipywidgets
 import pandas as pd
 
-from qrkit.jobs.estimate import Estimate
-from qrkit.words import counted, duration, modality_label, volume
+from qrkit.words import modality_label
 
 _WORDS = {
     "PatientID": "Patient ID",
@@ -126,27 +125,6 @@ def hint(explanation: str) -> ipywidgets.HTML:
 
 
 _MODALITIES_SHOWN = 6
-
-
-def cost_in_words(cost: Estimate) -> str:
-    """Return objects, size and time of a retrieve, with what is unknown.
-
-    >>> cost_in_words(Estimate(objects=300, bytes=150_000_000, seconds=80.0))
-    'about 300 objects, 150.0 MB, 1 min 20 s'
-    >>> cost_in_words(Estimate(objects=300, bytes=None, seconds=None, uncounted=2))
-    'about 300 objects and 2 rows without a count; size unknown until similar objects have been retrieved'
-    >>> cost_in_words(Estimate(objects=None, bytes=None, seconds=None, uncounted=2))
-    'number of objects unknown: the node does not count them'
-    """
-    if cost.objects is None:
-        return "number of objects unknown: the node does not count them"
-    objects = f"about {counted(cost.objects, 'object')}"
-    if cost.uncounted:
-        objects += f" and {counted(cost.uncounted, 'row')} without a count"
-    if cost.bytes is None:
-        return f"{objects}; size unknown until similar objects have been retrieved"
-    size = f"{objects}, {volume(cost.bytes)}"
-    return size if cost.seconds is None else f"{size}, {duration(cost.seconds)}"
 
 
 def modalities_in_words(frame: pd.DataFrame) -> str:

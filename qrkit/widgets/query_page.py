@@ -8,12 +8,13 @@ from html import escape
 import ipywidgets
 import pandas as pd
 
+from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Coverage, build_query
 from qrkit.widgets.background import Background
 from qrkit.widgets.charts import Charts, charts_of_studies
 from qrkit.widgets.filter_panel import FilterPanel
 from qrkit.widgets.job_progress import JobProgress, running_jobs
-from qrkit.widgets.labels import cost_in_words, modalities_in_words
+from qrkit.widgets.labels import modalities_in_words
 from qrkit.widgets.node_tiles import NodeTiles
 from qrkit.widgets.notice import Notice
 from qrkit.widgets.query_form import QueryForm
@@ -85,7 +86,7 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         if len(frame):
             with self.notice.shown_errors():
                 modalities, cost = modalities_in_words(frame), cost_in_words(self._workspace.estimate(frame))
-                sentences = [modalities and f"{modalities}.", f"Retrieving everything: {cost}."]
+                sentences = [modalities and f"{modalities}.", f"To retrieve everything: {cost}."]
                 self.summary.value = escape(" ".join(filter(None, sentences)))
         self.notice.say(_outcome(frame))
 

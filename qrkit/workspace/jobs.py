@@ -267,7 +267,7 @@ class Jobs:
             for job in self._table.list(_SHOWN)
         ]
         return grid(
-            ["queued at", "by", "from", "state", "objects", "fetched", "error", "job_id"], shown, caption=_NEWEST
+            ["queued at", "by", "from", "state", "objects", "retrieved", "error", "job_id"], shown, caption=_NEWEST
         )
 
 

@@ -48,11 +48,12 @@ class Overview:
     def facts(self) -> dict[str, str]:
         """Return it in words, by label."""
         settings = self.settings
+        port = f"port {settings.port}" if settings.port else "any free port"
         free = "" if self.free is None else f"; {volume(self.free)} free"
         return {
             "Folder": str(settings.workspace),
             "User": self.user,
-            "We are": f"AE title {settings.ae_title}, receiving on port {settings.port or '(any that is free)'}",
+            "This workspace": f"AE title {settings.ae_title}, receives on {port}",
             "Worker": self._worker(),
             "Last query": self._last_query(),
             "Jobs": self._jobs(),

@@ -59,8 +59,8 @@ class Questions(NodeChecks):
     ) -> pd.DataFrame:
         """Query a node by C-FIND, and store the result.
 
-        A list is a list, tuple, set or pandas column of texts, or one text with commas. A comma within a value needs
-        a list: ``accession=["A,1"]``.
+        A list is a list, tuple, set or pandas Series of strings, or one text with commas. A comma within a value
+        needs a list: ``accession=["A,1"]``.
 
         Parameters
         ----------
@@ -230,7 +230,7 @@ class Questions(NodeChecks):
         whole_archive
             Allow a plan without a date range.
         refresh
-            Query again what earlier plans know.
+            Repeat the queries of earlier plans.
         date
             StudyDate, as `find` takes it.
         date_from
@@ -358,7 +358,7 @@ class Questions(NodeChecks):
         frame
             Studies, series or images.
         node
-            Name of the node to retrieve from; the rows of a `find` know it.
+            Name of the node to retrieve from. Not needed for rows of a `find`.
 
         Returns
         -------

@@ -25,7 +25,7 @@ from qrkit.report.patients import is_about_people, question_without_people, with
 from qrkit.report.value import Part, Report, ReportSection
 from qrkit.store.queries import QueryRow
 from qrkit.tables import Level
-from qrkit.words import counted, did_you_mean, listed, local_time, volume
+from qrkit.words import counted, did_you_mean, listed, local_time, step_label, volume
 from qrkit.workspace.files import Files
 from qrkit.workspace.jobs import Jobs
 from qrkit.workspace.plans import Plans
@@ -112,7 +112,8 @@ class _About:
             "Time": local_time(plan.created),
             "Retrieve": f"{plan.cost_in_words}, of {counted(plan.funnel[-1].studies, 'study')}",
         }
-        steps = plan.steps.assign(criterion=[criterion(step.step) for step in plan.funnel])
+        labels = [step_label(step.step) for step in plan.funnel]
+        steps = plan.steps.assign(step=labels, criterion=[criterion(step.step) for step in plan.funnel])
         sections = (
             ReportSection(title="Completeness", parts=(Markup(plan.coverage._repr_html_()), steps)),
             ReportSection(title="Selection steps", parts=(funnel(plan.steps),)),

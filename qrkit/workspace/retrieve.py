@@ -80,7 +80,7 @@ def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.Dat
     uids = comma_list(what) if isinstance(what, str) else as_list(what)
     if uids is None or not all(isinstance(uid, str) or is_missing(uid) for uid in uids):
         raise InputError(
-            f"A retrieve takes no {type(what).__name__}.",
+            "There are no UIDs to retrieve.",
             advice="Give a table with UIDs, a column or list of UIDs, a plan, or requests.",
         )
     name = getattr(what, "name", None)

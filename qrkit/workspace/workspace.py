@@ -185,13 +185,13 @@ class Workspace(Questions):
             with SOPInstanceUID images; other columns do not matter. Or a column, list or text of UIDs, taken as
             studies unless the workspace knows all as series or images. Or a plan, or requests.
         node
-            Name of the node to retrieve from; rows of a `find`, and a plan, know it.
+            Name of the node to retrieve from. Not needed for rows of a `find` or for a plan.
         method
             ``auto``, ``get`` or ``move``.
         to
             Name of a store node that receives the objects by C-MOVE, instead of this workspace.
         source
-            Id of the query or plan that this comes from, for the history; rows of a `find`, and a plan, know it.
+            Id of the query or plan, for the history. Not needed for rows of a `find` or for a plan.
         after
             Names of the handlers that run after arrival; without it, the automatic ones of `qrkit.toml`.
 

@@ -27,7 +27,8 @@ def test_json_is_the_rows_with_dates_in_iso_and_words_go_to_stderr(hospital_here
         assert row["NumberOfStudyRelatedInstances"] == study.NumberOfStudyRelatedInstances
         assert row["AccessionNumber"] == (study.AccessionNumber or None)
     assert f"{len(studies)} rows from pacs, 1 request; stored as query" in ran.err
-    assert "Retrieving everything: " in ran.err
+    assert "To retrieve everything: about " in ran.err
+    assert "Complete." in ran.err.splitlines()
 
 
 @pytest.mark.slow

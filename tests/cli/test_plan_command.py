@@ -43,7 +43,7 @@ def test_a_plan_has_the_documented_json_and_is_fetched_by_its_id(hospital_here: 
 def test_a_plan_as_a_table_says_what_it_costs_and_how_to_fetch_it(hospital_here: Here) -> None:
     ran = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
     assert ran.status == 0
-    assert "to fetch" in ran.out
+    assert "to retrieve" in ran.out
     assert "objects" in ran.err
     assert "qrkit retrieve pacs --plan" in ran.err
     rows = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "csv").out.splitlines()

@@ -246,4 +246,4 @@ def test_the_demo_goes_the_whole_way_without_anything_else(tmp_path: Path) -> No
 def test_a_demo_quirk_that_there_is_not_is_status_2(tmp_path: Path, here: Here) -> None:
     ran = here("demo", "--headless", "--workspace", str(tmp_path / "demo"), "--quirk", "capp=5")
     assert ran.status == 2
-    assert "did you mean cap?" in ran.err
+    assert "There is no quirk 'capp'. Did you mean cap?" in ran.err

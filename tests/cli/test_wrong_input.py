@@ -5,9 +5,9 @@ import pytest
 from tests.cli.commands import Here
 
 WRONG = {
-    "find pacs --date 2026-02-31": "Enter 2026-01-31, 20260131, today or yesterday",
+    "find pacs --date 2026-02-31": "Enter 2026-01-31, today, yesterday, last 7 days",
     "find pacs --time-from 2560 --date 2026-01-01": "Enter 8:30, 0830 or 083000",
-    "find pacs --level frame": "one of patient, study, series, image",
+    "find pacs --level frame": "use patient, study, series or image",
     "find pacs --key Banana=1": "Enter a keyword of PS3.6",
     "find pacs --key nothing": "--key takes Keyword=value",
     "find pacs --study-uid abc": "digits and dots",
@@ -17,7 +17,7 @@ WRONG = {
     "find pacs --format xml": "'xml' is not one of 'table', 'json', 'csv', 'parquet'. See: ",
     "find": "Missing argument 'node'",
     "nodes add x --host h --ae-title X --character-set ISO_IR_3": "such as ISO_IR 192",
-    "nodes add x --host h --port 70000 --ae-title X": "must be 1 to 65535",
+    "nodes add x --host h --port 70000 --ae-title X": "70000 is not a valid port of node 'x': enter a number from 1",
     "nodes add x --host h --ae-title X --pause -1": "cannot be negative",
     "nodes add x --host h --ae-title X --retrieve-hours 25:00-26:00": "25:00",
     "nodes add x --host h --ae-title THISISLONGERTHANSIXTEEN": "at most 16",

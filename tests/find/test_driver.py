@@ -196,7 +196,7 @@ def test_of_an_open_query_the_undated_are_unproven() -> None:
     pacs = Pacs(studies=[*studies(20), Study(uid="9", day=None)], cap=50)
     found, driven = ask(pacs, caps=Caps(likely=50))
     assert found >= uids(pacs) - {"9"}
-    assert driven.doubts == ("studies without StudyDate can only be asked for all at once, which is beyond the cap",)
+    assert driven.doubts == ("studies without StudyDate cannot be queried in parts and exceed the node's cap",)
 
 
 def test_a_node_that_leaves_out_midnight_is_not_believed_to_have_told_all() -> None:
@@ -232,7 +232,7 @@ def test_patients_without_any_key_are_found_where_the_node_says_that_they_are_to
     pacs = Pacs(studies=studies(300, days=1), cap=30, status=True, said_before=said_before)
     found, driven = ask(pacs, level=Level.PATIENT)
     assert found == uids(pacs)
-    assert "rows without PatientBirthDate can only be asked for all at once" in driven.doubts[-1]
+    assert "rows without PatientBirthDate cannot be queried in parts" in driven.doubts[-1]
     assert len(pacs.requests) <= 90
     years = [one.value(BIRTH) for one in pacs.requests[1:7]]
     assert all(end[4:] in ("0101", "1231", "") for value in years for end in value.split("-"))

@@ -102,7 +102,7 @@ def test_a_plan_a_job_and_a_comparison_have_theirs(ws: Workspace, tmp_path: Path
     plan_id, job_id = ws.plans.list()["plan_id"][0], ws.jobs.list()["job_id"][0]
     plan = _read(ws.report("plan", plan_id, path=tmp_path / "plan.html"))
     assert f"qrkit retrieve pacs --plan {plan_id}" in plan
-    assert "to fetch" in plan
+    assert "to retrieve" in plan
     assert ">PatientID</th>" not in plan
     job = _read(ws.report("job", job_id, path=tmp_path / "job.html"))
     assert "Retrieve from pacs: complete" in job

@@ -33,8 +33,8 @@ def test_texts_become_values() -> None:
 @pytest.mark.parametrize(
     ("values", "advice"),
     [
-        ({"capp": "5"}, "did you mean cap"),
-        ({"zzzz": "5"}, "known are"),
+        ({"capp": "5"}, "Did you mean cap"),
+        ({"zzzz": "5"}, "Use "),
         ({"cap": "many"}, "cap='many'"),
         ({"no_counters": "perhaps"}, "enter yes or no"),
         ({"cap_mode": "loud"}, "silent, status"),

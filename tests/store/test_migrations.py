@@ -66,7 +66,9 @@ def test_migrating_twice_changes_nothing(state: State) -> None:
 def test_a_state_of_a_newer_qrkit_is_refused_with_advice(where: str) -> None:
     with State.open(where) as state, state.transaction() as connection:
         connection.execute(schema.schema_version.insert().values(number=99, name="of the future", applied=""))
-    with pytest.raises(StateUnavailable, match=r"version 99; this qrkit knows up to \d+.*pip install --upgrade"):
+    with pytest.raises(
+        StateUnavailable, match=r"version 99; this qrkit reads versions up to \d+.*pip install --upgrade"
+    ):
         State.open(where)
 
 

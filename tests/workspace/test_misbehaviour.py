@@ -130,7 +130,7 @@ def test_fifty_answers_to_a_query_without_dates_are_not_taken_for_all(linked: Li
     frame = linked.workspace.find("pacs")
     assert len(frame) == linked.hospital.size
     assert frame.attrs["qrkit"]["coverage"]["why"] == [
-        "studies without StudyDate can only be asked for all at once, which is beyond the cap"
+        "studies without StudyDate cannot be queried in parts and exceed the node's cap"
     ]
 
 

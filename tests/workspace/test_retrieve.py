@@ -191,8 +191,8 @@ def test_patients_are_named_where_the_information_model_needs_them() -> None:
         (FRAME[["StudyInstanceUID"]].set_axis(["Study Instance UID"], axis=1), "Rename its column"),
         (FRAME[["note"]], "no StudyInstanceUID"),
         (IMAGES.drop(columns="SeriesInstanceUID"), "lacks SeriesInstanceUID"),
-        (7, "takes no int"),
-        ([7], "takes no list"),
+        (7, "There are no UIDs to retrieve"),
+        ([7], "There are no UIDs to retrieve"),
     ],
 )
 def test_a_table_that_leaves_something_open_is_refused(what: pd.DataFrame, said: str) -> None:

@@ -172,10 +172,10 @@ class Doubt(Enum):
     """Why an answer is not proven complete: sentences about windows, with a reason."""
 
     CUT_OFF = "{where}: {reason}, and it cannot be split further"
-    UNTIMED = "{where}: studies without StudyTime can only be asked for all at once, which is beyond the cap"
-    NO_BIRTH = "{where}: rows without PatientBirthDate can only be asked for all at once, which is beyond the cap"
+    UNTIMED = "{where}: studies without StudyTime cannot be queried in parts and exceed the node's cap"
+    NO_BIRTH = "{where}: rows without PatientBirthDate cannot be queried in parts and exceed the node's cap"
     NEITHER = "{where}: studies with neither StudyTime nor PatientBirthDate cannot be asked for, and there are some"
-    UNDATED = "studies without StudyDate can only be asked for all at once, which is beyond the cap"
+    UNDATED = "studies without StudyDate cannot be queried in parts and exceed the node's cap"
     FAILED = "{where}: {reason}"
     NOT_ASKED = "{where}: not asked any more, after {reason}"
     UNPARTED = "{where}: {reason}, and nothing parts them to see whether there are more"

@@ -10,9 +10,7 @@ import plotly.graph_objects as go
 
 from qrkit.query import Coverage
 from qrkit.report.charts.style import COLOURS, laid_out, need, plain
-
-_LABELS = {"held": "not stored yet", "to fetch": "to retrieve"}
-"""Labels of steps whose names are part of the JSON of a plan."""
+from qrkit.words import step_label
 
 
 def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
@@ -53,7 +51,7 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
         xaxis={"title": "Remaining after each step", "rangemode": "tozero"},
         yaxis={
             "tickvals": places,
-            "ticktext": [plain(_LABELS.get(step, step)) for step in steps["step"]],
+            "ticktext": [plain(step_label(step)) for step in steps["step"]],
             "autorange": "reversed",
             "title": "",
         },

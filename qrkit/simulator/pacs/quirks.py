@@ -123,8 +123,8 @@ class Quirks:
         for name, text in values.items():
             if name not in types:
                 near = difflib.get_close_matches(name, types, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(types)}"
-                raise ValueError(f"there is no quirk {name!r}: {hint}")
+                hint = f"Did you mean {near[0]}?" if near else f"Use {', '.join(types)}."
+                raise ValueError(f"there is no quirk {name!r}. {hint}")
             try:
                 parsed[name] = _PARSERS[types[name]](text.strip())
             except ValueError as error:
