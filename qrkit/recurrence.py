@@ -16,9 +16,9 @@ from cronsim import CronSim
 from qrkit.errors import InputError
 from qrkit.hours import WEEKDAYS, parse_time, parse_weekdays, time_zone, weekday_words
 
-_HOURLY = re.compile(r"(?:hourly|every hour)(?: at :?([0-5]\d))?", re.ASCII)
-_AT = re.compile(r"(.+?)(?: at (\S+))?", re.ASCII)
-_DAY_OF = re.compile(r"(?:on )?(?:the )?(.+?) of (?:the|each|every) (month|quarter)")
+_HOURLY = re.compile(r"(?:hourly|every hour)(?:(?: at :?| :)([0-5]\d))?", re.ASCII)
+_AT = re.compile(r"(.+?)(?: at (\S+)| (\d{1,2}:\d\d))?", re.ASCII)
+_DAY_OF = re.compile(r"(?:on )?(?:the )?(.+?) of (?:(?:the|each|every) )?(month|quarter)")
 _EACH = re.compile(r"(monthly|quarterly|every month|every quarter)(?: on)?(?: the)?(?: (.+))?")
 _NUMBER = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?: day)?", re.ASCII)
 _ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4}
@@ -26,8 +26,8 @@ _NIGHT = 2 * 60
 _FEWEST_DAYS = 28
 _FIRST_MONTHS, _LAST_MONTHS = "1,4,7,10", "3,6,9,12"
 _ADVICE = (
-    "Write hourly, hourly at :15, daily at 02:00, weekdays at 22:30, mon,thu at 3:00, monthly on the 1st, "
-    "last day of the month, first Monday of the month at 6:00, or quarterly."
+    "Write hourly, hourly at :15, daily at 02:00, weekdays at 22:30, Mon-Fri 06:00, mon,thu at 3:00, "
+    "monthly on the 1st, last day of the month, first Monday of the month at 6:00, or quarterly."
 )
 
 
@@ -103,7 +103,7 @@ def parse_recurrence(text: str, zone: str = "UTC") -> Recurrence:
         words = f"hourly at :{minute:02d}" if minute else "hourly"
         return Recurrence(text=words, cron=f"{minute} * * * *", zone=zone)
     match = _AT.fullmatch(plain)
-    at = _minute_of_day(match[2]) if match else None
+    at = _minute_of_day(match[2] or match[3]) if match else None
     days = _days(match[1]) if match else None
     if at is None or days is None:
         raise InputError(f"{text!r} is not a recurrence.", advice=_ADVICE)

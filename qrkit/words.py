@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 
 def counted(number: int, what: str, *, plural: str = "") -> str:
@@ -69,9 +69,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def local_time(text: str | None) -> str:
-    """Return a time of the state, UTC in ISO 8601, by the user's own clock; empty where there is none."""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S") if text else ""
+def local_time(text: str | None, zone: tzinfo | None = None) -> str:
+    """Return a time of the state, UTC in ISO 8601, by the clock of a zone; empty where there is none.
+
+    Parameters
+    ----------
+    zone
+        The time zone; None: that of the user's own clock.
+    """
+    return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if text else ""
 
 
 def listed(names: Sequence[str], *, last: str = "and") -> str:

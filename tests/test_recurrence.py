@@ -76,6 +76,24 @@ def test_what_is_written_is_read_again_the_same(moment: datetime, days: set[int]
     assert parse_recurrence(str(hourly), zone) == hourly
 
 
+ORDINALS = st.sampled_from(("first", "2nd", "third", "4th", "last"))
+MONTHS = st.sampled_from(("of the month", "of month", "of every quarter", "of quarter"))
+DAYS = st.one_of(
+    st.sets(st.integers(0, 6), min_size=1).map(weekday_words),
+    st.integers(1, 28).map("monthly on the {}".format),
+    st.builds("{} {} {}".format, ORDINALS, st.sampled_from(WEEKDAYS), MONTHS),
+    st.builds("last day {}".format, MONTHS),
+)
+
+
+@given(DAYS, TIMES)
+def test_the_words_of_a_recurrence_read_back_the_same_with_and_without_at(days: str, at: time) -> None:
+    recurrence = parse_recurrence(f"{days} at {at:%H:%M}")
+    assert parse_recurrence(f"{days} {at:%H:%M}") == recurrence
+    assert parse_recurrence(str(recurrence)) == recurrence
+    assert parse_recurrence(str(recurrence).replace(" at ", " ")) == recurrence
+
+
 @pytest.mark.slow
 @given(MOMENTS, st.integers(0, 60), st.sampled_from(ZONES))
 def test_missed_runs_are_counted(moment: datetime, count: int, zone: str) -> None:
@@ -119,6 +137,10 @@ def test_a_text_that_says_nothing_is_refused_with_examples(text: str) -> None:
         ("quarterly", "quarterly on the 1st at 02:00", ["2026-04-01", "2026-07-01"]),
         ("last day of the quarter", "quarterly on the last day at 02:00", ["2026-03-31", "2026-06-30"]),
         ("quarterly on the first Monday", "quarterly on the first Monday at 02:00", ["2026-04-06", "2026-07-06"]),
+        ("last day of month", "monthly on the last day at 02:00", ["2026-02-28", "2026-03-31"]),
+        ("first monday of month 6:00", "monthly on the first Monday at 06:00", ["2026-03-02", "2026-04-06"]),
+        ("Mon-Fri 06:00", "weekdays at 06:00", ["2026-02-03", "2026-02-04"]),
+        ("daily 06:00", "daily at 06:00", ["2026-02-03", "2026-02-04"]),
         ("mon-wed,fri at 4:00", "mon,tue,wed,fri at 04:00", ["2026-02-03", "2026-02-04"]),
     ],
 )

@@ -10,7 +10,7 @@ import typer
 from qrkit.cli.handlers import handler_names
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_json, print_records, say
-from qrkit.words import local_time
+from qrkit.words import counted
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
@@ -62,7 +62,7 @@ def add(
     if retrieve and after is not None:
         how = {"method": method, "after": handler_names(after)}
     made = workspace.schedules.add(name, node, every=every, zone=zone, retrieve=how, **what)
-    say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); next run {local_time(made.next_due)}.")
+    say(f"Schedule {name}: {made.kind}, {made.every} ({made.zone}); next run {made.next_run}.")
     _say_service(workspace)
 
 
@@ -70,9 +70,11 @@ def add(
 @with_workspace
 def list_schedules(workspace: Workspace, *, form: FormatOption = Format.TABLE, output: OutputOption = None) -> None:
     """List the schedules with their next run and the state of their last run."""
+    from qrkit.workspace.schedules import by_local_clock
+
     table = workspace.schedules.records()
     shown = [name for name in table.columns if name != "what"]
-    print_records(table.select(shown) if form is Format.TABLE else table, form, output)
+    print_records(by_local_clock(table).select(shown) if form is Format.TABLE else table, form, output)
     if len(table):
         _say_service(workspace)
 
@@ -88,18 +90,20 @@ def show(
     output: OutputOption = None,
 ) -> None:
     """Show a schedule and its last runs, each with its query, plan and job."""
+    from qrkit.workspace.schedules import by_local_clock
+
     schedule = workspace.schedules[name]
     runs = workspace.schedules.run_records(name, limit)
     if form is Format.JSON and output is None:
         print_json(asdict(schedule) | {"runs": list(runs.rows)})
     else:
-        print_records(runs, form, output)
+        print_records(by_local_clock(runs, schedule.zone) if form is Format.TABLE else runs, form, output)
         for run in runs.rows:
             if run["missed"]:
                 say(f"Run {run['run_id']} makes up for {run['missed']} missed runs, while no worker ran.")
-        due = local_time(schedule.next_due)
-        say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); next run {due}.")
-    _say_service(workspace)
+        say(f"{schedule.kind} of {schedule.node}, {schedule.every} ({schedule.zone}); next run {schedule.next_run}.")
+    if name in workspace.schedules.unattended:
+        _say_service(workspace)
 
 
 @app.command("run")
@@ -124,7 +128,7 @@ def pause(workspace: Workspace, name: Name) -> None:
 def resume(workspace: Workspace, name: Name) -> None:
     """Resume a paused schedule."""
     workspace.schedules.resume(name)
-    say(f"Resumed {name}; next run {local_time(workspace.schedules[name].next_due)}.")
+    say(f"Resumed {name}; next run {workspace.schedules[name].next_run}.")
 
 
 @app.command("remove")
@@ -136,6 +140,8 @@ def remove(workspace: Workspace, name: Name) -> None:
 
 
 def _say_service(workspace: Workspace) -> None:
-    names = ", ".join(workspace.schedules.unattended)
-    if names:
-        say(f"No permanent worker can run: {names}. Start one at a site that reaches the node: qrkit serve")
+    number = len(workspace.schedules.unattended)
+    if number:
+        they = "it does" if number == 1 else "they do"
+        waiting = counted(number, "schedule")
+        say(f"No permanent worker is running for {waiting}, so {they} not run. Start one: qrkit serve")

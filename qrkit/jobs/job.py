@@ -16,7 +16,7 @@ from qrkit.errors import InputError
 from qrkit.node import Method
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
-from qrkit.words import volume
+from qrkit.words import out_of, volume
 
 
 class JobState(Enum):
@@ -265,6 +265,10 @@ class JobRow:
     def error_text(self) -> str:
         """The error with its advice."""
         return f"{self.error} {self.advice}".strip()
+
+    def __repr__(self) -> str:
+        proven = {None: "", True: ", proven", False: ", not proven"}[self.proven if self.state.is_final else None]
+        return f"Job {self.job_id}: {self.state.value}, {out_of(self.stored, self.expected, 'object')} stored{proven}"
 
     @property
     def needs_worker(self) -> bool:

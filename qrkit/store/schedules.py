@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
+from qrkit.hours import time_zone
 from qrkit.recurrence import Recurrence, parse_recurrence
 from qrkit.store.schema import schedule_runs, schedules
 from qrkit.store.state import State, as_text
+from qrkit.words import local_time
 
 RUNNING, REFUSED, INTERRUPTED = "running", "refused", "interrupted"
 """States of a run, besides those of a job: complete, partial, failed, cancelled."""
@@ -63,6 +65,11 @@ class Schedule:
     def recurrence(self) -> Recurrence:
         """When it is due."""
         return parse_recurrence(self.every, self.zone)
+
+    @property
+    def next_run(self) -> str:
+        """When it runs next, in words, by the clock of its time zone."""
+        return local_time(self.next_due, time_zone(self.zone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

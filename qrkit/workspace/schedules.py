@@ -8,12 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError, NotFound
-from qrkit.hours import local_zone
+from qrkit.hours import local_zone, time_zone
 from qrkit.query import Query, build_query
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule
 from qrkit.store.workers import WorkerTable
 from qrkit.tables import Records
+from qrkit.words import local_time
 from qrkit.worker.health import alive_workers
 from qrkit.workspace.schedule_runner import resolved, today_in
 from qrkit.workspace.services import Services
@@ -315,8 +316,30 @@ class Schedules:
         except NotFound:  # it was removed since
             return False
 
+    def __repr__(self) -> str:
+        names = ", ".join(schedule.name for schedule in self._table.list())
+        return f"<Schedules: {names or 'none yet'}>"
+
     def _repr_html_(self) -> str:
-        return str(self.list().to_html(index=False, escape=True))
+        return str(by_local_clock(self.records()).frame().to_html(index=False, escape=True))
+
+
+_TIMES = ("next_due", "last_run", "due", "started", "finished")
+
+
+def by_local_clock(table: Records, zone: str = "") -> Records:
+    """Return schedules or runs for people: their times in words, by the clock of the schedule's time zone.
+
+    Parameters
+    ----------
+    zone
+        The time zone of rows that do not name theirs.
+    """
+    rows = []
+    for row in table.rows:
+        clock = time_zone(row.get("zone") or zone)
+        rows.append({**row, **{name: local_time(row[name], clock) for name in _TIMES if row.get(name)}})
+    return Records.of(rows, table.columns)
 
 
 def _check(new: NewSchedule) -> None:

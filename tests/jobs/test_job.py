@@ -1,6 +1,7 @@
 """Jobs as values: what may be asked for, and what becomes of a job from its items."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,6 +131,10 @@ def test_a_job_is_printed_as_json() -> None:
         stored=1,
         bytes=10,
         items=(item,),
+    )
+    assert repr(job) == "Job j: partial, 1 of 2 objects stored"
+    assert (
+        repr(replace(job, stored=2, state=COMPLETE, proven=True)) == "Job j: complete, 2 of 2 objects stored, proven"
     )
     printed = json.loads(json.dumps(job_to_json(job)))
     assert printed["state"] == "partial"

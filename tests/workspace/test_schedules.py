@@ -1,6 +1,7 @@
 """What recurs: asked by the worker, new objects fetched, told with query, plan and job."""
 
 import datetime as dt
+import re
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -131,7 +132,10 @@ def test_the_command_line_has_it_all(
         "--modality", "CT", "--date", "last 7 days", "--no-retrieve",
     )  # fmt: skip
     assert added.status == 0, added.err
-    assert "Start one at a site that reaches the node: qrkit serve" in added.err
+    assert " 02:00:00." in added.err  # by the clock of its zone, not by UTC
+    assert "No permanent worker is running for 1 schedule, so it does not run. Start one: qrkit serve" in added.err
+    assert re.search(r"\b02:00:00\b", here("schedule", "list").out)
+    assert repr(linked.workspace.schedules) == "<Schedules: night>"
     (listed,) = here("schedule", "list", "--format", "json").json
     assert (listed["name"], listed["every"], listed["zone"]) == ("night", "daily at 02:00", "Europe/Berlin")
     assert listed["what"] == {"modalities": "CT", "date": "last 7 days", "level": "study"}
