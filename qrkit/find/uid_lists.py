@@ -223,12 +223,13 @@ class UidLists:
             return self._refused(request, key)
         if self._verdict_of(request.level) is Verdict.HONOURED:
             return answer
-        here = set(answer[key].to_pylist()) if key in answer.column_names else set()
-        missed = [uid for uid in request.value(key).split("\\") if uid not in here]
-        if not missed:
+        wanted = request.value(key).split("\\")
+        here = _canonical_uids(answer, key)
+        missed = [uid for uid in wanted if canonical(uid) not in here]
+        if not missed or here - {canonical(uid) for uid in wanted}:  # the node may ignore the key: matched here then
             return answer
         (alone,) = self._try_ask([request.with_key(key, missed[0])])
-        if isinstance(alone, Failure) or not alone.num_rows:
+        if isinstance(alone, Failure) or not alone.num_rows or _canonical_uids(alone, key) - {canonical(missed[0])}:
             return answer
         why = self.against.setdefault(request.level, "the node matches only a part of a list")
         rest = self._one_by_one(request.with_key(key, "\\".join(missed)), key, why)
@@ -257,6 +258,11 @@ def _list_key(request: Request) -> str:
     """
     keys = [key for key, value in request.keys if key in _UNIQUE and "\\" in value]
     return keys[0] if len(keys) == 1 else ""
+
+
+def _canonical_uids(table: pa.Table, key: str) -> set[str]:
+    values = table[key].to_pylist() if key in table.column_names else []
+    return {canonical(uid) for uid in values if uid}
 
 
 def _together(tables: Sequence[pa.Table]) -> pa.Table:

@@ -472,3 +472,13 @@ def test_uids_against_the_standard_are_kept_asked_below_and_warned_of(linked: Li
         assert {one["raw"].removesuffix("\\x00") for one in told} == set(frame["SeriesInstanceUID"])
         assert {one["keyword"] for one in told} == {"SeriesInstanceUID"}
     assert images.attrs["qrkit"]["coverage"]["complete"]
+
+
+@pytest.mark.parametrize("cap", [30, 37])
+def test_studies_of_a_list_are_not_called_absent_by_a_node_that_ignores_the_list_and_is_capped(
+    linked: Linked, cap: int
+) -> None:
+    linked.pacs.quirks = Quirks(ignore_keys=("StudyInstanceUID",), cap=cap)
+    wanted = [study.StudyInstanceUID for study in all_studies(linked.hospital)][-3:]
+    frame = linked.workspace.find("pacs", study_uid=wanted)
+    assert keys(frame) == sorted(wanted) or not frame.attrs["qrkit"]["coverage"]["complete"]

@@ -125,6 +125,7 @@ class WindowState:
         self.returned: set[str] = set()
         self.sees_births = False
         self.single_days = False
+        self.ignores_list = False
         self.suspect: tuple[int, int] | None = None
         self._brought: defaultdict[str, set[str]] = defaultdict(set)
         self._vain: Counter[str] = Counter()
@@ -170,6 +171,8 @@ class WindowState:
         self.sees_births |= bool(answer.count) and window.span(BIRTH) is None
         if self.is_bulk:
             self.caps.observe(answer.count, answer.uids)
+        listed = self._listed_uids(window)
+        self.ignores_list |= len(listed) > 1 and not answer.uids.issubset(listed)
         self._verify(window, answer)
         for keyword in self.added(window):
             self._brought[keyword] |= answer.uids
@@ -203,15 +206,19 @@ class WindowState:
         return all(row.uid in brought for row in self.found.within(window) if row.value(keyword) is not None)
 
     def list_key(self, window: Window) -> str:
-        """Return the Unique Key for which a window has a list of UIDs, or an empty text."""
+        """Return the Unique Key for which a window has a list of UIDs that the node respects, or an empty text."""
         keys = dict(self.base.keys) | dict(window.keys)
-        return next((name for level in _TIMED if "\\" in keys.get(name := unique_key(level), "")), "")
+        levels = [level for level in _TIMED if level is not self.base.level or not self.ignores_list]
+        return next((name for level in levels if "\\" in keys.get(name := unique_key(level), "")), "")
 
     def is_whole_list(self, window: Window, answer: WindowAnswer) -> bool:
         """Whether a window has a list of UIDs of its own level, and each of them was answered."""
-        unique = unique_key(self.base.level)
-        uids = (dict(window.keys).get(unique) or self.base.value(unique)).split("\\")
+        uids = self._listed_uids(window)
         return len(uids) > 1 and answer.uids.issuperset(uids)
+
+    def _listed_uids(self, window: Window) -> list[str]:
+        unique = unique_key(self.base.level)
+        return (dict(window.keys).get(unique) or self.base.value(unique)).split("\\")
 
     def added(self, window: Window) -> tuple[str, ...]:
         """Return the keys of a window that the request itself lacks, except StudyDate."""
