@@ -14,7 +14,7 @@ from typing import Any
 from qrkit.dose.groups import GROUPS, SR
 from qrkit.errors import InputError
 from qrkit.profile import Verdict
-from qrkit.query import Query, build_query, is_given, is_single_value, terms
+from qrkit.query import Query, build_query, is_given, terms
 
 ModalitiesByStudy = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty if it is not returned."""
@@ -74,7 +74,6 @@ OPTIONS = ("toshiba", "empty_sr")
 """Optional rules, which are off by default."""
 
 _NOT_OF_A_PLAN = ("level", "modalities", "series_uid", "sop_uid", "return_keys")
-_NARROW = ("StudyInstanceUID", "AccessionNumber", "PatientID", "StudyDate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +166,7 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     groups = _groups(dose, sr_only=switches["sr_only"])
     given.setdefault("station_level", "series")
     query = build_query(today=today, **given)
-    is_dated = query.dates is not None or any(
-        keyword in _NARROW and all(is_single_value(keyword, single) for single in value.split("\\"))
-        for keyword, value in query.keys
-    )
-    if not is_dated and not whole_archive:
+    if not query.is_narrow and not whole_archive:
         raise InputError(
             "A plan without a date range covers the whole archive.",
             advice="Give a date, or whole_archive.",

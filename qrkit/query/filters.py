@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.local_matching import Judge, local_judge
-from qrkit.query.matching import has_wildcard
+from qrkit.query.matching import has_wildcard, takes_list
 from qrkit.query.query import Query
 from qrkit.tables import Level, belongs_to
 
@@ -253,18 +253,20 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
 
 
 def values_not_found(query: Query, table: pa.Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    r"""Return the values of keys with several that no row of the answer has, by keyword.
+    r"""Return the values of keys that take several and that no row of the answer has, by keyword.
 
     >>> import pyarrow as pa
     >>> asked = Query(keys=(("AccessionNumber", "A1\\A2\\B*"),))
     >>> values_not_found(asked, pa.table({"AccessionNumber": ["A1", "B7", None]}))
     (('AccessionNumber', ('A2',)),)
     """
-    missed = ((keyword, _missed(keyword, asked, table)) for keyword, asked in query.keys if "\\" in asked)
+    missed = ((keyword, _missed(keyword, asked, table)) for keyword, asked in query.keys if takes_list(keyword))
     return tuple((keyword, values) for keyword, values in missed if values)
 
 
 def _missed(keyword: str, asked: str, table: pa.Table) -> tuple[str, ...]:
+    if "\\" not in asked and table.num_rows:  # the rows are of this value, even if the node does not return the key
+        return ()
     column = set(table[keyword].to_pylist()) - {None, ""} if keyword in table.column_names else set()
     present = {part.strip(" ") for value in column for part in value.split("\\")}
     return tuple(

@@ -13,9 +13,18 @@ from typing import Any
 
 from qrkit.errors import InputError
 from qrkit.query.dates import Dates, Times
-from qrkit.query.matching import has_wildcard, takes_list
+from qrkit.query.matching import has_wildcard, is_single_value, takes_list
 from qrkit.tables import Level, table_columns
 from qrkit.words import listed
+
+_NARROW = (
+    "PatientID",
+    "AccessionNumber",
+    "StudyDate",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +98,14 @@ class Query:
     def is_open(self) -> bool:
         """Whether nothing narrows it down: it asks for the whole archive."""
         return not (self.keys or self.dates)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a date, or single values of a key that names patients, studies or less, narrow it down."""
+        return self.dates is not None or any(
+            keyword in _NARROW and all(is_single_value(keyword, single) for single in value.split("\\"))
+            for keyword, value in self.keys
+        )
 
     @property
     def wildcard_keys(self) -> tuple[str, ...]:

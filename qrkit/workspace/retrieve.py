@@ -152,7 +152,7 @@ def _check_blank(table: pd.DataFrame, needed: Sequence[str]) -> None:
             have = "has" if len(blank) == 1 else "have"
             raise InputError(
                 f"{len(blank):,} of {counted(len(table), 'row')} {have} no {name} (by position: {rows}).",
-                advice=f'Remove them: frame.dropna(subset=["{name}"]).',
+                advice=f'Remove them: frame[frame["{name}"].fillna("").str.strip() != ""].',
             )
 
 

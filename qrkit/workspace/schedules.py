@@ -179,7 +179,8 @@ class Schedules:
         Raises
         ------
         InputError
-            If an argument is unknown or not valid, or there is a schedule of that name.
+            If an argument is unknown or not valid, there is a schedule of that name, or a query has neither a date
+            nor PatientIDs, AccessionNumbers or UIDs without wildcards.
         NotFound
             If there is no such node or query.
 
@@ -352,15 +353,24 @@ def _check(new: NewSchedule) -> None:
     what = resolved(new.what, today=today_in(new.recurrence.zone))
     today = dt.datetime.now(dt.UTC).date()
     if "query" in what:
-        Query.from_json(what.pop("query"))
+        earlier = Query.from_json(what.pop("query"))
         if set(what) - {"date"}:
             raise InputError("Only a date can be added to an earlier query.", advice="Enter all filters instead.")
+        _check_narrow(is_narrow=earlier.is_narrow or "date" in what)
     elif new.kind == "plan":
         from qrkit.dose import build_dose_query
 
         build_dose_query(today=today, **what)
     else:
-        build_query(today=today, **what)
+        _check_narrow(is_narrow=build_query(today=today, **what).is_narrow)
+
+
+def _check_narrow(*, is_narrow: bool) -> None:
+    if not is_narrow:
+        raise InputError(
+            "A schedule without a date covers the whole archive.",
+            advice="Add a date, such as last 7 days, or PatientIDs, AccessionNumbers or UIDs without wildcards.",
+        )
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold

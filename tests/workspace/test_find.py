@@ -168,6 +168,12 @@ def test_lists_of_accession_numbers_with_wildcards_and_other_keys_are_the_union(
     assert frame.attrs["qrkit"]["coverage"]["not_found"] == {"PatientID": ["NOSUCH"]}
 
 
+@pytest.mark.parametrize("one", [["NOPE"], pd.Series(["NOPE"]), "NOPE,", "NOPE"])
+def test_a_list_of_one_says_that_it_was_not_found(linked: Linked, one: str | list[str]) -> None:
+    frame = linked.workspace.find("pacs", accession=one)
+    assert frame.attrs["qrkit"]["coverage"]["not_found"] == {"AccessionNumber": ["NOPE"]}
+
+
 def test_a_list_of_studies_says_which_were_not_found(linked: Linked) -> None:
     uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:2]]
     found = linked.workspace.find("pacs", level="SERIES", study_uid=pd.Series([*uids, "1.2.3"]))

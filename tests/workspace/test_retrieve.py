@@ -254,6 +254,14 @@ def test_what_cannot_be_fetched_is_told_before_a_job_is_made(
     assert len(linked.workspace.jobs.list()) == 0
 
 
+def test_the_advice_on_rows_without_a_uid_removes_them() -> None:
+    frame = pd.DataFrame({"StudyInstanceUID": ["1.2", "", None, " "]})
+    with pytest.raises(InputError) as raised:
+        requests_from_table(frame, with_patients=False)
+    advised = str(raised.value.advice).removeprefix("Remove them: ").removesuffix(".")
+    assert eval(advised, {"frame": frame})["StudyInstanceUID"].tolist() == ["1.2"]  # noqa: S307 - our own advice
+
+
 def test_nothing_to_fetch_is_an_error(linked: Linked) -> None:
     frame = linked.workspace.find("pacs", date=DAY)
     with pytest.raises(InputError, match="nothing to retrieve"):

@@ -112,6 +112,8 @@ def test_a_node_that_fails_is_told_with_the_run(linked: Linked) -> None:
         ({"every": "daily", "date": "someday"}, "is not a date"),
         ({"every": "daily", "dose": "XX"}, "XX"),
         ({"every": "daily", "NoKeyword": "1"}, "NoKeyword"),
+        ({"every": "monthly"}, "without a date covers the whole archive"),
+        ({"every": "daily", "modalities": "CT", "patient_id": "Q*"}, "such as last 7 days"),
     ],
 )
 def test_what_would_be_wrong_each_night_is_said_at_once(linked: Linked, what: dict[str, str], said: str) -> None:
@@ -161,6 +163,18 @@ def test_days_and_columns_are_kept_as_plain_values(linked: Linked) -> None:
         level=Level.SERIES,
     )
     assert made.what == {"date": ["2026-01-01", "2026-01-31"], "modalities": ["CT", "MR"], "level": "SERIES"}
+
+
+def test_an_earlier_query_of_the_whole_archive_recurs_only_with_a_date(linked: Linked) -> None:
+    query_id = linked.workspace.find("pacs", modalities="CT").attrs["qrkit"]["query_id"]
+    with pytest.raises(InputError, match="whole archive"):
+        linked.workspace.schedules.add("all", "pacs", every="daily", query=query_id)
+    assert linked.workspace.schedules.add("new", "pacs", every="daily", query=query_id, date="yesterday")
+
+
+def test_patients_and_studies_are_narrow_enough_without_a_date(linked: Linked) -> None:
+    for name, what in {"one": {"patient_id": ["Q1", "Q2"]}, "two": {"study_uid": "1.2"}}.items():
+        assert linked.workspace.schedules.add(name, "pacs", every="daily", **what)  # type: ignore[arg-type]
 
 
 def test_a_mistyped_argument_is_answered_with_the_nearest(linked: Linked) -> None:
