@@ -14,7 +14,7 @@ from typing import Any
 from qrkit.dose.groups import GROUPS, SR
 from qrkit.errors import InputError
 from qrkit.profile import Verdict
-from qrkit.query import Query, build_query, is_given, terms
+from qrkit.query import ARGUMENTS, Query, build_query, check_names, is_given, terms
 
 ModalitiesByStudy = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty if it is not returned."""
@@ -74,6 +74,7 @@ OPTIONS = ("toshiba", "empty_sr")
 """Optional rules, which are off by default."""
 
 _NOT_OF_A_PLAN = ("level", "modalities", "series_uid", "sop_uid", "return_keys")
+_ARGUMENTS = ("dose", "sr_only", *OPTIONS, "refetch", "whole_archive", *ARGUMENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ class DoseQuery:
 
 
 def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = False, **given: object) -> DoseQuery:
-    """Return the request from user input; None and an empty text count as missing.
+    """Return the request from user input; None counts as not given.
 
     Parameters
     ----------
@@ -157,32 +158,33 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     (('CT', 'MG'), ('CT', 'MG'), ['toshiba'])
     >>> build_dose_query(today=date(2026, 2, 1), dose="CT")
     Traceback (most recent call last):
-    qrkit.errors.InputError: A plan without a date range covers the whole archive. Give a date, or whole_archive.
+    qrkit.errors.InputError: A plan without a date range covers the whole archive. Add a date, or allow that.
     """
     switches = {name: bool(given.pop(name, False)) for name in ("sr_only", *OPTIONS, "refetch")}
     wrong = next((name for name in _NOT_OF_A_PLAN if is_given(given.get(name))), None)
     if wrong is not None:
         raise InputError(f"{wrong} is not an argument of a plan.", advice="Select studies by dose group.")
+    check_names(given, _ARGUMENTS)
     groups = _groups(dose, sr_only=switches["sr_only"])
     given.setdefault("station_level", "series")
     query = build_query(today=today, **given)
     if not query.is_narrow and not whole_archive:
         raise InputError(
             "A plan without a date range covers the whole archive.",
-            advice="Give a date, or whole_archive.",
+            advice="Add a date, or allow that.",
         )
     return DoseQuery(groups=groups, query=query, **switches)
 
 
 def _groups(dose: object, *, sr_only: bool) -> tuple[str, ...]:
-    named = {term.upper() for term in terms(dose or (), "dose")}
+    named = {term.upper() for term in terms(() if dose is None else dose, "dose")}
     unknown = sorted(named - set(GROUPS))
     if unknown:
         raise InputError(f"There is no dose group {', '.join(unknown)}.", advice=f"Use {', '.join(GROUPS)}.")
     if named and sr_only:
-        raise InputError("A plan cannot have both dose groups and sr_only.", advice="Make two plans.")
+        raise InputError("A plan cannot have both dose groups and SR only.", advice="Make two plans.")
     if not named and not sr_only:
         raise InputError(
-            "The plan has no dose group.", advice=f"Give dose with some of {', '.join(GROUPS)}, or sr_only."
+            "The plan has no dose group.", advice=f"Give some of {', '.join(GROUPS)}, or choose SR only."
         )
     return tuple(group for group in GROUPS if group in named)

@@ -7,7 +7,7 @@ from qrkit.query.dates import Dates, DayLike, DaysLike, TimeLike, Times, parse_d
 from qrkit.query.filters import Reliance, Select, Selected
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
-from qrkit.query.parse import ARGUMENTS, TextList, build_query, is_given, modality_codes, terms
+from qrkit.query.parse import ARGUMENTS, TextList, build_query, check_names, is_given, modality_codes, terms
 from qrkit.query.query import Filters, Query, as_call, as_command, in_words
 from qrkit.query.request import Request, answer_keywords, identifier
 
@@ -34,6 +34,7 @@ __all__ = [
     "as_call",
     "as_command",
     "build_query",
+    "check_names",
     "identifier",
     "in_words",
     "is_given",

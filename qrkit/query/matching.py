@@ -109,12 +109,13 @@ def has_wildcard(keyword: str, value: str) -> bool:
 
 
 def _values(keyword: str, value: object) -> list[object]:
-    """Return the values of a key that takes several; none for universal matching."""
+    """Return the values of a key that takes several; none for universal matching, which a list never means."""
     if isinstance(value, str):
         parts = [part.strip(" \0") for part in re.split(r"[,\\]" if keyword_vr(keyword) == "UI" else ",", value)]
         given: list[object] = [part for part in parts if part]
         if value.strip(" \0") and not given:
             raise InputError(f"{keyword} is an empty list.", advice=_GIVE_VALUES)
+        given = [] if given == ["*"] else given
     elif value is None:
         given = []
     elif (listed := as_list(value)) is None:
@@ -123,7 +124,7 @@ def _values(keyword: str, value: object) -> list[object]:
         raise InputError(f"{keyword} is an empty list.", advice=_GIVE_VALUES)
     else:
         given = [item.strip(" \0") if isinstance(item, str) else item for item in listed]
-    return [] if given in (["*"], [""]) else given
+    return given
 
 
 _GIVE_VALUES = "Give at least one value, or leave it out."
@@ -145,12 +146,12 @@ def as_list(value: object) -> list[object] | None:
 
 
 def _checked_list(keyword: str, vr: str, values: Sequence[object]) -> list[str]:
-    missing = sum(is_missing(value) or value == "" for value in values)
+    missing = sum(is_missing(value) or (isinstance(value, str) and not value) for value in values)
     if missing:
         raise InputError(
             f"{keyword}: {missing} of {len(values)} values are missing.", advice="Remove them, as by dropna()."
         )
-    if len(values) > 1 and "*" in values:
+    if any(isinstance(value, str) and value == "*" for value in values):
         raise InputError(f"{keyword}: a list with * in it asks for everything.", advice="Leave the key out.")
     check = _checked_uid if vr == "UI" else _checked_text
     return list(dict.fromkeys(check(keyword, vr, value) for value in values))

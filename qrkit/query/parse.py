@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import TypeAlias
@@ -48,7 +48,7 @@ _ORDER = list(Level)
 
 
 def build_query(*, today: date, **given: object) -> Query:
-    r"""Return a query, checked; None and an empty text count as not given.
+    r"""Return a query, checked. None counts as not given; an empty text or list is refused, since it would match all.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def build_query(*, today: date, **given: object) -> Query:
         ``description_exclude``, ``station_include``, ``station_exclude``, ``station_level`` (study or series; by
         default study for queries of studies, else series) and ``blank`` (keep or drop); ``return_keys``; any DICOM
         keyword or tag, as a matching key. Codes, UIDs, ``accession``, ``patient_id``, the terms of filters and
-        ``return_keys`` are lists, or texts with commas.
+        ``return_keys`` are lists, or texts with commas. Terms and ``return_keys`` may be empty. ``*`` as a text
+        returns a key without matching it.
 
     Raises
     ------
@@ -74,7 +75,9 @@ def build_query(*, today: date, **given: object) -> Query:
     Traceback (most recent call last):
     qrkit.errors.InputError: 'patientid' is not a query argument. Did you mean patient_id?
     """
-    present = {name: value for name, value in given.items() if is_given(value) or as_list(value) == []}
+    check_names(given)
+    _check_values(given)
+    present = {name: value for name, value in given.items() if value is not None}
     level = Level.parse(_level(present.get("level", Level.STUDY)))
     matching, universal = _matching_keys(present, level)
     days = dates(present.get("date"), present.get("date_from"), present.get("date_until"), today=today)
@@ -91,6 +94,35 @@ def build_query(*, today: date, **given: object) -> Query:
         extra_keys=_extra_keys(present.get("return_keys", ()), universal),
         filters=_filters(present, level),
     )
+
+
+def check_names(given: Iterable[str], known: Collection[str] = ARGUMENTS) -> None:
+    """Refuse names that are neither a known argument nor a DICOM keyword or tag.
+
+    Raises
+    ------
+    InputError
+        With the nearest name.
+
+    >>> check_names(["date", "doses"], ("dose", "date"))
+    Traceback (most recent call last):
+    qrkit.errors.InputError: 'doses' is not a query argument. Did you mean dose?
+    """
+    for name in given:
+        if name not in known and name not in ARGUMENTS:
+            _keyword(name, known)
+
+
+def _check_values(given: Mapping[str, object]) -> None:
+    """Refuse tables, and empty values of what narrows a query: an empty variable would ask for the whole archive."""
+    for name, value in given.items():
+        if getattr(value, "ndim", 0) > 1:
+            raise InputError(f"{name} cannot be a table.", advice="Give a column: table['AccessionNumber'].")
+        may_be_empty = name in _TERMS or name == "return_keys"
+        if not may_be_empty and isinstance(value, str) and not value.strip(" \0"):
+            raise InputError(f"{name} is empty.", advice="Give a value, or leave it out.")
+        if not may_be_empty and as_list(value) == []:
+            raise InputError(f"{name} is an empty list.", advice="Give at least one value, or leave it out.")
 
 
 def is_given(value: object) -> bool:
@@ -162,12 +194,12 @@ def _matching_keys(present: Mapping[str, object], level: Level) -> tuple[dict[st
     return matching, universal
 
 
-def _keyword(name: str) -> str:
+def _keyword(name: str, known: Collection[str] = ARGUMENTS) -> str:
     if name in _NAMED_KEYS:
         return _NAMED_KEYS[name]
     if name[:1].islower():
-        near = nearest(name, ARGUMENTS, cutoff=0.75) or nearest(name, _usual_keywords(), cutoff=0.75)
-        advice = f"Did you mean {near}?" if near else f"Use {', '.join(ARGUMENTS)}, or DICOM keywords."
+        near = nearest(name, known, cutoff=0.75) or nearest(name, _usual_keywords(), cutoff=0.75)
+        advice = f"Did you mean {near}?" if near else f"Use {', '.join(known)}, or DICOM keywords."
         raise InputError(f"{name!r} is not a query argument.", advice=advice)
     return canonical_keyword(name)
 

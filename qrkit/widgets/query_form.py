@@ -137,7 +137,7 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             values |= {"date_from": self.first.value, "date_until": self.last.value}
         if self._dose:
             return values | {"dose": selected, "toshiba": self.toshiba.value, "empty_sr": self.empty_sr.value}
-        return values | {"modalities": selected, "level": self.level.value}
+        return values | ({"modalities": selected} if selected else {}) | {"level": self.level.value}
 
     def _explained(self, texts: dict[str, tuple[str, str, str]]) -> list[ipywidgets.Widget]:
         return [field(self.texts[name], sentence) for name, (_, _, sentence) in texts.items()]

@@ -110,7 +110,7 @@ class Questions(NodeChecks):
         return_keys
             List of further DICOM keywords to return as columns.
         **keys
-            Any DICOM keyword as a matching key, such as ``PatientSex="F"``; None returns it without matching.
+            Any DICOM keyword as a matching key, such as ``PatientSex="F"``; ``"*"`` returns it without matching.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qrkit.errors import QrkitError
 from qrkit.hours import time_zone
 from qrkit.jobs import JobState
-from qrkit.query import Coverage, Query
+from qrkit.query import Coverage, Query, is_given
 from qrkit.query.dates import dates
 from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun
 from qrkit.worker.background_task import PollingThread
@@ -108,7 +108,10 @@ class ScheduleRunner:
             self._table.finish(run.run_id, "failed", said)
 
     def _ask(self, schedule: Schedule, run: ScheduleRun, today: date) -> None:
-        what = resolved(schedule.what, today=today)
+        kept = {
+            name: value for name, value in schedule.what.items() if is_given(value)
+        }  # older ones have empty texts
+        what = resolved(kept, today=today)
         found: pd.DataFrame | Plan
         if schedule.kind == "plan":
             found = self._questions.plan(schedule.node, **what)

@@ -56,7 +56,7 @@ def test_no_date_is_refused_unless_the_whole_archive_is_meant_or_something_else_
     [
         ({}, "The plan has no dose group"),
         ({"dose": ""}, "The plan has no dose group"),
-        ({"dose": "CT", "sr_only": True}, "both dose groups and sr_only"),
+        ({"dose": "CT", "sr_only": True}, "both dose groups and SR only"),
         ({"dose": "CT,OCT"}, "There is no dose group OCT"),
         ({"dose": 5}, "list of texts"),
         ({"dose": "CT", "level": "SERIES"}, "level is not an argument of a plan"),

@@ -27,7 +27,7 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"level": "instance"}, "patient, study, series, image"),
+        ({"level": "instance"}, "patient, study, series or image"),
         ({"patientid": "Q1"}, "Did you mean patient_id"),
         ({"PatientId": "Q1"}, "Did you mean PatientID"),
         ({"patient_id": "Q1", "PatientID": "Q2"}, "given twice"),
@@ -51,6 +51,24 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"patient_name": ["Doe", "Roe"]}, "takes one value"),
         ({"accession": []}, "empty list"),
         ({"accession": ","}, "empty list"),
+        ({"accession": ""}, "accession is empty. Give a value, or leave it out."),
+        ({"study_uid": " "}, "study_uid is empty"),
+        ({"patient_name": ""}, "patient_name is empty"),
+        ({"PatientID": ""}, "PatientID is empty"),
+        ({"date": ""}, "date is empty"),
+        ({"modalities": []}, "modalities is an empty list"),
+        ({"modalities": ""}, "modalities is empty"),
+        ({"accession_number": ""}, "'accession_number' is not a query argument."),
+        ({"acession": None}, "Did you mean accession?"),
+        ({"dates": ""}, "Did you mean date?"),
+        ({"accession": [""]}, "1 of 1 values are missing"),
+        ({"accession": ["*"]}, "asks for everything"),
+        ({"study_uid": ["*"]}, "asks for everything"),
+        ({"accession": pd.DataFrame({"AccessionNumber": ["A1"]})}, "accession cannot be a table. Give a column"),
+        ({"accession": [pd.DataFrame({"AccessionNumber": ["A1"]})]}, "takes a text or a number"),
+        ({"accession": {"A1": 1}}, "takes a text or a number"),
+        ({"date": pd.DataFrame()}, "date cannot be a table"),
+        ({"blank": pd.DataFrame()}, "blank cannot be a table"),
         ({"accession": ["A1", "*"]}, "asks for everything"),
         ({"accession": ["A1", ""]}, "1 of 2 values are missing"),
         ({"patient_id": pd.Series(["Q1", None])}, "dropna()"),
@@ -130,6 +148,11 @@ def test_values_that_python_has_become_matching_values() -> None:
     moment = dt.datetime(2026, 1, 31, 8, 30)  # noqa: DTZ001 - DICOM's times have no zone here
     query = built(level="series", SeriesTime=moment.time(), AcquisitionDateTime=moment, StudyInstanceUID=None)
     assert dict(query.keys) == {"SeriesTime": "083000", "AcquisitionDateTime": "20260131083000"}
+
+
+def test_a_star_alone_returns_a_key_and_lists_of_terms_may_be_empty() -> None:
+    query = built(accession="*", study_uid="*", description_exclude=[], station_include="", return_keys="")
+    assert query == Query(extra_keys=("AccessionNumber", "StudyInstanceUID"))
 
 
 def test_station_filters_look_at_studies_when_studies_are_asked() -> None:

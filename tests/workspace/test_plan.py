@@ -160,7 +160,7 @@ def test_filters_drop_studies_and_series_with_their_reason(linked: Linked) -> No
     [
         ({"dose": "CT"}, "whole archive"),
         ({"date": LAST}, "The plan has no dose group"),
-        ({"dose": "CT", "sr_only": True, "date": LAST}, "both dose groups and sr_only"),
+        ({"dose": "CT", "sr_only": True, "date": LAST}, "both dose groups and SR only"),
         ({"dose": "XX", "date": LAST}, "There is no dose group XX"),
         ({"dose": "CT", "date": LAST, "modalities": "MR"}, "modalities is not an argument of a plan"),
         ({"dose": "CT", "date": LAST, "colour": "red"}, "'colour' is not a query argument"),

@@ -52,6 +52,12 @@ def test_a_mistyped_argument_is_answered_with_the_nearest(
     assert str(raised.value) == said
 
 
+@pytest.mark.parametrize("given", [{"doses": "CT", "date": "today"}, {"dte": "", "dose": "CT"}])
+def test_a_mistyped_argument_of_a_plan_is_answered_before_its_values(workspace: Workspace, given: Any) -> None:  # noqa: ANN401
+    with pytest.raises(InputError, match=r"Did you mean (dose|date)\?"):
+        workspace.plan("pacs", **given)
+
+
 def test_a_mistyped_node_setting_or_handler_is_answered_with_the_nearest(workspace: Workspace) -> None:
     workspace.nodes.add("pacs", host="127.0.0.1", port=104, ae_title="PACS")
     with pytest.raises(NotFound, match=r"no node 'pasc'. Did you mean pacs\?"):

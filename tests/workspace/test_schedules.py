@@ -169,12 +169,14 @@ def test_an_earlier_query_of_the_whole_archive_recurs_only_with_a_date(linked: L
     query_id = linked.workspace.find("pacs", modalities="CT").attrs["qrkit"]["query_id"]
     with pytest.raises(InputError, match="whole archive"):
         linked.workspace.schedules.add("all", "pacs", every="daily", query=query_id)
-    assert linked.workspace.schedules.add("new", "pacs", every="daily", query=query_id, date="yesterday")
+    linked.workspace.schedules.add("new", "pacs", every="daily", query=query_id, date="yesterday")
+    assert linked.workspace.schedules["new"].kind == "query"
 
 
 def test_patients_and_studies_are_narrow_enough_without_a_date(linked: Linked) -> None:
     for name, what in {"one": {"patient_id": ["Q1", "Q2"]}, "two": {"study_uid": "1.2"}}.items():
-        assert linked.workspace.schedules.add(name, "pacs", every="daily", **what)  # type: ignore[arg-type]
+        linked.workspace.schedules.add(name, "pacs", every="daily", **what)  # type: ignore[arg-type]
+    assert len(linked.workspace.schedules.list()) == 2
 
 
 def test_a_mistyped_argument_is_answered_with_the_nearest(linked: Linked) -> None:
