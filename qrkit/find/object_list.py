@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -58,6 +58,8 @@ class ObjectList:
         Why the list cannot be whole; empty: nothing shows that.
     uncounted
         Why no count confirms the list; empty: it is confirmed, or short enough for this node.
+    is_absent
+        Whether the node lists neither the study or series itself nor anything below it.
     error
         Why the node could not be asked, if it could not.
     """
@@ -69,6 +71,7 @@ class ObjectList:
     short_series: tuple[str, ...] = ()
     short: tuple[str, ...] = ()
     uncounted: str = ""
+    is_absent: bool = False
     error: NodeError | None = None
 
     @property
@@ -116,14 +119,17 @@ class ListedRows:
             uid = canonical(request.SeriesInstanceUID)
             known = self._rows.series[request.StudyInstanceUID].get(uid)
             series = {uid: known or {"SeriesInstanceUID": request.SeriesInstanceUID}}
-            return self._judged(_Above(is_whole=True), series, most=most)
+            is_absent = not known and not self._rows.objects[uid]
+            return replace(self._judged(_Above(is_whole=True), series, most=most), is_absent=is_absent)
         study = self._rows.studies.get(request.StudyInstanceUID, {})
         above = _Above(
             series=study.get(_SERIES_COUNT),
             objects=study.get(_OBJECT_COUNT),
             unnamed=self._rows.unnamed[request.StudyInstanceUID],
         )
-        return self._judged(above, self._rows.series[request.StudyInstanceUID], most=most)
+        series = self._rows.series[request.StudyInstanceUID]
+        is_absent = not study and not series and not above.unnamed
+        return replace(self._judged(above, series, most=most), is_absent=is_absent)
 
     def _judged(self, above: _Above, series: Mapping[str, Mapping[str, Any]], *, most: int) -> ObjectList:
         by_series = {uid: self._rows.objects[uid] for uid in series}

@@ -56,6 +56,8 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
     if active.list.silent_series:
         count = counted(active.list.silent_series, "series", plural="series")
         reasons.append(f"The node lists no objects in {count}, so completeness cannot be proven.")
+    if _is_absent(active) and not cancelled:
+        return f"The node lists no such {active.item.request.level.lower()}.", "Check the UID and the node."
     if active.error is not None and active.is_open:
         reasons.append(active.error.message)
         advice = active.error.advice
@@ -63,6 +65,12 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
         reasons.append(_what_the_node_reported(active))
         advice = "Retrieve again, or ask the PACS team for its log."
     return " ".join(dict.fromkeys(reasons)), advice
+
+
+def _is_absent(active: ActiveItem) -> bool:
+    """Whether the node answered the listing without the study or series, and no object arrived."""
+    failed_for_now = active.error is not None and active.error.transient
+    return active.list.is_absent and active.list.error is None and not active.received and not failed_for_now
 
 
 def _note(active: ActiveItem) -> str:

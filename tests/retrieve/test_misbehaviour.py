@@ -295,6 +295,19 @@ def test_series_that_list_no_objects_and_count_none_are_fetched_all_the_same_but
 
 
 @pytest.mark.parametrize("method", ["get", "move"])
+def test_a_study_or_series_that_the_node_does_not_list_is_named_as_such(
+    linked: Linked, study: Study, method: str
+) -> None:
+    retrieve = linked.workspace.retrieve_uids
+    job = retrieve("pacs", study_uids=["1.2.3.4"], method=method).wait(timeout=LIMIT)
+    assert (job.state, item(job).outcome.error) == (JobState.FAILED, "The node lists no such study.")
+    assert item(job).outcome.advice == "Check the UID and the node."
+    known = study.StudyInstanceUID
+    job = retrieve("pacs", study_uids=[known], series_uids=["1.2.3.4"], method=method).wait(timeout=LIMIT)
+    assert (job.state, item(job).outcome.error) == (JobState.FAILED, "The node lists no such series.")
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
 @pytest.mark.parametrize("ignores", [False, True], ids=["heeds C-CANCEL", "ignores C-CANCEL"])
 def test_cancelling_ends_a_slow_retrieve_within_seconds_and_keeps_what_came(
     linked: Linked, study: Study, method: str, *, ignores: bool
