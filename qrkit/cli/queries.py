@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query.coverage import Coverage
+from qrkit.query.dates import reversed_dates
 from qrkit.tables import Level, reasons_of
 from qrkit.uids import is_valid_uid
 from qrkit.words import counted, listed, local_time
@@ -60,6 +63,7 @@ def find(
     with stderr.status(f"Querying {node} …"):
         frame = workspace.find(node, level=level, **filters)
     print_frame(frame, form, output)
+    say_reversed(filters)
     info = frame.attrs["qrkit"]
     coverage = Coverage.from_json(info["coverage"])
     cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage.requests or 0, 'request')}"
@@ -78,6 +82,14 @@ def find(
     for why in coverage.why:
         say(f"May be incomplete: {why}.")
     raise typer.Exit(NOT_COMPLETE)
+
+
+def say_reversed(filters: Mapping[str, Any]) -> None:
+    """Report that dates were given in reverse order, and how they were used."""
+    given = (filters.get(name) for name in ("date", "date_from", "date_until"))
+    sentence = reversed_dates(*given, today=date.today())
+    if sentence:
+        say(sentence)
 
 
 def say_not_found(coverage: Coverage) -> None:

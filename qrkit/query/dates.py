@@ -98,6 +98,25 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
     >>> dates(None, "2026-01-05", None, today=date(2026, 1, 9)).matching
     '20260105-20260109'
     """
+    ends = _first_and_last(single, first, last, today=today)
+    return None if ends is None else Dates(first=min(ends), last=max(ends))
+
+
+def reversed_dates(single: object, first: object, last: object, *, today: date) -> str:
+    """Return a sentence if the dates of `dates` were given in reverse order; else an empty text.
+
+    >>> reversed_dates("2026-01-31 to 2026-01-05", None, None, today=date(2026, 2, 1))
+    'The dates are in reverse order: used as 2026-01-05 to 2026-01-31.'
+    >>> reversed_dates(None, "2026-01-05", "2026-01-31", today=date(2026, 2, 1))
+    ''
+    """
+    ends = _first_and_last(single, first, last, today=today)
+    if ends is None or ends[0] <= ends[1]:
+        return ""
+    return f"The dates are in reverse order: used as {ends[1]} to {ends[0]}."
+
+
+def _first_and_last(single: object, first: object, last: object, *, today: date) -> tuple[date, date] | None:
     if single is not None:
         if first is not None or last is not None:
             raise InputError("Give either a date (one, or a pair) or its ends, not both.")
@@ -105,8 +124,7 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
     if first is None and last is None:
         return None
     start = _FIRST if first is None else parse_date(first, today=today)
-    end = today if last is None else parse_date(last, today=today)
-    return Dates(first=min(start, end), last=max(start, end))
+    return start, today if last is None else parse_date(last, today=today)
 
 
 def _ends(single: object, *, today: date) -> tuple[object, object]:

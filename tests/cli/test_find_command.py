@@ -241,3 +241,14 @@ def test_assumptions_are_told_apart_from_doubts(hospital_here: Here, linked: Lin
     assert ran.status == 0
     assert "Assumed: no study of 2026-06-30 lacks both StudyTime and PatientBirthDate" in ran.err
     assert "Not proven" not in ran.err
+
+
+@pytest.mark.slow
+def test_dates_in_reverse_order_are_reported(hospital_here: Here) -> None:
+    sentence = "The dates are in reverse order: used as 2026-06-29 to 2026-06-30."
+    reversed_ends = ("--from", DAY, "--until", "2026-06-29")
+    found = hospital_here("find", "pacs", *reversed_ends)
+    assert (found.status, sentence in found.err) == (0, True)
+    planned = hospital_here("plan", "pacs", "--dose", "CT", *reversed_ends)
+    assert (planned.status, sentence in planned.err) == (0, True)
+    assert "reverse order" not in hospital_here("find", "pacs", "--date", DAY).err
