@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -61,8 +61,10 @@ _USEFUL = (
 """The most useful columns of a result, and of a list of queries or jobs."""
 
 
-def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> tuple[str, ...]:
-    """Return the columns to be shown, in their order: the useful ones first, as many as fit.
+def columns_that_fit(
+    cells: Mapping[str, Sequence[str]], width: int, *, requested: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return the columns to be shown, in their order: the requested and the useful ones first, as many as fit.
 
     A text may be broken between its words, so a column is as wide as its longest word. The first column is always
     shown if it is an id of ours, which other commands ask for.
@@ -73,6 +75,8 @@ def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> tuple[st
         The values of each column, as they are printed.
     width
         Of the terminal, in characters.
+    requested
+        Columns that the user asked for by name.
 
     >>> answers = {"StudyInstanceUID": ["1.2.840." + 40 * "9"], "StudyDate": ["2026-01-31"], "PatientID": ["Q1"]}
     >>> columns_that_fit(answers, 40)
@@ -84,7 +88,12 @@ def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> tuple[st
     names = list(needs)
     chosen: set[str] = set()
     left = width
-    for name in sorted(names, key=lambda name: _rank(name, names.index(name), needs[name])):
+
+    def rank(name: str) -> tuple[int, int]:
+        place = names.index(name)
+        return (0, place) if name in requested else _rank(name, place, needs[name])
+
+    for name in sorted(names, key=rank):
         if needs[name] + GAP <= left or not chosen:
             chosen.add(name)
             left -= needs[name] + GAP
@@ -176,11 +185,13 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_frame(frame: pd.DataFrame, form: Format, output: Path | None = None) -> None:
-    """Print a DataFrame as `print_records` prints plain values."""
+def print_frame(
+    frame: pd.DataFrame, form: Format, output: Path | None = None, *, requested: Collection[str] = ()
+) -> None:
+    """Print a DataFrame as `print_records` prints plain values; requested columns are shown before others."""
     if form is Format.TABLE and output is None:
         filled = [str(name) for name in frame.columns if _has_values(frame[name].dropna())]
-        _print_table(_plain_records(frame.head(SHOWN_ROWS)), total=len(frame), filled=filled)
+        _print_table(_plain_records(frame.head(SHOWN_ROWS)), total=len(frame), filled=filled, requested=requested)
     elif form is Format.PARQUET:
         _write(_parquet(frame), output)
     else:
@@ -271,7 +282,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
     return None if pd.isna(value) else value
 
 
-def _print_table(table: Records, *, total: int, filled: Sequence[str]) -> None:
+def _print_table(table: Records, *, total: int, filled: Sequence[str], requested: Collection[str] = ()) -> None:
     """Print the first rows: of the columns that have any value, those that fit the terminal.
 
     Parameters
@@ -280,12 +291,14 @@ def _print_table(table: Records, *, total: int, filled: Sequence[str]) -> None:
         Rows that there are, where `table` has only the first of them.
     filled
         The columns in which some row has a value.
+    requested
+        As of `columns_that_fit`.
     """
     console = Console(highlight=False)
     shown = table.select(filled if total else table.columns).rows[:SHOWN_ROWS]
     names = list(filled) if total else list(table.columns)
     cells = {name: [_cell(row[name]) for row in shown] for name in names}
-    fitting = columns_that_fit(cells, console.width)
+    fitting = columns_that_fit(cells, console.width, requested=requested)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in fitting:
         is_numeric = _is_numeric([row[name] for row in shown])

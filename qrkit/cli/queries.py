@@ -13,6 +13,7 @@ from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with
 from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs.estimate import cost_in_words
+from qrkit.query import Query
 from qrkit.query.coverage import Coverage
 from qrkit.query.dates import reversed_dates
 from qrkit.tables import Level, reasons_of
@@ -62,9 +63,10 @@ def find(
     """Query a node by C-FIND. The exit status is 3 if the result may be incomplete."""
     with stderr.status(f"Querying {node} …"):
         frame = workspace.find(node, level=level, **filters)
-    print_frame(frame, form, output)
-    say_reversed(filters)
     info = frame.attrs["qrkit"]
+    query = Query.from_json(workspace.queries.show(info["query_id"]).request)
+    print_frame(frame, form, output, requested=(*query.extra_keys, *dict(query.keys)))
+    say_reversed(filters)
     coverage = Coverage.from_json(info["coverage"])
     cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage.requests or 0, 'request')}"
     say(f"{cost}; stored as query {info['query_id']}.")

@@ -10,9 +10,11 @@ import pandas as pd
 
 from qrkit.store.instances import InstanceRow
 from qrkit.words import counted, volume
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 
+@checks_arguments
 class Files:
     """The received objects of a workspace.
 

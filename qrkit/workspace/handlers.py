@@ -9,6 +9,7 @@ from qrkit.errors import InputError
 from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _COLUMNS = [
 _HANDLER_COLUMNS = ["handler", "does", "automatic", "rule", "time_limit", "attempts"]
 
 
+@checks_arguments
 class Handlers:
     """The handlers of a workspace, which run on received series, and their runs.
 

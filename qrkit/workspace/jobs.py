@@ -15,6 +15,7 @@ from qrkit.markup import code, grid
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
 from qrkit.words import local_time, out_of, volume
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.handlers import run_records
 from qrkit.workspace.services import Services
 
@@ -66,6 +67,7 @@ _ITEM_COLUMNS = [
 ]
 
 
+@checks_arguments
 class Job:
     """A retrieve job; it continues whether or not this handle exists. Only operators may change it.
 
@@ -218,6 +220,7 @@ class Job:
         return f"<Job {self.job_id}: {job.state_in_words}, {objects} from {job.node}>"
 
 
+@checks_arguments
 class Jobs:
     """The retrieve jobs of a workspace.
 

@@ -12,6 +12,7 @@ from qrkit.errors import QrkitError
 from qrkit.node import Node
 from qrkit.stop import NEVER, Stop
 from qrkit.tables import Records
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from qrkit.profile import Profile
 
 
+@checks_arguments
 class NodeChecks:
     """The part of a workspace that checks nodes.
 

@@ -13,6 +13,7 @@ from qrkit.dose.saved_plans import load_plan
 from qrkit.store.plans import PlanRow
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 COLUMNS = [
@@ -116,6 +117,7 @@ def _is_here(row: dict[str, Any], stored: set[str], series: set[str]) -> bool:
 _COLUMNS = ["plan_id", "created", "user", "node", "dose", "dates", "studies", "to_fetch", "objects", "complete"]
 
 
+@checks_arguments
 class Plans:
     """The plans of a workspace, newest first."""
 

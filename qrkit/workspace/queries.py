@@ -12,6 +12,7 @@ from qrkit.query.coverage import CoverageJson
 from qrkit.store.queries import QueryRow
 from qrkit.tables import Level, Records, to_frame, unique_key
 from qrkit.words import local_time
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ _COLUMNS = [
 ]
 
 
+@checks_arguments
 class Queries:
     """The queries of a workspace, newest first."""
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from qrkit.stop import NEVER, Stop
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.node_checks import NodeChecks
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qrkit.tables import Level
 
 
+@checks_arguments
 class Questions(NodeChecks):
     """The part of a workspace that queries and plans."""
 

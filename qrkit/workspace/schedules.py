@@ -16,6 +16,7 @@ from qrkit.store.workers import WorkerTable
 from qrkit.tables import Records
 from qrkit.words import local_time
 from qrkit.worker.health import alive_workers
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.schedule_runner import resolved, today_in
 from qrkit.workspace.services import Services
 
@@ -53,6 +54,7 @@ _RUN_COLUMNS = [
 ]
 
 
+@checks_arguments
 class Schedules:
     """The schedules of a workspace."""
 

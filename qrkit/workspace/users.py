@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
 from qrkit.tables import Records
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _NAME_SHOWN = 64
 
 
+@checks_arguments
 class Users:
     """The accounts of a workspace; only administrators may see or change them."""
 

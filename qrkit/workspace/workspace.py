@@ -18,6 +18,7 @@ from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings,
 from qrkit.store.audit import AuditTable
 from qrkit.store.state import State
 from qrkit.words import did_you_mean
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.permissions import Permissions, access_of
 from qrkit.workspace.questions import Questions
 from qrkit.workspace.services import Services
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@checks_arguments
 class Workspace(Questions):
     """One folder with its nodes, queries, plans, jobs and files; open it by `qrkit.open`.
 

@@ -177,6 +177,7 @@ def test_what_fits_is_chosen_by_use_and_shown_in_order() -> None:
     assert columns_that_fit(cells, 20) == ("StudyDate",)
     assert columns_that_fit(cells, 80) == ("PatientName", "StudyDate", "StudyDescription")
     assert columns_that_fit(cells, 200) == tuple(cells)
+    assert columns_that_fit(cells, 20, requested=("PatientName",)) == ("PatientName",)
     assert columns_that_fit(cells, 1) == ("StudyDate",)
     assert columns_that_fit({}, 80) == ()
 

@@ -58,6 +58,26 @@ def test_a_mistyped_argument_of_a_plan_is_answered_before_its_values(workspace: 
         workspace.plan("pacs", **given)
 
 
+def test_a_mistyped_argument_of_any_method_is_answered_with_the_nearest(workspace: Workspace) -> None:
+    said_of_node = "'nod' is not an argument of retrieve. Did you mean node?"
+    calls: list[tuple[Any, dict[str, Any], str]] = [
+        (
+            workspace.retrieve,
+            {"what": "1.2", "nod": "pacs"},
+            said_of_node,
+        ),
+        (workspace.schedules.add, {"name": "x", "node": "pacs", "everyy": "daily"}, "Did you mean every?"),
+        (workspace.probe, {"nod": "pacs"}, "Did you mean node?"),
+        (workspace.jobs.list, {"limits": 3}, "Did you mean limit?"),
+        (workspace.retrieve, {}, "retrieve needs what."),
+        (workspace.find, {"PatientID": "Q1"}, "find needs node."),
+    ]
+    for call, given, said in calls:
+        with pytest.raises(InputError) as raised:
+            call(**given)
+        assert said in str(raised.value)
+
+
 def test_a_mistyped_node_setting_or_handler_is_answered_with_the_nearest(workspace: Workspace) -> None:
     workspace.nodes.add("pacs", host="127.0.0.1", port=104, ae_title="PACS")
     with pytest.raises(NotFound, match=r"no node 'pasc'. Did you mean pacs\?"):
