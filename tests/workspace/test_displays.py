@@ -16,7 +16,7 @@ def test_a_new_workspace_says_how_to_begin(workspace: Workspace) -> None:
     assert "ws.nodes.add(&#34;pacs&#34;" in shown
     assert "none yet" in shown
     assert "none runs; a retrieve starts one" in shown
-    assert "AE title QRKIT, receiving on port" in shown
+    assert "AE title QRKIT, receives on port" in shown
     assert repr(workspace) == f"<Workspace {workspace.settings.workspace}: nodes none yet; 0 files>"
     assert (repr(workspace.nodes), repr(workspace.queries), repr(workspace.jobs)) == (
         "<Nodes: none yet>",

@@ -63,7 +63,7 @@ def test_settings_are_read_from_the_file_and_the_environment_wins(
         ('unsolicited = "maybe"', "refuse or keep"),
         ("worker_idle_exit = -1", "cannot be negative"),
         ('database_url = "mysql://x/y"', "SQLite files and PostgreSQL"),
-        ('database_url = "nonsense"', "no SQLAlchemy URL"),
+        ('database_url = "nonsense"', "not a valid database URL"),
     ],
 )
 def test_a_bad_setting_is_one_line_that_names_it(tmp_path: Path, content: str, said: str) -> None:
