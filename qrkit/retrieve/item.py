@@ -262,7 +262,7 @@ class ActiveItem:
         listed = self.list
         if self.item.request.level is Level.IMAGE:
             return ()
-        is_here = 0 < (listed.counted or 0) <= len(self.stored) and not listed.silent_series
+        is_here = listed.is_counted and (listed.counted or 0) <= len(self.stored) and not listed.silent_series
         reasons = [] if is_here else list(listed.short)  # what is not listed may have come all the same
         if listed.uncounted and not self._is_confirmed:
             reasons.append(listed.uncounted)

@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from qrkit.store.instances import InstanceRow
-from qrkit.words import counted, volume
-from qrkit.workspace.arguments import checks_arguments
+from qrkit.words import checks_arguments, counted, volume
 from qrkit.workspace.services import Services
 
 

@@ -9,7 +9,7 @@ from qrkit.errors import InputError
 from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
-from qrkit.workspace.arguments import checks_arguments
+from qrkit.words import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:

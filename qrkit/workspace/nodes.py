@@ -11,7 +11,7 @@ from qrkit.access import Role
 from qrkit.errors import InputError
 from qrkit.node import CHARACTER_SETS, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.tables import Records
-from qrkit.workspace.arguments import checks_arguments
+from qrkit.words import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from qrkit.stop import NEVER, Stop
-from qrkit.workspace.arguments import checks_arguments
+from qrkit.words import checks_arguments
 from qrkit.workspace.node_checks import NodeChecks
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule
 from qrkit.store.workers import WorkerTable
 from qrkit.tables import Records
-from qrkit.words import local_time
+from qrkit.words import checks_arguments, local_time
 from qrkit.worker.health import alive_workers
-from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.schedule_runner import resolved, today_in
 from qrkit.workspace.services import Services
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
 from qrkit.tables import Records
-from qrkit.workspace.arguments import checks_arguments
+from qrkit.words import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:

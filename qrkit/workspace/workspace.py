@@ -17,8 +17,7 @@ from qrkit.handlers import handlers_from
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store.audit import AuditTable
 from qrkit.store.state import State
-from qrkit.words import did_you_mean
-from qrkit.workspace.arguments import checks_arguments
+from qrkit.words import checks_arguments, did_you_mean
 from qrkit.workspace.permissions import Permissions, access_of
 from qrkit.workspace.questions import Questions
 from qrkit.workspace.services import Services

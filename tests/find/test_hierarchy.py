@@ -388,7 +388,7 @@ def test_the_same_patient_id_of_another_issuer_is_another_patient() -> None:
 @given(
     level=st.sampled_from(list(Level)),
     model=st.sampled_from([STUDY_ROOT, PATIENT_ROOT]),
-    modalities=st.lists(st.sampled_from(["CT", "MR", "SR"]), max_size=2, unique=True),
+    modalities=st.none() | st.lists(st.sampled_from(["CT", "MR", "SR"]), min_size=1, max_size=2, unique=True),
     patient=st.sampled_from([None, "Q1", "Q*"]),
     study=st.sampled_from([None, "1.1", ["1.1", "1.3"]]),
     date=st.sampled_from([None, "2026-01-01", ("2026-01-01", "2026-01-02")]),
