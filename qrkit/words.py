@@ -183,12 +183,15 @@ def checks_arguments(public: PublicClass) -> PublicClass:
 def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
-        signature = inspect.signature(method)
         try:
-            signature.bind(*given, **named)
-        except TypeError as error:
-            raise _refused(method.__name__, signature, named, error) from error
-        return method(*given, **named)
+            return method(*given, **named)
+        except TypeError:
+            signature = inspect.signature(method)
+            try:
+                signature.bind(*given, **named)
+            except TypeError as error:
+                raise _refused(method.__name__, signature, named, error) from error
+            raise  # the arguments fit: the error is of the method itself
 
     return call
 

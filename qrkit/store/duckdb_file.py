@@ -10,6 +10,7 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,7 @@ import pyarrow as pa
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, StoreError, StoreInUse
-from qrkit.store.generations import of_level, snapshot
-from qrkit.store.state import State
+from qrkit.tables import Level
 
 # Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
 STORAGE_VERSION = "v1.5.0"
@@ -152,6 +152,48 @@ def sql_errors() -> Iterator[None]:
         raise InputError(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelTables:
+    """The tables of one level.
+
+    Attributes
+    ----------
+    answers
+        Every row of every answer.
+    newest
+        Of those, the newest row of each node and key.
+    key
+        The unique key of the level.
+    """
+
+    level: str
+    answers: str
+    newest: str
+    key: str
+
+
+LEVELS = (
+    LevelTables(level=Level.PATIENT.value, answers="patient_answers", newest="patients", key="PatientID"),
+    LevelTables(level=Level.STUDY.value, answers="study_answers", newest="studies", key="StudyInstanceUID"),
+    LevelTables(level=Level.SERIES.value, answers="series_answers", newest="series", key="SeriesInstanceUID"),
+    LevelTables(level=Level.IMAGE.value, answers="image_answers", newest="images", key="SOPInstanceUID"),
+)
+
+
+def of_level(level: str) -> LevelTables:
+    """Return the tables of a level.
+
+    Raises
+    ------
+    StoreError
+        If there is no such level.
+    """
+    for tables in LEVELS:
+        if tables.level == level:
+            return tables
+    raise StoreError(f"There are answers of level PATIENT, STUDY, SERIES and IMAGE, not {level!r}.")
+
+
 SCHEMAS = "answer_schemas"
 """The table of a settled file with the Arrow schema of each query result: query_id, level, arrow_schema."""
 
@@ -160,11 +202,6 @@ def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Return the names of the tables in the settled file that is attached."""
     rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'settled'").fetchall()
     return {str(name) for (name,) in rows}
-
-
-def read_settled(state: State, folder: Path, query_id: str, offset: int, limit: int | None) -> pa.Table:
-    """Return rows of an answer that has been settled; errors as `read_from`."""
-    return read_from(folder / str(snapshot(state).settled), query_id, offset, limit)
 
 
 def answers_in(file: Path) -> set[str]:

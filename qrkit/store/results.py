@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound, StoreError
-from qrkit.store.duckdb_file import read_settled
+from qrkit.store.duckdb_file import read_from
 from qrkit.store.quarantine import writing
 from qrkit.store.queries import DONE, QueryRow, QueryTable
+from qrkit.store.settling import snapshot
 from qrkit.store.state import State
 
 ADDED = pa.schema([("query_id", pa.string()), ("node", pa.string()), ("asked_at", pa.timestamp("us"))])
@@ -227,7 +228,7 @@ class Results:
                             "Restore the results folder, or run the query again", Action.RERUN_QUERY, query_id
                         ),
                     ) from error
-        return read_settled(self._state, self.folder, query_id, offset, limit)
+        return read_from(self.folder / str(snapshot(self._state).settled), query_id, offset, limit)
 
     def _answered(self, query_id: str) -> QueryRow:
         query = QueryTable(self._state).get(query_id)

@@ -1,4 +1,6 @@
-"""Settles many fresh Parquet files into one DuckDB file from time to time, while readers continue.
+"""The files that hold the answers: fresh Parquet files, which are settled into one DuckDB file from time to time.
+
+The list of files is always read from the state in one snapshot, never from a directory listing.
 
 A generation is written under a temporary name, renamed, and becomes the newest in one transaction, which also says
 of each answer in it that it is settled. What was before it stays for a while, for those who read it just then. A
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from qrkit.errors import StoreError
 from qrkit.store.duckdb_file import (
+    LEVELS,
     SCHEMAS,
     STORAGE_VERSION,
     answers_in,
@@ -33,7 +37,6 @@ from qrkit.store.duckdb_file import (
     store_errors,
     tables_of_settled,
 )
-from qrkit.store.generations import LEVELS, FreshAnswer, Snapshot, snapshot
 from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State, as_text
@@ -46,6 +49,57 @@ DELAY = 900.0
 
 _AT_ONCE = 500
 _A_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshAnswer:
+    """An answer that is still a Parquet file of its own; `file` is relative to the folder of the results."""
+
+    query_id: str
+    level: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The files that together hold every answer, at one moment.
+
+    Attributes
+    ----------
+    number
+        Of the newest generation; 0 before the first.
+    settled
+        Its file, relative to the folder of the results; None before the first.
+    fresh
+        Oldest first.
+    """
+
+    number: int
+    settled: str | None
+    fresh: tuple[FreshAnswer, ...]
+
+
+def snapshot(state: State) -> Snapshot:
+    """Return the files of this moment."""
+    with state.reading() as connection:
+        return read_snapshot(connection)
+
+
+def read_snapshot(connection: sa.Connection) -> Snapshot:
+    """Return the files of this moment, within a transaction."""
+    newest = connection.execute(
+        sa.select(generations.c.number, generations.c.file).order_by(generations.c.number.desc()).limit(1)
+    ).one_or_none()
+    fresh = connection.execute(
+        sa.select(queries.c.query_id, queries.c.level, queries.c.result_file)
+        .where(queries.c.state == DONE, queries.c.settled_in.is_(None), queries.c.result_file.is_not(None))
+        .order_by(queries.c.finished, queries.c.query_id)
+    )
+    return Snapshot(
+        number=newest.number if newest else 0,
+        settled=newest.file if newest else None,
+        fresh=tuple(FreshAnswer(query_id=row.query_id, level=row.level, file=row.result_file) for row in fresh),
+    )
 
 
 def settle(state: State, folder: Path, *, most_fresh: int = MOST_FRESH, delay: float = DELAY) -> int:

@@ -17,6 +17,8 @@ import pyarrow as pa
 
 from qrkit.errors import InputError
 from qrkit.store.duckdb_file import (
+    LEVELS,
+    LevelTables,
     attach_settled,
     close_to_files,
     identifier,
@@ -26,8 +28,8 @@ from qrkit.store.duckdb_file import (
     store_errors,
     tables_of_settled,
 )
-from qrkit.store.generations import LEVELS, LevelTables, Snapshot, read_snapshot
 from qrkit.store.results import ADDED, WARNINGS
+from qrkit.store.settling import Snapshot, read_snapshot
 from qrkit.store.state import State
 from qrkit.store.state_tables import STATE_TABLES, TIMES, empty_state_table, read_state_table
 

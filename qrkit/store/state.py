@@ -22,7 +22,6 @@ from sqlalchemy import exc
 from qrkit.advice import Action, Advice
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.migrations import is_current, migrate
-from qrkit.store.repair.state import is_damage_of_sqlite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +33,8 @@ _GONE_ADVICE = "Check that the file or server is there, that you may write it, a
 _DAMAGED_ADVICE = Advice(
     "The file is damaged. Restore a backup, or save what can be read and quarantine the file", Action.REPAIR
 )
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _PATIENCE = 30.0
 """Seconds that a write waits for those of other processes."""
@@ -196,6 +197,11 @@ def as_text(moment: datetime) -> str:
     '2026-01-31T08:15:00.000000+00:00'
     """
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def is_damage_of_sqlite(error: BaseException | None) -> bool:
+    """Whether SQLite reports that the file is damaged or is not an SQLite file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def _is_file(url: sa.URL) -> bool:

@@ -20,7 +20,6 @@ from qrkit.query import Coverage
 from qrkit.receipt import Arrival
 from qrkit.store import sql
 from qrkit.store.files import FileStore, StoredObject
-from qrkit.store.generations import snapshot
 from qrkit.store.instances import InstanceTable, index_row
 from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import BatchTable, JobQueue
@@ -28,7 +27,7 @@ from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import ResultWriter
-from qrkit.store.settling import settle, write_generation
+from qrkit.store.settling import settle, snapshot, write_generation
 from qrkit.store.state import State
 from qrkit.tables import Level
 

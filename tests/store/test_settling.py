@@ -9,10 +9,9 @@ from filelock import FileLock
 
 from qrkit.errors import StoreError
 from qrkit.store import sql
-from qrkit.store.generations import Snapshot, snapshot
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
-from qrkit.store.settling import adopt_generation, settle, write_generation
+from qrkit.store.settling import Snapshot, adopt_generation, settle, snapshot, write_generation
 from qrkit.store.state import State
 from tests.store.answers import STUDY, answer, studies
 from tests.store.conftest import Clock

@@ -13,7 +13,7 @@ from qrkit.node import Node
 from qrkit.query import Coverage
 from qrkit.store import sql
 from qrkit.store.audit import AuditTable
-from qrkit.store.generations import LEVELS
+from qrkit.store.duckdb_file import LEVELS
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable

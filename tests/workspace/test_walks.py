@@ -11,7 +11,7 @@ from tests.workspace.opened import Linked, StartSimulator, link, worker_in_threa
 
 DAY = "2026-06-30"
 STUDIES_OF_DAY = 14
-MOST_MODULES = 46
+MOST_MODULES = 45
 
 
 @pytest.fixture

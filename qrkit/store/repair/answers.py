@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.duckdb_file import answers_in, is_of_another_duckdb, read_all, read_from
-from qrkit.store.generations import snapshot
 from qrkit.store.quarantine import is_whole_parquet, quarantine, writing
 from qrkit.store.queries import DONE, FAILED
 from qrkit.store.schema import generations, queries
+from qrkit.store.settling import snapshot
 from qrkit.store.state import State
 
 _Arguments = ParamSpec("_Arguments")

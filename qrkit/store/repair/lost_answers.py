@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from qrkit.store.duckdb_file import answers_in, read_from
-from qrkit.store.generations import LEVELS
+from qrkit.store.duckdb_file import LEVELS, answers_in, read_from
 from qrkit.store.quarantine import is_damage
 from qrkit.store.queries import DONE
 from qrkit.store.repair.answers import unless_damaged, write_answer

@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from qrkit.errors import StateUnavailable
 from qrkit.store.quarantine import quarantine
 from qrkit.store.schema import metadata
+from qrkit.store.state import is_damage_of_sqlite
 
 _ENDINGS = ("-wal", "-shm")
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PROBES = 20_000
 """Ranges of a table that may fail before the rest of it is given up."""
 _FAR = 1 << 40
@@ -46,11 +46,6 @@ class StateRepair:
     quarantined: Path
     rows: dict[str, int]
     incomplete: tuple[str, ...]
-
-
-def is_damage_of_sqlite(error: BaseException | None) -> bool:
-    """Whether SQLite reports that the file is damaged or is not an SQLite file."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def is_damaged(path: Path) -> bool:
