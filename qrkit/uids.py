@@ -66,6 +66,17 @@ def is_valid_uid(uid: str) -> bool:
     return bool(_VALID.fullmatch(uid)) and any(character.isdigit() for character in uid)
 
 
+def is_well_formed_uid(uid: str) -> bool:
+    """Whether a UID is made of numbers with single dots between, at most 64 characters (PS3.5 9.1).
+
+    Numbers may start with zeros: PACS hold objects of such UIDs, and only these find them again.
+
+    >>> is_well_formed_uid("1.2.0.5"), is_well_formed_uid("1.02"), is_well_formed_uid("1..2")
+    (True, True, False)
+    """
+    return is_valid_uid(uid) and "" not in uid.split(".")
+
+
 def is_standard_uid(uid: str) -> bool:
     """Whether a UID is as PS3.5 9.1 has it: no component is empty or starts with a zero, unless it is zero.
 

@@ -128,6 +128,24 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     return f"Did you mean {near}?" if near else otherwise
 
 
+MOST_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message repeats it: in one line of at most 80 characters, control characters escaped.
+
+    >>> shown("a b"), shown(["x"]), len(shown("x" * 1000)), shown(None)
+    ("'a b'", "['x']", 80, 'None')
+    """
+    try:
+        text = repr(value[:MOST_SHOWN] if isinstance(value, str) else value)
+    except ValueError:  # Python does not write numbers of thousands of digits
+        text = f"a very large {type(value).__name__}"
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
+
+
 _STEPS = {"held": "not stored yet", "to fetch": "to retrieve"}
 
 

@@ -9,7 +9,7 @@ import typer
 
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_text, say, stderr
-from qrkit.cli.queries import NOT_COMPLETE, say_not_found, say_reversed
+from qrkit.cli.queries import NOT_COMPLETE, say_not_found
 from qrkit.errors import NotFound
 from qrkit.words import counted, step_label
 
@@ -129,7 +129,6 @@ def plan(
         options = {"sr_only": sr_only, "toshiba": toshiba, "empty_sr": empty_sr, "refetch": refetch}
         what: dict[str, Any] = {**options, **filters}
         made = workspace.plan(node, dose, whole_archive=whole_archive, refresh=refresh, **what)
-    say_reversed(filters)
     show_plan(made, form, output)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +13,6 @@ from qrkit.errors import InputError
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Query
 from qrkit.query.coverage import Coverage
-from qrkit.query.dates import reversed_dates
 from qrkit.tables import Level, reasons_of
 from qrkit.uids import is_valid_uid
 from qrkit.words import counted, listed, local_time
@@ -66,8 +63,9 @@ def find(
     info = frame.attrs["qrkit"]
     query = Query.from_json(workspace.queries.show(info["query_id"]).request)
     print_frame(frame, form, output, requested=(*query.extra_keys, *dict(query.keys)))
-    say_reversed(filters)
     coverage = Coverage.from_json(info["coverage"])
+    for note in coverage.notes:
+        say(note)
     cost = f"{counted(len(frame), 'row')} from {node}, {counted(coverage.requests or 0, 'request')}"
     say(f"{cost}; stored as query {info['query_id']}.")
     if len(frame) and Level(level.upper()) is not Level.PATIENT:
@@ -84,14 +82,6 @@ def find(
     for why in coverage.why:
         say(f"May be incomplete: {why}.")
     raise typer.Exit(NOT_COMPLETE)
-
-
-def say_reversed(filters: Mapping[str, Any]) -> None:
-    """Report that dates were given in reverse order, and how they were used."""
-    given = (filters.get(name) for name in ("date", "date_from", "date_until"))
-    sentence = reversed_dates(*given, today=date.today())
-    if sentence:
-        say(sentence)
 
 
 def say_not_found(coverage: Coverage) -> None:

@@ -164,7 +164,7 @@ class Planner:
                 not_found=values_not_found(asked.query, found.table),
             ),
             funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
-            notes=tuple(counted.notes(policy)),
+            notes=(*_dates_note(asked), *counted.notes(policy)),
             cost=cost_of(tables.series, history),
             tables=tables,
         )
@@ -271,6 +271,12 @@ def _judged(judge: StudyJudge, studies: Mapping[str, StudyRow], session: AnswerS
     except StopIteration as end:
         judged: list[tuple[PlanItem, ...]] = end.value
     return [item for items in judged for item in items]
+
+
+def _dates_note(asked: DoseQuery) -> tuple[str, ...]:
+    """Return a sentence if the dates are used otherwise than they were given."""
+    days = asked.query.dates
+    return (days.note,) if days and days.note else ()
 
 
 def _in_parts(studies: Mapping[str, StudyRow]) -> Iterator[dict[str, StudyRow]]:

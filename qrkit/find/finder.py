@@ -214,6 +214,7 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
         keys_unsupported=session.keys_unsupported,
         filters=result.reports,
         not_found=values_not_found(query, result.table),
+        notes=(query.dates.note,) if query.dates and query.dates.note else (),
     )
 
 

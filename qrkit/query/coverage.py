@@ -202,6 +202,8 @@ class Coverage:
         What each filter left.
     not_found
         Values of lists for which nothing was found, by keyword. They may tell who somebody is.
+    notes
+        Sentences on what was queried otherwise than it was given.
 
     >>> print(Coverage(why=("500 answers look like a limit",), requests=1))
     May be incomplete: 500 answers look like a limit. 1 C-FIND request.
@@ -219,6 +221,7 @@ class Coverage:
     keys_unsupported: bool = False
     filters: tuple[FilterReport, ...] = ()
     not_found: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -245,6 +248,7 @@ class Coverage:
     def sentences(self) -> Iterator[str]:
         """Yield whether the answer is complete, and what it took."""
         yield f"{self.verdict[0].upper()}{self.verdict[1:]}."
+        yield from self.notes
         yield from self._not_found()
         for assumption in self.assumptions:
             yield f"Assumed: {assumption}."
@@ -288,6 +292,7 @@ class Coverage:
                 "keys_unsupported": self.keys_unsupported,
                 "filters": [report.to_json() for report in self.filters],
                 **({"not_found": {name: list(values) for name, values in self.not_found}} if self.not_found else {}),
+                **({"notes": list(self.notes)} if self.notes else {}),
             }
         )
 
@@ -310,7 +315,7 @@ class Coverage:
         printer.text("\n".join(self.lines()))  # type: ignore[no-untyped-call] # IPython's own
 
     def _repr_html_(self) -> str:
-        cost = " ".join((*self._not_found(), *self._cost()))
+        cost = " ".join((*self.notes, *self._not_found(), *self._cost()))
         if self.is_complete:
             shown = Markup(paragraph(strong("Complete."), " ", cost))
         else:

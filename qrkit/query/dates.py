@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from qrkit.errors import InputError
+from qrkit.words import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 DayLike: TypeAlias = "str | date | np.datetime64"
 """One day: ISO or DICOM text, ``today``, ``yesterday``, a date or datetime, pandas' Timestamp, NumPy's datetime64."""
 DaysLike: TypeAlias = "DayLike | tuple[DayLike | None, DayLike | None] | list[DayLike]"
-"""One day, a range as text, or a pair, in which None is an open end."""
+"""One day, a range or an ISO week as text, or a pair, in which None is an open end."""
 TimeLike: TypeAlias = "str | time | datetime | np.datetime64"
 """A time of day: text such as 8:30 or 083000, a time or a datetime."""
 
@@ -32,7 +33,8 @@ _MOMENT = re.compile(
     r"(\d{4}([-.]?)\d{2}\2\d{2})[ t]?(\d{2}:?\d{2}(?::?\d{2}(?:\.\d+)?)?)(z|[+-]\d{2}:?\d{2})?", re.ASCII
 )
 _TIME = re.compile(r"(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
-_WEEK_DATE = re.compile(r"\d{4}(-?)w\d{2}(?:\1\d)?", re.ASCII)
+_WEEK_DATE = re.compile(r"\d{4}(-?)w\d{2}\1\d", re.ASCII)
+_WEEK = re.compile(r"(\d{4})-?w(\d{2})", re.ASCII)
 _LAST_DAYS = re.compile(r"last (\d{1,4}) (day|week)s?", re.ASCII)
 _FIRST = date(1900, 1, 1)
 _LAST = time(23, 59, 59, 999999)
@@ -43,12 +45,18 @@ _ADVICE = "Enter 2026-01-31, today, yesterday, last 7 days, or a range such as 2
 class Dates:
     """A range of days, both ends included.
 
+    Attributes
+    ----------
+    note
+        A sentence if the dates are used otherwise than they were given; else empty.
+
     >>> Dates(first=date(2026, 1, 1), last=date(2026, 1, 31)).matching
     '20260101-20260131'
     """
 
     first: date
     last: date
+    note: str = field(default="", compare=False, repr=False)
 
     @property
     def is_one_day(self) -> bool:
@@ -82,9 +90,10 @@ class Times:
 def dates(single: object, first: object, last: object, *, today: date) -> Dates | None:
     """Return the days meant by a single date, a range or a pair, or by one or both ends; None if nothing is given.
 
-    An open end is today, an open start 1900-01-01, a reversed pair is swapped. ``last 7 days`` is today and the
-    seven days before, ``last 2 weeks`` likewise. A text range is ``20260101-20260131`` as DICOM writes it, with
-    either end open, or ``2026-01-01 to 2026-01-31``, or with ``..``.
+    An open end is today, an open start 1900-01-01, a reversed pair is swapped, which `Dates.note` says. ``last 7
+    days`` is today and the seven days before, ``last 2 weeks`` likewise. A text range is ``20260101-20260131`` as
+    DICOM writes it, with either end open, or ``2026-01-01 to 2026-01-31``, or with ``..``. ``2026-W05`` is the
+    ISO week, Monday to Sunday.
 
     Raises
     ------
@@ -97,26 +106,11 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
     '20260105-20260109'
     >>> dates(None, "2026-01-05", None, today=date(2026, 1, 9)).matching
     '20260105-20260109'
-    """
-    ends = _first_and_last(single, first, last, today=today)
-    return None if ends is None else Dates(first=min(ends), last=max(ends))
-
-
-def reversed_dates(single: object, first: object, last: object, *, today: date) -> str:
-    """Return a sentence if the dates of `dates` were given in reverse order; else an empty text.
-
-    >>> reversed_dates("2026-01-31 to 2026-01-05", None, None, today=date(2026, 2, 1))
+    >>> dates("2026-W02", None, None, today=date(2026, 2, 1)).matching
+    '20260105-20260111'
+    >>> dates("2026-01-31 to 2026-01-05", None, None, today=date(2026, 2, 1)).note
     'The dates are in reverse order: used as 2026-01-05 to 2026-01-31.'
-    >>> reversed_dates(None, "2026-01-05", "2026-01-31", today=date(2026, 2, 1))
-    ''
     """
-    ends = _first_and_last(single, first, last, today=today)
-    if ends is None or ends[0] <= ends[1]:
-        return ""
-    return f"The dates are in reverse order: used as {ends[1]} to {ends[0]}."
-
-
-def _first_and_last(single: object, first: object, last: object, *, today: date) -> tuple[date, date] | None:
     if single is not None:
         if first is not None or last is not None:
             raise InputError("Give either a date (one, or a pair) or its ends, not both.")
@@ -124,7 +118,11 @@ def _first_and_last(single: object, first: object, last: object, *, today: date)
     if first is None and last is None:
         return None
     start = _FIRST if first is None else parse_date(first, today=today)
-    return start, today if last is None else parse_date(last, today=today)
+    end = today if last is None else parse_date(last, today=today)
+    if start <= end:
+        return Dates(first=start, last=end)
+    why = f"{start} is after today" if last is None else "The dates are in reverse order"
+    return Dates(first=end, last=start, note=f"{why}: used as {end} to {start}.")
 
 
 def _ends(single: object, *, today: date) -> tuple[object, object]:
@@ -143,6 +141,9 @@ def _ends_of_text(text: str, *, today: date) -> tuple[object, object] | None:
     last_days = _LAST_DAYS.fullmatch(text)
     if last_days:
         return today - timedelta(days=int(last_days[1]) * (7 if last_days[2] == "week" else 1)), today
+    week = _WEEK.fullmatch(text)
+    if week:
+        return _days_of_week(int(week[1]), int(week[2]))
     if _DATE.fullmatch(text):
         return None
     found = _RANGE.fullmatch(text)
@@ -152,15 +153,22 @@ def _ends_of_text(text: str, *, today: date) -> tuple[object, object] | None:
     return (first, last) if first or last else None
 
 
+def _days_of_week(year: int, week: int) -> tuple[date, date] | None:
+    try:
+        return date.fromisocalendar(year, week, 1), date.fromisocalendar(year, week, 7)
+    except ValueError:
+        return None
+
+
 def times(pair: object, first: object, last: object) -> Times | None:
     """Return the times of day meant by a pair, or by one or both ends; None if nothing is given.
 
-    An open start is 000000, an open end 235959.999999, a reversed pair is swapped.
+    An open start is 000000, an open end 235959.999999.
 
     Raises
     ------
     InputError
-        If one is not a time, or both ways are used.
+        If one is not a time, both ways are used, or the range goes over midnight: of a single day, that is two.
 
     >>> times(None, "08:30", None).matching
     '083000-235959.999999'
@@ -173,7 +181,12 @@ def times(pair: object, first: object, last: object) -> Times | None:
         return None
     start = time() if first is None else parse_time(first)
     end = _LAST if last is None else parse_time(last)
-    return Times(first=min(start, end), last=max(start, end))
+    if start > end:
+        raise InputError(
+            f"The times {start} to {end} are in reverse order.",
+            advice=f"For hours over midnight, query {start} to 23:59:59.999999 and 00:00:00 to {end} separately.",
+        )
+    return Times(first=start, last=end)
 
 
 def parse_date(value: object, *, today: date) -> date:
@@ -191,25 +204,25 @@ def parse_date(value: object, *, today: date) -> date:
     if day is not None:
         return day
     if is_missing(_plain(value)):
-        raise InputError(f"The date is missing ({value}).", advice="Give a date, or leave it out.")
+        raise InputError(f"The date is missing ({shown(value)}).", advice="Give a date, or leave it out.")
     text = " ".join(value.lower().split()) if isinstance(value, str) else ""
     if text in ("today", "yesterday"):
         return today - timedelta(days=text == "yesterday")
     if _DATE.fullmatch(text) is None and _ends_of_text(text, today=today):
         raise InputError(
-            f"{value!r} is a range, where one date is needed.",
+            f"{shown(value)} is a range, where one date is needed.",
             advice="Use date for a range.",
         )
     moment = _MOMENT.fullmatch(text)
     if moment and re.search("[1-9]", moment[3]):
         raise InputError(
-            f"{value!r} has a time of day, which a date does not.",
+            f"{shown(value)} has a time of day, which a date does not.",
             advice="Use time_from and time_until.",
         )
     day = _day_of_text(moment[1] if moment else text)
     if day is None:
         raise InputError(
-            f"{value!r} is not a date.",
+            f"{shown(value)} is not a date.",
             advice="Enter 2026-01-31, today, yesterday, last 7 days or 2026-01-01 to 2026-01-31.",
         )
     return day
@@ -258,8 +271,11 @@ def _plain(value: Any) -> object:  # noqa: ANN401 - any type that people have da
     if type(value).__name__ != "datetime64":
         return value
     unit = str(value.dtype).partition("[")[2].rstrip("]")
-    if unit in ("Y", "M", "W"):
+    if unit.lstrip("0123456789") in ("Y", "M", "W"):
         raise InputError(f"{value!s} is not a single day.", advice="Give a pair, such as (first, last).")
+    day: object = value.astype("datetime64[D]").item()
+    if isinstance(day, int):  # before or after the years that Python has; in microseconds NumPy would overflow
+        raise InputError(f"{value!s} is not a date of the years 1 to 9999.", advice="Give another date.")
     moment: object = value.astype("datetime64[us]").item()
     return float("nan") if moment is None else moment
 
@@ -277,7 +293,7 @@ def parse_time(value: object) -> time:
     """
     plain = _plain(value)
     if is_missing(plain):
-        raise InputError(f"The time is missing ({value}).", advice="Give a time of day, or leave it out.")
+        raise InputError(f"The time is missing ({shown(value)}).", advice="Give a time of day, or leave it out.")
     if isinstance(plain, datetime):
         return plain.time()
     if isinstance(plain, time):
@@ -289,7 +305,7 @@ def parse_time(value: object) -> time:
             return time(int(hour), int(minute), int(second), int(fraction.ljust(6, "0")))
     except ValueError:
         found = None
-    raise InputError(f"{value!r} is not a time of day.", advice="Enter 8:30, 0830 or 083000.")
+    raise InputError(f"{shown(value)} is not a time of day.", advice="Enter 8:30, 0830 or 083000.")
 
 
 def _is_pair(value: object) -> bool:
@@ -299,7 +315,7 @@ def _is_pair(value: object) -> bool:
 def _pair(value: object, what: str) -> tuple[object, object]:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         return value[0], value[1]
-    raise InputError(f"A {what} range is a pair, such as (first, last), not {value!r}.")
+    raise InputError(f"A {what} range is a pair, such as (first, last), not {shown(value)}.")
 
 
 def _tm(moment: time) -> str:

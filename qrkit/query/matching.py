@@ -18,13 +18,21 @@ from datetime import date, datetime, time
 from qrkit.errors import InputError
 from qrkit.query.dates import as_day, is_missing
 from qrkit.tables import keyword_vr
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_well_formed_uid
+from qrkit.words import shown
 
 _LENGTHS = {"AE": 16, "AS": 4, "CS": 16, "LO": 64, "LT": 10240, "PN": 64 * 3 + 2, "SH": 16, "ST": 1024}
 _UNLIMITED = ("UC", "UR", "UT")
 _WHOLE = ("IS", "US", "SS", "UL", "SL", "UV", "SV")
 _DECIMAL = ("DS", "FL", "FD")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_MOMENT = r"\d{4}(?:\d{2}){0,5}(?:\.\d{1,6})?(?:\+\d{4}|-(?:0\d|1[0-2])\d{2})?"
+_ENDS = {
+    "DA": re.compile(r"(\d*)-?(\d*)", re.ASCII),
+    "TM": re.compile(r"([\d.]*)-?([\d.]*)", re.ASCII),
+    "DT": re.compile(rf"({_MOMENT})?-?({_MOMENT})?", re.ASCII),
+}
+"""By value representation: the ends of a range, or a single value; a DT may have an offset from UTC."""
 _LISTS = ("AccessionNumber", "PatientID")
 """Keys besides UIDs that take several values. The first that has several is asked value by value."""
 _FORMS = {
@@ -158,9 +166,10 @@ def _checked_list(keyword: str, vr: str, values: Sequence[object]) -> list[str]:
 
 
 def _checked_uid(keyword: str, vr: str, value: object) -> str:  # noqa: ARG001 - as `_checked_text`
-    if not isinstance(value, str) or not is_valid_uid(value):
+    if not isinstance(value, str) or not is_well_formed_uid(value):
         raise InputError(
-            f"{keyword} needs UIDs, digits and dots, at most 64 characters, without wildcards; not {value!r}."
+            f"{keyword} needs UIDs, digits and dots, at most 64 characters, without wildcards; not {shown(value)}.",
+            advice="Write numbers with single dots between, such as 1.2.840.",
         )
     return value
 
@@ -178,13 +187,15 @@ def _text(keyword: str, value: object) -> str:
         raise InputError(f"{keyword} takes one value. Only UIDs, AccessionNumber and PatientID take a list.")
     day = as_day(value) if keyword_vr(keyword) == "DA" else None
     if day is None and is_missing(value):
-        raise InputError(f"{keyword}: the value is missing ({value}).", advice="Give a value, or leave the key out.")
+        raise InputError(
+            f"{keyword}: the value is missing ({shown(value)}).", advice="Give a value, or leave the key out."
+        )
     if isinstance(day or value, (date, time)):
         return _moment(keyword, day or value)
     if not isinstance(value, (str, int, float)) and getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):
         value = value.item()  # a number of NumPy
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise InputError(f"{keyword} takes a text or a number, not {value!r}.")
+        raise InputError(f"{keyword} takes a text or a number, not {shown(value)}.")
     return str(value).strip(" ")
 
 
@@ -196,7 +207,7 @@ def _moment(keyword: str, value: object) -> str:
         return f"{value:%H%M%S}"
     if vr == "DT" and isinstance(value, datetime):
         return f"{value:%Y%m%d%H%M%S}"
-    raise InputError(f"{keyword} has the value representation {vr}; {value!r} does not fit.")
+    raise InputError(f"{keyword} has the value representation {vr}; {shown(value)} does not fit.")
 
 
 def _checked(keyword: str, vr: str, text: str) -> str:
@@ -215,15 +226,50 @@ def _check(keyword: str, vr: str, text: str) -> None:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise InputError(f"{keyword} cannot have control characters.")
     if vr == "CS" and "," in text:
-        raise InputError(f"{keyword} takes one code; {text!r} has a comma.", advice=_ONE_CODE)
+        raise InputError(f"{keyword} takes one code; {shown(text)} has a comma.", advice=_ONE_CODE)
     if vr in _FORMS:
-        form, described = _FORMS[vr]
-        if not form.fullmatch(text):
-            raise InputError(f"{keyword} must be {described}, without wildcards; {text!r} is not.")
+        _check_form(keyword, vr, text)
     elif vr in _LENGTHS:
         _check_length(keyword, vr, text)
     elif vr not in _UNLIMITED and vr != "UN":
         raise InputError(f"{keyword} has the value representation {vr}, which cannot be matched; ask for it instead.")
+
+
+def _check_form(keyword: str, vr: str, text: str) -> None:
+    form, described = _FORMS[vr]
+    if not form.fullmatch(text):
+        raise InputError(f"{keyword} must be {described}, without wildcards; {shown(text)} is not.")
+    if vr in _ENDS:
+        _check_exists(keyword, vr, text)
+
+
+def _check_exists(keyword: str, vr: str, text: str) -> None:
+    """Refuse a date or time that no calendar or clock has, and dates in reverse order, which match nothing.
+
+    Times in reverse order match hours over midnight.
+    """
+    range_ends = _ENDS[vr].fullmatch(text)
+    given = [end for end in range_ends.groups() if end] if range_ends else [text]
+    wrong = next((end for end in given if not _exists(end.partition("+")[0].partition("-")[0], vr)), None)
+    if wrong is not None:
+        what = {"DA": "a day", "TM": "a time of day"}.get(vr, "a date and time")
+        raise InputError(f"{keyword}: {shown(wrong)} is not {what} that exists.", advice=f"Enter {_FORMS[vr][1]}.")
+    if vr == "DA" and len(given) == 2 and given[0] > given[1]:
+        raise InputError(f"{keyword}: {text} ends before it begins.", advice="Give the earlier date first.")
+
+
+def _exists(digits: str, vr: str) -> bool:
+    """Whether a DA, TM or DT as DICOM writes it, with its end left out or not, is a day and a time."""
+    day, clock = {"DA": (digits, ""), "TM": ("", digits)}.get(vr, (digits[:8], digits[8:]))
+    whole_day = (day + "00010101"[len(day) :]) if day else "00010101"
+    whole_clock = clock.partition(".")[0].ljust(6, "0")
+    if whole_clock.endswith("60"):  # a leap second (PS3.5 table 6.2-1)
+        whole_clock = f"{whole_clock[:4]}59"
+    try:
+        datetime.strptime(whole_day + whole_clock, "%Y%m%d%H%M%S")  # noqa: DTZ007 - DICOM's times have no zone
+    except ValueError:
+        return False
+    return True
 
 
 _ONE_CODE = "Ask for one code at a time; several modalities by modalities=…, such as CT,MR."

@@ -141,12 +141,14 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 def _outcome(frame: pd.DataFrame) -> str:
     """Return the number of rows, whether the result is complete, and what to do next."""
     carried = frame.attrs.get("qrkit", {}).get("coverage")
-    verdict = Coverage.from_json(carried).verdict if carried else "may be incomplete"
+    coverage = Coverage.from_json(carried) if carried else None
+    verdict = coverage.verdict if coverage else "may be incomplete"
+    notes = "".join(f" {note}" for note in coverage.notes) if coverage else ""
     what, several = ("series", "series") if "SeriesInstanceUID" in frame.columns else ("study", "studies")
     if frame.empty:
         found = f"No {several} found" + (f"; {verdict}" if verdict != "complete" else "")
-        return f"{found}. Widen the date range or remove a filter."
-    return f"{counted(len(frame), what)}; {verdict}. Select rows to retrieve."
+        return f"{found}. Widen the date range or remove a filter.{notes}"
+    return f"{counted(len(frame), what)}; {verdict}. Select rows to retrieve.{notes}"
 
 
 def _queried(workspace: Workspace) -> list[str]:

@@ -73,14 +73,15 @@ class Questions(NodeChecks):
         modalities
             List of modality codes, such as ``"CT,MR"``; studies or series of any of them.
         date
-            StudyDate: one day, a pair ``(first, last)``, a range ``"20260101-20260131"`` or ``"last 7 days"``. A day
-            is ``today``, ``yesterday``, ISO or DICOM text, or a date of Python, pandas or NumPy.
+            StudyDate: one day, a pair ``(first, last)``, a range ``"20260101-20260131"``, ``"last 7 days"`` or an ISO
+            week ``"2026-W05"``. A day is ``today``, ``yesterday``, ISO or DICOM text, or a date of Python, pandas or
+            NumPy. Dates in reverse order are put in order, which ``notes`` of the coverage reports.
         date_from
             First StudyDate; without `date_until`, until today.
         date_until
             Last StudyDate.
         time
-            StudyTime: a pair ``("08:00", "12:30")``; needs a single day.
+            StudyTime: a pair ``("08:00", "12:30")``; needs a single day. Hours over midnight need two queries.
         time_from
             First StudyTime.
         time_until

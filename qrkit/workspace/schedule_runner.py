@@ -148,7 +148,10 @@ def resolved(what: Mapping[str, Any], *, today: date) -> dict[str, Any]:
     """
     given = dict(what)
     days = dates(given.pop("date", None), given.pop("date_from", None), given.pop("date_until", None), today=today)
-    return given | ({"date": (days.first.isoformat(), days.last.isoformat())} if days else {})
+    if days is None:
+        return given
+    ends = (days.first.isoformat(), days.last.isoformat())
+    return given | {"date": ends[::-1] if days.note else ends}  # in the order given, so that the result reports it
 
 
 def today_in(zone: str) -> date:

@@ -34,7 +34,7 @@ _WHOLE = Coverage(
 )
 
 
-@pytest.mark.parametrize("coverage", [Coverage(), _DOUBTFUL, _WHOLE])
+@pytest.mark.parametrize("coverage", [Coverage(), _DOUBTFUL, _WHOLE, Coverage(notes=("The dates …",))])
 def test_a_coverage_comes_back_from_its_json(coverage: Coverage) -> None:
     assert Coverage.from_json(json.loads(json.dumps(coverage.to_json()))) == coverage
 

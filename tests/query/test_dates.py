@@ -69,10 +69,32 @@ def test_a_day_may_be_given_in_many_ways(date: object, matching: str) -> None:
         ({"first": "2026-01-05"}, "20260105-20260201"),
         ({"last": "2026-01-05"}, "19000101-20260105"),
         ({"first": "2026-03-01"}, "20260201-20260301"),
+        ({"single": "2026-W05"}, "20260126-20260201"),
+        ({"single": "2025W01"}, "20241230-20250105"),
     ],
 )
 def test_a_range_may_be_given_in_many_ways(given: dict[str, object], matching: str) -> None:
     assert days(**given) == matching
+
+
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        ((None, "2026-01-01", "2026-01-31"), ""),
+        ((("2026-01-31", "2026-01-05"), None, None), "in reverse order: used as 2026-01-05 to 2026-01-31."),
+        (("2026-01-31..2026-01-05", None, None), "in reverse order: used as 2026-01-05 to 2026-01-31."),
+        ((None, "2026-01-31", "2026-01-05"), "in reverse order: used as 2026-01-05 to 2026-01-31."),
+        ((None, "2026-03-01", None), "2026-03-01 is after today: used as 2026-02-01 to 2026-03-01."),
+        (("20260301-", None, None), "2026-03-01 is after today: used as 2026-02-01 to 2026-03-01."),
+    ],
+)
+def test_dates_that_are_used_otherwise_than_given_have_a_note(
+    given: tuple[object, object, object], note: str
+) -> None:
+    found = dates(*given, today=TODAY)
+    assert found is not None
+    assert found.note.endswith(note)
+    assert bool(found.note) == bool(note)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +108,12 @@ def test_a_range_may_be_given_in_many_ways(given: dict[str, object], matching: s
         ("20261001-2026", "not a date"),
         ("2026013108", "not a date"),
         ("2026-W05678", "not a date"),
+        ("2026-W60", "not a date"),
+        ("2025-W53", "not a date"),
+        (("2026-W05", "2026-W06"), "is a range"),
+        (np.datetime64(2**62, "s"), "years 1 to 9999"),
+        (np.datetime64(2**62, "D"), "years 1 to 9999"),
+        (np.datetime64(2**40, "s"), "years 1 to 9999"),
         ("2026-01-01 to", "not a date"),
         ("20260101-20260131-20260201", "not a date"),
         ("2026-01-31 08:30", "time of day"),
@@ -129,7 +157,6 @@ def test_a_text_is_read_as_a_whole_or_refused(text: str) -> None:
     ("pair", "first", "last", "matching"),
     [
         (("08:00", "12:30"), None, None, "080000-123000"),
-        (("1230", "8"), None, None, "080000-123000"),
         (None, "0830", None, "083000-235959.999999"),
         (None, None, dt.time(8, 30, 0, 500), "000000-083000.000500"),
         ((pd.Timestamp(2026, 1, 1, 8), np.datetime64("2026-01-01T12:30")), None, None, "080000-123000"),
@@ -139,6 +166,13 @@ def test_times_may_be_given_in_many_ways(pair: object, first: object, last: obje
     found = times(pair, first, last)
     assert found is not None
     assert found.matching == matching
+
+
+@pytest.mark.parametrize("pair", [("23:00", "01:00"), ("1230", "8"), (dt.time(23), dt.time(1))])
+def test_times_over_midnight_are_refused_and_never_swapped(pair: tuple[object, object]) -> None:
+    for arguments in ((pair, None, None), (None, *pair)):
+        with pytest.raises(InputError, match=r"reverse order\. For hours over midnight, query .* separately\."):
+            times(*arguments)
 
 
 @pytest.mark.parametrize("wrong", ["25:00", "8 o'clock", pd.NaT, 8, ""])

@@ -37,6 +37,9 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"modalities": 3}, "list of texts"),
         ({"study_uid": "1.2.*"}, "without wildcards"),
         ({"study_uid": ["1.2", "x"]}, "not 'x'"),
+        ({"study_uid": "1.2..3"}, "not '1.2..3'. Write numbers with single dots between"),
+        ({"study_uid": "1.2,1.3."}, "not '1.3.'"),
+        ({"study_uid": ".1"}, "not '.1'"),
         ({"study_uid": []}, "empty list"),
         ({"accession": "A\\B"}, "backslash"),
         ({"patient_name": "Doe\r\nX"}, "control characters"),
@@ -78,6 +81,17 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"ModalitiesInStudy": "CT,MR"}, "takes one code"),
         ({"StudyDate": "2026*"}, "20260131, or a range"),
         ({"StudyTime": "8 o'clock"}, "083000, or a range"),
+        ({"StudyDate": "20260230"}, "'20260230' is not a day that exists. Enter 20260131"),
+        ({"StudyDate": "2026-02-30"}, "is not a day that exists"),
+        ({"StudyDate": "20260101-20260230"}, "'20260230' is not a day that exists"),
+        ({"PatientBirthDate": "00000101"}, "is not a day that exists"),
+        ({"StudyDate": "20260131-20260101"}, "ends before it begins"),
+        ({"StudyTime": "99"}, "'99' is not a time of day that exists. Enter 083000"),
+        ({"StudyTime": "0861"}, "is not a time of day that exists"),
+        ({"StudyTime": "08-2500"}, "'2500' is not a time of day that exists"),
+        ({"level": "series", "AcquisitionDateTime": "20260230083000"}, "is not a date and time that exists"),
+        ({"level": "series", "AcquisitionDateTime": "20260131-2026013125"}, "is not a date and time that exists"),
+        ({"time": ("23:00", "01:00"), "date": "today"}, "over midnight"),
         ({"level": "series", "SeriesNumber": "*1"}, "whole number"),
         ({"level": "series", "Modality": "CÄ"}, "plain ASCII"),
         ({"Modality": "CT"}, "Use modalities"),
@@ -109,6 +123,25 @@ def test_what_is_wrong_is_refused_in_a_sentence(given: dict[str, object], says: 
 @pytest.mark.parametrize("name", ["accession", "AccessionNumber", "patient_id", "PatientID"])
 def test_accession_numbers_and_patient_ids_are_lists(name: str, several: object) -> None:
     assert list(dict(built(**{name: several}).keys).values()) == ["A2\\A1"]
+
+
+@pytest.mark.parametrize(
+    ("level", "keyword", "value"),
+    [
+        ("study", "StudyDate", "20240229"),
+        ("study", "StudyDate", "-20260131"),
+        ("study", "StudyTime", "08"),
+        ("study", "StudyTime", "235960"),
+        ("study", "StudyTime", "2200-0600"),
+        ("series", "AcquisitionDateTime", "2026"),
+        ("series", "AcquisitionDateTime", "202602-2026031508"),
+        ("series", "AcquisitionDateTime", "20260131083000.5-0500"),
+        ("series", "AcquisitionDateTime", "20260131083000+0100-"),
+        ("study", "StudyInstanceUID", "1.02.3"),
+    ],
+)
+def test_what_exists_is_sent_as_it_is_given(level: str, keyword: str, value: str) -> None:
+    assert dict(built(level=level, **{keyword: value}).keys) == {keyword: value}
 
 
 def test_sets_are_lists_in_a_fixed_order_and_numbers_are_their_digits() -> None:

@@ -30,6 +30,17 @@ def expected(linked: Linked, wanted: Callable[[Study], object]) -> list[str]:
     return found
 
 
+def test_dates_in_reverse_order_are_reported_in_the_coverage_and_the_notes_of_a_plan(linked: Linked) -> None:
+    note = "The dates are in reverse order: used as 2026-06-29 to 2026-06-30."
+    given = (DAY, "2026-06-29")
+    coverage = linked.workspace.find("pacs", date=given).attrs["qrkit"]["coverage"]
+    assert (coverage["complete"], coverage["notes"]) == (True, [note])
+    assert note in str(coverage)
+    assert note in coverage._repr_html_()
+    assert linked.workspace.plan("pacs", "CT", date=given).notes[0] == note
+    assert "notes" not in linked.workspace.find("pacs", date=given[::-1]).attrs["qrkit"]["coverage"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_studies_are_found_under_each_information_model(linked: Linked, model: str) -> None:
