@@ -27,7 +27,7 @@ from benchmarks.servers import workspace
 from qrkit.jobs import JobState, NewJob, RetrieveRequest
 from qrkit.node import Method
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Instance, Series, Study
+from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.tables import Level

@@ -10,11 +10,10 @@ import threading
 from datetime import date
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Kind, Series, Study
-from qrkit.simulator.hospital.hospital import Calendar, GeneratedHospital
+from qrkit.simulator.facts import Kind, Series, Study
+from qrkit.simulator.hospital.hospital import Calendar, GeneratedHospital, Instances, make_study
 from qrkit.simulator.hospital.people import patient
 from qrkit.simulator.hospital.recipes import CT_FORCE
-from qrkit.simulator.hospital.studies import Instances, make_study
 
 DELAY = 0.02
 UNTIL = date(2026, 6, 30)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Instance, Series, Study
+from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.simulator.hospital.hospital import DEFAULT_UNTIL, Calendar, GeneratedHospital
 from tests.peers.waiting import LOOPBACK, free_port, wait_until
 

@@ -18,7 +18,7 @@ import psutil
 import qrkit
 from qrkit.jobs import NewJob, RetrieveRequest
 from qrkit.node import Method
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.store.jobs import JobTable
 from qrkit.tables import Level
 from qrkit.workspace import Workspace

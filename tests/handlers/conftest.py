@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.workspace import Workspace
 from tests.workspace.opened import Linked, OpenWorkspace, StartSimulator, all_studies, link

@@ -14,7 +14,7 @@ from qrkit.errors import InputError
 from qrkit.handlers import runner
 from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.workspace import Job, Workspace
 from tests.dimse.received import data_set_bytes
 from tests.handlers.conftest import WithHandlers, handled

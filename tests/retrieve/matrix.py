@@ -15,7 +15,7 @@ from typing import Any
 import qrkit
 from qrkit.jobs import ItemOutcome, JobState, RetrieveRequest
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.tables import Level
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, free_port

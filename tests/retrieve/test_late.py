@@ -16,7 +16,7 @@ from qrkit.jobs import JobState
 from qrkit.node import InformationModel
 from qrkit.retrieve.identifiers import unique_keys
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.store.job_progress import LATE_NOTE
 from qrkit.workspace import Job
 from tests.peers.waiting import wait_until

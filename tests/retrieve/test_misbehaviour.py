@@ -7,7 +7,7 @@ import pytest
 from qrkit.errors import WorkerError
 from qrkit.jobs import ItemRow, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.tables import Level
 from qrkit.worker.service import Worker
 from tests.peers.waiting import wait_until

@@ -6,7 +6,7 @@ import pytest
 
 from qrkit.jobs import ItemOutcome, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Series, Study
+from qrkit.simulator.facts import Series, Study
 from qrkit.tables import Level
 from qrkit.worker.service import Worker
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread

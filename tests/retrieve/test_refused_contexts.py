@@ -9,7 +9,7 @@ from pydicom import dcmread
 
 from qrkit.jobs import JobRow, JobState
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.worker.service import Worker
 from tests.peers.dcmqrscp import Dcmqrscp
 from tests.peers.fixtures import StartPeer

@@ -7,7 +7,7 @@ import pytest
 from qrkit.errors import InputError
 from qrkit.jobs import JobRow, JobState
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.worker.service import Worker
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress

@@ -6,9 +6,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
-from qrkit.simulator.hospital.facts import Instance, Series, Study
+from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
-from qrkit.simulator.pacs.encoding import EXPLICIT_VR, IMPLICIT_VR
+from qrkit.simulator.objects.encoding import EXPLICIT_VR, IMPLICIT_VR
 
 Place = tuple[Study, Series, Instance]
 

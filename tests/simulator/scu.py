@@ -16,7 +16,7 @@ from pynetdicom.sop_class import (
 )
 
 from qrkit.simulator import Simulator
-from qrkit.simulator.hospital.facts import SOP_CLASS
+from qrkit.simulator.facts import SOP_CLASS
 from tests.peers.pynetdicom_scu import keep_responses
 
 FIND = StudyRootQueryRetrieveInformationModelFind

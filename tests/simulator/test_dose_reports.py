@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts  # the only place where pydicom keeps PS3.16's meanings
 
 from qrkit.simulator import small_hospital
-from qrkit.simulator.hospital.facts import Instance, Kind, Series, Study
+from qrkit.simulator.facts import Instance, Kind, Series, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.dcmtk import run_dcmtk
 from tests.simulator.made import made

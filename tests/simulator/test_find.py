@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from qrkit.simulator import Simulator, large_hospital
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.simulator.conftest import StartSimulator
 from tests.simulator.scu import FIND, PATIENT_FIND, association, find, identifier

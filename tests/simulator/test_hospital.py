@@ -8,7 +8,7 @@ from pydicom.charset import convert_encodings, encode_string
 from pydicom.uid import UID
 
 from qrkit.simulator import empty_hospital, large_hospital, small_hospital
-from qrkit.simulator.hospital.facts import Kind, Study
+from qrkit.simulator.facts import Kind, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.simulator.hospital.recipes import DECK
 

@@ -8,9 +8,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from qrkit.simulator import small_hospital
-from qrkit.simulator.hospital.facts import SOP_CLASS, Kind
+from qrkit.simulator.facts import SOP_CLASS, Kind
 from qrkit.simulator.hospital.hospital import GeneratedHospital
-from qrkit.simulator.pacs.encoding import EXPLICIT_VR, IMPLICIT_VR, RLE_LOSSLESS
+from qrkit.simulator.objects.encoding import EXPLICIT_VR, IMPLICIT_VR, RLE_LOSSLESS
 from tests.peers.dcmtk import run_dcmtk
 from tests.simulator.made import Place
 from tests.simulator.made import made as made_by

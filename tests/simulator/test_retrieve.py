@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Kind, Study
+from qrkit.simulator.facts import Kind, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.waiting import free_port
 from tests.simulator.conftest import StartSimulator

@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from tests.peers.waiting import wait_until
 from tests.simulator.conftest import StartSimulator

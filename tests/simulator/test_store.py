@@ -15,10 +15,10 @@ from pydicom.uid import UID
 from pynetdicom import build_context
 
 from qrkit.simulator import Quirks, Simulator
-from qrkit.simulator.hospital.facts import Kind, Study
+from qrkit.simulator.facts import Kind, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
+from qrkit.simulator.objects.encoding import encode
 from qrkit.simulator.pacs.association import PacsAssociation, request_association
-from qrkit.simulator.pacs.encoding import encode
 from qrkit.simulator.pacs.wire import C_FIND_RQ, C_MOVE_RQ
 from tests.peers.waiting import free_port, wait_until
 from tests.simulator.conftest import StartSimulator

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
-from qrkit.simulator.hospital.uids import UIDPlan
+from qrkit.simulator.facts import UIDPlan
 
 studies = st.integers(0, (1 << 32) - 1)
 series = st.integers(0, (1 << 10) - 1)

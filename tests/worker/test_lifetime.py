@@ -14,7 +14,7 @@ import qrkit
 from qrkit.errors import PortInUse, WorkerError
 from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.store.workers import NewWorker, WorkerTable
 from qrkit.worker.process import ensure_worker, is_running, lock_path
 from qrkit.workspace import Workspace

@@ -19,7 +19,7 @@ import pytest
 
 import qrkit
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.worker import process
 from qrkit.worker.process import is_running

@@ -10,7 +10,7 @@ import pytest
 
 from qrkit.errors import AssociationAborted, ConnectionRefused, InputError, NodeTimeout, StatusError
 from qrkit.simulator import Quirks, small_hospital
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.workspace import Workspace
 from tests.peers.waiting import free_port
 from tests.workspace.opened import Linked, StartSimulator, all_studies, link, uids_of

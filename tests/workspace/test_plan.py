@@ -12,7 +12,7 @@ from qrkit.jobs import JobState
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.settings import load_settings
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Series, Study
+from qrkit.simulator.facts import Series, Study
 from qrkit.stop import Stop
 from qrkit.store.nodes import ProfileTable
 from qrkit.workspace import Workspace

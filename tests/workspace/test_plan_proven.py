@@ -9,11 +9,10 @@ from qrkit.dose import Plan
 from qrkit.errors import NodeError
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Kind, Series, Study
-from qrkit.simulator.hospital.hospital import Calendar, GeneratedHospital
+from qrkit.simulator.facts import Kind, Series, Study
+from qrkit.simulator.hospital.hospital import Calendar, GeneratedHospital, Instances, make_study
 from qrkit.simulator.hospital.people import patient
 from qrkit.simulator.hospital.recipes import CT_FORCE
-from qrkit.simulator.hospital.studies import Instances, make_study
 from qrkit.store.nodes import ProfileTable
 from qrkit.workspace import Workspace
 from tests.workspace.opened import StartSimulator, all_studies, link

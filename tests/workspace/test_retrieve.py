@@ -8,7 +8,7 @@ import pytest
 
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import JobState, RetrieveRequest
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.tables import Level
 from qrkit.workspace import Workspace
 from qrkit.workspace.retrieve import Retrievable, requests_from_table, uid_table

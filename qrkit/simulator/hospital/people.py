@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 
-from qrkit.simulator.hospital.facts import Patient
+from qrkit.simulator.facts import Patient
 
 _LATIN_1 = ("ISO_IR 100",)
 _UTF_8 = ("ISO_IR 192",)

@@ -2,14 +2,121 @@
 
 The variety is the one that dose selection must handle: Radiation Dose SR, dose in an Enhanced SR, dose only in
 secondary captures, several SOP classes in one SR series, reports without dose, and studies without dose objects.
+Doses are near the diagnostic reference levels of European surveys (for CT, CTDIvol in mGy and DLP in mGy.cm;
+for projection X-ray the dose area product in Gy.cm2; for nuclear medicine the activity in MBq).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qrkit.simulator.hospital import procedures as do
-from qrkit.simulator.hospital.facts import Equipment, Kind
+from qrkit.simulator.facts import Code, Equipment, Kind, Procedure, Scan
+
+HEAD = Code("69536005", "SCT", "Head")
+CHEST = Code("51185008", "SCT", "Chest")
+ABDOMEN = Code("818981001", "SCT", "Abdomen")
+PELVIS = Code("816092008", "SCT", "Pelvis")
+TRUNK = Code("416775004", "SCT", "Chest, Abdomen and Pelvis")
+LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
+HEART = Code("80891009", "SCT", "Heart")
+BREAST = Code("76752008", "SCT", "Breast")
+HAND = Code("85562004", "SCT", "Hand")
+KNEE = Code("72696002", "SCT", "Knee")
+JAW = Code("661005", "SCT", "Jaw region")
+ENTIRE_BODY = Code("38266002", "SCT", "Entire body")
+THYROID = Code("69748006", "SCT", "Thyroid")
+BRAIN = Code("12738006", "SCT", "Brain")
+ESOPHAGUS = Code("32849002", "SCT", "Esophagus")
+NECK = Code("45048000", "SCT", "Neck")
+
+CT_HEAD = Procedure("CT HEAD", "HEAD", HEAD, scans=(Scan("Head Routine", 48, 165, "sequenced"),), head_phantom=True)
+CT_CHEST = Procedure("CT CHEST", "CHEST", CHEST, scans=(Scan("Thorax Routine", 6.5, 330),))
+CT_ABDOMEN = Procedure(
+    "CT ABDOMEN W CONTRAST",
+    "ABDOMEN",
+    ABDOMEN,
+    scans=(
+        Scan("Premonitoring", 0.8, 10, "stationary"),
+        Scan("Monitoring", 3.2, 10, "stationary"),
+        Scan("Abdomen Venous", 9.5, 440),
+    ),
+    contrast=True,
+)
+CT_TRUNK = Procedure(
+    "CT THORAX ABDOMEN PELVIS",
+    "CHESTABDPELVIS",
+    TRUNK,
+    scans=(Scan("Thorax Arterial", 7.0, 340), Scan("Abdomen Pelvis Venous", 9.0, 480)),
+    contrast=True,
+)
+CT_PULMONARY = Procedure(
+    "CT Angiography Pulmonary Arteries",
+    "CHEST",
+    CHEST,
+    scans=(Scan("Monitoring", 2.4, 10, "stationary"), Scan("Pulmonary Embolism", 6.0, 300)),
+    contrast=True,
+)
+CT_LUMBAR = Procedure("CT LUMBAR SPINE", "LSPINE", LUMBAR_SPINE, scans=(Scan("L-Spine", 18, 210),))
+CT_CORONARY = Procedure(
+    "CT CORONARY ANGIO",
+    "HEART",
+    HEART,
+    scans=(Scan("Calcium Score", 2.5, 140, "sequenced"), Scan("Coronary CTA", 14, 150)),
+    contrast=True,
+)
+CT_HEAD_IMPORTED = Procedure("imported CT HEAD", "HEAD", HEAD, scans=CT_HEAD.scans, head_phantom=True)
+CT_ABDOMEN_IMPORTED = Procedure("imported CT ABDOMEN", "ABDOMEN", ABDOMEN, scans=CT_ABDOMEN.scans[2:])
+CT_UNDESCRIBED = Procedure("", "CHEST", CHEST, scans=(Scan("Chest/Thorax", 7.2, 320),))
+MR_BRAIN = Procedure("MR Brain", "BRAIN", BRAIN)
+MR_KNEE = Procedure("MR Knee Left", "KNEE", KNEE)
+MR_LUMBAR = Procedure("MR LUMBAR SPINE", "LSPINE", LUMBAR_SPINE)
+US_ABDOMEN = Procedure("US Abdomen", "ABDOMEN", ABDOMEN)
+OCT_CORONARY = Procedure("Intravascular OCT", "HEART", HEART)
+MG_SCREENING = Procedure("Mammography Screening", "BREAST", BREAST, dose_area_product=0.9, exposures=4)
+MG_DIAGNOSTIC = Procedure("MAMMOGRAPHY LEFT", "BREAST", BREAST, dose_area_product=0.5, exposures=2)
+MG_IMPORTED = Procedure("imported Mammography", "BREAST", BREAST, dose_area_product=0.9, exposures=4)
+DX_CHEST = Procedure("XR Chest", "CHEST", CHEST, dose_area_product=0.25, exposures=2)
+DX_PELVIS = Procedure("XR Pelvis AP", "PELVIS", PELVIS, dose_area_product=1.9, exposures=1)
+DX_HAND = Procedure("XR Hand Right", "HAND", HAND, dose_area_product=0.02, exposures=2)
+DX_KNEE = Procedure("XR Knee", "KNEE", KNEE, dose_area_product=0.08, exposures=2)
+DX_BEDSIDE = Procedure("XR Chest Bedside", "CHEST", CHEST, dose_area_product=0.12, exposures=1)
+PX_JAW = Procedure("Panoramic Radiograph", "JAW", JAW, dose_area_product=0.08, exposures=1)
+XA_CORONARY = Procedure("Coronary Angiography", "HEART", HEART, dose_area_product=28, exposures=6, fluoro_seconds=310)
+XA_PERIPHERAL = Procedure("PTA Iliac Artery", "PELVIS", PELVIS, dose_area_product=45, exposures=5, fluoro_seconds=720)
+RF_SWALLOW = Procedure(
+    "RF Barium Swallow", "ESOPHAGUS", ESOPHAGUS, dose_area_product=8, exposures=3, fluoro_seconds=120
+)
+RF_THEATRE = Procedure(
+    "Mobile Fluoroscopy Theatre", "EXTREMITY", KNEE, dose_area_product=0.6, exposures=1, fluoro_seconds=45
+)
+NM_BONE = Procedure("NM Bone Scan", "WHOLEBODY", ENTIRE_BODY, tracer="MDP", activity=600)
+NM_THYROID = Procedure("NM Thyroid", "NECK", THYROID, tracer="pertechnetate", activity=75)
+NM_PARATHYROID = Procedure(
+    "NM SPECT CT Parathyroid",
+    "NECK",
+    NECK,
+    scans=(Scan("SPECT-CT Low Dose", 2.2, 200),),
+    tracer="sestamibi",
+    activity=700,
+)
+PET_WHOLE_BODY = Procedure(
+    "PET/CT Whole Body FDG",
+    "WHOLEBODY",
+    ENTIRE_BODY,
+    scans=(Scan("PET WB Attenuation", 3.4, 980),),
+    tracer="FDG",
+    activity=290,
+)
+PET_BRAIN = Procedure(
+    "PET/CT Brain FDG",
+    "BRAIN",
+    BRAIN,
+    scans=(Scan("PET Brain Attenuation", 9.0, 180),),
+    head_phantom=True,
+    tracer="FDG",
+    activity=180,
+)
+
 
 HOSPITAL = "St. Elsewhere Hospital"
 OUTPATIENTS = "St. Elsewhere Outpatients"
@@ -79,7 +186,7 @@ class Recipe:
 
     weight: int
     """How many of a hundred studies, roughly, are of this kind."""
-    procedures: tuple[do.Procedure, ...]
+    procedures: tuple[Procedure, ...]
     stations: tuple[Equipment, ...]
     series: tuple[SeriesPlan, ...]
 
@@ -114,7 +221,7 @@ _MR_SERIES = (
 _VIEWS = _plan("MG", "Mammogram", Kind.MG_PRESENTATION, 4, 4)
 _RAW_VIEWS = _plan("MG", "Mammogram raw", Kind.MG_PROCESSING, 4, 4, share=0.5)
 
-_CT_ROUTINE = (do.CT_CHEST, do.CT_ABDOMEN, do.CT_HEAD, do.CT_TRUNK, do.CT_PULMONARY, do.CT_LUMBAR, do.CT_CORONARY)
+_CT_ROUTINE = (CT_CHEST, CT_ABDOMEN, CT_HEAD, CT_TRUNK, CT_PULMONARY, CT_LUMBAR, CT_CORONARY)
 
 RECIPES: tuple[Recipe, ...] = (
     # CT with a Radiation Dose SR
@@ -123,79 +230,71 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(2, _CT_ROUTINE[:4], (CT_FORCE,), (_SCOUT, _AXIAL, _CT_RDSR, _REPORT)),
     # older CT with the dose in an Enhanced SR, alone and beside a Radiation Dose SR in the same series
     Recipe(
-        3,
-        (do.CT_HEAD, do.CT_CHEST, do.CT_ABDOMEN),
-        (CT_VCT,),
-        (_SCOUT, _AXIAL, _plan("SR", "Dose Record", Kind.ENHANCED_SR)),
+        3, (CT_HEAD, CT_CHEST, CT_ABDOMEN), (CT_VCT,), (_SCOUT, _AXIAL, _plan("SR", "Dose Record", Kind.ENHANCED_SR))
     ),
     Recipe(
         1,
-        (do.CT_CHEST,),
+        (CT_CHEST,),
         (CT_VCT,),
         (_SCOUT, _AXIAL, SeriesPlan("SR", "Dose Record", ((Kind.RDSR, 1, 1), (Kind.ENHANCED_SR, 1, 1)))),
     ),
     # CT with the dose in secondary captures: Philips, with and without series descriptions, and Toshiba
-    Recipe(
-        3,
-        (do.CT_HEAD, do.CT_ABDOMEN),
-        (CT_BRILLIANCE,),
-        (_SCOUT, _AXIAL, _plan("CT", "Dose Info", Kind.DOSE_SHEET)),
-    ),
+    Recipe(3, (CT_HEAD, CT_ABDOMEN), (CT_BRILLIANCE,), (_SCOUT, _AXIAL, _plan("CT", "Dose Info", Kind.DOSE_SHEET))),
     Recipe(
         1,
-        (do.CT_UNDESCRIBED,),
+        (CT_UNDESCRIBED,),
         (CT_BRILLIANCE,),
         (_plan("CT", "", Kind.CT_IMAGE, 8, 12), _plan("CT", "", Kind.DOSE_SHEET)),
     ),
     Recipe(
         2,
-        (do.CT_CHEST, do.CT_TRUNK),
+        (CT_CHEST, CT_TRUNK),
         (CT_AQUILION,),
         (_SCOUT, _AXIAL, _plan("CT", "Patient Dose Summary", Kind.DOSE_SHEET, 1, 2)),
     ),
     # CT without dose objects, with a report that is none, and from elsewhere
-    Recipe(1, (do.CT_HEAD,), (CT_AQUILION,), (_SCOUT, _AXIAL, _REPORT)),
-    Recipe(2, (do.CT_HEAD_IMPORTED,), (CT_NAMELESS,), (_AXIAL,)),
-    Recipe(1, (do.CT_ABDOMEN_IMPORTED,), (CT_ELSEWHERE,), (_SCOUT, _AXIAL, _CT_RDSR)),
+    Recipe(1, (CT_HEAD,), (CT_AQUILION,), (_SCOUT, _AXIAL, _REPORT)),
+    Recipe(2, (CT_HEAD_IMPORTED,), (CT_NAMELESS,), (_AXIAL,)),
+    Recipe(1, (CT_ABDOMEN_IMPORTED,), (CT_ELSEWHERE,), (_SCOUT, _AXIAL, _CT_RDSR)),
     # only the dose report was archived
-    Recipe(1, (do.CT_CHEST,), (CT_EDGE,), (_CT_RDSR, _plan("KO", "Key Images", Kind.KEY_OBJECTS))),
+    Recipe(1, (CT_CHEST,), (CT_EDGE,), (_CT_RDSR, _plan("KO", "Key Images", Kind.KEY_OBJECTS))),
     # MR and ultrasound, which carry no dose; OCT, which is not CT
-    Recipe(14, (do.MR_BRAIN, do.MR_KNEE, do.MR_LUMBAR), (MR_SKYRA, MR_INGENIA), _MR_SERIES),
-    Recipe(1, (do.MR_BRAIN,), (MR_SKYRA,), (*_MR_SERIES, _REPORT)),
-    Recipe(2, (do.US_ABDOMEN,), (US_EPIQ,), (_plan("US", "Abdomen", Kind.US_IMAGE, 3, 6),)),
-    Recipe(1, (do.OCT_CORONARY,), (OCT_ILUMIEN,), (_plan("OCT", "Pullback", Kind.CAPTURE, 1, 2),)),
+    Recipe(14, (MR_BRAIN, MR_KNEE, MR_LUMBAR), (MR_SKYRA, MR_INGENIA), _MR_SERIES),
+    Recipe(1, (MR_BRAIN,), (MR_SKYRA,), (*_MR_SERIES, _REPORT)),
+    Recipe(2, (US_ABDOMEN,), (US_EPIQ,), (_plan("US", "Abdomen", Kind.US_IMAGE, 3, 6),)),
+    Recipe(1, (OCT_CORONARY,), (OCT_ILUMIEN,), (_plan("OCT", "Pullback", Kind.CAPTURE, 1, 2),)),
     # mammography
-    Recipe(4, (do.MG_SCREENING, do.MG_DIAGNOSTIC), (MG_DIMENSIONS,), (_VIEWS, _RAW_VIEWS, _RDSR)),
-    Recipe(3, (do.MG_SCREENING,), (MG_SENOGRAPHE,), (_VIEWS, _RAW_VIEWS)),
-    Recipe(1, (do.MG_SCREENING,), (MG_DIMENSIONS,), (_VIEWS, _plan("SR", "Mammography CAD", Kind.CAD))),
-    Recipe(1, (do.MG_IMPORTED,), (MG_SENOGRAPHE,), (_VIEWS,)),
+    Recipe(4, (MG_SCREENING, MG_DIAGNOSTIC), (MG_DIMENSIONS,), (_VIEWS, _RAW_VIEWS, _RDSR)),
+    Recipe(3, (MG_SCREENING,), (MG_SENOGRAPHE,), (_VIEWS, _RAW_VIEWS)),
+    Recipe(1, (MG_SCREENING,), (MG_DIMENSIONS,), (_VIEWS, _plan("SR", "Mammography CAD", Kind.CAD))),
+    Recipe(1, (MG_IMPORTED,), (MG_SENOGRAPHE,), (_VIEWS,)),
     # radiography
     Recipe(
         8,
-        (do.DX_CHEST, do.DX_PELVIS, do.DX_HAND, do.DX_KNEE),
+        (DX_CHEST, DX_PELVIS, DX_HAND, DX_KNEE),
         (DX_DISCOVERY, DX_DRX),
         (_FRONTAL, _plan("DX", "LAT", Kind.DX_IMAGE, share=0.5)),
     ),
-    Recipe(4, (do.DX_CHEST, do.DX_PELVIS), (DX_CXDI,), (_FRONTAL, _RDSR)),
-    Recipe(3, (do.DX_BEDSIDE, do.DX_HAND), (CR_CAPSULA,), (_plan("CR", "AP", Kind.CR_IMAGE, 1, 2), _STATES)),
-    Recipe(1, (do.PX_JAW,), (PX_NEWTOM,), (_plan("PX", "Panoramic", Kind.DX_IMAGE),)),
+    Recipe(4, (DX_CHEST, DX_PELVIS), (DX_CXDI,), (_FRONTAL, _RDSR)),
+    Recipe(3, (DX_BEDSIDE, DX_HAND), (CR_CAPSULA,), (_plan("CR", "AP", Kind.CR_IMAGE, 1, 2), _STATES)),
+    Recipe(1, (PX_JAW,), (PX_NEWTOM,), (_plan("PX", "Panoramic", Kind.DX_IMAGE),)),
     # fluoroscopy and angiography
-    Recipe(4, (do.XA_CORONARY, do.XA_PERIPHERAL), (XA_ARTIS, XA_AZURION), (_RUNS, _RDSR)),
-    Recipe(3, (do.RF_SWALLOW,), (RF_LUMINOS, RF_PRECISION), (_FLUORO, _RDSR)),
-    Recipe(1, (do.RF_THEATRE,), (RF_ARCADIS,), (_FLUORO, _plan("SR", "Radiation Summary", Kind.ENHANCED_SR))),
-    Recipe(1, (do.RF_THEATRE,), (RF_ARCADIS,), (_plan("XA", "Single Shots", Kind.XA_IMAGE, 1, 2),)),
+    Recipe(4, (XA_CORONARY, XA_PERIPHERAL), (XA_ARTIS, XA_AZURION), (_RUNS, _RDSR)),
+    Recipe(3, (RF_SWALLOW,), (RF_LUMINOS, RF_PRECISION), (_FLUORO, _RDSR)),
+    Recipe(1, (RF_THEATRE,), (RF_ARCADIS,), (_FLUORO, _plan("SR", "Radiation Summary", Kind.ENHANCED_SR))),
+    Recipe(1, (RF_THEATRE,), (RF_ARCADIS,), (_plan("XA", "Single Shots", Kind.XA_IMAGE, 1, 2),)),
     # nuclear medicine, SPECT/CT and PET/CT
-    Recipe(3, (do.NM_BONE, do.NM_THYROID), (NM_SYMBIA,), (_plan("NM", "WB PLANAR", Kind.NM_IMAGE, 1, 2), _RRDSR)),
+    Recipe(3, (NM_BONE, NM_THYROID), (NM_SYMBIA,), (_plan("NM", "WB PLANAR", Kind.NM_IMAGE, 1, 2), _RRDSR)),
     Recipe(
         3,
-        (do.NM_BONE, do.NM_THYROID),
+        (NM_BONE, NM_THYROID),
         (NM_INFINIA,),
         (_plan("NM", "Static", Kind.NM_IMAGE, 1, 2), _plan("NM", "Processed", Kind.NM_IMAGE)),
     ),
-    Recipe(1, (do.NM_PARATHYROID,), (NM_SYMBIA,), (_plan("NM", "SPECT", Kind.NM_IMAGE), _PET_CT, _CT_RDSR)),
-    Recipe(3, (do.PET_WHOLE_BODY, do.PET_BRAIN), (PT_BIOGRAPH,), (_SCOUT, _PET_CT, _PET, _CT_RDSR, _RRDSR)),
-    Recipe(1, (do.PET_WHOLE_BODY,), (PT_DISCOVERY,), (_SCOUT, _PET_CT, _PET, _CT_RDSR)),
-    Recipe(1, (do.PET_WHOLE_BODY,), (PT_DISCOVERY,), (_PET_CT, _PET)),
+    Recipe(1, (NM_PARATHYROID,), (NM_SYMBIA,), (_plan("NM", "SPECT", Kind.NM_IMAGE), _PET_CT, _CT_RDSR)),
+    Recipe(3, (PET_WHOLE_BODY, PET_BRAIN), (PT_BIOGRAPH,), (_SCOUT, _PET_CT, _PET, _CT_RDSR, _RRDSR)),
+    Recipe(1, (PET_WHOLE_BODY,), (PT_DISCOVERY,), (_SCOUT, _PET_CT, _PET, _CT_RDSR)),
+    Recipe(1, (PET_WHOLE_BODY,), (PT_DISCOVERY,), (_PET_CT, _PET)),
 )
 """All recipes; each run of as many studies as the sum of their weights contains every recipe."""
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from qrkit.simulator.hospital.facts import Study
-from qrkit.simulator.hospital.procedures import Procedure, Scan
+from qrkit.simulator.facts import Code, Procedure, Scan, Study
 
 if TYPE_CHECKING:
     import random
 
-    from qrkit.simulator.objects.composite import ObjectFacts
+    from qrkit.simulator.objects.modules import ObjectFacts
 
 _NORMAL_BMI = 26.0
 
@@ -207,3 +206,82 @@ def _screening(facts: ObjectFacts, runs: int, factor: float, rng: random.Random)
 def _significant(value: float) -> float:
     """Four significant digits, so that a total of what is written is the total."""
     return float(f"{value:.4g}")
+
+
+VIEWS = {
+    "CC": Code("399162004", "SCT", "cranio-caudal"),
+    "MLO": Code("399368009", "SCT", "medio-lateral oblique"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracer:
+    """One radiopharmaceutical."""
+
+    agent: Code
+    radionuclide: Code
+    half_life: float
+    """Seconds."""
+    wait: int
+    """Minutes from the injection to the study."""
+    study: Code
+
+
+_FLUORINE = Code("77004003", "SCT", "^18^Fluorine")
+_TECHNETIUM = Code("72454006", "SCT", "^99m^Technetium")
+_BONE_STUDY = Code("68796002", "SCT", "Radioisotope study of musculoskeletal system")
+_ENDOCRINE_STUDY = Code("7562007", "SCT", "Radioisotope study of endocrine system")
+
+TRACERS = {
+    "FDG": Tracer(
+        agent=Code("35321007", "SCT", "Fluorodeoxyglucose F^18^"),
+        radionuclide=_FLUORINE,
+        half_life=6586.2,
+        wait=60,
+        study=Code("443271005", "SCT", "PET/CT FDG imaging of whole body"),
+    ),
+    "MDP": Tracer(
+        agent=Code("96390006", "SCT", "Technetium Tc^99m^ medronate"),
+        radionuclide=_TECHNETIUM,
+        half_life=21624.1,
+        wait=180,
+        study=_BONE_STUDY,
+    ),
+    "pertechnetate": Tracer(
+        agent=Code("19495007", "SCT", "Sodium pertechnetate Tc^99m^"),
+        radionuclide=_TECHNETIUM,
+        half_life=21624.1,
+        wait=20,
+        study=_ENDOCRINE_STUDY,
+    ),
+    "sestamibi": Tracer(
+        agent=Code("424299003", "SCT", "Technetium Tc^99m^ sestamibi"),
+        radionuclide=_TECHNETIUM,
+        half_life=21624.1,
+        wait=10,
+        study=_ENDOCRINE_STUDY,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administration:
+    """The tracer and activity that one patient received."""
+
+    tracer: Tracer
+    activity: float
+    """MBq."""
+    given: datetime
+
+
+def administration(facts: ObjectFacts) -> Administration:
+    """Return the administration of a nuclear medicine study, the same for its report and its images."""
+    tracer = TRACERS[facts.procedure.tracer or "FDG"]
+    rng = facts.study_rng("activity")
+    weight = facts.study.patient.PatientWeight
+    planned = facts.procedure.activity * (weight / 75) ** 0.5
+    return Administration(
+        tracer=tracer,
+        activity=round(planned * rng.gauss(1, 0.05), 1),
+        given=began_at(facts.study) - timedelta(minutes=tracer.wait + rng.randint(0, 12)),
+    )

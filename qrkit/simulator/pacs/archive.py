@@ -17,9 +17,9 @@ from pydicom.filereader import dcmread, read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from qrkit.simulator.hospital.facts import Equipment, Instance, Kind, Patient, Series, Study
+from qrkit.simulator.facts import Equipment, Instance, Kind, Patient, Series, Study
+from qrkit.simulator.objects.encoding import converted
 from qrkit.simulator.pacs.association import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from qrkit.simulator.pacs.encoding import converted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from qrkit.simulator.hospital.facts import Hospital, Series, Study
+    from qrkit.simulator.facts import Hospital, Series, Study
 
 
 _PREAMBLE = b"\0" * 128 + b"DICM"

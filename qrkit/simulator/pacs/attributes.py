@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from qrkit.simulator.hospital.facts import Instance, Series, Study
+from qrkit.simulator.facts import Instance, Series, Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Value = str | int | float | tuple[str, ...]
+    from qrkit.simulator.objects.encoding import Value
 
 
 class QueryRetrieveLevel(enum.IntEnum):

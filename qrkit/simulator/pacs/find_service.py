@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
 from qrkit.simulator.pacs.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, UNIQUE_KEY, Match, QueryRetrieveLevel
-from qrkit.simulator.pacs.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
 from qrkit.simulator.pacs.identifier import Identifier, IdentifierError, check_unique_keys, read_identifier
 from qrkit.simulator.pacs.quirks import Quirks
 from qrkit.simulator.pacs.search import find_matches
@@ -17,8 +17,8 @@ from qrkit.simulator.pacs.wire import C_FIND_RSP, NO_DATA_SET, AssociationEndedE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from qrkit.simulator.objects.encoding import Value
     from qrkit.simulator.pacs.association import PacsAssociation, PacsContext
-    from qrkit.simulator.pacs.attributes import Value
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700

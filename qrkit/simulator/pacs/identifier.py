@@ -14,8 +14,8 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.filereader import read_dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
+from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR
 from qrkit.simulator.pacs.attributes import UNIQUE_KEY, QueryRetrieveLevel
-from qrkit.simulator.pacs.encoding import CHARSET_VR, IMPLICIT_VR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from qrkit.simulator.objects.encoding import IMPLICIT_VR, data_set_bytes
 from qrkit.simulator.pacs.attributes import UNIQUE_KEY
-from qrkit.simulator.pacs.encoding import IMPLICIT_VR, data_set_bytes
 from qrkit.simulator.pacs.find_service import (
     CANCELLED,
     IDENTIFIER_DOES_NOT_MATCH,

@@ -17,7 +17,7 @@ from qrkit.simulator.pacs.matching import datetime_range_matcher, is_wildcard, k
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from qrkit.simulator.hospital.facts import Hospital, Instance, Series, Study
+    from qrkit.simulator.facts import Hospital, Instance, Series, Study
     from qrkit.simulator.pacs.attributes import Match
     from qrkit.simulator.pacs.identifier import Identifier, Key
     from qrkit.simulator.pacs.quirks import Quirks

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from qrkit.simulator.hospital.facts import Hospital
+    from qrkit.simulator.facts import Hospital
     from qrkit.simulator.pacs.server_state import ServedRequest
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.presentation import PresentationContext
 
+from qrkit.simulator.objects.encoding import UNCOMPRESSED
 from qrkit.simulator.pacs.association import accept, receive_request, reject
-from qrkit.simulator.pacs.encoding import UNCOMPRESSED
 from qrkit.simulator.pacs.find_service import serve_find
 from qrkit.simulator.pacs.retrieve_service import serve_get, serve_move
 from qrkit.simulator.pacs.store_service import serve_echo, serve_store

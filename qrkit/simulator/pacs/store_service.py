@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from pynetdicom.presentation import PresentationContext, build_context
 
+from qrkit.simulator.objects.encoding import UNCOMPRESSED, offered_transfer_syntaxes
 from qrkit.simulator.pacs.association import PacsAssociation, request_association
-from qrkit.simulator.pacs.encoding import UNCOMPRESSED, offered_transfer_syntaxes
 from qrkit.simulator.pacs.server_state import Recorder
 from qrkit.simulator.pacs.wire import C_ECHO_RSP, C_STORE_RQ, C_STORE_RSP, NO_DATA_SET, AssociationEndedError
 

@@ -22,15 +22,15 @@ from pydicom.filewriter import write_dataset
 from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.valuerep import PersonName
 
-from qrkit.simulator.hospital.facts import Kind
+from qrkit.simulator.facts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from qrkit.simulator.hospital.facts import Instance
-    from qrkit.simulator.pacs.attributes import Value
+    from qrkit.simulator.facts import Instance
 
     Elements = Mapping[str, Any]
+    Value = str | int | float | tuple[str, ...]
 
 
 CHARSET_VR = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})

@@ -1,13 +1,18 @@
-"""Patients, equipment, studies, series and instances of the simulated hospital, as frozen values.
+"""The values of the simulated hospital: its UIDs, examinations, patients, equipment, studies, series and instances.
 
 Fields that hold a DICOM element carry its keyword and its value as DICOM text (`20260131`, `101500`), so that
 a C-FIND answer is these values put in order.
+
+A UID is made from a seed and a number, so that it leads back to its study. Under the root `2.25` it is a UUID of
+version 8 written as a decimal number (PS3.5 B.2, RFC 9562): 60 bits are the seed, 62 bits the study, series and
+instance. Under any other root it has dotted components.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import hashlib
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -15,7 +20,109 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from qrkit.simulator.hospital.procedures import Procedure
+
+_SERIES_BITS = 10
+_INSTANCE_BITS = 20
+_VERSION_AND_VARIANT = (8 << 76) | (2 << 62)
+_PLACE_MASK = (1 << 62) - 1
+
+FRAME_OF_REFERENCE = 1000
+"""The series number under which frames of reference are numbered; no series gets so far."""
+IRRADIATION_EVENT = 1001
+"""The series number under which irradiation and administration events are numbered."""
+DEVICE = 1002
+"""The series number under which device observers are numbered."""
+
+
+@dataclass(frozen=True, slots=True)
+class UIDPlan:
+    """Gives each study, series, instance and event of one seed its UID.
+
+    Examples
+    --------
+    >>> plan = UIDPlan(seed=1)
+    >>> plan.study_number(plan.uid(1234, 2, 7))
+    1234
+    >>> plan.study_number("1.2.3") is None
+    True
+    """
+
+    seed: int
+    root: str = "2.25"
+
+    @property
+    def _mark(self) -> int:
+        digest = hashlib.blake2b(f"qrkit simulator {self.seed}".encode(), digest_size=8).digest()
+        high = int.from_bytes(digest, "big") >> 4
+        return ((high >> 12) << 80) | ((high & 0xFFF) << 64) | _VERSION_AND_VARIANT
+
+    def uid(self, study: int, series: int = 0, instance: int = 0) -> str:
+        """Return the UID of a study, or of its series and instances, which are numbered from 1."""
+        if self.root != "2.25":
+            parts = (self.root, self.seed, study, series, instance)
+            return ".".join(str(part) for part in parts)
+        place = (study << (_SERIES_BITS + _INSTANCE_BITS)) | (series << _INSTANCE_BITS) | instance
+        return f"2.25.{self._mark | place}"
+
+    def study_number(self, uid: str) -> int | None:
+        """Return the number of the study to which a UID of this plan belongs; None for any other UID."""
+        if self.root != "2.25":
+            prefix = f"{self.root}.{self.seed}."
+            number = uid.removeprefix(prefix).split(".", 1)[0]
+            return int(number) if uid.startswith(prefix) and number.isdecimal() else None
+        digits = uid.removeprefix("2.25.")
+        if not uid.startswith("2.25.") or not digits.isdecimal() or len(digits) > 39:
+            return None
+        value = int(digits)
+        if value & ~_PLACE_MASK != self._mark:
+            return None
+        return (value & _PLACE_MASK) >> (_SERIES_BITS + _INSTANCE_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept: value, coding scheme and meaning (PS3.16)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One CT scan of a procedure."""
+
+    protocol: str
+    ctdi: float
+    """Mean CTDIvol in mGy."""
+    length: float
+    """Scanned length in mm."""
+    acquisition: str = "spiral"
+    """spiral, sequenced or stationary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """One kind of examination."""
+
+    description: str
+    body_part: str
+    """BodyPartExamined (PS3.16 annex L)."""
+    region: Code
+    """Target region."""
+    _: KW_ONLY
+    scans: tuple[Scan, ...] = ()
+    head_phantom: bool = False
+    contrast: bool = False
+    dose_area_product: float = 0.0
+    """Gy.cm2, of the whole examination."""
+    exposures: int = 1
+    """Images (radiography, mammography) or acquisition runs (fluoroscopy)."""
+    fluoro_seconds: float = 0.0
+    tracer: str = ""
+    """Key into `dose.TRACERS`."""
+    activity: float = 0.0
+    """Administered activity in MBq."""
 
 
 class Kind(enum.Enum):
