@@ -1,4 +1,4 @@
-"""What objects are made of: their facts, the modules that all have (PS3.3 C.7, C.12), and SR content (C.17, C.18)."""
+"""The facts and modules that all objects have (PS3.3 C.7, C.12), and the content of SR documents (C.17, C.18)."""
 
 from __future__ import annotations
 
