@@ -13,11 +13,11 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import KW_ONLY, dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date
     from pathlib import Path
 
 
@@ -296,3 +296,12 @@ class Hospital(Protocol):
 
     def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
         """Return the object's data set, without file meta information, in this transfer syntax."""
+
+
+def day_of(text: str) -> date | None:
+    """Return the day of a DICOM date, also in the form of ACR-NEMA, 2026.01.31; None where it cannot be read."""
+    digits = text.strip().replace(".", "")
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import tempfile
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -17,18 +17,16 @@ from pydicom.filereader import dcmread, read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from qrkit.simulator.facts import Equipment, Instance, Kind, Patient, Series, Study
+from qrkit.simulator.facts import Equipment, Instance, Kind, Patient, Series, Study, day_of
 from qrkit.simulator.objects.encoding import converted
 from qrkit.simulator.pacs.association import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from pydicom.dataset import Dataset
 
-    from qrkit.simulator.facts import Hospital, Series, Study
-
+    from qrkit.simulator.facts import Hospital
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
@@ -112,7 +110,7 @@ class Archive:
     def days(self) -> tuple[date, date]:
         """The first and the last day with studies, as `Hospital.days`."""
         first, last = self._hospital.days
-        days = [day for study in self._known().values() if (day := _day(study.StudyDate))]
+        days = [day for study in self._known().values() if (day := day_of(study.StudyDate))]
         if first > last:
             return (min(days), max(days)) if days else (first, last)
         return min([first, *days]), max([last, *days])
@@ -122,13 +120,12 @@ class Archive:
         received = self._known()
         if not received:
             return self._hospital.on_day(day)
-        text = day.strftime("%Y%m%d")
-        same_day = [study for study in received.values() if study.StudyDate == text]
+        same_day = [study for study in received.values() if day_of(study.StudyDate) == day]
         return self._merged(self._hospital.on_day(day), same_day)
 
     def undated(self) -> Sequence[Study]:
         """Received studies without a StudyDate that could be read."""
-        return [study for study in self._known().values() if _day(study.StudyDate) is None]
+        return [study for study in self._known().values() if day_of(study.StudyDate) is None]
 
     def study_holding(self, uid: str) -> Study | None:
         """Return the study that has or holds this UID, as `Hospital.study_holding`."""
@@ -196,13 +193,6 @@ def _merge_series(own: Series, added: Series) -> Series:
     return replace(own, instances=(*own.instances, *new), sop_classes=tuple(classes))
 
 
-def _day(text: str) -> date | None:
-    try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
-    except ValueError:
-        return None
-
-
 def read_received(path: Path) -> Study:
     """Return a study with one series and one instance, as read from a single file."""
     data_set = dcmread(path, stop_before_pixels=True)
@@ -216,16 +206,17 @@ def read_received(path: Path) -> Study:
     )
     return Study(
         patient=_patient(data_set),
-        StudyInstanceUID=_text(data_set, "StudyInstanceUID"),
-        StudyDate=_text(data_set, "StudyDate"),
-        StudyTime=_text(data_set, "StudyTime"),
-        AccessionNumber=_text(data_set, "AccessionNumber"),
-        StudyID=_text(data_set, "StudyID"),
-        StudyDescription=_text(data_set, "StudyDescription"),
-        ReferringPhysicianName=_text(data_set, "ReferringPhysicianName"),
-        PatientAge=_text(data_set, "PatientAge"),
-        series=(_series(data_set, instance),),
+        series=(
+            Series(
+                SeriesNumber=int(_text(data_set, "SeriesNumber") or 0),
+                station=Equipment(**_texts(data_set, Equipment)),
+                sop_classes=(instance.SOPClassUID,),
+                instances=(instance,),
+                **_texts(data_set, Series),
+            ),
+        ),
         procedure=None,
+        **_texts(data_set, Study),
     )
 
 
@@ -248,42 +239,20 @@ def _with_instances(series: Series, instances: dict[str, Instance]) -> Series:
     return replace(series, instances=tuple(instances.values()), sop_classes=tuple(classes))
 
 
-def _series(data_set: Dataset, instance: Instance) -> Series:
-    station = Equipment(
-        StationName=_text(data_set, "StationName"),
-        Manufacturer=_text(data_set, "Manufacturer"),
-        ManufacturerModelName=_text(data_set, "ManufacturerModelName"),
-        InstitutionName=_text(data_set, "InstitutionName"),
-        DeviceSerialNumber=_text(data_set, "DeviceSerialNumber"),
-        SoftwareVersions=_text(data_set, "SoftwareVersions"),
-    )
-    return Series(
-        SeriesInstanceUID=_text(data_set, "SeriesInstanceUID"),
-        Modality=_text(data_set, "Modality"),
-        SeriesNumber=int(_text(data_set, "SeriesNumber") or 0),
-        SeriesDescription=_text(data_set, "SeriesDescription"),
-        SeriesDate=_text(data_set, "SeriesDate"),
-        SeriesTime=_text(data_set, "SeriesTime"),
-        BodyPartExamined=_text(data_set, "BodyPartExamined"),
-        ProtocolName=_text(data_set, "ProtocolName"),
-        station=station,
-        sop_classes=(instance.SOPClassUID,),
-        instances=(instance,),
-    )
-
-
 def _patient(data_set: Dataset) -> Patient:
     character_set = data_set.get("SpecificCharacterSet") or ()
     names = (character_set,) if isinstance(character_set, str) else tuple(character_set)
     return Patient(
-        PatientID=_text(data_set, "PatientID"),
-        PatientName=_text(data_set, "PatientName"),
-        PatientBirthDate=_text(data_set, "PatientBirthDate"),
-        PatientSex=_text(data_set, "PatientSex"),
         PatientSize=float(_text(data_set, "PatientSize") or 0),
         PatientWeight=float(_text(data_set, "PatientWeight") or 0),
         SpecificCharacterSet=tuple(str(name) for name in names),
+        **_texts(data_set, Patient),
     )
+
+
+def _texts(data_set: Dataset, kind: Any) -> dict[str, str]:  # noqa: ANN401 - any of the classes in facts
+    """Return the elements that a class holds as text; its fields are named by their keywords."""
+    return {field.name: _text(data_set, field.name) for field in fields(kind) if field.type == "str"}
 
 
 def _text(data_set: Dataset, keyword: str) -> str:

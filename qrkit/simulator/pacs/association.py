@@ -50,15 +50,6 @@ class PacsContext:
     """Whether the simulator may be SCU in it: what C-GET needs for its C-STORE sub-operations."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssociateRequest:
-    """The A-ASSOCIATE-RQ of a peer: the parts on which the simulator decides."""
-
-    calling_ae_title: str
-    called_ae_title: str
-    primitive: A_ASSOCIATE
-
-
 class PacsAssociation:
     """One established association: messages out, messages in, and its end."""
 
@@ -83,16 +74,9 @@ class PacsAssociation:
         raw = command if isinstance(command, bytes) else encode_command(command)
         self._stream.write(message_pdus(context_id, raw, data, self._maximum_length))
 
-    def break_off(self, context_id: int, command: Mapping[str, int | str] | bytes, data: bytes | None = None) -> None:
-        """Put half of a message on the wire, and no more.
-
-        Raises
-        ------
-        AssociationEndedError
-            Always: nothing can follow.
-        """
-        raw = command if isinstance(command, bytes) else encode_command(command)
-        message = message_pdus(context_id, raw, data, self._maximum_length)
+    def break_off(self, context_id: int, command: Mapping[str, int | str], data: bytes) -> None:
+        """Put half of a message on the wire, and no more; always raise AssociationEndedError: nothing can follow."""
+        message = message_pdus(context_id, encode_command(command), data, self._maximum_length)
         self._stream.write(message[: len(message) // 2])
         self._stream.flush()
         raise AssociationEndedError("broken off by a quirk")
@@ -130,19 +114,14 @@ class PacsAssociation:
         self._stream.flush()
 
 
-def receive_request(stream: PduStream) -> AssociateRequest:
+def receive_request(stream: PduStream) -> A_ASSOCIATE:
     """Read the A-ASSOCIATE-RQ with which every association begins."""
     pdu = stream.receive_pdu()
     if pdu[0] != _ASSOCIATE_RQ_PDU:
         raise AssociationEndedError(f"expected A-ASSOCIATE-RQ, got a PDU of type {pdu[0]:#04x}")
     decoded = A_ASSOCIATE_RQ()
     decoded.decode(pdu)
-    primitive = decoded.to_primitive()
-    return AssociateRequest(
-        calling_ae_title=primitive.calling_ae_title.strip(),
-        called_ae_title=primitive.called_ae_title.strip(),
-        primitive=primitive,
-    )
+    return decoded.to_primitive()
 
 
 def reject(stream: PduStream, result: int, source: int, reason: int) -> None:
@@ -156,39 +135,32 @@ def reject(stream: PduStream, result: int, source: int, reason: int) -> None:
 
 def accept(
     stream: PduStream,
-    request: AssociateRequest,
+    request: A_ASSOCIATE,
     supported: Sequence[PresentationContext],
     answer_extended: Callable[[str, bytes], bytes | None],
     *,
     refused: Collection[int] = (),
 ) -> PacsAssociation:
-    """Accept an association with what both sides support.
+    """Accept an association with what both sides support, except the `refused` context IDs.
 
-    Parameters
-    ----------
-    supported
-        The presentation contexts of this side, its preferred transfer syntax first.
-    answer_extended
-        Gives the answer to a SOP class extended negotiation item, or None to leave it out.
-    refused
-        IDs of the presentation contexts to refuse whatever they offer.
+    `supported` has the preferred transfer syntaxes first. `answer_extended` gives the answer to a SOP class extended
+    negotiation item, or None to leave it out.
     """
-    primitive = request.primitive
-    items = list(primitive.user_information)
+    items = list(request.user_information)
     roles = {
         item.sop_class_uid: (item.scu_role, item.scp_role)
         for item in items
         if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
     }
     negotiated, role_items = negotiate_as_acceptor(
-        primitive.presentation_context_definition_list, list(supported), roles
+        request.presentation_context_definition_list, list(supported), roles
     )
     for one in negotiated:
         if one.context_id in refused:
             one.result = 0x04  # transfer syntaxes not supported (PS3.8 9.3.3.2)
     extended = _extended_answers(items, answer_extended)
     answered = [*_user_information(), *role_items, *_extended_items(extended)]
-    stream.write(_acceptance(primitive, negotiated, answered))
+    stream.write(_acceptance(request, negotiated, answered))
     stream.flush()
     contexts = [
         PacsContext(
@@ -202,15 +174,15 @@ def accept(
     ]
     association = PacsAssociation(stream, contexts, _maximum_length(items))
     association.extended = extended
-    association.calling_ae_title = request.calling_ae_title
+    association.calling_ae_title = request.calling_ae_title.strip()
     return association
 
 
-def _acceptance(primitive: A_ASSOCIATE, negotiated: list[PresentationContext], user_information: list[Any]) -> bytes:
+def _acceptance(request: A_ASSOCIATE, negotiated: list[PresentationContext], user_information: list[Any]) -> bytes:
     answer = A_ASSOCIATE()
     answer.application_context_name = _APPLICATION_CONTEXT
-    answer.calling_ae_title = primitive.calling_ae_title
-    answer.called_ae_title = primitive.called_ae_title
+    answer.calling_ae_title = request.calling_ae_title
+    answer.called_ae_title = request.called_ae_title
     answer.result, answer.result_source = 0x00, 0x01
     answer.presentation_context_definition_results_list = negotiated
     answer.user_information = user_information
@@ -223,19 +195,10 @@ def request_association(
     proposed: Sequence[PresentationContext],
     timeout: float,
 ) -> tuple[PacsAssociation, socket.socket]:
-    """Ask a Storage SCP for an association.
+    """Ask a Storage SCP for an association, with the calling and called AE titles.
 
-    Parameters
-    ----------
-    titles
-        Calling and called AE title.
-    timeout
-        Seconds, for the connection and for each answer.
-
-    Raises
-    ------
-    AssociationEndedError
-        Nobody listens, or the peer rejected the association.
+    The timeout is in seconds, for the connection and for each answer. Raises AssociationEndedError if there is no
+    connection, or the peer rejected the association.
     """
     try:
         sock = socket.create_connection(address, timeout=timeout)

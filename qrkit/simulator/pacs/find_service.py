@@ -7,12 +7,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
-from qrkit.simulator.pacs.attributes import AT_STUDY_LEVEL_TOO, ATTRIBUTES, UNIQUE_KEY, Match, QueryRetrieveLevel
-from qrkit.simulator.pacs.identifier import Identifier, IdentifierError, check_unique_keys, read_identifier
+from qrkit.simulator.pacs.identifier import (
+    AT_STUDY_LEVEL_TOO,
+    ATTRIBUTES,
+    UNIQUE_KEY,
+    Identifier,
+    IdentifierError,
+    Match,
+    QueryRetrieveLevel,
+    check_unique_keys,
+    read_identifier,
+)
+from qrkit.simulator.pacs.matching import find_matches
 from qrkit.simulator.pacs.quirks import Quirks
-from qrkit.simulator.pacs.search import find_matches
 from qrkit.simulator.pacs.server_state import Cancellation, Recorder, RequestCancelledError, ServerState
-from qrkit.simulator.pacs.wire import C_FIND_RSP, NO_DATA_SET, AssociationEndedError, Message, encode_command
+from qrkit.simulator.pacs.wire import (
+    CANCELLED,
+    IDENTIFIER_DOES_NOT_MATCH,
+    OUT_OF_RESOURCES,
+    PENDING,
+    SUCCESS,
+    AssociationEndedError,
+    Message,
+    encode_command,
+    response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,15 +39,6 @@ if TYPE_CHECKING:
     from qrkit.simulator.objects.encoding import Value
     from qrkit.simulator.pacs.association import PacsAssociation, PacsContext
 
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-IDENTIFIER_DOES_NOT_MATCH = 0xA900
-CANCELLED = 0xFE00
-PENDING = 0xFF00
-
-PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
-STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
-PATIENT_STUDY_ONLY = "1.2.840.10008.5.1.4.1.2.3.1"
 LEVELS_OF_MODEL = {
     "1.2.840.10008.5.1.4.1.2.1": (QueryRetrieveLevel.PATIENT, QueryRetrieveLevel.IMAGE),
     "1.2.840.10008.5.1.4.1.2.2": (QueryRetrieveLevel.STUDY, QueryRetrieveLevel.IMAGE),
@@ -43,13 +53,7 @@ _ANSWERS_PER_CANCEL_CHECK = 16
 
 
 def checked_identifier(raw: bytes, context: PacsContext, association: PacsAssociation, quirks: Quirks) -> Identifier:
-    """Return the Identifier of a request, if its level and unique keys fit the SOP class.
-
-    Raises
-    ------
-    IdentifierError
-        They do not: status 0xA900 (PS3.4 C.4.1.1.4).
-    """
+    """Return the Identifier of a request; raise IdentifierError if its level or keys do not fit the SOP class."""
     identifier = read_identifier(raw, context.transfer_syntax)
     top, bottom = LEVELS_OF_MODEL[context.abstract_syntax.rpartition(".")[0]]
     if not top <= identifier.level <= bottom:
@@ -61,7 +65,7 @@ def checked_identifier(raw: bytes, context: PacsContext, association: PacsAssoci
     if quirks.invalid_uid:
         identifier = _with_valid_uids(identifier)
     combined = association.extended.get(context.abstract_syntax, b"")[1:2] == b"\x01"
-    return Identifier(level=identifier.level, keys=identifier.keys, combine_date_and_time=combined)
+    return replace(identifier, combine_date_and_time=combined)
 
 
 def _with_valid_uids(identifier: Identifier) -> Identifier:
@@ -104,21 +108,8 @@ def serve_find(association: PacsAssociation, message: Message, state: ServerStat
         except IdentifierError as error:
             record.status, comment = IDENTIFIER_DOES_NOT_MATCH, str(error)
         record.put()
-        association.send(message.context_id, _response(message, record.status, comment))
+        association.send(message.context_id, response(message, record.status, comment))
         association.flush()
-
-
-def _response(message: Message, status: int, comment: str = "", data_set_type: int = NO_DATA_SET) -> bytes:
-    elements: dict[str, int | str] = {
-        "AffectedSOPClassUID": message.text("AffectedSOPClassUID"),
-        "CommandField": C_FIND_RSP,
-        "MessageIDBeingRespondedTo": message.number("MessageID"),
-        "CommandDataSetType": data_set_type,
-        "Status": status,
-    }
-    if comment:
-        elements["ErrorComment"] = comment[:64]
-    return encode_command(elements)
 
 
 def _send_answers(
@@ -127,7 +118,7 @@ def _send_answers(
     """Send every match; the final status."""
     quirks = state.quirks
     encode = answer_encoder(identifier, association.contexts[message.context_id], state)
-    pending = _response(message, PENDING, data_set_type=0x0001)
+    pending = encode_command(response(message, PENDING, has_data=True))
     cancellation = Cancellation(association, message.number("MessageID"), ignored=quirks.ignore_cancel)
 
     def heed() -> None:

@@ -1,12 +1,14 @@
-"""The Identifier of a C-FIND, C-GET or C-MOVE request as a frozen value (PS3.4 C.2.2, C.4.1.1.3).
+"""The Identifiers of requests as frozen values (PS3.4 C.2.2, C.4.1.1.3), and the attributes of each level (C.6).
 
 Values are read as received: a PACS must find again every value that it has returned, valid or not.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, replace
 from io import BytesIO
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pydicom.charset import convert_encodings, decode_bytes
@@ -14,11 +16,103 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.filereader import read_dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
+from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR
-from qrkit.simulator.pacs.attributes import UNIQUE_KEY, QueryRetrieveLevel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from qrkit.simulator.objects.encoding import Value
+
+
+class QueryRetrieveLevel(enum.IntEnum):
+    """Query/Retrieve level, from the top of the hierarchy (PS3.4 C.3)."""
+
+    PATIENT = 0
+    STUDY = 1
+    SERIES = 2
+    IMAGE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A matched study, series or instance; `series` and `instance` are set at their levels and below."""
+
+    study: Study
+    series: Series | None = None
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute: its level and how to read it from a match."""
+
+    level: QueryRetrieveLevel
+    read: Callable[[Match], Value]
+
+
+UNIQUE_KEY = {
+    QueryRetrieveLevel.PATIENT: "PatientID",
+    QueryRetrieveLevel.STUDY: "StudyInstanceUID",
+    QueryRetrieveLevel.SERIES: "SeriesInstanceUID",
+    QueryRetrieveLevel.IMAGE: "SOPInstanceUID",
+}
+
+
+def _attributes(level: QueryRetrieveLevel, paths: str) -> dict[str, Attribute]:
+    """Attributes read from the given paths; the keyword is the last part of each."""
+    return {path.rpartition(".")[2]: Attribute(level, attrgetter(path)) for path in paths.split()}
+
+
+ATTRIBUTES: dict[str, Attribute] = {
+    **_attributes(
+        QueryRetrieveLevel.PATIENT,
+        "study.patient.PatientID study.patient.PatientName study.patient.PatientBirthDate study.patient.PatientSex",
+    ),
+    **_attributes(
+        QueryRetrieveLevel.STUDY,
+        "study.StudyInstanceUID study.StudyDate study.StudyTime study.AccessionNumber study.StudyID "
+        "study.StudyDescription study.ReferringPhysicianName study.PatientAge study.ModalitiesInStudy "
+        "study.SOPClassesInStudy study.NumberOfStudyRelatedSeries study.NumberOfStudyRelatedInstances "
+        "study.patient.PatientSize study.patient.PatientWeight",
+    ),
+    **_attributes(
+        QueryRetrieveLevel.SERIES,
+        "series.SeriesInstanceUID series.Modality series.SeriesNumber series.SeriesDescription "
+        "series.SeriesDate series.SeriesTime series.BodyPartExamined series.ProtocolName "
+        "series.station.StationName series.station.Manufacturer series.station.ManufacturerModelName "
+        "series.station.InstitutionName series.station.DeviceSerialNumber series.station.SoftwareVersions",
+    ),
+    **_attributes(QueryRetrieveLevel.IMAGE, "instance.SOPInstanceUID instance.SOPClassUID instance.InstanceNumber"),
+    "NumberOfSeriesRelatedInstances": Attribute(
+        QueryRetrieveLevel.SERIES, lambda match: len(_series(match).instances)
+    ),
+    "PerformedProcedureStepStartDate": Attribute(QueryRetrieveLevel.SERIES, attrgetter("series.SeriesDate")),
+    "PerformedProcedureStepStartTime": Attribute(QueryRetrieveLevel.SERIES, attrgetter("series.SeriesTime")),
+    "AvailableTransferSyntaxUID": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("instance.TransferSyntaxUID")),
+    "ContentDate": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("series.SeriesDate")),
+    "ContentTime": Attribute(QueryRetrieveLevel.IMAGE, attrgetter("series.SeriesTime")),
+}
+"""Every attribute by keyword; a response may also contain the attributes of higher levels."""
+
+AT_STUDY_LEVEL_TOO: dict[str, Callable[[Study], str]] = {
+    "StationName": lambda study: _first(study, "station.StationName"),
+    "InstitutionName": lambda study: _first(study, "station.InstitutionName"),
+    "Manufacturer": lambda study: _first(study, "station.Manufacturer"),
+    "BodyPartExamined": lambda study: _first(study, "BodyPartExamined"),
+}
+"""Series attributes that the archive also returns with a study when asked, from its first series."""
+
+
+def _series(match: Match) -> Series:
+    if match.series is None:
+        raise LookupError("a series attribute was read from a match above the SERIES level")
+    return match.series
+
+
+def _first(study: Study, path: str) -> str:
+    return str(attrgetter(path)(study.series[0])) if study.series else ""
+
 
 _CHARACTER_SET = 0x00080005
 _LEVEL = 0x00080052
@@ -66,13 +160,7 @@ class Identifier:
 
 
 def read_identifier(raw: bytes, transfer_syntax: str) -> Identifier:
-    """Decode an Identifier.
-
-    Raises
-    ------
-    IdentifierError
-        QueryRetrieveLevel is missing or unknown.
-    """
+    """Decode an Identifier; raise IdentifierError if its QueryRetrieveLevel is missing or unknown."""
     identifier = read_dataset(BytesIO(raw), transfer_syntax == IMPLICIT_VR, True)
     elements = {int(tag): identifier.get_item(tag) for tag in sorted(identifier.keys())}
     named = _texts(elements.get(_CHARACTER_SET), "CS", ())
@@ -105,13 +193,7 @@ def _texts(element: Any, vr: str, encodings: Sequence[str]) -> tuple[str, ...]: 
 
 
 def check_unique_keys(identifier: Identifier, root: QueryRetrieveLevel) -> None:
-    """Refuse an Identifier that lacks the unique key of a level above its own (PS3.4 C.4.1.2.1).
-
-    Parameters
-    ----------
-    root
-        The top level of the information model.
-    """
+    """Refuse an Identifier that lacks a unique key above its level, from the model's root (PS3.4 C.4.1.2.1)."""
     for level in QueryRetrieveLevel:
         if root <= level < identifier.level and not identifier.values(UNIQUE_KEY[level]):
             raise IdentifierError(f"{UNIQUE_KEY[level]} is missing, and relational queries are not supported")

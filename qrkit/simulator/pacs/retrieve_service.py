@@ -1,54 +1,230 @@
-"""C-GET and C-MOVE as a service class provider: sub-operations, counters, statuses (PS3.4 C.4.2, C.4.3)."""
+"""C-STORE in both roles, C-ECHO, and C-GET and C-MOVE as service class provider (PS3.4 A.4, B.2, C.4.2, C.4.3).
+
+As service class provider the simulator receives objects, as service class user it sends those of a C-GET or C-MOVE.
+"""
 
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Self
 
-from qrkit.simulator.objects.encoding import IMPLICIT_VR, data_set_bytes
-from qrkit.simulator.pacs.attributes import UNIQUE_KEY
-from qrkit.simulator.pacs.find_service import (
-    CANCELLED,
-    IDENTIFIER_DOES_NOT_MATCH,
-    PENDING,
-    SUCCESS,
-    checked_identifier,
-)
-from qrkit.simulator.pacs.identifier import Identifier, IdentifierError
-from qrkit.simulator.pacs.quirks import Quirks
-from qrkit.simulator.pacs.search import (
+from pynetdicom.presentation import PresentationContext, build_context
+
+from qrkit.simulator.objects.encoding import IMPLICIT_VR, UNCOMPRESSED, data_set_bytes, offered_transfer_syntaxes
+from qrkit.simulator.pacs.association import PacsAssociation, request_association
+from qrkit.simulator.pacs.find_service import checked_identifier
+from qrkit.simulator.pacs.identifier import UNIQUE_KEY, Identifier, IdentifierError
+from qrkit.simulator.pacs.matching import (
     SelectedInstance,
     endless_instances,
     find_matches,
     selected_instances,
     unrequested_instances,
 )
+from qrkit.simulator.pacs.quirks import Quirks
 from qrkit.simulator.pacs.server_state import Cancellation, Recorder
-from qrkit.simulator.pacs.store_service import GetSender, MoveSender
-from qrkit.simulator.pacs.wire import C_GET_RSP, C_MOVE_RSP, NO_DATA_SET, AssociationEndedError, Message
+from qrkit.simulator.pacs.wire import (
+    C_MOVE_RQ,
+    C_STORE_RQ,
+    CANCELLED,
+    IDENTIFIER_DOES_NOT_MATCH,
+    PENDING,
+    RESPONSE,
+    SUCCESS,
+    AssociationEndedError,
+    Message,
+    response,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import socket
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from qrkit.simulator.pacs.association import PacsAssociation
+    from qrkit.simulator.pacs.archive import Archive
     from qrkit.simulator.pacs.server_state import ServerState
+
+
+def serve_echo(association: PacsAssociation, message: Message, state: ServerState) -> None:
+    """Answer one C-ECHO-RQ."""
+    with Recorder(state, association, "C-ECHO") as record:
+        record.status = 0x0000
+        record.put()
+        _respond(association, message, SUCCESS)
+
+
+def serve_store(association: PacsAssociation, message: Message, state: ServerState) -> None:
+    """Store one object or refuse it; success is sent only after its file is written."""
+    with Recorder(state, association, "C-STORE") as record:
+        state.pause(state.quirks.delay_store)
+        record.status = state.quirks.store_status
+        if record.status == 0x0000:
+            context = association.contexts[message.context_id]
+            state.archive.add(
+                message.text("AffectedSOPClassUID"),
+                message.text("AffectedSOPInstanceUID"),
+                context.transfer_syntax,
+                message.data,
+            )
+            record.answers = 1
+        record.put()
+        _respond(association, message, record.status)
+
+
+def _respond(association: PacsAssociation, message: Message, status: int) -> None:
+    elements = response(message, status)
+    if instance := message.text("AffectedSOPInstanceUID"):
+        elements["AffectedSOPInstanceUID"] = instance
+    association.send(message.context_id, elements)
+    association.flush()
+
+
+_DESTINATION_TIMEOUT = 30.0
+"""Seconds a move destination may take to connect and to confirm an object."""
+
+
+_STORED = frozenset({SUCCESS, 0xB000, 0xB006, 0xB007})
+"""Statuses of C-STORE with which the object was kept (PS3.4 B.2.3)."""
+
+
+class Sender(ABC):
+    """Sends the objects of one retrieve by C-STORE requests that are numbered from 1 and share some elements."""
+
+    def __init__(self, archive: Archive, elements: Mapping[str, int | str]) -> None:
+        self._archive = archive
+        self._elements = elements
+        self._message_id = 0
+
+    @abstractmethod
+    def store(self, item: SelectedInstance) -> bool:
+        """Send one object and wait for its confirmation; return whether it arrived."""
+
+    @abstractmethod
+    def break_off(self, item: SelectedInstance) -> None:
+        """Send half of an object and close the connection."""
+
+    def _write(self, association: PacsAssociation, item: SelectedInstance, *, whole: bool = True) -> bool:
+        """Write a whole request or only its first half; False if no presentation context fits the object."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        instance = item.instance
+        context = association.context_for(instance.SOPClassUID, offered_transfer_syntaxes(instance))
+        if context is None:
+            return False
+        data = self._archive.encoded(item.study, item.series, instance, context.transfer_syntax)
+        command: dict[str, int | str] = {
+            "AffectedSOPClassUID": instance.SOPClassUID,
+            "CommandField": C_STORE_RQ,
+            "MessageID": self._message_id,
+            "CommandDataSetType": 0x0001,
+            "AffectedSOPInstanceUID": instance.SOPInstanceUID,
+            **self._elements,
+        }
+        (association.send if whole else association.break_off)(context.context_id, command, data)
+        return True
+
+
+class GetSender(Sender):
+    """Sends objects over the association of the C-GET."""
+
+    def __init__(
+        self, association: PacsAssociation, archive: Archive, cancellation: Cancellation, priority: int
+    ) -> None:
+        super().__init__(archive, {"Priority": priority})
+        self._association = association
+        self._cancellation = cancellation
+
+    def store(self, item: SelectedInstance) -> bool:
+        """Send one object, as `Sender.store`; handle a C-CANCEL received meanwhile."""
+        if not self._write(self._association, item):
+            return False
+        while True:
+            answer = self._association.receive()
+            if answer.number("CommandField") == C_STORE_RQ | RESPONSE:
+                return answer.number("Status") in _STORED
+            self._cancellation.note(answer)
+
+    def break_off(self, item: SelectedInstance) -> None:
+        """End the association, and with it the C-GET, in the middle of an object."""
+        self._write(self._association, item, whole=False)
+
+
+class MoveSender(Sender):
+    """Sends objects over an association of its own to the move destination."""
+
+    def __init__(
+        self, state: ServerState, items: Sequence[SelectedInstance], originator: str, message: Message
+    ) -> None:
+        elements: dict[str, int | str] = {
+            "Priority": message.number("Priority"),
+            "MoveOriginatorApplicationEntityTitle": originator,
+            "MoveOriginatorMessageID": message.number("MessageID"),
+        }
+        super().__init__(state.archive, elements)
+        self._state = state
+        self._items = items
+        self._destination = message.text("MoveDestination")
+        self._association: PacsAssociation | None = None
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        if self._items:
+            titles = (self._state.ae_title, self._destination)
+            address = self._state.destinations[self._destination]
+            with suppress(AssociationEndedError):
+                self._association, self._socket = request_association(
+                    address, titles, _proposed(self._items), _DESTINATION_TIMEOUT
+                )
+                self._state.outgoing.add(self._socket)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._association is not None:
+            self._association.release()
+        if self._socket is not None:
+            self._state.outgoing.discard(self._socket)
+            self._socket.close()
+
+    def store(self, item: SelectedInstance) -> bool:
+        """Send one object, as `Sender.store`; False once the destination is lost."""
+        if self._association is None:
+            return False
+        try:
+            return self._write(self._association, item) and self._association.receive().number("Status") in _STORED
+        except AssociationEndedError:
+            self._association = None
+            return False
+
+    def break_off(self, item: SelectedInstance) -> None:
+        """Lose the destination in the middle of an object."""
+        if self._association is not None and self._socket is not None:
+            with suppress(AssociationEndedError):
+                self._write(self._association, item, whole=False)
+            self._association = None
+            self._socket.close()
+
+
+def _proposed(items: Sequence[SelectedInstance]) -> list[PresentationContext]:
+    """Presentation contexts for these objects: uncompressed, and as they are held where that differs."""
+    plain = dict.fromkeys(item.instance.SOPClassUID for item in items)
+    compressed = dict.fromkeys(
+        (item.instance.SOPClassUID, item.instance.TransferSyntaxUID)
+        for item in items
+        if item.instance.TransferSyntaxUID not in UNCOMPRESSED
+    )
+    contexts = [build_context(sop_class, list(UNCOMPRESSED)) for sop_class in plain]
+    contexts += [build_context(sop_class, [transfer_syntax]) for sop_class, transfer_syntax in compressed]
+    for number, context in enumerate(contexts[:128]):
+        context.context_id = 2 * number + 1
+    return contexts[:128]
+
 
 UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
 MOVE_DESTINATION_UNKNOWN = 0xA801
 SOME_FAILED = 0xB000
 """Sub-operations complete, one or more failures (PS3.4 C.4.2.1.5)."""
 _FAILED_LIST = 0x00080058
-
-
-class Sender(Protocol):
-    """Carries objects to where they are wanted."""
-
-    def store(self, item: SelectedInstance) -> bool:
-        """Send one object; whether it arrived."""
-
-    def break_off(self, item: SelectedInstance) -> None:
-        """Send half of an object and close the connection."""
 
 
 @dataclass(slots=True)
@@ -78,7 +254,6 @@ class Retrieve:
         self._message = message
         self._state = state
         self._record = record
-        self._response = C_MOVE_RSP if message.text("MoveDestination") else C_GET_RSP
         self.cancellation = Cancellation(association, message.number("MessageID"), ignored=state.quirks.ignore_cancel)
 
     def run(self, items: Sequence[SelectedInstance], sender: Sender) -> None:
@@ -138,21 +313,14 @@ class Retrieve:
     def _respond(
         self, status: int, counters: SubOperationCounters | None, data: bytes | None = None, comment: str = ""
     ) -> None:
-        elements: dict[str, int | str] = {
-            "AffectedSOPClassUID": self._message.text("AffectedSOPClassUID"),
-            "CommandField": self._response,
-            "MessageIDBeingRespondedTo": self._message.number("MessageID"),
-            "CommandDataSetType": NO_DATA_SET if data is None else 0x0001,
-            "Status": status,
-        }
+        shown = comment if status not in {PENDING, SUCCESS} else ""
+        elements = response(self._message, status, shown, has_data=data is not None)
         if counters is not None and not self._state.quirks.no_counters:
             if status in {PENDING, CANCELLED}:
                 elements["NumberOfRemainingSuboperations"] = min(counters.remaining, 0xFFFF)
             elements["NumberOfCompletedSuboperations"] = min(counters.completed, 0xFFFF)
             elements["NumberOfFailedSuboperations"] = min(counters.failed, 0xFFFF)
             elements["NumberOfWarningSuboperations"] = 0
-        if comment and status not in {PENDING, SUCCESS}:
-            elements["ErrorComment"] = comment[:64]
         self._association.send(self._message.context_id, elements, data)
         self._association.flush()
 
@@ -165,37 +333,27 @@ def _final_status(quirks: Quirks, counters: SubOperationCounters) -> int:
     return SOME_FAILED if counters.completed else UNABLE_TO_PERFORM_SUBOPERATIONS
 
 
-def serve_get(association: PacsAssociation, message: Message, state: ServerState) -> None:
-    """Answer one C-GET-RQ on its own association."""
-    with Recorder(state, association, "C-GET") as record:
+def serve_retrieve(association: PacsAssociation, message: Message, state: ServerState) -> None:
+    """Answer one C-GET-RQ on its own association, or one C-MOVE-RQ over an association to the move destination."""
+    is_move = message.number("CommandField") == C_MOVE_RQ
+    with Recorder(state, association, "C-MOVE" if is_move else "C-GET") as record:
         retrieve = Retrieve(association, message, state, record)
         items = _selected(association, message, state, record)
-        if items is None:
-            retrieve.finish(record.status)
-            return
-        sender = GetSender(association, state.archive, retrieve.cancellation, message.number("Priority"))
-        retrieve.run(items, sender)
-
-
-def serve_move(association: PacsAssociation, message: Message, state: ServerState) -> None:
-    """Answer one C-MOVE-RQ, sending the objects over an association to the move destination."""
-    with Recorder(state, association, "C-MOVE") as record:
-        retrieve = Retrieve(association, message, state, record)
-        items = _selected(association, message, state, record)
-        if items is None:
-            retrieve.finish(record.status)
-            return
         destination = message.text("MoveDestination")
-        if destination not in state.destinations:
+        if items is None:
+            retrieve.finish(record.status)
+        elif not is_move:
+            sender = GetSender(association, state.archive, retrieve.cancellation, message.number("Priority"))
+            retrieve.run(items, sender)
+        elif destination not in state.destinations:
             retrieve.finish(MOVE_DESTINATION_UNKNOWN, comment=f"unknown move destination {destination}")
-            return
-        if state.quirks.finish_early:
+        elif state.quirks.finish_early:
             record.answers = len(items)
             retrieve.finish(SUCCESS, SubOperationCounters(0, completed=len(items)))
             state.run_in_background(lambda: _send_late(state, association, message, items))
-            return
-        with MoveSender(state, items, association.calling_ae_title, message) as sender:
-            retrieve.run(items, sender)
+        else:
+            with MoveSender(state, items, association.calling_ae_title, message) as move_sender:
+                retrieve.run(items, move_sender)
 
 
 def _send_late(

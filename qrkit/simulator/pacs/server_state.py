@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qrkit.simulator.pacs.archive import Archive
     from qrkit.simulator.pacs.association import PacsAssociation
     from qrkit.simulator.pacs.quirks import Quirks
+    from qrkit.simulator.pacs.wire import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,33 +40,6 @@ class ServedRequest:
     """How long it took to serve."""
 
 
-class OpenAssociations:
-    """Counts the open associations and limits their number."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    @property
-    def count(self) -> int:
-        """Number of open associations."""
-        with self._lock:
-            return self._count
-
-    def add(self, limit: int) -> bool:
-        """Count one more; False if there are already `limit` (0: no limit)."""
-        with self._lock:
-            if 0 < limit <= self._count:
-                return False
-            self._count += 1
-            return True
-
-    def remove(self) -> None:
-        """Count one less."""
-        with self._lock:
-            self._count -= 1
-
-
 @dataclass(slots=True, kw_only=True)
 class ServerState:
     """The shared state of a running simulator."""
@@ -78,11 +52,24 @@ class ServerState:
     stopping: threading.Event = field(default_factory=threading.Event)
     run_in_background: Callable[[Callable[[], None]], None]
     """Runs a function in a thread that the simulator waits for when it stops."""
-    open_associations: OpenAssociations = field(default_factory=OpenAssociations)
+    open_associations: int = 0
     outgoing: set[socket.socket] = field(default_factory=set)
     """Connections to move destinations that are open at this moment."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _happened: dict[str, int] = field(default_factory=dict)
+
+    def admit_association(self) -> bool:
+        """Count one more open association; False if there are already as many as the quirks allow."""
+        with self._lock:
+            if 0 < self.quirks.max_associations <= self.open_associations:
+                return False
+            self.open_associations += 1
+            return True
+
+    def association_ended(self) -> None:
+        """Count one open association less."""
+        with self._lock:
+            self.open_associations -= 1
 
     def happens_again(self, what: str, times: int) -> bool:
         """Count an event that happens only `times` times (-1: always); False once it no longer happens."""
@@ -126,16 +113,16 @@ class Cancellation:
         self._ignored = ignored
         self._cancelled = False
 
-    def note(self, command_field: int, message_id: int) -> None:
+    def note(self, message: Message) -> None:
         """Note a message that was received while the request is served."""
-        if command_field == C_CANCEL_RQ and message_id == self._message_id and not self._ignored:
+        is_ours = message.number("MessageIDBeingRespondedTo") == self._message_id
+        if message.number("CommandField") == C_CANCEL_RQ and is_ours and not self._ignored:
             self._cancelled = True
 
     def requested(self) -> bool:
         """Whether the request is cancelled by now; reads what the peer has sent, without waiting."""
         while not self._cancelled and self._association.has_input():
-            message = self._association.receive()
-            self.note(message.number("CommandField"), message.number("MessageIDBeingRespondedTo"))
+            self.note(self._association.receive())
         return self._cancelled
 
     def heed(self) -> None:

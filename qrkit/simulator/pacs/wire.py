@@ -22,12 +22,15 @@ RELEASE_RP_PDU = b"\x06\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 RELEASE_RQ_PDU = b"\x05\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 ABORT_PDU = b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 
-C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
-C_GET_RQ, C_GET_RSP = 0x0010, 0x8010
-C_FIND_RQ, C_FIND_RSP = 0x0020, 0x8020
-C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
-C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
-C_CANCEL_RQ = 0x0FFF
+C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
+RESPONSE = 0x8000
+"""Bit of the Command Field that makes a request its response (PS3.7 E.1)."""
+
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+IDENTIFIER_DOES_NOT_MATCH = 0xA900
+CANCELLED = 0xFE00
+PENDING = 0xFF00
 NO_DATA_SET = 0x0101
 
 _ELEMENTS = {
@@ -58,10 +61,6 @@ _LARGEST_PDU = 1 << 26
 class AssociationEndedError(Exception):
     """The association is over: the peer released or aborted it, or the connection is gone."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -80,6 +79,18 @@ class Message:
         """Return the value of a text command element; empty where it is missing."""
         value = self.command.get(keyword, "")
         return value if isinstance(value, str) else ""
+
+
+def response(message: Message, status: int, comment: str = "", *, has_data: bool = False) -> dict[str, int | str]:
+    """Return the elements that every response to a request has (PS3.7 9.1)."""
+    elements: dict[str, int | str] = {
+        "AffectedSOPClassUID": message.text("AffectedSOPClassUID"),
+        "CommandField": message.number("CommandField") | RESPONSE,
+        "MessageIDBeingRespondedTo": message.number("MessageID"),
+        "CommandDataSetType": 0x0001 if has_data else NO_DATA_SET,
+        "Status": status,
+    }
+    return elements | ({"ErrorComment": comment[:64]} if comment else {})
 
 
 def encode_command(elements: Mapping[str, int | str]) -> bytes:
@@ -202,13 +213,7 @@ class PduStream:
 
 
 def message_pdus(context_id: int, command: bytes, data: bytes | None, maximum_length: int) -> bytes:
-    """One DIMSE message as P-DATA-TF PDUs no longer than the peer allows (PS3.8 9.3.5, Annex E).
-
-    Parameters
-    ----------
-    maximum_length
-        The peer's maximum PDU length; 0 means that it sets no limit (PS3.8 D.1).
-    """
+    """One DIMSE message as P-DATA-TF PDUs no longer than the peer allows (PS3.8 9.3.5); 0 allows any (D.1)."""
     room = (maximum_length or 1 << 18) - 6
     parts = _fragments(context_id, command, 0x01, room)
     if data is not None:
