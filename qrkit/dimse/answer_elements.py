@@ -196,13 +196,7 @@ def end_of_undefined(data: bytes, start: int, *, implicit: bool) -> int | None:
 
 
 def sequence_json(element: bytes, tag: int, encodings: Sequence[str], *, implicit: bool) -> str | None:
-    """Return a whole SQ element as a JSON list of items, each in the DICOM JSON model (PS3.18 F.2).
-
-    Raises
-    ------
-    MalformedValue
-        If it cannot be read.
-    """
+    """Return an SQ element as a JSON list of items in the DICOM JSON model (PS3.18 F.2); raise MalformedValue."""
     try:
         # pydicom issues Python warnings for odd values; a filter is global to the process, hence the lock
         with _quiet, warnings.catch_warnings():

@@ -69,15 +69,10 @@ class KnownValues(dict[bytes, object]):
 
 
 class Columns:
-    """The columns of answers in one character set.
+    """The columns of answers whose character set has these encodings, as Python calls them.
 
-    Attributes
-    ----------
-    encodings
-        Of the answers, as Python calls them.
-    entries
-        By what a header begins with (the tag, in explicit VR with the value representation): the number of the
-        column and its known values. Filled as headers are met.
+    `entries` has, by what a header begins with (the tag, in explicit VR with the value representation), the number of
+    the column and its known values. It is filled as headers are met.
     """
 
     __slots__ = ("_known", "_otherwise", "encodings", "entries")
@@ -108,12 +103,7 @@ class Columns:
 def own_decoder(keyword: str, encodings: Sequence[str], otherwise: Sequence[str]) -> Decode:
     """Return the decoder of a column whose value has the value representation of PS3.6.
 
-    Parameters
-    ----------
-    encodings
-        Of the answer, as Python calls them.
-    otherwise
-        Of the node, for text that is not in `encodings`.
+    `encodings` are those of the answer, `otherwise` those of the node, for text that is not in the first.
     """
     vr = keyword_vr(keyword)
     is_single = arrow_type(keyword) != pa.string()
@@ -208,16 +198,10 @@ _LONGEST_RAW = 200
 
 
 class AnswerDecoder:
-    """Gathers the Identifiers of answers into columns.
+    """Gathers the Identifiers of answers into columns, in the order of the keywords; other elements are skipped.
 
-    Parameters
-    ----------
-    keywords
-        The columns, in order; other elements of answers are skipped.
-    implicit
-        Whether answers are in Implicit VR Little Endian, else in Explicit VR Little Endian.
-    character_set
-        SpecificCharacterSet of answers that name none.
+    Answers are in Implicit or Explicit VR Little Endian; `character_set` is the SpecificCharacterSet of those that
+    name none.
     """
 
     def __init__(self, keywords: Sequence[str], *, implicit: bool, character_set: str = "ISO_IR 100") -> None:

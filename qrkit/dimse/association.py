@@ -37,19 +37,10 @@ _Address = tuple[Any, ...]
 
 
 def connect(node: Node, peer: str, stop: Stop = NEVER) -> socket.socket:
-    """Return a connection to a node, encrypted if the node requires it.
+    """Return a connection to a node, encrypted if the node requires it; `stop` ends the wait early.
 
-    Parameters
-    ----------
-    stop
-        Ends the wait early.
-
-    Raises
-    ------
-    HostNotFound, ConnectionRefused, ConnectTimeout, NetworkUnreachable
-        If there is no connection.
-    TlsFailed
-        If it cannot be encrypted.
+    Raises HostNotFound, ConnectionRefused, ConnectTimeout or NetworkUnreachable if there is no connection, and
+    TlsFailed if it cannot be encrypted.
     """
     connection = _connected(node, peer, stop)
     if not node.tls.enabled:
@@ -138,13 +129,7 @@ def _addresses(node: Node, stop: Stop) -> list[_Address]:
 
 
 def _open(connection: socket.socket, address: Any, patience: float, stop: Stop) -> None:  # noqa: ANN401
-    """Connect without blocking, so that the caller can end it.
-
-    Raises
-    ------
-    OSError
-        As `socket.socket.connect`.
-    """
+    """Connect without blocking, so that the caller can end it; raise OSError as `socket.socket.connect`."""
     connection.setblocking(False)
     failed = connection.connect_ex(address)
     if failed not in _UNDER_WAY:
@@ -158,18 +143,8 @@ def _open(connection: socket.socket, address: Any, patience: float, stop: Stop) 
 class Association:
     """An established association, released on success and aborted on error.
 
-    Attributes
-    ----------
-    stream
-        Its connection.
-    peer
-        How messages name the other side.
-    contexts
-        Accepted presentation contexts by their ID.
-    refused
-        Proposals that the peer did not accept.
-    extended
-        Its answers to SOP Class Extended Negotiation (PS3.7 D.3.3.5), by SOP Class.
+    It has the accepted presentation contexts by their ID, the refused proposals, and the peer's answers to SOP Class
+    Extended Negotiation (PS3.7 D.3.3.5) by SOP Class. Messages name the other side by `peer`.
     """
 
     def __init__(self, stream: Stream, acceptance: Acceptance, *, peer: str) -> None:
@@ -194,13 +169,7 @@ class Association:
             self.abort()
 
     def context_for(self, abstract_syntax: str) -> AcceptedContext:
-        """Return the accepted context of a SOP Class.
-
-        Raises
-        ------
-        NoContextAccepted
-            If the peer did not accept any.
-        """
+        """Return the accepted context of a SOP Class; raise NoContextAccepted if there is none."""
         for context in self.contexts.values():
             if context.abstract_syntax == abstract_syntax:
                 return context
@@ -246,31 +215,13 @@ def associate(
     calling_ae_title: str,
     stop: Stop = NEVER,
 ) -> Association:
-    """Connect to a node and negotiate.
+    """Connect to a node and negotiate at most 128 presentation contexts; `stop` ends the waiting from the beginning.
 
-    Parameters
-    ----------
-    node
-        Whom to call, and the timeouts.
-    proposals
-        Presentation contexts, at most 128.
-    calling_ae_title
-        Ours, unless the node has one of its own.
-    stop
-        Ends the waiting, from the host name on.
-
-    Raises
-    ------
-    HostNotFound, ConnectionRefused, ConnectTimeout, NetworkUnreachable
-        If there is no connection.
-    AssociationRejected
-        Or one of its kinds, if the node rejects.
-    TlsFailed
-        If the connection cannot be encrypted as the node's settings ask.
-    NoContextAccepted
-        If it accepts none of the proposals.
-    AssociationAborted, ConnectionLost, NodeTimeout, ProtocolError
-        If it does something else.
+    The calling AE title is ours, unless the node has one of its own. Raises HostNotFound, ConnectionRefused,
+    ConnectTimeout or NetworkUnreachable if there is no connection, TlsFailed if it cannot be encrypted as the node's
+    settings require, AssociationRejected or one of its kinds if the node rejects it, NoContextAccepted if it accepts
+    none of the proposals, and AssociationAborted, ConnectionLost, NodeTimeout or ProtocolError if it does something
+    else.
     """
     calling = node.calling_ae_title or calling_ae_title
     peer = f"{node.name} ({node.ae_title} at {node.host}:{node.port})"

@@ -61,20 +61,14 @@ _GET = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One presentation context that we propose.
-
-    Attributes
-    ----------
-    we_receive
-        Ask for the SCP role (PS3.7 D.3.3.4), as C-GET needs it for the classes that arrive.
-    extended
-        Service class application information of SOP Class Extended Negotiation (PS3.7 D.3.3.5); empty: no offer.
-    """
+    """One presentation context that we propose."""
 
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
     we_receive: bool = False
+    """Ask for the SCP role (PS3.7 D.3.3.4), as C-GET needs it for the classes that arrive."""
     extended: bytes = b""
+    """Service class application information of SOP Class Extended Negotiation (PS3.7 D.3.3.5); empty: no offer."""
 
 
 def find_model(model: InformationModel) -> str:
@@ -125,19 +119,14 @@ def _groups(room: int) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageAnswers:
-    """The storage contexts offered to a node so far and those it accepted, from which other offers follow.
-
-    Attributes
-    ----------
-    classes
-        SOP Classes offered.
-    alone, taken
-        SOP Class and transfer syntax: those that were offered in a context of their own, and those accepted.
-    """
+    """The storage contexts offered to a node so far and those it accepted, from which other offers follow."""
 
     classes: frozenset[str] = frozenset()
+    """SOP Classes offered."""
     alone: frozenset[tuple[str, str]] = frozenset()
+    """SOP Class and transfer syntax of each context with one transfer syntax that was offered."""
     taken: frozenset[tuple[str, str]] = frozenset()
+    """SOP Class and transfer syntax of each accepted context."""
 
     def after(self, proposals: Iterable[Proposal], taken: Iterable[tuple[str, str]]) -> StorageAnswers:
         """Return what is known after another negotiation."""

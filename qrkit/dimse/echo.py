@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qrkit import uids
 from qrkit.dimse import messages as dimse
-from qrkit.dimse.association import Association, associate
+from qrkit.dimse.association import associate
 from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.messages import check_response, read_command
 from qrkit.dimse.status import Category, Service, classify, failure
@@ -16,28 +16,16 @@ from qrkit.node import Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Echo:
-    """How a node answered C-ECHO, in seconds.
-
-    Attributes
-    ----------
-    association
-        From the TCP connection to the accepted association.
-    round_trip
-        From C-ECHO-RQ to C-ECHO-RSP.
-    """
+    """How a node answered C-ECHO, in seconds."""
 
     association: float
+    """From the TCP connection to the accepted association."""
     round_trip: float
+    """From C-ECHO-RQ to C-ECHO-RSP."""
 
 
 def echo(node: Node, *, calling_ae_title: str) -> Echo:
-    """Send one C-ECHO.
-
-    Raises
-    ------
-    NodeError
-        Its kind and advice say which of the many reasons it was; see `qrkit.dimse.association.associate`.
-    """
+    """Send one C-ECHO; raise NodeError as `associate`, and StatusError for any response but success."""
     started = time.perf_counter()
     verification = Proposal(abstract_syntax=uids.VERIFICATION)
     with associate(node, [verification], calling_ae_title=calling_ae_title) as association:
@@ -47,20 +35,9 @@ def echo(node: Node, *, calling_ae_title: str) -> Echo:
             dimse.C_ECHO_RQ, sop_class_uid=uids.VERIFICATION, message_id=association.next_message_id()
         )
         association.stream.send(association.stream.message(context.context_id, request))
-        _check_echo_response(association)
+        _, command = read_command(association)
+        status = check_response(association, command, Service.ECHO)
+        if classify(Service.ECHO, status).category is not Category.SUCCESS:
+            raise failure(Service.ECHO, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))
         answered = time.perf_counter()
     return Echo(association=established - started, round_trip=answered - established)
-
-
-def _check_echo_response(association: Association) -> None:
-    """Read the response.
-
-    Raises
-    ------
-    StatusError
-        If its status is anything but success.
-    """
-    _, command = read_command(association)
-    status = check_response(association, command, Service.ECHO)
-    if classify(Service.ECHO, status).category is not Category.SUCCESS:
-        raise failure(Service.ECHO, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))

@@ -34,12 +34,8 @@ RELATIONAL = b"\x01"
 class FindResponses:
     """The answers to one C-FIND request, to be iterated once.
 
-    Attributes
-    ----------
-    count
-        Answers so far.
-    keys_unsupported
-        Whether the node said that it does not support some optional key (0xFF01), so it ignored it.
+    `count` is the number of answers so far. `keys_unsupported` becomes true if the node responds that it does not
+    support some optional key (0xFF01), so it ignored it.
     """
 
     def __init__(
@@ -111,24 +107,10 @@ def find(
     node: Node,
     stop: Stop = NEVER,
 ) -> FindResponses:
-    """Send one C-FIND request under the node's information model.
+    """Send one C-FIND request under the node's information model; `keywords` are the columns of the answers.
 
-    Parameters
-    ----------
-    identifier
-        With QueryRetrieveLevel, keys and SpecificCharacterSet.
-    keywords
-        Columns of the answers.
-    stop
-        Ends early what is under way.
-
-    Raises
-    ------
-    StatusError
-        While iterating, if the node ends with anything but success; answers before it are lost with it, since
-        an answer that is cut off must not pass for one.
-    Cancelled
-        If `stop` wants it.
+    While iterating, StatusError is raised if the node ends with anything but success; answers before it are lost with
+    it, since an answer that is cut off must not pass for one. Cancelled is raised if `stop` ends it.
     """
     model = find_model(node.information_model)
     ask = send_request(association, dimse.C_FIND_RQ, model, identifier)
@@ -144,10 +126,7 @@ def find(
 def find_proposals(node: Node, *, relational: bool = False) -> tuple[Proposal, ...]:
     """Return the contexts that queries of a node need.
 
-    Parameters
-    ----------
-    relational
-        Offer relational queries (PS3.4 C.5.1.1.1), for a node that is known to accept the offer.
+    Relational queries (PS3.4 C.5.1.1.1) are offered to a node that is known to accept the offer.
     """
     extended = RELATIONAL if relational else b""
     return (Proposal(abstract_syntax=find_model(node.information_model), extended=extended),)

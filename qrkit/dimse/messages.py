@@ -85,13 +85,9 @@ class Command:
 def decode_command(data: bytes, *, peer: str) -> Command:
     """Decode a command set.
 
-    Elements of other groups are kept too: Orthanc 1.10 puts the Failed SOP Instance UID List of a C-GET there,
-    not into a data set.
-
-    Raises
-    ------
-    ProtocolError
-        If it is cut off, has an element twice, or lacks one that every command has.
+    Elements of other groups are kept too: Orthanc 1.10 puts the Failed SOP Instance UID List of a C-GET there, not
+    into a data set. Raises ProtocolError if the command set is cut off, has an element twice, or lacks one that every
+    command has.
     """
     elements: dict[int, bytes] = {}
     position, end = 0, len(data)
@@ -249,13 +245,7 @@ class PendingRequest:
             stream.send(stream.message(self.context.context_id, cancel(self.message_id)))
 
     def check(self, stop: Stop) -> None:
-        """Cancel if the caller asks for it, and abort if the peer ignores that.
-
-        Raises
-        ------
-        Cancelled
-            Two seconds after a C-CANCEL that the peer ignored.
-        """
+        """Cancel if `stop` wants it; two seconds after a C-CANCEL that the peer ignored, raise Cancelled."""
         if not self.is_cancelled:
             if stop.wanted():
                 self.cancel()
@@ -272,12 +262,8 @@ def read_command(association: Association) -> tuple[int, Command]:
 def read_command_bytes(association: Association) -> tuple[int, bytes]:
     """Return presentation context ID and command set of the next message, not yet decoded.
 
-    Raises
-    ------
-    AssociationAborted
-        If the peer releases the association in the middle of an operation.
-    ProtocolError
-        If it uses a presentation context that was not agreed on.
+    Raises AssociationAborted if the peer releases the association in the middle of an operation, and ProtocolError if
+    it uses a presentation context that was not agreed on.
     """
     try:
         context_id, data = association.stream.read_command()
@@ -295,13 +281,7 @@ def read_command_bytes(association: Association) -> tuple[int, bytes]:
 
 
 def check_response(association: Association, command: Command, service: Service) -> int:
-    """Return the status of a response.
-
-    Raises
-    ------
-    ProtocolError
-        If it is another message, or has no status.
-    """
+    """Return the status of a response; raise ProtocolError if it is another message, or has no status."""
     if command.field != _RESPONSES[service]:
         raise errors.ProtocolError(
             f"{association.peer} sent a message of type 0x{command.field:04X} where a {service.value} response "

@@ -13,7 +13,7 @@ from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import Association
 from qrkit.dimse.contexts import get_model, move_model
 from qrkit.dimse.messages import Command, PendingRequest, check_response, read_command, send_request
-from qrkit.dimse.receive import store
+from qrkit.dimse.scp import store
 from qrkit.dimse.status import CANCELLED, PENDING, SUCCESS, Category, Service, classify, failure
 from qrkit.node import Node
 from qrkit.receipt import Receiver
@@ -22,17 +22,7 @@ from qrkit.stop import NEVER, Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suboperations:
-    """The node's counts of its C-STORE sub-operations (PS3.7 9.1.3.1); None where it sends none.
-
-    Attributes
-    ----------
-    received
-        Objects that came over this association and were taken (C-GET only).
-    bytes
-        Their size.
-    failed_uids
-        Failed SOP Instance UID List of the final response.
-    """
+    """The node's counts of its C-STORE sub-operations (PS3.7 9.1.3.1); None where it sends none."""
 
     status: int = PENDING
     remaining: int | None = None
@@ -41,22 +31,20 @@ class Suboperations:
     warning: int | None = None
     comment: str = ""
     received: int = 0
+    """Objects received over this association (C-GET only)."""
     bytes: int = 0
+    """Their size."""
     failed_uids: tuple[str, ...] = ()
+    """Failed SOP Instance UID List of the final response."""
 
 
 OnProgress = Callable[[Suboperations], None]
 
 
 class Retrieval:
-    """One C-GET or C-MOVE request, run to its final response by `run`.
+    """One C-GET or C-MOVE request, run to its final response.
 
-    Parameters
-    ----------
-    on_progress
-        Called after each response and each object.
-    stop
-        Ends early what is under way.
+    `on_progress` is called after each response and each object.
     """
 
     def __init__(
@@ -86,20 +74,9 @@ class Retrieval:
     def get(self, identifier: Dataset, receiver: Receiver) -> Suboperations:
         """Retrieve by C-GET; arriving objects go to `receiver`.
 
-        Returns
-        -------
-        Suboperations
-            Of the final response, with a status of success or warning. Whether all is here is not for the node
-            to say: compare what is stored.
-
-        Raises
-        ------
-        StatusError
-            If the node ends with a failure.
-        Cancelled
-            If `stop` wants it.
-        NodeError
-            If the association breaks.
+        Returns the counts of the final response, with a status of success or warning. Whether everything arrived is
+        not for the node to decide: compare what is stored. Raises StatusError if the node ends with a failure,
+        Cancelled if `stop` ends it, and NodeError if the association breaks.
         """
         model = get_model(self._node.information_model)
         ask = send_request(self._association, dimse.C_GET_RQ, model, identifier)

@@ -1,4 +1,7 @@
-"""Our Storage SCP: receives the objects that C-MOVE or a modality sends, over many associations (PS3.4 annex B)."""
+"""C-STORE as SCP: objects that C-GET returns, and our Storage SCP for those of C-MOVE or a modality (PS3.4 annex B).
+
+An arriving object goes to its receiver fragment by fragment.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,206 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
-from qrkit import errors
-from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
-from qrkit.receipt import Receiver
+from qrkit import errors, uids
+from qrkit.dimse import messages as dimse
+from qrkit.dimse.messages import Command, decode_command
+from qrkit.dimse.negotiation import AcceptedAssociation, accept
+from qrkit.dimse.status import SUCCESS
+from qrkit.dimse.stream import PeerReleased, Stream
+from qrkit.dimse.tls import accept_tls, server_context
+from qrkit.node import Tls
+from qrkit.receipt import Arrival, Incoming, Receiver, Refused
 
-__all__ = ["Listener", "ReceiverProcesses", "StorageScp", "listen"]
+
+def store(
+    stream: Stream, context_id: int, command: Command, receiver: Receiver, *, transfer_syntax_uid: str, sender: str
+) -> int:
+    """Take the object of one C-STORE-RQ and answer it; return its size in bytes, 0 if it was refused.
+
+    The response goes out after the object is in its place. A refused object is read to its end and dropped,
+    so that the association lives on.
+    """
+    arrival = Arrival(
+        sop_class_uid=command.text(dimse.AFFECTED_SOP_CLASS_UID),
+        sop_instance_uid=command.text(dimse.AFFECTED_SOP_INSTANCE_UID),
+        transfer_syntax_uid=transfer_syntax_uid,
+        sender=sender,
+        move_originator=command.text(dimse.MOVE_ORIGINATOR_AE_TITLE),
+        move_message_id=command.number(dimse.MOVE_ORIGINATOR_MESSAGE_ID) or 0,
+    )
+    status, comment, size = SUCCESS, "", 0
+    try:
+        size = _take(stream, context_id, receiver, arrival, has_data_set=command.has_data_set)
+    except Refused as refusal:
+        status, comment = refusal.status, refusal.comment
+    stream.send(stream.message(context_id, dimse.response(command, status, comment)))
+    receiver.ready()
+    return size
+
+
+def _take(stream: Stream, context_id: int, receiver: Receiver, arrival: Arrival, *, has_data_set: bool) -> int:
+    if not has_data_set:
+        raise Refused(0xC000, "the request has no data set")
+    try:
+        incoming = receiver.begin(arrival)
+    except Refused:
+        stream.read_data(context_id, _drop)
+        raise
+    try:
+        size = _Writer(incoming).read(stream, context_id)
+        incoming.commit()
+    except BaseException:
+        with suppress(Refused, OSError):
+            incoming.discard()
+        raise
+    return size
+
+
+class _Writer:
+    """Writes fragments until the receiver refuses one, then reads on to the end of the data set."""
+
+    def __init__(self, incoming: Incoming) -> None:
+        self._incoming = incoming
+        self._refusal: Refused | None = None
+
+    def read(self, stream: Stream, context_id: int) -> int:
+        size = stream.read_data(context_id, self._write)
+        if self._refusal is not None:
+            raise self._refusal
+        return size
+
+    def _write(self, fragment: memoryview) -> None:
+        if self._refusal is None:
+            try:
+                self._incoming.write(fragment)
+            except Refused as refusal:
+                self._refusal = refusal
+
+
+def _drop(fragment: memoryview) -> None:
+    del fragment
+
 
 logger = logging.getLogger(__name__)
+
+IDLE_TIMEOUT = 300.0
+"""Seconds of silence after which we abort an association: PACS keep theirs open between two moves."""
+
+NEGOTIATION_TIMEOUT = 30.0
+"""Seconds for TLS, and for the association request."""
+
+STOP_LIMIT = 10.0
+"""Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where the Storage SCP listens; port 0 takes a free one. With TLS, it takes no plain connections."""
+
+    ae_title: str
+    host: str = "0.0.0.0"
+    port: int = 11112
+    most_associations: int = 32
+    tls: Tls = field(default_factory=Tls)
+
+
+class StorageService:
+    """Serves connections of the Storage SCP, any number at once, each on the thread of its caller.
+
+    Raises InputError if the TLS certificate cannot be used.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._tls = server_context(listener.tls) if listener.tls.enabled else None
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Abort the open associations."""
+        self._stopping.set()
+
+    def _secured(self, connection: socket.socket) -> socket.socket | None:
+        """Return the connection as it is used from now on; None if the caller's TLS does not fit."""
+        if self._tls is None:
+            return connection
+        try:
+            return accept_tls(connection, self._tls, patience=NEGOTIATION_TIMEOUT)
+        except errors.TlsFailed as error:
+            logger.info("%s: %s", _address(connection), error)
+            connection.close()
+            return None
+
+    def serve(self, plain: socket.socket, receiver_for: Callable[[str], Receiver], *, busy: bool = False) -> None:
+        """Serve one connection to its end, and close it; a `busy` one is rejected.
+
+        `receiver_for` gives the receiver for the objects of the association, from the calling AE title.
+        """
+        connection = self._secured(plain)
+        if connection is None:
+            return
+        stream = Stream(connection, peer=_address(connection), patience=NEGOTIATION_TIMEOUT)
+        stream.on_wait = self._check_stopping
+        try:
+            association = accept(stream, ae_title=self._listener.ae_title, busy=busy)
+            if association is not None:
+                stream.patience = IDLE_TIMEOUT
+                self._exchange(stream, association, receiver_for(association.calling_ae_title))
+        except errors.Cancelled:
+            stream.send_abort()
+        except errors.QrkitError as error:
+            stream.send_abort()
+            logger.info("Association ended: %s", error)
+        except Exception:  # one association must not take the others down
+            stream.send_abort()
+            logger.exception("Association ended by an error of ours")
+        finally:
+            stream.close()
+
+    def _exchange(self, stream: Stream, association: AcceptedAssociation, receiver: Receiver) -> None:
+        while True:
+            try:
+                context_id, data = stream.read_command()
+            except PeerReleased:
+                stream.send_release_response()
+                return
+            if context_id not in association.contexts:
+                raise errors.ProtocolError(f"{association.peer} used a presentation context that was not accepted.")
+            command = decode_command(data, peer=association.peer)
+            self._answer(stream, context_id, command, receiver, association)
+
+    def _answer(
+        self, stream: Stream, context_id: int, command: Command, receiver: Receiver, association: AcceptedAssociation
+    ) -> None:
+        context = association.contexts[context_id]
+        if command.field == dimse.C_ECHO_RQ and context.abstract_syntax == uids.VERIFICATION:
+            stream.send(stream.message(context_id, dimse.response(command, SUCCESS)))
+        elif command.field == dimse.C_STORE_RQ and context.abstract_syntax != uids.VERIFICATION:
+            store(
+                stream,
+                context_id,
+                command,
+                receiver,
+                transfer_syntax_uid=context.transfer_syntax,
+                sender=association.calling_ae_title,
+            )
+        elif command.field != dimse.C_CANCEL_RQ:
+            raise errors.ProtocolError(f"{association.peer} asked for a service that was not negotiated.")
+
+    def _check_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise errors.Cancelled("The Storage SCP is stopping.")
+
+
+def _address(connection: socket.socket) -> str:
+    try:
+        return "{}:{}".format(*connection.getpeername()[:2])
+    except OSError:
+        return "a peer that has gone"
+
 
 _STUCK = 6
 
@@ -37,14 +230,8 @@ class ReceiverProcesses(Protocol):
 class StorageScp:
     """A Storage SCP for many associations at once, a thread each.
 
-    Parameters
-    ----------
-    listener
-        AE title, address and port.
-    receiver_for
-        Gives the receiver for the objects of one association, from the calling AE title.
-    aside
-        May take some of the connections.
+    `receiver_for` gives the receiver for the objects of one association, from the calling AE title. `aside` may take
+    some of the connections.
     """
 
     def __init__(
@@ -87,12 +274,8 @@ class StorageScp:
     def start(self) -> None:
         """Listen.
 
-        Raises
-        ------
-        PortInUse
-            If another program has the port, or we may not take it.
-        InputError
-            If its TLS certificate cannot be used.
+        Raises PortInUse if another program has the port, or we may not take it, and InputError if the TLS certificate
+        cannot be used.
         """
         self._service = service = StorageService(self._listener)
         self._server = server = listen(self._listener.host, self._listener.port)
@@ -151,13 +334,7 @@ class StorageScp:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises
-    ------
-    PortInUse
-        If it cannot be had; the message says why.
-    """
+    """Return a listening socket; raise PortInUse, with the reason, if it cannot be had."""
     try:
         return socket.create_server((host, port), backlog=128)
     except OSError as error:

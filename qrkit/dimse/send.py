@@ -25,36 +25,25 @@ from qrkit.stop import NEVER, Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingFile:
-    """A file to be sent.
-
-    Attributes
-    ----------
-    data_set_start
-        Where its data set begins, after the File Meta Information, in bytes.
-    """
+    """A file to be sent."""
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     data_set_start: int
+    """Where its data set begins, after the File Meta Information, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """The result of sending one file.
-
-    Attributes
-    ----------
-    error
-        Why the node refused it; None if it did not.
-    warning
-        The status with which the node accepted it (0xB000, 0xB006, 0xB007), or empty.
-    """
+    """The result of sending one file."""
 
     outgoing: OutgoingFile
     error: errors.NodeError | None = None
+    """Why the node refused it; None if it did not."""
     warning: str = ""
+    """The status with which the node accepted it (0xB000, 0xB006, 0xB007), or empty."""
 
 
 def send(
@@ -67,21 +56,8 @@ def send(
     """Send files over one association, more only if they need more than 128 presentation contexts.
 
     Yields each file with the node's response as soon as it is received, so the caller knows the sent files if the
-    association breaks. The others are sent even if one is refused.
-
-    Parameters
-    ----------
-    stop
-        Ends early what is under way.
-
-    Raises
-    ------
-    NodeError
-        If the node cannot be reached, or the association breaks.
-    Cancelled
-        If `stop` wants it.
-    OSError
-        If a file cannot be read.
+    association breaks. The others are sent even if one is refused. Raises NodeError if the node cannot be reached or
+    the association breaks, Cancelled if `stop` ends it, and OSError if a file cannot be read.
     """
     kinds: dict[tuple[str, str], list[OutgoingFile]] = {}
     for outgoing in files:

@@ -35,31 +35,23 @@ class Service(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """One status of one service, read.
-
-    Attributes
-    ----------
-    transient
-        Whether the same request may succeed later without any change.
-    """
+    """One status of one service, read."""
 
     code: int
     category: Category
     meaning: str
     advice: str = ""
     transient: bool = False
+    """Whether the same request may succeed later without any change."""
 
 
 SUCCESS = 0x0000
 CANCELLED = 0xFE00
 PENDING = 0xFF00
 PENDING_KEYS_UNSUPPORTED = 0xFF01
-WARNING_SUBOPERATIONS = 0xB000
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
 NOT_AUTHORISED = 0x0124
-PROCESSING_FAILURE = 0x0110
 
 _LESS = "Ask for less at once (a shorter date range, fewer studies), or later."
 _ASK_PACS = "Ask the PACS team for the log of this moment."

@@ -104,15 +104,7 @@ class PeerReleased(Exception):
 class Stream(Transport):
     """One connection in its data phase.
 
-    Parameters
-    ----------
-    connection, peer, patience
-        As of `Transport`.
-
-    Attributes
-    ----------
-    peer_maximum
-        Longest P-DATA-TF that the peer takes, in bytes; 0 for any.
+    `peer_maximum` is the longest P-DATA-TF that the peer takes, in bytes; 0 for any.
     """
 
     def __init__(self, connection: socket.socket, *, peer: str, patience: float) -> None:
@@ -161,12 +153,8 @@ class Stream(Transport):
     def read_command(self) -> tuple[int, bytes]:
         """Return presentation context ID and bytes of the next command set.
 
-        Raises
-        ------
-        PeerReleased
-            If the peer asks to release the association instead.
-        AssociationAborted, ConnectionLost, NodeTimeout, ProtocolError
-            If it does something else.
+        Raises PeerReleased if the peer asks to release the association instead, and AssociationAborted,
+        ConnectionLost, NodeTimeout or ProtocolError if it does something else.
         """
         context_id, is_command = self._next_pdv()
         if not is_command:

@@ -49,19 +49,10 @@ _REASONS = (
 
 
 def secure(connection: socket.socket, node: Node, peer: str, stop: Stop = NEVER) -> ssl.SSLSocket:
-    """Return an encrypted connection to a node whose identity is verified.
+    """Return an encrypted connection to a node whose identity is verified; `stop` ends the wait early.
 
-    Parameters
-    ----------
-    stop
-        Ends the wait early.
-
-    Raises
-    ------
-    InputError
-        If one of our own files cannot be used.
-    TlsFailed
-        If the node's certificate is not trusted, it speaks no TLS, or wants a certificate of ours.
+    Raises InputError if one of our own files cannot be used, and TlsFailed if the node's certificate is not trusted,
+    it speaks no TLS, or wants a certificate of ours.
     """
     context = client_context(node.tls)
     connection.setblocking(False)
@@ -109,10 +100,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 def server_context(tls: Tls) -> ssl.SSLContext:
     """Return the TLS context of our Storage SCP; with a CA, only callers with its certificates are accepted.
 
-    Raises
-    ------
-    InputError
-        If one of the files cannot be used.
+    Raises InputError if one of the files cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -124,13 +112,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
 
 
 def accept_tls(connection: socket.socket, context: ssl.SSLContext, *, patience: float) -> ssl.SSLSocket:
-    """Return a caller's connection, encrypted.
-
-    Raises
-    ------
-    TlsFailed
-        If the caller speaks no TLS, or one does not trust the other.
-    """
+    """Return a caller's connection, encrypted; raise TlsFailed if it speaks no TLS, or one distrusts the other."""
     connection.settimeout(patience)
     try:
         return context.wrap_socket(connection, server_side=True)

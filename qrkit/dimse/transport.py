@@ -26,21 +26,9 @@ TICK = 0.25
 
 
 def wait_for(connection: socket.socket, event: int, until: float, stop: Stop) -> None:
-    """Return when a connection can be read or written, or has failed.
+    """Return when a connection can be read or written (a selectors event), or has failed; `stop` ends the wait early.
 
-    Parameters
-    ----------
-    event
-        ``selectors.EVENT_READ`` or ``EVENT_WRITE``.
-    until
-        By the monotonic clock.
-    stop
-        Ends the wait early.
-
-    Raises
-    ------
-    TimeoutError
-        If it is not so in time.
+    Raises TimeoutError if it is not so until a moment of the monotonic clock.
     """
     with selectors.DefaultSelector() as selector:
         selector.register(connection, event)
@@ -50,7 +38,6 @@ def wait_for(connection: socket.socket, event: int, until: float, stop: Stop) ->
                 raise TimeoutError("nothing was received in time")
 
 
-_TICK = 0.25
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -62,10 +49,10 @@ def _block_in_ticks(connection: socket.socket) -> int:
     own timeouts, which TLS and Windows need, ask before each call whether it would wait.
     """
     if isinstance(connection, ssl.SSLSocket) or os.name == "nt":
-        connection.settimeout(_TICK)
+        connection.settimeout(TICK)
         return 0
     connection.settimeout(None)
-    tick = struct.pack("ll", 0, int(_TICK * 1_000_000))
+    tick = struct.pack("ll", 0, int(TICK * 1_000_000))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, tick)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, tick)
     return int(socket.MSG_WAITALL)
@@ -74,21 +61,9 @@ def _block_in_ticks(connection: socket.socket) -> int:
 class Transport:
     """One connection and what has been received on it but not read: the bytes from `_start` to `_end` of `_view`.
 
-    Parameters
-    ----------
-    connection
-        A connected socket, plain or TLS.
-    peer
-        How messages name the other side.
-    patience
-        Seconds of silence after which `NodeTimeout` is raised; may be set anew at any time.
-    buffer_size
-        Bytes that are held at most.
-
-    Attributes
-    ----------
-    on_wait
-        Called about four times a second while bytes are waited for or come; what it raises ends that.
+    Messages name the other side by `peer`. After `patience` seconds of silence NodeTimeout is raised; it may be set
+    anew at any time. `on_wait` is called about four times a second while bytes are waited for or come; what it raises
+    ends that.
     """
 
     def __init__(self, connection: socket.socket, *, peer: str, patience: float, buffer_size: int) -> None:
@@ -112,12 +87,7 @@ class Transport:
     def send(self, *parts: bytes | memoryview) -> None:
         """Send parts in one write.
 
-        Raises
-        ------
-        ConnectionLost
-            If the peer is gone.
-        NodeTimeout
-            If the peer does not take them within `patience`.
+        Raises ConnectionLost if the peer is gone, and NodeTimeout if it does not take them within `patience`.
         """
         self._outgoing.append(parts[0] if len(parts) == 1 else b"".join(parts))
         if len(self._outgoing) > 1:  # called by `on_wait`, when a PDU is half sent: it goes out after that
@@ -191,7 +161,7 @@ class Transport:
                 return received
 
     def _waited(self, deadline: float, what: str) -> None:
-        self._next_tick = time.monotonic() + _TICK
+        self._next_tick = time.monotonic() + TICK
         if self.on_wait is not None:
             self.on_wait()
         now = time.monotonic()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from qrkit import errors
 from qrkit.dimse.negotiation import load_negotiation
-from qrkit.dimse.storage_service import STOP_LIMIT, Listener, StorageService
+from qrkit.dimse.scp import STOP_LIMIT, Listener, StorageService
 from qrkit.node import Tls
 from qrkit.receipt import Arrival, Receiver, Refused
 from qrkit.store.files import FileStore, IncomingFile, WrittenObject
