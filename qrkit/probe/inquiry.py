@@ -1,19 +1,117 @@
-"""The state of a probe: the questions asked, the evidence gathered, and the rules that turn evidence into results."""
+"""The state of a probe: the known studies, the questions, and the rules that turn evidence into results."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from qrkit.node import InformationModel
-from qrkit.probe.known_studies import KnownStudies
-from qrkit.probe.questions import QueryAnswers, QueryEnd, Question
+from qrkit.probe.questions import AnswerRow, QueryAnswers, QueryEnd, Question
 from qrkit.profile.profile import Statement
 from qrkit.profile.subjects import Subject, Verdict
 from qrkit.query.request import Request
 from qrkit.tables import Level, levels_of, unique_key, unique_keys_above
+
+# modalities that accompany others; they distinguish studies poorly
+_SECONDARY = frozenset({"SR", "PR", "KO", "OT", "DOC", "SC", "REG", "SEG", "AU"})
+_LISTS = frozenset({"ModalitiesInStudy", "SOPClassesInStudy"})
+CONTRAST = ("MR", "CT", "US", "NM", "DX", "MG", "ES", "ECG", "IVUS", "OPT")
+"""Common Modality codes, most frequent first; each study lacks some of them."""
+
+
+class KnownStudies:
+    """Studies by StudyInstanceUID, and the series of some of them."""
+
+    def __init__(self) -> None:
+        self.studies: dict[str, dict[str, Any]] = {}
+        self.series: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def add_studies(self, rows: Iterable[AnswerRow]) -> None:
+        """Add rows at STUDY level; an empty value never replaces another.
+
+        In some archives two patients share a study, which then has the values of both rows.
+        """
+        for row in rows:
+            uid = row.get("StudyInstanceUID")
+            if uid:
+                kept = self.studies.setdefault(str(uid), {})
+                given = {keyword: value for keyword, value in row.items() if value is not None}
+                both = _LISTS & given.keys() & kept.keys()
+                kept |= given | {keyword: _union(kept[keyword], given[keyword]) for keyword in both}
+
+    def add_series(self, study: str, rows: Iterable[AnswerRow]) -> None:
+        """Add all series of a study, from the hierarchy."""
+        self.series[study] = {
+            str(row["SeriesInstanceUID"]): dict(row) for row in rows if row.get("SeriesInstanceUID")
+        }
+
+    def codes(self, study: str) -> frozenset[str] | None:
+        """Return the modalities of a study by its ModalitiesInStudy or its series; None if unknown."""
+        text = self.studies.get(study, {}).get("ModalitiesInStudy")
+        if text:
+            return frozenset(part for part in str(text).split("\\") if part)
+        found = [row.get("Modality") for row in self.series.get(study, {}).values()]
+        return frozenset(str(code) for code in found) if found and all(found) else None
+
+    def on(self, studies: Iterable[str], first: date, last: date) -> tuple[set[str], set[str]]:
+        """Return the studies within some days, and the others; studies without a date are in neither set."""
+        dated = {uid: self.studies[uid].get("StudyDate") for uid in studies}
+        inside = {uid for uid, day in dated.items() if day is not None and first <= day <= last}
+        return inside, {uid for uid, day in dated.items() if day is not None} - inside
+
+    def with_code(self, studies: Iterable[str], code: str) -> tuple[set[str], set[str]]:
+        """Return the studies with a modality, and those without it."""
+        known = {uid: codes for uid in studies if (codes := self.codes(uid)) is not None}
+        having = {uid for uid, codes in known.items() if code in codes}
+        return having, set(known) - having
+
+    def distinguishing_code(self, studies: Sequence[str]) -> str:
+        """Return a modality of only a few of the studies; empty if there is none."""
+        known = [codes for uid in studies if (codes := self.codes(uid)) is not None]
+        counts = Counter(code for codes in known for code in codes)
+        telling = {code: count for code, count in counts.items() if count < len(known)}
+        return min(telling, key=lambda code: (code in _SECONDARY, telling[code] < 2, telling[code], code), default="")
+
+    def contrast_code(self, studies: Iterable[str]) -> str:
+        """Return a modality that none of the studies has."""
+        present = {code for uid in studies for code in self.codes(uid) or ()}
+        return next((code for code in CONTRAST if code not in present), "")
+
+    def busiest_day(self) -> date | None:
+        """Return the day with most known studies, the latest of equal ones."""
+        days = Counter(row["StudyDate"] for row in self.studies.values() if row.get("StudyDate"))
+        return max(days, key=lambda day: (days[day], day), default=None)
+
+    def subject_study(self, studies: Sequence[str]) -> str:
+        """Return the reference study: most modalities, then fewest series; empty if there is none."""
+        return min(studies, key=self._rank, default="")
+
+    def companion(self, studies: Sequence[str], study: str) -> str:
+        """Return another study with few series; empty if there is none."""
+        others = [uid for uid in studies if uid != study]
+        return min(others, key=lambda uid: (_count(self.studies[uid], "NumberOfStudyRelatedSeries"), uid), default="")
+
+    def _rank(self, study: str) -> tuple[bool, int, bool, int, str]:
+        codes = self.codes(study) or frozenset()
+        count = _count(self.studies[study], "NumberOfStudyRelatedSeries")
+        day = self.studies[study].get("StudyDate")
+        is_alone = not codes or day is None or len(self.on(self.studies, day, day)[0]) < 2
+        kinds = len(codes) or len(str(self.studies[study].get("SOPClassesInStudy") or "").split("\\"))
+        return count > 50, -min(kinds, 2) - ("SR" in codes and len(codes) > 1), is_alone, count, study
+
+
+def _union(first: str, second: str) -> str:
+    return "\\".join(dict.fromkeys(part for part in (*first.split("\\"), *second.split("\\")) if part))
+
+
+def _count(row: Mapping[str, Any], keyword: str) -> int:
+    value = row.get(keyword)
+    return value if isinstance(value, int) and value > 0 else 10
+
 
 MOST_REQUESTS = 12
 """Largest number of C-FIND requests in one probe."""
@@ -30,69 +128,47 @@ class ProbeEnded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The studies that the trials compare with.
-
-    Attributes
-    ----------
-    keys
-        The matching keys of these studies; the node may have more of them.
-    studies
-        The known StudyInstanceUIDs, in the order of the responses.
-    """
+    """The studies that the trials compare with."""
 
     keys: tuple[tuple[str, str], ...] = ()
+    """The matching keys of these studies; the node may have more of them."""
     studies: tuple[str, ...] = ()
+    """The known StudyInstanceUIDs, in the order of the responses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A result with its evidence.
-
-    Attributes
-    ----------
-    answers
-        Number of responses, if the result depends on missing ones; a node that stops at this number proves nothing.
-    """
+    """A result with its evidence."""
 
     verdict: Verdict = Verdict.UNKNOWN
     evidence: str
     answers: int | None = None
+    """Number of responses that a result from missing ones needs; a node that stops there proves nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The responses to a question whose result is partly known.
-
-    Attributes
-    ----------
-    what
-        The question, for the evidence.
-    things
-        The plural of what was asked for: studies, series or images.
-    fits, others
-        Unique Keys that are known to match, and known not to match.
-    present
-        Unique Keys in the responses.
-    """
+    """The responses to a question whose result is partly known; each set contains Unique Keys."""
 
     what: str
+    """The question, for the evidence."""
     things: str
+    """The plural of what was asked for: studies, series or images."""
     answers: QueryAnswers
     fits: AbstractSet[str]
+    """Known to match."""
     others: AbstractSet[str]
+    """Known not to match."""
     present: AbstractSet[str]
+    """In the responses."""
 
 
 def judge(comparison: Comparison, *, cut_at: Collection[int] = ()) -> Finding:
     """Return whether the node matched a key.
 
     One response that does not match proves that it did not. The opposite needs two observations: something that
-    matches is present, and something that does not match is absent.
-
-    Parameters
-    ----------
-    cut_at
-        Numbers of responses at which the node may have stopped; such a number does not prove an omission.
+    matches is present, and something that does not match is absent. At `cut_at` responses the node may have stopped;
+    such a number does not prove an omission.
 
     >>> answers = QueryAnswers(count=2, rows=({}, {}))
     >>> comparison = Comparison(
@@ -141,29 +217,15 @@ def judge_pair(away: Comparison, there: Comparison) -> Finding:
 
 
 class Inquiry:
-    """One probe under way.
+    """One probe under way under an information model; `relational` if the node accepted relational queries.
 
-    Parameters
-    ----------
-    model
-        The information model of the questions.
-    relational
-        Whether the node accepted relational queries in the negotiation.
-
-    Attributes
-    ----------
-    known
-        The known studies.
-    asked
-        Each question with its responses.
-    sample
-        The studies of the trials at STUDY level.
-    study, series, images
-        The study and the series that the trials below look into; empty until they are known.
+    `asked` has each question with its responses, and `sample` the studies of the trials at STUDY level. The trials
+    below look into `study`, `series` and `images`, which are empty until they are known.
     """
 
-    def __init__(self, model: InformationModel, *, relational: bool) -> None:
+    def __init__(self, model: InformationModel, *, today: date, relational: bool) -> None:
         self.model = model
+        self.today = today
         self.known = KnownStudies()
         self.asked: list[tuple[Question, QueryAnswers]] = []
         self.sample = Sample()
@@ -191,13 +253,7 @@ class Inquiry:
         what: str,
         limit: int = SMALL,
     ) -> Generator[Question, QueryAnswers, QueryAnswers]:
-        """Ask one question.
-
-        Raises
-        ------
-        ProbeEnded
-            If all requests are used, or if the node no longer responds.
-        """
+        """Ask one question; raise ProbeEnded if all requests are used, or if the node no longer responds."""
         if len(self.asked) >= MOST_REQUESTS:
             raise ProbeEnded
         wanted = tuple(keyword for keyword in returned if keyword not in dict(keys))

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from datetime import date
 
 from qrkit.node import InformationModel, Node
-from qrkit.probe.inquiry import MOST_REQUESTS, Inquiry, ProbeEnded
-from qrkit.probe.limits import (
+from qrkit.probe.evaluation import (
     Cap,
     ask_many,
     ask_one_day,
     by_date_alone,
+    character_sets,
     dated_studies,
     judge_cancel,
+    judge_character_set,
     judge_dates,
     likely_cap,
+    repeated_answers,
+    returned_keys,
 )
+from qrkit.probe.inquiry import MOST_REQUESTS, Inquiry, ProbeEnded
 from qrkit.probe.questions import Agreement, Offer, ProbeSteps, QueryAnswers, Question
-from qrkit.probe.returned_keys import character_sets, judge_character_set, repeated_answers, returned_keys
 from qrkit.probe.series_trials import (
     ask_images,
     ask_instance_number,
@@ -38,102 +41,66 @@ from qrkit.profile.profile import NO_EVIDENCE, Profile, Statement
 from qrkit.profile.subjects import Extension, Subject, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """One row of the table of trials.
-
-    Attributes
-    ----------
-    subjects
-        The subjects that the trial may answer.
-    reason
-        Why the trial is needed, and why it stands at this place.
-    ask
-        Asks its questions, and records what the responses show.
-    needs_study
-        True if the trial needs a study whose series are known.
-    """
+    """One row of the table of trials."""
 
     subjects: tuple[Subject, ...]
+    """The subjects that the trial may answer."""
     reason: str
-    ask: Callable[[Inquiry, date], ProbeSteps]
+    """Why the trial is needed, and why it stands at this place."""
+    ask: Callable[[Inquiry], ProbeSteps]
+    """Asks its questions, and records what the responses show."""
     needs_study: bool = False
-
-
-def _without_date(ask: Callable[[Inquiry], ProbeSteps]) -> Callable[[Inquiry, date], ProbeSteps]:
-    return lambda inquiry, _: ask(inquiry)
+    """True if the trial needs a study whose series are known."""
 
 
 TRIALS: tuple[Trial, ...] = (
+    Trial((), "All other trials compare with a few known studies.", find_sample),
     Trial(
-        subjects=(),
-        reason="All other trials compare with a few known studies.",
-        ask=find_sample,
+        (), "The hierarchy works with every PACS, so its series are the reference of the trials below.", ask_series
     ),
     Trial(
-        subjects=(),
-        reason="The hierarchy works with every PACS, so its series are the reference of the trials below.",
-        ask=_without_date(ask_series),
+        (Subject.MODALITIES_IN_STUDY,), "Most queries and all dose plans select studies by modality.", ask_modalities
     ),
     Trial(
-        subjects=(Subject.MODALITIES_IN_STUDY,),
-        reason="Most queries and all dose plans select studies by modality.",
-        ask=_without_date(ask_modalities),
-    ),
-    Trial(
-        subjects=(Subject.SERIES_WITHOUT_STUDY, Subject.SERIES_BY_DATE_AND_MODALITY, Subject.MODALITY),
-        reason="One request for all SR series of a day saves a request per study.",
-        ask=_without_date(ask_relational_series),
+        (Subject.SERIES_WITHOUT_STUDY, Subject.SERIES_BY_DATE_AND_MODALITY, Subject.MODALITY),
+        "One request for all SR series of a day saves a request per study.",
+        ask_relational_series,
         needs_study=True,
     ),
     Trial(
-        subjects=(Subject.SERIES_OF_STUDIES,),
-        reason="A list of StudyInstanceUIDs saves a request per study where relational queries fail.",
-        ask=_without_date(ask_series_of_studies),
+        (Subject.SERIES_OF_STUDIES,),
+        "A list of StudyInstanceUIDs saves a request per study where relational queries fail.",
+        ask_series_of_studies,
+        needs_study=True,
+    ),
+    Trial((Subject.MODALITY,), "Modality narrows the series of listed studies.", ask_modality, needs_study=True),
+    Trial((), "The images of one series are the reference at IMAGE level.", ask_images, needs_study=True),
+    Trial(
+        (Subject.IMAGES_WITHOUT_SERIES, Subject.IMAGES_BY_DATE_AND_CLASS),
+        "One request for all dose reports of a day saves a request per series.",
+        ask_relational_images,
         needs_study=True,
     ),
     Trial(
-        subjects=(Subject.MODALITY,),
-        reason="Modality narrows the series of listed studies.",
-        ask=_without_date(ask_modality),
-        needs_study=True,
+        (Subject.CANCEL,), "More studies than most caps allow show a cap, and C-CANCEL ends the question.", ask_many
+    ),
+    Trial((Subject.STUDY_DATE,), "Only if no question so far shows whether StudyDate is matched.", ask_one_day),
+    Trial(
+        (Subject.STUDY_TIME, Subject.UID_LISTS),
+        "Windows within a day need StudyTime; one request tries both keys.",
+        ask_times_and_lists,
     ),
     Trial(
-        subjects=(),
-        reason="The images of one series are the reference at IMAGE level.",
-        ask=_without_date(ask_images),
-        needs_study=True,
+        (Subject.STUDY_DESCRIPTION, Subject.WILDCARDS, Subject.CASE),
+        "Local filters replace a description that is not matched.",
+        ask_descriptions,
     ),
     Trial(
-        subjects=(Subject.IMAGES_WITHOUT_SERIES, Subject.IMAGES_BY_DATE_AND_CLASS),
-        reason="One request for all dose reports of a day saves a request per series.",
-        ask=_without_date(ask_relational_images),
-        needs_study=True,
-    ),
-    Trial(
-        subjects=(Subject.CANCEL,),
-        reason="More studies than most caps allow show a cap, and C-CANCEL ends the question.",
-        ask=ask_many,
-    ),
-    Trial(
-        subjects=(Subject.STUDY_DATE,),
-        reason="Only if no question so far shows whether StudyDate is matched.",
-        ask=_without_date(ask_one_day),
-    ),
-    Trial(
-        subjects=(Subject.STUDY_TIME, Subject.UID_LISTS),
-        reason="Windows within a day need StudyTime; one request tries both keys.",
-        ask=_without_date(ask_times_and_lists),
-    ),
-    Trial(
-        subjects=(Subject.STUDY_DESCRIPTION, Subject.WILDCARDS, Subject.CASE),
-        reason="Local filters replace a description that is not matched.",
-        ask=_without_date(ask_descriptions),
-    ),
-    Trial(
-        subjects=(Subject.INSTANCE_NUMBER,),
-        reason="Only rules that take the first image use it, so it is last.",
-        ask=_without_date(ask_instance_number),
+        (Subject.INSTANCE_NUMBER,),
+        "Only rules that take the first image use it, so it is last.",
+        ask_instance_number,
         needs_study=True,
     ),
 )
@@ -141,15 +108,7 @@ TRIALS: tuple[Trial, ...] = (
 
 
 def probe(node: Node, *, today: date, probed: str) -> Generator[Offer | Question, Agreement | QueryAnswers, Profile]:
-    """Find out what a node supports.
-
-    Parameters
-    ----------
-    today
-        The last day of the questions.
-    probed
-        The current time for the profile, UTC, ISO 8601.
-    """
+    """Find out what a node supports; `today` is the last day of the questions, `probed` the time in UTC, ISO 8601."""
     terms = yield from negotiate(node)
     if terms.model is None:
         return Profile(
@@ -160,12 +119,12 @@ def probe(node: Node, *, today: date, probed: str) -> Generator[Offer | Question
             negotiation=terms.evidence,
             notes=terms.notes,
         )
-    inquiry = Inquiry(terms.model, relational=Extension.RELATIONAL in terms.extensions)
+    inquiry = Inquiry(terms.model, today=today, relational=Extension.RELATIONAL in terms.extensions)
     notes = terms.notes
     try:
         for trial in TRIALS:
             if inquiry.study or not trial.needs_study:
-                yield from trial.ask(inquiry, today)
+                yield from trial.ask(inquiry)
     except ProbeEnded as early:
         notes += (str(early) or f"The probe used all {MOST_REQUESTS} requests, so some trials are missing.",)
     return _profile(node, probed, terms, inquiry, notes)
@@ -173,10 +132,10 @@ def probe(node: Node, *, today: date, probed: str) -> Generator[Offer | Question
 
 def probe_wildcards(model: InformationModel, *, today: date) -> Generator[Question, QueryAnswers, Statement]:
     """Find out only whether a node matches wildcards, for an empty result that depends on them."""
-    inquiry = Inquiry(model, relational=False)
+    inquiry = Inquiry(model, today=today, relational=False)
     why = NO_EVIDENCE
     try:
-        yield from find_sample(inquiry, today)
+        yield from find_sample(inquiry)
         yield from ask_descriptions(inquiry)
     except ProbeEnded as early:
         why = str(early) or why
@@ -216,26 +175,17 @@ def _profile(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The result of the negotiation.
-
-    Attributes
-    ----------
-    model
-        The information model for the questions; None if the node does not accept C-FIND.
-    services
-        The accepted ones of C-ECHO, C-GET and C-MOVE.
-    evidence
-        One sentence.
-    notes
-        Remarks for the user.
-    """
+    """The result of the negotiation."""
 
     model: InformationModel | None
+    """The information model for the questions; None if the node does not accept C-FIND."""
     models: tuple[InformationModel, ...]
     services: tuple[str, ...]
+    """The accepted ones of C-ECHO, C-GET and C-MOVE."""
     extensions: tuple[Extension, ...]
     evidence: str
     notes: tuple[str, ...]
+    """Remarks for the user."""
 
 
 def negotiate(node: Node) -> Generator[Offer, Agreement, Terms]:

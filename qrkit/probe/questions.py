@@ -17,66 +17,41 @@ AnswerRow = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """An association that offers everything: C-ECHO, and C-FIND, C-GET and C-MOVE under every information model.
-
-    Attributes
-    ----------
-    extensions
-        Extensions in the offer for C-FIND.
-    """
+    """An association that offers C-ECHO, and C-FIND, C-GET and C-MOVE under every information model."""
 
     extensions: tuple[Extension, ...] = ()
+    """Extensions in the offer for C-FIND."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The result of an offer.
-
-    Attributes
-    ----------
-    echo
-        Whether C-ECHO was accepted.
-    find, get, move
-        Accepted information models of each service.
-    extensions
-        Accepted extensions for C-FIND under each information model.
-    failure
-        How the association failed; the rest is then empty.
-    """
+    """The result of an offer: the accepted information models of each service."""
 
     echo: bool = False
     find: tuple[InformationModel, ...] = ()
     get: tuple[InformationModel, ...] = ()
     move: tuple[InformationModel, ...] = ()
     extensions: Mapping[InformationModel, tuple[Extension, ...]] = field(default_factory=dict)
+    """Accepted extensions for C-FIND under each information model."""
     failure: str = ""
+    """How the association failed; the rest is then empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One C-FIND request, which is cancelled by C-CANCEL after `limit` responses.
-
-    Attributes
-    ----------
-    relational
-        Whether the association offers relational queries.
-    what
-        Short description for the user.
-    """
+    """One C-FIND request, which is cancelled by C-CANCEL after `limit` responses."""
 
     request: Request
     model: InformationModel
     limit: int
     relational: bool = False
+    """Whether the association offers relational queries."""
     what: str = ""
+    """Short description for the user."""
 
 
 class QueryEnd(Enum):
-    """How a C-FIND ended: with success, cancelled, with a failure status, aborted by the peer, or by its silence.
-
-    DEAF
-        C-CANCEL was ignored until we aborted.
-    """
+    """How a C-FIND ended: CANCEL_IGNORED by our A-ABORT, LOST by one of the peer, SILENT without a response."""
 
     SUCCESS = "success"
     CANCELLED = "cancelled"
@@ -88,37 +63,24 @@ class QueryEnd(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryAnswers:
-    """The responses to a question.
-
-    Attributes
-    ----------
-    rows
-        The responses up to the question's limit.
-    held
-        Number of rows with an element, empty or not, by keyword.
-    odd_texts
-        Number of rows with text that is not in their character set.
-    count
-        Number of responses, including those after C-CANCEL.
-    was_cancelled
-        Whether C-CANCEL was sent.
-    after_cancel
-        Seconds from C-CANCEL to the end.
-    status
-        Status of the last response.
-    failure
-        Description of the failure; empty if there was none.
-    """
+    """The responses to a question."""
 
     rows: tuple[AnswerRow, ...] = ()
+    """The responses up to the question's limit."""
     element_counts: Mapping[str, int] = field(default_factory=dict)
+    """Number of rows with an element, empty or not, by keyword."""
     undecodable_texts: int = 0
+    """Number of rows with text that is not in their character set."""
     count: int = 0
+    """Number of responses, including those after C-CANCEL."""
     ended: QueryEnd = QueryEnd.SUCCESS
     was_cancelled: bool = False
     after_cancel: float = 0.0
+    """Seconds from C-CANCEL to the end."""
     status: int = 0
+    """Status of the last response."""
     failure: str = ""
+    """Description of the failure; empty if there was none."""
 
     @property
     def is_whole(self) -> bool:

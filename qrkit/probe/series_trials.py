@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from qrkit.probe.inquiry import SMALL, Comparison, Finding, Inquiry, judge, judge_pair
-from qrkit.probe.known_studies import CONTRAST, KnownStudies
+from qrkit.probe.inquiry import CONTRAST, SMALL, Comparison, Finding, Inquiry, KnownStudies, judge, judge_pair
 from qrkit.probe.questions import ProbeSteps, QueryAnswers, Question
 from qrkit.probe.study_trials import ComparisonSteps
 from qrkit.profile.subjects import Subject, Verdict
@@ -211,33 +210,24 @@ def _size(series: Mapping[str, Any], *, unknown: int = _UNKNOWN_COUNT) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelationalQuestion:
-    """A relational question about one day, and what is known of its result.
-
-    Attributes
-    ----------
-    level
-        SERIES or IMAGE.
-    key
-        The matching key in addition to StudyDate, and its value.
-    home
-        The keyword and UID of the reference study or series.
-    everything, truth
-        Unique Keys below the reference according to the hierarchy: all, and the matching ones.
-    having, lacking
-        Known studies of any day that contain what is asked for, and that do not.
-    likely
-        Studies that probably contain it, by their modalities, if the node does not return their SOP Classes.
-    """
+    """A relational question about one day at SERIES or IMAGE level, and what is known of its result."""
 
     level: Level
     day: date
     key: tuple[str, str]
+    """The matching key in addition to StudyDate, and its value."""
     home: tuple[str, str]
+    """The keyword and UID of the reference study or series."""
     everything: AbstractSet[str]
+    """Unique Keys below the reference according to the hierarchy."""
     truth: AbstractSet[str]
+    """Those of them that match."""
     having: AbstractSet[str]
+    """Known studies of any day that contain what is asked for."""
     lacking: AbstractSet[str]
+    """Known studies that do not."""
     likely: AbstractSet[str] = frozenset()
+    """Studies that probably contain it, by their modalities, if the node does not return their SOP Classes."""
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:

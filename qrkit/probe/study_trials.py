@@ -39,14 +39,12 @@ Fits = Callable[[str], bool | None]
 """Whether a study matches; None if that is unknown."""
 
 
-def find_sample(inquiry: Inquiry, today: date) -> ProbeSteps:
+def find_sample(inquiry: Inquiry) -> ProbeSteps:
     """Ask for recent studies; if there are hardly any, for all, and take the first ones.
 
-    Raises
-    ------
-    ProbeEnded
-        If there are no studies to compare with.
+    Raises ProbeEnded if there are no studies to compare with.
     """
+    today = inquiry.today
     recent = Dates(first=today - timedelta(days=_RECENT_DAYS - 1), last=today)
     answers = yield from _studies(inquiry, recent, f"studies of the last {_RECENT_DAYS} days")
     if answers.is_refusal and inquiry.model is InformationModel.PATIENT_ROOT:

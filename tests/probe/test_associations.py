@@ -7,8 +7,8 @@ import pytest
 from qrkit.dimse.association import associate
 from qrkit.dimse.find import find_proposals
 from qrkit.node import InformationModel, Node, Timeouts
-from qrkit.probe.associations import make_offer, send_question
 from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
+from qrkit.probe.session import make_offer, send_question
 from qrkit.profile import Extension
 from qrkit.query import Request
 from qrkit.simulator import Quirks, Simulator, small_hospital

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrkit.node import InformationModel, Node
-from qrkit.probe.limits import MANY
+from qrkit.probe.evaluation import MANY
 from qrkit.probe.questions import Agreement
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
 from qrkit.tables import Level

@@ -1,4 +1,4 @@
-"""Trials of limits: whether the node stops at some number of responses, and how it reacts to C-CANCEL.
+"""Results that need all responses together: StudyDate, caps and C-CANCEL, returned keys and character sets.
 
 One question is larger than the others: it covers enough days for more studies than most caps allow.
 """
@@ -6,17 +6,20 @@ One question is larger than the others: it covers enough days for more studies t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from qrkit.find.windows import cap_reason
 from qrkit.probe.inquiry import Finding, Inquiry
 from qrkit.probe.questions import ProbeSteps, QueryAnswers, QueryEnd, Question
 from qrkit.probe.study_trials import EVER
-from qrkit.profile.subjects import Verdict
+from qrkit.profile.profile import Returned
+from qrkit.profile.subjects import Fill, Verdict
 from qrkit.query.dates import Dates
-from qrkit.tables import Level
+from qrkit.tables import Level, unique_key
 from qrkit.words import counted
 
 MANY = 1_050
@@ -48,17 +51,17 @@ class Cap:
     evidence: str
 
 
-def ask_many(inquiry: Inquiry, today: date) -> ProbeSteps:
+def ask_many(inquiry: Inquiry) -> ProbeSteps:
     """Ask for more studies than most caps allow; ask for fewer days if the result looks cut off."""
     windows = by_date_alone(inquiry)
     if any(window.answers.is_whole and window.days.first == EVER for window in windows) or not windows:
         return
-    days = Dates(first=today - timedelta(days=_days_for_many(windows) - 1), last=today)
+    days = Dates(first=inquiry.today - timedelta(days=_days_for_many(windows) - 1), last=inquiry.today)
     keys = (("StudyDate", days.matching),)
     answers = yield from inquiry.ask(Level.STUDY, keys, _COUNTED_KEYS, "studies of many days, for a cap", MANY)
     suspicious = answers.is_whole and bool(cap_reason(answers.count))
     windows = by_date_alone(inquiry)
-    later = _later_half(inquiry, inquiry.present(answers, Level.STUDY), today)
+    later = _later_half(inquiry, inquiry.present(answers, Level.STUDY))
     if suspicious and later and not any(_cut_off(window) or _same_count_twice(window, windows) for window in windows):
         yield from inquiry.ask(
             Level.STUDY,
@@ -72,13 +75,13 @@ def ask_many(inquiry: Inquiry, today: date) -> ProbeSteps:
 _COUNTED_KEYS = ("StudyDate", "ModalitiesInStudy")
 
 
-def _later_half(inquiry: Inquiry, studies: Iterable[str], today: date) -> Dates | None:
+def _later_half(inquiry: Inquiry, studies: Iterable[str]) -> Dates | None:
     """Return the days of the later half of some studies; None if all are of one day."""
     dated = sorted(day for uid in studies if (day := inquiry.known.studies[uid].get("StudyDate")))
     if not dated or dated[0] == dated[-1]:
         return None
     middle = dated[len(dated) // 2]
-    return Dates(first=middle if middle > dated[0] else middle + timedelta(days=1), last=today)
+    return Dates(first=middle if middle > dated[0] else middle + timedelta(days=1), last=inquiry.today)
 
 
 def by_date_alone(inquiry: Inquiry) -> list[DateWindow]:
@@ -96,12 +99,8 @@ def by_date_alone(inquiry: Inquiry) -> list[DateWindow]:
 def judge_dates(windows: Sequence[DateWindow], everything: Iterable[str], cap: int | None = None) -> Finding:
     """Return whether StudyDate is matched, by all questions whose only key it was.
 
-    Parameters
-    ----------
-    everything
-        All known studies with a StudyDate.
-    cap
-        The number of responses at which the node stops; such a result proves no exclusion.
+    `everything` are all known studies with a StudyDate. At the `cap` the node stops; such a result proves no
+    exclusion.
     """
     dated = frozenset(everything)
     wrong = sum(len((window.present & dated) - window.owed) for window in windows)
@@ -246,3 +245,106 @@ def _days(question: Question) -> Dates | None:
         return None
     first, _, last = request.value("StudyDate").partition("-")
     return Dates(first=date.fromisoformat(first), last=date.fromisoformat(last or first))
+
+
+_LOOKED_AT = {
+    Level.STUDY: (
+        "StudyTime",
+        "StudyDescription",
+        "ModalitiesInStudy",
+        "SOPClassesInStudy",
+        "StationName",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    ),
+    Level.SERIES: (
+        "SeriesNumber",
+        "Modality",
+        "SeriesDescription",
+        "StationName",
+        "NumberOfSeriesRelatedInstances",
+    ),
+    Level.IMAGE: ("SOPClassUID", "InstanceNumber"),
+}
+_NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber"})
+
+Exchanges = Sequence[tuple[Question, QueryAnswers]]
+
+
+def returned_keys(asked: Exchanges) -> tuple[Returned, ...]:
+    """Return how each key is filled, over the questions that do not match on it."""
+    return tuple(
+        _returned(level, keyword, [pair for pair in asked if _tells(pair[0], level, keyword)])
+        for level, keywords in _LOOKED_AT.items()
+        for keyword in keywords
+    )
+
+
+def _tells(question: Question, level: Level, keyword: str) -> bool:
+    request = question.request
+    return (
+        request.level is level
+        and keyword in (*request.return_keys, *dict(request.keys))
+        and _NARROWING.issuperset(keyword for keyword, _ in request.keys)
+    )
+
+
+def _returned(level: Level, keyword: str, asked: Exchanges) -> Returned:
+    total = sum(len(answers.rows) for _, answers in asked)
+    if not total:
+        return Returned(level=level, keyword=keyword)
+    filled = sum(row.get(keyword) is not None for _, answers in asked for row in answers.rows)
+    element_counts = sum(answers.element_counts.get(keyword, 0) for _, answers in asked)
+    if filled == total:
+        fill = Fill.FILLED
+    elif filled:
+        fill = Fill.PARTLY
+    else:
+        fill = Fill.EMPTY if element_counts else Fill.NOT_RETURNED
+    evidence = f"{filled} of {total} responses had a value, {max(element_counts - filled, 0)} were empty"
+    return Returned(level=level, keyword=keyword, fill=fill, evidence=evidence)
+
+
+def character_sets(asked: Exchanges) -> tuple[str, ...]:
+    """Return the character sets that responses name, most frequent first; an empty text for none."""
+    counts = Counter(str(row.get("SpecificCharacterSet") or "") for row in _rows(asked))
+    return tuple(name for name, _ in counts.most_common())
+
+
+def judge_character_set(asked: Exchanges) -> Finding:
+    """Return whether text is in the character set of its response."""
+    odd = sum(answers.undecodable_texts for _, answers in asked)
+    beyond = [row for row in _rows(asked) if not _is_ascii(row)]
+    unnamed = sum(not row.get("SpecificCharacterSet") for row in beyond)
+    if odd:
+        return Finding(
+            verdict=Verdict.IGNORED, evidence=f"text in {counted(odd, 'response')} is not in the named character set"
+        )
+    if unnamed:
+        return Finding(
+            verdict=Verdict.IGNORED,
+            evidence=f"text beyond ASCII in {counted(unnamed, 'response')} without a named character set",
+        )
+    if beyond:
+        return Finding(
+            verdict=Verdict.HONOURED,
+            evidence=f"text beyond ASCII in {counted(len(beyond), 'response')} is in the named character set",
+        )
+    return Finding(evidence="no response had text beyond ASCII")
+
+
+def repeated_answers(asked: Exchanges) -> str:
+    """Return a sentence on repeated responses, or an empty text."""
+    doubled = 0
+    for question, answers in asked:
+        keys = [row[unique] for row in answers.rows if row.get(unique := unique_key(question.request.level))]
+        doubled += len(keys) - len(set(keys))
+    return f"The node repeated {counted(doubled, 'response')}; each counts once." if doubled else ""
+
+
+def _rows(asked: Exchanges) -> Iterable[dict[str, Any]]:
+    return (dict(row) for _, answers in asked for row in answers.rows)
+
+
+def _is_ascii(row: dict[str, Any]) -> bool:
+    return all(value.isascii() for value in row.values() if isinstance(value, str))
