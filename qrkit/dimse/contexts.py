@@ -42,21 +42,13 @@ _DAILY = (
 COMMON_STORAGE = tuple(_STORAGE + suffix for suffix in _DAILY.split())
 """Frequent Storage SOP Classes (PS3.4 B.5), for objects whose class the node did not return."""
 
-_FIND = {
-    InformationModel.PATIENT_ROOT: uids.PATIENT_ROOT_FIND,
-    InformationModel.STUDY_ROOT: uids.STUDY_ROOT_FIND,
-    InformationModel.PATIENT_STUDY_ONLY: uids.PATIENT_STUDY_ONLY_FIND,
+_PATIENT_STUDY_ONLY = (uids.PATIENT_STUDY_ONLY_FIND, uids.PATIENT_STUDY_ONLY_MOVE, uids.PATIENT_STUDY_ONLY_GET)
+_MODELS = {
+    InformationModel.PATIENT_ROOT: (uids.PATIENT_ROOT_FIND, uids.PATIENT_ROOT_MOVE, uids.PATIENT_ROOT_GET),
+    InformationModel.STUDY_ROOT: (uids.STUDY_ROOT_FIND, uids.STUDY_ROOT_MOVE, uids.STUDY_ROOT_GET),
+    InformationModel.PATIENT_STUDY_ONLY: _PATIENT_STUDY_ONLY,
 }
-_MOVE = {
-    InformationModel.PATIENT_ROOT: uids.PATIENT_ROOT_MOVE,
-    InformationModel.STUDY_ROOT: uids.STUDY_ROOT_MOVE,
-    InformationModel.PATIENT_STUDY_ONLY: uids.PATIENT_STUDY_ONLY_MOVE,
-}
-_GET = {
-    InformationModel.PATIENT_ROOT: uids.PATIENT_ROOT_GET,
-    InformationModel.STUDY_ROOT: uids.STUDY_ROOT_GET,
-    InformationModel.PATIENT_STUDY_ONLY: uids.PATIENT_STUDY_ONLY_GET,
-}
+"""SOP Class UIDs of C-FIND, C-MOVE and C-GET under each information model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +65,17 @@ class Proposal:
 
 def find_model(model: InformationModel) -> str:
     """Return the SOP Class UID of C-FIND under an information model."""
-    return _FIND[model]
+    return _MODELS[model][0]
 
 
 def move_model(model: InformationModel) -> str:
     """Return the SOP Class UID of C-MOVE under an information model."""
-    return _MOVE[model]
+    return _MODELS[model][1]
 
 
 def get_model(model: InformationModel) -> str:
     """Return the SOP Class UID of C-GET under an information model."""
-    return _GET[model]
+    return _MODELS[model][2]
 
 
 def storage_proposals(sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:

@@ -314,7 +314,9 @@ def character_sets(asked: Exchanges) -> tuple[str, ...]:
 def judge_character_set(asked: Exchanges) -> Finding:
     """Return whether text is in the character set of its response."""
     odd = sum(answers.undecodable_texts for _, answers in asked)
-    beyond = [row for row in _rows(asked) if not _is_ascii(row)]
+    beyond = [
+        row for row in _rows(asked) if not all(value.isascii() for value in row.values() if isinstance(value, str))
+    ]
     unnamed = sum(not row.get("SpecificCharacterSet") for row in beyond)
     if odd:
         return Finding(
@@ -344,7 +346,3 @@ def repeated_answers(asked: Exchanges) -> str:
 
 def _rows(asked: Exchanges) -> Iterable[dict[str, Any]]:
     return (dict(row) for _, answers in asked for row in answers.rows)
-
-
-def _is_ascii(row: dict[str, Any]) -> bool:
-    return all(value.isascii() for value in row.values() if isinstance(value, str))

@@ -41,7 +41,10 @@ class KnownStudies:
                 kept = self.studies.setdefault(str(uid), {})
                 given = {keyword: value for keyword, value in row.items() if value is not None}
                 both = _LISTS & given.keys() & kept.keys()
-                kept |= given | {keyword: _union(kept[keyword], given[keyword]) for keyword in both}
+                for keyword in both:
+                    parts = f"{kept[keyword]}\\{given[keyword]}".split("\\")
+                    given[keyword] = "\\".join(dict.fromkeys(filter(None, parts)))
+                kept |= given
 
     def add_series(self, study: str, rows: Iterable[AnswerRow]) -> None:
         """Add all series of a study, from the hierarchy."""
@@ -102,10 +105,6 @@ class KnownStudies:
         is_alone = not codes or day is None or len(self.on(self.studies, day, day)[0]) < 2
         kinds = len(codes) or len(str(self.studies[study].get("SOPClassesInStudy") or "").split("\\"))
         return count > 50, -min(kinds, 2) - ("SR" in codes and len(codes) > 1), is_alone, count, study
-
-
-def _union(first: str, second: str) -> str:
-    return "\\".join(dict.fromkeys(part for part in (*first.split("\\"), *second.split("\\")) if part))
 
 
 def _count(row: Mapping[str, Any], keyword: str) -> int:

@@ -38,8 +38,6 @@ DEVICE = 1002
 class UIDPlan:
     """Gives each study, series, instance and event of one seed its UID.
 
-    Examples
-    --------
     >>> plan = UIDPlan(seed=1)
     >>> plan.study_number(plan.uid(1234, 2, 7))
     1234
@@ -126,55 +124,35 @@ class Procedure:
 
 
 class Kind(enum.Enum):
-    """Sort of object of an instance; several kinds may share one SOP class."""
+    """Sort of object of an instance, and its SOP class, which several kinds may share."""
 
-    CT_IMAGE = "CT image"
-    CT_LOCALIZER = "CT localizer"
-    MR_IMAGE = "MR image"
-    MG_PRESENTATION = "mammogram for presentation"
-    MG_PROCESSING = "mammogram for processing"
-    DX_IMAGE = "digital radiograph"
-    CR_IMAGE = "computed radiograph"
-    XA_IMAGE = "X-ray angiogram"
-    RF_IMAGE = "radiofluoroscopic image"
-    NM_IMAGE = "nuclear medicine image"
-    PET_IMAGE = "PET image"
-    US_IMAGE = "ultrasound image"
-    DOSE_SHEET = "secondary capture dose sheet"
-    CAPTURE = "secondary capture"
-    RDSR = "X-Ray Radiation Dose SR"
-    ENHANCED_SR = "dose in an Enhanced SR"
-    RRDSR = "Radiopharmaceutical Radiation Dose SR"
-    REPORT = "Basic Text SR"
-    CAD = "Comprehensive SR"
-    KEY_OBJECTS = "key object selection"
-    PRESENTATION_STATE = "softcopy presentation state"
-    RECEIVED = "received by C-STORE"
+    CT_IMAGE = "CT image", "1.2.840.10008.5.1.4.1.1.2"
+    CT_LOCALIZER = "CT localizer", "1.2.840.10008.5.1.4.1.1.2"
+    MR_IMAGE = "MR image", "1.2.840.10008.5.1.4.1.1.4"
+    MG_PRESENTATION = "mammogram for presentation", "1.2.840.10008.5.1.4.1.1.1.2"
+    MG_PROCESSING = "mammogram for processing", "1.2.840.10008.5.1.4.1.1.1.2.1"
+    DX_IMAGE = "digital radiograph", "1.2.840.10008.5.1.4.1.1.1.1"
+    CR_IMAGE = "computed radiograph", "1.2.840.10008.5.1.4.1.1.1"
+    XA_IMAGE = "X-ray angiogram", "1.2.840.10008.5.1.4.1.1.12.1"
+    RF_IMAGE = "radiofluoroscopic image", "1.2.840.10008.5.1.4.1.1.12.2"
+    NM_IMAGE = "nuclear medicine image", "1.2.840.10008.5.1.4.1.1.20"
+    PET_IMAGE = "PET image", "1.2.840.10008.5.1.4.1.1.128"
+    US_IMAGE = "ultrasound image", "1.2.840.10008.5.1.4.1.1.6.1"
+    DOSE_SHEET = "secondary capture dose sheet", "1.2.840.10008.5.1.4.1.1.7"
+    CAPTURE = "secondary capture", "1.2.840.10008.5.1.4.1.1.7"
+    RDSR = "X-Ray Radiation Dose SR", "1.2.840.10008.5.1.4.1.1.88.67"
+    ENHANCED_SR = "dose in an Enhanced SR", "1.2.840.10008.5.1.4.1.1.88.22"
+    RRDSR = "Radiopharmaceutical Radiation Dose SR", "1.2.840.10008.5.1.4.1.1.88.68"
+    REPORT = "Basic Text SR", "1.2.840.10008.5.1.4.1.1.88.11"
+    CAD = "Comprehensive SR", "1.2.840.10008.5.1.4.1.1.88.33"
+    KEY_OBJECTS = "key object selection", "1.2.840.10008.5.1.4.1.1.88.59"
+    PRESENTATION_STATE = "softcopy presentation state", "1.2.840.10008.5.1.4.1.1.11.1"
+    RECEIVED = "received by C-STORE", ""
 
-
-SOP_CLASS: dict[Kind, str] = {
-    Kind.CT_IMAGE: "1.2.840.10008.5.1.4.1.1.2",
-    Kind.CT_LOCALIZER: "1.2.840.10008.5.1.4.1.1.2",
-    Kind.MR_IMAGE: "1.2.840.10008.5.1.4.1.1.4",
-    Kind.MG_PRESENTATION: "1.2.840.10008.5.1.4.1.1.1.2",
-    Kind.MG_PROCESSING: "1.2.840.10008.5.1.4.1.1.1.2.1",
-    Kind.DX_IMAGE: "1.2.840.10008.5.1.4.1.1.1.1",
-    Kind.CR_IMAGE: "1.2.840.10008.5.1.4.1.1.1",
-    Kind.XA_IMAGE: "1.2.840.10008.5.1.4.1.1.12.1",
-    Kind.RF_IMAGE: "1.2.840.10008.5.1.4.1.1.12.2",
-    Kind.NM_IMAGE: "1.2.840.10008.5.1.4.1.1.20",
-    Kind.PET_IMAGE: "1.2.840.10008.5.1.4.1.1.128",
-    Kind.US_IMAGE: "1.2.840.10008.5.1.4.1.1.6.1",
-    Kind.DOSE_SHEET: "1.2.840.10008.5.1.4.1.1.7",
-    Kind.CAPTURE: "1.2.840.10008.5.1.4.1.1.7",
-    Kind.RDSR: "1.2.840.10008.5.1.4.1.1.88.67",
-    Kind.ENHANCED_SR: "1.2.840.10008.5.1.4.1.1.88.22",
-    Kind.RRDSR: "1.2.840.10008.5.1.4.1.1.88.68",
-    Kind.REPORT: "1.2.840.10008.5.1.4.1.1.88.11",
-    Kind.CAD: "1.2.840.10008.5.1.4.1.1.88.33",
-    Kind.KEY_OBJECTS: "1.2.840.10008.5.1.4.1.1.88.59",
-    Kind.PRESENTATION_STATE: "1.2.840.10008.5.1.4.1.1.11.1",
-}
+    @property
+    def sop_class(self) -> str:
+        """The SOP class; empty for received objects, which have their own."""
+        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,14 @@ from pynetdicom.sop_class import (
 )
 
 from qrkit.simulator import Simulator
-from qrkit.simulator.facts import SOP_CLASS
+from qrkit.simulator.facts import Kind
 from tests.peers.pynetdicom_scu import keep_responses
 
 FIND = StudyRootQueryRetrieveInformationModelFind
 PATIENT_FIND = PatientRootQueryRetrieveInformationModelFind
 GET = StudyRootQueryRetrieveInformationModelGet
 MOVE = StudyRootQueryRetrieveInformationModelMove
-STORAGE = tuple(dict.fromkeys(SOP_CLASS.values()))
+STORAGE = tuple(dict.fromkeys(kind.sop_class for kind in Kind if kind.sop_class))
 EXPLICIT_VR = "1.2.840.10008.1.2.1"
 IMPLICIT_VR = "1.2.840.10008.1.2"
 

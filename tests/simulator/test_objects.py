@@ -8,7 +8,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from qrkit.simulator import small_hospital
-from qrkit.simulator.facts import SOP_CLASS, Kind
+from qrkit.simulator.facts import Kind
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.simulator.objects.encoding import EXPLICIT_VR, IMPLICIT_VR, RLE_LOSSLESS
 from tests.peers.dcmtk import run_dcmtk
@@ -123,7 +123,7 @@ def test_an_object_has_the_attributes_its_iod_requires(kind: Kind) -> None:
 def test_an_object_agrees_with_the_facts(kind: Kind) -> None:
     for study, series, instance in _places()[kind]:
         data_set = made((study, series, instance))
-        assert data_set.SOPClassUID == SOP_CLASS[kind] == instance.SOPClassUID
+        assert data_set.SOPClassUID == kind.sop_class == instance.SOPClassUID
         assert data_set.SOPInstanceUID == instance.SOPInstanceUID
         assert data_set.SeriesInstanceUID == series.SeriesInstanceUID
         assert data_set.StudyInstanceUID == study.StudyInstanceUID

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import overload
 
-from qrkit.simulator.facts import SOP_CLASS, Equipment, Instance, Kind, Patient, Procedure, Series, Study, UIDPlan
+from qrkit.simulator.facts import Equipment, Instance, Kind, Patient, Procedure, Series, Study, UIDPlan
 from qrkit.simulator.hospital import recipes
 from qrkit.simulator.hospital.people import age_at, patient, patient_number, referring_physician
 from qrkit.simulator.objects.encoding import EXPLICIT_VR, RLE_LOSSLESS, encode
@@ -57,7 +57,7 @@ class Instances(Sequence[Instance]):
             if place < count:
                 return Instance(
                     SOPInstanceUID=self.uids.uid(self.study, self.series, number),
-                    SOPClassUID=SOP_CLASS[kind],
+                    SOPClassUID=kind.sop_class,
                     InstanceNumber=number,
                     kind=kind,
                     TransferSyntaxUID=self.transfer_syntax,
@@ -75,15 +75,7 @@ def _deck(seed: int, block: int) -> tuple[recipes.Recipe, ...]:
 
 
 def make_study(uids: UIDPlan, number: int, day: date, who: Patient) -> Study:
-    """Return the study with this number, always the same for the same seed.
-
-    Parameters
-    ----------
-    uids
-        Gives its UIDs, and has the seed.
-    number
-        Counted from 0 over the whole hospital.
-    """
+    """Return the study with this number, from 0 over the whole hospital; always the same for the same seed."""
     rng = random.Random(f"study {uids.seed} {number}")
     block, place = divmod(number, len(recipes.DECK))
     recipe = _deck(uids.seed, block)[place]
@@ -143,7 +135,7 @@ def _make_series(
         BodyPartExamined=procedure.body_part if anatomy else "",
         ProtocolName=protocol if anatomy else "",
         station=station,
-        sop_classes=tuple(dict.fromkeys(SOP_CLASS[kind] for kind, _ in instances.contents)),
+        sop_classes=tuple(dict.fromkeys(kind.sop_class for kind, _ in instances.contents)),
         instances=instances,
     )
 
@@ -218,18 +210,8 @@ _STUDIES_REMEMBERED = 20_000
 class GeneratedHospital:
     """A hospital of any size whose studies are made from their numbers (see `facts.Hospital`).
 
-    Parameters
-    ----------
-    seed
-        The same seed, size and days give the same UIDs, names and doses.
-    studies
-        How many studies there are.
-    calendar
-        The days they fall on.
-    matrix
-        Rows and columns of its images.
-    root
-        Root of all UIDs.
+    The same seed, size and days give the same UIDs, names and doses. `matrix` is rows and columns of its images,
+    `root` the root of all UIDs.
     """
 
     def __init__(self, *, seed: int, studies: int, calendar: Calendar, matrix: int = 64, root: str = "2.25") -> None:
@@ -299,16 +281,9 @@ class GeneratedHospital:
 def small_hospital(
     seed: int = 1, *, until: date = DEFAULT_UNTIL, days: int = 60, studies: int = 300, matrix: int = 64
 ) -> GeneratedHospital:
-    """Return a hospital with a few hundred studies of every kind.
+    """Return a hospital with a few hundred studies of every kind, over some days until the last one.
 
-    Parameters
-    ----------
-    until
-        The last day with studies.
-    days
-        Over how many days they are spread.
-    matrix
-        Rows and columns of the images.
+    `matrix` is rows and columns of the images.
     """
     calendar = Calendar.spread(studies, until, days)
     return GeneratedHospital(seed=seed, studies=studies, calendar=calendar, matrix=matrix)

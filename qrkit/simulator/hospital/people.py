@@ -59,13 +59,7 @@ PHYSICIANS_LATIN_1 = ("Weiß^Jürgen^^Dr.", "Bäcker^Änne^^Prof. Dr.")
 
 
 def patient(seed: int, number: int) -> Patient:
-    """Return the patient with this number; always the same for the same seed.
-
-    Examples
-    --------
-    >>> patient(1, 5) == patient(1, 5)
-    True
-    """
+    """Return the patient with this number; always the same for the same seed."""
     rng = random.Random(f"patient {seed} {number}")
     if number % _EVERY_OTHER_NAME == 0:
         name, sex, character_set = _OTHER_NAMES[(number // _EVERY_OTHER_NAME) % len(_OTHER_NAMES)]
@@ -88,8 +82,6 @@ def patient(seed: int, number: int) -> Patient:
 def patient_number(PatientID: str) -> int | None:
     """Return the number of a patient; None for a PatientID of another hospital.
 
-    Examples
-    --------
     >>> patient_number("Q100005")
     5
     """
@@ -107,8 +99,6 @@ def referring_physician(rng: random.Random, character_set: tuple[str, ...]) -> s
 def age_at(born: str, on: date) -> str:
     """PatientAge on a day, as an age string (PS3.5 6.2).
 
-    Examples
-    --------
     >>> age_at("19700815", date(2026, 1, 31))
     '055Y'
     """

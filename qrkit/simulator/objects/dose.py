@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from qrkit.simulator.objects.modules import ObjectFacts
 
 _NORMAL_BMI = 26.0
+_BREAST_VIEWS = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,18 +155,13 @@ def _after(study: Study, seconds: float) -> datetime:
     return began_at(study) + timedelta(seconds=round(seconds))
 
 
-@functools.lru_cache(maxsize=8)
-def _breast_view(number: int) -> tuple[str, str]:
-    return (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))[number % 4]
-
-
 def _exposure(facts: ObjectFacts, number: int, factor: float, rng: random.Random) -> ProjectionEvent:
     procedure = facts.procedure
     breast = procedure.body_part == "BREAST"
     share = 0.7 if procedure.fluoro_seconds else 1.0
     product = procedure.dose_area_product * share / procedure.exposures * factor * rng.gauss(1, 0.12)
     pulses = rng.randint(30, 80) if procedure.fluoro_seconds else 1
-    laterality, view = _breast_view(number) if breast else ("", "")
+    laterality, view = _BREAST_VIEWS[number % 4] if breast else ("", "")
     if breast and procedure.exposures == 2:
         laterality, view = "L", ("CC", "MLO")[number]
     milliseconds = rng.uniform(300, 900) if breast else rng.uniform(5, 40)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CHARSET_VR = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations whose text is written in the SpecificCharacterSet (PS3.5 6.1.2.2)."""
 _LONG_VR = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-_NUMBERS = {"US": "<H", "SS": "<h", "UL": "<L", "SL": "<l", "FL": "<f", "FD": "<d"}
+_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 
 
 def element_bytes(tag: int, vr: str, value: bytes, *, explicit: bool) -> bytes:
@@ -54,13 +54,11 @@ def element_bytes(tag: int, vr: str, value: bytes, *, explicit: bool) -> bytes:
 def value_bytes(vr: str, value: Value, character_set: Sequence[str]) -> bytes:
     r"""Return a value as it stands in a data set whose SpecificCharacterSet is given.
 
-    Examples
-    --------
     >>> value_bytes("CS", ("CT", "SR"), ())
     b'CT\\SR'
     """
     if vr in _NUMBERS:
-        return struct.pack(_NUMBERS[vr], value) if isinstance(value, int | float) else b""
+        return struct.pack(f"<{_NUMBERS[vr]}", value) if isinstance(value, int | float) else b""
     text = "\\".join(value) if isinstance(value, tuple) else str(value)
     if vr not in CHARSET_VR:
         return text.encode("ascii", "replace")
@@ -84,8 +82,8 @@ EXPLICIT_VR = "1.2.840.10008.1.2.1"
 IMPLICIT_VR = "1.2.840.10008.1.2"
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 UNCOMPRESSED = (EXPLICIT_VR, IMPLICIT_VR)
-_BINARY = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 
 
 def offered_transfer_syntaxes(instance: Instance) -> Sequence[str]:
@@ -105,9 +103,6 @@ def encode(elements: Elements, character_set: Sequence[str], transfer_syntax: st
     header = _encoded(frames, tuple(character_set), explicit=True)
     pixels = encapsulate(_rle_frames(elements))
     return header + struct.pack("<HH2s2xL", 0x7FE0, 0x0010, b"OB", _UNDEFINED_LENGTH) + pixels + _SEQUENCE_END
-
-
-_SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 
 
 def _encoded(elements: Elements, character_set: tuple[str, ...], *, explicit: bool) -> bytes:
@@ -132,8 +127,8 @@ def _raw(vr: str, value: Any, character_set: tuple[str, ...]) -> bytes:  # noqa:
     if isinstance(value, bytes):
         return value
     values = value if isinstance(value, list | tuple) else (value,)
-    if vr in _BINARY:
-        return struct.pack(f"<{len(values)}{_BINARY[vr]}", *values)
+    if vr in _NUMBERS:
+        return struct.pack(f"<{len(values)}{_NUMBERS[vr]}", *values)
     if vr == "AT":
         return b"".join(struct.pack("<HH", one >> 16, one & 0xFFFF) for one in values)
     return value_bytes(vr, tuple(_text(one) for one in values), character_set)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from qrkit.simulator.facts import Kind
+from qrkit.simulator.facts import FRAME_OF_REFERENCE, Kind
 from qrkit.simulator.objects import pixels
 from qrkit.simulator.objects.dose import VIEWS, administration, began_at, ct_events, dlp_total, projection_events
 from qrkit.simulator.objects.modules import ObjectFacts, coded, composite
@@ -30,9 +30,19 @@ def noise_seed(facts: ObjectFacts) -> int:
     return zlib.crc32(facts.instance.SOPInstanceUID.encode())
 
 
-def image_pixels(facts: ObjectFacts, data: bytes, *, bits: int = 16, stored: int = 12) -> Elements:
-    """Return the Image Pixel module for one greyscale sample (PS3.3 C.7.6.3)."""
-    return {
+def _image(facts: ObjectFacts, elements: Elements, data: bytes, *, bits: int = 16, stored: int = 12) -> Elements:
+    """Return an image of one greyscale sample: its own elements, and the modules of all images (PS3.3 C.7.6)."""
+    series = facts.series
+    general = {
+        "BodyPartExamined": series.BodyPartExamined,
+        "ProtocolName": series.ProtocolName,
+        "AcquisitionDate": series.SeriesDate,
+        "AcquisitionTime": series.SeriesTime,
+        "AcquisitionNumber": 1,
+        "PatientOrientation": "",
+        "BurnedInAnnotation": "NO",
+    }
+    pixel = {
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
         "Rows": facts.matrix,
@@ -43,20 +53,7 @@ def image_pixels(facts: ObjectFacts, data: bytes, *, bits: int = 16, stored: int
         "PixelRepresentation": 0,
         "PixelData": data,
     }
-
-
-def general_image(facts: ObjectFacts) -> Elements:
-    """Return the General Image and General Acquisition modules (PS3.3 C.7.6.1, C.7.10.1)."""
-    series = facts.series
-    return {
-        "BodyPartExamined": series.BodyPartExamined,
-        "ProtocolName": series.ProtocolName,
-        "AcquisitionDate": series.SeriesDate,
-        "AcquisitionTime": series.SeriesTime,
-        "AcquisitionNumber": 1,
-        "PatientOrientation": "",
-        "BurnedInAnnotation": "NO",
-    }
+    return composite(facts) | general | elements | pixel
 
 
 def _plane(facts: ObjectFacts, orientation: Sequence[int] = _AXIAL) -> Elements:
@@ -64,7 +61,7 @@ def _plane(facts: ObjectFacts, orientation: Sequence[int] = _AXIAL) -> Elements:
     spacing = FIELD_OF_VIEW / facts.matrix
     height = -_SLICE_DISTANCE * facts.instance.InstanceNumber
     return {
-        "FrameOfReferenceUID": facts.frame_of_reference,
+        "FrameOfReferenceUID": facts.uids.uid(facts.number, FRAME_OF_REFERENCE, 1),
         "PositionReferenceIndicator": "",
         "PatientPosition": "HFS",
         "PixelSpacing": [spacing, spacing],
@@ -101,7 +98,7 @@ def ct_image(facts: ObjectFacts) -> Elements:
         elements["CTDIvol"] = event.ctdi
     data = make(facts.matrix, seed=noise_seed(facts))
     plane = _plane(facts, _CORONAL if localizer else _AXIAL)
-    return composite(facts) | general_image(facts) | plane | elements | image_pixels(facts, data)
+    return _image(facts, plane | elements, data)
 
 
 def mr_image(facts: ObjectFacts) -> Elements:
@@ -122,7 +119,7 @@ def mr_image(facts: ObjectFacts) -> Elements:
         "SAR": 0.8,
     }
     data = pixels.slice_through_body(facts.matrix, seed=noise_seed(facts))
-    return composite(facts) | general_image(facts) | _plane(facts) | elements | image_pixels(facts, data)
+    return _image(facts, _plane(facts) | elements, data)
 
 
 def _radiopharmaceutical(facts: ObjectFacts) -> Elements:
@@ -139,9 +136,8 @@ def _radiopharmaceutical(facts: ObjectFacts) -> Elements:
     }
 
 
-def _orientation() -> Elements:
-    """Return the NM/PET Patient Orientation module (PS3.3 C.8.4.6): the two sequences may be empty."""
-    return {"PatientOrientationCodeSequence": [], "PatientGantryRelationshipCodeSequence": []}
+_ORIENTATION: Elements = {"PatientOrientationCodeSequence": [], "PatientGantryRelationshipCodeSequence": []}
+"""The NM/PET Patient Orientation module (PS3.3 C.8.4.6), whose two sequences may be empty."""
 
 
 def pet_image(facts: ObjectFacts) -> Elements:
@@ -172,14 +168,7 @@ def pet_image(facts: ObjectFacts) -> Elements:
         "WindowWidth": 10_000,
     }
     data = pixels.counts(facts.matrix, seed=noise_seed(facts), peak=400)
-    return (
-        composite(facts)
-        | general_image(facts)
-        | _plane(facts)
-        | _orientation()
-        | elements
-        | image_pixels(facts, data, stored=16)
-    )
+    return _image(facts, _plane(facts) | _ORIENTATION | elements, data, stored=16)
 
 
 def nm_image(facts: ObjectFacts) -> Elements:
@@ -193,7 +182,8 @@ def nm_image(facts: ObjectFacts) -> Elements:
         "ImageOrientationPatient": "",
         "ImagePositionPatient": "",
     }
-    window = {"EnergyWindowName": "Tc99m", "EnergyWindowRangeSequence": [_ENERGY_WINDOW]}
+    energies = {"EnergyWindowLowerLimit": 129.5, "EnergyWindowUpperLimit": 150.5}
+    window = {"EnergyWindowName": "Tc99m", "EnergyWindowRangeSequence": [energies]}
     elements = {
         "ImageType": ["ORIGINAL", "PRIMARY", "STATIC", "EMISSION"],
         "NumberOfFrames": frames,
@@ -210,24 +200,21 @@ def nm_image(facts: ObjectFacts) -> Elements:
         "DetectorInformationSequence": [detector] * frames,
         "PatientPosition": "HFS",
     }
-    return composite(facts) | general_image(facts) | _orientation() | elements | image_pixels(facts, data, stored=16)
-
-
-_ENERGY_WINDOW = {"EnergyWindowLowerLimit": 129.5, "EnergyWindowUpperLimit": 150.5}
+    return _image(facts, _ORIENTATION | elements, data, stored=16)
 
 
 def us_image(facts: ObjectFacts) -> Elements:
     """Return an ultrasound image (PS3.3 A.6.4)."""
     elements = {"ImageType": ["ORIGINAL", "PRIMARY", "ABDOMINAL"], "UltrasoundColorDataPresent": 0}
     data = pixels.grey_bars(facts.matrix, seed=noise_seed(facts))
-    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data, bits=8, stored=8)
+    return _image(facts, elements, data, bits=8, stored=8)
 
 
 def captured(facts: ObjectFacts) -> Elements:
     """Return a secondary capture (PS3.3 A.8.1)."""
     elements = {"ImageType": ["DERIVED", "SECONDARY"], "ConversionType": "WSD"}
     data = pixels.grey_bars(facts.matrix, seed=noise_seed(facts))
-    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data, bits=8, stored=8)
+    return _image(facts, elements, data, bits=8, stored=8)
 
 
 def dose_sheet(facts: ObjectFacts) -> Elements:
@@ -298,7 +285,7 @@ def _digital(facts: ObjectFacts) -> Elements:
         "EntranceDoseInmGy": event.dose_rp * 1000,
         **_technique(event),
     }
-    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data)
+    return _image(facts, elements, data)
 
 
 def dx_image(facts: ObjectFacts) -> Elements:
@@ -340,7 +327,7 @@ def cr_image(facts: ObjectFacts) -> Elements:
         "WindowWidth": 2400,
         **_technique(event),
     }
-    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data)
+    return _image(facts, elements, data)
 
 
 def fluoroscopic_image(facts: ObjectFacts) -> Elements:
@@ -367,4 +354,4 @@ def fluoroscopic_image(facts: ObjectFacts) -> Elements:
             "PositionerPrimaryAngle": facts.rng().choice((-30, 0, 30)),
             "PositionerSecondaryAngle": facts.rng().choice((-20, 0, 25)),
         }
-    return composite(facts) | general_image(facts) | elements | image_pixels(facts, data)
+    return _image(facts, elements, data)

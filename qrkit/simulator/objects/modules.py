@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qrkit.simulator.facts import DEVICE, FRAME_OF_REFERENCE, IRRADIATION_EVENT, Code
+from qrkit.simulator.facts import DEVICE, IRRADIATION_EVENT, Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,11 +51,6 @@ class ObjectFacts:
     def event_uid(self, number: int) -> str:
         """Return the UID of an irradiation or administration event of the study, numbered from 1."""
         return self.uids.uid(self.number, IRRADIATION_EVENT, number)
-
-    @property
-    def frame_of_reference(self) -> str:
-        """The study's frame of reference UID."""
-        return self.uids.uid(self.number, FRAME_OF_REFERENCE, 1)
 
 
 def coded(code: Code) -> dict[str, str]:
@@ -180,13 +175,7 @@ _UNIT_MEANING = {"1": "no units", "{events}": "events", "{ratio}": "ratio", "{X-
 
 
 def document(facts: ObjectFacts, title: Code, template: str, content: Iterable[Item]) -> Item:
-    """Return a whole structured report with its root container (PS3.3 A.35).
-
-    Parameters
-    ----------
-    template
-        Template identifier of PS3.16; empty for a document without one.
-    """
+    """Return a whole structured report with its root container (PS3.3 A.35); some have no template of PS3.16."""
     root: Item = {
         "ValueType": "CONTAINER",
         "ConceptNameCodeSequence": [coded(title)],

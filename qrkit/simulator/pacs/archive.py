@@ -228,15 +228,15 @@ def studies_of(objects: Iterable[Study], known: dict[str, Study]) -> dict[str, S
         for series in study.series:
             _, instances = series_by_uid.setdefault(series.SeriesInstanceUID, (series, {}))
             instances.update({instance.SOPInstanceUID: instance for instance in series.instances})
+
+    def whole(series: Series, instances: dict[str, Instance]) -> Series:
+        classes = dict.fromkeys(instance.SOPClassUID for instance in instances.values())
+        return replace(series, instances=tuple(instances.values()), sop_classes=tuple(classes))
+
     return {
-        uid: replace(study, series=tuple(_with_instances(*pair) for pair in series_by_uid.values()))
+        uid: replace(study, series=tuple(whole(*pair) for pair in series_by_uid.values()))
         for uid, (study, series_by_uid) in grouped.items()
     }
-
-
-def _with_instances(series: Series, instances: dict[str, Instance]) -> Series:
-    classes = dict.fromkeys(instance.SOPClassUID for instance in instances.values())
-    return replace(series, instances=tuple(instances.values()), sop_classes=tuple(classes))
 
 
 def _patient(data_set: Dataset) -> Patient:

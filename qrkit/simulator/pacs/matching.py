@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _WILDCARD_VR = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 """Value representations in which `*` and `?` are wildcards (PS3.4 C.2.2.2.4)."""
+_WILDCARDS = {"*": ".*", "?": "."}
 _RANGE_VR = frozenset({"DA", "TM", "DT"})
 _ANY_CASE_VR = frozenset({"PN"})
 
@@ -96,12 +97,8 @@ def _text_matcher(value: str, *, wildcards: bool, any_case: bool) -> Matcher:
         return lambda stored: (_folded(stored) if any_case else stored.strip(" ")) == wanted
     if set(wanted) == {"*"}:
         return lambda _: True
-    pattern = re.compile(_wildcard_pattern(wanted), re.DOTALL)
+    pattern = re.compile("".join(_WILDCARDS.get(one, re.escape(one)) for one in wanted), re.DOTALL)
     return lambda stored: pattern.fullmatch(_folded(stored) if any_case else stored.strip(" ")) is not None
-
-
-def _wildcard_pattern(value: str) -> str:
-    return "".join(".*" if one == "*" else "." if one == "?" else re.escape(one) for one in value)
 
 
 def _name_matcher(value: str, *, wildcards: bool) -> Matcher:
@@ -179,14 +176,15 @@ def find_matches(
     seen: set[str] = set()
     for held in _candidates(hospital, identifier.without(quirks.ignore_keys), heed):
         study = _with_its_gaps(held, quirks)
-        if not matches.accepts_study(study):
+        match = Match(study=study)
+        if not all(matches.accepts(level, match) for level in (QueryRetrieveLevel.PATIENT, QueryRetrieveLevel.STUDY)):
             continue
         if identifier.level == QueryRetrieveLevel.PATIENT:
             if study.patient.PatientID not in seen:
                 seen.add(study.patient.PatientID)
-                yield Match(study=study)
+                yield match
         elif identifier.level == QueryRetrieveLevel.STUDY:
-            yield Match(study=study)
+            yield match
         else:
             yield from _below_study(study, identifier.level, matches, quirks)
 
@@ -201,19 +199,14 @@ def _with_its_gaps(study: Study, quirks: Quirks) -> Study:
 
 def _below_study(study: Study, level: QueryRetrieveLevel, matches: _Matchers, quirks: Quirks) -> Iterator[Match]:
     for series in study.series:
-        if not matches.accepts(QueryRetrieveLevel.SERIES, Match(study=study, series=series)):
+        match = Match(study=study, series=series)
+        if not matches.accepts(QueryRetrieveLevel.SERIES, match):
             continue
         if level == QueryRetrieveLevel.SERIES:
-            yield Match(study=study, series=series)
-        elif series.Modality not in quirks.no_instances_of:
-            yield from _instances(study, series, matches)
-
-
-def _instances(study: Study, series: Series, matches: _Matchers) -> Iterator[Match]:
-    for instance in series.instances:
-        match = Match(study=study, series=series, instance=instance)
-        if matches.accepts(QueryRetrieveLevel.IMAGE, match):
             yield match
+        elif series.Modality not in quirks.no_instances_of:
+            images = (Match(study=study, series=series, instance=instance) for instance in series.instances)
+            yield from (image for image in images if matches.accepts(QueryRetrieveLevel.IMAGE, image))
 
 
 class _Matchers:
@@ -255,10 +248,6 @@ class _Matchers:
 
     def accepts(self, level: QueryRetrieveLevel, match: Match) -> bool:
         return all(accepts(match) for accepts in self._by_level[level])
-
-    def accepts_study(self, study: Study) -> bool:
-        match = Match(study=study)
-        return self.accepts(QueryRetrieveLevel.PATIENT, match) and self.accepts(QueryRetrieveLevel.STUDY, match)
 
 
 def _candidates(hospital: Hospital, identifier: Identifier, heed: Callable[[], None]) -> Iterable[Study]:
@@ -312,10 +301,7 @@ def unrequested_instances(hospital: Hospital, items: Sequence[SelectedInstance])
     asked = {item.instance.SOPInstanceUID for item in items}
     studies = {item.study.StudyInstanceUID: item.study for item in items}
     for study in (*studies.values(), *_one_day(hospital, items)):
-        for series in study.series:
-            for instance in series.instances:
-                if instance.SOPInstanceUID not in asked:
-                    yield SelectedInstance(study, series, instance)
+        yield from (one for one in selected_instances(Match(study=study)) if one.instance.SOPInstanceUID not in asked)
 
 
 def endless_instances(hospital: Hospital, items: Sequence[SelectedInstance]) -> Iterator[SelectedInstance]:
@@ -325,9 +311,7 @@ def endless_instances(hospital: Hospital, items: Sequence[SelectedInstance]) -> 
     day = first
     while first <= last:
         for study in hospital.on_day(day):
-            for series in study.series:
-                for instance in series.instances:
-                    yield SelectedInstance(study, series, instance)
+            yield from selected_instances(Match(study=study))
         day = first if day >= last else day + timedelta(days=1)
 
 
@@ -336,8 +320,7 @@ def _one_day(hospital: Hospital, items: Sequence[SelectedInstance]) -> list[Stud
     asked = {item.study.StudyInstanceUID for item in items}
     day, last = hospital.days
     while day <= last:
-        others = [study for study in hospital.on_day(day) if study.StudyInstanceUID not in asked]
-        if others:
+        if others := [study for study in hospital.on_day(day) if study.StudyInstanceUID not in asked]:
             return others
         day += timedelta(days=1)
     return []

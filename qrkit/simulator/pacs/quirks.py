@@ -153,14 +153,10 @@ def _parse_switch(text: str) -> bool:
     return answers[text.lower()]
 
 
-def _parse_list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": _parse_switch,
     "int": lambda text: int(text, 0),
     "float": float,
     "str": str,
-    "tuple[str, ...]": _parse_list,
+    "tuple[str, ...]": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
 }

@@ -16,7 +16,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from qrkit.simulator.objects.encoding import IMPLICIT_VR, UNCOMPRESSED, data_set_bytes, offered_transfer_syntaxes
 from qrkit.simulator.pacs.association import PacsAssociation, request_association
 from qrkit.simulator.pacs.find_service import checked_identifier
-from qrkit.simulator.pacs.identifier import UNIQUE_KEY, Identifier, IdentifierError
+from qrkit.simulator.pacs.identifier import UNIQUE_KEY, IdentifierError
 from qrkit.simulator.pacs.matching import (
     SelectedInstance,
     endless_instances,
@@ -385,11 +385,6 @@ def _selected(
     if quirks.retrieve_status and quirks.retrieve_status_after == 0:
         record.status = quirks.retrieve_status
         return None
-    unique = _unique_keys_only(identifier)
+    # retrieve identifiers hold unique keys; anything else in them does not count (PS3.4 C.4.2.1.4.1)
+    unique = identifier.without({key.keyword for key in identifier.keys} - set(UNIQUE_KEY.values()))
     return [item for match in find_matches(state.archive, unique, Quirks()) for item in selected_instances(match)]
-
-
-def _unique_keys_only(identifier: Identifier) -> Identifier:
-    """Retrieve identifiers hold unique keys; anything else in them does not count (PS3.4 C.4.2.1.4.1)."""
-    unique = set(UNIQUE_KEY.values())
-    return identifier.without(key.keyword for key in identifier.keys if key.keyword not in unique)

@@ -212,7 +212,9 @@ class Simulator:
         destinations: Mapping[str, tuple[str, int]] | None = None,
     ) -> None:
         self.host = host
-        self._port = port
+        self.port = port
+        """Before the start the one asked for, after the end the last one."""
+        self.ae_title = ae_title
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -232,16 +234,6 @@ class Simulator:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    @property
-    def ae_title(self) -> str:
-        """Its AE title."""
-        return self._state.ae_title
-
-    @property
-    def port(self) -> int:
-        """The port it listens on; before the start the one asked for, after the end the last one."""
-        return self._port
 
     @property
     def quirks(self) -> Quirks:
@@ -278,8 +270,8 @@ class Simulator:
     def start(self) -> None:
         """Listen; returns once connections are accepted."""
         supported_contexts(self._state.quirks)  # made now, so that the first client does not wait for it
-        listener = socket.create_server((self.host, self._port), backlog=_BACKLOG)
-        self._port = int(listener.getsockname()[1])
+        listener = socket.create_server((self.host, self.port), backlog=_BACKLOG)
+        self.port = int(listener.getsockname()[1])
         self._state.stopping.clear()
         self._listener = listener
         self._acceptor = threading.Thread(target=self._accept, args=(listener,), name="simulator-accept", daemon=True)

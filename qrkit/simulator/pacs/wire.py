@@ -96,8 +96,6 @@ def response(message: Message, status: int, comment: str = "", *, has_data: bool
 def encode_command(elements: Mapping[str, int | str]) -> bytes:
     """Return a command set in Implicit VR Little Endian with its group length (PS3.7 6.3.1).
 
-    Examples
-    --------
     >>> encode_command({"CommandField": C_ECHO_RQ}).hex()
     '00000000040000000a00000000000001020000003000'
     """
