@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from qrkit.errors import InputError, NotAllowed
-from qrkit.words import did_you_mean
+from qrkit.words import did_you_mean, shown
 
 
 class Role(Enum):
@@ -36,7 +36,7 @@ class Role(Enum):
         except ValueError as error:
             known = [role.value for role in cls]
             advice = did_you_mean(text, known, otherwise="Use viewer, operator or administrator.")
-            raise InputError(f"{text!r} is not a role.", advice=advice) from error
+            raise InputError(f"{shown(text)} is not a role.", advice=advice) from error
 
     def covers(self, other: Role) -> bool:
         """Whether this role may do what another one may.

@@ -15,6 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from qrkit.errors import InputError
+from qrkit.words import shown
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -120,7 +121,7 @@ def _window(days: str, start: str, end: str) -> _Window:
 
 
 def _not_hours(text: str) -> InputError:
-    return InputError(f"{text!r} is not a valid time range.", advice=_HOURS_ADVICE)
+    return InputError(f"{shown(text)} is not a valid time range.", advice=_HOURS_ADVICE)
 
 
 def parse_time(text: str) -> int | None:
@@ -188,7 +189,7 @@ def time_zone(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # not there, a folder, a path
         raise InputError(
-            f"{name!r} is not a time zone.", advice="Write it as Europe/Berlin, America/New_York or UTC."
+            f"{shown(name)} is not a time zone.", advice="Write it as Europe/Berlin, America/New_York or UTC."
         ) from error
 
 

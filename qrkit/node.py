@@ -16,7 +16,7 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import InputError
 from qrkit.hours import parse_hours, time_zone
 from qrkit.markup import code, facts, strong
-from qrkit.words import comma_list, counted, did_you_mean, listed
+from qrkit.words import comma_list, counted, did_you_mean, listed, one_line, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,20 +166,23 @@ class Node:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64:
             raise InputError(
-                f"{self.name!r} is not a valid node name. Use 1 to 64 characters without leading or trailing spaces."
+                f"{shown(self.name)} is not a valid node name. "
+                "Use 1 to 64 characters without leading or trailing spaces."
             )
         if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
-            raise InputError(f"Node {self.name!r} needs a host: a name or an address, such as 10.1.2.3.")
+            raise InputError(f"Node {shown(self.name)} needs a host: a name or an address, such as 10.1.2.3.")
         if not 1 <= self.port <= 65535:
             raise _not_a_number("port", self.port, self.name)
-        check_ae_title(self.ae_title, what=f"AE title of node {self.name!r}")
+        check_ae_title(self.ae_title, what=f"AE title of node {shown(self.name)}")
         for what in ("calling_ae_title", "move_destination"):
             if getattr(self, what):
-                check_ae_title(getattr(self, what), what=f"{what.replace('_', ' ')} of node {self.name!r}")
+                check_ae_title(getattr(self, what), what=f"{what.replace('_', ' ')} of node {shown(self.name)}")
         if self.associations < 1:
-            raise InputError(f"Node {self.name!r} needs at least 1 association, not {self.associations}.")
+            raise InputError(f"Node {shown(self.name)} needs at least 1 association, not {self.associations}.")
         if not 0 <= self.pause < math.inf:
-            raise InputError(f"The pause of node {self.name!r} cannot be negative or endless: {self.pause} seconds.")
+            raise InputError(
+                f"The pause of node {shown(self.name)} cannot be negative or endless: {self.pause} seconds."
+            )
         parse_hours(self.retrieve_hours)
         time_zone(self.time_zone)
 
@@ -260,10 +263,11 @@ def check_ae_title(title: str, *, what: str = "AE title") -> str:
     if not stripped:
         raise InputError(f"The {what} is empty; give 1 to 16 characters.")
     if len(stripped) > 16:
-        raise InputError(f"The {what} {title!r} has {len(stripped)} characters; at most 16 are allowed.")
+        raise InputError(f"The {what} {shown(title)} has {len(stripped)} characters; at most 16 are allowed.")
     if any(not " " <= character <= "~" or character == "\\" for character in stripped):
         raise InputError(
-            f"The {what} {title!r} has a character that AE titles cannot have; use plain letters, digits, - and _."
+            f"The {what} {shown(title)} has a character that AE titles cannot have; "
+            "use plain letters, digits, - and _."
         )
     return stripped
 
@@ -293,13 +297,13 @@ def changed(node: Node | None, values: Mapping[str, Any]) -> Node:
     given = dict(values)
     name = given.get("name", node.name if node else "")
     nested = {key: _typed_table(key, given.pop(key, {}), name) for key in _TABLES}
-    _refuse_unknown(given, {item.name for item in fields(Node)} - set(_TABLES), of=f"node {name!r}")
+    _refuse_unknown(given, {item.name for item in fields(Node)} - set(_TABLES), of=f"node {shown(name)}")
     typed = {key: _typed(key, value, name) for key, value in given.items()}
     if node is not None:
         return replace(node, **typed, **{key: replace(getattr(node, key), **told) for key, told in nested.items()})
     missing = [key for key in ("name", "host", "ae_title") if key not in typed]
     if missing:
-        raise InputError(f"Node {name!r} needs {', '.join(missing)}.")
+        raise InputError(f"Node {shown(name)} needs {', '.join(missing)}.")
     return Node(**typed, **{key: _TABLES[key](**told) for key, told in nested.items()})
 
 
@@ -336,8 +340,8 @@ def check_can_retrieve(node: Node, method: Method) -> None:
 
 def _typed_table(table: str, values: object, name: str) -> dict[str, Any]:
     if not isinstance(values, Mapping):
-        raise InputError(f"The {table} of node {name!r} are a table of settings, not {values!r}.")
-    _refuse_unknown(values, {item.name for item in fields(_TABLES[table])}, of=f"{table} of node {name!r}")
+        raise InputError(f"The {table} of node {shown(name)} are a table of settings, not {shown(values)}.")
+    _refuse_unknown(values, {item.name for item in fields(_TABLES[table])}, of=f"{table} of node {shown(name)}")
     return {key: _typed(key, value, name) for key, value in values.items()}
 
 
@@ -347,16 +351,16 @@ def _typed(key: str, value: object, name: str) -> Any:  # noqa: ANN401 - as the 
     if key in ("port", "associations"):
         number = _number(key, value, name)
         if number != int(number):
-            raise InputError(f"The {key} of node {name!r} must be a whole number, not {value!r}.")
+            raise InputError(f"The {key} of node {shown(name)} must be a whole number, not {shown(value)}.")
         return int(number)
     if key in _NUMBERS:
         return _number(key, value, name)
     if key in _BOOLS:
         if not isinstance(value, bool):
-            raise InputError(f"{key} of node {name!r} is true or false, not {value!r}.")
+            raise InputError(f"{key} of node {shown(name)} is true or false, not {shown(value)}.")
         return value
     if not isinstance(value, str):
-        raise InputError(f"{key} of node {name!r} is a text, not {value!r}.")
+        raise InputError(f"{key} of node {shown(name)} is a text, not {shown(value)}.")
     return value.strip(" ") if key in ("ae_title", "calling_ae_title", "move_destination", "host") else value
 
 
@@ -367,12 +371,12 @@ def _chosen(enum: type[Enum], key: str, value: object, name: str) -> Enum:
         return enum(value)
     except ValueError as error:
         choices = ", ".join(str(member.value) for member in enum)
-        raise InputError(f"{key} of node {name!r} is one of {choices}, not {value!r}.") from error
+        raise InputError(f"{key} of node {shown(name)} is one of {choices}, not {shown(value)}.") from error
 
 
 def _not_a_number(key: str, value: object, name: str) -> InputError:
     valid = " from 1 to 65535" if key == "port" else ""
-    return InputError(f"{value!r} is not a valid {key} of node {name!r}: enter a number{valid}.")
+    return InputError(f"{shown(value)} is not a valid {key} of node {shown(name)}: enter a number{valid}.")
 
 
 def _number(key: str, value: object, name: str) -> float:
@@ -381,15 +385,15 @@ def _number(key: str, value: object, name: str) -> float:
     except ValueError as error:
         raise _not_a_number(key, value, name) from error
     if not math.isfinite(number):
-        raise InputError(f"{value!r} is not a valid {key} of node {name!r}: enter a finite number.")
+        raise InputError(f"{shown(value)} is not a valid {key} of node {shown(name)}: enter a finite number.")
     return number
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: set[str], *, of: str) -> None:
-    unknown = sorted(set(given) - known)
+    unknown = sorted(map(str, set(given) - known))
     if unknown:
         raise InputError(
-            f"{of[:1].upper()}{of[1:]} has no {', '.join(unknown)}.",
+            f"{of[:1].upper()}{of[1:]} has no {one_line(', '.join(unknown))}.",
             advice=did_you_mean(unknown[0], sorted(known), otherwise=f"Use {listed(sorted(known), last='or')}."),
         )
 

@@ -15,6 +15,7 @@ from cronsim import CronSim
 
 from qrkit.errors import InputError
 from qrkit.hours import WEEKDAYS, parse_time, parse_weekdays, time_zone, weekday_words
+from qrkit.words import shown
 
 _HOURLY = re.compile(r"(?:hourly|every hour)(?:(?: at :?| :)([0-5]\d))?", re.ASCII)
 _AT = re.compile(r"(.+?)(?: at (\S+)| (\d{1,2}:\d\d))?", re.ASCII)
@@ -106,7 +107,7 @@ def parse_recurrence(text: str, zone: str = "UTC") -> Recurrence:
     at = _minute_of_day(match[2] or match[3]) if match else None
     days = _days(match[1]) if match else None
     if at is None or days is None:
-        raise InputError(f"{text!r} is not a recurrence.", advice=_ADVICE)
+        raise InputError(f"{shown(text)} is not a recurrence.", advice=_ADVICE)
     hour, minute = divmod(at, 60)
     words, fields = days
     return Recurrence(text=f"{words} at {hour:02d}:{minute:02d}", cron=f"{minute} {hour} {fields}", zone=zone)

@@ -14,7 +14,7 @@ import platformdirs
 
 from qrkit.errors import InputError
 from qrkit.node import check_ae_title
-from qrkit.words import did_you_mean
+from qrkit.words import did_you_mean, shown
 
 FILE_NAME = "qrkit.toml"
 
@@ -86,12 +86,12 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise InputError(f"QRKIT_PORT must be 0 to 65535, not {self.port}.")
         if re.fullmatch(r"[A-Za-z0-9_-]{0,32}", self.site, re.ASCII) is None:
-            raise InputError(f"QRKIT_SITE has up to 32 letters, digits, - and _: {self.site!r} does not.")
+            raise InputError(f"QRKIT_SITE has up to 32 letters, digits, - and _: {shown(self.site)} does not.")
         if self.unsolicited not in ("refuse", "keep"):
-            raise InputError(f"QRKIT_UNSOLICITED is refuse or keep, not {self.unsolicited!r}.")
+            raise InputError(f"QRKIT_UNSOLICITED is refuse or keep, not {shown(self.unsolicited)}.")
         if self.database_url and "://" not in self.database_url:
             raise InputError(
-                f"QRKIT_DATABASE_URL is not a valid database URL: {self.database_url!r}.",
+                f"QRKIT_DATABASE_URL is not a valid database URL: {shown(self.database_url)}.",
                 advice="Give postgresql://user:password@host/database, or nothing for SQLite in the workspace.",
             )
         if (self.tls_key or self.tls_ca) and not self.tls_certificate:
@@ -172,7 +172,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         )
     no_text = next((name for name, value in values.items() if name in _TEXTS and not isinstance(value, str)), None)
     if no_text is not None:
-        raise InputError(f"{path}: {no_text} is a text, not {values[no_text]!r}.", advice="Put it in quotes.")
+        raise InputError(f"{path}: {no_text} is a text, not {shown(values[no_text])}.", advice="Put it in quotes.")
     return values
 
 
@@ -180,4 +180,4 @@ def _whole_number(name: str, value: object) -> int:
     try:
         return int(str(value))
     except ValueError as error:
-        raise InputError(f"QRKIT_{name.upper()} is a whole number, not {value!r}.") from error
+        raise InputError(f"QRKIT_{name.upper()} is a whole number, not {shown(value)}.") from error

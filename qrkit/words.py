@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
-from functools import wraps
-from typing import Any, TypeVar
-
-from qrkit.errors import InputError
 
 
 def counted(number: int, what: str, *, plural: str = "") -> str:
@@ -124,7 +119,7 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     >>> did_you_mean("pasc", ["pacs", "ct1"]), did_you_mean("x", ["pacs"], otherwise="There is pacs.")
     ('Did you mean pacs?', 'There is pacs.')
     """
-    near = nearest(name, known)
+    near = nearest(name, known) if len(name) <= MOST_SHOWN else ""
     return f"Did you mean {near}?" if near else otherwise
 
 
@@ -144,6 +139,16 @@ def shown(value: object) -> str:
         text = f"a very large {type(value).__name__}"
     line = " ".join(text.split())
     return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
+
+
+def one_line(text: str, *, most: int = 160) -> str:
+    """Return a text in one line: control characters escaped, and the middle of a long text left out.
+
+    >>> one_line("a b"), one_line("/data/archive/results", most=12)
+    ('a b', '/data…esults')
+    """
+    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return line if len(line) <= most else f"{line[: most // 2 - 1]}…{line[-(most - most // 2) :]}"
 
 
 _STEPS = {"held": "not stored yet", "to fetch": "to retrieve"}
@@ -172,56 +177,3 @@ def modality_label(modalities_in_study: object) -> str:
         return "unknown"
     codes = {code.strip() for code in modalities_in_study.split("\\") if code.strip()}
     return "+".join(sorted(codes - _ACCOMPANYING or codes))
-
-
-PublicClass = TypeVar("PublicClass", bound=type)
-
-_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def checks_arguments(public: PublicClass) -> PublicClass:
-    """Make the public methods of a class raise InputError for unknown arguments; their signatures stay.
-
-    >>> @checks_arguments
-    ... class Letters:
-    ...     def send(self, text: str, *, to: str, copies: int = 1) -> None: ...
-    >>> Letters().send("Hello", to="Ann", copy=2)
-    Traceback (most recent call last):
-    qrkit.errors.InputError: 'copy' is not an argument of send. Did you mean copies?
-    >>> Letters().send("Hello")
-    Traceback (most recent call last):
-    qrkit.errors.InputError: send needs to.
-    """
-    for name, method in vars(public).items():
-        if inspect.isfunction(method) and not name.startswith("_"):
-            setattr(public, name, _checked(method))
-    return public
-
-
-def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    def call(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
-        try:
-            return method(*given, **named)
-        except TypeError:
-            signature = inspect.signature(method)
-            try:
-                signature.bind(*given, **named)
-            except TypeError as error:
-                raise _refused(method.__name__, signature, named, error) from error
-            raise  # the arguments fit: the error is of the method itself
-
-    return call
-
-
-def _refused(name: str, signature: inspect.Signature, named: dict[str, Any], error: TypeError) -> InputError:
-    parameters = signature.parameters.values()
-    known = [one.name for one in parameters if one.kind in _NAMED and one.name != "self"]
-    missing = str(error).partition("missing a required ")[2].rpartition(": ")[2].strip("'")
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-    suspects = (key for key in named if key not in known and not (takes_any and not nearest(key, [missing])))
-    unknown = next(suspects, None)
-    if unknown is not None:
-        advice = did_you_mean(unknown, known, otherwise=f"Use {', '.join(known)}." if known else "")
-        return InputError(f"{unknown!r} is not an argument of {name}.", advice=advice)
-    return InputError(f"{name} needs {missing}." if missing else f"{name}: {error}.")

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 import qrkit
 from qrkit.errors import InputError
-from qrkit.words import did_you_mean
+from qrkit.words import did_you_mean, shown
 
 
 class Format(StrEnum):
@@ -83,7 +83,7 @@ class Commands(TyperGroup):
         name = args[0]
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
             advice = did_you_mean(name, self.commands, otherwise=f"See: {ctx.command_path} --help.")
-            raise InputError(f"{name!r} is not a command of {ctx.command_path}.", advice=advice)
+            raise InputError(f"{shown(name)} is not a command of {ctx.command_path}.", advice=advice)
         return super().resolve_command(ctx, args)
 
 
@@ -195,7 +195,7 @@ def _keys(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         keyword, separator, value = pair.partition("=")
         if not (separator and keyword.strip()):
-            raise InputError(f"--key takes Keyword=value, such as --key PatientSex=F, not {pair!r}.")
+            raise InputError(f"--key takes Keyword=value, such as --key PatientSex=F, not {shown(pair)}.")
         keys[keyword.strip()] = value
     return keys
 

@@ -15,7 +15,7 @@ from qrkit.query import Query
 from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
 from qrkit.uids import is_valid_uid
-from qrkit.words import counted, listed, local_time
+from qrkit.words import counted, listed, local_time, shown
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
@@ -193,7 +193,7 @@ def list_instances(
     for name, uid in (("study", study), ("series", series)):
         if uid and not is_valid_uid(uid):
             raise InputError(
-                f"--{name} needs a UID: {uid!r} is not one. Enter digits and dots, at most 64 characters."
+                f"--{name} needs a UID: {shown(uid)} is not one. Enter digits and dots, at most 64 characters."
             )
     values = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "Modality": modality.upper()}
     frame = workspace.files.list({name: value for name, value in values.items() if value})

@@ -10,6 +10,7 @@ import typer
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_records, say
 from qrkit.errors import InputError
+from qrkit.words import shown
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace
@@ -34,7 +35,9 @@ FromStdin = Annotated[
 def add(workspace: Workspace, name: Name, *, role: RoleOption = "viewer", password_stdin: FromStdin = False) -> None:
     """Add a user. Prompts for the password, and stores only its hash."""
     if name in workspace.users:
-        raise InputError(f"There is a user {name!r} already.", advice=f"See: qrkit users role {name}, or passwd.")
+        raise InputError(
+            f"There is a user {shown(name)} already.", advice=f"See: qrkit users role {name}, or passwd."
+        )
     workspace.users.add(name, _password(from_stdin=password_stdin), role=role)
     say(f"Added {name} as {role}.")
 

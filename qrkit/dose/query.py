@@ -15,6 +15,7 @@ from qrkit.dose.groups import GROUPS, SR
 from qrkit.errors import InputError
 from qrkit.profile import Verdict
 from qrkit.query import ARGUMENTS, Query, build_query, check_names, is_given, terms
+from qrkit.words import one_line
 
 ModalitiesByStudy = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty if it is not returned."""
@@ -180,7 +181,9 @@ def _groups(dose: object, *, sr_only: bool) -> tuple[str, ...]:
     named = {term.upper() for term in terms(() if dose is None else dose, "dose")}
     unknown = sorted(named - set(GROUPS))
     if unknown:
-        raise InputError(f"There is no dose group {', '.join(unknown)}.", advice=f"Use {', '.join(GROUPS)}.")
+        raise InputError(
+            f"There is no dose group {one_line(', '.join(unknown))}.", advice=f"Use {', '.join(GROUPS)}."
+        )
     if named and sr_only:
         raise InputError("A plan cannot have both dose groups and SR only.", advice="Make two plans.")
     if not named and not sr_only:

@@ -16,7 +16,7 @@ from qrkit.errors import InputError
 from qrkit.node import Method
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
-from qrkit.words import out_of, volume
+from qrkit.words import out_of, shown, volume
 
 
 class JobState(Enum):
@@ -66,13 +66,13 @@ class RetrieveRequest:
         needed = {Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}.get(self.level)
         if needed is None:
             raise InputError(
-                f"{str(self.level)!r} is not a valid retrieve level.", advice="Use STUDY, SERIES or IMAGE."
+                f"{shown(str(self.level))} is not a valid retrieve level.", advice="Use STUDY, SERIES or IMAGE."
             )
         object.__setattr__(self, "level", Level(self.level))  # a caller in a notebook writes it as text
         uids = [self.StudyInstanceUID, self.SeriesInstanceUID][:needed] + list(self.sop_instance_uids)
         bad = next((uid for uid in uids if not is_valid_uid(uid)), None)
         if bad is not None:
-            raise InputError(f"{bad!r} is not a valid UID in a {self.level} retrieve.")
+            raise InputError(f"{shown(bad)} is not a valid UID in a {self.level} retrieve.")
         if needed == 3 and not self.sop_instance_uids:
             raise InputError("An IMAGE retrieve needs at least one SOPInstanceUID.")
 

@@ -196,7 +196,10 @@ def _text(keyword: str, value: object) -> str:
         value = value.item()  # a number of NumPy
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InputError(f"{keyword} takes a text or a number, not {shown(value)}.")
-    return str(value).strip(" ")
+    try:
+        return str(value).strip(" ")
+    except ValueError as error:  # Python does not write numbers of thousands of digits
+        raise InputError(f"{keyword} takes a text or a number, not {shown(value)}.") from error
 
 
 def _moment(keyword: str, value: object) -> str:

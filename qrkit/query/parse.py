@@ -13,7 +13,7 @@ from qrkit.query.dates import dates, times
 from qrkit.query.matching import as_list, matching_value
 from qrkit.query.query import Filters, Query
 from qrkit.tables import Level, belongs_to, canonical_keyword, table_columns
-from qrkit.words import nearest
+from qrkit.words import nearest, shown
 
 TextList: TypeAlias = "str | Iterable[str]"
 """A list: a list, tuple, set or pandas column of texts, or one text with commas."""
@@ -78,7 +78,7 @@ def build_query(*, today: date, **given: object) -> Query:
     check_names(given)
     _check_values(given)
     present = {name: value for name, value in given.items() if value is not None}
-    level = Level.parse(_level(present.get("level", Level.STUDY)))
+    level = Level.parse(present.get("level", Level.STUDY))
     matching, universal = _matching_keys(present, level)
     days = dates(present.get("date"), present.get("date_from"), present.get("date_until"), today=today)
     hours = times(present.get("time"), present.get("time_from"), present.get("time_until"))
@@ -149,7 +149,7 @@ def modality_codes(given: object) -> tuple[str, ...]:
     wrong = next((code for code in codes if not _CODE.fullmatch(code)), None)
     if wrong is not None:
         raise InputError(
-            f"{wrong!r} is not a modality code.", advice="Enter codes such as CT or MR, without wildcards."
+            f"{shown(wrong)} is not a modality code.", advice="Enter codes such as CT or MR, without wildcards."
         )
     return codes
 
@@ -167,12 +167,8 @@ def terms(given: object, name: str, *, separators: str = ",") -> tuple[str, ...]
     """
     listed = re.split(separators, given) if isinstance(given, str) else as_list(given)
     if listed is None or not all(isinstance(term, str) for term in listed):
-        raise InputError(f"{name} is a list of texts, or one text with commas, not {given!r}.")
+        raise InputError(f"{name} is a list of texts, or one text with commas, not {shown(given)}.")
     return tuple(dict.fromkeys(term.strip() for term in map(str, listed) if term.strip()))
-
-
-def _level(value: object) -> Level | str:
-    return value if isinstance(value, Level) else str(value)
 
 
 def _matching_keys(present: Mapping[str, object], level: Level) -> tuple[dict[str, str], list[str]]:
@@ -200,7 +196,7 @@ def _keyword(name: str, known: Collection[str] = ARGUMENTS) -> str:
     if name[:1].islower():
         near = nearest(name, known, cutoff=0.75) or nearest(name, _usual_keywords(), cutoff=0.75)
         advice = f"Did you mean {near}?" if near else f"Use {', '.join(known)}, or DICOM keywords."
-        raise InputError(f"{name!r} is not a query argument.", advice=advice)
+        raise InputError(f"{shown(name)} is not a query argument.", advice=advice)
     return canonical_keyword(name)
 
 
@@ -213,7 +209,7 @@ def _check_level(keyword: str, level: Level) -> None:
     homes = belongs_to(keyword)
     if homes and all(_ORDER.index(home) > _ORDER.index(level) for home in homes):
         where = homes[0].value
-        advice = "Use modalities instead." if keyword == "Modality" else f"Ask with level={where.lower()!r}."
+        advice = "Use modalities instead." if keyword == "Modality" else f"Ask with level={shown(where.lower())}."
         raise InputError(
             f"{keyword} is a key of the {where} level; a {level.value} query cannot match it.", advice=advice
         )
@@ -231,8 +227,8 @@ def _extra_keys(given: object, universal: Sequence[str]) -> tuple[str, ...]:
 
 def _filters(present: Mapping[str, object], level: Level) -> Filters:
     blank = present.get("blank", "keep")
-    if blank not in ("keep", "drop"):
-        raise InputError(f"blank is keep or drop, not {blank!r}.")
+    if not isinstance(blank, str) or blank not in ("keep", "drop"):
+        raise InputError(f"blank is keep or drop, not {shown(blank)}.")
     found = {name: terms(present.get(name, ()), name) for name in _TERMS}
     filters = Filters(
         description_include=found["description_include"],
@@ -248,8 +244,8 @@ def _filters(present: Mapping[str, object], level: Level) -> Filters:
 def _station_level(present: Mapping[str, object], level: Level) -> Level:
     default = Level.STUDY if level in (Level.PATIENT, Level.STUDY) else Level.SERIES
     given = present.get("station_level", default)
-    named = given.value if isinstance(given, Level) else str(given).strip().upper()
+    named = given.strip().upper() if isinstance(given, str) else ""
     found = next((level for level in (Level.STUDY, Level.SERIES) if level.value == named), None)
     if found is None:
-        raise InputError(f"station_level is study or series, not {given!r}.")
+        raise InputError(f"station_level is study or series, not {shown(given)}.")
     return found

@@ -16,6 +16,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.store.audit import write_audit
 from qrkit.store.schema import accounts
 from qrkit.store.state import State
+from qrkit.words import shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 
@@ -46,7 +47,8 @@ class AccountTable:
         """
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{name!r} is not a valid user name. Use 1 to 64 letters, digits, dots, hyphens, underscores or @."
+                f"{shown(name)} is not a valid user name. "
+                "Use 1 to 64 letters, digits, dots, hyphens, underscores or @."
             )
         from qrkit.store.passwords import hash_password
 
@@ -55,7 +57,7 @@ class AccountTable:
         with self._state.transaction() as connection:
             if _row(connection, name) is not None:
                 raise InputError(
-                    f"There is already a user {name!r}.", advice="Edit that user, or enter another name."
+                    f"There is already a user {shown(name)}.", advice="Edit that user, or enter another name."
                 )
             connection.execute(
                 accounts.insert().values(name=name, role=role.value, password=stored, created=now, changed=now)
@@ -143,7 +145,7 @@ def _row(connection: sa.Connection, name: str) -> sa.Row[tuple[str, str, str, st
 
 def _require(connection: sa.Connection, name: str) -> None:
     if _row(connection, name) is None:
-        raise NotFound(f"There is no user {name!r}.", advice=Advice(action=Action.LIST_USERS))
+        raise NotFound(f"There is no user {shown(name)}.", advice=Advice(action=Action.LIST_USERS))
 
 
 def _account(row: sa.Row[tuple[str, str, str, str, str]]) -> Account:

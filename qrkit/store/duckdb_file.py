@@ -19,6 +19,7 @@ import pyarrow as pa
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, StoreError, StoreInUse
 from qrkit.tables import Level
+from qrkit.words import one_line
 
 # Readable by DuckDB 1.5 and by 2.x, which share a workspace where not every PC is updated at once.
 STORAGE_VERSION = "v1.5.0"
@@ -149,7 +150,8 @@ def sql_errors() -> Iterator[None]:
     except _OURS as error:
         raise StoreError(f"The SQL cannot be run: {error}.", advice=_ADVICE) from error
     except duckdb.Error as error:
-        raise InputError(str(error)) from error
+        lines = [line for line in map(str.strip, str(error).splitlines()) if line.strip("^")]
+        raise InputError(one_line(" ".join(lines), most=300)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from qrkit.jobs import Change, ItemOutcome, JobState, job_state, sources
 from qrkit.jobs.retries import LONGEST_PAUSE
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import as_text
+from qrkit.words import shown
 
 QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
 NOT_WHOLE = (JobState.FAILED.value, JobState.PARTIAL.value, JobState.CANCELLED.value)
@@ -240,5 +241,5 @@ def get_job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa
     wanted = sa.select(jobs).where(jobs.c.job_id == job_id)
     row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if row is None:
-        raise NotFound(f"There is no job {job_id!r}.", advice=Advice(action=Action.LIST_JOBS))
+        raise NotFound(f"There is no job {shown(job_id)}.", advice=Advice(action=Action.LIST_JOBS))
     return row

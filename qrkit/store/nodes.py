@@ -14,7 +14,7 @@ from qrkit.profile import Evidence, Profile
 from qrkit.store.audit import write_audit
 from qrkit.store.schema import nodes, profiles
 from qrkit.store.state import State
-from qrkit.words import did_you_mean
+from qrkit.words import did_you_mean, shown
 
 _OF_A_PROFILE = ("host", "port", "ae_title", "calling_ae_title", "information_model")
 """Settings without which what a probe found out about a node need not hold."""
@@ -39,7 +39,7 @@ class NodeTable:
             _lock(connection)
             if connection.scalar(_present(node.name)) is not None:
                 raise InputError(
-                    f"There is a node {node.name!r} already.", advice="Change that one, or give another name."
+                    f"There is a node {shown(node.name)} already.", advice="Change that one, or give another name."
                 )
             now, settings = self._state.now(), node_to_mapping(node)
             connection.execute(nodes.insert().values(name=node.name, settings=settings, created=now))
@@ -118,7 +118,7 @@ def _settings(connection: sa.Connection, name: str) -> dict[str, object]:
     if settings is not None:
         return dict(settings)
     known = connection.scalars(sa.select(nodes.c.name).where(nodes.c.removed.is_(None)).order_by(nodes.c.name)).all()
-    raise NotFound(f"There is no node {name!r}.", advice=_advice(name, list(known)))
+    raise NotFound(f"There is no node {shown(name)}.", advice=_advice(name, list(known)))
 
 
 def _advice(name: str, known: list[str]) -> Advice:

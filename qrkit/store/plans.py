@@ -20,6 +20,7 @@ from qrkit.errors import NotFound, StoreError
 from qrkit.store.quarantine import is_whole_parquet, writing
 from qrkit.store.schema import plans
 from qrkit.store.state import State
+from qrkit.words import shown
 
 TABLES = ("studies", "series", "instances")
 """The tables of a plan: one Parquet file each."""
@@ -84,7 +85,7 @@ class PlanTable:
         with self._state.reading() as connection:
             row = connection.execute(sa.select(plans).where(plans.c.plan_id == plan_id)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no plan {plan_id!r}.", advice=Advice(action=Action.LIST_PLANS))
+            raise NotFound(f"There is no plan {shown(plan_id)}.", advice=Advice(action=Action.LIST_PLANS))
         return _plan_row(row)
 
     def list(self, limit: int = 100) -> tuple[PlanRow, ...]:

@@ -27,7 +27,7 @@ from qrkit.query import Query, in_words
 from qrkit.query.coverage import Coverage
 from qrkit.store.schema import queries
 from qrkit.store.state import State
-from qrkit.words import counted, local_time
+from qrkit.words import counted, local_time, shown
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 
@@ -267,7 +267,7 @@ def get_query(connection: sa.Connection, query_id: str) -> QueryRow:
     """
     row = connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no query {query_id!r}.", advice=Advice(action=Action.LIST_QUERIES))
+        raise NotFound(f"There is no query {shown(query_id)}.", advice=Advice(action=Action.LIST_QUERIES))
     return _query_row(row)
 
 

@@ -15,7 +15,7 @@ from qrkit.hours import time_zone
 from qrkit.recurrence import Recurrence, parse_recurrence
 from qrkit.store.schema import schedule_runs, schedules
 from qrkit.store.state import State, as_text
-from qrkit.words import local_time
+from qrkit.words import local_time, shown
 
 RUNNING, REFUSED, INTERRUPTED = "running", "refused", "interrupted"
 """States of a run, besides those of a job: complete, partial, failed, cancelled."""
@@ -116,7 +116,7 @@ class ScheduleTable:
         with self._state.transaction() as connection:
             if connection.execute(_named(new.name)).first() is not None:
                 raise InputError(
-                    f"There is a schedule {new.name!r} already.", advice="Remove it, or give another name."
+                    f"There is a schedule {shown(new.name)} already.", advice="Remove it, or give another name."
                 )
             connection.execute(
                 schedules.insert().values(
@@ -145,7 +145,7 @@ class ScheduleTable:
         with self._state.reading() as connection:
             row = connection.execute(_named(name)).first()
         if row is None:
-            raise NotFound(f"There is no schedule {name!r}.", advice=Advice(action=Action.LIST_SCHEDULES))
+            raise NotFound(f"There is no schedule {shown(name)}.", advice=Advice(action=Action.LIST_SCHEDULES))
         return _schedule(row)
 
     def list(self) -> tuple[Schedule, ...]:

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from qrkit.errors import InputError
-from qrkit.words import did_you_mean
+from qrkit.words import did_you_mean, shown
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
 
@@ -36,7 +36,7 @@ def canonical_keyword(keyword: str) -> str:
         return keyword
     tag = _TAG.fullmatch(keyword.strip())
     if tag is None:
-        raise InputError(f"{keyword!r} is not a DICOM keyword.", advice=_suggestion(keyword))
+        raise InputError(f"{shown(keyword)} is not a DICOM keyword.", advice=_suggestion(keyword))
     digits = (tag[1] + tag[2]).upper()
     return datadict.keyword_for_tag(int(digits, 16)) or digits
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.words import listed
+from qrkit.words import listed, shown
 
 
 class Level(StrEnum):
@@ -22,7 +22,7 @@ class Level(StrEnum):
     IMAGE = "IMAGE"
 
     @classmethod
-    def parse(cls, level: Level | str) -> Level:
+    def parse(cls, level: object) -> Level:
         """Return the level of that name, in any case.
 
         Raises
@@ -39,10 +39,10 @@ class Level(StrEnum):
         if isinstance(level, Level):
             return level
         try:
-            return cls(str(level).strip().upper())
+            return cls(level.strip().upper() if isinstance(level, str) else "")
         except ValueError as error:
             choices = listed([member.value.lower() for member in cls], last="or")
-            raise InputError(f"{level!r} is not a valid level: use {choices}.") from error
+            raise InputError(f"{shown(level)} is not a valid level: use {choices}.") from error
 
 
 _ORDER = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -39,7 +40,7 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
     for row in once.to_dict("records"):
         number = 1 if is_image else row.get(count)
         yield Selection(
-            objects=None if number is None or pd.isna(number) else int(number),
+            objects=_count(number),
             modalities=_values(row.get(modality)),
             sop_classes=_values(row.get(sop_class)),
         )
@@ -68,6 +69,14 @@ def bytes_to_come(
     else:
         size = estimate(selections(known), node_history(state, node)).bytes
     return None if size is None else max(size - held_bytes(state, requests), 0)
+
+
+def _count(cell: Any) -> int | None:  # noqa: ANN401 - a cell of a table that may be the user's own
+    """Return a count; None if the cell has none."""
+    try:
+        return int(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _values(cell: object) -> tuple[str, ...]:

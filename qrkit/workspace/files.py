@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from qrkit.store.instances import InstanceRow
-from qrkit.words import checks_arguments, counted, volume
+from qrkit.words import counted, volume
+from qrkit.workspace.arguments import checks_arguments, read_values
 from qrkit.workspace.services import Services
 
 
@@ -67,4 +68,4 @@ class Files:
 
     def paths(self, **values: object) -> tuple[Path, ...]:
         """Return the paths of the objects with some values, such as ``SeriesInstanceUID="1.2.3"``."""
-        return tuple(self.folder / row.path for row in self._table.list(values))
+        return tuple(self.folder / row.path for row in self._table.list(read_values("values", values)))

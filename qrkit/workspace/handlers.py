@@ -9,7 +9,8 @@ from qrkit.errors import InputError
 from qrkit.handlers import Handler, HandlerRun, RunState
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
-from qrkit.words import checks_arguments
+from qrkit.words import shown
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Handlers:
                 wanted["state"] = RunState(state).value
             except ValueError as error:
                 known = ", ".join(run_state.value for run_state in RunState)
-                raise InputError(f"A run is {known}, not {state!r}.") from error
+                raise InputError(f"A run is {known}, not {shown(state)}.") from error
         if not job:
             return self._table.list(wanted, limit)
         return [

@@ -14,7 +14,8 @@ from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
-from qrkit.words import checks_arguments, local_time, out_of, volume
+from qrkit.words import local_time, out_of, volume
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.handlers import run_records
 from qrkit.workspace.services import Services
 

@@ -12,7 +12,7 @@ from qrkit.errors import QrkitError
 from qrkit.node import Node
 from qrkit.stop import NEVER, Stop
 from qrkit.tables import Records
-from qrkit.words import checks_arguments
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,15 @@ from qrkit.access import Role
 from qrkit.errors import InputError
 from qrkit.node import CHARACTER_SETS, Node, changed, node_from_mapping, node_to_mapping
 from qrkit.tables import Records
-from qrkit.words import checks_arguments
+from qrkit.words import one_line, shown
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_NEW_NAME = re.compile(r"\w[\w.-]*")
 
 
 @checks_arguments
@@ -45,7 +50,8 @@ class Nodes:
         return len(self._table.list())
 
     def __contains__(self, name: object) -> bool:
-        return any(node.name == name for node in self._table.list())
+        wanted = name.name if isinstance(name, Node) else name
+        return isinstance(wanted, str) and any(node.name == wanted for node in self._table.list())
 
     def add(self, name: str, **settings: object) -> Node:
         """Add a node.
@@ -64,6 +70,7 @@ class Nodes:
         """
         self._require_administrator()
         node = _checked(node_from_mapping({"name": name, **_with_whole_paths(settings)}))
+        _check_new_name(node.name)
         self._table.add(node, self._access.user)
         return node
 
@@ -123,7 +130,7 @@ class Nodes:
             try:
                 Path(path).write_text(text, encoding="utf-8")
             except OSError as error:
-                raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+                raise InputError(f"{one_line(str(path))} cannot be written: {error.strerror}.") from error
         return text
 
     def import_(self, path: str | Path) -> tuple[Node, ...]:
@@ -141,6 +148,9 @@ class Nodes:
         self._require_administrator()
         nodes = [_checked(node_from_mapping(values)) for values in _read(Path(path))]
         known = {node.name for node in self._table.list()}
+        for node in nodes:
+            if node.name not in known:
+                _check_new_name(node.name)
         for node in nodes:
             (self._table.change if node.name in known else self._table.add)(node, self._access.user)
             known.add(node.name)
@@ -166,10 +176,19 @@ def _checked(node: Node) -> Node:
     unknown = [term for term in node.character_set.split("\\") if term not in CHARACTER_SETS]
     if unknown:
         raise InputError(
-            f"Node {node.name} cannot have the character set {unknown[0]!r}.",
+            f"Node {node.name} cannot have the character set {shown(unknown[0])}.",
             advice="Write a defined term of PS3.3 C.12.1.1.2, such as ISO_IR 192 for UTF-8.",
         )
     return node
+
+
+def _check_new_name(name: str) -> None:
+    """Refuse a name that a shell or a path reads as something else; a workspace may have older ones."""
+    if not _NEW_NAME.fullmatch(name):
+        raise InputError(
+            f"{shown(name)} is not a valid node name.",
+            advice="Use letters, digits, hyphens, underscores and dots. Begin with a letter, digit or underscore.",
+        )
 
 
 def _flat(node: Node) -> dict[str, Any]:
@@ -185,21 +204,22 @@ def _with_whole_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     tls = settings.get("tls")
     if not isinstance(tls, Mapping):
         return dict(settings)
-    whole = {
-        name: str(Path(value).expanduser().absolute()) if name.endswith("_file") and value else value
-        for name, value in tls.items()
-    }
+    whole = {name: _whole_path(value) if str(name).endswith("_file") else value for name, value in tls.items()}
     return {**settings, "tls": whole}
+
+
+def _whole_path(value: object) -> object:
+    return str(Path(value).expanduser().absolute()) if isinstance(value, str | Path) and str(value) else value
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise InputError(f"{one_line(str(path))} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}.") from error
+        raise InputError(f"{one_line(str(path))} is not valid TOML: {error}.") from error
     nodes = values.get("node")
     if not isinstance(nodes, list) or not nodes or not all(isinstance(node, dict) for node in nodes):
-        raise InputError(f"{path} holds no nodes; it needs tables that begin with [[node]].")
+        raise InputError(f"{one_line(str(path))} holds no nodes; it needs tables that begin with [[node]].")
     return nodes

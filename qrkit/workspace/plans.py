@@ -13,7 +13,7 @@ from qrkit.dose.saved_plans import load_plan
 from qrkit.store.plans import PlanRow
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
-from qrkit.words import checks_arguments
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 COLUMNS = [

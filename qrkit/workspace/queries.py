@@ -11,7 +11,8 @@ from qrkit.query import Query
 from qrkit.query.coverage import CoverageJson
 from qrkit.store.queries import QueryRow
 from qrkit.tables import Level, Records, to_frame, unique_key
-from qrkit.words import checks_arguments, local_time
+from qrkit.words import local_time
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:

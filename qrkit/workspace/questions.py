@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from qrkit.stop import NEVER, Stop
-from qrkit.words import checks_arguments
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.node_checks import NodeChecks
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ class Questions(NodeChecks):
             station_include=station_include,
             station_exclude=station_exclude,
             blank=blank,
-            **({"station_level": station_level} if station_level else {}),
+            **({"station_level": station_level} if station_level is not None else {}),
             **keys,
         )
         services = self._services

@@ -24,6 +24,7 @@ from qrkit.store.workers import WorkerTable
 from qrkit.words import counted
 from qrkit.worker.health import alive_workers
 from qrkit.worker.process import lock_path
+from qrkit.workspace.arguments import read_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Repair:
 def repair(folder: str | Path | None = None, *, thorough: bool = False) -> Repair:
     """Repair a workspace; see `qrkit.repair`."""
     environment = dict(os.environ)
-    where = workspace_folder(folder, environment)
+    where = workspace_folder(None if folder is None else read_path("folder", folder), environment)
     settings = load_settings(where, environment)
     with ExitStack() as stack:
         _keep_workers_out(stack, settings)

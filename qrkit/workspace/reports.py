@@ -25,7 +25,7 @@ from qrkit.report.patients import is_about_people, question_without_people, with
 from qrkit.report.value import Part, Report, ReportSection
 from qrkit.store.queries import QueryRow
 from qrkit.tables import Level
-from qrkit.words import counted, did_you_mean, listed, local_time, step_label, volume
+from qrkit.words import counted, did_you_mean, listed, local_time, shown, step_label, volume
 from qrkit.workspace.files import Files
 from qrkit.workspace.jobs import Jobs
 from qrkit.workspace.plans import Plans
@@ -53,7 +53,7 @@ def gather(services: Services, kind: str, ids: tuple[str, ...], *, with_patients
     needed = {"query": 1, "plan": 1, "job": 1, "compare": 2}.get(kind)
     if needed is None:
         raise InputError(
-            f"There is no report {kind!r}.",
+            f"There is no report {shown(kind)}.",
             advice=did_you_mean(kind, KINDS, otherwise=f"Use {listed(KINDS, last='or')}."),
         )
     if len(ids) != needed:

@@ -21,7 +21,7 @@ from qrkit.query.dates import is_missing
 from qrkit.query.matching import as_list
 from qrkit.settings import Settings
 from qrkit.tables import Level, unique_key
-from qrkit.words import comma_list, counted, nearest
+from qrkit.words import comma_list, counted, nearest, shown
 from qrkit.worker.disk_space import DiskSpace
 from qrkit.workspace.estimates import bytes_to_come, has_counts
 from qrkit.workspace.plans import Reasons
@@ -75,6 +75,9 @@ def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.Dat
     ({'SeriesInstanceUID': ['1.2']}, {'': ['1.2', '1.3']})
     """
     if isinstance(what, pd.DataFrame):
+        twin = next((name for name in _UIDS if sum(column == name for column in map(str, what.columns)) > 1), None)
+        if twin is not None:
+            raise InputError(f"The table has more than one column {twin}.", advice="Remove or rename one.")
         inside = [name for name in what.index.names if name in _UIDS and name not in what.columns]
         return what.reset_index(level=inside) if inside else what
     uids = comma_list(what) if isinstance(what, str) else as_list(what)
@@ -98,7 +101,9 @@ def level_of(table: pd.DataFrame) -> Level:
     level = next((level for level in reversed(_LEVELS) if unique_key(level) in table.columns), None)
     if level is None:
         near = nearest("StudyInstanceUID", [str(name) for name in table.columns], cutoff=0.75)
-        advice = f"Rename its column {near!r}." if near else "Give rows with StudyInstanceUID, as find returns them."
+        advice = (
+            f"Rename its column {shown(near)}." if near else "Give rows with StudyInstanceUID, as find returns them."
+        )
         raise InputError("The table has no StudyInstanceUID.", advice=advice)
     return level
 
@@ -164,7 +169,7 @@ def _text(value: object, name: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # pandas reads a column of numbers with gaps as floats
     if name in _UIDS and not isinstance(value, str):
-        raise InputError(f"{name} has {value!r}, which is not text.", advice="Read the table with dtype=str.")
+        raise InputError(f"{name} has {shown(value)}, which is not text.", advice="Read the table with dtype=str.")
     return str(value).strip()
 
 
@@ -340,7 +345,7 @@ def _method(method: str, node: Node, destination: Node | None) -> Method:
     try:
         asked = Method(method)
     except ValueError as error:
-        raise InputError(f"The method is auto, get or move, not {method!r}.") from error
+        raise InputError(f"The method is auto, get or move, not {shown(method)}.") from error
     if destination is None:
         return asked
     if asked is Method.GET or not node.can_move:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from qrkit.errors import InputError, NotFound
 from qrkit.hours import local_zone, time_zone
-from qrkit.query import Query, build_query
+from qrkit.query import Query, build_query, check_names
+from qrkit.query.dates import as_day, is_missing
 from qrkit.recurrence import parse_recurrence
 from qrkit.store.schedules import NewSchedule, Schedule
 from qrkit.store.workers import WorkerTable
 from qrkit.tables import Records
-from qrkit.words import checks_arguments, local_time
+from qrkit.words import local_time, shown
 from qrkit.worker.health import alive_workers
+from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.schedule_runner import resolved, today_in
 from qrkit.workspace.services import Services
 
@@ -222,8 +224,9 @@ class Schedules:
             "blank": blank,
             "return_keys": return_keys,
         }
+        check_names(keys)
         given = {key: value for key, value in filters.items() if value is not None}
-        what = {key: _plain(value) for key, value in (given | keys).items()}
+        what = {key: _plain(key, value) for key, value in (given | keys).items()}
         what |= {key: True for key, is_given in switches.items() if is_given}
         if query is not None:
             what["query"] = dict(self._services.queries.get(query).request)
@@ -348,7 +351,7 @@ def _check(new: NewSchedule) -> None:
     """Refuse a schedule whose every run would fail; nothing is sent."""
     if not new.name or new.name != new.name.strip() or len(new.name) > 64:
         raise InputError(
-            f"{new.name!r} is not a valid schedule name.",
+            f"{shown(new.name)} is not a valid schedule name.",
             advice="Use 1 to 64 characters without leading or trailing spaces.",
         )
     what = resolved(new.what, today=today_in(new.recurrence.zone))
@@ -374,14 +377,27 @@ def _check_narrow(*, is_narrow: bool) -> None:
         )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
-    """Return an argument as JSON holds it: days as ISO texts, columns and arrays as lists."""
+def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
+    """Return an argument as JSON holds it: days as ISO texts, columns and arrays as lists.
+
+    Raises
+    ------
+    InputError
+        If it is a table or a missing value, which JSON does not hold.
+    """
+    if getattr(value, "ndim", 0) > 1:
+        raise InputError(f"{name} cannot be a table.", advice="Give a column: table['AccessionNumber'].")
+    if value is not None and is_missing(value):
+        raise InputError(f"{name} is missing ({shown(value)}).", advice="Give a value, or leave it out.")
     if isinstance(value, str | int | float | bool | dict) or value is None:
         return value
     if isinstance(value, tuple | list | set | frozenset):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # a column, an array, or a date of NumPy's
-        return _plain(value.tolist())
+        return [_plain(name, item) for item in value]
+    day = as_day(value) if type(value).__name__ == "datetime64" else None
+    if day is not None:
+        return day.isoformat()
+    if hasattr(value, "tolist"):  # a column or an array
+        return _plain(name, value.tolist())
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         return value.date().isoformat()
     return str(value.value if isinstance(value, Enum) else value)

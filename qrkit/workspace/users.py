@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qrkit.access import Role
 from qrkit.store.accounts import AccountTable
 from qrkit.tables import Records
-from qrkit.words import checks_arguments
+from qrkit.workspace.arguments import checks_arguments, is_text
 from qrkit.workspace.services import Services
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Users:
         self._access = services.permissions.access
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._table.get(name) is not None
+        return is_text(name) and self._table.get(name) is not None
 
     def __len__(self) -> int:
         return len(self._table.list())

@@ -17,7 +17,8 @@ from qrkit.handlers import handlers_from
 from qrkit.settings import SETTING_NAMES, Settings, current_user, load_settings, workspace_folder
 from qrkit.store.audit import AuditTable
 from qrkit.store.state import State
-from qrkit.words import checks_arguments, did_you_mean
+from qrkit.words import did_you_mean, one_line
+from qrkit.workspace.arguments import checks_arguments, read_path, read_setting
 from qrkit.workspace.permissions import Permissions, access_of
 from qrkit.workspace.questions import Questions
 from qrkit.workspace.services import Services
@@ -139,14 +140,15 @@ class Workspace(Questions):
                 f"A workspace has no setting {', '.join(unknown)}.",
                 advice=did_you_mean(unknown[0], SETTING_NAMES, otherwise=there_are),
             )
-        given = {f"QRKIT_{name.upper()}": str(value) for name, value in settings.items()}
+        given = {f"QRKIT_{name.upper()}": read_setting(name, value) for name, value in settings.items()}
         environment = {**os.environ, **given}
-        where = workspace_folder(folder, environment)
+        where = workspace_folder(None if folder is None else read_path("folder", folder), environment)
         try:
             where.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"The workspace {where} cannot be made: {error.strerror}.", advice="Choose another folder."
+                f"The workspace {one_line(str(where))} cannot be made: {error.strerror}.",
+                advice="Choose another folder.",
             ) from error
         loaded = load_settings(where, environment)
         state = State.open(loaded.database_url or where)
@@ -289,7 +291,7 @@ class Workspace(Questions):
         try:
             target.write_text(render(made), encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{target} cannot be written: {error.strerror}.") from error
+            raise InputError(f"{one_line(str(target))} cannot be written: {error.strerror}.") from error
         return target
 
     def sql(self, text: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pd.DataFrame:

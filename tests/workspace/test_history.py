@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from qrkit.errors import InputError, NotFound
+from qrkit.node import Node
 from qrkit.profile import Profile
 from qrkit.simulator import Quirks
 from qrkit.store.nodes import ProfileTable
@@ -181,7 +182,8 @@ def test_many_answers_are_settled_without_anybody_noticing(linked: Linked) -> No
 
 
 def test_the_history_shows_in_a_notebook_as_a_table_without_markup_of_others(workspace: Workspace) -> None:
-    workspace.nodes.add("<b>bold</b>", host=LOOPBACK, port=free_port(), ae_title="X")
+    # a name that older versions accepted
+    workspace._services.nodes.add(Node(name="<b>bold</b>", host=LOOPBACK, port=free_port(), ae_title="X"), "ann")
     page = workspace._repr_html_() + workspace.queries._repr_html_() + workspace.jobs._repr_html_()
     assert "<table" in page
     assert "<b>bold" not in page
