@@ -183,8 +183,10 @@ class Node:
             raise InputError(
                 f"The pause of node {shown(self.name)} cannot be negative or endless: {self.pause} seconds."
             )
-        parse_hours(self.retrieve_hours)
-        time_zone(self.time_zone)
+        if self.retrieve_hours:
+            parse_hours(self.retrieve_hours)
+        if self.time_zone:
+            time_zone(self.time_zone)
 
     def is_open(self, now: datetime) -> bool:
         """Whether objects may be retrieved from it at a moment, which has a time zone."""
