@@ -183,10 +183,7 @@ class Node:
             raise InputError(
                 f"The pause of node {shown(self.name)} cannot be negative or endless: {self.pause} seconds."
             )
-        if self.retrieve_hours:
-            parse_hours(self.retrieve_hours)
-        if self.time_zone:
-            time_zone(self.time_zone)
+        _check_hours(self)
 
     def is_open(self, now: datetime) -> bool:
         """Whether objects may be retrieved from it at a moment, which has a time zone."""
@@ -338,6 +335,13 @@ def check_can_retrieve(node: Node, method: Method) -> None:
         switch = "can_move" if method is Method.MOVE else "can_get"
         refused = "C-GET or C-MOVE" if method is Method.AUTO else f"C-{method.name}"
         raise InputError(f"Node {node.name} is not to be asked by {refused}.", advice=_setting(node, switch))
+
+
+def _check_hours(node: Node) -> None:
+    if node.retrieve_hours:
+        parse_hours(node.retrieve_hours)
+    if node.time_zone:
+        time_zone(node.time_zone)
 
 
 def _typed_table(table: str, values: object, name: str) -> dict[str, Any]:
