@@ -25,7 +25,7 @@ from qrkit.dose.outcome import (
 )
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
-from qrkit.dose.sr_rules import empty_sr_series, kinds_by_study
+from qrkit.dose.rules import empty_sr_series, kinds_by_study
 from qrkit.query.filters import Filter
 from qrkit.tables import Level
 
