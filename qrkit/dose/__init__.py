@@ -6,7 +6,7 @@ know, `NeedRequests` turns these needs into C-FIND requests, and `Planner` retur
 
 from __future__ import annotations
 
-from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
+from qrkit.dose.answers import AnswerCache, from_table, newest, to_table
 from qrkit.dose.facts import (
     Answer,
     Need,

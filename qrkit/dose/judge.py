@@ -9,9 +9,18 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from qrkit.dose.facts import Answer, Need, NeedKind, SeriesAnswer, SeriesRow, StudyRow, Unanswered
+from qrkit.dose.facts import (
+    Answer,
+    Need,
+    NeedKind,
+    SeriesAnswer,
+    SeriesRow,
+    StudyRow,
+    Unanswered,
+    needs_of,
+    with_modalities,
+)
 from qrkit.dose.groups import BESIDE_SR, SR, SR_GROUP, group_of, groups_of
-from qrkit.dose.missing_modality import needs_of, with_modalities
 from qrkit.dose.outcome import (
     ALREADY_STORED,
     UNDECIDED,

@@ -1,9 +1,9 @@
-"""A plan as a value: what to retrieve of each study and why, its cost in objects, bytes and time, and the budget."""
+"""A plan as a value: what to retrieve of each study and why, its cost, the budget, and its form in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Estimate, NodeHistory, Selection, estimate, mean_size
 from qrkit.markup import bullets, code, grid, paragraph, strong
 from qrkit.query import Coverage
+from qrkit.store.plans import TABLES, PlanRow, PlanTable
 from qrkit.tables import Level, to_plain_frame
 from qrkit.words import counted, out_of, step_label
 
@@ -234,3 +235,53 @@ Confirm it: --yes.
 
 def _columns(table: pa.Table, *names: str) -> Iterator[tuple[bool, str | None, int | None]]:
     return zip(*(table[name].to_pylist() for name in names), strict=True)
+
+
+def save_plan(store: PlanTable, plan: Plan) -> None:
+    """Store a plan.
+
+    Raises
+    ------
+    DiskFull
+        If the disk is full.
+    StoreError
+        If the plan cannot be written.
+    """
+    row = PlanRow(
+        plan_id=plan.plan_id,
+        node=plan.node,
+        user=plan.user,
+        created=plan.created,
+        request=plan.asked.to_json(),
+        coverage=plan.coverage.to_json(),
+        funnel=[[step.step, step.studies, step.dropped] for step in plan.funnel],
+        notes=list(plan.notes),
+        cost=asdict(plan.cost),
+        folder=f"{plan.created[:4]}/{plan.plan_id}",
+    )
+    store.add(row, {name: getattr(plan.tables, name) for name in TABLES})
+
+
+def load_plan(store: PlanTable, plan_id: str) -> Plan:
+    """Return a stored plan.
+
+    Raises
+    ------
+    NotFound
+        If no plan has that id.
+    StoreError
+        If its files cannot be read.
+    """
+    row = store.get(plan_id)
+    return Plan(
+        plan_id=row.plan_id,
+        node=row.node,
+        user=row.user,
+        created=row.created,
+        asked=DoseQuery.from_json(row.request),
+        coverage=Coverage.from_json(row.coverage),
+        funnel=tuple(Step(*values) for values in row.funnel),
+        notes=tuple(row.notes),
+        cost=Estimate(**row.cost),
+        tables=PlanTables(**{name: store.read(row, name) for name in TABLES}),
+    )

@@ -13,8 +13,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from qrkit.advice import Action, Advice
-from qrkit.dose.answers import PATIENCE, AnswerSession
-from qrkit.dose.cache import AnswerCache, from_table, newest, to_table
+from qrkit.dose.answers import PATIENCE, AnswerCache, AnswerSession, from_table, newest, to_table
 from qrkit.dose.facts import StudyRow, study_rows
 from qrkit.dose.groups import dose_class_uids
 from qrkit.dose.judge import StudyJudge, together

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from qrkit.dose import Plan
-from qrkit.dose.saved_plans import load_plan
+from qrkit.dose.plan import load_plan
 from qrkit.store.plans import PlanRow
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid

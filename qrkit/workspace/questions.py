@@ -293,7 +293,7 @@ class Questions(NodeChecks):
             job = ws.retrieve(plan)
         """
         from qrkit.dose import build_dose_query
-        from qrkit.dose.saved_plans import save_plan
+        from qrkit.dose.plan import save_plan
 
         asked = build_dose_query(
             today=dt.date.today(),
