@@ -19,12 +19,7 @@ class Role(Enum):
 
     @classmethod
     def parse(cls, text: str | Role) -> Role:
-        """Return the role of that name.
-
-        Raises
-        ------
-        InputError
-            If there is none.
+        """Return the role of that name; raise `InputError` if there is none.
 
         >>> Role.parse("Operator")
         <Role.OPERATOR: 'operator'>
@@ -50,18 +45,10 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A user with their role.
+    """A user with their role."""
 
-    Attributes
-    ----------
-    user
-        The name that the history and the audit know them by.
-    role_now
-        Returns their role at this moment: an administrator may change it at any time.
-    """
-
-    user: str
-    role_now: Callable[[], Role]
+    user: str  # the name that the history and the audit know them by
+    role_now: Callable[[], Role]  # returns their role at this moment: an administrator may change it at any time
 
     @classmethod
     def unlimited(cls, user: str) -> Access:
@@ -75,15 +62,8 @@ class Access:
     def require(self, needed: Role, what: str) -> None:
         """Refuse the action unless the role allows it.
 
-        Parameters
-        ----------
-        what
-            The action, such as ``retrieve``; it completes the sentence.
-
-        Raises
-        ------
-        NotAllowed
-            If the role does not allow it.
+        `what`: the action, such as ``retrieve``; it completes the sentence. Raise `NotAllowed` if the role does not
+        allow it.
         """
         role = self.role_now()
         if not role.covers(needed):

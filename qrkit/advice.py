@@ -43,21 +43,11 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """The place of an action on a page.
+    """The place of an action on a page."""
 
-    Attributes
-    ----------
-    page
-        Name of the page's notebook; empty: an administrator does it on the command line.
-    label
-        Of the button or the field; empty: reading the page is enough.
-    by_administrators
-        Whether only administrators may press it.
-    """
-
-    page: str = ""
-    label: str = ""
-    by_administrators: bool = False
+    page: str = ""  # name of the page's notebook; empty: an administrator does it on the command line
+    label: str = ""  # of the button or the field; empty: reading the page is enough
+    by_administrators: bool = False  # whether only administrators may press it
 
 
 COMMANDS = {
@@ -149,16 +139,9 @@ _PRESS = {
 class Advice:
     """An action to take, with its subject.
 
-    Parameters
-    ----------
-    text
-        One or more sentences; the last one, which names the action, needs no full stop. Empty: the action's own.
-    action
-        The action to take; None: the text is all.
-    subject
-        Name or id of the node, job or query.
-    settings
-        Names and values to set.
+    `text`: one or more sentences; the last one, which names the action, needs no full stop. Empty: the action's own.
+    `action`: the action to take; None: the text is all. `subject`: name or id of the node, job or query. `settings`:
+    names and values to set.
 
     >>> advice = Advice("", Action.RETRY_JOB, "5f2e")
     >>> for surface in Surface: print(advice.on(surface))

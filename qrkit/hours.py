@@ -58,12 +58,7 @@ class Hours:
     windows: tuple[_Window, ...] = ()
 
     def is_open(self, local: datetime) -> bool:
-        """Return whether qrkit may retrieve now.
-
-        Parameters
-        ----------
-        local
-            The time by the node's clock.
+        """Return whether qrkit may retrieve at a time by the node's clock.
 
         >>> night = parse_hours("Mon-Fri 22:00-06:00")
         >>> [night.is_open(datetime(2026, 1, day, hour)) for day, hour in ((30, 23), (31, 5), (31, 23), (30, 12))]
@@ -93,10 +88,7 @@ class Hours:
 def parse_hours(text: str) -> Hours:
     """Return the hours of a text such as ``22:00-06:00``, or with weekdays before them, separated by commas.
 
-    Raises
-    ------
-    InputError
-        If the text cannot be read.
+    Raise `InputError` if the text cannot be read.
 
     >>> len(parse_hours("Mon-Thu 19:00-07:00, Fri 19:00-24:00, Sat,Sun 00:00-24:00").windows), parse_hours("").windows
     (3, ())
@@ -178,10 +170,7 @@ def _weekday(name: str) -> int | None:
 def time_zone(name: str) -> tzinfo | None:
     """Return a time zone by its name in the IANA database; None for an empty name: this machine's own.
 
-    Raises
-    ------
-    InputError
-        If there is none of that name.
+    Raise `InputError` if there is none of that name.
     """
     if not name:
         return None

@@ -21,28 +21,16 @@ from qrkit.words import comma_list, counted, did_you_mean, listed, one_line, sho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """TLS of a node, or of our own Storage SCP; version 1.2 or newer. Files are PEM.
+    """TLS of a node, or of our own Storage SCP; version 1.2 or newer. Files are PEM."""
 
-    Attributes
-    ----------
-    enabled
-        Whether connections are encrypted at all.
-    ca_file
-        Certificates that the other side's must be signed by, or be one of; empty: those this machine trusts.
-    certificate_file, key_file
-        Our own, for a node that wants to see it; the key may stand in the same file.
-    verify
-        Whether a certificate that nobody we trust has signed is refused.
-    check_host_name
-        Whether the node's certificate must be for the node's host.
-    """
-
-    enabled: bool = False
+    enabled: bool = False  # whether connections are encrypted at all
+    # certificates that the other side's must be signed by, or be one of; empty: those this machine trusts
     ca_file: str = ""
+    # `certificate_file` and `key_file`: our own, for a node that wants to see it; the key may stand in the same file
     certificate_file: str = ""
     key_file: str = ""
-    verify: bool = True
-    check_host_name: bool = True
+    verify: bool = True  # whether a certificate that nobody we trust has signed is refused
+    check_host_name: bool = True  # whether the node's certificate must be for the node's host
 
     def __post_init__(self) -> None:
         if self.key_file and not self.certificate_file:
@@ -69,24 +57,12 @@ class Method(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long we wait for a node, in seconds.
+    """How long we wait for a node, in seconds."""
 
-    Attributes
-    ----------
-    connect
-        For the TCP connection.
-    association
-        For the answer to A-ASSOCIATE-RQ and to A-RELEASE-RQ (PS3.8 ARTIM).
-    response
-        For the first answer to a request: a PACS may take minutes to fetch from its archive.
-    inactivity
-        For the next answer or object, once the first has come.
-    """
-
-    connect: float = 10.0
-    association: float = 30.0
-    response: float = 300.0
-    inactivity: float = 120.0
+    connect: float = 10.0  # for the TCP connection
+    association: float = 30.0  # for the answer to A-ASSOCIATE-RQ and to A-RELEASE-RQ (PS3.8 ARTIM)
+    response: float = 300.0  # for the first answer to a request: a PACS may take minutes to fetch from its archive
+    inactivity: float = 120.0  # for the next answer or object, once the first has come
 
     def __post_init__(self) -> None:
         for name in ("connect", "association", "response", "inactivity"):
@@ -247,10 +223,7 @@ def check_ae_title(title: str, *, what: str = "AE title") -> str:
     PS3.5 6.2: at most 16 characters of the default repertoire, without backslash and control characters;
     not only spaces. Lower case is allowed.
 
-    Raises
-    ------
-    InputError
-        If it is not one.
+    Raise `InputError` if it is not one.
 
     >>> check_ae_title(" Main_Pacs ")
     'Main_Pacs'
@@ -277,10 +250,7 @@ def node_from_mapping(values: Mapping[str, Any]) -> Node:
     Timeouts and TLS settings are nested mappings under ``timeouts`` and ``tls``. Keys that no node has are an
     error, not ignored.
 
-    Raises
-    ------
-    InputError
-        If a value is missing, unknown or not valid.
+    Raise `InputError` if a value is missing, unknown or not valid.
     """
     return changed(None, values)
 
@@ -288,10 +258,7 @@ def node_from_mapping(values: Mapping[str, Any]) -> Node:
 def changed(node: Node | None, values: Mapping[str, Any]) -> Node:
     """Return `node` with some plain values replaced, or a new node where `node` is None.
 
-    Raises
-    ------
-    InputError
-        If a value is missing, unknown or not valid.
+    Raise `InputError` if a value is missing, unknown or not valid.
     """
     given = dict(values)
     name = given.get("name", node.name if node else "")

@@ -12,26 +12,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One C-STORE request, as its command set announces it (PS3.7 9.3.1.1).
+    """One C-STORE request, as its command set announces it (PS3.7 9.3.1.1)."""
 
-    Attributes
-    ----------
-    sop_class_uid, sop_instance_uid
-        Affected SOP Class and Instance UID.
-    transfer_syntax_uid
-        Of the presentation context: what the data set is encoded in.
-    sender
-        AE title of the sender: the node itself for C-GET, the calling AE title for the Storage SCP.
-    move_originator, move_message_id
-        Move Originator AE Title and Message ID, or empty and 0 where the sender gives none.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    sender: str = ""
-    move_originator: str = ""
-    move_message_id: int = 0
+    sop_class_uid: str  # Affected SOP Class UID
+    sop_instance_uid: str  # Affected SOP Instance UID
+    transfer_syntax_uid: str  # of the presentation context: what the data set is encoded in
+    sender: str = ""  # AE title of the sender: the node itself for C-GET, the calling AE title for the Storage SCP
+    move_originator: str = ""  # Move Originator AE Title; empty where the sender gives none
+    move_message_id: int = 0  # Move Originator Message ID; 0 where the sender gives none
 
 
 class Refused(Exception):
@@ -52,10 +40,7 @@ class Incoming(Protocol):
     def commit(self) -> object:
         """Put the whole object in its place; only then is success sent to the peer.
 
-        Raises
-        ------
-        Refused
-            With the status for the peer.
+        Raise `Refused` with the status for the peer.
         """
 
     def discard(self) -> None:
@@ -66,13 +51,7 @@ class Receiver(Protocol):
     """Receives arriving objects."""
 
     def begin(self, arrival: Arrival) -> Incoming:
-        """Start to take an object.
-
-        Raises
-        ------
-        Refused
-            With the status for the peer; its data set is read and dropped.
-        """
+        """Start to take an object; raise `Refused` with the status for the peer; its data set is read and dropped."""
 
     def ready(self) -> None:
         """Prepare for the next object, while the peer prepares it as well."""

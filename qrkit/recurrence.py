@@ -34,21 +34,11 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
-    """When something is due, again and again.
+    """When something is due, again and again."""
 
-    Attributes
-    ----------
-    text
-        In words, as `parse_recurrence` reads them.
-    cron
-        As the five fields of cron.
-    zone
-        IANA name of the time zone, such as Europe/Berlin.
-    """
-
-    text: str
-    cron: str
-    zone: str = "UTC"
+    text: str  # in words, as `parse_recurrence` reads them
+    cron: str  # as the five fields of cron
+    zone: str = "UTC"  # IANA name of the time zone, such as Europe/Berlin
 
     def following(self, moment: datetime) -> datetime:
         """Return the first moment after this one at which it is due, in UTC.
@@ -84,10 +74,7 @@ class Recurrence:
 def parse_recurrence(text: str, zone: str = "UTC") -> Recurrence:
     """Return the recurrence of a text such as ``weekdays at 22:30``; without a time of day, at 02:00.
 
-    Raises
-    ------
-    InputError
-        If the text cannot be read, or there is no such time zone.
+    Raise `InputError` if the text cannot be read, or there is no such time zone.
 
     >>> texts = ("Mon,thursday at 3:00", "nightly", "hourly", "Last day of the month", "first Monday of the quarter")
     >>> [str(parse_recurrence(text)) for text in texts[:3]]

@@ -112,10 +112,7 @@ def workspace_folder(folder: str | Path | None, environment: Mapping[str, str]) 
 def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     """Read the settings of the workspace in `folder`.
 
-    Raises
-    ------
-    InputError
-        If the file or a variable is not valid; the message names it.
+    Raise `InputError` if the file or a variable is not valid; the message names it.
     """
     values = _from_file(folder / FILE_NAME)
     tables = {name: values.pop(name) for name in TABLE_NAMES if name in values}

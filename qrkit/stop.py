@@ -20,37 +20,21 @@ def _never() -> bool:
 class Stop:
     """A request to stop, passed down to all work that waits.
 
-    Attributes
-    ----------
-    wanted
-        Returns True from when on the work should end; called often, from any thread.
-
     >>> Stop(lambda: True).check()
     Traceback (most recent call last):
     qrkit.errors.Cancelled: Cancelled.
     """
 
+    # returns True from when on the work should end; called often, from any thread
     wanted: Callable[[], bool] = _never
 
     def check(self) -> None:
-        """Return unless the work should end.
-
-        Raises
-        ------
-        Cancelled
-            If it should.
-        """
+        """Return unless the work should end; raise `Cancelled` if it should."""
         if self.wanted():
             raise Cancelled("Cancelled.")
 
     def wait(self, seconds: float) -> None:
-        """Wait for some time.
-
-        Raises
-        ------
-        Cancelled
-            If the work should end before that.
-        """
+        """Wait for some time; raise `Cancelled` if the work should end before that."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.check()

@@ -72,10 +72,7 @@ def duration(seconds: float) -> str:
 def local_time(text: str | None, zone: tzinfo | None = None) -> str:
     """Return a time of the state, UTC in ISO 8601, by the clock of a zone; empty where there is none.
 
-    Parameters
-    ----------
-    zone
-        The time zone; None: that of the user's own clock.
+    `zone`: the time zone; None: that of the user's own clock.
     """
     return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if text else ""
 
@@ -94,10 +91,7 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
 
     Case, underscores and spaces do not count. Of several names that are equally near, the first is returned.
 
-    Parameters
-    ----------
-    cutoff
-        How near it must be, 0 to 1.
+    `cutoff`: how near it must be, 0 to 1.
 
     >>> nearest("patientid", ["patient_id", "PatientID"]), nearest("pasc", ["pacs", "ct1"]), nearest("x", ["pacs"])
     ('patient_id', 'pacs', '')

@@ -71,21 +71,11 @@ _SUBSTITUTES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ages:
-    """The validity of answers of a node that does not count series and instances.
+    """The validity of answers of a node that does not count series and instances."""
 
-    Attributes
-    ----------
-    recent
-        Time after its StudyDate during which a study may still get reports.
-    of_recent
-        Validity of an answer on such a study.
-    of_others
-        Validity of any other answer.
-    """
-
-    recent: timedelta = timedelta(days=7)
-    of_recent: timedelta = timedelta(hours=1)
-    of_others: timedelta = timedelta(days=90)
+    recent: timedelta = timedelta(days=7)  # time after its StudyDate during which a study may still get reports
+    of_recent: timedelta = timedelta(hours=1)  # validity of an answer on such a study
+    of_others: timedelta = timedelta(days=90)  # validity of any other answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +91,7 @@ class CachedAnswer:
     def holds(self, study: StudyRow, now: datetime, ages: Ages) -> bool:
         """Return whether the answer is still valid.
 
-        Parameters
-        ----------
-        study
-            The study as the node returns it now.
-        now
-            UTC without a zone, as `asked_at`.
+        `study`: the study as the node returns it now. `now`: UTC without a zone, as `asked_at`.
         """
         then_and_now = ((self.study_series, study.series_count), (self.study_instances, study.instance_count))
         counted = [(then, count) for then, count in then_and_now if then is not None and count is not None]
@@ -122,12 +107,8 @@ def to_table(
 ) -> pa.Table:
     """Return answers as a table, without failures and doubtful answers.
 
-    Parameters
-    ----------
-    asked_at
-        UTC without a zone.
-    classes
-        The SOP Classes of questions on dose objects, as `dose_class_uids` returns them.
+    `asked_at`: UTC without a zone. `classes`: the SOP Classes of questions on dose objects, as `dose_class_uids`
+    returns them.
     """
     rows = [
         (*head, *row)
@@ -166,14 +147,8 @@ def newest(table: pa.Table) -> pa.Table:
 class AnswerCache:
     """Earlier answers of one node that are still valid.
 
-    Parameters
-    ----------
-    known
-        All earlier answers.
-    now
-        UTC without a zone.
-    classes
-        The SOP Classes of questions on dose objects, as `dose_class_uids` returns them.
+    `known`: all earlier answers. `now`: UTC without a zone. `classes`: the SOP Classes of questions on dose objects,
+    as `dose_class_uids` returns them.
     """
 
     def __init__(
@@ -295,20 +270,9 @@ PATIENCE = 3
 class AnswerSession:
     """Answers needs by C-FIND.
 
-    Parameters
-    ----------
-    session
-        The associations with the node; the block that opens this session opens them.
-    find
-        Asks over them, and learns from the answers.
-    need_requests
-        Turns needs into requests.
-    cache
-        Earlier answers.
-    keep
-        Stores the new answers at the end.
-    stop
-        Ends early what is under way.
+    `session`: the associations with the node; the block that opens this session opens them. `find`: asks over them,
+    and learns from the answers. `need_requests`: turns needs into requests. `cache`: earlier answers. `keep`: stores
+    the new answers at the end. `stop`: ends early what is under way.
     """
 
     def __init__(
@@ -349,12 +313,7 @@ class AnswerSession:
     def answer(self, needs: Sequence[Need]) -> Mapping[Need, Answer]:
         """Return the answers to needs.
 
-        Raises
-        ------
-        NodeError
-            If the node is no longer reachable.
-        Cancelled
-            If `stop` wants it.
+        Raise `NodeError` if the node is no longer reachable, `Cancelled` if `stop` wants it.
         """
         answers = self._cache.recall(needs)
         rest = [need for need in needs if need not in answers]
@@ -381,10 +340,7 @@ class AnswerSession:
     def _ask(self, requests: Sequence[NeedRequest]) -> list[WindowedAnswer]:
         """Return the result of each request, or its error.
 
-        Raises
-        ------
-        NodeError
-            If the node is away, or has broken off several requests in a row.
+        Raise `NodeError` if the node is away, or has broken off several requests in a row.
         """
         self._stop.check()
         self._session.forget_lost()

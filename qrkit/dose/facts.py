@@ -24,40 +24,28 @@ from qrkit.uids import KEY_OBJECT_SELECTION, PRESENTATION_STATE_STORAGE, SR_STOR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRow:
-    """One study from a STUDY query.
-
-    Attributes
-    ----------
-    ModalitiesInStudy, SOPClassesInStudy
-        Empty if the node does not return them.
-    """
+    """One study from a STUDY query."""
 
     StudyInstanceUID: str
     PatientID: str = ""
     StudyDate: str = ""
     StudyDescription: str = ""
     StationName: str = ""
-    ModalitiesInStudy: frozenset[str] = frozenset()
-    SOPClassesInStudy: frozenset[str] = frozenset()
+    ModalitiesInStudy: frozenset[str] = frozenset()  # empty if the node does not return it
+    SOPClassesInStudy: frozenset[str] = frozenset()  # empty if the node does not return it
     series_count: int | None = None
     instance_count: int | None = None
 
 
 class SeriesRow(NamedTuple):
-    """One series.
-
-    Attributes
-    ----------
-    instance_count
-        NumberOfSeriesRelatedInstances.
-    """
+    """One series."""
 
     SeriesInstanceUID: str
     Modality: str = ""
     SeriesDescription: str = ""
     StationName: str = ""
     SeriesNumber: int | None = None
-    instance_count: int | None = None
+    instance_count: int | None = None  # NumberOfSeriesRelatedInstances
 
 
 class ObjectRow(NamedTuple):
@@ -175,13 +163,7 @@ def _sum(first: int | None, other: int | None) -> int | None:
 
 
 def series_by_study(table: pa.Table, *, study_instance_uid: str = "") -> dict[str, tuple[SeriesRow, ...]]:
-    """Return the series in a table by StudyInstanceUID, each once.
-
-    Parameters
-    ----------
-    study_instance_uid
-        Value for rows without it.
-    """
+    """Return the series of a table, each once, by StudyInstanceUID; of `study_instance_uid` where it is missing."""
     names = (
         "StudyInstanceUID",
         "SeriesInstanceUID",
@@ -200,13 +182,7 @@ def series_by_study(table: pa.Table, *, study_instance_uid: str = "") -> dict[st
 
 
 def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict[str, tuple[ObjectRow, ...]]:
-    """Return the objects in a table by SeriesInstanceUID, each once.
-
-    Parameters
-    ----------
-    series_instance_uid
-        Value for rows without it.
-    """
+    """Return the objects of a table by SeriesInstanceUID, each once; of `series_instance_uid` without it."""
     names = ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber")
     found: dict[str, dict[str, ObjectRow]] = {}
     for series, uid, sop_class, number in _columns(table, names):

@@ -17,20 +17,13 @@ from qrkit.tables import Level
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether something is kept, and the reason.
-
-    Attributes
-    ----------
-    rule, reason
-        The deciding rule; if something is dropped, the first rule that dropped it.
-    history
-        All decisions in order, as ``rule: reason``.
-    """
+    """Whether something is kept, and the reason."""
 
     keep: bool = True
+    # `rule` and `reason`: the deciding rule; if something is dropped, the first rule that dropped it
     rule: str = ""
     reason: str = ""
-    history: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()  # all decisions in order, as `rule: reason`
 
     def kept(self, rule: str, reason: str) -> Decision:
         """Return the decision after a rule that keeps it; an earlier drop remains.
@@ -76,23 +69,13 @@ class ObjectOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SeriesOutcome:
-    """The decision on one series.
-
-    Attributes
-    ----------
-    level
-        ``SERIES`` or ``IMAGE`` if it is to be retrieved; otherwise empty.
-    expected
-        SOP Instance UIDs to retrieve, if they are known; at IMAGE level they always are.
-    objects
-        All known objects of the series.
-    """
+    """The decision on one series."""
 
     row: SeriesRow
     decision: Decision
-    level: str = ""
-    expected: tuple[str, ...] = ()
-    objects: tuple[ObjectOutcome, ...] = ()
+    level: str = ""  # `SERIES` or `IMAGE` if it is to be retrieved; otherwise empty
+    expected: tuple[str, ...] = ()  # SOP Instance UIDs to retrieve, if they are known; at IMAGE level they always are
+    objects: tuple[ObjectOutcome, ...] = ()  # all known objects of the series
 
     @property
     def count(self) -> int | None:
@@ -104,45 +87,25 @@ class SeriesOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ShortList:
-    """A list of the series of a study, or the objects of a series, with fewer rows than the node counts.
+    """A list of the series of a study, or the objects of a series, with fewer rows than the node counts."""
 
-    Attributes
-    ----------
-    level
-        ``SERIES`` or ``IMAGE``: the level of what is listed.
-    uid
-        The study or series.
-    """
-
-    level: Level
-    uid: str
+    level: Level  # `SERIES` or `IMAGE`: the level of what is listed
+    uid: str  # the study or series
     listed: int
     counted: int
 
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """One item of a plan: a study under one group.
-
-    Attributes
-    ----------
-    group
-        Empty for a study that was dropped before it had one.
-    empty_sr
-        Number of dropped SR series without objects of a known class.
-    short
-        The lists of series and objects with fewer rows than the node counts.
-    doubts
-        Why other lists may be incomplete.
-    """
+    """One item of a plan: a study under one group."""
 
     study: StudyRow
-    group: str
+    group: str  # empty for a study that was dropped before it had one
     decision: Decision
     series: tuple[SeriesOutcome, ...] = ()
-    empty_sr: int = 0
-    short: tuple[ShortList, ...] = ()
-    doubts: tuple[str, ...] = ()
+    empty_sr: int = 0  # number of dropped SR series without objects of a known class
+    short: tuple[ShortList, ...] = ()  # the lists of series and objects with fewer rows than the node counts
+    doubts: tuple[str, ...] = ()  # why other lists may be incomplete
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +127,7 @@ _NOT_WANTED = "not one of the wanted objects of its series"
 def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> SeriesOutcome:
     """Decide for a series: skip it, retrieve it whole, or retrieve its missing objects.
 
-    Parameters
-    ----------
-    listing
-        Its known objects.
-    stored
-        Its stored SOP Instance UIDs.
+    `listing`: its known objects. `stored`: its stored SOP Instance UIDs.
     """
     rows = (listing.rows if listing is not None else ()) or choice.objects or ()
     if not choice.keep:

@@ -72,13 +72,7 @@ class Plan:
     @property
     def steps(self) -> pd.DataFrame:
         """The funnel: `studies` remaining after each `step`, and `dropped` by it."""
-        return pd.DataFrame(
-            {
-                "step": [step.step for step in self.funnel],
-                "studies": [step.studies for step in self.funnel],
-                "dropped": [step.dropped for step in self.funnel],
-            }
-        )
+        return pd.DataFrame([asdict(step) for step in self.funnel], columns=["step", "studies", "dropped"])
 
     def confirmed(self) -> Plan:
         """Return the plan with the permission to exceed the site's budget."""
@@ -148,14 +142,9 @@ _JSON_STUDY = ("StudyInstanceUID", "group", "keep", "rule", "reason")
 _JSON_SERIES = ("StudyInstanceUID", "group", "SeriesInstanceUID", "keep", "rule", "reason", "level", "expected")
 
 
-def _list(table: pa.Table, name: str) -> list[Any]:
-    values: list[Any] = table[name].to_pylist()
-    return values
-
-
-def _rows(table: pa.Table, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for values in zip(*(_list(table, name) for name in names), strict=True):
-        yield dict(zip(names, values, strict=True))
+def _rows(table: pa.Table, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.select(names).to_pylist()
+    return rows
 
 
 def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
@@ -208,17 +197,11 @@ class Budget:
     bytes: int = 0
 
     def check(self, cost: Estimate) -> None:
-        """Refuse a retrieve that exceeds the budget.
-
-        Raises
-        ------
-        InputError
-            If the cost exceeds the budget.
+        """Refuse a retrieve that exceeds the budget by an `InputError`.
 
         >>> Budget(objects=100).check(Estimate(objects=250, bytes=None, seconds=None))
         Traceback (most recent call last):
-        qrkit.errors.InputError: The plan has 250 objects; the budget is 100 objects. \
-Confirm it: --yes.
+        qrkit.errors.InputError: The plan has 250 objects; the budget is 100 objects. Confirm it: --yes.
         """
         exceeded = []
         if self.objects and (cost.objects or 0) > self.objects:
@@ -238,15 +221,7 @@ def _columns(table: pa.Table, *names: str) -> Iterator[tuple[bool, str | None, i
 
 
 def save_plan(store: PlanTable, plan: Plan) -> None:
-    """Store a plan.
-
-    Raises
-    ------
-    DiskFull
-        If the disk is full.
-    StoreError
-        If the plan cannot be written.
-    """
+    """Store a plan; raise `DiskFull` if the disk is full, `StoreError` if the plan cannot be written."""
     row = PlanRow(
         plan_id=plan.plan_id,
         node=plan.node,
@@ -263,15 +238,7 @@ def save_plan(store: PlanTable, plan: Plan) -> None:
 
 
 def load_plan(store: PlanTable, plan_id: str) -> Plan:
-    """Return a stored plan.
-
-    Raises
-    ------
-    NotFound
-        If no plan has that id.
-    StoreError
-        If its files cannot be read.
-    """
+    """Return a stored plan; raise `NotFound` if no plan has that id, `StoreError` if its files cannot be read."""
     row = store.get(plan_id)
     return Plan(
         plan_id=row.plan_id,

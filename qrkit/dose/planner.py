@@ -76,13 +76,7 @@ class _Part:
 
 
 class Planner:
-    """Makes plans.
-
-    Parameters
-    ----------
-    settings
-        Settings of the workspace; the table ``plan`` contains the site's rules.
-    """
+    """Makes plans; the table ``plan`` of the settings contains the site's rules."""
 
     def __init__(self, state: State, finder: Finder, settings: Settings, *, user: str) -> None:
         self._state = state
@@ -105,21 +99,9 @@ class Planner:
     ) -> Plan:
         """Find the studies, judge them, and return the plan; nothing is retrieved.
 
-        Parameters
-        ----------
-        refresh
-            True to ignore earlier answers of the node.
-        stop
-            Ends early what is under way.
-
-        Raises
-        ------
-        InputError
-            If the node has no SERIES level, or the site's rules are not valid.
-        NodeError
-            If the query for studies fails.
-        Cancelled
-            If `stop` wants it.
+        `refresh`: true to ignore earlier answers of the node. `stop`: ends early what is under way. Raise
+        `InputError` if the node has no SERIES level, or the site's rules are not valid, `NodeError` if the query for
+        studies fails, `Cancelled` if `stop` wants it.
         """
         request = _PlanRequest(asked=asked, refresh=refresh, stop=stop)
         if node.information_model is InformationModel.PATIENT_STUDY_ONLY:

@@ -14,40 +14,27 @@ from qrkit.dose.outcome import ALREADY_STORED, PlanItem, ShortList
 from qrkit.dose.rule import Rule
 from qrkit.dose.rules import RULES
 from qrkit.query import Filters
-from qrkit.query.filters import Filter, exclude, include
+from qrkit.query.filters import Filter, text_filters
 from qrkit.tables import Level
 from qrkit.words import counted
 
 MODALITY = "modality"
 ONLY_SR = "SR only"
 UNANSWERED = "unanswered"
-STATIONS = ("station include", "station exclude")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The policy by which studies are judged.
+    """The policy by which studies are judged."""
 
-    Attributes
-    ----------
-    groups
-        The requested groups, in the order of their queries; none with `sr_only`.
-    options
-        The optional rules that are on: ``toshiba``, ``empty_sr``.
-    filters
-        Filters of descriptions and stations.
-    rules, classes
-        The rules in their order, and the SOP Classes of each type of dose object, with those of the site.
-    sr_first
-        True if few requests list the SR series of many studies, so that they are asked for first.
-    """
-
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # the requested groups, in the order of their queries; none with `sr_only`
     sr_only: bool = False
-    options: frozenset[str] = frozenset()
-    filters: Filters = field(default_factory=Filters)
-    rules: tuple[Rule, ...] = RULES
+    options: frozenset[str] = frozenset()  # the optional rules that are on: `toshiba`, `empty_sr`
+    filters: Filters = field(default_factory=Filters)  # filters of descriptions and stations
+    rules: tuple[Rule, ...] = RULES  # in their order, with those of the site
+    # the SOP Classes of each type of dose object, with those of the site
     classes: Mapping[str, frozenset[str]] = field(default_factory=lambda: DOSE_CLASSES)
+    # true if few requests list the SR series of many studies, so that they are asked for first
     sr_first: bool = False
 
     @property
@@ -61,19 +48,11 @@ class Policy:
 
     def study_filters(self) -> tuple[Filter, ...]:
         """Return the filters of studies, in their order."""
-        wanted, keep_blank = self.filters, self.filters.keep_blank
-        found = []
-        if wanted.description_include:
-            found.append(
-                include("description include", "StudyDescription", wanted.description_include, keep_blank=keep_blank)
-            )
-        if wanted.description_exclude:
-            found.append(exclude("description exclude", "StudyDescription", wanted.description_exclude))
-        return (*found, *self._station_filters(Level.STUDY))
+        return tuple(text_filters(self.filters, Level.STUDY))
 
     def series_filters(self) -> tuple[Filter, ...]:
         """Return the filters of series, in their order."""
-        return self._station_filters(Level.SERIES)
+        return tuple(text_filters(self.filters, Level.SERIES))
 
     def steps(self) -> tuple[str, ...]:
         """Return the names of the steps that may drop a study, in their order.
@@ -87,40 +66,18 @@ class Policy:
         of_rules = [f"{group} rules" for group in self.judged_groups]
         return (*of_studies, MODALITY, *only, *of_series, *of_rules, UNANSWERED, ALREADY_STORED)
 
-    def _station_filters(self, level: Level) -> tuple[Filter, ...]:
-        wanted = self.filters
-        if wanted.station_level is not level:
-            return ()
-        found = []
-        if wanted.station_include:
-            found.append(include(STATIONS[0], "StationName", wanted.station_include, keep_blank=wanted.keep_blank))
-        if wanted.station_exclude:
-            found.append(exclude(STATIONS[1], "StationName", wanted.station_exclude))
-        return tuple(found)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Counts over plan items.
+    """Counts over plan items."""
 
-    Attributes
-    ----------
-    empty_sr
-        Dropped SR series without objects of a known class.
-    short
-        The lists of series and objects with fewer rows than the node counts.
-    doubtful
-        Plan items of which another list may be incomplete, by the reason.
-    unanswered
-        Studies that could not be judged, by the reason.
-    blank_studies, blank_series
-        Studies and series that an include filter keeps because their value is missing, by the filter's name.
-    """
-
-    empty_sr: int = 0
-    short: frozenset[ShortList] = frozenset()
+    empty_sr: int = 0  # dropped SR series without objects of a known class
+    short: frozenset[ShortList] = frozenset()  # the lists of series and objects with fewer rows than the node counts
+    # plan items of which another list may be incomplete, by the reason
     doubtful: Counter[str] = field(default_factory=Counter)
-    unanswered: Counter[str] = field(default_factory=Counter)
+    unanswered: Counter[str] = field(default_factory=Counter)  # studies that could not be judged, by the reason
+    # `blank_studies` and `blank_series`: studies and series that an include filter keeps because their value is
+    # missing, by the filter's name
     blank_studies: Counter[str] = field(default_factory=Counter)
     blank_series: Counter[str] = field(default_factory=Counter)
 

@@ -37,10 +37,7 @@ def ask_codes(codes: Sequence[str], known: Verdict = Verdict.UNKNOWN) -> Generat
     proves that, since any archive may have an odd or blank row. If the first result with studies looks like it, the
     next result decides: the same studies again.
 
-    Parameters
-    ----------
-    known
-        The entry of the node's profile.
+    `known`: the entry of the node's profile.
     """
     suspected: ModalitiesByStudy | None = None
     for code in codes:
@@ -80,30 +77,14 @@ _ARGUMENTS = ("dose", "sr_only", *OPTIONS, "refetch", "whole_archive", *ARGUMENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseQuery:
-    """The request for a plan.
+    """The request for a plan."""
 
-    Attributes
-    ----------
-    groups
-        Any of CT, MG, FL, DX, NM; none with `sr_only`.
-    sr_only
-        Only studies that contain nothing but structured reports.
-    toshiba
-        Retrieve one image per series of a CT study without any other dose object.
-    empty_sr
-        Retrieve SR series in which the node lists no objects.
-    refetch
-        Retrieve stored objects again.
-    query
-        The studies: dates, matching keys, filters of descriptions and stations.
-    """
-
-    groups: tuple[str, ...] = ()
-    sr_only: bool = False
-    toshiba: bool = False
-    empty_sr: bool = False
-    refetch: bool = False
-    query: Query
+    groups: tuple[str, ...] = ()  # any of CT, MG, FL, DX, NM; none with `sr_only`
+    sr_only: bool = False  # only studies that contain nothing but structured reports
+    toshiba: bool = False  # retrieve one image per series of a CT study without any other dose object
+    empty_sr: bool = False  # retrieve SR series in which the node lists no objects
+    refetch: bool = False  # retrieve stored objects again
+    query: Query  # the studies: dates, matching keys, filters of descriptions and stations
 
     @property
     def options(self) -> frozenset[str]:
@@ -122,13 +103,7 @@ class DoseQuery:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DoseQuery:
-        """Return the request that `to_json` wrote.
-
-        Raises
-        ------
-        InputError
-            If the values are not valid.
-        """
+        """Return the request that `to_json` wrote; raise `InputError` if the values are not valid."""
         try:
             return cls(**{**values, "groups": tuple(values["groups"]), "query": Query.from_json(values["query"])})
         except (TypeError, KeyError) as error:
@@ -138,21 +113,10 @@ class DoseQuery:
 def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = False, **given: object) -> DoseQuery:
     """Return the request from user input; None counts as not given.
 
-    Parameters
-    ----------
-    today
-        The date of ``today`` and of an open end.
-    dose
-        Groups, as a list or as one text with commas.
-    whole_archive
-        True to allow a plan without a date range.
-    **given
-        ``sr_only``, ``toshiba``, ``empty_sr``, ``refetch``, and the study arguments of `qrkit.query.build_query`.
-
-    Raises
-    ------
-    InputError
-        If an argument is unknown or not valid, or the date is missing.
+    `today`: the date of ``today`` and of an open end. `dose`: groups, as a list or as one text with commas.
+    `whole_archive`: true to allow a plan without a date range. `**given`: ``sr_only``, ``toshiba``, ``empty_sr``,
+    ``refetch``, and the study arguments of `qrkit.query.build_query`. Raise `InputError` if an argument is unknown or
+    not valid, or the date is missing.
 
     >>> asked = build_dose_query(today=date(2026, 2, 1), dose="mg, ct", date="2026-01-05", toshiba=True)
     >>> asked.groups, asked.codes, sorted(asked.options)

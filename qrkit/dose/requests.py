@@ -54,18 +54,11 @@ Read = Callable[[WindowedAnswer], dict[Need, Answer]]
 
 @dataclass(frozen=True, slots=True)
 class NeedRequest:
-    """One request for the answers to some needs.
-
-    Attributes
-    ----------
-    read
-        Returns the answers to those needs that a result answers.
-    has_all
-        Whether a result answers all needs; None for a request below a single study or series.
-    """
+    """One request for the answers to some needs."""
 
     request: Request
-    read: Read
+    read: Read  # returns the answers to those needs that a result answers
+    # whether a result answers all needs; None for a request below a single study or series
     has_all: HasAll | None = None
 
 
@@ -76,14 +69,8 @@ RequestSteps = Generator[tuple[NeedRequest, ...], Sequence[WindowedAnswer], dict
 class NeedRequests:
     """Turns the needs of a plan into requests to one node.
 
-    Parameters
-    ----------
-    studies
-        All studies of the plan, by StudyInstanceUID.
-    profile
-        Shows which large requests the node answers reliably.
-    classes
-        The SOP Classes of each type of dose object.
+    `studies`: all studies of the plan, by StudyInstanceUID. `profile`: shows which large requests the node answers
+    reliably. `classes`: the SOP Classes of each type of dose object.
     """
 
     def __init__(

@@ -11,33 +11,19 @@ from qrkit.dose.groups import DOSE_CLASSES, NO_IMAGES, SR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyContext:
-    """A study in one group, with everything known about it.
-
-    Attributes
-    ----------
-    series
-        The series of the group that pass the filters.
-    only_sr
-        True if the study may have other series, which are not SR.
-    is_split
-        True for a PET/CT or the like, which is judged as two plan items that share the SR series.
-    options
-        The optional rules that are on: ``toshiba``, ``empty_sr``.
-    classes
-        The SOP Classes of each type of dose object.
-    answers, listed
-        The answers of the node, and the objects of the listed series; see `with_answers`.
-    """
+    """A study in one group, with everything known about it."""
 
     study: StudyRow
     group: str
-    series: tuple[SeriesRow, ...] = ()
-    only_sr: bool = False
+    series: tuple[SeriesRow, ...] = ()  # the series of the group that pass the filters
+    only_sr: bool = False  # true if the study may have other series, which are not SR
+    # true for a PET/CT or the like, which is judged as two plan items that share the SR series
     is_split: bool = False
-    options: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset()  # the optional rules that are on: `toshiba`, `empty_sr`
+    # the SOP Classes of each type of dose object
     classes: Mapping[str, frozenset[str]] = field(default_factory=lambda: DOSE_CLASSES)
-    answers: Mapping[Need, Answer] = field(default_factory=dict)
-    listed: Mapping[str, ObjectsAnswer] = field(default_factory=dict)
+    answers: Mapping[Need, Answer] = field(default_factory=dict)  # the answers of the node; see `with_answers`
+    listed: Mapping[str, ObjectsAnswer] = field(default_factory=dict)  # the objects of the listed series
 
     @property
     def sr_series(self) -> tuple[SeriesRow, ...]:
@@ -92,19 +78,13 @@ class StudyContext:
 
 @dataclass(frozen=True, slots=True)
 class SeriesChoice:
-    """The choice of a rule for one series.
-
-    Attributes
-    ----------
-    objects
-        The wanted objects; None: all objects.
-    """
+    """The choice of a rule for one series."""
 
     row: SeriesRow
     keep: bool
     rule: str
     reason: str
-    objects: tuple[ObjectRow, ...] | None = None
+    objects: tuple[ObjectRow, ...] | None = None  # the wanted objects; None: all objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,34 +103,17 @@ def nothing(_: StudyContext) -> tuple[Need, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule of a group; the first that fits a study decides on all its series.
-
-    Attributes
-    ----------
-    groups
-        The groups in which the rule applies.
-    reason
-        Why the rule keeps a series.
-    judge
-        Returns the result, or None if the rule does not fit.
-    needs
-        Returns what the rule needs to know first; called until it returns no more needs.
-    by_sr
-        True if the rule uses only the SR series of the study.
-    option
-        The option that turns the rule on: ``toshiba`` or ``empty_sr``; empty: always on.
-    unless
-        The option that turns the rule off.
-    """
+    """One rule of a group; the first that fits a study decides on all its series."""
 
     name: str
-    groups: tuple[str, ...]
-    reason: str
-    judge: Callable[[Rule, StudyContext], RuleResult | None]
+    groups: tuple[str, ...]  # the groups in which the rule applies
+    reason: str  # why the rule keeps a series
+    judge: Callable[[Rule, StudyContext], RuleResult | None]  # returns the result, or None if the rule does not fit
+    # returns what the rule needs to know first; called until it returns no more needs
     needs: Callable[[StudyContext], tuple[Need, ...]] = nothing
-    by_sr: bool = False
-    option: str = ""
-    unless: str = ""
+    by_sr: bool = False  # true if the rule uses only the SR series of the study
+    option: str = ""  # the option that turns the rule on: `toshiba` or `empty_sr`; empty: always on
+    unless: str = ""  # the option that turns the rule off
 
     def applies(self, options: frozenset[str]) -> bool:
         """Return whether the rule is on."""

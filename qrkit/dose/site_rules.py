@@ -22,42 +22,24 @@ _GROUPS = (*GROUPS, SR_GROUP)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRule:
-    """The series that a site keeps: those that meet all given criteria.
+    """The series that a site keeps: those that meet all given criteria."""
 
-    Attributes
-    ----------
-    name, reason
-        The name of the rule, and why it keeps a series.
-    groups
-        The groups in which the rule applies.
-    before, after
-        Name of the next or previous rule; without both the rule is the last one.
-    modality
-        Modality codes of the series.
-    description
-        SeriesDescription without surrounding spaces; case is ignored.
-    description_has, station_has
-        Terms in the SeriesDescription or StationName, one of which is enough; case is ignored.
-    at_most
-        Largest number of instances; series of unknown size match.
-    first_image
-        SOP Classes of the first image.
-    take
-        ``series`` for the whole series, or ``first image``.
-    """
-
+    # `name` and `reason`: the name of the rule, and why it keeps a series
     name: str
-    groups: tuple[str, ...]
+    groups: tuple[str, ...]  # the groups in which the rule applies
     reason: str = "kept by a rule of this site"
+    # `before` and `after`: name of the next or previous rule; without both the rule is the last one
     before: str = ""
     after: str = ""
-    modality: tuple[str, ...] = ()
-    description: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()  # modality codes of the series
+    description: tuple[str, ...] = ()  # SeriesDescription without surrounding spaces; case is ignored
+    # `description_has` and `station_has`: terms in the SeriesDescription or StationName, one of which is enough; case
+    # is ignored
     description_has: tuple[str, ...] = ()
     station_has: tuple[str, ...] = ()
-    at_most: int = 0
-    first_image: tuple[str, ...] = ()
-    take: str = SERIES
+    at_most: int = 0  # largest number of instances; series of unknown size match
+    first_image: tuple[str, ...] = ()  # SOP Classes of the first image
+    take: str = SERIES  # `series` for the whole series, or `first image`
 
     def matches(self, row: SeriesRow) -> bool:
         """Return whether the row of a series meets the criteria."""
@@ -100,15 +82,8 @@ class SiteRule:
 def site_policy(table: Any) -> Policy:  # noqa: ANN401 - unchecked user input
     """Return the policy of a site, without groups, options and filters.
 
-    Parameters
-    ----------
-    table
-        The table ``[plan]``; it uses ``rules`` and ``classes``. See `site_budget` for the budget.
-
-    Raises
-    ------
-    InputError
-        If the table is not valid.
+    `table`: the table ``[plan]``; it uses ``rules`` and ``classes``. See `site_budget` for the budget. Raise
+    `InputError` if the table is not valid.
 
     >>> protocol = {"name": "protocol", "groups": ["CT"], "description": ["patient protocol"], "after": "ESR"}
     >>> [rule.name for rule in site_policy({"rules": [protocol]}).rules_of("CT")][:3]
@@ -131,12 +106,7 @@ def site_policy(table: Any) -> Policy:  # noqa: ANN401 - unchecked user input
 
 
 def site_budget(table: Mapping[str, Any]) -> Budget:
-    """Return the budget of a site for the retrieve of a plan.
-
-    Raises
-    ------
-    InputError
-        If a value is not a number.
+    """Return the budget of a site for the retrieve of a plan; raise `InputError` if a value is not a number.
 
     >>> site_budget({"most_objects": 500})
     Budget(objects=500, bytes=0)

@@ -60,32 +60,18 @@ INSTANCES = _schema("StudyInstanceUID", "group", "SeriesInstanceUID", *OF_OBJECT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTables:
-    """The rows of a plan.
+    """The rows of a plan."""
 
-    Attributes
-    ----------
-    studies
-        One row per plan item, two for a PET/CT. `series` and `objects` are the numbers to retrieve.
-    series
-        `level` is SERIES or IMAGE if the series is to be retrieved. `expected` contains its SOP Instance UIDs if they
-        are known, `objects` their number, `bytes` an estimate.
-    instances
-        The known objects; most objects of an archive never appear here.
-    """
-
+    # One row per plan item, two for a PET/CT. `series` and `objects` are the numbers to retrieve.
     studies: pa.Table
+    # `level` is SERIES or IMAGE if the series is to be retrieved. `expected` contains its SOP Instance UIDs if they
+    # are known, `objects` their number, `bytes` an estimate.
     series: pa.Table
-    instances: pa.Table
+    instances: pa.Table  # the known objects; most objects of an archive never appear here
 
 
 def plan_tables(items: Sequence[PlanItem], found: pa.Table) -> PlanTables:
-    """Return the tables of plan items.
-
-    Parameters
-    ----------
-    found
-        The studies of the items, as the node returned them.
-    """
+    """Return the tables of plan items; `found`: the studies of the items, as the node returned them."""
     return PlanTables(
         studies=_studies(items, found),
         series=_filled(SERIES, (_series_row(item, outcome) for item in items for outcome in item.series)),
@@ -201,17 +187,11 @@ def criterion(step: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The number of remaining studies after one step.
-
-    Attributes
-    ----------
-    dropped
-        Number of studies that the step removed.
-    """
+    """The number of remaining studies after one step."""
 
     step: str
     studies: int
-    dropped: int = 0
+    dropped: int = 0  # number of studies that the step removed
 
 
 def count_steps(studies: pa.Table, steps: Sequence[str], *, quiet: str = "") -> tuple[Step, ...]:
@@ -219,19 +199,9 @@ def count_steps(studies: pa.Table, steps: Sequence[str], *, quiet: str = "") -> 
 
     A study with two plan items remains while one of them does.
 
-    Parameters
-    ----------
-    studies
-        One row per plan item, with StudyInstanceUID, keep and rule; the rule of a dropped item is a step.
-    steps
-        The steps in their order.
-    quiet
-        A step that appears only if it drops something.
-
-    Raises
-    ------
-    ValueError
-        If an item was dropped by an unknown step.
+    `studies`: one row per plan item, with StudyInstanceUID, keep and rule; the rule of a dropped item is a step.
+    `steps`: the steps in their order. `quiet`: a step that appears only if it drops something. Raise `ValueError` if
+    an item was dropped by an unknown step.
 
     >>> rows = {"StudyInstanceUID": ["1", "1", "2"], "keep": [False, True, False], "rule": ["a", "RDSR", "b"]}
     >>> [(step.step, step.studies) for step in count_steps(pa.table(rows), ("a", "b"))]

@@ -45,30 +45,14 @@ _PLACES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterReport:
-    """The report of a filter.
+    """The report of a filter."""
 
-    Attributes
-    ----------
-    name
-        Such as ``description include``, or the keyword of a matching key.
-    level
-        Of the rows it was applied to.
-    terms
-        What was sought.
-    before, after
-        Number of rows.
-    blank_kept
-        Rows kept because they have no value to judge by.
-    where
-        Where it ran.
-    """
-
-    name: str
-    level: Level
-    terms: tuple[str, ...]
-    before: int
-    after: int
-    blank_kept: int = 0
+    name: str  # such as `description include`, or the keyword of a matching key
+    level: Level  # of the rows it was applied to
+    terms: tuple[str, ...]  # what was sought
+    before: int  # number of rows before it
+    after: int  # and after it
+    blank_kept: int = 0  # rows kept because they have no value to judge by
     where: Where = Where.LOCAL
 
     def sentence(self) -> str:
@@ -104,25 +88,13 @@ class FilterReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """The requests to a node and the time they took.
-
-    Attributes
-    ----------
-    requests, answers
-        Their numbers.
-    seconds
-        Time the node worked on them, added up over all associations.
-    waited
-        Seconds waited before requests, for the pause and to back off.
-    busiest
-        Most requests under way at once.
-    """
+    """The requests to a node and the time they took."""
 
     requests: int = 0
     answers: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-    busiest: int = 0
+    seconds: float = 0.0  # time the node worked on them, added up over all associations
+    waited: float = 0.0  # seconds waited before requests, for the pause and to back off
+    busiest: int = 0  # most requests under way at once
 
     def __add__(self, other: Load) -> Load:
         """Return the load of both, one after the other.
@@ -153,22 +125,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedWindow:
-    """One window that a request was asked in.
+    """One window that a request was asked in."""
 
-    Attributes
-    ----------
-    window
-        What it covers, in words without what could name a patient.
-    count
-        Rows in its answer; None if it failed.
-    split
-        Whether smaller windows were asked after it.
-    """
-
-    window: str
-    count: int | None
+    window: str  # what it covers, in words without what could name a patient
+    count: int | None  # rows in its answer; None if it failed
     failure: str = ""
-    split: bool = False
+    split: bool = False  # whether smaller windows were asked after it
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values, without what does not apply."""

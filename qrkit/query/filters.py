@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import has_wildcard, takes_list
-from qrkit.query.query import Query
+from qrkit.query.query import Filters, Query
 from qrkit.tables import Level, belongs_to
 
 if TYPE_CHECKING:
@@ -30,20 +30,12 @@ class Selected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliance:
-    """The known matching of a node, by keyword; a keyword in neither set is unknown.
+    """The known matching of a node, by keyword; a keyword in neither set is unknown."""
 
-    Attributes
-    ----------
-    honoured
-        Matched as PS3.4 says.
-    unmatched
-        Ignored or refused: not asked to be matched where the query stays narrow without, and matched here.
-    lists
-        Levels at which several rows above may be asked for at once, by a list of their UIDs.
-    """
-
-    honoured: frozenset[str] = frozenset()
+    honoured: frozenset[str] = frozenset()  # matched as PS3.4 says
+    # ignored or refused: not asked to be matched where the query stays narrow without, and matched here
     unmatched: frozenset[str] = frozenset()
+    # levels at which several rows above may be asked for at once, by a list of their UIDs
     lists: frozenset[Level] = frozenset()
 
     def without(self, keywords: Iterable[str]) -> Reliance:
@@ -58,26 +50,14 @@ Select: TypeAlias = "Callable[[Query, Level, pa.Table], Selected]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """One local filter on one column.
-
-    Attributes
-    ----------
-    terms
-        What is sought, for the report.
-    keeps
-        Whether a row with this value stays.
-    keeps_blank
-        Whether a row without a value stays.
-    where
-        BOTH: a precaution, that repeats what the node was asked for. It is reported if it drops rows or cannot judge
-        them.
-    """
+    """One local filter on one column."""
 
     name: str
     column: str
-    terms: tuple[str, ...]
-    keeps: Judge
-    keeps_blank: bool = True
+    terms: tuple[str, ...]  # what is sought, for the report
+    keeps: Judge  # whether a row with this value stays
+    keeps_blank: bool = True  # whether a row without a value stays
+    # BOTH: a precaution that repeats what the node was asked for; reported if it drops rows or cannot judge them
     where: Where = Where.LOCAL
 
 
@@ -89,12 +69,8 @@ def select(
     Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
     as a study without ModalitiesInStudy, stays: nobody knows what it is.
 
-    Parameters
-    ----------
-    local
-        Matching keys that the node is known not to match, so that they are matched here alone.
-    unjudged
-        Matching keys that are asked for, but not matched here.
+    `local`: matching keys that the node is known not to match, so that they are matched here alone. `unjudged`:
+    matching keys that are asked for, but not matched here.
     """
     filters = (one for one in filters_at(query, level, local=local) if one.name not in unjudged)
     return apply(tuple(filters), level, table)
@@ -132,12 +108,9 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
 def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tuple[Filter, ...]:
     """Return the local filters of a query that belong to a level, in the order in which they are applied.
 
-    Parameters
-    ----------
-    local
-        As of `select`.
+    `local`: as of `select`.
     """
-    return (*_matching(query, level, local), *_wanted(query, level))
+    return (*_matching(query, level, local), *text_filters(query.filters, level))
 
 
 def include(name: str, column: str, terms: tuple[str, ...], *, keep_blank: bool) -> Filter:
@@ -151,32 +124,15 @@ def exclude(name: str, column: str, terms: tuple[str, ...]) -> Filter:
     return Filter(name=name, column=column, terms=terms, keeps=lambda value: not has_any(value))
 
 
-def _wanted(query: Query, level: Level) -> Iterator[Filter]:
-    wanted = query.filters
-    if level is Level.STUDY:
-        yield from _include_exclude(
-            "description",
-            "StudyDescription",
-            (wanted.description_include, wanted.description_exclude),
-            keep_blank=wanted.keep_blank,
-        )
-    if level is wanted.station_level:
-        yield from _include_exclude(
-            "station",
-            "StationName",
-            (wanted.station_include, wanted.station_exclude),
-            keep_blank=wanted.keep_blank,
-        )
-
-
-def _include_exclude(
-    what: str, column: str, terms: tuple[tuple[str, ...], tuple[str, ...]], *, keep_blank: bool
-) -> Iterator[Filter]:
-    included, excluded = terms
-    if included:
-        yield include(f"{what} include", column, included, keep_blank=keep_blank)
-    if excluded:
-        yield exclude(f"{what} exclude", column, excluded)
+def text_filters(filters: Filters, level: Level) -> Iterator[Filter]:
+    """Yield the filters of descriptions and stations that belong to a level, in their order."""
+    columns = {"description": "StudyDescription"} if level is Level.STUDY else {}
+    columns |= {"station": "StationName"} if level is filters.station_level else {}
+    for what, column in columns.items():
+        if included := getattr(filters, f"{what}_include"):
+            yield include(f"{what} include", column, included, keep_blank=filters.keep_blank)
+        if excluded := getattr(filters, f"{what}_exclude"):
+            yield exclude(f"{what} exclude", column, excluded)
 
 
 def _matching(query: Query, level: Level, local: Collection[str]) -> Iterator[Filter]:

@@ -60,10 +60,7 @@ def matching_value(keyword: str, value: object) -> str:
     UIDs, AccessionNumber and PatientID take several values: a list, tuple, set or pandas column of them, or one text
     with commas. A comma within a value needs a list: ``["A,1"]``. Dates and times may be Python's.
 
-    Raises
-    ------
-    InputError
-        If the key cannot have such a value.
+    Raise `InputError` if the key cannot have such a value.
 
     >>> matching_value("PatientName", "Doe^J*"), matching_value("StudyInstanceUID", ["1.2", "1.3"])
     ('Doe^J*', '1.2\\1.3')

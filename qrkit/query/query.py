@@ -29,24 +29,15 @@ _NARROW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Filters that we apply to the answers ourselves, since no PACS offers them.
+    """Filters that we apply to the answers ourselves, since no PACS offers them."""
 
-    Attributes
-    ----------
-    description_include, description_exclude, station_include, station_exclude
-        Terms, sought in StudyDescription and StationName as substrings, in any case.
-    station_level
-        Which StationName is meant: STUDY or SERIES.
-    keep_blank
-        Whether include filters keep rows without a value.
-    """
-
+    # terms, sought in StudyDescription and StationName as substrings, in any case
     description_include: tuple[str, ...] = ()
     description_exclude: tuple[str, ...] = ()
     station_include: tuple[str, ...] = ()
     station_exclude: tuple[str, ...] = ()
-    station_level: Level = Level.SERIES
-    keep_blank: bool = True
+    station_level: Level = Level.SERIES  # which StationName is meant: STUDY or SERIES
+    keep_blank: bool = True  # whether include filters keep rows without a value
 
     @property
     def on_description(self) -> bool:
@@ -61,29 +52,16 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A query, independent of node and information model.
-
-    Attributes
-    ----------
-    keys
-        Matching keys: keyword and matching value, as DICOM writes it; several values with backslashes between.
-    modalities
-        Modality codes, of which a study or series has at least one.
-    dates, times
-        StudyDate and StudyTime.
-    extra_keys
-        Keys to be returned besides the usual ones.
-    filters
-        What is filtered locally.
-    """
+    """A query, independent of node and information model."""
 
     level: Level = Level.STUDY
+    # matching keys: keyword and matching value, as DICOM writes it; several values with backslashes between
     keys: tuple[tuple[str, str], ...] = ()
-    modalities: tuple[str, ...] = ()
-    dates: Dates | None = None
-    times: Times | None = None
-    extra_keys: tuple[str, ...] = ()
-    filters: Filters = field(default_factory=Filters)
+    modalities: tuple[str, ...] = ()  # modality codes, of which a study or series has at least one
+    dates: Dates | None = None  # StudyDate
+    times: Times | None = None  # StudyTime
+    extra_keys: tuple[str, ...] = ()  # keys to be returned besides the usual ones
+    filters: Filters = field(default_factory=Filters)  # what is filtered locally
 
     def __post_init__(self) -> None:
         if self.times is not None and (self.dates is None or not self.dates.is_one_day):
@@ -131,13 +109,7 @@ class Query:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Query:
-        """Return the query that `to_json` wrote.
-
-        Raises
-        ------
-        InputError
-            If the values are not those of a query.
-        """
+        """Return the query that `to_json` wrote; raise `InputError` if the values are not those of a query."""
         unknown = sorted(set(values) - {item.name for item in fields(cls)})
         if unknown:
             raise InputError(f"A query has no {', '.join(unknown)}; it was written by another version of qrkit.")

@@ -44,19 +44,12 @@ _CONVERT: dict[str, Callable[[str], object]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One C-FIND request.
-
-    Attributes
-    ----------
-    keys
-        Matching keys, those of the levels above included: keyword and matching value.
-    return_keys
-        What shall be returned besides.
-    """
+    """One C-FIND request."""
 
     level: Level
+    # matching keys, those of the levels above included: keyword and matching value
     keys: tuple[tuple[str, str], ...] = ()
-    return_keys: tuple[str, ...] = ()
+    return_keys: tuple[str, ...] = ()  # what shall be returned besides
 
     def value(self, keyword: str) -> str:
         """Return the matching value of a key, or an empty text."""
@@ -80,10 +73,7 @@ class Request:
 def answer_keywords(request: Request, model: InformationModel) -> tuple[str, ...]:
     """Return the keywords that answers may have: Unique Keys down to the level, matching keys, return keys.
 
-    Raises
-    ------
-    InputError
-        If the information model has no such level.
+    Raise `InputError` if the information model has no such level.
 
     >>> answer_keywords(Request(level=Level.SERIES, return_keys=("Modality",)), InformationModel.STUDY_ROOT)
     ('StudyInstanceUID', 'SeriesInstanceUID', 'Modality')
@@ -99,15 +89,8 @@ def identifier(request: Request, model: InformationModel, *, character_set: str 
     Always with QueryRetrieveLevel, SpecificCharacterSet and the Unique Keys above the level, which are empty where
     the request does not give them (a relational query, PS3.4 C.4.1.2.2).
 
-    Parameters
-    ----------
-    character_set
-        The node's, taken where a key is not plain ASCII; if it cannot hold the key either, ISO_IR 192 is.
-
-    Raises
-    ------
-    InputError
-        If the information model has no such level.
+    `character_set`: the node's, taken where a key is not plain ASCII; if it cannot hold the key either, ISO_IR 192
+    is. Raise `InputError` if the information model has no such level.
 
     >>> request = Request(level=Level.STUDY, keys=(("StudyDate", "20260131"),))
     >>> [element.keyword for element in identifier(request, InformationModel.STUDY_ROOT)]
