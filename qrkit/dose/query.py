@@ -72,7 +72,9 @@ OPTIONS = ("toshiba", "empty_sr")
 """Optional rules, which are off by default."""
 
 _NOT_OF_A_PLAN = ("level", "modalities", "series_uid", "sop_uid", "return_keys")
-_ARGUMENTS = ("dose", "sr_only", *OPTIONS, "refetch", "whole_archive", *ARGUMENTS)
+SWITCHES = ("sr_only", *OPTIONS, "refetch", "whole_archive")
+PLAN_ARGUMENTS = ("dose", *SWITCHES, *ARGUMENTS)
+"""The arguments of `build_dose_query`, besides `today` and DICOM keywords."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +131,10 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     wrong = next((name for name in _NOT_OF_A_PLAN if is_given(given.get(name))), None)
     if wrong is not None:
         raise InputError(f"{wrong} is not an argument of a plan.", advice="Select studies by dose group.")
-    check_names(given, _ARGUMENTS)
+    check_names(given, PLAN_ARGUMENTS)
     groups = _groups(dose, sr_only=switches["sr_only"])
-    given.setdefault("station_level", "series")
+    if given.get("station_level") is None:
+        given["station_level"] = "series"
     query = build_query(today=today, **given)
     if not query.is_narrow and not whole_archive:
         raise InputError(

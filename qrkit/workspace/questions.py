@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qrkit.stop import NEVER, Stop
 from qrkit.workspace.arguments import checks_arguments
@@ -146,33 +146,10 @@ class Questions(NodeChecks):
             frame = ws.find("pacs", accession=table["AccessionNumber"])
             frame.attrs["qrkit"]["coverage"].get("not_found")
         """
-        from qrkit.query import build_query
+        from qrkit.query import ARGUMENTS, build_query
 
-        query = build_query(
-            today=dt.date.today(),
-            level=level,
-            modalities=modalities,
-            date=date,
-            date_from=date_from,
-            date_until=date_until,
-            time=time,
-            time_from=time_from,
-            time_until=time_until,
-            patient_id=patient_id,
-            patient_name=patient_name,
-            accession=accession,
-            study_uid=study_uid,
-            series_uid=series_uid,
-            sop_uid=sop_uid,
-            description_include=description_include,
-            description_exclude=description_exclude,
-            station_include=station_include,
-            station_exclude=station_exclude,
-            station_level=station_level,
-            blank=blank,
-            return_keys=return_keys,
-            **keys,
-        )
+        given = {name: value for name, value in locals().items() if name in ARGUMENTS} | keys
+        query = build_query(today=dt.date.today(), **given)
         return self.ask(node, query).frame()
 
     def ask(self, node: str, query: Query, *, stop: Stop = NEVER) -> FindResult:
@@ -292,35 +269,11 @@ class Questions(NodeChecks):
             plan = ws.plan("pacs", dose=["CT", "MG"], date="last 30 days")
             job = ws.retrieve(plan)
         """
-        from qrkit.dose import build_dose_query
         from qrkit.dose.plan import save_plan
+        from qrkit.dose.query import PLAN_ARGUMENTS, build_dose_query
 
-        asked = build_dose_query(
-            today=dt.date.today(),
-            dose=dose,
-            whole_archive=whole_archive,
-            sr_only=sr_only,
-            toshiba=toshiba,
-            empty_sr=empty_sr,
-            refetch=refetch,
-            date=date,
-            date_from=date_from,
-            date_until=date_until,
-            time=time,
-            time_from=time_from,
-            time_until=time_until,
-            patient_id=patient_id,
-            patient_name=patient_name,
-            accession=accession,
-            study_uid=study_uid,
-            description_include=description_include,
-            description_exclude=description_exclude,
-            station_include=station_include,
-            station_exclude=station_exclude,
-            blank=blank,
-            **({"station_level": station_level} if station_level is not None else {}),
-            **keys,
-        )
+        given: dict[str, Any] = {name: value for name, value in locals().items() if name in PLAN_ARGUMENTS} | keys
+        asked = build_dose_query(today=dt.date.today(), **given)
         services = self._services
         plan = self._planner.plan(services.nodes.get(node), asked, refresh=refresh, stop=stop)
         save_plan(services.plans, plan)

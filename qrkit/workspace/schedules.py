@@ -193,41 +193,12 @@ class Schedules:
 
             ws.schedules.add("dose", "pacs", every="daily at 02:00", dose="CT", date="last 7 days")
         """
-        switches = {
-            "sr_only": sr_only,
-            "toshiba": toshiba,
-            "empty_sr": empty_sr,
-            "refetch": refetch,
-            "whole_archive": whole_archive,
-        }
-        filters: dict[str, object] = {
-            "dose": dose,
-            "level": level,
-            "modalities": modalities,
-            "date": date,
-            "date_from": date_from,
-            "date_until": date_until,
-            "time": time,
-            "time_from": time_from,
-            "time_until": time_until,
-            "patient_id": patient_id,
-            "patient_name": patient_name,
-            "accession": accession,
-            "study_uid": study_uid,
-            "series_uid": series_uid,
-            "sop_uid": sop_uid,
-            "description_include": description_include,
-            "description_exclude": description_exclude,
-            "station_include": station_include,
-            "station_exclude": station_exclude,
-            "station_level": station_level,
-            "blank": blank,
-            "return_keys": return_keys,
-        }
+        from qrkit.dose.query import PLAN_ARGUMENTS, SWITCHES
+
         check_names(keys)
-        given = {key: value for key, value in filters.items() if value is not None}
-        what = {key: _plain(key, value) for key, value in (given | keys).items()}
-        what |= {key: True for key, is_given in switches.items() if is_given}
+        given = {name: value for name, value in locals().items() if name in PLAN_ARGUMENTS and value is not None}
+        what = {name: _plain(name, value) for name, value in (given | keys).items() if name not in SWITCHES}
+        what |= {name: True for name in SWITCHES if given[name]}
         if query is not None:
             what["query"] = dict(self._services.queries.get(query).request)
         new = NewSchedule(
