@@ -23,10 +23,9 @@ from qrkit.dose.groups import dose_class_uids
 from qrkit.dose.judge import StudyJudge, together
 from qrkit.dose.outcome import PlanItem, StoredUids
 from qrkit.dose.plan import Budget, Plan, cost_of, with_bytes
-from qrkit.dose.policy import UNANSWERED, Policy, Tally, tally
+from qrkit.dose.policy import UNANSWERED, Policy, Tally, site_budget, site_policy, tally
 from qrkit.dose.query import DoseQuery, ask_codes, build_dose_query
 from qrkit.dose.requests import NeedRequests
-from qrkit.dose.site_rules import site_budget, site_policy
 from qrkit.dose.tables import PlanTables, Step, count_steps, joined, plan_tables
 
 __all__ = [

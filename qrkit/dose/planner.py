@@ -19,10 +19,9 @@ from qrkit.dose.groups import dose_class_uids
 from qrkit.dose.judge import StudyJudge, together
 from qrkit.dose.outcome import PlanItem, StoredUids
 from qrkit.dose.plan import Plan, cost_of, with_bytes
-from qrkit.dose.policy import UNANSWERED, Tally, tally
+from qrkit.dose.policy import UNANSWERED, Tally, site_policy, tally
 from qrkit.dose.query import DoseQuery, ask_codes
 from qrkit.dose.requests import NeedRequests
-from qrkit.dose.site_rules import site_policy
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
 from qrkit.find.finder import Finder

@@ -20,6 +20,6 @@ NM: RRDSR, PET, the first NM series               test_judge: test_nuclear_medic
 stored objects                                    test_outcome; test_properties: test_what_is_held…
 levels of requests, expected objects, never STUDY  test_plan; test_outcome
 the funnel adds up, first reasons, histories        test_properties; test_policy
-SR first, nothing asked twice, requests           test_judge: test_sr_first…; test_requests; test_cache
+SR first, nothing asked twice, requests           test_judge: test_sr_first…; test_requests; test_answers
 ================================================  ================================================================
 """
