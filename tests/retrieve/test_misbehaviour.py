@@ -1,7 +1,5 @@
 """What a PACS may do to a retrieve, and what the job says of it: expected against stored, never the peer's word."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from qrkit.errors import WorkerError
@@ -9,18 +7,12 @@ from qrkit.jobs import ItemRow, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.tables import Level
-from qrkit.worker.service import Worker
 from tests.peers.waiting import wait_until
-from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
+from tests.retrieve.conftest import LIMIT, fetch, services
+from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of
 
-LIMIT = 60.0
+pytestmark = pytest.mark.usefixtures("worker")
 COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
-
-
-@pytest.fixture(autouse=True)
-def _worker(linked: Linked) -> Iterator[Worker]:
-    with worker_in_thread(linked.workspace) as worker:
-        yield worker
 
 
 @pytest.fixture
@@ -35,18 +27,9 @@ def study(linked: Linked) -> Study:
     return next(study for study in of_size(linked.hospital, 8) if len(study.series) > 1)
 
 
-def fetch(linked: Linked, study: Study, method: str) -> JobRow:
-    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
-    return job.wait(timeout=LIMIT)
-
-
 def item(status: JobRow) -> ItemRow:
     (only,) = status.items
     return only
-
-
-def services(linked: Linked) -> list[tuple[str, str]]:
-    return [(one.service, one.level) for one in linked.pacs.requests if one.service in ("C-GET", "C-MOVE")]
 
 
 @pytest.mark.parametrize("method", ["get", "move"])
@@ -54,7 +37,7 @@ def test_objects_left_out_once_come_with_the_second_try_at_image_level(
     linked: Linked, study: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(send_less=2)
-    status = fetch(linked, study, method)
+    status = fetch(linked, study, method=method)
     # each try leaves out its last two: of the two that were missing, the second brings none
     outcome = item(status).outcome
     assert (status.state, outcome.expected, outcome.stored) == (
@@ -80,7 +63,7 @@ def test_objects_left_out_once_come_with_the_second_try_at_image_level(
 def test_what_one_method_leaves_out_the_other_brings(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(send_less=1)
     linked.workspace.nodes.edit("pacs", method="move")
-    status = fetch(linked, study, "auto")
+    status = fetch(linked, study, method="auto")
     assert services(linked) == [("C-MOVE", "STUDY"), ("C-GET", "IMAGE")]
     assert len(item(status).outcome.missing) == 1
 
@@ -88,7 +71,7 @@ def test_what_one_method_leaves_out_the_other_brings(linked: Linked, study: Stud
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_failed_sub_operations_are_tried_again_one_by_one(linked: Linked, study: Study, method: str) -> None:
     linked.pacs.quirks = Quirks(fail_objects=2)
-    status = fetch(linked, study, method)
+    status = fetch(linked, study, method=method)
     assert status.state is JobState.PARTIAL
     assert len(item(status).outcome.missing) == 2
     assert "0xA702" in item(status).outcome.error
@@ -99,13 +82,13 @@ def test_responses_without_counters_and_without_pending_ones_are_enough(
     linked: Linked, study: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(no_counters=True, no_pending=True)
-    assert fetch(linked, study, method).state is JobState.COMPLETE
+    assert fetch(linked, study, method=method).state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
 
 
 def test_objects_that_come_after_the_final_response_are_waited_for(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(finish_early=True, delay_first_object=0.5, delay_object=0.05)
-    status = fetch(linked, study, "move")
+    status = fetch(linked, study, method="move")
     assert status.state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
     assert services(linked) == [("C-MOVE", "STUDY")]
@@ -113,7 +96,7 @@ def test_objects_that_come_after_the_final_response_are_waited_for(linked: Linke
 
 def test_objects_that_come_late_without_counters_are_waited_for_too(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(finish_early=True, no_counters=True, delay_first_object=0.5, delay_object=0.05)
-    status = fetch(linked, study, "move")
+    status = fetch(linked, study, method="move")
     assert status.state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
 
@@ -142,7 +125,7 @@ def test_an_association_that_drops_is_replaced_and_only_what_is_missing_is_asked
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_an_association_that_drops_once_is_no_more_than_a_delay(linked: Linked, study: Study, method: str) -> None:
     linked.pacs.quirks = Quirks(drop_after=3, drop_times=1)
-    assert fetch(linked, study, method).state is JobState.COMPLETE
+    assert fetch(linked, study, method=method).state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
     assert len(linked.workspace.files) == len(uids_of(study))
 
@@ -160,7 +143,7 @@ def test_a_destination_that_the_pacs_does_not_know_is_not_tried_twice_and_says_w
     linked: Linked, study: Study
 ) -> None:
     linked.workspace.nodes.edit("pacs", move_destination="SOMEWHERE", can_get=False)
-    status = fetch(linked, study, "auto")
+    status = fetch(linked, study, method="auto")
     assert status.state is JobState.FAILED
     assert "0xA801" in item(status).outcome.error
     assert "SOMEWHERE" in item(status).outcome.error
@@ -173,7 +156,7 @@ def test_a_retrieve_that_the_pacs_cancels_is_not_asked_again_until_somebody_want
     linked: Linked, study: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(retrieve_status=0xFE00, retrieve_status_after=2)
-    status = fetch(linked, study, method)
+    status = fetch(linked, study, method=method)
     assert (status.state, status.stored) == (JobState.PARTIAL, 2)
     assert "0xFE00" in item(status).outcome.error
     assert set(item(status).outcome.missing) == uids_of(study) - files_of(linked.workspace)
@@ -196,7 +179,7 @@ def test_a_retrieve_that_the_pacs_cancels_is_not_asked_again_until_somebody_want
 )
 def test_a_refusal_is_a_failed_item_with_its_reason(linked: Linked, study: Study, quirks: Quirks, said: str) -> None:
     linked.pacs.quirks = quirks
-    status = fetch(linked, study, "auto")
+    status = fetch(linked, study, method="auto")
     assert status.state is JobState.FAILED
     assert said in item(status).outcome.error
     assert "\n" not in item(status).outcome.error
@@ -205,7 +188,7 @@ def test_a_refusal_is_a_failed_item_with_its_reason(linked: Linked, study: Study
 
 def test_a_warning_with_everything_here_is_complete(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(retrieve_status=0xB000, retrieve_status_after=-1)
-    assert fetch(linked, study, "get").state is JobState.COMPLETE
+    assert fetch(linked, study, method="get").state is JobState.COMPLETE
 
 
 @pytest.mark.parametrize("method", ["get", "move"])
@@ -224,7 +207,7 @@ def test_what_a_node_could_not_list_at_first_is_listed_when_all_has_come(
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_objects_that_come_twice_are_kept_and_listed_once(linked: Linked, study: Study, method: str) -> None:
     linked.pacs.quirks = Quirks(send_twice=True)
-    status = fetch(linked, study, method)
+    status = fetch(linked, study, method=method)
     assert (status.state, status.stored) == (JobState.COMPLETE, len(uids_of(study)))
     assert files_of(linked.workspace) == uids_of(study)
     assert sorted(linked.workspace.files.list()["SOPInstanceUID"]) == sorted(uids_of(study))
@@ -235,7 +218,7 @@ def test_objects_sent_along_that_were_not_asked_for_are_refused_and_told(
     linked: Linked, study: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(send_more=3)
-    status = fetch(linked, study, method)
+    status = fetch(linked, study, method=method)
     assert status.state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
     assert "as not requested: 3 objects" in item(status).outcome.note
@@ -246,7 +229,7 @@ def test_objects_sent_along_that_were_not_asked_for_are_refused_and_told(
 def test_a_retrieve_that_runs_away_is_stopped(linked: Linked, method: str) -> None:
     small = of_size(linked.hospital, 2, most=2)[0]
     linked.pacs.quirks = Quirks(runaway=True)
-    status = fetch(linked, small, method)
+    status = fetch(linked, small, method=method)
     assert status.state is JobState.COMPLETE  # what was asked for came first
     assert files_of(linked.workspace) == uids_of(small)
     assert "as not requested" in item(status).outcome.note
@@ -255,7 +238,7 @@ def test_a_retrieve_that_runs_away_is_stopped(linked: Linked, method: str) -> No
 
 def test_a_node_that_cannot_say_what_it_holds_is_believed_by_its_counters(linked: Linked, study: Study) -> None:
     linked.workspace.nodes.edit("pacs", can_find=False)
-    status = fetch(linked, study, "get")
+    status = fetch(linked, study, method="get")
     assert (status.state, item(status).outcome.expected) == (JobState.COMPLETE, None)
     assert (status.proven, status.why) == (False, ("pacs cannot be asked for what it holds, as it has no C-FIND",))
     assert files_of(linked.workspace) == uids_of(study)
@@ -264,7 +247,7 @@ def test_a_node_that_cannot_say_what_it_holds_is_believed_by_its_counters(linked
 def test_counters_that_promise_more_than_came_are_not_success(linked: Linked, study: Study) -> None:
     linked.workspace.nodes.edit("pacs", can_find=False)
     linked.pacs.quirks = Quirks(send_less=2)
-    status = fetch(linked, study, "get")
+    status = fetch(linked, study, method="get")
     assert status.state is JobState.PARTIAL
     assert item(status).outcome.stored == len(uids_of(study)) - 2
     assert "did not arrive" in item(status).outcome.error
@@ -275,7 +258,7 @@ def test_series_that_list_no_objects_are_complete_when_as_many_have_come_as_the_
     linked: Linked, mixed: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(no_instances_of=("CT",))
-    status = fetch(linked, mixed, method)
+    status = fetch(linked, mixed, method=method)
     assert files_of(linked.workspace) == uids_of(mixed)
     outcome, size = item(status).outcome, len(uids_of(mixed))
     assert (status.state, outcome.expected, outcome.stored, outcome.proven) == (JobState.COMPLETE, size, size, True)
@@ -286,7 +269,7 @@ def test_series_that_list_no_objects_and_count_none_are_fetched_all_the_same_but
     linked: Linked, mixed: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(no_instances_of=("CT",), omit_keys=COUNTS)
-    status = fetch(linked, mixed, method)
+    status = fetch(linked, mixed, method=method)
     assert files_of(linked.workspace) == uids_of(mixed)
     outcome = item(status).outcome
     assert (outcome.expected, outcome.stored, outcome.proven) == (None, len(uids_of(mixed)), False)
@@ -334,7 +317,7 @@ def test_cancelling_ends_a_slow_retrieve_within_seconds_and_keeps_what_came(
 def test_a_node_that_never_answers_times_out(linked: Linked, study: Study) -> None:
     linked.workspace.nodes.edit("pacs", timeouts={"response": 0.6, "inactivity": 0.6})
     linked.pacs.quirks = Quirks(retrieve_hang=True)
-    status = fetch(linked, study, "get")
+    status = fetch(linked, study, method="get")
     assert status.state is JobState.FAILED
     assert "seconds" in item(status).outcome.error
 

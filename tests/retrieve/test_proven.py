@@ -1,25 +1,17 @@
 """A retrieve is held against what the node counts, not only against what it lists."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from qrkit.jobs import ItemOutcome, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Series, Study
 from qrkit.tables import Level
-from qrkit.worker.service import Worker
-from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of, worker_in_thread
+from tests.retrieve.conftest import LIMIT, fetch
+from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of
 
-LIMIT = 60.0
+pytestmark = pytest.mark.usefixtures("worker")
 COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
 BOTH = pytest.mark.parametrize("method", ["get", "move"])
-
-
-@pytest.fixture(autouse=True)
-def _worker(linked: Linked) -> Iterator[Worker]:
-    with worker_in_thread(linked.workspace) as worker:
-        yield worker
 
 
 @pytest.fixture
@@ -46,11 +38,6 @@ def fetch_series(linked: Linked, series: tuple[Study, Series], method: str) -> J
     return linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
 
 
-def fetch(linked: Linked, study: Study, method: str) -> JobRow:
-    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
-    return job.wait(timeout=LIMIT)
-
-
 def outcome(job: JobRow) -> ItemOutcome:
     (item,) = job.items
     return item.outcome
@@ -74,7 +61,7 @@ def test_a_study_of_which_fewer_objects_are_listed_than_counted_is_partial_where
 ) -> None:
     size = len(uids_of(study))
     linked.pacs.quirks = Quirks(cap=3, send_less=2)
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     assert (job.state, job.expected) == (JobState.PARTIAL, size)
     assert job.stored < size
     assert f"the node counts {size}" in outcome(job).error
@@ -93,7 +80,7 @@ def test_what_is_not_listed_but_counted_and_comes_makes_the_item_complete(
 
 @BOTH
 def test_a_list_that_is_counted_is_proven(linked: Linked, study: Study, method: str) -> None:
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
 
 
@@ -102,7 +89,7 @@ def test_a_list_that_is_not_counted_is_proven_by_as_many_objects_as_the_node_rep
     linked: Linked, study: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(omit_keys=COUNTS)
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
 
 
@@ -111,7 +98,7 @@ def test_a_list_that_nothing_confirms_is_complete_but_not_proven_and_says_why(
     linked: Linked, study: Study, method: str
 ) -> None:
     linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True)
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     assert files_of(linked.workspace) == uids_of(study)
     assert (job.state, job.proven, job.why) == (JobState.COMPLETE, False, ("the node does not count its objects",))
     assert job.doubt == "Not verified, as what to expect could not be proven: the node does not count its objects."
@@ -136,7 +123,7 @@ def test_a_list_that_is_not_counted_is_proven_where_the_node_was_seen_to_return_
     assert profile is not None
     assert profile.most_rows >= 20
     linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True)
-    assert fetch(linked, study, "get").proven
+    assert fetch(linked, study, method="get").proven
 
 
 def test_images_that_are_asked_for_by_their_uids_are_their_own_list(
@@ -191,7 +178,7 @@ def test_what_is_counted_is_complete_although_the_node_lists_it_only_in_part(
     assert (job.state, job.expected, job.stored, job.proven) == (JobState.COMPLETE, size, size, True)
     linked.pacs.quirks = Quirks(cap=4, cap_mode="status", send_less=2)
     other = next(one for one in of_size(linked.hospital, 8) if one is not series[0] and len(one.series) < 4)
-    lost = fetch(linked, other, "get")
+    lost = fetch(linked, other, method="get")
     assert (lost.state, lost.expected, lost.proven) == (JobState.PARTIAL, len(uids_of(other)), False)
 
 
@@ -207,7 +194,7 @@ NOTHING_LISTED = Quirks(
 @BOTH
 def test_a_count_of_nothing_proves_nothing(linked: Linked, study: Study, method: str) -> None:
     linked.pacs.quirks = NOTHING_LISTED
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     assert not job.proven
     assert "the node lists no objects" in job.why
 
@@ -237,5 +224,5 @@ def test_a_retry_expects_what_the_first_try_named_whatever_is_listed_now(linked:
 def test_failed_sub_operations_are_missing_where_the_node_counts_nothing(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(hide_answers=1, omit_keys=COUNTS)
     other = next(one for one in all_studies(linked.hospital) if len({x.Modality for x in one.series}) > 1)
-    job = fetch(linked, other, "get")
+    job = fetch(linked, other, method="get")
     assert uids_of(other) <= files_of(linked.workspace) or job.state is JobState.PARTIAL

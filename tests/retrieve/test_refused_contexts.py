@@ -1,29 +1,23 @@
 """C-GET where the PACS refuses presentation contexts: it is asked otherwise, then by the other method."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
-from qrkit.jobs import JobRow, JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
-from qrkit.worker.service import Worker
 from tests.peers.dcmqrscp import Dcmqrscp
 from tests.peers.fixtures import StartPeer
 from tests.peers.peer import PeerAddress
 from tests.peers.waiting import LOOPBACK
-from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
+from tests.retrieve.conftest import fetch, services
+from tests.workspace.opened import Linked, all_studies, files_of, uids_of
 
+pytestmark = pytest.mark.usefixtures("worker")
 COMING = ("Enhanced SR Storage", "X-Ray Radiation Dose SR Storage", "Nuclear Medicine Image Storage")
-
-
-@pytest.fixture(autouse=True)
-def _worker(linked: Linked) -> Iterator[Worker]:
-    with worker_in_thread(linked.workspace) as worker:
-        yield worker
 
 
 def classes_of(study: Study) -> Counter[str]:
@@ -36,41 +30,32 @@ def study(linked: Linked) -> Study:
     return max(all_studies(linked.hospital), key=lambda study: (len(classes_of(study)), -len(uids_of(study))))
 
 
-def fetch(linked: Linked, study: Study, method: str) -> JobRow:
-    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
-    return job.wait(timeout=60)
-
-
-def requests(linked: Linked) -> list[tuple[str, str]]:
-    return [(one.service, one.level) for one in linked.pacs.requests if one.service in ("C-GET", "C-MOVE")]
-
-
 def test_syntaxes_that_were_refused_together_are_offered_one_by_one(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(single_syntax=True)
-    assert fetch(linked, study, "get").state is JobState.COMPLETE
+    assert fetch(linked, study, method="get").state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
-    assert {level for _, level in requests(linked)} <= {"STUDY", "IMAGE"}
+    assert {level for _, level in services(linked)} <= {"STUDY", "IMAGE"}
 
 
 def test_classes_beyond_what_the_pacs_takes_follow_in_another_association(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(most_contexts=6)  # one for C-GET itself, five for the first class
     assert len(classes_of(study)) > 1
-    assert fetch(linked, study, "get").state is JobState.COMPLETE
+    assert fetch(linked, study, method="get").state is JobState.COMPLETE
     assert files_of(linked.workspace) == uids_of(study)
 
 
 def test_a_class_that_is_refused_every_time_comes_by_the_other_method(linked: Linked, study: Study) -> None:
     refused, _ = classes_of(study).most_common()[-1]
     linked.pacs.quirks = Quirks(refuse_classes=(refused,))
-    assert fetch(linked, study, "auto").state is JobState.COMPLETE
+    assert fetch(linked, study, method="auto").state is JobState.COMPLETE
     # asked once more by C-GET only if something else were accepted there
-    assert requests(linked) == [("C-GET", "STUDY"), ("C-MOVE", "IMAGE")]
+    assert services(linked) == [("C-GET", "STUDY"), ("C-MOVE", "IMAGE")]
 
 
 def test_a_class_that_does_not_come_at_all_is_named(linked: Linked, study: Study) -> None:
     refused, objects = classes_of(study).most_common()[-1]
     linked.pacs.quirks = Quirks(refuse_classes=(refused,))
-    status = fetch(linked, study, "get")
+    status = fetch(linked, study, method="get")
     (item,) = status.items
     assert (status.state, len(item.outcome.missing)) == (JobState.PARTIAL, objects)
     assert "pacs accepted no presentation context for" in item.outcome.error

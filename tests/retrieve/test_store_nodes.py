@@ -1,18 +1,16 @@
 """C-MOVE to a store node: told by a C-FIND there where it can be queried, else by the counters."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from qrkit.errors import InputError
-from qrkit.jobs import JobRow, JobState
+from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.facts import Study
-from qrkit.worker.service import Worker
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress
 from tests.peers.storescp import Storescp
 from tests.peers.waiting import LOOPBACK, free_port
+from tests.retrieve.conftest import LIMIT, fetch
 from tests.workspace.opened import (
     Linked,
     OpenWorkspace,
@@ -20,16 +18,9 @@ from tests.workspace.opened import (
     all_studies,
     files_of,
     uids_of,
-    worker_in_thread,
 )
 
-LIMIT = 60.0
-
-
-@pytest.fixture(autouse=True)
-def _worker(linked: Linked) -> Iterator[Worker]:
-    with worker_in_thread(linked.workspace) as worker:
-        yield worker
+pytestmark = pytest.mark.usefixtures("worker")
 
 
 @pytest.fixture
@@ -59,15 +50,10 @@ def known(linked: Linked, address: PeerAddress, **settings: object) -> None:
     )
 
 
-def deliver(linked: Linked, study: Study) -> JobRow:
-    job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], to="store")
-    return job.wait(timeout=LIMIT)
-
-
 def test_a_store_node_that_cannot_be_queried_is_told_by_the_counters(
     linked: Linked, counting: Storescp, study: Study
 ) -> None:
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.COMPLETE
     assert (status.expected, status.stored) == (len(uids_of(study)), len(uids_of(study)))
     assert status.destination == "store"
@@ -77,7 +63,7 @@ def test_a_store_node_that_cannot_be_queried_is_told_by_the_counters(
 
 def test_failed_sub_operations_make_it_partial(linked: Linked, counting: Storescp, study: Study) -> None:
     linked.pacs.quirks = Quirks(fail_objects=1)
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.PARTIAL
     assert status.stored == len(uids_of(study)) - 1
     assert "0xB000" in status.items[0].outcome.error
@@ -88,17 +74,17 @@ def test_where_nobody_can_say_what_to_expect_the_counters_do(
     linked: Linked, counting: Storescp, study: Study
 ) -> None:
     linked.workspace.nodes.edit("pacs", can_find=False)
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.COMPLETE
     assert status.stored == len(uids_of(study)) == len(counting.received())
     linked.pacs.quirks = Quirks(fail_objects=1)
-    assert deliver(linked, study).state is JobState.PARTIAL
+    assert fetch(linked, study, to="store").state is JobState.PARTIAL
 
 
 def test_a_store_node_that_can_be_queried_is_asked_what_arrived(
     linked: Linked, asked: Simulator, study: Study
 ) -> None:
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.COMPLETE
     assert set(asked.received) == uids_of(study)
     assert status.stored == len(uids_of(study))
@@ -106,7 +92,7 @@ def test_a_store_node_that_can_be_queried_is_asked_what_arrived(
 
 def test_counters_that_lie_are_found_out_by_asking_there(linked: Linked, asked: Simulator, study: Study) -> None:
     linked.pacs.quirks = Quirks(send_less=1)
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.PARTIAL
     assert len(status.items[0].outcome.missing) == 1
     assert set(status.items[0].outcome.missing) == uids_of(study) - set(asked.received)
@@ -114,7 +100,7 @@ def test_counters_that_lie_are_found_out_by_asking_there(linked: Linked, asked: 
 
 def test_a_store_node_that_refuses_is_not_success(linked: Linked, asked: Simulator, study: Study) -> None:
     asked.quirks = Quirks(store_status=0xA700)
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.FAILED
     assert "0xA702" in status.items[0].outcome.error
 
@@ -123,7 +109,7 @@ def test_a_store_node_that_cannot_be_asked_after_all_is_told_by_the_counters(
     linked: Linked, storescp: Storescp, study: Study
 ) -> None:
     known(linked, storescp.address, can_find=True)
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.COMPLETE
     assert len(storescp.received()) == len(uids_of(study))
 
@@ -131,7 +117,7 @@ def test_a_store_node_that_cannot_be_asked_after_all_is_told_by_the_counters(
 def test_a_store_node_that_the_pacs_does_not_know(linked: Linked, study: Study) -> None:
     linked.workspace.nodes.add("store", host=LOOPBACK, port=free_port(), ae_title="UNKNOWN", can_store=True)
     linked.workspace.nodes.edit("store", can_find=False)
-    status = deliver(linked, study)
+    status = fetch(linked, study, to="store")
     assert status.state is JobState.FAILED
     assert "0xA801" in status.items[0].outcome.error
     assert "UNKNOWN" in status.items[0].outcome.error
