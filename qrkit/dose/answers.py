@@ -114,7 +114,7 @@ def to_table(
         (*head, *row)
         for need, answer in answers.items()
         if not isinstance(answer, Unanswered) and not answer.doubt
-        for head in [(*_head(need, answer, studies[need.StudyInstanceUID], asked_at), _named(answer, classes))]
+        for head in [_head(need, answer, studies[need.StudyInstanceUID], asked_at, classes)]
         for row in _rows(answer)
     ]
     columns: Iterable[Iterable[Any]] = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
@@ -181,19 +181,14 @@ class AnswerCache:
         return None
 
 
-def _head(need: Need, answer: Answer, study: StudyRow, asked_at: datetime) -> tuple[Any, ...]:
-    is_part = answer.only_sr if isinstance(answer, SeriesAnswer) else not _is_whole(answer)
+def _head(
+    need: Need, answer: SeriesAnswer | ObjectsAnswer, study: StudyRow, asked_at: datetime, classes: str
+) -> tuple[Any, ...]:
+    """Return the columns that describe the question; the SOP Classes only of an answer that is limited to them."""
+    is_part = answer.only_sr if isinstance(answer, SeriesAnswer) else not answer.is_whole
+    limits = classes if is_part and isinstance(answer, ObjectsAnswer) else None
     counts = (study.series_count, study.instance_count)
-    return need.StudyInstanceUID, need.SeriesInstanceUID, need.kind.value, is_part, asked_at, *counts
-
-
-def _named(answer: Answer, classes: str) -> str | None:
-    """Return the SOP Classes to which an answer is limited; None if it is not limited."""
-    return classes if isinstance(answer, ObjectsAnswer) and not answer.is_whole else None
-
-
-def _is_whole(answer: Answer) -> bool:
-    return isinstance(answer, ObjectsAnswer) and answer.is_whole
+    return need.StudyInstanceUID, need.SeriesInstanceUID, need.kind.value, is_part, asked_at, *counts, limits
 
 
 def _rows(answer: SeriesAnswer | ObjectsAnswer) -> Iterator[tuple[Any, ...]]:

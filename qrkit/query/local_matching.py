@@ -65,16 +65,8 @@ def _readings(value: str) -> tuple[str, ...]:
         return (value,)
 
 
-def _text(asked: str) -> Judge:
+def _text(asked: Sequence[str]) -> Judge:
     """Single value and wildcard matching of one or several values; case counts (PS3.4 C.2.2.2.1, C.2.2.2.4)."""
-    return _any_text(asked.split("\\"))
-
-
-def _one_text(asked: str) -> Judge:
-    return _any_text([asked])
-
-
-def _any_text(asked: Sequence[str]) -> Judge:
     values = [unicodedata.normalize("NFC", value) for value in asked]
     exact = frozenset(value for value in values if not set(value) & set("*?"))
     patterns = [_pattern(value) for value in values if value not in exact]
@@ -84,10 +76,6 @@ def _any_text(asked: Sequence[str]) -> Judge:
         return normal in exact or any(pattern.fullmatch(normal) for pattern in patterns)
 
     return judge
-
-
-def _exactly(asked: str) -> Judge:
-    return asked.__eq__
 
 
 def _pattern(asked: str) -> re.Pattern[str]:
@@ -121,11 +109,6 @@ def _groups(name: str) -> list[str]:
     bare = "".join(one for one in apart if unicodedata.category(one) != "Mn")
     folded = unicodedata.normalize("NFC", bare).lower().replace(_FINAL_SIGMA, _SIGMA)
     return [group.rstrip("^ ") for group in folded.split("=")]
-
-
-def _uid(asked: str) -> Judge:
-    """List of UID Matching (PS3.4 C.2.2.2.2); one UID is a list of one."""
-    return frozenset(asked.split("\\")).__contains__
 
 
 def _number(asked: str) -> Judge:
@@ -186,13 +169,13 @@ def _digits(value: str) -> str:
 
 
 _JUDGES: dict[str, Callable[[str], Judge | None]] = {
-    **dict.fromkeys(("AE", "CS", "LO", "SH", "UC"), _text),
-    **dict.fromkeys(_ONE_VALUE, _one_text),
+    **dict.fromkeys(("AE", "CS", "LO", "SH", "UC"), lambda asked: _text(asked.split("\\"))),
+    **dict.fromkeys(_ONE_VALUE, lambda asked: _text([asked])),
     **dict.fromkeys(("IS", "DS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"), _number),
-    "AS": _exactly,
+    "AS": lambda asked: asked.__eq__,
     "DA": _date,
     "DT": _moment,
     "PN": _name,
     "TM": _time,
-    "UI": _uid,
+    "UI": lambda asked: frozenset(asked.split("\\")).__contains__,  # PS3.4 C.2.2.2.2; one UID is a list of one
 }
