@@ -60,11 +60,7 @@ class Access:
         return cls(user=user, role_now=lambda: Role.ADMINISTRATOR)
 
     def require(self, needed: Role, what: str) -> None:
-        """Refuse the action unless the role allows it.
-
-        `what`: the action, such as ``retrieve``; it completes the sentence. Raise `NotAllowed` if the role does not
-        allow it.
-        """
+        """Raise `NotAllowed` unless the role allows the action `what`, such as ``retrieve``."""
         role = self.role_now()
         if not role.covers(needed):
             raise NotAllowed(

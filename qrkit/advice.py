@@ -139,10 +139,6 @@ _PRESS = {
 class Advice:
     """An action to take, with its subject.
 
-    `text`: one or more sentences; the last one, which names the action, needs no full stop. Empty: the action's own.
-    `action`: the action to take; None: the text is all. `subject`: name or id of the node, job or query. `settings`:
-    names and values to set.
-
     >>> advice = Advice("", Action.RETRY_JOB, "5f2e")
     >>> for surface in Surface: print(advice.on(surface))
     Retry the job: qrkit jobs retry 5f2e.
@@ -154,10 +150,11 @@ class Advice:
     Choose another folder.
     """
 
+    # one or more sentences, of which the last names the action and needs no full stop; empty: the action's own
     text: str = ""
-    action: Action | None = None
-    subject: str = ""
-    settings: tuple[tuple[str, bool | str], ...] = ()
+    action: Action | None = None  # None: the text is all
+    subject: str = ""  # name or id of the node, job or query
+    settings: tuple[tuple[str, bool | str], ...] = ()  # names and values to set
 
     def __bool__(self) -> bool:
         return bool(self.text or self.action)

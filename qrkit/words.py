@@ -70,10 +70,7 @@ def duration(seconds: float) -> str:
 
 
 def local_time(text: str | None, zone: tzinfo | None = None) -> str:
-    """Return a time of the state, UTC in ISO 8601, by the clock of a zone; empty where there is none.
-
-    `zone`: the time zone; None: that of the user's own clock.
-    """
+    """Return a time of the state, UTC in ISO 8601, by the clock of a zone or of the user; empty for none."""
     return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if text else ""
 
 
@@ -89,9 +86,8 @@ def listed(names: Sequence[str], *, last: str = "and") -> str:
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Return the known name that a mistyped one probably stands for; empty if none is near.
 
-    Case, underscores and spaces do not count. Of several names that are equally near, the first is returned.
-
-    `cutoff`: how near it must be, 0 to 1.
+    Case, underscores and spaces do not count. Of several names that are equally near, the first is returned. `cutoff`
+    is how near it must be, 0 to 1.
 
     >>> nearest("patientid", ["patient_id", "PatientID"]), nearest("pasc", ["pacs", "ct1"]), nearest("x", ["pacs"])
     ('patient_id', 'pacs', '')

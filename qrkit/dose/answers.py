@@ -89,10 +89,7 @@ class CachedAnswer:
     classes: str | None = None
 
     def holds(self, study: StudyRow, now: datetime, ages: Ages) -> bool:
-        """Return whether the answer is still valid.
-
-        `study`: the study as the node returns it now. `now`: UTC without a zone, as `asked_at`.
-        """
+        """Return whether the answer is still valid for a study as the node returns it now; times are UTC, no zone."""
         then_and_now = ((self.study_series, study.series_count), (self.study_instances, study.instance_count))
         counted = [(then, count) for then, count in then_and_now if then is not None and count is not None]
         if counted:
@@ -105,10 +102,9 @@ class CachedAnswer:
 def to_table(
     answers: Mapping[Need, Answer], studies: Mapping[str, StudyRow], asked_at: datetime, classes: str = _USUAL
 ) -> pa.Table:
-    """Return answers as a table, without failures and doubtful answers.
+    """Return answers as a table, without failures and doubtful answers; `asked_at` is UTC without a zone.
 
-    `asked_at`: UTC without a zone. `classes`: the SOP Classes of questions on dose objects, as `dose_class_uids`
-    returns them.
+    `classes` are those of questions on dose objects, as `dose_class_uids` returns them.
     """
     rows = [
         (*head, *row)
@@ -145,11 +141,7 @@ def newest(table: pa.Table) -> pa.Table:
 
 
 class AnswerCache:
-    """Earlier answers of one node that are still valid.
-
-    `known`: all earlier answers. `now`: UTC without a zone. `classes`: the SOP Classes of questions on dose objects,
-    as `dose_class_uids` returns them.
-    """
+    """The earlier answers of one node that are still valid at `now`, which is UTC without a zone."""
 
     def __init__(
         self,
@@ -263,11 +255,9 @@ PATIENCE = 3
 
 
 class AnswerSession:
-    """Answers needs by C-FIND.
+    """Answers needs from the cache or by C-FIND, and keeps the new answers at the end.
 
-    `session`: the associations with the node; the block that opens this session opens them. `find`: asks over them,
-    and learns from the answers. `need_requests`: turns needs into requests. `cache`: earlier answers. `keep`: stores
-    the new answers at the end. `stop`: ends early what is under way.
+    The block that opens this session opens the associations of `session` with the node.
     """
 
     def __init__(

@@ -125,10 +125,7 @@ _NOT_WANTED = "not one of the wanted objects of its series"
 
 
 def outcome_of(choice: SeriesChoice, listing: ObjectsAnswer | None, stored: Collection[str]) -> SeriesOutcome:
-    """Decide for a series: skip it, retrieve it whole, or retrieve its missing objects.
-
-    `listing`: its known objects. `stored`: its stored SOP Instance UIDs.
-    """
+    """Decide for a series with its known objects: skip it, retrieve it whole, or retrieve what is not stored."""
     rows = (listing.rows if listing is not None else ()) or choice.objects or ()
     if not choice.keep:
         decision = UNDECIDED.dropped(choice.rule, choice.reason)

@@ -98,9 +98,8 @@ class Planner:
     ) -> Plan:
         """Find the studies, judge them, and return the plan; nothing is retrieved.
 
-        `refresh`: true to ignore earlier answers of the node. `stop`: ends early what is under way. Raise
-        `InputError` if the node has no SERIES level, or the site's rules are not valid, `NodeError` if the query for
-        studies fails, `Cancelled` if `stop` wants it.
+        With `refresh`, earlier answers of the node are ignored. Raise `InputError` if the node has no SERIES level,
+        or the site's rules are not valid, and `NodeError` if the query for studies fails.
         """
         request = _PlanRequest(asked=asked, refresh=refresh, stop=stop)
         if node.information_model is InformationModel.PATIENT_STUDY_ONLY:

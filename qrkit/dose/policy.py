@@ -221,8 +221,8 @@ class SiteRule:
 def site_policy(table: Any) -> Policy:  # noqa: ANN401 - unchecked user input
     """Return the policy of a site, without groups, options and filters.
 
-    `table`: the table ``[plan]``; it uses ``rules`` and ``classes``. See `site_budget` for the budget. Raise
-    `InputError` if the table is not valid.
+    It uses ``rules`` and ``classes`` of the table ``[plan]``, and `site_budget` the rest. Raise `InputError` if the
+    table is not valid.
 
     >>> protocol = {"name": "protocol", "groups": ["CT"], "description": ["patient protocol"], "after": "ESR"}
     >>> [rule.name for rule in site_policy({"rules": [protocol]}).rules_of("CT")][:3]

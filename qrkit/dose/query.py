@@ -37,7 +37,7 @@ def ask_codes(codes: Sequence[str], known: Verdict = Verdict.UNKNOWN) -> Generat
     proves that, since any archive may have an odd or blank row. If the first result with studies looks like it, the
     next result decides: the same studies again.
 
-    `known`: the entry of the node's profile.
+    The node's profile may know that in advance.
     """
     suspected: ModalitiesByStudy | None = None
     for code in codes:
@@ -115,10 +115,9 @@ class DoseQuery:
 def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = False, **given: object) -> DoseQuery:
     """Return the request from user input; None counts as not given.
 
-    `today`: the date of ``today`` and of an open end. `dose`: groups, as a list or as one text with commas.
-    `whole_archive`: true to allow a plan without a date range. `**given`: ``sr_only``, ``toshiba``, ``empty_sr``,
-    ``refetch``, and the study arguments of `qrkit.query.build_query`. Raise `InputError` if an argument is unknown or
-    not valid, or the date is missing.
+    The arguments are `PLAN_ARGUMENTS`: `dose`, which is a list or one text with commas, `whole_archive` to allow a
+    plan without a date range, the other switches, and the study arguments of `qrkit.query.build_query`. Raise
+    `InputError` if an argument is unknown or not valid, or the date is missing.
 
     >>> asked = build_dose_query(today=date(2026, 2, 1), dose="mg, ct", date="2026-01-05", toshiba=True)
     >>> asked.groups, asked.codes, sorted(asked.options)

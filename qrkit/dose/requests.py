@@ -69,8 +69,8 @@ RequestSteps = Generator[tuple[NeedRequest, ...], Sequence[WindowedAnswer], dict
 class NeedRequests:
     """Turns the needs of a plan into requests to one node.
 
-    `studies`: all studies of the plan, by StudyInstanceUID. `profile`: shows which large requests the node answers
-    reliably. `classes`: the SOP Classes of each type of dose object.
+    It needs all studies of the plan by StudyInstanceUID. The profile shows which large requests the node answers
+    reliably.
     """
 
     def __init__(

@@ -199,9 +199,8 @@ def count_steps(studies: pa.Table, steps: Sequence[str], *, quiet: str = "") -> 
 
     A study with two plan items remains while one of them does.
 
-    `studies`: one row per plan item, with StudyInstanceUID, keep and rule; the rule of a dropped item is a step.
-    `steps`: the steps in their order. `quiet`: a step that appears only if it drops something. Raise `ValueError` if
-    an item was dropped by an unknown step.
+    The table has one row per plan item, with StudyInstanceUID, keep and rule; the rule of a dropped item is a step.
+    The step `quiet` appears only if it drops something. Raise `ValueError` if an item was dropped by an unknown step.
 
     >>> rows = {"StudyInstanceUID": ["1", "1", "2"], "keep": [False, True, False], "rule": ["a", "RDSR", "b"]}
     >>> [(step.step, step.studies) for step in count_steps(pa.table(rows), ("a", "b"))]

@@ -2,6 +2,9 @@
 
 `ask_by_level` does no I/O. It yields the requests of a step, which do not depend on one another and so may be sent in
 any order or at once, and is sent their answers.
+
+Studies are asked by ModalitiesInStudy, an optional key (PS3.4 C.6.2.1.2): some nodes ignore it, others leave it out
+of their answers.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from itertools import product
 
 import pyarrow as pa
 
-from qrkit.find.modalities import KEYWORD, MOST_STUDIES, ask_by_modality, series_requests, with_modalities
 from qrkit.find.parents import (
     ROW,
     Parent,
@@ -44,32 +46,15 @@ HierarchySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "HierarchyRe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchyResult:
-    """The answer of a whole query.
+    """The answer of a whole query."""
 
-    Attributes
-    ----------
-    table
-        With the query's columns and `warnings`; one row per Unique Key.
-    reports
-        What the local filters did, in order.
-    unasked
-        Rows of the levels above that have no Unique Key, so that nothing could be asked below them.
-    requests
-        How many requests there were.
-    doubts
-        Why the answer may not be what was asked for.
-    contradiction
-        What came for ModalitiesInStudy that was not asked for; empty: nothing.
-    against_lists
-        What shows that series of several studies do not come whole in one request; empty: nothing.
-    """
-
-    table: pa.Table
-    reports: tuple[FilterReport, ...] = ()
-    unasked: int = 0
-    requests: int = 0
-    doubts: tuple[str, ...] = ()
-    contradiction: str = ""
+    table: pa.Table  # with the query's columns and `warnings`; one row per Unique Key
+    reports: tuple[FilterReport, ...] = ()  # what the local filters did, in order
+    unasked: int = 0  # rows of the levels above that have no Unique Key, so that nothing could be asked below them
+    requests: int = 0  # how many requests there were
+    doubts: tuple[str, ...] = ()  # why the answer may not be what was asked for
+    contradiction: str = ""  # what came for ModalitiesInStudy that was not asked for; empty: nothing
+    # what shows that series of several studies do not come whole in one request; empty: nothing
     against_lists: str = ""
 
 
@@ -113,15 +98,8 @@ def ask_by_level(
 
     A level above the query's own is asked first, unless its Unique Key is given and nothing else narrows it down.
 
-    Parameters
-    ----------
-    reliance
-        What is known of the node's matching; without it nothing is.
-
-    Raises
-    ------
-    InputError
-        If the query cannot be asked under the information model; before anything is yielded.
+    `reliance`: what is known of the node's matching; without it nothing is. Raise `InputError` if the query cannot be
+    asked under the information model; before anything is yielded.
     """
     lowest = lowest_level(query, model)
     reliance = reliance or Reliance()
@@ -259,3 +237,104 @@ def _empty(query: Query, level: Level) -> pa.Table:
     """Return a table without rows, so that a level always has its columns and their types."""
     names = query.columns if level is query.level else inherited_columns(level)
     return schema(level, names).empty_table()
+
+
+KEYWORD = "ModalitiesInStudy"
+MOST_STUDIES = 500
+"""Studies whose series are looked at for their modalities, a request each."""
+
+_FEW = 2
+"""Further codes that are asked at once, though none is known to be heeded."""
+
+ModalitySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ModalityAnswers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityAnswers:
+    """The answers to requests for studies by modality."""
+
+    asked: int  # how many requests were sent in all
+    tables: list[list[pa.Table]]  # the answers to each of the requests
+    contradiction: str = ""  # what came that was not asked for; empty: nothing
+
+
+def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> ModalitySteps:
+    """Ask each request for the first code, and decide by the answers how to ask for the others.
+
+    Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
+    once without it, not once for each further code. The first answer alone will not do, even if the node seems to
+    have answered with everything: it may match a key rightly whose values it tells only in part. The same holds
+    where studies tell no modalities at all, and two codes bring the same studies.
+    """
+    tables: list[list[pa.Table]] = [[] for _ in requests]
+    asked = yield from _ask_codes(requests, codes[:1], tables)
+    rest = list(codes[1:])
+    told = [value for (answer,) in tables for value in _column(answer, KEYWORD) if value]
+    others = [value for value in told if not _has(value, codes[0])]
+    if not told and len(rest) > _FEW and any(answer.num_rows for (answer,) in tables):
+        asked += yield from _ask_codes(requests, rest[:1], tables)
+        rest = rest[1:]
+        is_ignored = all(_uids(one) == _uids(other) for one, other in tables)
+    else:
+        is_ignored = bool(others)
+    if rest:
+        asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
+    came = counted(len(others), "study")
+    said = f"ModalitiesInStudy {codes[0]} returned {came} without a series of {codes[0]}" if others else ""
+    return ModalityAnswers(asked=asked, tables=tables, contradiction=said)
+
+
+def _ask_codes(
+    requests: Sequence[Request], codes: Sequence[str], tables: list[list[pa.Table]]
+) -> Generator[tuple[Request, ...], Sequence[pa.Table], int]:
+    """Ask each request for each code, add what comes to its tables, and return how many were asked."""
+    following = tuple(one.with_key(KEYWORD, code) for one in requests for code in codes)
+    answers = yield following
+    for place, answer in enumerate(answers):
+        tables[place // len(codes)].append(answer)
+    return len(following)
+
+
+def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[int, Request]]:
+    """Return the requests for the series of studies, whose modalities are those of the study, with the study's row.
+
+    There is none unless ModalitiesInStudy is blank in all rows, and if the information model has no series.
+    """
+    if Level.SERIES not in levels_of(model) or any(_column(studies, KEYWORD)):
+        return []
+    names = [*unique_keys_above(Level.STUDY, model), unique_key(Level.STUDY)]
+    columns = [_column(studies, name) for name in names]
+    return [
+        (
+            row,
+            Request(level=Level.SERIES, keys=tuple(zip(names, uids, strict=True)), return_keys=("Modality",)),
+        )
+        for row, uids in enumerate(zip(*columns, strict=True))
+        if all(uids)
+    ]
+
+
+def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.Table]) -> pa.Table:
+    """Return studies with the modalities of their series; blank where one series has none."""
+    values: list[str | None] = [None] * studies.num_rows
+    for row, table in zip(rows, series, strict=True):
+        codes = _column(table, "Modality")
+        values[row] = "\\".join(sorted(set(codes))) if codes and all(codes) else None
+    column = pa.array(values, pa.string())
+    if KEYWORD not in studies.column_names:
+        return studies.append_column(KEYWORD, column)
+    return studies.set_column(studies.column_names.index(KEYWORD), KEYWORD, column)
+
+
+def _uids(studies: pa.Table) -> set[str]:
+    return set(_column(studies, unique_key(Level.STUDY)))
+
+
+def _has(told: str, code: str) -> bool:
+    return code in told.split("\\")
+
+
+def _column(table: pa.Table, name: str) -> list[str]:
+    if name not in table.column_names:
+        return [""] * table.num_rows
+    return [value or "" for value in table[name].to_pylist()]

@@ -100,17 +100,10 @@ def _filled(table: pa.Table, item: pa.Field, value: object) -> pa.Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingChildren:
-    """Rows with fewer children than they count.
+    """Rows with fewer children than they count."""
 
-    Attributes
-    ----------
-    places
-        Which of the requests they were asked by.
-    missing, said
-        Children that did not come, of how many.
-    """
-
-    places: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()  # which of the requests they were asked by
+    # `missing` and `said`: children that did not come, of how many
     missing: int = 0
     said: int = 0
 
@@ -146,10 +139,7 @@ def are_counted(asked: Sequence[tuple[Parent, Request]], level: Level) -> bool:
 def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Level) -> MissingChildren:
     """Return which rows, asked for all that is below them, have fewer children than the node counts there.
 
-    Parameters
-    ----------
-    rows
-        All that came of the level, before it is filtered.
+    `rows`: all that came of the level, before it is filtered.
     """
     if level not in _COUNTS:
         return MissingChildren()

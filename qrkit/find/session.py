@@ -46,10 +46,7 @@ def back_off(usual: Sequence[float], latest: Sequence[float]) -> float:
     Nothing, unless the latest responses took half a second and thrice as long as the usual ones; then half of what
     they took, so that a query takes at most half as long again, and never more than `MOST_BACK_OFF`.
 
-    Parameters
-    ----------
-    usual, latest
-        Seconds of the first responses of a query, and of the last ones.
+    `usual`, `latest`: seconds of the first responses of a query, and of the last ones.
 
     >>> back_off([0.1] * 5, [0.2] * 5), back_off([0.1] * 5, [1.0] * 5), back_off([0.1] * 5, [60.0] * 5)
     (0.0, 0.5, 2.0)
@@ -65,21 +62,13 @@ class Pacing:
     """Spaces the requests of one query, whatever association and thread they are sent by.
 
     A request begins no sooner than `pause` seconds after the last one began, and after the last answer ended.
-
-    Attributes
-    ----------
-    pause
-        Seconds.
-    clock, sleep
-        Of the monotonic kind.
-    load
-        What was asked so far.
     """
 
-    pause: float = 0.0
+    pause: float = 0.0  # seconds
+    # `clock` and `sleep`: of the monotonic kind
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    load: Load = field(default_factory=Load)
+    load: Load = field(default_factory=Load)  # what was asked so far
     _last: float | None = None
     _under_way: int = 0
     _usual: list[float] = field(default_factory=list)
@@ -124,12 +113,8 @@ _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 class AssociationRetry:
     """One query at a node's door, over all its threads (temporary congestion, local limit exceeded: PS3.8 9.3.4).
 
-    Parameters
-    ----------
-    limit
-        Seconds for which a node is asked again that lets none of our associations in.
-    clock
-        Of the monotonic kind.
+    `limit`: seconds for which a node is asked again that lets none of our associations in. `clock`: of the monotonic
+    kind.
     """
 
     def __init__(self, limit: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -177,23 +162,8 @@ _TICK = 0.25
 class FindSession:
     """Asks one node; its associations stay open until the query ends.
 
-    Parameters
-    ----------
-    stop
-        Ends early what is under way.
-    relational
-        Offer relational queries, to a node that is known to accept them.
-    patience
-        Seconds for which a node that lets no association in is asked again; None: its association timeout.
-    most_lost
-        Requests in a row that may lose their association, or get none, until no more is asked; 0: no limit.
-
-    Attributes
-    ----------
-    pacing
-        Keeps the node's pause over all associations, and account of the load.
-    keys_unsupported
-        Whether the node said of a request that it does not support some optional key (0xFF01).
+    `patience`: seconds for which a node that lets no association in is asked again; None: its association timeout.
+    `most_lost`: requests in a row that may lose their association, or get none, until no more is asked; 0: no limit.
     """
 
     def __init__(
@@ -201,8 +171,8 @@ class FindSession:
         node: Node,
         *,
         calling_ae_title: str,
-        stop: Stop = NEVER,
-        relational: bool = False,
+        stop: Stop = NEVER,  # ends early what is under way
+        relational: bool = False,  # offer relational queries, to a node that is known to accept them
         patience: float | None = None,
         most_lost: int = 0,
     ) -> None:
@@ -215,7 +185,9 @@ class FindSession:
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._retry = AssociationRetry(node.timeouts.association if patience is None else patience)
         self._stack = ExitStack()
+        # keeps the node's pause over all associations, and account of the load
         self.pacing = Pacing(pause=node.pause, sleep=stop.wait)
+        # whether the node said of a request that it does not support some optional key (0xFF01)
         self.keys_unsupported = False
 
     def __enter__(self) -> Self:
@@ -246,10 +218,7 @@ class FindSession:
     def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
         """Return the answers to requests that do not depend on one another, in their order.
 
-        Raises
-        ------
-        NodeError
-            Of the first request that fails; the others are given up.
+        Raise the `NodeError` of the first request that fails; the others are given up.
         """
         return self._all(self._ask, requests)
 

@@ -38,16 +38,11 @@ ChildRequests = Sequence[tuple[Parent, Request]]
 
 @dataclass(frozen=True, slots=True)
 class ListedAnswers:
-    """The answers to lists: the tables of each parent, and the number of requests.
-
-    Attributes
-    ----------
-    short
-        How many rows above had fewer children in a list than alone, at a node that was said to take lists.
-    """
+    """The answers to lists: the tables of each parent, and the number of requests."""
 
     tables: list[list[pa.Table]]
     sent: int
+    # how many rows above had fewer children in a list than alone, at a node that was said to take lists
     short: int = 0
 
 
@@ -177,24 +172,15 @@ _UNIQUE = tuple(unique_key(level) for level in (Level.STUDY, Level.SERIES, Level
 class UidLists:
     """Asks requests, those with a list of UIDs UID by UID where the node does not take the list.
 
-    Parameters
-    ----------
-    verdict_of
-        Gives what is known of lists at a level. Where nothing is, one UID that did not come is asked for alone.
-
-    Attributes
-    ----------
-    told
-        How often lists were asked UID by UID, and why; empty: never.
-    against
-        What the node has shown of lists, by level, that do not work.
+    `verdict_of`: gives what is known of lists at a level. Where nothing is, one UID that did not come is asked for
+    alone.
     """
 
     def __init__(self, try_ask: TryAsk, verdict_of: Callable[[Level], Verdict]) -> None:
         self._try_ask = try_ask
         self._verdict_of = verdict_of
-        self.told = ""
-        self.against: dict[Level, str] = {}
+        self.told = ""  # how often lists were asked UID by UID, and why; empty: never
+        self.against: dict[Level, str] = {}  # what the node has shown of lists, by level, that do not work
 
     def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, or why there is none, in their order."""

@@ -50,19 +50,11 @@ _LIST_SUBJECTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowedAnswer:
-    """The answer to one request from all of its windows.
-
-    Attributes
-    ----------
-    error
-        The error by which some of the windows failed for good.
-    doubts
-        Why the answer may be incomplete.
-    """
+    """The answer to one request from all of its windows."""
 
     table: pa.Table
-    error: NodeError | None = None
-    doubts: tuple[str, ...] = ()
+    error: NodeError | None = None  # the error by which some of the windows failed for good
+    doubts: tuple[str, ...] = ()  # why the answer may be incomplete
 
 
 HasAll = Callable[[pa.Table], bool]
@@ -70,17 +62,7 @@ HasAll = Callable[[pa.Table], bool]
 
 
 class _Step:
-    """Requests that do not depend on one another, each driven in its windows.
-
-    Attributes
-    ----------
-    tables
-        What has come of each.
-    done
-        How those went that are through, by their place.
-    error
-        The first one; None: none yet.
-    """
+    """Requests that do not depend on one another, each driven in its windows."""
 
     def __init__(
         self, requests: Sequence[Request], drivers: Sequence[WindowSteps], checks: Sequence[HasAll | None]
@@ -90,9 +72,9 @@ class _Step:
         self._drivers = drivers
         self._wanted = {place: next(driver) for place, driver in enumerate(drivers)}
         self._is_answered = False
-        self.tables: list[list[pa.Table]] = [[] for _ in requests]
-        self.done: dict[int, WindowsResult] = {}
-        self.error: NodeError | None = None
+        self.tables: list[list[pa.Table]] = [[] for _ in requests]  # what has come of each
+        self.done: dict[int, WindowsResult] = {}  # how those went that are through, by their place
+        self.error: NodeError | None = None  # the first one; None: none yet
 
     def batches(self) -> dict[int, tuple[Request, ...]]:
         """Return what is to be asked next, by place: of a node that has answered nothing yet, only a few."""
@@ -133,10 +115,7 @@ class _Step:
 class WindowedFind:
     """The requests of one query, each asked in as many windows as it takes.
 
-    Parameters
-    ----------
-    today
-        With which an open range of dates ends.
+    `today`: with which an open range of dates ends.
     """
 
     def __init__(self, session: FindSession, node: Node, profile: Profile, *, today: date) -> None:
@@ -171,10 +150,7 @@ class WindowedFind:
     def teach(self, profiles: ProfileTable, *, user: str, against: str = "") -> None:
         """Add what the answers have shown to the node's profile, or mark it as stale where they contradict it.
 
-        Parameters
-        ----------
-        against
-            What else contradicts it.
+        `against`: what else contradicts it.
         """
         contradiction = self.contradiction or against
         if contradiction and self._profile.is_known:
@@ -185,10 +161,7 @@ class WindowedFind:
     def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
         """Return the answers to requests that do not depend on one another, in their order.
 
-        Raises
-        ------
-        NodeError
-            The first one, if windows failed and no other brought anything.
+        Raise the first `NodeError`, if windows failed and no other brought anything.
         """
         answers = self.try_ask(requests)
         error = next((answer.error for answer in answers if answer.error is not None), None)
@@ -201,10 +174,7 @@ class WindowedFind:
     ) -> list[WindowedAnswer]:
         """Return the answers to requests, each with the error by which some or all of it failed for good.
 
-        Parameters
-        ----------
-        checks
-            For each request that asks below many rows: whether an answer has rows of all of them.
+        `checks`: for each request that asks below many rows: whether an answer has rows of all of them.
         """
         drivers = [ask_in_windows(request, self._context(request.level)) for request in requests]
         step = _Step(requests, drivers, checks or [None] * len(requests))

@@ -69,8 +69,8 @@ def select(
     Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
     as a study without ModalitiesInStudy, stays: nobody knows what it is.
 
-    `local`: matching keys that the node is known not to match, so that they are matched here alone. `unjudged`:
-    matching keys that are asked for, but not matched here.
+    The node is known not to match the keys `local`, so that they are matched here alone. The keys `unjudged` are
+    asked for, but not matched here.
     """
     filters = (one for one in filters_at(query, level, local=local) if one.name not in unjudged)
     return apply(tuple(filters), level, table)
@@ -106,10 +106,7 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
 
 
 def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tuple[Filter, ...]:
-    """Return the local filters of a query that belong to a level, in the order in which they are applied.
-
-    `local`: as of `select`.
-    """
+    """Return the local filters of a query at a level, in the order of their application; `local` as in `select`."""
     return (*_matching(query, level, local), *text_filters(query.filters, level))
 
 

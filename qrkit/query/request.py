@@ -89,8 +89,8 @@ def identifier(request: Request, model: InformationModel, *, character_set: str 
     Always with QueryRetrieveLevel, SpecificCharacterSet and the Unique Keys above the level, which are empty where
     the request does not give them (a relational query, PS3.4 C.4.1.2.2).
 
-    `character_set`: the node's, taken where a key is not plain ASCII; if it cannot hold the key either, ISO_IR 192
-    is. Raise `InputError` if the information model has no such level.
+    Where a key is not plain ASCII, the character set of the node is taken; if it cannot hold the key either,
+    ISO_IR 192 is. Raise `InputError` if the information model has no such level.
 
     >>> request = Request(level=Level.STUDY, keys=(("StudyDate", "20260131"),))
     >>> [element.keyword for element in identifier(request, InformationModel.STUDY_ROOT)]

@@ -32,11 +32,8 @@ _PAUSES = (0.5, 1.0, 2.0)
 class IndexQueue(Generic[Entry]):
     """Entries that wait to be processed, at most a few thousand: then `put` waits.
 
-    Parameters
-    ----------
-    process
-        Takes a batch, of which it may have had some before. A `StoreError`, or a lack of memory, is tried again until
-        it works or the queue is stopped; after any other error, each entry is tried alone.
+    `process`: takes a batch, of which it may have had some before. A `StoreError`, or a lack of memory, is tried
+    again until it works or the queue is stopped; after any other error, each entry is tried alone.
     """
 
     def __init__(self, process: Callable[[Sequence[Entry]], None]) -> None:
@@ -76,13 +73,7 @@ class IndexQueue(Generic[Entry]):
             self._wake.set()
 
     def drain(self) -> None:
-        """Return when all that was put before is processed.
-
-        Raises
-        ------
-        StoreError
-            If anything was given up.
-        """
+        """Return when all that was put before is processed; raise `StoreError` if anything was given up."""
         self._wake.set()
         with self._finished:
             while (self._waiting or self._busy) and self._thread.is_alive():

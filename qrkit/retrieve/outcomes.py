@@ -98,13 +98,7 @@ def _what_the_node_reported(active: ActiveItem) -> str:
 
 
 class Outcomes:
-    """Writes the outcomes of items to the state: ended, or to be tried again.
-
-    Parameters
-    ----------
-    now
-        Gives the time of the state.
-    """
+    """Writes the outcomes of items to the state: ended, or to be tried again; `now`: gives the time of the state."""
 
     def __init__(
         self, under_way: RunningItems, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]
@@ -147,11 +141,8 @@ class Outcomes:
 
         A node that has answered this job before is tried twice as often: it will come back.
 
-        Parameters
-        ----------
-        others_under_way
-            Whether the node serves another batch of the job at this moment, as one does that is out of associations:
-            then it is there, and the failure does not count.
+        `others_under_way`: whether the node serves another batch of the job at this moment, as one does that is out
+        of associations: then it is there, and the failure does not count.
         """
         failures = max(job.failures + (0 if others_under_way else 1), 1)
         most = self._policy.most * (2 if job.received else 1)

@@ -28,26 +28,18 @@ class Watcher:
     A state that cannot be used for a while does not end a retrieve: what comes is in the folder of the files, and its
     rows are written later.
 
-    Parameters
-    ----------
-    ending
-        Set when the worker ends.
-    node_is_closed
-        Whether the hours of the node are over.
-    has_no_room
-        Whether there is less free space than is kept in reserve where the objects go.
-    worker_id
-        Who runs the batch. An item that another worker has taken over, since this one gave no sign of life for too
-        long, ends it: both would fetch the same.
+    `has_no_room`: whether there is less free space than is kept in reserve where the objects go. `worker_id`: who
+    runs the batch. An item that another worker has taken over, since this one gave no sign of life for too long, ends
+    it: both would fetch the same.
     """
 
     def __init__(
         self,
         under_way: RunningItems,
         job_id: str,
-        ending: threading.Event,
+        ending: threading.Event,  # set when the worker ends
         *,
-        node_is_closed: Callable[[], bool] = lambda: False,
+        node_is_closed: Callable[[], bool] = lambda: False,  # whether the hours of the node are over
         has_no_room: Callable[[], bool] = lambda: False,
         worker_id: str | None = None,
     ) -> None:

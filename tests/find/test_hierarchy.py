@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrkit.errors import InputError
-from qrkit.find.hierarchy import HierarchyResult, ask_by_level
-from qrkit.find.modalities import MOST_STUDIES
+from qrkit.find.hierarchy import MOST_STUDIES, HierarchyResult, ask_by_level
 from qrkit.find.parents import union
 from qrkit.node import InformationModel
 from qrkit.query import Query, Reliance, Request, answer_keywords, build_query, identifier

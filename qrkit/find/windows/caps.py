@@ -50,29 +50,15 @@ class Caps:
 
     A cap is one number, so whatever is below the largest answer is no cap.
 
-    Parameters
-    ----------
-    likely
-        The cap by the node's profile; None if there is none, or nobody has looked.
-    most
-        The most answers that one request is known to have got uncut.
-
-    Attributes
-    ----------
-    known
-        The cap, by the profile or as it was proved since; None: unknown.
-    largest
-        The most answers that one request has got.
-    proven
-        The most answers that one request is known to have got uncut, by now.
-    is_told
-        Whether the node says so when there is too much (0xA700), instead of cutting off in silence.
+    `likely`: the cap by the node's profile; None if there is none, or nobody has looked. `most`: the most answers
+    that one request is known to have got uncut.
     """
 
     def __init__(self, *, likely: int | None = None, most: int = 0) -> None:
-        self.known = likely
-        self.largest = most
-        self.proven = most
+        self.known = likely  # the cap, by the profile or as it was proved since; None: unknown
+        self.largest = most  # the most answers that one request has got
+        self.proven = most  # the most answers that one request is known to have got uncut, by now
+        # whether the node says so when there is too much (0xA700), instead of cutting off in silence
         self.is_told = False
         self.contradiction = ""
         self._proved = False

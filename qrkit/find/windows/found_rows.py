@@ -18,21 +18,12 @@ _FEW = 3
 
 
 class FoundRows:
-    """The answers of all windows, by StudyDate.
-
-    Attributes
-    ----------
-    blank
-        Range keys that some answer has no value for.
-    initials
-        First letters of PatientName, as they are written; an empty text for a name that is blank.
-    blank_in_both
-        Whether some answer has neither StudyTime nor PatientBirthDate.
-    """
+    """The answers of all windows, by StudyDate."""
 
     def __init__(self) -> None:
-        self.blank: set[str] = set()
-        self.blank_in_both = False
+        self.blank: set[str] = set()  # range keys that some answer has no value for
+        self.blank_in_both = False  # whether some answer has neither StudyTime nor PatientBirthDate
+        # first letters of PatientName, as they are written; an empty text for a name that is blank
         self.initials: set[str] = set()
         self._days: dict[int | None, dict[str, Row]] = defaultdict(dict)
         self._size = 0
@@ -130,16 +121,10 @@ _ENOUGH = 30
 
 
 class Density:
-    """Answers per day, and how they spread over the other range keys.
-
-    Attributes
-    ----------
-    guess
-        Answers per day as far as nothing better is known; None before anything is.
-    """
+    """Answers per day, and how they spread over the other range keys."""
 
     def __init__(self) -> None:
-        self.guess: float | None = None
+        self.guess: float | None = None  # answers per day as far as nothing better is known; None before anything is
         self._days: dict[int, float] = {}
         self._values: dict[str, list[int]] = {TIME: [], BIRTH: []}
         self._seen: set[str] = set()
@@ -188,11 +173,8 @@ class Density:
     def parts(self, keyword: str, span: Span, count: int, own: Iterable[Row] = ()) -> list[Span]:
         """Return a range of a key cut into parts with about equal numbers of answers; always two or more.
 
-        Parameters
-        ----------
-        own
-            Answers of the range itself, if there are any; the distribution is taken from all others where they are
-            few.
+        `own`: answers of the range itself, if there are any; the distribution is taken from all others where they are
+        few.
         """
         values = [value for row in own if (value := row.value(keyword)) is not None and span.holds(value)]
         everybody = [value for value in self._values[keyword] if span.holds(value)]

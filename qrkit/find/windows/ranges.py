@@ -29,10 +29,7 @@ def beginnings(patients: Iterable[str], given: str = "") -> tuple[str, ...]:
 
     They are no proof: nobody knows how the PatientIDs begin that were not found.
 
-    Parameters
-    ----------
-    given
-        The matching value by which the window is narrowed already.
+    `given`: the matching value by which the window is narrowed already.
 
     >>> beginnings(["Q100", "Q101", "Q2", "X7"]), beginnings(["Q100", "Q101", "Q2"], "Q*")
     (('Q*', 'X*'), ('Q1*', 'Q2*'))

@@ -44,17 +44,11 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A request that failed.
-
-    Attributes
-    ----------
-    count
-        Answers that came before.
-    """
+    """A request that failed."""
 
     kind: FailureKind
     error: errors.NodeError
-    count: int = 0
+    count: int = 0  # answers that came before
 
 
 def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
@@ -95,25 +89,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowAnswer:
-    """The answer to one request.
+    """The answer to one request."""
 
-    Attributes
-    ----------
-    count
-        Answers, those that came twice and those without a Unique Key included.
-    rows
-        Each Unique Key once.
-    failure
-        Why there is no answer; the other fields are empty then.
-    has_all
-        Whether each row above that was asked for has its rows in it: a suspicious number is a coincidence then.
-    """
-
-    count: int = 0
-    rows: tuple[Row, ...] = ()
-    failure: Failure | None = None
+    count: int = 0  # answers, those that came twice and those without a Unique Key included
+    rows: tuple[Row, ...] = ()  # each Unique Key once
+    failure: Failure | None = None  # why there is no answer; the other fields are empty then
     returned: frozenset[str] = field(default=frozenset({DATE, TIME, BIRTH}))
     """Range keys that have a value in any of the rows."""
+    # whether each row above that was asked for has its rows in it: a suspicious number is a coincidence then
     has_all: bool = False
 
     @property
@@ -214,28 +197,15 @@ class WindowRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowsResult:
-    """How a request went.
+    """How a request went."""
 
-    Attributes
-    ----------
-    windows
-        Those that were asked, in order.
-    doubts, assumptions
-        Sentences without a full stop.
-    errors
-        Of the windows that failed for good.
-    has_answer
-        Whether any window succeeded.
-    unusable
-        Keys by which the node cannot be split, and why.
-    """
-
-    windows: tuple[WindowRecord, ...] = ()
+    windows: tuple[WindowRecord, ...] = ()  # those that were asked, in order
+    # `doubts` and `assumptions`: sentences without a full stop
     doubts: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
-    errors: tuple[NodeError, ...] = ()
-    has_answer: bool = True
-    unusable: tuple[tuple[str, str], ...] = ()
+    errors: tuple[NodeError, ...] = ()  # of the windows that failed for good
+    has_answer: bool = True  # whether any window succeeded
+    unusable: tuple[tuple[str, str], ...] = ()  # keys by which the node cannot be split, and why
 
     @property
     def splits(self) -> int:

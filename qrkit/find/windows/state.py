@@ -55,77 +55,38 @@ _MOST_FAILED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowContext:
-    """The knowledge that the windows of one query share.
+    """The knowledge that the windows of one query share."""
 
-    Attributes
-    ----------
-    caps
-        Of the node.
-    today
-        The day, as an ordinal, with which an open range ends.
-    width
-        How many windows are asked at once.
-    wildcards
-        Whether the node is known to match wildcards.
-    unusable
-        Keys by which the node's profile says it cannot be split, and why.
-    """
-
-    caps: Caps
-    today: int
-    width: int = 2
-    wildcards: bool = False
-    unusable: tuple[tuple[str, str], ...] = ()
+    caps: Caps  # of the node
+    today: int  # the day, as an ordinal, with which an open range ends
+    width: int = 2  # how many windows are asked at once
+    wildcards: bool = False  # whether the node is known to match wildcards
+    unusable: tuple[tuple[str, str], ...] = ()  # keys by which the node's profile says it cannot be split, and why
 
 
 class WindowState:
-    """One request being asked.
-
-    Attributes
-    ----------
-    limit
-        How many answers get through, as far as it is known.
-    found, density
-        What the windows have brought, and what it tells of those to come.
-    unusable
-        Keys by which the node cannot be split, and why.
-    leaky
-        Keys whose windows did not bring everything again that lies in them.
-    has_answer
-        Whether any window succeeded.
-    in_a_row
-        Windows that have failed since the last one that succeeded.
-    stopped
-        Why nothing is asked any more; empty: it goes on.
-    matched
-        Added keys by which something was found, so that the node seems to know them.
-    sees_births
-        Whether there was an answer in which rows without PatientBirthDate could have been.
-    returned
-        Range keys that answers have values of.
-    single_days
-        Whether days are asked one by one, since the node leaves out the ends of a range.
-    suspect
-        The size of an answer that may be cut off and is being split, and how much was found by then.
-    """
+    """One request being asked."""
 
     def __init__(self, base: Request, knows: WindowContext) -> None:
         self.base = base
         self.knows = knows
         self.caps = knows.caps
         self.density = Density()
+        # `found` and `density`: what the windows have brought, and what it tells of those to come
         self.found = FoundRows()
+        # how many answers get through, as far as it is known
         self.limit = math.inf if knows.caps.known is None else knows.caps.known - 1
-        self.unusable = dict(knows.unusable)
-        self.leaky: set[str] = set()
-        self.has_answer = False
-        self.in_a_row = 0
-        self.stopped = ""
-        self.matched: set[str] = set()
-        self.returned: set[str] = set()
-        self.sees_births = False
-        self.single_days = False
+        self.unusable = dict(knows.unusable)  # keys by which the node cannot be split, and why
+        self.leaky: set[str] = set()  # keys whose windows did not bring everything again that lies in them
+        self.has_answer = False  # whether any window succeeded
+        self.in_a_row = 0  # windows that have failed since the last one that succeeded
+        self.stopped = ""  # why nothing is asked any more; empty: it goes on
+        self.matched: set[str] = set()  # added keys by which something was found, so that the node seems to know them
+        self.returned: set[str] = set()  # range keys that answers have values of
+        self.sees_births = False  # whether there was an answer in which rows without PatientBirthDate could have been
+        self.single_days = False  # whether days are asked one by one, since the node leaves out the ends of a range
         self.ignores_list = False
+        # the size of an answer that may be cut off and is being split, and how much was found by then
         self.suspect: tuple[int, int] | None = None
         self._brought: defaultdict[str, set[str]] = defaultdict(set)
         self._vain: Counter[str] = Counter()

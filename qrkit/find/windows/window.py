@@ -89,10 +89,7 @@ def written_minutes(span: Span, within: str = "") -> str:
     There are PACS that leave out the ends of a range, and such that compare nothing below the minute; so that
     nothing falls between two windows of either, each reaches into its neighbour.
 
-    Parameters
-    ----------
-    within
-        The matching value that was asked for; a window does not reach beyond it.
+    `within`: the matching value that was asked for; a window does not reach beyond it.
 
     >>> written_minutes(Span(0, 599)), written_minutes(Span(600, 1439))
     ('000000-100059.999999', '095900-235959.999999')
@@ -122,18 +119,10 @@ def parse_minutes(text: str) -> Span | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A part of what a request asks for.
+    """A part of what a request asks for."""
 
-    Attributes
-    ----------
-    spans
-        Range keys, with what of them this window asks for.
-    keys
-        Other matching keys that narrow it down.
-    """
-
-    spans: tuple[tuple[str, Span], ...] = ()
-    keys: tuple[tuple[str, str], ...] = ()
+    spans: tuple[tuple[str, Span], ...] = ()  # range keys, with what of them this window asks for
+    keys: tuple[tuple[str, str], ...] = ()  # other matching keys that narrow it down
 
     def span(self, keyword: str) -> Span | None:
         """Return the range of a key; None if it is not narrowed by it."""
