@@ -59,12 +59,8 @@ class Retrieval:
         self._node = node
         self._on_progress = on_progress
         self._stop = stop
-        self._state = Suboperations()
-
-    @property
-    def state(self) -> Suboperations:
+        self.state = Suboperations()
         """The counts so far, also after an error."""
-        return self._state
 
     @property
     def message_id_to_come(self) -> int:
@@ -102,7 +98,7 @@ class Retrieval:
                     return self._ended(ask, service)
                 ask.check(self._stop)
                 if self._on_progress is not None:
-                    self._on_progress(self._state)
+                    self._on_progress(self.state)
         finally:
             stream.on_wait = outer
 
@@ -116,13 +112,13 @@ class Retrieval:
             sender=self._node.ae_title,
         )
         if size:
-            self._state = replace(self._state, received=self._state.received + 1, bytes=self._state.bytes + size)
+            self.state = replace(self.state, received=self.state.received + 1, bytes=self.state.bytes + size)
 
     def _is_final(self, context_id: int, command: Command, service: Service) -> bool:
         status = check_response(self._association, command, service)
         data = self._association.stream.read_small_data(context_id) if command.has_data_set else b""
-        self._state = replace(
-            self._state,
+        self.state = replace(
+            self.state,
             status=status,
             remaining=command.number(dimse.REMAINING),
             completed=command.number(dimse.COMPLETED),
@@ -134,29 +130,23 @@ class Retrieval:
         return classify(service, status).category is not Category.PENDING
 
     def _ended(self, ask: PendingRequest, service: Service) -> Suboperations:
-        status = self._state.status
+        status = self.state.status
         if ask.is_cancelled and status != SUCCESS:
             raise errors.Cancelled("The retrieve was cancelled.")
-        if status == CANCELLED:
-            raise failure(service, status, peer=self._association.peer, comment=self._state.comment)
-        if classify(service, status).category is Category.FAILURE:
-            raise failure(service, status, peer=self._association.peer, comment=self._state.comment)
-        return self._state
+        if status == CANCELLED or classify(service, status).category is Category.FAILURE:
+            raise failure(service, status, peer=self._association.peer, comment=self.state.comment)
+        return self.state
 
 
 def _failed_uids(command: Command, data: bytes, transfer_syntax: str) -> tuple[str, ...]:
     """Return Failed SOP Instance UID List (0008,0058); nothing where the peer sent what cannot be read."""
+    from pydicom.filereader import read_dataset
+
     if not data:  # Orthanc has it in the command set
         return tuple(uid for uid in command.text(dimse.FAILED_SOP_INSTANCE_UID_LIST).split("\\") if uid)
     try:
-        dataset = _read(data, implicit=transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN)
+        dataset = read_dataset(BytesIO(data), transfer_syntax == uids.IMPLICIT_VR_LITTLE_ENDIAN, True)
         value = dataset.get("FailedSOPInstanceUIDList") or []
     except Exception:  # noqa: BLE001 - a list for information only; what is missing is found out otherwise
         return ()
     return tuple(str(uid) for uid in ([value] if isinstance(value, str) else value))
-
-
-def _read(data: bytes, *, implicit: bool) -> Dataset:
-    from pydicom.filereader import read_dataset
-
-    return read_dataset(BytesIO(data), is_implicit_VR=implicit, is_little_endian=True)

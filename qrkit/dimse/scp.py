@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Protocol, Self
 
 from qrkit import errors, uids
@@ -24,7 +23,7 @@ from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import PeerReleased, Stream
 from qrkit.dimse.tls import accept_tls, server_context
 from qrkit.node import Tls
-from qrkit.receipt import Arrival, Incoming, Receiver, Refused
+from qrkit.receipt import Arrival, Receiver, Refused
 
 
 def store(
@@ -59,41 +58,27 @@ def _take(stream: Stream, context_id: int, receiver: Receiver, arrival: Arrival,
     try:
         incoming = receiver.begin(arrival)
     except Refused:
-        stream.read_data(context_id, _drop)
+        stream.read_data(context_id, lambda _: None)
         raise
+    refusals: list[Refused] = []
+
+    def write(fragment: memoryview) -> None:
+        if not refusals:  # after a refusal the data set is read to its end and dropped
+            try:
+                incoming.write(fragment)
+            except Refused as refusal:
+                refusals.append(refusal)
+
     try:
-        size = _Writer(incoming).read(stream, context_id)
+        size = stream.read_data(context_id, write)
+        if refusals:
+            raise refusals[0]
         incoming.commit()
     except BaseException:
         with suppress(Refused, OSError):
             incoming.discard()
         raise
     return size
-
-
-class _Writer:
-    """Writes fragments until the receiver refuses one, then reads on to the end of the data set."""
-
-    def __init__(self, incoming: Incoming) -> None:
-        self._incoming = incoming
-        self._refusal: Refused | None = None
-
-    def read(self, stream: Stream, context_id: int) -> int:
-        size = stream.read_data(context_id, self._write)
-        if self._refusal is not None:
-            raise self._refusal
-        return size
-
-    def _write(self, fragment: memoryview) -> None:
-        if self._refusal is None:
-            try:
-                self._incoming.write(fragment)
-            except Refused as refusal:
-                self._refusal = refusal
-
-
-def _drop(fragment: memoryview) -> None:
-    del fragment
 
 
 logger = logging.getLogger(__name__)
@@ -252,9 +237,7 @@ class StorageScp:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -293,12 +276,12 @@ class StorageScp:
                 server.shutdown(socket.SHUT_RDWR)
             server.close()
         deadline = time.monotonic() + STOP_LIMIT
-        while (thread := self._some_thread()) is not None and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            with self._lock:
+                thread = next(filter(threading.Thread.is_alive, self._threads), None)
+            if thread is None:
+                return
             thread.join(0.5)
-
-    def _some_thread(self) -> threading.Thread | None:
-        with self._lock:
-            return next(filter(threading.Thread.is_alive, self._threads), None)
 
     def _start_thread(self, target: Callable[[], None]) -> None:
         def run() -> None:

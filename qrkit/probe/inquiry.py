@@ -118,6 +118,9 @@ MOST_REQUESTS = 12
 SMALL = 100
 """Number of responses after which most questions are cancelled."""
 
+THINGS = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
+"""The plural of what a question asks for at each level."""
+
 _MOST_LOSSES = 2
 
 
@@ -282,6 +285,19 @@ class Inquiry:
         """Return the Unique Keys in responses."""
         key = unique_key(level)
         return frozenset(str(row[key]) for row in answers.rows if row.get(key))
+
+    def comparison(
+        self, what: str, answers: QueryAnswers, level: Level, matching: Mapping[str, bool | None]
+    ) -> Comparison:
+        """Return how responses compare with what is known of each Unique Key: whether it matches, None if unknown."""
+        return Comparison(
+            what=what,
+            things=THINGS[level],
+            answers=answers,
+            fits={uid for uid, fit in matching.items() if fit},
+            others={uid for uid, fit in matching.items() if fit is False},
+            present=self.present(answers, level),
+        )
 
     def record(self, subject: Subject, finding: Finding) -> None:
         """Record a result; an unknown result never replaces a known one."""

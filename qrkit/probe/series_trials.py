@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from qrkit.probe.inquiry import CONTRAST, SMALL, Comparison, Finding, Inquiry, KnownStudies, judge, judge_pair
+from qrkit.probe.inquiry import CONTRAST, SMALL, THINGS, Comparison, Finding, Inquiry, KnownStudies, judge, judge_pair
 from qrkit.probe.questions import ProbeSteps, QueryAnswers, Question
 from qrkit.probe.study_trials import ComparisonSteps
 from qrkit.profile.subjects import Subject, Verdict
@@ -61,14 +61,8 @@ def _compare_modality(inquiry: Inquiry, code: str) -> ComparisonSteps:
     keys = (*inquiry.above(Level.SERIES, inquiry.study), ("Modality", code))
     answers = yield from inquiry.ask(Level.SERIES, keys, SERIES_KEYS, f"series of one study by Modality {code}")
     codes = {uid: row.get("Modality") for uid, row in _series(inquiry).items()}
-    return Comparison(
-        what=f"Modality {code} within a study",
-        things="series",
-        answers=answers,
-        fits={uid for uid, own in codes.items() if own == code},
-        others={uid for uid, own in codes.items() if own not in (None, code)},
-        present=inquiry.present(answers, Level.SERIES),
-    )
+    matching = {uid: None if own is None else own == code for uid, own in codes.items()}
+    return inquiry.comparison(f"Modality {code} within a study", answers, Level.SERIES, matching)
 
 
 def ask_series_of_studies(inquiry: Inquiry) -> ProbeSteps:
@@ -163,14 +157,8 @@ def _compare_number(inquiry: Inquiry, numbers: Mapping[str, int], number: int) -
 def _number_comparison(
     inquiry: Inquiry, answers: QueryAnswers, numbers: Mapping[str, int], number: int
 ) -> Comparison:
-    return Comparison(
-        what=f"InstanceNumber {number} within a series",
-        things="images",
-        answers=answers,
-        fits={uid for uid, own in numbers.items() if own == number},
-        others={uid for uid, own in numbers.items() if own != number},
-        present=inquiry.present(answers, Level.IMAGE),
-    )
+    matching = {uid: own == number for uid, own in numbers.items()}
+    return inquiry.comparison(f"InstanceNumber {number} within a series", answers, Level.IMAGE, matching)
 
 
 def _ask_number(inquiry: Inquiry, series: str, number: int) -> AnswerSteps:
@@ -237,7 +225,7 @@ class RelationalQuestion:
     @property
     def things(self) -> str:
         """The plural of what is asked for."""
-        return "series" if self.level is Level.SERIES else "images"
+        return THINGS[self.level]
 
     @property
     def what(self) -> str:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from itertools import count
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import pyarrow as pa
@@ -267,11 +266,9 @@ class Prober:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._association is not None:
-            self._association.__exit__(kind, error, trace)
+            self._association.__exit__(*error)
 
     def run(self, *, today: date, now: str) -> Profile:
         """Probe the node and return its profile.

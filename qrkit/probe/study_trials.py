@@ -207,16 +207,8 @@ def compare_studies(
 ) -> ComparisonSteps:
     """Ask for the studies of a sample that match additional keys."""
     answers = yield from inquiry.ask(Level.STUDY, (*sample.keys, *keys), STUDY_KEYS, f"studies by {what}")
-    present = inquiry.present(answers, Level.STUDY)
-    results = {uid: fits(uid) for uid in {*sample.studies, *present}}
-    return Comparison(
-        what=what,
-        things="studies",
-        answers=answers,
-        fits={uid for uid, fit in results.items() if fit},
-        others={uid for uid, fit in results.items() if fit is False},
-        present=present,
-    )
+    matching = {uid: fits(uid) for uid in {*sample.studies, *inquiry.present(answers, Level.STUDY)}}
+    return inquiry.comparison(what, answers, Level.STUDY, matching)
 
 
 def _seconds(moment: time) -> int:

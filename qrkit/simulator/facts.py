@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
@@ -283,3 +283,9 @@ def day_of(text: str) -> date | None:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
     except ValueError:
         return None
+
+
+def elements_of(value: Patient | Equipment | Series | Study) -> dict[str, str | int | float]:
+    """Return the elements that a value holds as text or number, by keyword."""
+    names = (field.name for field in fields(value) if field.type in ("str", "int", "float"))
+    return {name: getattr(value, name) for name in names}

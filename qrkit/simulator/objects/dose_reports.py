@@ -19,6 +19,7 @@ from qrkit.simulator.objects.dose import (
 )
 from qrkit.simulator.objects.modules import (
     DIAGNOSTIC_INTENT,
+    DOSE_SOURCE,
     HAS_CONCEPT_MODIFIER,
     HAS_INTENT,
     HAS_OBSERVATION_CONTEXT,
@@ -30,7 +31,6 @@ from qrkit.simulator.objects.modules import (
     dcm,
     device_observer,
     document,
-    dose_source,
     irradiating_device,
     moment,
     number,
@@ -70,20 +70,18 @@ def ct_dose_report(facts: ObjectFacts) -> Item:
         facts,
         TITLE,
         "10011",
-        [
-            procedure_reported(_CT),
-            *device_observer(facts),
-            moment(dcm(113809, "Start of X-Ray Irradiation"), began, relationship=HAS_OBSERVATION_CONTEXT),
-            moment(dcm(113810, "End of X-Ray Irradiation"), ended, relationship=HAS_OBSERVATION_CONTEXT),
-            scope_of_accumulation(facts),
-            container(
-                dcm(113811, "CT Accumulated Dose Data"),
-                number(dcm(113812, "Total Number of Irradiation Events"), len(events), "{events}"),
-                number(dcm(113813, "CT Dose Length Product Total"), dlp_total(events), "mGy.cm"),
-            ),
-            *(_acquisition(facts, event, place) for place, event in enumerate(events, 1)),
-            dose_source(),
-        ],
+        procedure_reported(_CT),
+        *device_observer(facts),
+        moment(dcm(113809, "Start of X-Ray Irradiation"), began, relationship=HAS_OBSERVATION_CONTEXT),
+        moment(dcm(113810, "End of X-Ray Irradiation"), ended, relationship=HAS_OBSERVATION_CONTEXT),
+        scope_of_accumulation(facts),
+        container(
+            dcm(113811, "CT Accumulated Dose Data"),
+            number(dcm(113812, "Total Number of Irradiation Events"), len(events), "{events}"),
+            number(dcm(113813, "CT Dose Length Product Total"), dlp_total(events), "mGy.cm"),
+        ),
+        *(_acquisition(facts, event, place) for place, event in enumerate(events, 1)),
+        DOSE_SOURCE,
     )
 
 
@@ -142,6 +140,7 @@ _MAMMOGRAPHY = Code("71651007", "SCT", "Mammography")
 _FLUOROSCOPY = Code("44491008", "SCT", "Fluoroscopy")
 _STATIONARY = dcm(113611, "Stationary Acquisition")
 _REFERENCE_POINT = dcm(113860, "15cm from Isocenter toward Source")
+_PLANE = code(dcm(113764, "Acquisition Plane"), dcm(113622, "Single Plane"), relationship=HAS_CONCEPT_MODIFIER)
 _BREASTS = {"R": Code("73056007", "SCT", "Right breast"), "L": Code("80248007", "SCT", "Left breast")}
 _SIDES = {"R": Code("24028007", "SCT", "Right"), "L": Code("7771000", "SCT", "Left")}
 
@@ -159,24 +158,18 @@ def projection_dose_report(facts: ObjectFacts) -> Item:
         facts,
         TITLE,
         "10001",
-        [
-            procedure_reported(_MAMMOGRAPHY if breast else _PROJECTION),
-            *device_observer(facts),
-            scope_of_accumulation(facts),
-            *(code(dcm(concept, meaning), YES) for concept, meaning in available),
-            container(
-                dcm(113702, "Accumulated X-Ray Dose Data"),
-                _plane(),
-                *(_breast_totals(events) if breast else _totals(events)),
-            ),
-            *(_event(facts, event, place) for place, event in enumerate(events, 1)),
-            dose_source(),
-        ],
+        procedure_reported(_MAMMOGRAPHY if breast else _PROJECTION),
+        *device_observer(facts),
+        scope_of_accumulation(facts),
+        *(code(dcm(concept, meaning), YES) for concept, meaning in available),
+        container(
+            dcm(113702, "Accumulated X-Ray Dose Data"),
+            _PLANE,
+            *(_breast_totals(events) if breast else _totals(events)),
+        ),
+        *(_event(facts, event, place) for place, event in enumerate(events, 1)),
+        DOSE_SOURCE,
     )
-
-
-def _plane() -> Item:
-    return code(dcm(113764, "Acquisition Plane"), dcm(113622, "Single Plane"), relationship=HAS_CONCEPT_MODIFIER)
 
 
 def _sum(values: Sequence[float]) -> float:
@@ -228,7 +221,7 @@ def _event(facts: ObjectFacts, event: ProjectionEvent, place: int) -> Item:
     """TID 10003: one irradiation event."""
     return container(
         dcm(113706, "Irradiation Event X-Ray Data"),
-        _plane(),
+        _PLANE,
         uid_reference(dcm(113769, "Irradiation Event UID"), facts.event_uid(place)),
         moment(dcm(111526, "DateTime Started"), event.started),
         code(dcm(113721, "Irradiation Event Type"), _FLUOROSCOPY if event.fluoroscopy else _STATIONARY),
@@ -292,16 +285,14 @@ def radiopharmaceutical_dose_report(facts: ObjectFacts) -> Item:
         facts,
         dcm(113500, "Radiopharmaceutical Radiation Dose Report"),
         "10021",
-        [
-            code(
-                Code("363589002", "SCT", "Associated Procedure"),
-                what.tracer.study,
-                code(HAS_INTENT, DIAGNOSTIC_INTENT, relationship=HAS_CONCEPT_MODIFIER),
-                relationship=HAS_CONCEPT_MODIFIER,
-            ),
-            container(dcm(113502, "Radiopharmaceutical Administration"), *_administered(facts, what)),
-            _patient_characteristics(facts),
-        ],
+        code(
+            Code("363589002", "SCT", "Associated Procedure"),
+            what.tracer.study,
+            code(HAS_INTENT, DIAGNOSTIC_INTENT, relationship=HAS_CONCEPT_MODIFIER),
+            relationship=HAS_CONCEPT_MODIFIER,
+        ),
+        container(dcm(113502, "Radiopharmaceutical Administration"), *_administered(facts, what)),
+        _patient_characteristics(facts),
     )
 
 

@@ -34,8 +34,6 @@ def _image(facts: ObjectFacts, elements: Elements, data: bytes, *, bits: int = 1
     """Return an image of one greyscale sample: its own elements, and the modules of all images (PS3.3 C.7.6)."""
     series = facts.series
     general = {
-        "BodyPartExamined": series.BodyPartExamined,
-        "ProtocolName": series.ProtocolName,
         "AcquisitionDate": series.SeriesDate,
         "AcquisitionTime": series.SeriesTime,
         "AcquisitionNumber": 1,

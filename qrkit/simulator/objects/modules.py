@@ -6,13 +6,13 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qrkit.simulator.facts import DEVICE, IRRADIATION_EVENT, Code
+from qrkit.simulator.facts import DEVICE, IRRADIATION_EVENT, Code, elements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from qrkit.simulator.facts import Equipment, Instance, Procedure, Series, Study, UIDPlan
+    from qrkit.simulator.facts import Instance, Procedure, Series, Study, UIDPlan
 
     Item = dict[str, Any]
 
@@ -64,60 +64,34 @@ def composite(facts: ObjectFacts) -> dict[str, Any]:
     elements: dict[str, Any] = {
         "SOPClassUID": facts.instance.SOPClassUID,
         "SOPInstanceUID": facts.instance.SOPInstanceUID,
+        "InstanceNumber": facts.instance.InstanceNumber,
         "InstanceCreationDate": series.SeriesDate,
         "InstanceCreationTime": series.SeriesTime,
-        "PatientName": patient.PatientName,
-        "PatientID": patient.PatientID,
-        "PatientBirthDate": patient.PatientBirthDate,
-        "PatientSex": patient.PatientSex,
-        "PatientAge": study.PatientAge,
-        "PatientSize": patient.PatientSize,
-        "PatientWeight": patient.PatientWeight,
-        "StudyInstanceUID": study.StudyInstanceUID,
-        "StudyDate": study.StudyDate,
-        "StudyTime": study.StudyTime,
-        "AccessionNumber": study.AccessionNumber,
-        "StudyID": study.StudyID,
-        "StudyDescription": study.StudyDescription,
-        "ReferringPhysicianName": study.ReferringPhysicianName,
-        "SeriesInstanceUID": series.SeriesInstanceUID,
-        "Modality": series.Modality,
-        "SeriesNumber": series.SeriesNumber,
-        "SeriesDescription": series.SeriesDescription,
-        "SeriesDate": series.SeriesDate,
-        "SeriesTime": series.SeriesTime,
-        "InstanceNumber": facts.instance.InstanceNumber,
         "ContentDate": series.SeriesDate,
         "ContentTime": series.SeriesTime,
-        **_equipment(series.station),
+        **elements_of(patient),
+        **elements_of(study),
+        **elements_of(series),
+        **elements_of(series.station),
     }
+    for keyword in _ABSENT_IF_EMPTY:
+        if not elements[keyword]:
+            del elements[keyword]
     if patient.SpecificCharacterSet:
         elements["SpecificCharacterSet"] = patient.SpecificCharacterSet
     return elements
 
 
-def _equipment(station: Equipment) -> dict[str, str]:
-    """Return the General Equipment module (PS3.3 C.7.5.1)."""
-    elements = {
-        "Manufacturer": station.Manufacturer,
-        "ManufacturerModelName": station.ManufacturerModelName,
-        "InstitutionName": station.InstitutionName,
-        "DeviceSerialNumber": station.DeviceSerialNumber,
-        "SoftwareVersions": station.SoftwareVersions,
-    }
-    return elements | ({"StationName": station.StationName} if station.StationName else {})
-
+_ABSENT_IF_EMPTY = ("BodyPartExamined", "ProtocolName", "StationName")
 
 CONTAINS = "CONTAINS"
 HAS_CONCEPT_MODIFIER = "HAS CONCEPT MOD"
 HAS_OBSERVATION_CONTEXT = "HAS OBS CONTEXT"
 HAS_PROPERTIES = "HAS PROPERTIES"
 
-DEVICE_OBSERVER = Code("121007", "DCM", "Device")
 YES = Code("373066001", "SCT", "Yes")
 HAS_INTENT = Code("363703001", "SCT", "Has Intent")
 DIAGNOSTIC_INTENT = Code("261004008", "SCT", "Diagnostic Intent")
-AUTOMATED_DATA_COLLECTION = Code("113856", "DCM", "Automated Data Collection")
 LATERALITY = Code("272741003", "SCT", "Laterality")
 
 
@@ -174,7 +148,7 @@ def number(concept: Code, value: float, unit: str, *children: Item, relationship
 _UNIT_MEANING = {"1": "no units", "{events}": "events", "{ratio}": "ratio", "{X-Ray sources}": "X-Ray sources"}
 
 
-def document(facts: ObjectFacts, title: Code, template: str, content: Iterable[Item]) -> Item:
+def document(facts: ObjectFacts, title: Code, template: str, *content: Item) -> Item:
     """Return a whole structured report with its root container (PS3.3 A.35); some have no template of PS3.16."""
     root: Item = {
         "ValueType": "CONTAINER",
@@ -215,7 +189,7 @@ def device_observer(facts: ObjectFacts) -> list[Item]:
         (121017, "Device Observer Physical Location During Observation", station.InstitutionName),
     )
     return [
-        code(dcm(121005, "Observer Type"), DEVICE_OBSERVER, relationship=HAS_OBSERVATION_CONTEXT),
+        code(dcm(121005, "Observer Type"), dcm(121007, "Device"), relationship=HAS_OBSERVATION_CONTEXT),
         uid_reference(
             dcm(121012, "Device Observer UID"),
             facts.uids.uid(0, DEVICE, serial),
@@ -251,6 +225,5 @@ def irradiating_device(facts: ObjectFacts) -> Item:
     )
 
 
-def dose_source() -> Item:
-    """Where the numbers come from (TID 10001, 10011)."""
-    return code(dcm(113854, "Source of Dose Information"), AUTOMATED_DATA_COLLECTION)
+DOSE_SOURCE = code(dcm(113854, "Source of Dose Information"), dcm(113856, "Automated Data Collection"))
+"""Where the numbers come from (TID 10001, 10011)."""

@@ -39,11 +39,9 @@ def enhanced_dose_record(facts: ObjectFacts) -> Item:
         facts,
         Code("C-10", _VARIC_SCHEME, "Radiation Summary Report"),
         "",
-        [
-            number(Code("C-200", _VARIC_SCHEME, "Total number of exposures"), shots, "1"),
-            number(Code("C-202", _VARIC_SCHEME, "Cumulative fluoro time"), round(seconds, 3), "s"),
-            number(Code("C-204", _VARIC_SCHEME, "Cumulative dose area product"), round(product * 1e4, 4), "Gy.cm2"),
-        ],
+        number(Code("C-200", _VARIC_SCHEME, "Total number of exposures"), shots, "1"),
+        number(Code("C-202", _VARIC_SCHEME, "Cumulative fluoro time"), round(seconds, 3), "s"),
+        number(Code("C-204", _VARIC_SCHEME, "Cumulative dose area product"), round(product * 1e4, 4), "Gy.cm2"),
     )
 
 
@@ -54,12 +52,10 @@ def radiology_report(facts: ObjectFacts) -> Item:
         facts,
         Code("18748-4", "LN", "Diagnostic Imaging Report"),
         "",
-        [
-            container(
-                dcm(121070, "Findings"),
-                text(dcm(121071, "Finding"), f"{region}: no abnormality. This is a simulated report."),
-            )
-        ],
+        container(
+            dcm(121070, "Findings"),
+            text(dcm(121071, "Finding"), f"{region}: no abnormality. This is a simulated report."),
+        ),
     )
 
 
@@ -69,7 +65,7 @@ def cad_report(facts: ObjectFacts) -> Item:
         facts,
         dcm(111036, "Mammography CAD Report"),
         "",
-        [container(dcm(111017, "CAD Processing and Findings Summary"), text(dcm(121071, "Finding"), "None"))],
+        container(dcm(111017, "CAD Processing and Findings Summary"), text(dcm(121071, "Finding"), "None")),
     )
 
 
@@ -99,7 +95,7 @@ def key_objects(facts: ObjectFacts) -> Item:
     }
     value_type = "COMPOSITE" if series.Modality == "SR" else "IMAGE"
     item = {"RelationshipType": "CONTAINS", "ValueType": value_type, "ReferencedSOPSequence": [reference]}
-    elements = document(facts, dcm(113000, "Of Interest"), "2010", [item])
+    elements = document(facts, dcm(113000, "Of Interest"), "2010", item)
     # these belong to reports, not to key objects
     for keyword in ("CompletionFlag", "VerificationFlag", "PerformedProcedureCodeSequence"):
         del elements[keyword]
