@@ -24,14 +24,13 @@ from benchmarks import (
     planning,
     retrieving,
     start,
-    storage,
     windows,
 )
 from benchmarks.timing import Measured
 from tests.peers.programs import dcmtk_program
 
 WORKS: dict[str, Callable[..., Iterator[Measured]]] = {
-    "storage": storage.measure,
+    "storage": retrieving.measure_storage,
     "retrieve": retrieving.measure,
     "find": finding.measure,
     "plan": planning.measure,

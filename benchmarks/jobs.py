@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from benchmarks.pacs import hospital
-from benchmarks.servers import process
-from benchmarks.servers import workspace
-from qrkit.jobs import JobState
-from qrkit.simulator import Quirks
-from qrkit.simulator import Simulator
-from qrkit.workspace import Workspace
-from tests.peers.waiting import free_port
-from tests.peers.waiting import wait_until
-import contextlib
-import threading
-from collections import defaultdict
+
 import sqlalchemy as sa
+
+from benchmarks import killing, soaking
+from benchmarks.pacs import hospital
+from benchmarks.servers import process, workspace
+from qrkit.jobs import JobState
+from qrkit.simulator import Quirks, Simulator
 from qrkit.store.state import State
 from qrkit.worker.service import Worker
-from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from benchmarks import killing
-from benchmarks import soaking
+from qrkit.workspace import Workspace
+from tests.peers.waiting import free_port, wait_until
 
+_LIMIT = 3.0
+"""Seconds until the association of a cancelled retrieve is free."""
 
-LIMIT = 3.0
-
-CASES: dict[str, Quirks] = {
+_CANCELLED: dict[str, Quirks] = {
     "that keeps sending": Quirks(ignore_cancel=True, delay_object=0.1),
     "that has gone silent": Quirks(ignore_cancel=True, retrieve_hang=True),
     "that heeds C-CANCEL": Quirks(delay_object=0.1),
 }
 
 
-def measure(folder: Path, *, rounds: int) -> Iterator[str]:
+def _measure_cancels(folder: Path, *, rounds: int) -> Iterator[str]:
     """Cancel a running retrieve; the PACS shows when its association is free, the state what users see."""
     port = free_port()
-    archive = hospital(rounds * len(CASES) * 2)
+    archive = hospital(rounds * len(_CANCELLED) * 2)
     served = {"QRKIT_WORKSPACE": str(folder), "QRKIT_PORT": str(port)}
     with (
         workspace(folder, port) as opened,
@@ -50,7 +46,7 @@ def measure(folder: Path, *, rounds: int) -> Iterator[str]:
     ):
         opened.nodes.add("pacs", host="127.0.0.1", port=pacs.port, ae_title=pacs.ae_title)
         number = 0
-        for case, quirks in CASES.items():
+        for case, quirks in _CANCELLED.items():
             for method in ("get", "move"):
                 freed, told = [], []
                 for _ in range(rounds):
@@ -58,11 +54,11 @@ def measure(folder: Path, *, rounds: int) -> Iterator[str]:
                     freed.append(one[0])
                     told.append(one[1])
                     number += 1
-                verdict = "met" if max(freed) <= LIMIT else "missed"
+                verdict = "met" if max(freed) <= _LIMIT else "missed"
                 yield (
                     f"cancel: C-{method.upper()} from a PACS {case}, {rounds} times: association free after "
                     f"{median(freed):.2f} s, at worst {max(freed):.2f} s; job cancelled after {median(told):.2f} s, "
-                    f"at worst {max(told):.2f} s ({verdict}: {LIMIT:g} s)"
+                    f"at worst {max(told):.2f} s ({verdict}: {_LIMIT:g} s)"
                 )
 
 
@@ -120,16 +116,16 @@ class TimedState(State):
             self.spent[threading.current_thread().name] += time.perf_counter() - began
 
 
-def measure(folder: Path) -> Iterator[str]:
+def _measure_rows(folder: Path) -> Iterator[str]:
     """Fetch small objects from a PACS of its own process, as fast as it sends: the most rows for the time."""
     for method in ("get", "move"):
-        yield from _measure(folder / method, method)
+        yield from _rows_of(folder / method, method)
 
 
-def _measure(folder: Path, method: str) -> Iterator[str]:
+def _rows_of(folder: Path, method: str) -> Iterator[str]:
     port, pacs_port = free_port(), free_port()
     arguments = [str(pacs_port), str(STUDIES), "objects", str(port)]
-    with workspace(folder, port) as opened, process(_pacs(*arguments), pacs_port):
+    with workspace(folder, port) as opened, process([sys.executable, "-m", "benchmarks.pacs", *arguments], pacs_port):
         opened.nodes.add("pacs", host="127.0.0.1", port=pacs_port, ae_title="SIMPACS", associations=1)
         state = TimedState.open(folder)
         worker = Worker(opened.settings, state)
@@ -157,33 +153,19 @@ def _measure(folder: Path, method: str) -> Iterator[str]:
         )
 
 
-def _pacs(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.pacs", *arguments]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much of it.
+    """How many times the worker is killed, how many minutes the soak takes, and how often each cancel is repeated."""
 
-    Attributes
-    ----------
-    kills
-        Times that the worker is killed.
-    minutes
-        Of the soak.
-    rounds
-        Repetitions of a cancel.
-    """
-
-    kills: int = 200
-    minutes: float = 20.0
-    rounds: int = 5
+    kills: int
+    minutes: float
+    rounds: int
 
 
 PARTS: Mapping[str, Callable[[Path, Extent], Iterator[str]]] = {
     "kills": lambda folder, extent: killing.measure(folder, kills=extent.kills),
-    "rows": lambda folder, _: state_rows.measure(folder),
-    "cancel": lambda folder, extent: cancelling.measure(folder, rounds=extent.rounds),
+    "rows": lambda folder, _: _measure_rows(folder),
+    "cancel": lambda folder, extent: _measure_cancels(folder, rounds=extent.rounds),
     "soak": lambda folder, extent: soaking.measure(folder, minutes=extent.minutes),
 }
 

@@ -163,7 +163,7 @@ def _use_table(page: Page) -> Iterator[tuple[str, str]]:
 
 
 def _cancel(page: Page) -> str:
-    cell = page.locator(".jp-CodeCell", has_text="resting.pause()")
+    cell = page.locator(".jp-CodeCell", has_text="paused.pause()")
     _tab_to(page, cell.get_by_role("button", name="Cancel retrieve"), start=cell)
     for key in _STOLEN:
         page.keyboard.press(key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from datetime import date
 
 from qrkit.simulator import Quirks, Simulator
@@ -47,22 +48,9 @@ class CTHospital(GeneratedHospital):
     """CT studies of five series, one of them a Radiation Dose SR."""
 
     def _make_study(self, number: int) -> Study:
-        who = patient(self.seed, number)
-        made = make_study(self.uids, number, self.calendar.day_of(number), who)
+        made = make_study(self.uids, number, self.calendar.day_of(number), patient(self.seed, number))
         series = tuple(self._series(number, place, made) for place in range(1, len(_SERIES) + 1))
-        return Study(
-            patient=who,
-            StudyInstanceUID=made.StudyInstanceUID,
-            StudyDate=made.StudyDate,
-            StudyTime=made.StudyTime,
-            AccessionNumber=made.AccessionNumber,
-            StudyID=made.StudyID,
-            StudyDescription="CT THORAX",
-            ReferringPhysicianName=made.ReferringPhysicianName,
-            PatientAge=made.PatientAge,
-            series=series,
-            procedure=made.procedure,
-        )
+        return replace(made, StudyDescription="CT THORAX", series=series)
 
     def _series(self, number: int, place: int, study: Study) -> Series:
         modality, description, kind, count = _SERIES[place - 1]

@@ -8,40 +8,27 @@ would on a workstation.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from datetime import date
-from pathlib import Path
-from statistics import median
-from statistics import quantiles
-from typing import TYPE_CHECKING
-from benchmarks.visitors import ask
-from benchmarks.visitors import button
-from benchmarks.visitors import chromium
-from benchmarks.visitors import house
-from benchmarks.visitors import log_in
-from benchmarks.visitors import open_query
-from benchmarks.visitors import pss
 import argparse
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable
-from collections.abc import Coroutine
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
 import psutil
+
 from benchmarks import lab
-from benchmarks.visitors import QUERY
-from benchmarks.visitors import House
-from benchmarks.visitors import cpu_seconds
+from benchmarks.visitors import QUERY, House, ask, button, chromium, cpu_seconds, house, log_in, open_query, pss
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
+
     from tests.dashboard.served import Caller
 
 

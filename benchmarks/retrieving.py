@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from benchmarks.objects import write_ct
-from benchmarks.objects import write_sr
-from benchmarks.servers import Receiver
-from benchmarks.servers import pynetdicom_storescp
-from benchmarks.servers import qrkit_receiver
-from benchmarks.servers import storescp
-from benchmarks.timing import Measured
-from benchmarks.timing import in_turn
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pynetdicom import AE
-from pynetdicom import build_role
-from pynetdicom import evt
-from benchmarks.timing import seconds_of
+from pynetdicom import AE, build_role, evt
+
+from benchmarks.objects import write_ct, write_sr
+from benchmarks.servers import pynetdicom_storescp, qrkit_receiver, storescp
+from benchmarks.timing import Measured, in_turn, seconds_of
 from qrkit.dimse.association import associate
-from qrkit.dimse.contexts import Proposal
-from qrkit.dimse.contexts import get_model
-from qrkit.dimse.contexts import storage_proposals
+from qrkit.dimse.contexts import Proposal, get_model, storage_proposals
 from qrkit.dimse.retrieve import Retrieval
 from qrkit.node import Node
 from qrkit.store.files import FileStore
 from tests.peers.orthanc import Orthanc
-from tests.peers.peer import NO_DELAY
-from tests.peers.peer import PeerAddress
+from tests.peers.peer import NO_DELAY, PeerAddress
 from tests.peers.programs import dcmtk_program
 from tests.peers.pynetdicom_scu import keep_responses
-
 
 SENDERS = 8
 
 
-def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
+def measure_storage(folder: Path, *, rounds: int) -> Iterator[Measured]:
     """Measure one series of CT, many small SR, and eight senders at once of each."""
     ct, sr = write_ct(folder / "ct", 300), write_sr(folder / "sr", 1_000)
     eight_ct = [write_ct(folder / f"ct{number}", 60) for number in range(SENDERS)]
@@ -52,22 +41,16 @@ def measure(folder: Path, *, rounds: int) -> Iterator[Measured]:
         forking = stack.enter_context(storescp(folder / "forking", "--fork"))
         plain = stack.enter_context(pynetdicom_storescp(folder / "pynetdicom"))
         single = {"qrkit": ours, "DCMTK storescp": dcmtk, "pynetdicom": plain}
-        yield _measured("receive 300 CT, 157 MB", single, [ct], {"DCMTK storescp": 1, "pynetdicom": 3}, rounds)
-        yield _measured("receive 1,000 small SR", single, [sr], {"DCMTK storescp": 1, "pynetdicom": 4}, rounds)
         many = {"qrkit": ours, "DCMTK storescp --fork": forking}
-        goal = {"DCMTK storescp --fork": 1.0}
-        yield _measured("receive 8 × 60 CT at once, 252 MB", many, eight_ct, goal, rounds)
-        yield _measured("receive 8 × 200 SR at once", many, eight_sr, goal, rounds)
-
-
-def _measured(
-    work: str, receivers: dict[str, Receiver], folders: Sequence[Path], goals: dict[str, float], rounds: int
-) -> Measured:
-    def run(receiver: Receiver) -> float:
-        return receiver.receive(folders)
-
-    candidates = {name: (lambda receiver=receiver: run(receiver)) for name, receiver in receivers.items()}
-    return Measured(work=work, seconds=in_turn(candidates, rounds=rounds), goals=goals)
+        forked = {"DCMTK storescp --fork": 1.0}
+        for work, receivers, folders, goals in (
+            ("receive 300 CT, 157 MB", single, [ct], {"DCMTK storescp": 1, "pynetdicom": 3}),
+            ("receive 1,000 small SR", single, [sr], {"DCMTK storescp": 1, "pynetdicom": 4}),
+            ("receive 8 × 60 CT at once, 252 MB", many, eight_ct, forked),
+            ("receive 8 × 200 SR at once", many, eight_sr, forked),
+        ):
+            candidates = {name: partial(receiver.receive, folders) for name, receiver in receivers.items()}
+            yield Measured(work=work, seconds=in_turn(candidates, rounds=rounds), goals=goals)
 
 
 AE_TITLE = "QRKIT"

@@ -34,24 +34,12 @@ _MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """Resources that processes hold.
-
-    Attributes
-    ----------
-    memory
-        Bytes of RAM, those of files included that it shares with other processes.
-    own
-        Bytes of them that no other process shares, which is what would grow (RssAnon; only on Linux).
-    files
-        Open ones.
-    sockets
-        Of TCP.
-    descriptors
-        All of them: files, sockets, pipes.
-    """
+    """Resources that processes hold: open files, TCP sockets, and all descriptors, with pipes."""
 
     memory: int = 0
+    """Bytes of RAM, those of files included that it shares with other processes."""
     own: int = 0
+    """Bytes of them that no other process shares, which is what would grow (RssAnon; only on Linux)."""
     threads: int = 0
     files: int = 0
     sockets: int = 0
