@@ -15,7 +15,8 @@ from typing import Any
 from qrkit.find.windows import cap_reason
 from qrkit.probe.inquiry import Finding, Inquiry
 from qrkit.probe.questions import ProbeSteps, QueryAnswers, QueryEnd, Question
-from qrkit.probe.study_trials import EVER
+from qrkit.probe.series_trials import IMAGE_KEYS, SERIES_KEYS
+from qrkit.probe.study_trials import EVER, STUDY_KEYS
 from qrkit.profile.profile import Returned
 from qrkit.profile.subjects import Fill, Verdict
 from qrkit.query.dates import Dates
@@ -248,23 +249,9 @@ def _days(question: Question) -> Dates | None:
 
 
 _LOOKED_AT = {
-    Level.STUDY: (
-        "StudyTime",
-        "StudyDescription",
-        "ModalitiesInStudy",
-        "SOPClassesInStudy",
-        "StationName",
-        "NumberOfStudyRelatedSeries",
-        "NumberOfStudyRelatedInstances",
-    ),
-    Level.SERIES: (
-        "SeriesNumber",
-        "Modality",
-        "SeriesDescription",
-        "StationName",
-        "NumberOfSeriesRelatedInstances",
-    ),
-    Level.IMAGE: ("SOPClassUID", "InstanceNumber"),
+    Level.STUDY: tuple(keyword for keyword in STUDY_KEYS if keyword not in ("StudyDate", "PatientName")),
+    Level.SERIES: SERIES_KEYS,
+    Level.IMAGE: IMAGE_KEYS,
 }
 _NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber"})
 
@@ -318,21 +305,15 @@ def judge_character_set(asked: Exchanges) -> Finding:
         row for row in _rows(asked) if not all(value.isascii() for value in row.values() if isinstance(value, str))
     ]
     unnamed = sum(not row.get("SpecificCharacterSet") for row in beyond)
+    if not beyond and not odd:
+        return Finding(evidence="no response had text beyond ASCII")
     if odd:
-        return Finding(
-            verdict=Verdict.IGNORED, evidence=f"text in {counted(odd, 'response')} is not in the named character set"
-        )
-    if unnamed:
-        return Finding(
-            verdict=Verdict.IGNORED,
-            evidence=f"text beyond ASCII in {counted(unnamed, 'response')} without a named character set",
-        )
-    if beyond:
-        return Finding(
-            verdict=Verdict.HONOURED,
-            evidence=f"text beyond ASCII in {counted(len(beyond), 'response')} is in the named character set",
-        )
-    return Finding(evidence="no response had text beyond ASCII")
+        evidence = f"text in {counted(odd, 'response')} is not in the named character set"
+    elif unnamed:
+        evidence = f"text beyond ASCII in {counted(unnamed, 'response')} without a named character set"
+    else:
+        evidence = f"text beyond ASCII in {counted(len(beyond), 'response')} is in the named character set"
+    return Finding(verdict=Verdict.IGNORED if odd or unnamed else Verdict.HONOURED, evidence=evidence)
 
 
 def repeated_answers(asked: Exchanges) -> str:

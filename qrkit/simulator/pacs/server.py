@@ -48,21 +48,8 @@ _log = logging.getLogger(__name__)
 _VERIFICATION = "1.2.840.10008.1.1"
 _MODEL_NUMBER = {"patient": 1, "study": 2, "patient-study": 3}
 _OPERATION_NUMBER = {"find": 1, "move": 2, "get": 3}
-_COMPRESSED = (
-    "1.2.840.10008.1.2.5",
-    "1.2.840.10008.1.2.4.50",
-    "1.2.840.10008.1.2.4.51",
-    "1.2.840.10008.1.2.4.57",
-    "1.2.840.10008.1.2.4.70",
-    "1.2.840.10008.1.2.4.80",
-    "1.2.840.10008.1.2.4.81",
-    "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.91",
-    "1.2.840.10008.1.2.4.100",
-    "1.2.840.10008.1.2.4.201",
-    "1.2.840.10008.1.2.4.202",
-    "1.2.840.10008.1.2.4.203",
-)
+_COMPRESSED = "5 4.50 4.51 4.57 4.70 4.80 4.81 4.90 4.91 4.100 4.201 4.202 4.203"
+"""Compressed transfer syntaxes, by the end of their UIDs."""
 _REJECTIONS = {"calling-aet": (1, 1, 3), "called-aet": (1, 1, 7), "congestion": (2, 3, 1)}
 """Result, source and reason of A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 _SERVICES: dict[int, Callable[[PacsAssociation, Message, ServerState], None]] = {
@@ -163,7 +150,8 @@ def supported_contexts(quirks: Quirks) -> tuple[PresentationContext, ...]:
                 uid = f"1.2.840.10008.5.1.4.1.2.{_MODEL_NUMBER[model]}.{number}"
                 contexts.append(build_context(uid, list(UNCOMPRESSED)))
     if {"store", "get"} & set(quirks.services):
-        preferred = dict.fromkeys((*quirks.transfer_syntaxes, *UNCOMPRESSED, *_COMPRESSED))
+        compressed = (f"1.2.840.10008.1.2.{end}" for end in _COMPRESSED.split())
+        preferred = dict.fromkeys((*quirks.transfer_syntaxes, *UNCOMPRESSED, *compressed))
         for storage in AllStoragePresentationContexts:
             context = build_context(storage.abstract_syntax, list(preferred))
             context.scu_role = "get" in quirks.services
