@@ -285,7 +285,12 @@ def day_of(text: str) -> date | None:
         return None
 
 
+_ELEMENTS = {
+    kind: tuple(field.name for field in fields(kind) if field.type in ("str", "int", "float"))
+    for kind in (Patient, Equipment, Series, Study)
+}
+
+
 def elements_of(value: Patient | Equipment | Series | Study) -> dict[str, str | int | float]:
     """Return the elements that a value holds as text or number, by keyword."""
-    names = (field.name for field in fields(value) if field.type in ("str", "int", "float"))
-    return {name: getattr(value, name) for name in names}
+    return {name: getattr(value, name) for name in _ELEMENTS[type(value)]}
