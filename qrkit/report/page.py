@@ -1,4 +1,6 @@
-"""A report as one HTML file that needs no network: style, text, tables, charts, and plotly.js once.
+"""A report as a value, and as one HTML file that needs no network: style, text, tables, charts, and plotly.js once.
+
+Columns that identify patients or staff are left out unless requested.
 
 `string.Template` fills the file: all values are HTML of `qrkit.markup`, which escapes them, so that no template
 language is required. Unlike nbconvert it needs no kernel.
@@ -7,17 +9,18 @@ language is required. Unlike nbconvert it needs no kernel.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from string import Template
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from qrkit.markup import Markup, bullets, code, facts, grid, html, paragraph
-from qrkit.report.value import Part, Report, ReportSection
+from qrkit.query import Query
 from qrkit.words import counted
 
 SHOWN_ROWS = 2_000
@@ -35,6 +38,86 @@ _CONFIG = {"responsive": True, "displayModeBar": False}
 _ON_PAPER = """for (const [event, width] of [["beforeprint", 680], ["afterprint", null]])
   addEventListener(event, () => document.querySelectorAll(".js-plotly-plot").forEach(
     (plot) => Plotly.relayout(plot, { width, autosize: width === null })));"""
+
+_PEOPLE = frozenset(
+    {
+        "AccessionNumber",
+        "AdditionalPatientHistory",
+        "AdmittingDiagnosesDescription",
+        "EthnicGroup",
+        "IssuerOfPatientID",
+        "NameOfPhysiciansReadingStudy",
+        "Occupation",
+        "OperatorsName",
+        "OtherPatientIDs",
+        "OtherPatientIDsSequence",
+        "OtherPatientNames",
+        "PerformingPhysicianName",
+        "PhysiciansOfRecord",
+        "ReferringPhysicianName",
+        "StudyID",
+    }
+)
+LEFT_OUT = "(left out)"
+
+Part: TypeAlias = Markup | pd.DataFrame | go.Figure
+"""A piece of HTML, a table, or a chart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReportSection:
+    """A section of a report, with a heading."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Report:
+    """The content of a report.
+
+    Attributes
+    ----------
+    facts
+        Subject, node, time and user, shown at the top.
+    again
+        Commands that repeat the query and the report.
+    made
+        Time and user of the report.
+    versions
+        Versions of qrkit and the libraries used.
+    with_patients
+        Whether it identifies patients; the top of the report states it either way.
+    """
+
+    title: str
+    facts: Mapping[str, object]
+    sections: tuple[ReportSection, ...]
+    again: tuple[str, ...] = ()
+    made: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    with_patients: bool = False
+
+
+def is_about_people(keyword: str) -> bool:
+    """Whether a column identifies people; all names that begin with Patient do.
+
+    >>> is_about_people("PatientBirthDate"), is_about_people("StudyDate"), is_about_people("0010,0010")
+    (True, False, True)
+    """
+    # A key without a name in PS3.6 may contain anything.
+    return keyword.startswith("Patient") or keyword in _PEOPLE or not keyword[:1].isalpha()
+
+
+def without_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the columns that identify people."""
+    return frame.drop(columns=[name for name in frame.columns if is_about_people(str(name))])
+
+
+def question_without_people(query: Query) -> Query:
+    """Return a query for display, with values that identify people replaced."""
+    keys = tuple((key, LEFT_OUT if is_about_people(key) else value) for key, value in query.keys)
+    return replace(query, keys=keys)
 
 
 def render(report: Report) -> str:

@@ -21,8 +21,7 @@ from qrkit.report.charts import (
     retrieve_rate,
     studies_per_day,
 )
-from qrkit.report.patients import is_about_people, question_without_people, without_people
-from qrkit.report.value import Part, Report, ReportSection
+from qrkit.report.page import Part, Report, ReportSection, is_about_people, question_without_people, without_people
 from qrkit.store.queries import QueryRow
 from qrkit.tables import Level
 from qrkit.words import counted, did_you_mean, listed, local_time, shown, step_label, volume

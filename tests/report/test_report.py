@@ -12,9 +12,7 @@ import pytest
 import qrkit
 from qrkit.errors import InputError, NotFound
 from qrkit.markup import paragraph
-from qrkit.report.page import render
-from qrkit.report.patients import is_about_people, without_people
-from qrkit.report.value import Report, ReportSection
+from qrkit.report.page import Report, ReportSection, is_about_people, render, without_people
 from qrkit.simulator import Simulator, small_hospital
 from qrkit.workspace import Workspace
 from tests.cli.commands import qrkit as command
