@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from qrkit.errors import QrkitError
-from qrkit.notebook.workspaces import workspace_in
+from qrkit.notebook.magic import workspace_in
 from qrkit.query import ARGUMENTS
 from qrkit.tables import Level, table_columns
 from qrkit.workspace import Workspace

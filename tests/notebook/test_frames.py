@@ -6,7 +6,7 @@
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
 
-from qrkit.notebook.frames import frame_html, query_of
+from qrkit.notebook import frame_html, query_of
 from qrkit.query.coverage import Coverage
 
 _ANSWER = pd.DataFrame({"PatientID": ["Q1", "Q2"]})
