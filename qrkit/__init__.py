@@ -57,7 +57,7 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
     workspace = Opened.open(folder, **settings)
     if "IPython" in sys.modules:
         from qrkit.notebook import register_answers
-        from qrkit.widgets.display import register_in_notebook
+        from qrkit.widgets import register_in_notebook
 
         register_in_notebook(workspace)
         register_answers()

@@ -14,9 +14,8 @@ import pandas as pd
 
 from qrkit.dose import Plan
 from qrkit.jobs import JobRow
-from qrkit.widgets.background import Background, Poller
-from qrkit.widgets.disclosure import DisclosureButtons
-from qrkit.widgets.notice import Notice
+from qrkit.widgets.labels import DisclosureButtons
+from qrkit.widgets.panel import Panel
 from qrkit.workspace import Workspace
 
 if TYPE_CHECKING:  # plotly loads slowly, and many pages never open a chart
@@ -38,32 +37,25 @@ _OF_STUDIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 """Label, required columns and function of each chart."""
 
 
-class Charts(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class Charts(Panel):
     """Buttons that each draw a chart below them; an open chart follows its rows."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._draws: dict[str, Draw] = {}
         self._clock = clock
         self._changed: float | None = None
-        self.background = Background()
-        self.notice = Notice()
         self.buttons = DisclosureButtons((), label="Charts")
         self.place = ipywidgets.Output()
-        super().__init__([self.buttons, self.notice, self.place])
+        self.children = (self.buttons, self.notice, self.place)
         self.add_class("qrkit-charts")
         self.layout.display = "none"
         self.buttons.observe(lambda _: self._draw(), "opened")
-        self._poller = Poller(self.tick)
+        self._poller = self.poller(self.tick)
 
-    def offer(self, draws: Mapping[str, Draw], *, opened: str = "") -> None:
-        """Offer these charts by their names; the open one stays open, and is drawn again.
-
-        Parameters
-        ----------
-        opened
-            The chart to open if none is.
-        """
-        was = self.opened or opened
+    def offer(self, draws: Mapping[str, Draw]) -> None:
+        """Offer these charts by their names; the open one stays open, and is drawn again."""
+        was = self.opened
         self._draws = dict(draws)
         self.layout.display = "" if draws else "none"
         names = list(draws)
@@ -93,12 +85,6 @@ class Charts(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no t
             self._draw()
         return self._changed is not None
 
-    def close(self) -> None:
-        """Stop drawing."""
-        self._poller.stop()
-        self.background.close()
-        super().close()
-
     def _draw(self) -> None:
         self._changed = None
         name = self.opened
@@ -121,13 +107,7 @@ class Charts(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no t
 
 
 def charts_of_studies(rows: Callable[[], pd.DataFrame]) -> dict[str, Draw]:
-    """Return the charts of a result: those whose columns it has.
-
-    Parameters
-    ----------
-    rows
-        Returns the current rows; called when a chart is drawn.
-    """
+    """Return the charts of a result: those whose columns it has; each takes the current rows when it is drawn."""
     frame = rows()
     return {
         name: partial(_chart, chart, rows)

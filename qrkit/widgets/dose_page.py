@@ -6,13 +6,12 @@ import ipywidgets
 
 from qrkit.dose import Plan
 from qrkit.errors import InputError
-from qrkit.widgets.background import Background
 from qrkit.widgets.charts import Charts, charts_of_plan
 from qrkit.widgets.job_progress import JobProgress, running_jobs
 from qrkit.widgets.labels import field, fields
-from qrkit.widgets.notice import Notice
-from qrkit.widgets.query_form import QueryForm
-from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.widgets.panel import Panel, row, title
+from qrkit.widgets.query_form import QueryForm, nodes_to_query
+from qrkit.widgets.result_table import SelectableTable
 from qrkit.workspace import Workspace
 from qrkit.workspace.retrieve import check_budget
 
@@ -20,21 +19,20 @@ _SHOWN = ("keep", "group", "reason", "StudyDate", "StudyDescription", "rule")
 _WANTED = "Accession number, or UID of a study, series or object."
 
 
-class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class DosePage(Panel):
     """A form, the steps of the plan, its studies with reasons, and its retrieve."""
 
     def __init__(self, *, workspace: Workspace) -> None:
+        super().__init__()
         self._workspace = workspace
         self._plan: Plan | None = None
-        self.background = Background()
-        self.notice = Notice()
-        names = [node.name for node in workspace.nodes if node.enabled and node.can_find]
-        self.form = QueryForm(nodes=names, dose=True)
-        self.make = self.notice.button(
-            "Plan", self._make, primary=True, tip="Find the objects that contain dose, without retrieving them"
+        self.form = QueryForm(nodes=nodes_to_query(workspace), dose=True)
+        self.make, self.stop = self.work_buttons(
+            "Plan",
+            self._make,
+            tip="Find the objects that contain dose, without retrieving them",
+            stop_tip="Stop planning; results so far are kept",
         )
-        self.stop = self.notice.button("Stop", self.background.cancel, tip="Stop planning; results so far are kept")
-        self.stop.disabled = True
         self.summary = ipywidgets.HTML()
         self.charts = Charts()
         self.studies = SelectableTable(first=_SHOWN, can_select=False)
@@ -46,45 +44,32 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             layout=ipywidgets.Layout(width="auto", display="none"),
         )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
-        self.wanted = ipywidgets.Text(
-            description="Study, series or object",
-            placeholder="accession number, or UID",
-        )
+        self.wanted = ipywidgets.Text(description="Study, series or object", placeholder="accession number, or UID")
         self.ask = self.notice.button("Show reason", self._why, tip="Show the decision of the newest plan")
         self.reasons = ipywidgets.HTML()
-        super().__init__(
-            [
-                ipywidgets.HTML("<h2>Dose objects</h2>"),
-                self.form,
-                ipywidgets.HBox([self.make, self.stop, self.notice]),
-                self.summary,
-                ipywidgets.HBox([self.retrieve, self.confirmed], layout=ipywidgets.Layout(flex_flow="row wrap")),
-                self.jobs,
-                self.studies,
-                self.charts,
-                ipywidgets.HTML("<h3>Why was a study not retrieved?</h3>"),
-                fields([field(self.wanted, _WANTED)]),
-                ipywidgets.HBox([self.ask]),
-                self.reasons,
-            ]
+        self.children = (
+            title("Dose objects"),
+            self.form,
+            ipywidgets.HBox([self.make, self.stop, self.notice]),
+            self.summary,
+            row(self.retrieve, self.confirmed),
+            self.jobs,
+            self.studies,
+            self.charts,
+            title("Why was a study not retrieved?", level=3),
+            fields([field(self.wanted, _WANTED)]),
+            ipywidgets.HBox([self.ask]),
+            self.reasons,
         )
-
-    def close(self) -> None:
-        """Stop planning; retrieves continue."""
-        self.background.close()
-        self.charts.close()
-        super().close()
 
     def _make(self) -> None:
         node, given = self.form.node.value, self.form.given
-        self.make.disabled = self.retrieve.disabled = True
-        self.stop.disabled = False
+        self.retrieve.disabled = True
         self.notice.say(f"Querying {node} …")
-        self.background.run(lambda stop: self._workspace.plan(node, stop=stop, **given), self._planned, self._failed)
+        self.work(lambda stop: self._workspace.plan(node, stop=stop, **given), self._planned)
 
     def _planned(self, plan: Plan) -> None:
         self._plan = plan
-        self.make.disabled, self.stop.disabled = False, True
         self.retrieve.disabled = not plan.requests()
         self.notice.say("Plan ready. Nothing has been retrieved yet.")
         self._ask_to_confirm(plan)
@@ -100,10 +85,6 @@ class DosePage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         except InputError as error:
             self.confirmed.layout.display = ""
             self.notice.failed(error)
-
-    def _failed(self, error: BaseException) -> None:
-        self.make.disabled, self.stop.disabled = False, True
-        self.notice.failed(error)
 
     def _why(self) -> None:
         what = self.wanted.value.strip()

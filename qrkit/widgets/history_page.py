@@ -6,11 +6,10 @@ import ipywidgets
 import pandas as pd
 
 from qrkit.query import Query
-from qrkit.widgets.background import Background
 from qrkit.widgets.charts import Charts, charts_of_studies
-from qrkit.widgets.links import share
-from qrkit.widgets.notice import Notice
-from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.widgets.labels import share
+from qrkit.widgets.panel import Panel, row, title
+from qrkit.widgets.result_table import SelectableTable
 from qrkit.words import counted
 from qrkit.workspace import Workspace
 
@@ -20,28 +19,32 @@ _FIRST = ("change", "columns", "StudyDate", "ModalitiesInStudy", "StudyDescripti
 _NONE_YET = "No queries yet. Use the Query and retrieve page."
 
 
-class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class HistoryPage(Panel):
     """A table of queries, with the result of one or the differences between two."""
 
     def __init__(self, *, workspace: Workspace) -> None:
+        super().__init__()
         self._workspace = workspace
-        self.background = Background()
-        self.notice = Notice()
         self.table = SelectableTable(first=_SHOWN, empty=_NONE_YET)
         self.results = SelectableTable(first=_FIRST, empty="No rows.", can_select=False)
         self.charts = Charts()
+        rerun, stop = self.work_buttons(
+            "Run again",
+            self._rerun,
+            primary=False,
+            tip="Send the same query to the same node",
+            stop_tip="Stop the query that runs again",
+        )
         self.buttons = {
             "Refresh": self.notice.button("Refresh", self.refresh),
             "Open": self.notice.button("Open", self._open, primary=True, tip="Show the stored result"),
-            "Run again": self.notice.button("Run again", self._rerun, tip="Send the same query to the same node"),
-            "Stop": self.notice.button("Stop", self.background.cancel, tip="Stop the query that runs again"),
+            "Run again": rerun,
+            "Stop": stop,
             "Compare": self.notice.button("Compare", self._difference, tip="Show the differences of two results"),
         }
         self.link = ipywidgets.HBox()
-        row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        self.buttons["Stop"].disabled = True
-        head = [ipywidgets.HTML("<h2>History</h2>"), self.table, row, self.notice]
-        super().__init__([*head, self.link, self.results, self.charts])
+        buttons = row(*self.buttons.values())
+        self.children = (title("History"), self.table, buttons, self.notice, self.link, self.results, self.charts)
         self.refresh()
 
     def refresh(self) -> None:
@@ -57,12 +60,6 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         query = self._workspace.queries.show(query_id)
         self.notice.say(f"{query.question} from {query.node}: {counted(len(self.results.frame), 'row')}.")
 
-    def close(self) -> None:
-        """Stop the query."""
-        self.background.close()
-        self.charts.close()
-        super().close()
-
     def _selected(self, number: int) -> list[str]:
         return self.table.pick("query_id", "query", number=number, plural="queries")
 
@@ -70,25 +67,12 @@ class HistoryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         self.open_named(self._selected(1)[0])
 
     def _rerun(self) -> None:
-        row = self._workspace.queries.show(self._selected(1)[0])
-        query = Query.from_json(row.request)
+        earlier = self._workspace.queries.show(self._selected(1)[0])
+        query = Query.from_json(earlier.request)
         self.notice.say("Running the query again …")
-        self.background.run(
-            lambda stop: self._workspace.ask(row.node, query, stop=stop),
-            lambda _: self._rerun_done(),
-            self._failed,
-        )
-        self._is_running(running=True)
+        self.work(lambda stop: self._workspace.ask(earlier.node, query, stop=stop), self._rerun_done)
 
-    def _is_running(self, *, running: bool) -> None:
-        self.buttons["Stop"].disabled, self.buttons["Run again"].disabled = not running, running
-
-    def _failed(self, error: BaseException) -> None:
-        self._is_running(running=False)
-        self.notice.failed(error)
-
-    def _rerun_done(self) -> None:
-        self._is_running(running=False)
+    def _rerun_done(self, _: object) -> None:
         self.refresh()
         self.notice.say("Done. The new query is first in the table.")
 

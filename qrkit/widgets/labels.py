@@ -1,17 +1,48 @@
-"""The labels of the pages: headings of columns, fields of forms with their explanations, and results in words."""
+"""The labels of the pages: headings, explained fields, buttons that open more, links, and results in words."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import parse_qs, quote
 
+import anywidget
 import ipywidgets
 import pandas as pd
+import traitlets
 
 from qrkit.words import modality_label
+
+NAMES = {"job": "jobs", "query": "history"}
+"""The kinds of things that an address may name, with their pages."""
+
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+
+
+def share(page: str, what: str, identifier: str) -> ipywidgets.HTML:
+    """Return a link to a job or a query, which can be sent to anyone with an account."""
+    link = escape(f"{page}.ipynb?{what}={quote(identifier)}")
+    return ipywidgets.HTML(f'<a class="qrkit-share" href="{link}">Link to this {escape(what)}</a>')
+
+
+def named_in(address: str) -> tuple[str, str]:
+    """Return the kind and the id that the query string of an address names; both are empty if it names nothing.
+
+    An invalid id is replaced by ``?``, so that the page reports it as not found.
+
+    >>> named_in("job=4f2a-1&x=1"), named_in("job=<b>"), named_in("")
+    (('job', '4f2a-1'), ('job', '?'), ('', ''))
+    """
+    given = parse_qs(address)
+    for what in NAMES:
+        if given.get(what):
+            identifier = given[what][0]
+            return what, identifier if _ID.fullmatch(identifier) else "?"
+    return "", ""
+
 
 _WORDS = {
     "PatientID": "Patient ID",
@@ -94,7 +125,9 @@ def legend(labels: dict[str, str]) -> str:
     return f'<div class="qrkit-legend" hidden>{pairs}</div>'
 
 
-FIELDS_CSS = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+_HERE = Path(__file__).parent
+
+FIELDS_CSS = (_HERE / "labels.css").read_text(encoding="utf-8")
 """The style of forms; a widget that is on each page with a form loads it."""
 
 _LABEL = {"description_width": "auto"}
@@ -148,3 +181,28 @@ def _modality(cell: object) -> str:
     if label == "unknown":
         return "of unknown modality"
     return f"{label} with SR" if label != "SR" and "SR" in str(cell).split("\\") else label
+
+
+class DisclosureButtons(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
+    """Buttons that open something below them, with `aria-expanded`, which ipywidgets lacks.
+
+    `opened` is the position of the open one; -1: none. Screen readers get `label`, the name of the group, and
+    `description`, the text of an open chart.
+    """
+
+    _esm = _HERE / "disclosure.js"
+    _css = (_HERE / "disclosure.css").read_text(encoding="utf-8") + FIELDS_CSS  # they also open fields
+
+    label = traitlets.Unicode().tag(sync=True)
+    labels: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    opened = traitlets.Int(-1).tag(sync=True)
+    description = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, labels: Sequence[str], *, label: str) -> None:
+        super().__init__(labels=list(labels), label=label)
+
+    @traitlets.validate("opened")
+    def _check(self, proposal: dict[str, int]) -> int:
+        if not -1 <= proposal["value"] < len(self.labels):  # a browser may send anything
+            raise traitlets.TraitError("There is no such button.")
+        return proposal["value"]

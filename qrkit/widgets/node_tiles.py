@@ -9,8 +9,7 @@ import ipywidgets
 import pandas as pd
 
 from qrkit.advice import Surface
-from qrkit.widgets.background import Background, Poller
-from qrkit.widgets.notice import Notice, error_on_page
+from qrkit.widgets.panel import Panel, error_on_page
 from qrkit.worker.health import Health
 from qrkit.workspace import Workspace
 
@@ -20,35 +19,25 @@ _LOOK = 10.0
 """Seconds between two checks of the worker."""
 
 
-class NodeTiles(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class NodeTiles(Panel):
     """A tile for each node with its response time, or its error and advice; and one for the worker.
 
     The tile of the worker updates itself. Nodes are checked again only on request.
     """
 
     def __init__(self, *, workspace: Workspace) -> None:
+        super().__init__()
         self._workspace = workspace
         self._nodes: list[str] = []
-        self.background = Background()
-        self.notice = Notice()
         self.tiles = ipywidgets.HTML('<div role="status">Checking nodes …</div>')
         again = self.notice.button("Check again", self.check, tip="Send C-ECHO to every node")
-        super().__init__([self.tiles, ipywidgets.HBox([again, self.notice])])
-        self._poller = Poller(self._check_worker, interval=_LOOK)
+        self.children = (self.tiles, ipywidgets.HBox([again, self.notice]))
         self.check()
-        self._poller.wake()
+        self.poller(self._check_worker, interval=_LOOK).wake()
 
     def check(self) -> None:
         """Check all nodes; return at once."""
-        self.background.run(
-            lambda _: (self._workspace.echo(), self._workspace.health()), self._show, self.notice.failed
-        )
-
-    def close(self) -> None:
-        """Stop checking."""
-        self._poller.stop()
-        self.background.close()
-        super().close()
+        self.work(lambda _: (self._workspace.echo(), self._workspace.health()), self._show)
 
     def _check_worker(self) -> bool:
         """Check the worker, unless a check is running."""

@@ -8,11 +8,10 @@ import ipywidgets
 
 from qrkit.advice import Surface
 from qrkit.profile.card import card_html
-from qrkit.widgets.background import Background
 from qrkit.widgets.labels import field, fields, hint
 from qrkit.widgets.node_tiles import NodeTiles, responds_in
-from qrkit.widgets.notice import Notice
-from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.widgets.panel import Panel, row, title
+from qrkit.widgets.result_table import SelectableTable
 from qrkit.workspace import Workspace
 
 _TEXTS = {
@@ -32,13 +31,12 @@ _SWITCHES = {
 _SHOWN = ("name", "ae_title", "host", "port", "description", *_SWITCHES)
 
 
-class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class NodesPage(Panel):
     """Tiles, a table and a form; only administrators may save changes."""
 
     def __init__(self, *, workspace: Workspace) -> None:
+        super().__init__()
         self._workspace = workspace
-        self.background = Background()
-        self.notice = Notice()
         self.tiles = NodeTiles(workspace=workspace)
         self.table = SelectableTable(first=_SHOWN)
         self.texts = {
@@ -60,7 +58,6 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             "Remove": self.notice.button("Remove node", self._remove),
         }
         self.profile = ipywidgets.HTML()
-        row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         texts = [field(widget, _TEXTS[key][2]) for key, widget in self.texts.items()]
         switches = [field(widget, _SWITCHES[key][1]) for key, widget in self.switches.items()]
         form = fields([*texts, field(self.port, _PORT), *switches])
@@ -69,16 +66,9 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             f"Its team must register our AE title {settings.ae_title}, port {settings.port} "
             "and the address of the receiving computer."
         )
-        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Nodes", "Add or edit a node")]
-        editor = [form, ours, row, self.notice, self.profile]
-        super().__init__([heads[0], self.tiles, self.table, heads[1], *editor])
+        editor = (form, ours, row(*self.buttons.values()), self.notice, self.profile)
+        self.children = (title("Nodes"), self.tiles, self.table, title("Add or edit a node"), *editor)
         self._refresh()
-
-    def close(self) -> None:
-        """Stop checking and probing."""
-        self.background.close()
-        self.tiles.close()
-        super().close()
 
     def _refresh(self) -> None:
         self.table.show(self._workspace.nodes.list()[list(_SHOWN)])
@@ -115,7 +105,7 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     def _test(self) -> None:
         name = self.texts["name"].value.strip()
         self.notice.say(f"Testing {name} …")
-        self.background.run(lambda _: self._workspace.echo(name), self._tested, self.notice.failed)
+        self.work(lambda _: self._workspace.echo(name), self._tested)
 
     def _tested(self, answers: Any) -> None:  # noqa: ANN401 - a DataFrame of one row
         row = answers.iloc[0]
@@ -127,7 +117,7 @@ class NodesPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
     def _probe(self) -> None:
         name = self.texts["name"].value.strip()
         self.notice.say(f"Probing {name} …")
-        self.background.run(lambda _: self._workspace.probe(name), self._probed, self.notice.failed)
+        self.work(lambda _: self._workspace.probe(name), self._probed)
 
     def _probed(self, profile: Any) -> None:  # noqa: ANN401 - a profile, shown as a notebook would
         self.profile.value = card_html(profile, Surface.PAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,8 +9,9 @@ import ipywidgets
 
 from qrkit.dose.groups import GROUPS
 from qrkit.tables import Level
-from qrkit.widgets.disclosure import DisclosureButtons
-from qrkit.widgets.labels import field, fields, hint
+from qrkit.widgets.labels import DisclosureButtons, field, fields, hint
+from qrkit.widgets.panel import row, title
+from qrkit.workspace import Workspace
 
 DATES = ("Today", "Yesterday", "Last 7 days", "Last 30 days", "Last month", "Any date", "Custom range")
 _OWN = DATES[-1]
@@ -87,15 +87,7 @@ def dates_of(preset: str, today: date) -> dict[str, str]:
 
 
 class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """The form of a query.
-
-    Parameters
-    ----------
-    nodes
-        Names of the nodes to choose from.
-    dose
-        Whether it has dose groups instead of modalities.
-    """
+    """The form of a query, or of a dose plan, which has dose groups instead of modalities."""
 
     def __init__(self, *, nodes: list[str], dose: bool = False) -> None:
         self._dose = dose
@@ -110,7 +102,7 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.level = ipywidgets.Dropdown(
             options=[("Studies", Level.STUDY.value), ("Series", Level.SERIES.value)], description="Level"
         )
-        self.boxes = {code: _box(code, meaning) for code, meaning in _meanings(dose=dose).items()}
+        self.boxes = {code: code_box(code, f"{code}: {meaning}") for code, meaning in _meanings(dose=dose).items()}
         self.toshiba, self.empty_sr = (
             ipywidgets.Checkbox(description=label, tooltip=explanation, indent=False)
             for label, explanation in _DOSE_OPTIONS.values()
@@ -144,13 +136,13 @@ class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def _modality_boxes(self) -> ipywidgets.Widget:
         """Return the boxes of the modalities or dose groups, with their meanings and presets."""
-        boxes = _row(self.boxes.values())
+        boxes = row(*self.boxes.values())
         boxes.add_class("qrkit-kinds")
         if self._dose:
             meanings = "; ".join(f"{code}: {meaning}" for code, meaning in _meanings(dose=True).items())
-            return ipywidgets.VBox([_label("Dose groups"), boxes, hint(f"{meanings}. Select at least one.")])
+            return ipywidgets.VBox([title("Dose groups", level=3), boxes, hint(f"{meanings}. Select at least one.")])
         none_selected = hint("None selected = all modalities. Select those with dose:")
-        return ipywidgets.VBox([_label("Modalities"), boxes, _row([none_selected, *self._presets()])])
+        return ipywidgets.VBox([title("Modalities", level=3), boxes, row(none_selected, *self._presets())])
 
     def _presets(self) -> list[ipywidgets.Button]:
         buttons = []
@@ -180,15 +172,11 @@ def _show(boxes: list[ipywidgets.Widget], *, shown: bool) -> None:
         box.layout.display = "" if shown else "none"
 
 
-def _row(widgets: Iterable[ipywidgets.Widget]) -> ipywidgets.HBox:
-    return ipywidgets.HBox(list(widgets), layout=ipywidgets.Layout(flex_flow="row wrap"))
+def nodes_to_query(workspace: Workspace) -> list[str]:
+    """Return the names of the nodes that may be queried."""
+    return [node.name for node in workspace.nodes if node.enabled and node.can_find]
 
 
-def _label(text: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(f"<h3>{text}</h3>")
-
-
-def _box(code: str, meaning: str) -> ipywidgets.Checkbox:
-    return ipywidgets.Checkbox(
-        description=code, tooltip=f"{code}: {meaning}", indent=False, layout=ipywidgets.Layout(width="64px")
-    )
+def code_box(code: str, tip: str, *, width: str = "64px") -> ipywidgets.Checkbox:
+    """Return a box to select a modality or a dose group."""
+    return ipywidgets.Checkbox(description=code, tooltip=tip, indent=False, layout=ipywidgets.Layout(width=width))

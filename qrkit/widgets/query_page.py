@@ -1,8 +1,13 @@
-"""`QueryPage`: query a node, review and filter the results, select rows, and retrieve them."""
+"""`QueryPage`: query a node, review and filter the results, select rows, and retrieve them.
+
+Filters act at once and send nothing to the node.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from html import escape
 
 import ipywidgets
@@ -10,31 +15,28 @@ import pandas as pd
 
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Coverage, build_query
-from qrkit.widgets.background import Background
 from qrkit.widgets.charts import Charts, charts_of_studies
-from qrkit.widgets.filter_panel import FilterPanel
 from qrkit.widgets.job_progress import JobProgress, running_jobs
-from qrkit.widgets.labels import modalities_in_words
+from qrkit.widgets.labels import field, fields, hint, modalities_in_words
 from qrkit.widgets.node_tiles import NodeTiles
-from qrkit.widgets.notice import Notice
-from qrkit.widgets.query_form import QueryForm
-from qrkit.widgets.selectable_table import SelectableTable
-from qrkit.words import counted
+from qrkit.widgets.panel import Panel, close_parts, row, title
+from qrkit.widgets.query_form import QueryForm, code_box, nodes_to_query
+from qrkit.widgets.result_table import SelectableTable
+from qrkit.words import comma_list, counted, out_of
 from qrkit.workspace import Workspace
 
 
-class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class QueryPage(Panel):
     """The page from a query to its files; retrieves continue without it."""
 
     def __init__(self, *, workspace: Workspace) -> None:
+        super().__init__()
         self._workspace = workspace
-        self.background = Background()
-        self.notice = Notice()
         self.tiles = NodeTiles(workspace=workspace)
-        self.form = QueryForm(nodes=_queried(workspace))
-        self.ask = self.notice.button("Query", self._ask, primary=True, tip="Send the query to the node")
-        self.cancel = self.notice.button("Stop", self.background.cancel, tip="Stop the query")
-        self.cancel.disabled = True
+        self.form = QueryForm(nodes=nodes_to_query(workspace))
+        self.ask, self.cancel = self.work_buttons(
+            "Query", self._ask, tip="Send the query to the node", stop_tip="Stop the query"
+        )
         self.summary = ipywidgets.HTML()
         self.results = SelectableTable(empty="No rows found.")
         self.filters = FilterPanel(table=self.results, on_change=self._filtered)
@@ -51,25 +53,20 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             layout=ipywidgets.Layout(width="300px", max_width="100%"),
         )
         self.jobs = ipywidgets.VBox(running_jobs(workspace))
-        buttons = ipywidgets.HBox(
-            [self.ask, self.cancel, self.notice], layout=ipywidgets.Layout(flex_flow="row wrap")
-        )
-        deliver = ipywidgets.HBox([self.to, self.retrieve, self.cost], layout=ipywidgets.Layout(flex_flow="row wrap"))
+        deliver = row(self.to, self.retrieve, self.cost)
         self.found = ipywidgets.VBox(
-            [ipywidgets.HTML("<h2>Results</h2>"), self.summary, self.filters, self.results, deliver],
+            [title("Results"), self.summary, self.filters, self.results, deliver],
             layout=ipywidgets.Layout(display="none"),
         )
-        super().__init__(
-            [
-                ipywidgets.HTML("<h2>Nodes</h2>"),
-                self.tiles,
-                ipywidgets.HTML("<h2>Query</h2>"),
-                self.form,
-                buttons,
-                self.found,
-                self.jobs,
-                self.charts,
-            ]
+        self.children = (
+            title("Nodes"),
+            self.tiles,
+            title("Query"),
+            self.form,
+            row(self.ask, self.cancel, self.notice),
+            self.found,
+            self.jobs,
+            self.charts,
         )
         self.results.observe(lambda _: self._show_selection(), "selected")
         if not self.form.node.options:
@@ -90,29 +87,11 @@ class QueryPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 self.summary.value = escape(" ".join(filter(None, sentences)))
         self.notice.say(_outcome(frame))
 
-    def close(self) -> None:
-        """Stop the query; retrieves continue."""
-        self.background.close()
-        self.tiles.close()
-        self.charts.close()
-        super().close()
-
     def _ask(self) -> None:
         # The query is a value from here on: later changes of the form do not affect it.
         node, query = self.form.node.value, build_query(today=date.today(), **self.form.given)
-        self.ask.disabled, self.cancel.disabled = True, False
         self.notice.say(f"Querying {node} …")
-        self.background.run(
-            lambda stop: self._workspace.ask(node, query, stop=stop).frame(), self._answered, self._failed
-        )
-
-    def _answered(self, frame: pd.DataFrame) -> None:
-        self.ask.disabled, self.cancel.disabled = False, True
-        self.show(frame)
-
-    def _failed(self, error: BaseException) -> None:
-        self.ask.disabled, self.cancel.disabled = False, True
-        self.notice.failed(error)
+        self.work(lambda stop: self._workspace.ask(node, query, stop=stop).frame(), self.show)
 
     def _filtered(self) -> None:
         self.charts.renew()
@@ -151,10 +130,85 @@ def _outcome(frame: pd.DataFrame) -> str:
     return f"{counted(len(frame), what)}; {verdict}. Select rows to retrieve.{notes}"
 
 
-def _queried(workspace: Workspace) -> list[str]:
-    return [node.name for node in workspace.nodes if node.enabled and node.can_find]
-
-
 def _destinations(workspace: Workspace) -> list[tuple[str, str]]:
     nodes = [(node.name, node.name) for node in workspace.nodes if node.enabled and node.can_store]
     return [("This workspace", ""), *nodes]
+
+
+_WORDS = "Words in the description, separated by commas."
+_DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
+_MODALITIES = ("ModalitiesInStudy", "Modality")
+
+
+class FilterPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Description and modality filters of a table, of which rows that pass all filters are shown."""
+
+    def __init__(self, *, table: SelectableTable, on_change: Callable[[], object]) -> None:
+        self._table = table
+        self._on_change = on_change
+        self._rows: list[tuple[str, frozenset[str]]] = []
+        self.include = ipywidgets.Text(description="Show rows containing", placeholder="chest, abdomen")
+        self.exclude = ipywidgets.Text(description="Hide rows containing", placeholder="imported")
+        self.modalities = row()
+        self.count = ipywidgets.HTML()
+        self.modalities.add_class("qrkit-kinds")
+        words = fields([field(self.include, _WORDS), field(self.exclude, _WORDS)])
+        none_selected = hint("None selected = all modalities.")
+        modalities = ipywidgets.VBox([self.modalities, none_selected])
+        super().__init__([title("Filter these results", level=3), words, modalities, self.count])
+        self.add_class("qrkit-form")
+        self.layout.display = "none"
+        for widget in (self.include, self.exclude):
+            widget.observe(lambda _: self.apply(), "value")
+
+    def show(self) -> None:
+        """Offer the modalities of the table; nothing is filtered yet."""
+        frame = self._table.frame
+        # Once for each result: for five thousand rows this takes longer than a filter.
+        words = [cell.casefold() for cell in _column(frame, _DESCRIPTIONS)]
+        self._rows = list(zip(words, map(_codes, _column(frame, _MODALITIES)), strict=True))
+        codes = sorted({code for _, own in self._rows for code in own})
+        close_parts(self.modalities)
+        self.modalities.children = [code_box(code, f"Show rows with {code}", width="72px") for code in codes]
+        for box in self.modalities.children:
+            box.observe(lambda _: self.apply(), "value")
+        self.include.value = self.exclude.value = ""
+        self.layout.display = "" if len(frame) else "none"
+        self.apply()
+
+    def apply(self) -> None:
+        """Show the rows that pass the filters."""
+        wanted, unwanted = _terms(self.include.value), _terms(self.exclude.value)
+        codes = {box.description for box in self.modalities.children if box.value}
+        kept = [
+            place
+            for place, (words, own) in enumerate(self._rows)
+            if (not wanted or any(term in words for term in wanted))
+            and not any(term in words for term in unwanted)
+            and (not codes or not codes.isdisjoint(own))
+        ]
+        self._table.filter_rows(kept)
+        hidden = self._table.hidden
+        also = f" {counted(hidden, 'selected row')} hidden." if hidden else ""
+        shown = out_of(len(kept), len(self._rows), "row")
+        self.count.value = f'<div role="status">{shown} shown. Filters apply to these results only.{also}</div>'
+        self._on_change()
+
+
+def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
+    """Return the texts of the existing columns, joined; empty if there is no such column."""
+    there = [frame[name].astype(object).where(frame[name].notna(), "") for name in names if name in frame.columns]
+    return (
+        ["\\".join(filter(None, map(str, cells))) for cells in zip(*there, strict=True)]
+        if there
+        else [""] * len(frame)
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _codes(cell: str) -> frozenset[str]:
+    return frozenset(code.strip() for code in cell.split("\\") if code.strip())
+
+
+def _terms(text: str) -> list[str]:
+    return [term.casefold() for term in comma_list(text)]

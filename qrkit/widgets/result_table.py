@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import itables
 import pandas as pd
 import traitlets
 from itables.widget import ITable
 
-from qrkit.errors import QrkitError
+from qrkit.errors import InputError, QrkitError
+from qrkit.widgets.labels import headings, legend
+from qrkit.words import counted, local_time
 
 SHOWN = 10_000
 """Rows that a browser handles with ease."""
@@ -89,10 +93,7 @@ _STYLE = Path(itables.__file__).parent / "widget" / "static" / "widget.css"
 def _script(bundle: Path = _BUNDLE) -> str:
     """Return our module with itables' bundle in it as text; of the bundle only its exports are used.
 
-    Raises
-    ------
-    QrkitError
-        If the installed itables has no such bundle: the file is not part of its public interface.
+    The file is not part of itables' public interface: `QrkitError` if the installed version has no such file.
     """
     ours = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
     try:
@@ -109,12 +110,7 @@ class ResultGrid(ITable):  # type: ignore[misc] # itables publishes no types
     """A table: the browser holds all rows, and shows those of `shown`.
 
     itables builds its own table anew for each change: the reader would lose the order and the page, and five thousand
-    rows would be sent again for each letter of a filter.
-
-    Attributes
-    ----------
-    shown
-        Positions of the rows that are shown; None: all.
+    rows would be sent again for each letter of a filter. `shown` has the positions of the rows to show; None: all.
     """
 
     _esm = _script()
@@ -132,41 +128,11 @@ def table(frame: pd.DataFrame, *, limit: int = SHOWN) -> ResultGrid:
     limit
         Rows that are shown; if there are more, the caption gives the number.
     """
-    caption = f"The first {limit:,} of {len(frame):,} rows" if len(frame) > limit else ""
-    return ResultGrid(as_shown(frame.head(limit)), caption=caption, **_OPTIONS)
+    return ResultGrid(as_shown(frame.head(limit)), caption=_caption(limit, len(frame)), **_OPTIONS)
 
 
-def selectable_grid(
-    frame: pd.DataFrame,
-    selected: Sequence[int] = (),
-    *,
-    empty: str = "",
-    can_select: bool = True,
-    into: ResultGrid | None = None,
-) -> ResultGrid:
-    """Return a widget in which rows are selected; `frame` holds the texts to show.
-
-    Parameters
-    ----------
-    selected
-        Positions of the rows that are already selected.
-    empty
-        Text of an empty table.
-    can_select
-        Whether rows can be selected.
-    into
-        An existing widget, which shows this table from now on; its order, search and page stay.
-    """
-    options = _OPTIONS | ({"buttons": [*_SELECT, *_OPTIONS["buttons"]]} if can_select else {"select": False})
-    if empty:
-        options["language"] = _OPTIONS["language"] | {"emptyTable": empty}
-    caption = f"The first {SHOWN:,} of {len(frame):,} rows" if len(frame) > SHOWN else ""
-    if into is None:
-        return ResultGrid(frame.head(SHOWN), caption=caption, **options, selected_rows=list(selected))
-    with into.hold_sync():  # rows and selection belong together
-        into.shown = None
-        into.update(frame.head(SHOWN), caption=caption, **options, selected_rows=list(selected))
-    return into
+def _caption(shown: int, total: int) -> str:
+    return f"The first {shown:,} of {total:,} rows" if shown < total else ""
 
 
 def as_shown(frame: pd.DataFrame) -> pd.DataFrame:
@@ -186,3 +152,179 @@ def _column_as_shown(column: pd.Series[Any]) -> pd.Series[Any]:
 
 def _as_text(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+_FIRST = (
+    "StudyDate",
+    "StudyTime",
+    "PatientID",
+    "ModalitiesInStudy",
+    "Modality",
+    "StudyDescription",
+    "SeriesDescription",
+    "StationName",
+    "NumberOfStudyRelatedInstances",
+    "NumberOfSeriesRelatedInstances",
+    "AccessionNumber",
+    "PatientName",
+)
+_SELDOM = ("error", "reason", "description")
+_MOMENTS = ("created", "started", "finished", "changed", "not_before")
+"""Columns of times in UTC, shown in local time."""
+
+
+class SelectableTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Shows `frame`, or some of its rows; `selected` has the positions in `frame` of the selected rows.
+
+    Selected rows stay selected when the table is sorted, searched or filtered. Order, search and page stay when it is
+    filtered or updated. Rows can be selected only where a button uses the selection: elsewhere that would mislead.
+    """
+
+    selected = traitlets.Tuple()
+
+    def __init__(
+        self,
+        *,
+        first: tuple[str, ...] = _FIRST,
+        only: bool = False,
+        empty: str = "",
+        can_select: bool = True,
+    ) -> None:
+        super().__init__()
+        buttons = {"buttons": [*_SELECT, *_OPTIONS["buttons"]]} if can_select else {"select": False}
+        language = _OPTIONS["language"] | ({"emptyTable": empty} if empty else {})
+        self._options: dict[str, Any] = _OPTIONS | buttons | {"language": language}
+        self._first = first
+        self._only = only
+        self._shown: ResultGrid | None = None
+        self._at: list[int] = []
+        self._sent: list[int] = []
+        self._drawing = False
+        self._columns: dict[str, str] = {}
+        self.frame = pd.DataFrame()
+
+    def show(self, frame: pd.DataFrame, *, selected: Sequence[int] = ()) -> None:
+        """Show another table, with only these rows selected."""
+        self._columns = headings(self._names(frame))
+        self.frame = frame
+        self._at = list(range(len(frame)))
+        self.selected = tuple(selected)
+        before, self._shown = self._shown, None
+        self._draw()
+        if before is not None:
+            before.close()
+
+    def filter_rows(self, positions: Sequence[int]) -> None:
+        """Show only these rows; if the browser holds all rows, only the positions are sent."""
+        if list(positions) == self._at:
+            return
+        self._at = list(positions)
+        if self._shown is None or len(self.frame) > SHOWN:
+            self._draw()
+        else:
+            self._shown.shown = None if len(self._at) == len(self.frame) else self._at
+
+    def update_rows(self, frame: pd.DataFrame, key: str) -> None:
+        """Show the current rows of the same table; selected rows stay selected, by their `key`."""
+        before = set(self.rows()[key]) if key in self.frame.columns else set()
+        selected = [place for place, value in enumerate(frame[key]) if value in before]
+        if self._names(frame) != list(self._columns) or self._shown is None:
+            self.show(frame, selected=selected)
+            return
+        self.frame, self._at, self.selected = frame, list(range(len(frame))), tuple(selected)
+        self._draw()
+
+    def rows(self) -> pd.DataFrame:
+        """Return the selected rows of `frame`."""
+        selected = self.frame.iloc[list(self.selected)]
+        selected.attrs = dict(self.frame.attrs)
+        return selected
+
+    def pick(self, column: str, what: str, *, number: int = 1, plural: str = "") -> list[str]:
+        """Return the values of a column in the selected rows; an error if more or fewer rows are selected."""
+        values = [str(value) for value in self.rows().get(column, [])]
+        if len(values) != number:
+            wanted = f"one {what}" if number == 1 else counted(number, what, plural=plural)
+            raise InputError(f"Select {wanted} in the table first.")
+        return values
+
+    @property
+    def hidden(self) -> int:
+        """How many of the selected rows are not shown."""
+        return len(set(self.selected) - set(self._at))
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The rows of `frame` that are shown."""
+        return self.frame.iloc[self._at]
+
+    def _names(self, frame: pd.DataFrame) -> list[str]:
+        """Return the columns to show, in order; columns that are often empty only if they have a value."""
+        names = [name for name in self._first if name in frame.columns]
+        if not self._only:
+            names += [name for name in frame.columns if name not in names and frame[name].notna().any()]
+        return [name for name in names if name not in _SELDOM or frame[name].astype(bool).any()]
+
+    def _draw(self) -> None:
+        """Send all rows, or the shown rows if there are too many."""
+        self._sent = list(range(len(self.frame))) if len(self.frame) <= SHOWN else self._at[:SHOWN]
+        rows = self.frame.iloc[self._sent][list(self._columns)]
+        shown = as_shown(_in_words(rows)).rename(columns=self._columns)
+        places = {position: place for place, position in enumerate(self._sent)}
+        selected = [places[position] for position in self.selected if position in places]
+        options = self._options | {"caption": _caption(len(self._sent), len(self._at)), "selected_rows": selected}
+        self._drawing = True  # what changes now was not selected by the user
+        try:
+            if self._shown is None:
+                self._shown = ResultGrid(shown, **options)
+                self._shown.observe(self._select, "selected_rows")
+                self.children = (self._shown, ipywidgets.HTML(legend(self._columns)))
+                return
+            with self._shown.hold_sync():  # rows and selection belong together
+                self._shown.shown = None
+                self._shown.update(shown, **options)
+        finally:
+            self._drawing = False
+
+    def _select(self, change: dict[str, list[int]]) -> None:
+        if self._drawing:
+            return
+        here = {self._sent[row] for row in change["new"] if 0 <= row < len(self._sent)}  # a browser may send anything
+        self.selected = tuple(sorted(here | (set(self.selected) - set(self._sent))))
+
+
+def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with times in local time, sizes in MB, several values with commas, and yes or no."""
+    worded = frame.copy()
+    for name in worded.columns:
+        if name in _MOMENTS:
+            worded[name] = worded[name].map(local_time, na_action="ignore")
+        elif name == "bytes":
+            worded[name] = (worded[name] / 1e6).round(1)
+        elif name in _WORDED:
+            worded[name] = worded[name].map(_WORDED[name], na_action="ignore")
+        elif pd.api.types.is_bool_dtype(worded[name]) or name == "complete":
+            worded[name] = worded[name].map({True: "yes", False: "no"})
+        elif worded[name].dtype == object:
+            worded[name] = worded[name].map(_short, na_action="ignore")
+    return worded
+
+
+def _short(value: object) -> object:
+    return value.strftime("%H:%M:%S") if isinstance(value, time) else value
+
+
+def _several(value: object) -> object:
+    return value.replace("\\", ", ") if isinstance(value, str) else value
+
+
+def _person(value: object) -> object:
+    """Return a person name as it is written: ``Doe^Jane^^Dr`` is Doe, Jane, Dr (PS3.5 6.2.1)."""
+    return ", ".join(filter(None, value.partition("=")[0].split("^"))) if isinstance(value, str) else value
+
+
+_WORDED: dict[str, Callable[[object], object]] = {
+    "ModalitiesInStudy": _several,
+    "PatientName": _person,
+}
+"""Columns whose values are reworded."""

@@ -6,8 +6,8 @@ import ipywidgets
 
 from qrkit.access import Role
 from qrkit.widgets.labels import field, fields
-from qrkit.widgets.notice import Notice
-from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.widgets.panel import Panel, row, title
+from qrkit.widgets.result_table import SelectableTable
 from qrkit.workspace import Workspace
 
 _ROLES = {
@@ -20,18 +20,12 @@ _LONG_ENOUGH = "At least 8 characters. Only a hash is stored."
 _ROLE = "Each role includes the ones before it."
 
 
-class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """A table of the users, with a form to add, change and remove them.
-
-    Raises
-    ------
-    NotAllowed
-        If the user is not an administrator.
-    """
+class UsersPage(Panel):
+    """A table of the users, with a form to add, change and remove them; `NotAllowed` for others."""
 
     def __init__(self, *, workspace: Workspace) -> None:
         self._users = workspace.users
-        self.notice = Notice()
+        super().__init__()
         self.table = SelectableTable(first=("name", "role", "created", "changed"))
         self.table.show(self._users.list())
         self.name = ipywidgets.Text(description="Name")
@@ -49,12 +43,9 @@ class UsersPage(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
                 "Remove user", self._remove, tip="The user can no longer log in; their history stays"
             ),
         }
-        row = ipywidgets.HBox(list(self.buttons.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         form = fields([field(self.name, _NAME), field(self.password, _LONG_ENOUGH), field(self.role, _ROLE)])
-        heads = [ipywidgets.HTML(f"<h2>{text}</h2>") for text in ("Users", "Add or edit a user")]
-        super().__init__(
-            [heads[0], self.table, heads[1], form, row, self.notice],
-        )
+        edit = (title("Add or edit a user"), form, row(*self.buttons.values()), self.notice)
+        self.children = (title("Users"), self.table, *edit)
 
     def _refresh(self) -> None:
         self.table.show(self._users.list())

@@ -11,7 +11,7 @@ import tornado.web
 
 from qrkit.dashboard.kernels import KernelRequestHandler, KernelRequests
 from qrkit.errors import NotAllowed
-from qrkit.widgets.visitor import become_the_visitors
+from qrkit.widgets.page import become_the_visitors
 from tests.peers.waiting import LOOPBACK, free_port
 
 _KERNEL = "5f0c-1"

@@ -1,7 +1,7 @@
 import asyncio
 import threading
 
-from qrkit.widgets.background import Poller
+from qrkit.widgets.panel import Poller
 from tests.widgets.waiting import until
 
 

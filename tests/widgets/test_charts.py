@@ -7,7 +7,7 @@ import pytest
 import traitlets
 
 from qrkit.widgets.charts import Charts, charts_of_job, charts_of_studies
-from qrkit.widgets.disclosure import DisclosureButtons
+from qrkit.widgets.labels import DisclosureButtons
 from tests.workspace.opened import Linked
 
 PLOTLY = "application/vnd.plotly.v1+json"

@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from qrkit.store.state import State
-from qrkit.widgets.display import show_while_waiting
+from qrkit.widgets import show_while_waiting
 from qrkit.widgets.job_progress import JobProgress
 from tests.widgets.played import PlayedJob
 

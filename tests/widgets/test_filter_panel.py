@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from qrkit.widgets.filter_panel import FilterPanel
-from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.widgets.query_page import FilterPanel
+from qrkit.widgets.result_table import SelectableTable
 
 _ANSWER = pd.DataFrame(
     {
@@ -20,7 +20,9 @@ _ANSWER = pd.DataFrame(
 
 @pytest.fixture
 def table() -> SelectableTable:
-    return SelectableTable(frame=_ANSWER)
+    made = SelectableTable()
+    made.show(_ANSWER)
+    return made
 
 
 @pytest.fixture
@@ -72,11 +74,13 @@ def test_a_filter_sends_no_rows_and_the_table_is_not_made_anew(table: Selectable
 
 
 def test_of_too_many_rows_those_that_are_shown_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qrkit.widgets.selectable_table.SHOWN", 2)
     monkeypatch.setattr("qrkit.widgets.result_table.SHOWN", 2)
-    table = SelectableTable(frame=_ANSWER)
+    table = SelectableTable()
+    table.show(_ANSWER)
     assert shown(table) == ["1.1", "1.2"]
+    assert table.children[0].caption == "The first 2 of 4 rows"
     table.filter_rows([1, 3])
+    assert table.children[0].caption == ""
     assert shown(table) == ["1.2", "1.4"]
     table.children[0].selected_rows = [1]
     assert list(table.rows()["StudyInstanceUID"]) == ["1.4"]
@@ -104,7 +108,8 @@ def test_headings_are_words_and_the_keyword_is_kept_beside_them(table: Selectabl
 
 def test_five_thousand_rows_are_filtered() -> None:
     many = pd.concat([_ANSWER] * 1_250, ignore_index=True)
-    table = SelectableTable(frame=many)
+    table = SelectableTable()
+    table.show(many)
     filters = FilterPanel(table=table, on_change=lambda: None)
     filters.show()
     filters.include.value = "chest"

@@ -5,7 +5,7 @@ import pytest
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
 from qrkit.node import Method
 from qrkit.tables import Level
-from qrkit.widgets.job_view import fraction_done, view_of
+from qrkit.widgets.job_progress import fraction_done, view_of
 
 _WAITING = ItemOutcome(state=JobState.QUEUED)
 _HALF = ItemOutcome(state=JobState.RUNNING, expected=10, stored=5)

@@ -11,14 +11,13 @@ from qrkit.access import Role
 from qrkit.errors import NotAllowed, StateUnavailable
 from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.history_page import HistoryPage
-from qrkit.widgets.job_items import names_of
-from qrkit.widgets.jobs_page import JobsPage
+from qrkit.widgets.jobs_page import JobsPage, names_of
 from qrkit.widgets.nodes_page import NodesPage
-from qrkit.widgets.notice import Notice
 from qrkit.widgets.page import PAGES, Dashboard
+from qrkit.widgets.panel import Notice
 from qrkit.widgets.query_form import QueryForm, dates_of
 from qrkit.widgets.query_page import QueryPage
-from qrkit.widgets.selectable_table import SelectableTable
+from qrkit.widgets.result_table import SelectableTable
 from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Jobs, Queries, Workspace
 from tests.widgets.waiting import finish

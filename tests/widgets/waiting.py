@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import wait
 
-from qrkit.widgets.background import Background
+from qrkit.widgets.panel import Background
 
 LIMIT = 10.0
 """Seconds."""
