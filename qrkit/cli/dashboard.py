@@ -11,8 +11,7 @@ import typer
 
 from qrkit.cli.options import with_workspace
 from qrkit.cli.output import say
-from qrkit.dashboard.hub import Hub
-from qrkit.dashboard.options import ServeOptions
+from qrkit.dashboard.options import Hub, ServeOptions
 
 if TYPE_CHECKING:
     from qrkit.workspace import Workspace

@@ -18,9 +18,8 @@ from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
 from qrkit.access import Role
-from qrkit.dashboard.hub import Hub
-from qrkit.dashboard.identity import SESSION_COOKIE
-from qrkit.dashboard.sessions import Visitor
+from qrkit.dashboard.identity import SESSION_COOKIE, Visitor
+from qrkit.dashboard.options import Hub
 from qrkit.errors import NotAllowed
 
 if TYPE_CHECKING:

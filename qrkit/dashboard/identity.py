@@ -1,8 +1,12 @@
-"""The user of a request, and whether the user may use the requested kernel."""
+"""Who a visitor is and which kernels they may use: sessions, login links, limits for wrong passwords."""
 
 from __future__ import annotations
 
 import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from jupyter_server.auth.authorizer import Authorizer
@@ -11,12 +15,94 @@ from jupyter_server.auth.identity import IdentityProvider, User
 from qrkit.access import Role
 from qrkit.dashboard.kernels import KernelOwners
 from qrkit.dashboard.options import ServeOptions
-from qrkit.dashboard.sessions import Sessions, Visitor
 from qrkit.workspace import Users
 
 SESSION_COOKIE = "qrkit-session"
 SECRET_HEADER = "X-Qrkit-Secret"  # noqa: S105 - the name of a header
 _LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """A user who is logged in."""
+
+    name: str
+    role: Role
+
+
+class Sessions:
+    """The sessions of a server, which end with it, or `longest` seconds after the login."""
+
+    def __init__(self, *, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._longest = longest
+        self._clock = clock
+        self._open: dict[str, tuple[Visitor, float]] = {}  # with the time of the login
+        self._links: dict[str, Visitor] = {}
+
+    def begin(self, visitor: Visitor) -> str:
+        """Return the secret of a new session, for the visitor's cookie."""
+        secret = secrets.token_urlsafe(32)
+        self._open[secret] = (visitor, self._clock())
+        return secret
+
+    def visitor(self, secret: str) -> Visitor | None:
+        """Return the visitor of a session; None if it has ended or never existed."""
+        visitor, began = self._open.get(secret, (None, 0.0))
+        if visitor is not None and self._clock() - began > self._longest:
+            self.end(secret)
+            return None
+        return visitor
+
+    def end(self, secret: str) -> None:
+        """End a session."""
+        self._open.pop(secret, None)
+
+    def end_of(self, name: str) -> None:
+        """End all sessions of a user."""
+        for secret in [key for key, (visitor, _) in self._open.items() if visitor.name == name]:
+            self.end(secret)
+
+    def names(self) -> frozenset[str]:
+        """Return the names of users with a session."""
+        return frozenset(
+            visitor.name for secret in tuple(self._open) if (visitor := self.visitor(secret)) is not None
+        )
+
+    def link_for(self, visitor: Visitor) -> str:
+        """Return a secret that starts one session, once: for the user who starts the server."""
+        secret = secrets.token_urlsafe(32)
+        self._links[secret] = visitor
+        return secret
+
+    def follow(self, link: str) -> Visitor | None:
+        """Return the visitor of a link, which does not work again."""
+        return self._links.pop(link, None)
+
+
+class Attempts:
+    """Recent wrong passwords, by name or address: after `most` of them `within` seconds, further ones are refused."""
+
+    def __init__(self, *, most: int = 8, within: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._within = within
+        self._clock = clock
+        self._failed: dict[str, list[float]] = {}
+
+    def may_try(self, key: str) -> bool:
+        """Whether another try is allowed."""
+        return len(self._lately(key)) < self._most
+
+    def failed(self, key: str) -> None:
+        """Record a wrong password."""
+        self._failed[key] = [*self._lately(key), self._clock()]
+
+    def succeeded(self, key: str) -> None:
+        """Forget earlier wrong passwords."""
+        self._failed.pop(key, None)
+
+    def _lately(self, key: str) -> list[float]:
+        since = self._clock() - self._within
+        return [moment for moment in self._failed.get(key, []) if moment > since]
 
 
 class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's classes are untyped here
@@ -82,8 +168,7 @@ class OwnKernelsOnly(Authorizer):  # type: ignore[misc] # jupyter_server's class
         """Whether a visitor may do this."""
         if resource != "kernels":
             return True
-        arguments = {**(handler.path_kwargs or {})}
-        kernel_id = arguments.get("kernel_id") or next(iter(handler.path_args or []), None)
+        kernel_id = (handler.path_kwargs or {}).get("kernel_id") or next(iter(handler.path_args or []), None)
         if kernel_id is not None and kernel_id not in handler.kernel_manager:
             return True  # answered by 404: it has ended
         return kernel_id is not None and self.owners.owner(kernel_id) == user.username

@@ -50,13 +50,7 @@ class LoggedKernels(AsyncMappingKernelManager):  # type: ignore[misc] # jupyter_
 
 
 class KernelOwners:
-    """The owners of the running kernels.
-
-    Parameters
-    ----------
-    most
-        Largest number of kernels with an owner.
-    """
+    """The owners of the running kernels, of which there are at most `most`."""
 
     def __init__(self, most: int) -> None:
         self.most = most

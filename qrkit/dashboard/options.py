@@ -1,56 +1,122 @@
-"""The options of the dashboard server, with a warning if they are not safe."""
+"""The options of the dashboard server, and the JupyterHub that it may serve, whose users log in there by OAuth.
+
+The Hub passes all settings to its services in the environment, so that nothing of JupyterHub is imported.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import json
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
-from qrkit.dashboard.hub import Hub
-from qrkit.errors import InputError
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+
+from qrkit.errors import InputError, NotAllowed
+
+_TOKEN = "JUPYTERHUB_API_TOKEN"  # noqa: S105 - the name of a variable
+_NEEDED = ("JUPYTERHUB_API_URL", "JUPYTERHUB_CLIENT_ID", "JUPYTERHUB_BASE_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """The JupyterHub that this server is a service of."""
+
+    api_url: str  # address of its REST API
+    token: str  # our secret for that
+    client_id: str  # our id in its OAuth
+    base_url: str  # its address for browsers, with its host if users and services have different ones
+    prefix: str  # our path, such as /services/qrkit/
+    callback: str  # address to which the Hub returns users
+    scopes: tuple[str, ...]  # a user must have one of them
+    address: tuple[str, int]  # host and port to listen on; empty and 0 if the Hub sets none
+
+    @classmethod
+    def of(cls, environment: MutableMapping[str, str]) -> Hub | None:
+        """Return the Hub that started us as its service, or None.
+
+        The secret is removed from the environment, so that no kernel gets it. `InputError` if a part is missing.
+        """
+        prefix, token = environment.get("JUPYTERHUB_SERVICE_PREFIX", ""), environment.get(_TOKEN, "")
+        if not (prefix and token) or environment.get("JUPYTERHUB_USER"):  # a user's own server is not a service
+            return None
+        missing = [name for name in _NEEDED if not environment.get(name)]
+        if missing:
+            raise InputError(
+                f"A JupyterHub service requires {', '.join(missing)}.", advice="Start it as a service of the Hub."
+            )
+        del environment[_TOKEN]
+        address = urlsplit(environment.get("JUPYTERHUB_SERVICE_URL", ""))
+        return cls(
+            api_url=environment["JUPYTERHUB_API_URL"].rstrip("/"),
+            token=token,
+            client_id=environment["JUPYTERHUB_CLIENT_ID"],
+            base_url=environment.get("JUPYTERHUB_HOST", "") + environment["JUPYTERHUB_BASE_URL"],
+            prefix=f"{prefix.rstrip('/')}/",
+            callback=environment.get("JUPYTERHUB_OAUTH_CALLBACK_URL") or f"{prefix.rstrip('/')}/oauth_callback",
+            scopes=tuple(json.loads(environment.get("JUPYTERHUB_OAUTH_ACCESS_SCOPES") or "[]")),
+            address=(address.hostname or "", address.port or 0),
+        )
+
+    @property
+    def home(self) -> str:
+        """Address to show after a logout."""
+        return f"{self.base_url}hub/home"
+
+    def login_url(self, state: str) -> str:
+        """Return the address where the Hub authorizes its user, who returns with the same `state`."""
+        asked = {"client_id": self.client_id, "redirect_uri": self.callback, "response_type": "code", "state": state}
+        return f"{self.base_url}hub/api/oauth2/authorize?{urlencode(asked)}"
+
+    async def user_of(self, code: str) -> str:
+        """Return the name of the user of a code from the Hub; `NotAllowed` if it does not confirm one with access."""
+        asked = {
+            "client_id": self.client_id,
+            "client_secret": self.token,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.callback,
+        }
+        given = await self._ask("/oauth2/token", body=urlencode(asked))
+        user = await self._ask("/user", headers={"Authorization": f"token {given.get('access_token', '')}"})
+        name = str(user.get("name") or "")
+        if not name or (self.scopes and not set(self.scopes) & set(user.get("scopes") or ())):
+            raise NotAllowed("This user of the Hub has no access to this service.")
+        return name
+
+    async def _ask(
+        self, path: str, *, body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        method = "GET" if body is None else "POST"
+        try:
+            answer = await AsyncHTTPClient().fetch(self.api_url + path, method=method, body=body, headers=headers)
+            values = json.loads(answer.body)
+        except (HTTPClientError, OSError, ValueError) as error:
+            raise NotAllowed(
+                f"The Hub refused the login: {error}.", advice="Log in to the Hub, then try again."
+            ) from error
+        return values if isinstance(values, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """The options of the dashboard server.
-
-    Attributes
-    ----------
-    host, port
-        Address and port; 0 is any free port.
-    certificate, key
-        Files in PEM format, for TLS.
-    proxy_header, proxy_secret
-        The header in which a trusted proxy names the user, and the secret that it sends as X-Qrkit-Secret; empty:
-        visitors log in by name and password.
-    proxy_role
-        Role of users of the proxy or the Hub without an account.
-    hub
-        The JupyterHub that this server is a service of; None: there is none.
-    seats
-        Largest number of visitors at once.
-    preheated
-        Kernels started in advance.
-    session_hours
-        Hours after which users must log in again.
-    idle_minutes
-        Minutes after which an unused page is closed.
-    open_browser
-        Whether to open a browser window at the start.
-    """
+    """The options of the dashboard server."""
 
     host: str = "127.0.0.1"
-    port: int = 8866
-    certificate: str = ""
-    key: str = ""
-    proxy_header: str = ""
-    proxy_secret: str = ""
-    proxy_role: str = "viewer"
-    seats: int = 20
-    preheated: int = 1
-    session_hours: float = 10.0
-    idle_minutes: float = 60.0
-    open_browser: bool = True
-    hub: Hub | None = None
+    port: int = 8866  # 0 is any free port
+    certificate: str = ""  # file in PEM format, for TLS
+    key: str = ""  # file in PEM format, for TLS
+    proxy_header: str = ""  # names the user of a trusted proxy; empty: visitors log in by name and password
+    proxy_secret: str = ""  # what the proxy sends as X-Qrkit-Secret
+    proxy_role: str = "viewer"  # role of users of the proxy or the Hub without an account
+    seats: int = 20  # largest number of visitors at once
+    preheated: int = 1  # kernels started in advance
+    session_hours: float = 10.0  # hours after which users must log in again
+    idle_minutes: float = 60.0  # minutes after which an unused page is closed
+    open_browser: bool = True  # whether to open a browser window at the start
+    hub: Hub | None = None  # the JupyterHub that this server is a service of
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):

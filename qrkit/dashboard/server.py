@@ -31,10 +31,9 @@ from voila.tornado.treehandler import TornadoVoilaTreeHandler
 from qrkit.access import Role
 from qrkit.advice import Action, Advice
 from qrkit.dashboard import handlers
-from qrkit.dashboard.identity import Identity, OwnKernelsOnly
+from qrkit.dashboard.identity import Attempts, Identity, OwnKernelsOnly, Sessions, Visitor
 from qrkit.dashboard.kernels import LOG_FILE, KernelOwners, KernelRequestHandler, KernelRequests, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
-from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
 from qrkit.errors import InputError, PortInUse
 from qrkit.settings import SETTING_NAMES
 from qrkit.workspace import Users, Workspace
@@ -82,13 +81,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
     """Serves the dashboards of one workspace; use `serve`."""
 
     def prepare(self, workspace: Workspace, options: ServeOptions, started: Callable[[str], None]) -> None:
-        """Take the workspace and the options.
-
-        Parameters
-        ----------
-        started
-            Called with a login link, once the server listens.
-        """
+        """Take the workspace, the options, and what is called with a login link once the server listens."""
         self.workspace = workspace
         self.users: Users = workspace.users
         self.serve_options = options
@@ -238,17 +231,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
 def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str], None]) -> None:
     """Serve the dashboards of a workspace until stopped by SIGTERM or Ctrl-C.
 
-    Parameters
-    ----------
-    started
-        Called once with a login link, which works once.
-
-    Raises
-    ------
-    InputError
-        If other machines can reach it and there are no accounts.
-    PortInUse
-        If it cannot listen.
+    `started` is called with a login link, which works once. Raises `InputError` if other machines can reach the
+    server and there are no accounts, and `PortInUse` if it cannot listen.
     """
     if not options.is_loopback and not options.is_behind_a_proxy and not len(workspace.users):
         raise InputError(

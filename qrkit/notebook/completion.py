@@ -32,13 +32,7 @@ _SCHEMA = "SELECT DISTINCT table_name, column_name FROM information_schema.colum
 
 
 class Completion:
-    """Completions for one IPython.
-
-    Parameters
-    ----------
-    names
-        The variables of the notebook.
-    """
+    """Completions for one IPython, whose variables are `names`."""
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         self._names = names
@@ -69,13 +63,7 @@ class Completion:
         return result
 
     def candidates(self, before: str) -> tuple[str, tuple[str, ...]]:
-        """Return the word before the cursor, and its completions.
-
-        Parameters
-        ----------
-        before
-            The cell up to the cursor.
-        """
+        """Return the last word of a cell up to the cursor, and its completions."""
         line = before.rpartition("\n")[2]
         if _SQL_CELL.match(before) or _SQL_LINE.search(line):
             named = _IN.search(before.partition("\n")[0])

@@ -18,18 +18,7 @@ USUAL = "ws"
 
 
 def workspace_in(names: Mapping[str, Any], *, named: str = "") -> Workspace:
-    """Return the workspace among the variables of a notebook.
-
-    Parameters
-    ----------
-    named
-        Name of the variable; empty: `USUAL`, or the only workspace.
-
-    Raises
-    ------
-    InputError
-        If there is none, or several.
-    """
+    """Return the workspace in the named variable of a notebook; without a name, that of `USUAL`, or the only one."""
     if named:
         if isinstance(names.get(named), Workspace):
             return names[named]  # type: ignore[no-any-return]
@@ -73,11 +62,6 @@ class CellArguments:
 def parse_line(line: str) -> CellArguments:
     """Return the arguments in the first line of a cell.
 
-    Raises
-    ------
-    InputError
-        If it has other arguments.
-
     >>> parse_line("busy --in ws")
     CellArguments(name='busy', workspace='ws')
     """
@@ -91,11 +75,6 @@ def parameters(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the variables in a SELECT, written as ``$name``.
 
     For DuckDB, columns of a table become lists, and numbers of NumPy those of Python.
-
-    Raises
-    ------
-    InputError
-        If there is no such variable.
 
     >>> parameters("SELECT '$no' WHERE day > $first AND list_contains($uids, x)", {"first": 3, "uids": ("1.2",)})
     {'first': 3, 'uids': ['1.2']}

@@ -74,29 +74,15 @@ class ReportSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
-    """The content of a report.
-
-    Attributes
-    ----------
-    facts
-        Subject, node, time and user, shown at the top.
-    again
-        Commands that repeat the query and the report.
-    made
-        Time and user of the report.
-    versions
-        Versions of qrkit and the libraries used.
-    with_patients
-        Whether it identifies patients; the top of the report states it either way.
-    """
+    """The content of a report."""
 
     title: str
-    facts: Mapping[str, object]
+    facts: Mapping[str, object]  # subject, node, time and user, shown at the top
     sections: tuple[ReportSection, ...]
-    again: tuple[str, ...] = ()
-    made: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    with_patients: bool = False
+    again: tuple[str, ...] = ()  # commands that repeat the query and the report
+    made: str = ""  # time and user of the report
+    versions: Mapping[str, str] = field(default_factory=dict)  # versions of qrkit and the libraries used
+    with_patients: bool = False  # whether it identifies patients; the top of the report states it either way
 
 
 def is_about_people(keyword: str) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from qrkit.dashboard.hub import Hub
+from qrkit.dashboard.options import Hub
 from qrkit.errors import InputError
 from qrkit.workspace import Workspace
 from tests.dashboard.served import Caller, Served

@@ -1,9 +1,9 @@
 import pytest
 
 from qrkit.access import Role
+from qrkit.dashboard.identity import Attempts, Sessions, Visitor
 from qrkit.dashboard.kernels import KernelOwners
 from qrkit.dashboard.options import ServeOptions
-from qrkit.dashboard.sessions import Attempts, Sessions, Visitor
 from qrkit.errors import InputError
 
 _ANN = Visitor(name="ann", role=Role.OPERATOR)
