@@ -34,7 +34,7 @@ _COMMANDS = {
         "retrieve:retrieve",
         "Retrieve a plan, studies, series or a query's rows. The exit status is 3 unless all is proven stored.",
     ),
-    "jobs": ("jobs:app", "List and control retrieve jobs, which the worker runs."),
+    "jobs": ("retrieve:jobs", "List and control retrieve jobs, which the worker runs."),
     "handlers": ("handlers:app", "Run programs on received series."),
     "after": ("handlers:after", "The earlier name of qrkit handlers."),
     "schedule": ("schedules:app", "Run queries and dose plans at set times."),
@@ -52,7 +52,7 @@ _COMMANDS = {
         "dashboard:dashboard",
         "Start the web dashboard. Listens on this computer only unless --host is given.",
     ),
-    "users": ("users:app", "Manage who may log in to the dashboard, and their roles."),
+    "users": ("dashboard:users", "Manage who may log in to the dashboard, and their roles."),
 }
 """Where each command is in this package, and its line in ``qrkit --help``."""
 

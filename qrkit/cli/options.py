@@ -73,13 +73,7 @@ class Commands(TyperGroup):
     """A group of commands, which answers a mistyped one with the nearest."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's own click has no public types
-        """Return the command that is called.
-
-        Raises
-        ------
-        InputError
-            If there is no such command.
-        """
+        """Return the command that is called."""
         name = args[0]
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
             advice = did_you_mean(name, self.commands, otherwise=f"See: {ctx.command_path} --help.")
@@ -128,12 +122,7 @@ def with_filters(command: Command) -> Command:
 def signed(run: Command, command: Command, *, replaced: str, added: Mapping[str, tuple[Any, object]]) -> Command:
     """Write the signature that typer reads onto `run`: that of `command`, with one argument replaced by options.
 
-    Parameters
-    ----------
-    replaced
-        The argument of `command` that `run` makes of the options.
-    added
-        Their names, each with its annotation and default.
+    The options are added by name, each with its annotation and default; `run` makes the replaced argument of them.
     """
     # the workspace is opened here and is no option: what opens it is not loaded for --help
     hints = inspect.get_annotations(command, locals={"Workspace": object}, eval_str=True)

@@ -67,16 +67,8 @@ def columns_that_fit(
     """Return the columns to be shown, in their order: the requested and the useful ones first, as many as fit.
 
     A text may be broken between its words, so a column is as wide as its longest word. The first column is always
-    shown if it is an id of ours, which other commands ask for.
-
-    Parameters
-    ----------
-    cells
-        The values of each column, as they are printed.
-    width
-        Of the terminal, in characters.
-    requested
-        Columns that the user asked for by name.
+    shown if it is an id of ours, which other commands ask for. Values are those that are printed, and the width is
+    that of the terminal, in characters.
 
     >>> answers = {"StudyInstanceUID": ["1.2.840." + 40 * "9"], "StudyDate": ["2026-01-31"], "PatientID": ["Q1"]}
     >>> columns_that_fit(answers, 40)
@@ -160,13 +152,7 @@ def print_json(value: object) -> None:
 
 @contextlib.contextmanager
 def printing() -> Iterator[TextIO]:
-    """Give stdout, and have all of what is printed there when it is left.
-
-    Raises
-    ------
-    QrkitError
-        If it cannot be written; but that its reader has seen enough is no error of ours.
-    """
+    """Give stdout, and write all that is printed there; a reader that has seen enough is no error of ours."""
     out = sys.stdout
     if out is None:
         raise QrkitError("There is nowhere to print to: stdout is closed.", advice=_ELSEWHERE)
@@ -199,15 +185,7 @@ def print_frame(
 
 
 def print_records(table: Records, form: Format, output: Path | None = None) -> None:
-    """Print a table, or write it to a file.
-
-    JSON is a list of objects, one per row: dates in ISO, what is missing null.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Print a table, or write it to a file; JSON is a list of one object per row, with ISO dates and null."""
     if form is Format.TABLE and output is None:
         filled = [name for name in table.columns if _has_values(_values(table, name))]
         _print_table(table, total=len(table), filled=filled)
@@ -283,17 +261,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
 
 
 def _print_table(table: Records, *, total: int, filled: Sequence[str], requested: Collection[str] = ()) -> None:
-    """Print the first rows: of the columns that have any value, those that fit the terminal.
-
-    Parameters
-    ----------
-    total
-        Rows that there are, where `table` has only the first of them.
-    filled
-        The columns in which some row has a value.
-    requested
-        As of `columns_that_fit`.
-    """
+    """Print the first rows, in the columns that fit the terminal of those that are filled in any of `total` rows."""
     console = Console(highlight=False)
     shown = table.select(filled if total else table.columns).rows[:SHOWN_ROWS]
     names = list(filled) if total else list(table.columns)

@@ -1,4 +1,4 @@
-"""``qrkit retrieve``; the progress of a job on the terminal, and the exit status of a command that waited for it."""
+"""``qrkit retrieve`` and ``qrkit jobs``, the progress of a job, and the exit status of what waits for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rich.progress import (
 
 from qrkit.cli import INTERRUPTED
 from qrkit.cli.handlers import handler_names, say_after
-from qrkit.cli.options import Format, FormatOption, with_workspace
+from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs import JobRow, JobState, PausedBy
 from qrkit.jobs.rate import Rate
-from qrkit.words import comma_list, out_of, volume
+from qrkit.words import comma_list, counted, local_time, out_of, volume
 
 if TYPE_CHECKING:
     from qrkit.dose import Budget, Plan
@@ -223,3 +223,98 @@ def _within(budget: Budget | None, plan: Plan) -> Plan:
 
 def _uids(given: list[str]) -> list[str]:
     return [uid for text in given for uid in comma_list(text)]
+
+
+jobs = typer.Typer(cls=Commands, no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Id of the job.")]
+
+
+@jobs.command("list")
+@with_workspace
+def list_jobs(
+    workspace: Workspace,
+    *,
+    limit: Annotated[int, typer.Option(help="Number of jobs, newest first.", min=1)] = 50,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """List the newest jobs."""
+    print_records(workspace.jobs.records(limit), form, output)
+
+
+@jobs.command("show")
+@with_workspace
+def show(
+    workspace: Workspace,
+    job_id: JobId,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job until it ends.")] = False,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Show a job and its items."""
+    job = workspace.jobs[job_id]
+    status = follow(job) if wait else job.status
+    if form is Format.JSON and output is None:
+        print_json(job.to_json())
+    else:
+        print_records(job.item_records, form, output)
+    say_after(job)
+    if wait:
+        exit_for(status)
+    else:
+        lines = [
+            f"{status.state_in_words}: {out_of(status.stored, status.expected, 'object')} stored.",
+            status.doubt,
+            status.reason,
+        ]
+        if status.not_before:
+            lines.append(f"Next attempt at {local_time(status.not_before)}.")
+        if status.state in (JobState.QUEUED, JobState.RUNNING):
+            lines.append(workspace.nobody_for(status.node))
+        say(" ".join(filter(None, lines)))
+
+
+@jobs.command("cancel")
+@with_workspace
+def cancel(workspace: Workspace, job_id: JobId) -> None:
+    """Cancel a job. Received objects are kept."""
+    workspace.jobs[job_id].cancel()
+    say(f"Cancelling job {job_id}.")
+
+
+@jobs.command("pause")
+@with_workspace
+def pause(workspace: Workspace, job_id: JobId) -> None:
+    """Pause a job. Received objects are kept."""
+    workspace.jobs[job_id].pause()
+    say(f"Pausing job {job_id}. Resume it: qrkit jobs resume {job_id}")
+
+
+@jobs.command("resume")
+@with_workspace
+def resume(workspace: Workspace, job_id: JobId) -> None:
+    """Resume a paused job, or retry a waiting one now."""
+    workspace.jobs[job_id].resume()
+    say(f"Resumed job {job_id}.")
+
+
+@jobs.command("retry")
+@with_workspace
+def retry(workspace: Workspace, job_id: JobId) -> None:
+    """Retry the items that failed, are incomplete or were cancelled."""
+    count = workspace.jobs[job_id].retry()
+    say(f"Retrying {counted(count, 'item')} of job {job_id}.")
+
+
+@jobs.command("prioritise")
+@with_workspace
+def prioritise(
+    workspace: Workspace,
+    job_id: JobId,
+    priority: Annotated[int, typer.Argument(help="-100 to 100; the default of a job is 0.")],
+) -> None:
+    """Set the priority of a job. Jobs with a higher priority run first."""
+    workspace.jobs[job_id].prioritise(priority)
+    say(f"Job {job_id} has priority {priority}.")
