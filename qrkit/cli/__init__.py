@@ -9,6 +9,7 @@ import gc
 import sys
 from contextlib import suppress
 
+NOT_COMPLETE = 3
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
 

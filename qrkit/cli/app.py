@@ -27,7 +27,7 @@ _COMMANDS = {
     ),
     "find": ("queries:find", "Query a node by C-FIND. The exit status is 3 if the result may be incomplete."),
     "plan": (
-        "plans:plan",
+        "queries:plan",
         "Plan the smallest retrieve that has the dose data. The exit status is 3 if studies may be missing.",
     ),
     "retrieve": (
@@ -38,8 +38,8 @@ _COMMANDS = {
     "handlers": ("handlers:app", "Run programs on received series."),
     "after": ("handlers:after", "The earlier name of qrkit handlers."),
     "schedule": ("schedules:app", "Run queries and dose plans at set times."),
-    "queries": ("queries:app", "List earlier queries and show their results again."),
-    "plans": ("plans:app", "List dose plans, compare them, and show why something was retrieved or not."),
+    "queries": ("queries:queries", "List earlier queries and show their results again."),
+    "plans": ("queries:plans", "List dose plans, compare them, and show why something was retrieved or not."),
     "instances": ("queries:instances", "List the received objects."),
     "sql": (
         "queries:sql",

@@ -1,26 +1,30 @@
-"""``qrkit echo`` and ``qrkit find``; ``qrkit queries``, ``instances`` and ``sql``, which show what is stored."""
+"""``echo``, ``find`` and ``plan``; ``queries``, ``plans``, ``instances`` and ``sql`` show what is stored."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qrkit.cli import NOT_COMPLETE
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
-from qrkit.cli.output import print_frame, print_json, print_records, say, stderr
-from qrkit.errors import InputError
+from qrkit.cli.output import print_frame, print_json, print_records, print_text, say, stderr
+from qrkit.errors import InputError, NotFound
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Query
 from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
 from qrkit.uids import is_valid_uid
-from qrkit.words import counted, listed, local_time, shown
+from qrkit.words import counted, listed, local_time, shown, step_label
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from qrkit.dose import Plan
     from qrkit.workspace import Workspace
 
-NOT_COMPLETE = 3
 _REASONS_SHOWN = 5
 _VALUES_SHOWN = 20
 
@@ -72,19 +76,24 @@ def find(
         say(f"To retrieve everything: {cost_in_words(workspace.estimate(frame, node=node))}.")
     for report in coverage.filters:
         say(report.sentence())
-    say_not_found(coverage)
+    _say_not_found(coverage)
     _say_warnings(info["warnings"])
     for assumption in coverage.assumptions:
         say(f"Assumed: {assumption}.")
     if coverage.is_complete:
         say("Complete.")
-        return
-    for why in coverage.why:
-        say(f"May be incomplete: {why}.")
-    raise typer.Exit(NOT_COMPLETE)
+    _exit_for(coverage)
 
 
-def say_not_found(coverage: Coverage) -> None:
+def _exit_for(coverage: Coverage) -> None:
+    """Exit with status 3 if a result may be incomplete, and say why."""
+    if not coverage.is_complete:
+        for why in coverage.why:
+            say(f"May be incomplete: {why}.")
+        raise typer.Exit(NOT_COMPLETE)
+
+
+def _say_not_found(coverage: Coverage) -> None:
     """Name the values of lists for which nothing was found, the first of many."""
     for keyword, values in coverage.not_found:
         more = len(values) - _VALUES_SHOWN
@@ -104,12 +113,12 @@ def _say_warnings(warnings: list[dict[str, Any]]) -> None:
     say(f"{also} values as received are in the warnings of the result (frame.attrs in Python).")
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True)
+queries = typer.Typer(cls=Commands, no_args_is_help=True)
 
 QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
 
 
-@app.command("list")
+@queries.command("list")
 @with_workspace
 def list_queries(
     workspace: Workspace,
@@ -122,9 +131,9 @@ def list_queries(
     print_records(workspace.queries.records(limit), form, output)
 
 
-@app.command("show")
+@queries.command("show")
 @with_workspace
-def show(
+def show_query(
     workspace: Workspace,
     query_id: QueryId,
     *,
@@ -148,9 +157,9 @@ def show(
     )
 
 
-@app.command("rerun")
+@queries.command("rerun")
 @with_workspace
-def rerun(
+def rerun_query(
     workspace: Workspace, query_id: QueryId, *, form: FormatOption = Format.TABLE, output: OutputOption = None
 ) -> None:
     """Run a query again, as a new query."""
@@ -159,9 +168,9 @@ def rerun(
     say(f"{counted(len(frame), 'row')}; stored as query {frame.attrs['qrkit']['query_id']}.")
 
 
-@app.command("diff")
+@queries.command("diff")
 @with_workspace
-def diff(
+def diff_queries(
     workspace: Workspace,
     before: QueryId,
     after: Annotated[str, typer.Argument(help="Id of the later query.")],
@@ -211,3 +220,139 @@ def sql(
 ) -> None:
     """Run one SELECT on the tables, such as studies, series, instances, queries, jobs and nodes."""
     print_frame(workspace.sql(text), form, output)
+
+
+plans = typer.Typer(cls=Commands, no_args_is_help=True)
+
+PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
+
+
+@plans.command("list")
+@with_workspace
+def list_plans(
+    workspace: Workspace,
+    *,
+    limit: Annotated[int, typer.Option(help="Number of plans, newest first.", min=1)] = 50,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """List the newest plans: dose groups, studies found, and studies to retrieve."""
+    print_frame(workspace.plans.list(limit), form, output)
+
+
+@plans.command("show")
+@with_workspace
+def show_stored_plan(
+    workspace: Workspace, plan_id: PlanId, *, form: FormatOption = Format.TABLE, output: OutputOption = None
+) -> None:
+    """Show a plan again."""
+    _show_plan(workspace.plans[plan_id], form, output)
+
+
+@plans.command("why")
+@with_workspace
+def why(
+    workspace: Workspace,
+    what: Annotated[str, typer.Argument(help="Accession number, or UID of a study, series or object.")],
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Show why something was or was not retrieved, by the newest plan that includes it."""
+    frame = workspace.why(what)
+    if not len(frame):
+        raise NotFound(f"No plan includes {what}.", advice="Create a plan for its study date: qrkit plan.")
+    if form is not Format.TABLE or output is not None:
+        print_frame(frame, form, output)
+        return
+    for row in frame.to_dict("records"):
+        print_text(_sentence({str(name): value for name, value in row.items()}))
+
+
+@plans.command("diff")
+@with_workspace
+def diff_plans(
+    workspace: Workspace,
+    before: PlanId,
+    after: Annotated[str, typer.Argument(help="Id of the later plan.")],
+    *,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Compare two plans: the series that only one of them retrieves, and why."""
+    frame = workspace.plans.diff(before, after)
+    print_frame(frame, form, output)
+    say(f"{counted(len(frame), 'difference')}.")
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    what = row["SOPInstanceUID"] or row["SeriesInstanceUID"] or row["StudyInstanceUID"]
+    judged = f" as {row['group']}" if row["group"] else ""
+    decision = "retrieve" if row["keep"] else "do not retrieve"
+    stored = "; already stored" if row["here"] else ""
+    steps = "".join(f"\n  {step}" for step in row["trail"])
+    return f"{row['level']} {what}{judged}: {decision}{stored}. Plan {row['plan_id']}:{steps}"
+
+
+_PLAN_SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "StudyDescription", "objects"]
+
+
+@with_workspace
+@with_filters
+def plan(
+    workspace: Workspace,
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
+    *,
+    dose: Annotated[
+        str, typer.Option(help="Dose groups, separated by commas: any of CT,MG,FL,DX,NM.", show_default=False)
+    ] = "",
+    sr_only: Annotated[
+        bool, typer.Option("--sr-only", help="Studies with only structured reports, instead of dose groups.")
+    ] = False,
+    toshiba: Annotated[
+        bool, typer.Option("--toshiba", help="Take one image of each series of a CT study without a dose report.")
+    ] = False,
+    empty_sr: Annotated[
+        bool, typer.Option("--empty-sr", help="Take SR series in which the node lists no objects.")
+    ] = False,
+    refetch: Annotated[
+        bool, typer.Option("--refetch", help="Retrieve also objects that are stored already.")
+    ] = False,
+    whole_archive: Annotated[
+        bool, typer.Option("--whole-archive", help="Allow a plan without a date range.")
+    ] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Repeat the queries of earlier plans.")] = False,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    filters: dict[str, object],
+) -> None:
+    """Plan the smallest retrieve that has the dose data. The exit status is 3 if studies may be missing."""
+    with stderr.status(f"Planning with {node} …"):
+        options = {"sr_only": sr_only, "toshiba": toshiba, "empty_sr": empty_sr, "refetch": refetch}
+        what: dict[str, Any] = {**options, **filters}
+        made = workspace.plan(node, dose, whole_archive=whole_archive, refresh=refresh, **what)
+    _show_plan(made, form, output)
+
+
+def _show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
+    """Print a plan and exit with its status."""
+    if form is Format.JSON and output is None:
+        print_json(made.to_json())
+    elif form is Format.TABLE and output is None:
+        print_frame(made.studies[_PLAN_SHOWN], form)
+        print_frame(made.steps.assign(step=made.steps["step"].map(step_label)), form)
+    else:
+        print_frame(_rows_of(made), form, output)
+    _say_not_found(made.coverage)
+    for note in made.notes:
+        say(note)
+    say(f"{made.cost_in_words}; {counted(made.coverage.requests or 0, 'request')}; stored as plan {made.plan_id}.")
+    say(f"Retrieve it: qrkit retrieve {made.node} --plan {made.plan_id}")
+    _exit_for(made.coverage)
+
+
+def _rows_of(made: Plan) -> pd.DataFrame:
+    """Return a plan as one table: a row per series, and one per study whose series were not queried."""
+    studies = made.studies.drop(columns=["series", "objects", "trail"])
+    series = made.series.drop(columns=["trail"])
+    return studies.merge(series, how="left", on=["StudyInstanceUID", "group"], suffixes=("_study", ""))

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from qrkit.cli import INTERRUPTED
+from qrkit.cli import INTERRUPTED, NOT_COMPLETE
 from qrkit.cli.handlers import handler_names, say_after
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_json, print_records, say, stderr
@@ -63,9 +63,6 @@ def follow(job: Job) -> JobRow:
         except KeyboardInterrupt:
             say(f"Job {job.job_id} continues in the background. Cancel it: qrkit jobs cancel {job.job_id}")
             raise typer.Exit(INTERRUPTED) from None
-
-
-NOT_COMPLETE = 3
 
 
 def exit_for(job: JobRow) -> None:

@@ -28,8 +28,7 @@ from qrkit.widgets.history_page import HistoryPage
 from qrkit.widgets.job_progress import running_jobs
 from qrkit.widgets.jobs_page import JobsPage
 from qrkit.widgets.labels import FIELDS_CSS, NAMES, named_in
-from qrkit.widgets.node_tiles import NodeTiles
-from qrkit.widgets.nodes_page import NodesPage
+from qrkit.widgets.nodes_page import NodesPage, NodeTiles
 from qrkit.widgets.panel import Notice, Panel, title
 from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.users_page import UsersPage

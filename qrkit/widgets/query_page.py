@@ -18,7 +18,7 @@ from qrkit.query import Coverage, build_query
 from qrkit.widgets.charts import Charts, charts_of_studies
 from qrkit.widgets.job_progress import JobProgress, running_jobs
 from qrkit.widgets.labels import field, fields, hint, modalities_in_words
-from qrkit.widgets.node_tiles import NodeTiles
+from qrkit.widgets.nodes_page import NodeTiles
 from qrkit.widgets.panel import Panel, close_parts, row, title
 from qrkit.widgets.query_form import QueryForm, code_box, nodes_to_query
 from qrkit.widgets.result_table import SelectableTable

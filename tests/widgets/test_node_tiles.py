@@ -4,7 +4,7 @@ import pytest
 
 from qrkit.advice import Advice
 from qrkit.errors import StateUnavailable
-from qrkit.widgets.node_tiles import NodeTiles, _worker_tile
+from qrkit.widgets.nodes_page import NodeTiles, _worker_tile
 from qrkit.worker.health import Health
 from tests.widgets.waiting import finish
 from tests.workspace.opened import Linked, worker_in_thread
