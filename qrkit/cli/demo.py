@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from shlex import quote
@@ -23,10 +23,10 @@ from qrkit.cli.retrieve import exit_for, follow
 from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError
 from qrkit.query import Coverage
-from qrkit.report.charts import modality_label, studies_per_day, write_chart
+from qrkit.report.charts import studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.words import step_label
+from qrkit.words import modality_label, step_label
 from qrkit.workspace import Workspace
 
 NODE = "demo"
@@ -68,13 +68,17 @@ def demo(
         pacs = stack.enter_context(_hospital(opened, seed, quirk or []))
         _add_node(opened, pacs)
         console.print(f"[bold]A hospital in a box[/] answers as {pacs.ae_title} on 127.0.0.1:{pacs.port}.\n")
-        _echo(opened)
+        _step(f"qrkit echo {NODE}")
+        print_frame(opened.echo(NODE)[["node", "ok", "association_ms", "round_trip_ms"]], Format.TABLE)
         studies = _query(opened)
         _retrieve(opened, studies)
         _tables(opened, studies)
         _what_next(folder, pacs if stays else None)
         if serve:
-            _wait()
+            console.print("\nThe hospital runs until Ctrl-C.")
+            with suppress(KeyboardInterrupt):
+                Event().wait()
+            console.print("Stopped.")
         elif not headless:
             run(opened, ServeOptions(port=0, open_browser=browser))
             console.print("Stopped.")
@@ -113,11 +117,6 @@ def _add_node(opened: Workspace, pacs: Simulator) -> None:
         opened.nodes.add(NODE, **address, description="the hospital in a box of qrkit demo")
 
 
-def _echo(opened: Workspace) -> None:
-    _step(f"qrkit echo {NODE}")
-    print_frame(opened.echo(NODE)[["node", "ok", "association_ms", "round_trip_ms"]], Format.TABLE)
-
-
 def _query(opened: Workspace) -> pd.DataFrame:
     first = date.today() - timedelta(days=_DAYS)
     _step(f"qrkit find {NODE} --from {first} --description-exclude imported")
@@ -144,15 +143,11 @@ def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
         exit_for(follow(opened.retrieve(plan, method="get")))
         console.print()
     is_ct = studies["ModalitiesInStudy"].map(modality_label) == "CT"
-    _fetch(opened, studies[is_ct].tail(1), "move")
-
-
-def _fetch(opened: Workspace, rows: pd.DataFrame, method: str) -> None:
-    if not len(rows):
-        return
-    _step(f"qrkit retrieve {NODE} --from-query {rows.attrs['qrkit']['query_id'][:8]}… --method {method}")
-    exit_for(follow(opened.retrieve(rows, method=method)))
-    console.print()
+    rows = studies[is_ct].tail(1)
+    if len(rows):
+        _step(f"qrkit retrieve {NODE} --from-query {rows.attrs['qrkit']['query_id'][:8]}… --method move")
+        exit_for(follow(opened.retrieve(rows, method="move")))
+        console.print()
 
 
 def _tables(opened: Workspace, studies: pd.DataFrame) -> None:
@@ -173,14 +168,6 @@ def _what_next(folder: Path, pacs: Simulator | None) -> None:
     told.append("  qrkit nodes add pacs --host 10.1.2.3 --port 104 --ae-title MAINPACS   [dim]your own[/]")
     for line in told:
         console.print(line, soft_wrap=True)  # a command that is broken into lines cannot be copied
-
-
-def _wait() -> None:
-    console.print("\nThe hospital runs until Ctrl-C.")
-    try:
-        Event().wait()
-    except KeyboardInterrupt:
-        console.print("Stopped.")
 
 
 def _step(command: str) -> None:

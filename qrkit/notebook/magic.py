@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -51,24 +50,16 @@ class CellError(Exception):
         return [str(self)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellArguments:
-    """The arguments of ``%%qrsql``: the variable for the result, and the workspace."""
-
-    name: str = ""
-    workspace: str = ""
-
-
-def parse_line(line: str) -> CellArguments:
-    """Return the arguments in the first line of a cell.
+def parse_line(line: str) -> tuple[str, str]:
+    """Return the arguments in the first line of a cell: the variable for the result, and that of the workspace.
 
     >>> parse_line("busy --in ws")
-    CellArguments(name='busy', workspace='ws')
+    ('busy', 'ws')
     """
     found = re.fullmatch(r"\s*([^\W\d]\w*)?\s*(?:--in[ =]([^\W\d]\w*))?\s*", line)
     if found is None:
         raise InputError(f"{line.strip()!r} is not a valid argument of %%qrsql.", advice=_USAGE)
-    return CellArguments(name=found[1] or "", workspace=found[2] or "")
+    return found[1] or "", found[2] or ""
 
 
 def parameters(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,14 +111,14 @@ class SqlMagics(Magics):
         """
         names: dict[str, Any] = {} if self.shell is None else self.shell.user_ns
         try:
-            asked = parse_line(line) if cell is not None else CellArguments()
+            name, other = parse_line(line) if cell is not None else ("", "")
             text = line if cell is None else cell
             if not text.strip():
                 raise InputError("The cell has no SELECT.", advice=_USAGE)
-            workspace = workspace_in(names, named=asked.workspace)
+            workspace = workspace_in(names, named=other)
             result = workspace.sql(text, parameters(text, names) or None)
         except QrkitError as error:
             raise CellError(str(error)) from error
-        if asked.name:
-            names[asked.name] = result
+        if name:
+            names[name] = result
         return result

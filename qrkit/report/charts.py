@@ -1,5 +1,7 @@
 """Charts by plotly: each function takes a table and returns a figure; nothing is loaded from the network.
 
+A table without a column that the chart requires is an `InputError`.
+
 No chart depends on colour alone: bars have patterns, tiles and boxes have text and numbers. Text of a PACS is not to
 be trusted, and plotly treats ``<`` as HTML, so that all of it is escaped.
 """
@@ -26,7 +28,6 @@ __all__ = [
     "filter_steps",
     "funnel",
     "hours_of_day",
-    "modality_label",
     "retrieve_rate",
     "studies_per_day",
     "write_chart",
@@ -52,11 +53,6 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
     studies
         One row per study, with StudyDate and ModalitiesInStudy. SR, PR, KO and the like are
         not shown, unless a study has nothing else; a PET/CT is ``CT+PT``.
-
-    Raises
-    ------
-    InputError
-        If one of the two columns is missing.
     """
     _need(studies, "StudyDate", "ModalitiesInStudy", give="the result of a STUDY query")
     days = _days_of(studies["StudyDate"])
@@ -103,11 +99,6 @@ def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
     studies
         One row per study, with ModalitiesInStudy and StudyDescription. Descriptions that differ only in case and
         spaces share a box, in the most frequent spelling; so do those beyond the 30 most frequent of a modality.
-
-    Raises
-    ------
-    InputError
-        If one of the two columns is missing.
     """
     _need(studies, "ModalitiesInStudy", "StudyDescription", give="the result of a STUDY query")
     boxes = _boxes(studies)
@@ -171,11 +162,6 @@ def hours_of_day(studies: pd.DataFrame) -> go.Figure:
         One row per study, with StudyTime and StationName. Many PACS return the station only for series: then pass the
         result of a SERIES query, in which a study counts once for each of its stations, at its earliest SeriesTime
         there, or else its StudyTime. Stations beyond the 24 with most studies share the last row.
-
-    Raises
-    ------
-    InputError
-        If one of the two columns is missing.
     """
     _need(studies, "StudyTime", "StationName", give="the result of a STUDY or SERIES query")
     rows = _studies_by_station(studies)
@@ -239,11 +225,6 @@ def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figu
         ``ws.files.list({"job_id": job.job_id})``.
     zone
         Time zone of the axis; local time if not given.
-
-    Raises
-    ------
-    InputError
-        If one of the two columns is missing.
     """
     _need(files, "received", "size", give="ws.files.list()")
     arrived = pd.to_datetime(files["received"], utc=True, errors="coerce", format="ISO8601").dropna()
@@ -283,11 +264,6 @@ def funnel(steps: pd.DataFrame, *, what: str = "studies") -> go.Figure:
         a result.
     what
         The counted things, for the title.
-
-    Raises
-    ------
-    InputError
-        If one of the two columns is missing.
     """
     _need(steps, "step", "studies", give="the funnel of a plan, or filter_steps(coverage)")
     numbers = pd.to_numeric(steps["studies"], errors="coerce").fillna(0).astype(int).tolist()
