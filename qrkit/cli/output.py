@@ -152,7 +152,7 @@ def print_json(value: object) -> None:
 
 @contextlib.contextmanager
 def printing() -> Iterator[TextIO]:
-    """Give stdout, and write all that is printed there; a reader that has seen enough is no error of ours."""
+    """Give stdout, and write all that is printed there; a reader that closes its end early is not an error."""
     out = sys.stdout
     if out is None:
         raise QrkitError("There is nowhere to print to: stdout is closed.", advice=_ELSEWHERE)

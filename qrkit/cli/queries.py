@@ -86,7 +86,7 @@ def find(
 
 
 def _exit_for(coverage: Coverage) -> None:
-    """Exit with status 3 if a result may be incomplete, and say why."""
+    """Exit with status 3 if a result may be incomplete, and report why."""
     if not coverage.is_complete:
         for why in coverage.why:
             say(f"May be incomplete: {why}.")
