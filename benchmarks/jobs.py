@@ -33,6 +33,8 @@ _CANCELLED: dict[str, Quirks] = {
     "that heeds C-CANCEL": Quirks(delay_object=0.1),
 }
 
+STUDIES = 40
+
 
 def _measure_cancels(folder: Path, *, rounds: int) -> Iterator[str]:
     """Cancel a running retrieve; the PACS shows when its association is free, the state what users see."""
@@ -81,9 +83,6 @@ def _cancel(opened: Workspace, pacs: Simulator, quirks: Quirks, asked: tuple[str
 
 def _has_listed(pacs: Simulator, served: int) -> bool:
     return any(one.service == "C-FIND" for one in pacs.requests[served:])
-
-
-STUDIES = 40
 
 
 class TimedState(State):

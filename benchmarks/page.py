@@ -58,6 +58,16 @@ _UNCHANGED = 2_000
 
 Row = tuple[str, str]
 
+VISITORS = 10
+RETRIEVERS = 6
+ASSOCIATIONS = 2
+"""That the node of the six who retrieve at once allows."""
+
+_LONGEST = 400.0
+"""Seconds after which a part is given up, and the table shows it."""
+
+_LAB = "lab"
+
 
 @dataclass(slots=True)
 class Figures:
@@ -149,15 +159,6 @@ async def _from_history(page: Page) -> float:
     await button(page, "Open").click()
     await page.get_by_text(f"to 10 of {ROWS:,}").last.wait_for()
     return time.perf_counter() - started
-
-
-VISITORS = 10
-RETRIEVERS = 6
-ASSOCIATIONS = 2
-"""That the node of the six who retrieve at once allows."""
-
-_LONGEST = 400.0
-"""Seconds after which a part is given up, and the table shows it."""
 
 
 async def first(folder: Path) -> Sequence[Row]:
@@ -260,7 +261,6 @@ PARTS: dict[str, Callable[[Path], Coroutine[Any, Any, Sequence[Row]]]] = {
     "served": served,
     "six": six,
 }
-_LAB = "lab"
 
 
 def measure(folder: Path, parts: Sequence[str] = (*PARTS, _LAB)) -> Iterator[Row]:

@@ -29,6 +29,8 @@ from tests.peers.pynetdicom_scu import keep_responses
 
 SENDERS = 8
 
+AE_TITLE = "QRKIT"
+
 
 def measure_storage(folder: Path, *, rounds: int) -> Iterator[Measured]:
     """Measure one series of CT, many small SR, and eight senders at once of each."""
@@ -51,9 +53,6 @@ def measure_storage(folder: Path, *, rounds: int) -> Iterator[Measured]:
         ):
             candidates = {name: partial(receiver.receive, folders) for name, receiver in receivers.items()}
             yield Measured(work=work, seconds=in_turn(candidates, rounds=rounds), goals=goals)
-
-
-AE_TITLE = "QRKIT"
 
 
 class Fetching:

@@ -16,6 +16,36 @@ from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.stream import MAXIMUM_LENGTH, Stream, rejection
 from qrkit.node import Node
 
+_ACSE = {1: "no reason given", 2: "protocol version not supported"}
+_USER = {
+    1: "no reason given",
+    2: "application context name not supported",
+    3: "calling AE title not recognised",
+    7: "called AE title not recognised",
+}
+_PRESENTATION = {1: "temporary congestion", 2: "local limit exceeded"}
+_REASONS = {1: _USER, 2: _ACSE, 3: _PRESENTATION}
+_ACCEPTED, _ABSTRACT_SYNTAX_UNKNOWN, _TRANSFER_SYNTAXES_UNKNOWN = 0, 3, 4
+_REJECT_CONGESTED = (2, 3, 2)
+_STANDARD = "1.2.840.10008."
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_STORAGE_ELSEWHERE = frozenset(
+    _STANDARD + rest
+    for rest in (
+        "5.1.1.27",  # Stored Print, retired
+        "5.1.1.29",  # Hardcopy Grayscale Image, retired
+        "5.1.1.30",  # Hardcopy Color Image, retired
+        "5.1.4.34.7",  # RT Beams Delivery Instruction
+        "5.1.4.34.10",  # RT Brachy Application Setup Delivery Instruction
+        "5.1.4.38.1",  # Hanging Protocol
+        "5.1.4.39.1",  # Color Palette
+        "5.1.4.43.1",  # Generic Implant Template
+        "5.1.4.44.1",  # Implant Assembly Template
+        "5.1.4.45.1",  # Implant Template Group
+    )
+)
+_GE_PRIVATE_BIG_ENDIAN = "1.2.840.113619.5.2"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedContext:
@@ -163,17 +193,6 @@ def load_negotiation() -> None:
     import pynetdicom.presentation  # noqa: F401
 
 
-_ACSE = {1: "no reason given", 2: "protocol version not supported"}
-_USER = {
-    1: "no reason given",
-    2: "application context name not supported",
-    3: "calling AE title not recognised",
-    7: "called AE title not recognised",
-}
-_PRESENTATION = {1: "temporary congestion", 2: "local limit exceeded"}
-_REASONS = {1: _USER, 2: _ACSE, 3: _PRESENTATION}
-
-
 def rejection_error(
     result: int, source: int, reason: int, *, peer: str, node: Node, calling: str
 ) -> errors.AssociationRejected:
@@ -209,29 +228,6 @@ def _kind(source: int, reason: int, *, node: Node, calling: str) -> tuple[type[e
     return errors.AssociationRejected, (
         f"Ask the PACS team whether it allows our AE title {calling} from this machine."
     )
-
-
-_ACCEPTED, _ABSTRACT_SYNTAX_UNKNOWN, _TRANSFER_SYNTAXES_UNKNOWN = 0, 3, 4
-_REJECT_CONGESTED = (2, 3, 2)
-
-_STANDARD = "1.2.840.10008."
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-_STORAGE_ELSEWHERE = frozenset(
-    _STANDARD + rest
-    for rest in (
-        "5.1.1.27",  # Stored Print, retired
-        "5.1.1.29",  # Hardcopy Grayscale Image, retired
-        "5.1.1.30",  # Hardcopy Color Image, retired
-        "5.1.4.34.7",  # RT Beams Delivery Instruction
-        "5.1.4.34.10",  # RT Brachy Application Setup Delivery Instruction
-        "5.1.4.38.1",  # Hanging Protocol
-        "5.1.4.39.1",  # Color Palette
-        "5.1.4.43.1",  # Generic Implant Template
-        "5.1.4.44.1",  # Implant Assembly Template
-        "5.1.4.45.1",  # Implant Template Group
-    )
-)
-_GE_PRIVATE_BIG_ENDIAN = "1.2.840.113619.5.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

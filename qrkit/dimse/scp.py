@@ -25,6 +25,19 @@ from qrkit.dimse.tls import accept_tls, server_context
 from qrkit.node import Tls
 from qrkit.receipt import Arrival, Receiver, Refused
 
+logger = logging.getLogger(__name__)
+
+IDLE_TIMEOUT = 300.0
+"""Seconds of silence after which we abort an association: PACS keep theirs open between two moves."""
+
+NEGOTIATION_TIMEOUT = 30.0
+"""Seconds for TLS, and for the association request."""
+
+STOP_LIMIT = 10.0
+"""Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
+
+_STUCK = 6
+
 
 def store(
     stream: Stream, context_id: int, command: Command, receiver: Receiver, *, transfer_syntax_uid: str, sender: str
@@ -79,18 +92,6 @@ def _take(stream: Stream, context_id: int, receiver: Receiver, arrival: Arrival,
             incoming.discard()
         raise
     return size
-
-
-logger = logging.getLogger(__name__)
-
-IDLE_TIMEOUT = 300.0
-"""Seconds of silence after which we abort an association: PACS keep theirs open between two moves."""
-
-NEGOTIATION_TIMEOUT = 30.0
-"""Seconds for TLS, and for the association request."""
-
-STOP_LIMIT = 10.0
-"""Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +197,6 @@ def _address(connection: socket.socket) -> str:
         return "{}:{}".format(*connection.getpeername()[:2])
     except OSError:
         return "a peer that has gone"
-
-
-_STUCK = 6
 
 
 class ReceiverProcesses(Protocol):

@@ -31,6 +31,15 @@ _MARGIN = 1.6
 _TOO_LATE = 1.0
 """Seconds after C-CANCEL; a later success shows that the node ignored it."""
 
+_COUNTED_KEYS = ("StudyDate", "ModalitiesInStudy")
+_LOOKED_AT = {
+    Level.STUDY: tuple(keyword for keyword in STUDY_KEYS if keyword not in ("StudyDate", "PatientName")),
+    Level.SERIES: SERIES_KEYS,
+    Level.IMAGE: IMAGE_KEYS,
+}
+_NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber"})
+Exchanges = Sequence[tuple[Question, QueryAnswers]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateWindow:
@@ -71,9 +80,6 @@ def ask_many(inquiry: Inquiry) -> ProbeSteps:
             "studies of the later half of these days",
             MANY,
         )
-
-
-_COUNTED_KEYS = ("StudyDate", "ModalitiesInStudy")
 
 
 def _later_half(inquiry: Inquiry, studies: Iterable[str]) -> Dates | None:
@@ -246,16 +252,6 @@ def _days(question: Question) -> Dates | None:
         return None
     first, _, last = request.value("StudyDate").partition("-")
     return Dates(first=date.fromisoformat(first), last=date.fromisoformat(last or first))
-
-
-_LOOKED_AT = {
-    Level.STUDY: tuple(keyword for keyword in STUDY_KEYS if keyword not in ("StudyDate", "PatientName")),
-    Level.SERIES: SERIES_KEYS,
-    Level.IMAGE: IMAGE_KEYS,
-}
-_NARROWING = frozenset({"StudyDate", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber"})
-
-Exchanges = Sequence[tuple[Question, QueryAnswers]]
 
 
 def returned_keys(asked: Exchanges) -> tuple[Returned, ...]:

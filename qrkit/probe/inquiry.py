@@ -22,6 +22,17 @@ _LISTS = frozenset({"ModalitiesInStudy", "SOPClassesInStudy"})
 CONTRAST = ("MR", "CT", "US", "NM", "DX", "MG", "ES", "ECG", "IVUS", "OPT")
 """Common Modality codes, most frequent first; each study lacks some of them."""
 
+MOST_REQUESTS = 12
+"""Largest number of C-FIND requests in one probe."""
+
+SMALL = 100
+"""Number of responses after which most questions are cancelled."""
+
+THINGS = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
+"""The plural of what a question asks for at each level."""
+
+_MOST_LOSSES = 2
+
 
 class KnownStudies:
     """Studies by StudyInstanceUID, and the series of some of them."""
@@ -110,18 +121,6 @@ class KnownStudies:
 def _count(row: Mapping[str, Any], keyword: str) -> int:
     value = row.get(keyword)
     return value if isinstance(value, int) and value > 0 else 10
-
-
-MOST_REQUESTS = 12
-"""Largest number of C-FIND requests in one probe."""
-
-SMALL = 100
-"""Number of responses after which most questions are cancelled."""
-
-THINGS = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "images"}
-"""The plural of what a question asks for at each level."""
-
-_MOST_LOSSES = 2
 
 
 class ProbeEnded(Exception):

@@ -27,7 +27,6 @@ from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.messages import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
-from qrkit.errors import Congested, NodeError
 from qrkit.find.session import AssociationRetry
 from qrkit.node import InformationModel, Node
 from qrkit.probe.probe import probe, probe_wildcards
@@ -48,6 +47,12 @@ _MISUNDERSTOOD = (
 
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations in which SpecificCharacterSet counts (PS3.5 6.1.2.2)."""
+
+QuestionCallback = Callable[[int, str], None]
+"""Called before each question with its number and description."""
+
+_Found = TypeVar("_Found")
+_BROKEN = (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED)
 
 
 def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, stop: Stop = NEVER) -> Agreement:
@@ -219,14 +224,6 @@ def _has_odd_text(warnings: str | None) -> bool:
     )
 
 
-QuestionCallback = Callable[[int, str], None]
-"""Called before each question with its number and description."""
-
-_Found = TypeVar("_Found")
-
-_BROKEN = (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED)
-
-
 def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) -> tuple[Statement, Load]:
     """Find out by a few questions whether a node matches wildcards; return the result and its load.
 
@@ -236,7 +233,7 @@ def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) ->
     try:
         with prober:
             statement = prober.check_wildcards(today=date.today())
-    except NodeError as error:
+    except errors.NodeError as error:
         statement = Statement(subject=Subject.WILDCARDS, evidence=error.message)
     return statement, prober.load
 
@@ -299,7 +296,7 @@ class Prober:
             self._watch(self.load.requests, question.what)
         try:
             association = self._association or self._open(question)
-        except NodeError as error:
+        except errors.NodeError as error:
             if self.load.requests == 1:
                 raise
             return QueryAnswers(ended=QueryEnd.LOST, failure=error.message)
@@ -341,7 +338,7 @@ class Prober:
         for tries in count(1):
             try:
                 return attempt()
-            except Congested:
+            except errors.Congested:
                 pause = self._retry.pause(tries)
                 if pause is None:
                     raise

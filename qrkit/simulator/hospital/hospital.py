@@ -28,6 +28,14 @@ _RLE_SHARE = 0.1
 _CAN_BE_COMPRESSED = frozenset({Kind.CT_IMAGE, Kind.MR_IMAGE, Kind.CR_IMAGE})
 _WITHOUT_ANATOMY = frozenset({"SR", "KO", "PR"})
 
+_WEEKDAY_WEIGHTS = (10, 11, 10, 11, 9, 3, 2)
+"""How busy the days are, from Monday."""
+
+DEFAULT_UNTIL = date(2026, 6, 30)
+_STUDIES_PER_PATIENT = 3
+_STUDIES_REMEMBERED = 20_000
+"""About 100 MB of studies, by days, so that a repeated query is answered at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instances(Sequence[Instance]):
@@ -163,10 +171,6 @@ def _clock(seconds: int) -> str:
     return f"{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}"
 
 
-_WEEKDAY_WEIGHTS = (10, 11, 10, 11, 9, 3, 2)
-"""How busy the days are, from Monday."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
     """Which study numbers fall on which day: a working week's ups and downs over a number of studies."""
@@ -199,12 +203,6 @@ class Calendar:
         if not 0 <= offset < len(self.ends):
             return range(0)
         return range(self.ends[offset - 1] if offset else 0, self.ends[offset])
-
-
-DEFAULT_UNTIL = date(2026, 6, 30)
-_STUDIES_PER_PATIENT = 3
-_STUDIES_REMEMBERED = 20_000
-"""About 100 MB of studies, by days, so that a repeated query is answered at once."""
 
 
 class GeneratedHospital:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 _NORMAL_BMI = 26.0
 _BREAST_VIEWS = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
 
+VIEWS = {
+    "CC": Code("399162004", "SCT", "cranio-caudal"),
+    "MLO": Code("399368009", "SCT", "medio-lateral oblique"),
+}
+_FLUORINE = Code("77004003", "SCT", "^18^Fluorine")
+_TECHNETIUM = Code("72454006", "SCT", "^99m^Technetium")
+_BONE_STUDY = Code("68796002", "SCT", "Radioisotope study of musculoskeletal system")
+_ENDOCRINE_STUDY = Code("7562007", "SCT", "Radioisotope study of endocrine system")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CTEvent:
@@ -203,12 +212,6 @@ def _significant(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-VIEWS = {
-    "CC": Code("399162004", "SCT", "cranio-caudal"),
-    "MLO": Code("399368009", "SCT", "medio-lateral oblique"),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracer:
     """One radiopharmaceutical."""
@@ -221,11 +224,6 @@ class Tracer:
     """Minutes from the injection to the study."""
     study: Code
 
-
-_FLUORINE = Code("77004003", "SCT", "^18^Fluorine")
-_TECHNETIUM = Code("72454006", "SCT", "^99m^Technetium")
-_BONE_STUDY = Code("68796002", "SCT", "Radioisotope study of musculoskeletal system")
-_ENDOCRINE_STUDY = Code("7562007", "SCT", "Radioisotope study of endocrine system")
 
 TRACERS = {
     "FDG": Tracer(

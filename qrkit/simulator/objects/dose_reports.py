@@ -60,6 +60,15 @@ _PROCEDURE_CONTEXT = Code("408730004", "SCT", "Procedure Context")
 _WITH_CONTRAST = Code("27483000", "SCT", "Diagnostic radiography with contrast media")
 _WITHOUT_CONTRAST = Code("399331006", "SCT", "CT without contrast")
 
+_PROJECTION = dcm(113704, "Projection X-Ray")
+_MAMMOGRAPHY = Code("71651007", "SCT", "Mammography")
+_FLUOROSCOPY = Code("44491008", "SCT", "Fluoroscopy")
+_STATIONARY = dcm(113611, "Stationary Acquisition")
+_REFERENCE_POINT = dcm(113860, "15cm from Isocenter toward Source")
+_PLANE = code(dcm(113764, "Acquisition Plane"), dcm(113622, "Single Plane"), relationship=HAS_CONCEPT_MODIFIER)
+_BREASTS = {"R": Code("73056007", "SCT", "Right breast"), "L": Code("80248007", "SCT", "Left breast")}
+_SIDES = {"R": Code("24028007", "SCT", "Right"), "L": Code("7771000", "SCT", "Left")}
+
 
 def ct_dose_report(facts: ObjectFacts) -> Item:
     """Return the Radiation Dose SR of a CT study, or of the CT part of a PET/CT or SPECT/CT study."""
@@ -133,16 +142,6 @@ def _dose(event: CTEvent, *, head: bool) -> Item:
         code(dcm(113835, "CTDIw Phantom Type"), phantom),
         number(dcm(113838, "DLP"), event.dlp, "mGy.cm"),
     )
-
-
-_PROJECTION = dcm(113704, "Projection X-Ray")
-_MAMMOGRAPHY = Code("71651007", "SCT", "Mammography")
-_FLUOROSCOPY = Code("44491008", "SCT", "Fluoroscopy")
-_STATIONARY = dcm(113611, "Stationary Acquisition")
-_REFERENCE_POINT = dcm(113860, "15cm from Isocenter toward Source")
-_PLANE = code(dcm(113764, "Acquisition Plane"), dcm(113622, "Single Plane"), relationship=HAS_CONCEPT_MODIFIER)
-_BREASTS = {"R": Code("73056007", "SCT", "Right breast"), "L": Code("80248007", "SCT", "Left breast")}
-_SIDES = {"R": Code("24028007", "SCT", "Right"), "L": Code("7771000", "SCT", "Left")}
 
 
 def projection_dose_report(facts: ObjectFacts) -> Item:

@@ -38,6 +38,13 @@ CHARSET_VR = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _LONG_VR = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 
+EXPLICIT_VR = "1.2.840.10008.1.2.1"
+IMPLICIT_VR = "1.2.840.10008.1.2"
+RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+UNCOMPRESSED = (EXPLICIT_VR, IMPLICIT_VR)
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+
 
 def element_bytes(tag: int, vr: str, value: bytes, *, explicit: bool) -> bytes:
     """One data element in Little Endian, its value padded to an even length (PS3.5 7.1.2, 7.1.3)."""
@@ -76,14 +83,6 @@ def _encoded_text(vr: str, text: str, character_set: tuple[str, ...]) -> bytes:
 def data_set_bytes(elements: Iterable[tuple[int, str, bytes]], *, explicit: bool) -> bytes:
     """Elements, put in the order of their tags, as one data set."""
     return b"".join(element_bytes(tag, vr, value, explicit=explicit) for tag, vr, value in sorted(elements))
-
-
-EXPLICIT_VR = "1.2.840.10008.1.2.1"
-IMPLICIT_VR = "1.2.840.10008.1.2"
-RLE_LOSSLESS = "1.2.840.10008.1.2.5"
-UNCOMPRESSED = (EXPLICIT_VR, IMPLICIT_VR)
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 
 
 def offered_transfer_syntaxes(instance: Instance) -> Sequence[str]:

@@ -24,6 +24,11 @@ _SLICE_DISTANCE = 5.0
 _AXIAL = (1, 0, 0, 0, 1, 0)
 _CORONAL = (1, 0, 0, 0, 0, -1)
 
+_ORIENTATION: Elements = {"PatientOrientationCodeSequence": [], "PatientGantryRelationshipCodeSequence": []}
+"""The NM/PET Patient Orientation module (PS3.3 C.8.4.6), whose two sequences may be empty."""
+
+_RUN_FRAMES = 3
+
 
 def noise_seed(facts: ObjectFacts) -> int:
     """Return the seed of an image's noise: another for each image, always the same for one."""
@@ -134,10 +139,6 @@ def _radiopharmaceutical(facts: ObjectFacts) -> Elements:
     }
 
 
-_ORIENTATION: Elements = {"PatientOrientationCodeSequence": [], "PatientGantryRelationshipCodeSequence": []}
-"""The NM/PET Patient Orientation module (PS3.3 C.8.4.6), whose two sequences may be empty."""
-
-
 def pet_image(facts: ObjectFacts) -> Elements:
     """Return a PET image (PS3.3 A.21.3); the tracer's activity is given in Bq."""
     slices = len(facts.series.instances)
@@ -230,9 +231,6 @@ def dose_sheet(facts: ObjectFacts) -> Elements:
         "CommentsOnRadiationDose": "\n".join([*lines, f"Total DLP={dlp_total(events)}"]),
     }
     return captured(facts) | doses
-
-
-_RUN_FRAMES = 3
 
 
 def _exposure_of(facts: ObjectFacts) -> ProjectionEvent:

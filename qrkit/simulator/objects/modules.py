@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
     Item = dict[str, Any]
 
+_ABSENT_IF_EMPTY = ("BodyPartExamined", "ProtocolName", "StationName")
+CONTAINS = "CONTAINS"
+HAS_CONCEPT_MODIFIER = "HAS CONCEPT MOD"
+HAS_OBSERVATION_CONTEXT = "HAS OBS CONTEXT"
+HAS_PROPERTIES = "HAS PROPERTIES"
+YES = Code("373066001", "SCT", "Yes")
+HAS_INTENT = Code("363703001", "SCT", "Has Intent")
+DIAGNOSTIC_INTENT = Code("261004008", "SCT", "Diagnostic Intent")
+LATERALITY = Code("272741003", "SCT", "Laterality")
+_UNIT_MEANING = {"1": "no units", "{events}": "events", "{ratio}": "ratio", "{X-Ray sources}": "X-Ray sources"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFacts:
@@ -82,19 +93,6 @@ def composite(facts: ObjectFacts) -> dict[str, Any]:
     return elements
 
 
-_ABSENT_IF_EMPTY = ("BodyPartExamined", "ProtocolName", "StationName")
-
-CONTAINS = "CONTAINS"
-HAS_CONCEPT_MODIFIER = "HAS CONCEPT MOD"
-HAS_OBSERVATION_CONTEXT = "HAS OBS CONTEXT"
-HAS_PROPERTIES = "HAS PROPERTIES"
-
-YES = Code("373066001", "SCT", "Yes")
-HAS_INTENT = Code("363703001", "SCT", "Has Intent")
-DIAGNOSTIC_INTENT = Code("261004008", "SCT", "Diagnostic Intent")
-LATERALITY = Code("272741003", "SCT", "Laterality")
-
-
 def dcm(value: int, meaning: str) -> Code:
     """Return a concept of PS3.16 annex D."""
     return Code(str(value), "DCM", meaning)
@@ -143,9 +141,6 @@ def number(concept: Code, value: float, unit: str, *children: Item, relationship
         "MeasurementUnitsCodeSequence": [coded(Code(unit, "UCUM", _UNIT_MEANING.get(unit, unit)))],
     }
     return _item("NUM", concept, relationship, {"MeasuredValueSequence": [measured]}, children)
-
-
-_UNIT_MEANING = {"1": "no units", "{events}": "events", "{ratio}": "ratio", "{X-Ray sources}": "X-Ray sources"}
 
 
 def document(facts: ObjectFacts, title: Code, template: str, *content: Item) -> Item:

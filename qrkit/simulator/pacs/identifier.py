@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from qrkit.simulator.objects.encoding import Value
 
+_CHARACTER_SET = 0x00080005
+_LEVEL = 0x00080052
+
 
 class QueryRetrieveLevel(enum.IntEnum):
     """Query/Retrieve level, from the top of the hierarchy (PS3.4 C.3)."""
@@ -112,10 +115,6 @@ def _series(match: Match) -> Series:
 
 def _first(study: Study, path: str) -> str:
     return str(attrgetter(path)(study.series[0])) if study.series else ""
-
-
-_CHARACTER_SET = 0x00080005
-_LEVEL = 0x00080052
 
 
 class IdentifierError(ValueError):

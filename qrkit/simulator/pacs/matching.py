@@ -31,7 +31,6 @@ _WILDCARD_VR = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", 
 """Value representations in which `*` and `?` are wildcards (PS3.4 C.2.2.2.4)."""
 _WILDCARDS = {"*": ".*", "?": "."}
 _RANGE_VR = frozenset({"DA", "TM", "DT"})
-_ANY_CASE_VR = frozenset({"PN"})
 
 
 def key_matcher(vr: str, values: Sequence[str], *, wildcards: bool = True, any_case: bool = False) -> Matcher:

@@ -46,6 +46,19 @@ if TYPE_CHECKING:
     from qrkit.simulator.pacs.archive import Archive
     from qrkit.simulator.pacs.server_state import ServerState
 
+_DESTINATION_TIMEOUT = 30.0
+"""Seconds a move destination may take to connect and to confirm an object."""
+
+_STORED = frozenset({SUCCESS, 0xB000, 0xB006, 0xB007})
+"""Statuses of C-STORE with which the object was kept (PS3.4 B.2.3)."""
+
+UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
+MOVE_DESTINATION_UNKNOWN = 0xA801
+SOME_FAILED = 0xB000
+"""Sub-operations complete, one or more failures (PS3.4 C.4.2.1.5)."""
+
+_FAILED_LIST = 0x00080058
+
 
 def serve_echo(association: PacsAssociation, message: Message, state: ServerState) -> None:
     """Answer one C-ECHO-RQ."""
@@ -79,14 +92,6 @@ def _respond(association: PacsAssociation, message: Message, status: int) -> Non
         elements["AffectedSOPInstanceUID"] = instance
     association.send(message.context_id, elements)
     association.flush()
-
-
-_DESTINATION_TIMEOUT = 30.0
-"""Seconds a move destination may take to connect and to confirm an object."""
-
-
-_STORED = frozenset({SUCCESS, 0xB000, 0xB006, 0xB007})
-"""Statuses of C-STORE with which the object was kept (PS3.4 B.2.3)."""
 
 
 class Sender(ABC):
@@ -218,13 +223,6 @@ def _proposed(items: Sequence[SelectedInstance]) -> list[PresentationContext]:
     for number, context in enumerate(contexts[:128]):
         context.context_id = 2 * number + 1
     return contexts[:128]
-
-
-UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
-MOVE_DESTINATION_UNKNOWN = 0xA801
-SOME_FAILED = 0xB000
-"""Sub-operations complete, one or more failures (PS3.4 C.4.2.1.5)."""
-_FAILED_LIST = 0x00080058
 
 
 @dataclass(slots=True)

@@ -60,6 +60,8 @@ _SERVICES: dict[int, Callable[[PacsAssociation, Message, ServerState], None]] = 
     C_STORE_RQ: serve_store,
 }
 
+_BACKLOG = 128
+
 
 def serve_connection(sock: socket.socket, state: ServerState) -> None:
     """Serve one connection until it ends."""
@@ -158,11 +160,6 @@ def supported_contexts(quirks: Quirks) -> tuple[PresentationContext, ...]:
             context.scp_role = "store" in quirks.services
             contexts.append(context)
     return tuple(contexts)
-
-
-_log = logging.getLogger(__name__)
-
-_BACKLOG = 128
 
 
 class Simulator:
