@@ -16,8 +16,7 @@ from qrkit.cli.options import Command, Commands, Format, FormatOption, OutputOpt
 from qrkit.cli.output import print_bytes, print_json, print_records, printing, say, stderr
 from qrkit.errors import InputError
 from qrkit.node import node_to_mapping
-from qrkit.profile import Profile, Subject, Verdict, card
-from qrkit.profile.card import LABELS
+from qrkit.profile import LABELS, Profile, Subject, Verdict
 from qrkit.tables import Records
 from qrkit.words import counted
 
@@ -57,7 +56,7 @@ def probe(
 
 def print_card(profile: Profile, console: Console) -> None:
     """Print the card of a profile."""
-    said = card(profile)
+    said = profile.card()
     console.print(Text(said.title, style="bold"))
     for warning in said.warnings:
         console.print(Text(str(warning), style="yellow"))

@@ -17,7 +17,7 @@ from qrkit.probe.inquiry import Finding, Inquiry
 from qrkit.probe.questions import ProbeSteps, QueryAnswers, QueryEnd, Question
 from qrkit.probe.series_trials import IMAGE_KEYS, SERIES_KEYS
 from qrkit.probe.study_trials import EVER, STUDY_KEYS
-from qrkit.profile.profile import Returned
+from qrkit.profile import Returned
 from qrkit.profile.subjects import Fill, Verdict
 from qrkit.query.dates import Dates
 from qrkit.tables import Level, unique_key

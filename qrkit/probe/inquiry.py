@@ -11,7 +11,7 @@ from typing import Any
 
 from qrkit.node import InformationModel
 from qrkit.probe.questions import AnswerRow, QueryAnswers, QueryEnd, Question
-from qrkit.profile.profile import Statement
+from qrkit.profile import Statement
 from qrkit.profile.subjects import Subject, Verdict
 from qrkit.query.request import Request
 from qrkit.tables import Level, levels_of, unique_key, unique_keys_above

@@ -37,8 +37,7 @@ from qrkit.probe.series_trials import (
     ask_series_of_studies,
 )
 from qrkit.probe.study_trials import ask_descriptions, ask_modalities, ask_times_and_lists, find_sample
-from qrkit.profile.profile import NO_EVIDENCE, Profile, Statement
-from qrkit.profile.subjects import Extension, Subject, Verdict
+from qrkit.profile import NO_EVIDENCE, Extension, Profile, Statement, Subject, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,23 @@ A node without a probe has `Profile.unknown`, which honours nothing.
 
 from __future__ import annotations
 
-from qrkit.profile.card import Card, card, card_html
-from qrkit.profile.profile import Evidence, Profile, Returned, Statement
-from qrkit.profile.subjects import Extension, Fill, Subject, Verdict
+from qrkit.profile.card import Card
+from qrkit.profile.profile import Profile
+from qrkit.profile.subjects import (
+    LABELS,
+    NO_EVIDENCE,
+    Evidence,
+    Extension,
+    Fill,
+    Returned,
+    Statement,
+    Subject,
+    Verdict,
+)
 
 __all__ = [
+    "LABELS",
+    "NO_EVIDENCE",
     "Card",
     "Evidence",
     "Extension",
@@ -19,6 +31,4 @@ __all__ = [
     "Statement",
     "Subject",
     "Verdict",
-    "card",
-    "card_html",
 ]

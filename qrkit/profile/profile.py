@@ -5,57 +5,31 @@ Everything without evidence is unknown, and everything in a stale profile is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from qrkit.advice import Action, Advice
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.profile.card import card_html
-from qrkit.profile.subjects import MATCHING_KEYS, Extension, Fill, Subject, Verdict
+from qrkit.profile.card import Card, CardLine, CardSection
+from qrkit.profile.subjects import (
+    LABELS,
+    MATCHING_KEYS,
+    MATCHING_SUBJECTS,
+    NO_EVIDENCE,
+    RELATIONAL_SUBJECTS,
+    Evidence,
+    Extension,
+    Fill,
+    Returned,
+    Statement,
+    Subject,
+    Verdict,
+)
 from qrkit.query import Reliance
 from qrkit.tables import Level, belongs_to
-
-NO_EVIDENCE = "no evidence"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """The result on one subject.
-
-    Attributes
-    ----------
-    evidence
-        One sentence with numbers, without names, patient IDs or other values of patients.
-    """
-
-    subject: Subject
-    verdict: Verdict = Verdict.UNKNOWN
-    evidence: str = NO_EVIDENCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
-    """The returned values of one key at one level."""
-
-    level: Level
-    keyword: str
-    fill: Fill = Fill.UNKNOWN
-    evidence: str = NO_EVIDENCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """The evidence of a query on its node.
-
-    Attributes
-    ----------
-    most_answers
-        Largest number of responses to one request whose result was proven complete.
-    """
-
-    statements: tuple[Statement, ...] = ()
-    most_answers: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +248,26 @@ class Profile:
             "notes": list(self.notes),
         }
 
+    def card(self) -> Card:
+        """Return the card of the profile."""
+        if not self.probed:
+            return _unprobed(self)
+        when = _local(self.probed)
+        under = f" under {self.model.value}" if self.model else ""
+        return Card(
+            title=f"{self.node}, probed {when} by {self.requests} C-FIND requests{under}",
+            warnings=(*_stale(self), *map(Advice, self.notes)),
+            sections=(
+                CardSection(heading="Services", lines=_services(self)),
+                CardSection(heading="Matching", lines=_verdicts(self, MATCHING_SUBJECTS)),
+                CardSection(heading="Relational queries", lines=_verdicts(self, RELATIONAL_SUBJECTS)),
+                CardSection(heading="Returned keys", lines=_returned_lines(self)),
+                CardSection(heading="Limits", lines=_limits(self)),
+            ),
+        )
+
     def _repr_html_(self) -> str:
-        return card_html(self)
+        return self.card().html()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Profile:
@@ -336,4 +328,64 @@ def _returned(values: Mapping[str, Mapping[str, Mapping[str, str]]]) -> tuple[Re
         Returned(level=Level(level), keyword=keyword, fill=Fill(entry["fill"]), evidence=entry["evidence"])
         for level, keys in values.items()
         for keyword, entry in keys.items()
+    )
+
+
+def _unprobed(profile: Profile) -> Card:
+    """Return the card of a node that was never probed: the results of queries only."""
+    title = f"{profile.node} was never probed"
+    if not profile.seen:
+        return Card(title=title, warnings=(), sections=())
+    known = [statement.subject for statement in profile.statements]
+    lines = (*_limits(profile)[:1], *_verdicts(profile, [subject for subject in LABELS if subject in known]))
+    seen = CardSection(heading=f"Seen by queries, last {_local(profile.seen)}", lines=lines)
+    return Card(title=title, warnings=_stale(profile), sections=(seen,))
+
+
+def _stale(profile: Profile) -> tuple[Advice, ...]:
+    if not profile.stale:
+        return ()
+    return (Advice(f"Stale, since {profile.stale}. Probe the node again", Action.PROBE_NODE, profile.node),)
+
+
+def _local(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _services(profile: Profile) -> tuple[CardLine, ...]:
+    models = ", ".join(model.value for model in profile.models)
+    extensions = ", ".join(extension.value for extension in profile.extensions)
+    return (
+        CardLine(about="C-FIND under", text=models or "no information model"),
+        CardLine(about="other services", text=", ".join(profile.services) or "none of C-ECHO, C-GET, C-MOVE"),
+        CardLine(about="extended negotiation", text=extensions or "none"),
+    )
+
+
+def _verdicts(profile: Profile, subjects: Sequence[Subject]) -> tuple[CardLine, ...]:
+    return tuple(
+        CardLine(about=LABELS[subject], text=statement.verdict.value, evidence=statement.evidence)
+        for subject in subjects
+        for statement in (profile.statement(subject),)
+    )
+
+
+def _returned_lines(profile: Profile) -> tuple[CardLine, ...]:
+    """Return one line for each level and fill, since there are many keys."""
+    lines = []
+    for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
+        found = [returned for returned in profile.returned if returned.level is level]
+        for fill in dict.fromkeys(returned.fill for returned in found):
+            keywords = ", ".join(returned.keyword for returned in found if returned.fill is fill)
+            lines.append(CardLine(about=f"{level.value}, {fill.value}", text=keywords))
+    return tuple(lines)
+
+
+def _limits(profile: Profile) -> tuple[CardLine, ...]:
+    cap = f"stops at {profile.cap} responses" if profile.cap is not None else "not seen"
+    names = ", ".join(name or "none named" for name in profile.character_sets)
+    return (
+        CardLine(about="cap", text=cap, evidence=profile.cap_evidence),
+        *_verdicts(profile, (Subject.CANCEL, Subject.CHARACTER_SET)),
+        CardLine(about="character sets", text=names or "no responses"),
     )

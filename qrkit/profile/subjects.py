@@ -1,8 +1,13 @@
-"""The terms of a profile: its subjects, the possible results, and how returned keys are filled."""
+"""What a profile states: its subjects, the results on them with their evidence, and how returned keys are filled."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+
+from qrkit.tables import Level
+
+NO_EVIDENCE = "no evidence"
 
 
 class Verdict(Enum):
@@ -107,3 +112,81 @@ MATCHING_KEYS = (
     Subject.INSTANCE_NUMBER,
 )
 """Subjects that are matching keys; their values are keywords."""
+
+LABELS = {
+    Subject.STUDY_DATE: "StudyDate",
+    Subject.STUDY_TIME: "StudyTime, a range",
+    Subject.MODALITIES_IN_STUDY: "ModalitiesInStudy",
+    Subject.STUDY_DESCRIPTION: "StudyDescription",
+    Subject.WILDCARDS: "* in StudyDescription",
+    Subject.CASE: "case in StudyDescription",
+    Subject.UID_LISTS: "lists of StudyInstanceUIDs",
+    Subject.MODALITY: "Modality of series",
+    Subject.INSTANCE_NUMBER: "InstanceNumber of images",
+    Subject.SERIES_OF_STUDIES: "series of several studies",
+    Subject.SERIES_WITHOUT_STUDY: "series without StudyInstanceUID",
+    Subject.SERIES_BY_DATE_AND_MODALITY: "series by StudyDate and Modality",
+    Subject.IMAGES_WITHOUT_SERIES: "images without the UIDs above",
+    Subject.IMAGES_BY_DATE_AND_CLASS: "images by StudyDate and SOPClassUID",
+    Subject.CANCEL: "C-CANCEL",
+    Subject.CHARACTER_SET: "SpecificCharacterSet",
+}
+"""The label of each subject."""
+
+MATCHING_SUBJECTS = (
+    Subject.STUDY_DATE,
+    Subject.STUDY_TIME,
+    Subject.MODALITIES_IN_STUDY,
+    Subject.STUDY_DESCRIPTION,
+    Subject.WILDCARDS,
+    Subject.CASE,
+    Subject.UID_LISTS,
+    Subject.MODALITY,
+    Subject.INSTANCE_NUMBER,
+)
+RELATIONAL_SUBJECTS = (
+    Subject.SERIES_OF_STUDIES,
+    Subject.SERIES_WITHOUT_STUDY,
+    Subject.SERIES_BY_DATE_AND_MODALITY,
+    Subject.IMAGES_WITHOUT_SERIES,
+    Subject.IMAGES_BY_DATE_AND_CLASS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """The result on one subject.
+
+    Attributes
+    ----------
+    evidence
+        One sentence with numbers, without names, patient IDs or other values of patients.
+    """
+
+    subject: Subject
+    verdict: Verdict = Verdict.UNKNOWN
+    evidence: str = NO_EVIDENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The returned values of one key at one level."""
+
+    level: Level
+    keyword: str
+    fill: Fill = Fill.UNKNOWN
+    evidence: str = NO_EVIDENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The evidence of a query on its node.
+
+    Attributes
+    ----------
+    most_answers
+        Largest number of responses to one request whose result was proven complete.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    most_answers: int = 0

@@ -9,7 +9,6 @@ import ipywidgets
 import pandas as pd
 
 from qrkit.advice import Surface
-from qrkit.profile.card import card_html
 from qrkit.widgets.labels import field, fields, hint
 from qrkit.widgets.panel import Panel, error_on_page, row, title
 from qrkit.widgets.result_table import SelectableTable
@@ -203,5 +202,5 @@ class NodesPage(Panel):
         self.work(lambda _: self._workspace.probe(name), self._probed)
 
     def _probed(self, profile: Any) -> None:  # noqa: ANN401 - a profile, shown as a notebook would
-        self.profile.value = card_html(profile, Surface.PAGE)
+        self.profile.value = profile.card().html(Surface.PAGE)
         self.notice.say("Probed. Queries and retrieves use this profile from now on.")
