@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -17,15 +18,13 @@ from tornado.ioloop import IOLoop
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
-from qrkit.access import Role
-from qrkit.dashboard.identity import SESSION_COOKIE, Visitor
+from qrkit.dashboard.identity import SESSION_COOKIE, Visitor, Visitors
 from qrkit.dashboard.options import Hub
 from qrkit.errors import NotAllowed
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
-    from qrkit.dashboard.server import DashboardServer
 
 START = "voila/render/start.ipynb"
 _TEMPLATE_FILE = re.compile(r"\w+/static/(?:[\w-]+/)*[\w-][\w.-]*")
@@ -37,14 +36,14 @@ USER_HEADER, ROLE_HEADER = "X-Qrkit-User", "X-Qrkit-Role"
 class _Page(JupyterHandler):  # type: ignore[misc] # jupyter_server's classes are untyped here
     """A page in the style of the dashboard."""
 
-    def initialize(self, server: DashboardServer) -> None:
-        """Take the application, as tornado passes it."""
-        self.server = server
+    def initialize(self, visitors: Visitors) -> None:
+        """Take the visitors, as tornado passes them."""
+        self.visitors = visitors
 
     @property
     def hub(self) -> Hub | None:
         """The Hub that this server is a service of."""
-        return self.server.serve_options.hub
+        return self.visitors.options.hub
 
     def send_to_hub(self, hub: Hub, to: str) -> None:
         """Send a visitor to the Hub, which returns them to `HubCallback`."""
@@ -67,13 +66,13 @@ class _Page(JupyterHandler):  # type: ignore[misc] # jupyter_server's classes ar
         """Start a session, and open a page."""
         self.set_cookie(
             SESSION_COOKIE,
-            self.server.sessions.begin(visitor),
+            self.visitors.sessions.begin(visitor),
             httponly=True,
             samesite="Lax",
             secure=self.request.protocol == "https",
             path=self.base_url,
         )
-        self.server.note_account(visitor.name)
+        self.visitors.note_account(visitor.name)
         self.redirect(to or self.base_url)
 
 
@@ -100,19 +99,19 @@ class LoginPage(_Page):
             self.get_body_argument("password", "", strip=False),
         )
         address = str(self.request.remote_ip)
-        if not (self.server.attempts.may_try(name) and self.server.attempts_from.may_try(address)):
+        if not (self.visitors.attempts.may_try(name) and self.visitors.attempts_from.may_try(address)):
             self.set_status(HTTPStatus.TOO_MANY_REQUESTS)
             self._form("Too many wrong passwords. Try again in five minutes.")
             return
         # Hashing takes a tenth of a second on purpose; other visitors must not wait for it.
-        role = await IOLoop.current().run_in_executor(None, self.server.users.check, name, password)
+        role = await IOLoop.current().run_in_executor(None, self.visitors.users.check, name, password)
         if role is None:
-            self.server.attempts.failed(name)
-            self.server.attempts_from.failed(address)
+            self.visitors.attempts.failed(name)
+            self.visitors.attempts_from.failed(address)
             self.set_status(HTTPStatus.UNAUTHORIZED)
             self._form("Wrong name or password.")
             return
-        self.server.attempts.succeeded(name)
+        self.visitors.attempts.succeeded(name)
         self.enter(Visitor(name=name, role=role), inside(self.get_argument("next", ""), self.base_url))
 
     def _form(self, message: str) -> None:
@@ -150,7 +149,7 @@ class HubCallback(_Page):
             self.set_status(HTTPStatus.FORBIDDEN)
             self.show("message.html", message=str(error), xsrf="")
             return
-        role = self.server.users.role_of(name) or Role.parse(self.server.serve_options.proxy_role)
+        role = self.visitors.role_of(name)
         self.enter(Visitor(name=name, role=role), inside(unquote(to), self.base_url))
 
 
@@ -160,7 +159,7 @@ class EnterPage(_Page):
     @allow_unauthenticated  # type: ignore[untyped-decorator] # jupyter_server is untyped here
     def get(self, link: str) -> None:
         """Start a session, or show the login form."""
-        visitor = self.server.sessions.follow(link)
+        visitor = self.visitors.sessions.follow(link)
         if visitor is None:
             self.redirect(f"{self.base_url}login")
         else:
@@ -174,10 +173,10 @@ class LogoutPage(_Page):
     async def post(self) -> None:
         """End them, and show the login form."""
         visitor = getattr(self, "qrkit_visitor", None)
-        self.server.sessions.end(self.get_cookie(SESSION_COOKIE, ""))
+        self.visitors.sessions.end(self.get_cookie(SESSION_COOKIE, ""))
         self.clear_cookie(SESSION_COOKIE, path=self.base_url)
         if visitor is not None:
-            await self.server.end_kernels_of(visitor.name)
+            await self.visitors.end_kernels_of(visitor.name)
         self.redirect(self.hub.home if self.hub is not None else f"{self.base_url}login")
 
 
@@ -193,22 +192,22 @@ class HomePage(_Page):
 class VisitorsKernels:
     """The kernel manager for one request: the kernels it starts belong to the visitor."""
 
-    def __init__(self, server: DashboardServer, visitor: Visitor, request: HTTPServerRequest) -> None:
-        self._server = server
+    def __init__(self, visitors: Visitors, visitor: Visitor, request: HTTPServerRequest) -> None:
+        self._visitors = visitors
         self._visitor = visitor
         self._request = request
 
     async def start_kernel(self, **options: Any) -> str:  # noqa: ANN401 - as Voilà calls it
         """Start a kernel for the visitor."""
-        kernel_id: str = await ensure_async(self._server.kernel_manager.start_kernel(**options))
-        self._server.owners.assign(kernel_id, self._visitor.name)
+        kernel_id: str = await ensure_async(self._visitors.kernels.start_kernel(**options))
+        self._visitors.owners.assign(kernel_id, self._visitor.name)
         return kernel_id
 
     async def get_rendered_notebook(self, **options: Any) -> Any:  # noqa: ANN401 - as Voilà calls it
         """Give the visitor a kernel that was started in advance."""
-        task, rendered, kernel_id = await self._server.kernel_manager.get_rendered_notebook(**options)
-        self._server.owners.assign(kernel_id, self._visitor.name)
-        self._server.kernel_requests.assign(kernel_id, self._as_environment())
+        task, rendered, kernel_id = await self._visitors.kernels.get_rendered_notebook(**options)
+        self._visitors.owners.assign(kernel_id, self._visitor.name)
+        self._visitors.kernel_requests.assign(kernel_id, self._as_environment())
         return task, rendered, kernel_id
 
     def _as_environment(self) -> dict[str, str]:
@@ -221,32 +220,40 @@ class VisitorsKernels:
         }
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is the manager's
-        return getattr(self._server.kernel_manager, name)
+        return getattr(self._visitors.kernels, name)
 
 
 class DashboardPage(TornadoVoilaHandler):  # type: ignore[misc] # Voilà's classes are untyped
     """A dashboard, in a kernel of its visitor."""
 
-    def initialize(self, server: DashboardServer, **options: Any) -> None:  # noqa: ANN401 - Voilà's own
-        """Take the application and Voilà's settings, as tornado passes them."""
+    def initialize(
+        self,
+        visitors: Visitors,
+        pages: Collection[str],
+        preheated_page: str,
+        **options: Any,  # noqa: ANN401 - Voilà's own
+    ) -> None:
+        """Take the visitors, the pages and Voilà's settings, as tornado passes them."""
         super().initialize(**options)
-        self.server = server
+        self.visitors = visitors
+        self._pages = pages
+        self._preheated_page = preheated_page
 
     @property
     def kernel_manager(self) -> VisitorsKernels:
         """The kernels, for this request."""
-        return VisitorsKernels(self.server, self.qrkit_visitor, self.request)
+        return VisitorsKernels(self.visitors, self.qrkit_visitor, self.request)
 
     @tornado.web.authenticated
     async def get(self, path: str) -> None:
         """Run the dashboard for its visitor; 503 if there are too many visitors, 404 if there is no such page."""
-        if path not in self.server.pages:
+        if path not in self._pages:
             self._respond(HTTPStatus.NOT_FOUND, "Page not found.")
             return
-        self.server.forget_ended()
-        await self.server.kernel_manager.replace_ended()
-        if self.server.owners.is_full:
-            most = self.server.owners.most
+        self.visitors.forget_ended()
+        await self.visitors.kernels.replace_ended()
+        if self.visitors.owners.is_full:
+            most = self.visitors.owners.most
             self._respond(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"All {most} seats are in use. Close another page, or try again in a few minutes.",
@@ -255,7 +262,7 @@ class DashboardPage(TornadoVoilaHandler):  # type: ignore[misc] # Voilà's class
         for name, value in ((USER_HEADER, self.qrkit_visitor.name), (ROLE_HEADER, self.qrkit_visitor.role.value)):
             self.request.headers[name] = value
         # One pool of kernels serves every page; the address names the page.
-        await super().get(self.server.preheated_page or path)
+        await super().get(self._preheated_page or path)
 
     def write_error(self, status_code: int, **_: Any) -> None:  # noqa: ANN401 - as tornado calls it
         """Answer with one sentence."""
@@ -282,15 +289,15 @@ class TemplateFile(TemplateStaticFileHandler):  # type: ignore[misc] # Voilà's 
 class EndKernel(APIHandler):  # type: ignore[misc] # jupyter_server's classes are untyped here
     """Ends the kernel of a closed page."""
 
-    def initialize(self, server: DashboardServer) -> None:
-        """Take the application, as tornado passes it."""
-        self.server = server
+    def initialize(self, visitors: Visitors) -> None:
+        """Take the visitors, as tornado passes them."""
+        self.visitors = visitors
 
     @tornado.web.authenticated
     async def post(self, kernel_id: str) -> None:
         """End it, if it belongs to the user."""
-        if self.server.owners.owner(kernel_id) != self.current_user.username:
+        if self.visitors.owners.owner(kernel_id) != self.current_user.username:
             raise tornado.web.HTTPError(HTTPStatus.FORBIDDEN)
-        await self.server.end_kernel(kernel_id)
+        await self.visitors.end_kernel(kernel_id)
         self.set_status(HTTPStatus.NO_CONTENT)
         self.finish()

@@ -1,19 +1,23 @@
-"""Who a visitor is and which kernels they may use: sessions, login links, limits for wrong passwords."""
+"""The visitors of a server: their sessions, accounts and kernels, and which of them sent a request."""
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import tornado.web
+from jupyter_core.utils import ensure_async
 from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.auth.identity import IdentityProvider, User
 
 from qrkit.access import Role
-from qrkit.dashboard.kernels import KernelOwners
+from qrkit.dashboard.kernels import KernelOwners, KernelRequests, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
 from qrkit.workspace import Users
 
@@ -105,15 +109,78 @@ class Attempts:
         return [moment for moment in self._failed.get(key, []) if moment > since]
 
 
+_WRONG_FROM_ONE_ADDRESS = 50
+"""Wrong passwords in five minutes from one address, which a proxy or gateway shares among many users."""
+
+
+class Visitors:
+    """The visitors of a server: their sessions, accounts and kernels.
+
+    The application sets `kernels`, the manager of the running kernels, once it has one.
+    """
+
+    kernels: LoggedKernels
+
+    def __init__(self, users: Users, options: ServeOptions) -> None:
+        self.users = users
+        self.options = options
+        self.sessions = Sessions(longest=options.session_hours * 3600)
+        self.attempts = Attempts()
+        self.attempts_from = Attempts(most=_WRONG_FROM_ONE_ADDRESS)
+        self.owners = KernelOwners(options.seats)
+        self.kernel_requests = KernelRequests()
+        self._accounts: dict[str, str] = {}
+
+    def role_of(self, name: str) -> Role:
+        """Return the role of a user whom a proxy or a Hub authenticated."""
+        return self.users.role_of(name) or Role.parse(self.options.proxy_role)
+
+    def note_account(self, name: str) -> None:
+        """Record the version of a user's account at login."""
+        self._accounts[name] = self.users.stamp(name)
+
+    def forget_ended(self) -> None:
+        """Forget the kernels that have ended."""
+        running = set(self.kernels.list_kernel_ids())
+        self.owners.keep(running)
+        self.kernel_requests.keep(running)
+
+    async def end_kernel(self, kernel_id: str) -> None:
+        """End a kernel; its jobs continue in the worker."""
+        if kernel_id in self.kernels:
+            with contextlib.suppress(KeyError, tornado.web.HTTPError):  # already ended
+                await ensure_async(self.kernels.shutdown_kernel(kernel_id))
+        self.forget_ended()
+
+    async def end_kernels_of(self, name: str) -> None:
+        """End all kernels of a user."""
+        for kernel_id in self.owners.of(name):
+            await self.end_kernel(kernel_id)
+
+    async def keep_house(self) -> None:
+        """End the sessions of changed accounts, and kernels that are unused or whose user has no session."""
+        for name, stamp in tuple(self._accounts.items()):
+            if self.users.stamp(name) != stamp:
+                self.sessions.end_of(name)
+                del self._accounts[name]
+        self.forget_ended()
+        over = set() if self.options.proxy_header else set(self.owners.without(self.sessions.names()))
+        await self.kernels.replace_ended()
+        limit = datetime.now(UTC) - timedelta(minutes=self.options.idle_minutes)
+        for kernel_id in self.kernels.list_kernel_ids():
+            kernel = self.kernels.get_kernel(kernel_id)
+            idle = self.owners.owner(kernel_id) is not None and kernel.last_activity < limit
+            if idle or kernel_id in over:
+                await self.end_kernel(kernel_id)
+
+
 class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's classes are untyped here
     """Identifies visitors by the session in their cookie, or by the header of a trusted proxy.
 
-    The application sets `sessions`, `options` and `users` right after creating it.
+    The application sets `visitors` right after creating it.
     """
 
-    sessions: Sessions
-    options: ServeOptions
-    users: Users
+    visitors: Visitors
     need_token = False
 
     @property
@@ -123,7 +190,7 @@ class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's class
 
     def get_user(self, handler: Any) -> User | None:  # noqa: ANN401 - a tornado handler
         """Return the user of a request."""
-        visitor = self._proxied(handler) if self.options.proxy_header else self._session(handler)
+        visitor = self._proxied(handler) if self.visitors.options.proxy_header else self._session(handler)
         if visitor is None:
             return None
         user = User(username=visitor.name)
@@ -143,26 +210,26 @@ class Identity(IdentityProvider):  # type: ignore[misc] # jupyter_server's class
         return []
 
     def _session(self, handler: Any) -> Visitor | None:  # noqa: ANN401 - a tornado handler
-        return self.sessions.visitor(handler.get_cookie(SESSION_COOKIE, ""))
+        return self.visitors.sessions.visitor(handler.get_cookie(SESSION_COOKIE, ""))
 
     def _proxied(self, handler: Any) -> Visitor | None:  # noqa: ANN401 - a tornado handler
         headers = handler.request.headers
         secret = str(headers.get(SECRET_HEADER, ""))
-        if not hmac.compare_digest(secret.encode(), self.options.proxy_secret.encode()):
+        if not hmac.compare_digest(secret.encode(), self.visitors.options.proxy_secret.encode()):
             return None
-        name = str(headers.get(self.options.proxy_header, "")).strip()
+        name = str(headers.get(self.visitors.options.proxy_header, "")).strip()
         if not name or len(name) > _LONGEST_NAME or not name.isprintable():
             return None
-        return Visitor(name=name, role=self.users.role_of(name) or Role.parse(self.options.proxy_role))
+        return Visitor(name=name, role=self.visitors.role_of(name))
 
 
 class OwnKernelsOnly(Authorizer):  # type: ignore[misc] # jupyter_server's classes are untyped here
     """Allows visitors the kernels that were started for them, and no others.
 
-    The application sets `owners` right after creating it.
+    The application sets `visitors` right after creating it.
     """
 
-    owners: KernelOwners
+    visitors: Visitors
 
     def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:  # noqa: ANN401, ARG002
         """Whether a visitor may do this."""
@@ -171,4 +238,4 @@ class OwnKernelsOnly(Authorizer):  # type: ignore[misc] # jupyter_server's class
         kernel_id = (handler.path_kwargs or {}).get("kernel_id") or next(iter(handler.path_args or []), None)
         if kernel_id is not None and kernel_id not in handler.kernel_manager:
             return True  # answered by 404: it has ended
-        return kernel_id is not None and self.owners.owner(kernel_id) == user.username
+        return kernel_id is not None and self.visitors.owners.owner(kernel_id) == user.username

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import ssl
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import tornado.httpserver
 import tornado.ioloop
 import tornado.netutil
 import tornado.web
-from jupyter_core.utils import ensure_async
 from jupyter_server import DEFAULT_STATIC_FILES_PATH
 from tornado.ioloop import PeriodicCallback
 from traitlets.config import Config
@@ -31,19 +28,16 @@ from voila.tornado.treehandler import TornadoVoilaTreeHandler
 from qrkit.access import Role
 from qrkit.advice import Action, Advice
 from qrkit.dashboard import handlers
-from qrkit.dashboard.identity import Attempts, Identity, OwnKernelsOnly, Sessions, Visitor
-from qrkit.dashboard.kernels import LOG_FILE, KernelOwners, KernelRequestHandler, KernelRequests, LoggedKernels
+from qrkit.dashboard.identity import Identity, OwnKernelsOnly, Visitor, Visitors
+from qrkit.dashboard.kernels import LOG_FILE, KernelRequestHandler, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError, PortInUse
 from qrkit.settings import SETTING_NAMES
-from qrkit.workspace import Users, Workspace
+from qrkit.workspace import Workspace
 
 _HERE = Path(__file__).parent
 _HOUSEKEEPING = 10.0
 """Most seconds between two checks of sessions and kernels; fewer if limits are shorter."""
-
-_WRONG_FROM_ONE_ADDRESS = 50
-"""Wrong passwords in five minutes from one address, which a proxy or gateway shares among many users."""
 
 _PREHEATED = "start.ipynb"
 """The page of the kernels that are started in advance, which serve any page."""
@@ -83,17 +77,9 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
     def prepare(self, workspace: Workspace, options: ServeOptions, started: Callable[[str], None]) -> None:
         """Take the workspace, the options, and what is called with a login link once the server listens."""
         self.workspace = workspace
-        self.users: Users = workspace.users
         self.serve_options = options
         self.started = started
-        self.sessions = Sessions(longest=options.session_hours * 3600)
-        self.attempts = Attempts()
-        self.attempts_from = Attempts(most=_WRONG_FROM_ONE_ADDRESS)
-        self.owners = KernelOwners(options.seats)
-        self.kernel_requests = KernelRequests()
-        self.pages = frozenset(path.name for path in dashboards_folder().glob("*.ipynb"))
-        self.preheated_page = _PREHEATED if options.preheated else ""
-        self._accounts: dict[str, str] = {}
+        self.visitors = Visitors(workspace.users, options)
 
     def load_config_file(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - as Voilà calls it
         """Read no configuration file, which could override the options."""
@@ -102,17 +88,15 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         """Return the settings of the tornado application, ours among them."""
         self._answer_kernels()  # before any kernel starts
         settings: dict[str, Any] = super().init_settings()
-        self.identity_provider.sessions = self.sessions
-        self.identity_provider.options = self.serve_options
-        self.identity_provider.users = self.users
-        self.authorizer.owners = self.owners
+        self.visitors.kernels = self.kernel_manager
+        self.identity_provider.visitors = self.authorizer.visitors = self.visitors
         ours = {"headers": _HEADERS, "xsrf_cookies": True, "login_url": f"{self.base_url}login"}
         return settings | ours | {"xsrf_cookie_kwargs": {"samesite": "Lax", "secure": self.serve_options.is_secure}}
 
     def init_handlers(self) -> list[Any]:
         """Return Voilà's handlers, with ours instead of those that need no login or show the server's files."""
         self.app.settings["static_path"] = DEFAULT_STATIC_FILES_PATH  # required by jupyter_server's error pages
-        ours = {"server": self}
+        ours = {"visitors": self.visitors}
         dropped = (
             TornadoVoilaHandler,
             TornadoVoilaTreeHandler,
@@ -125,6 +109,8 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         kept = [rule for rule in inherited if rule[1] not in dropped and "/voila/files/" not in rule[0]]
         page = {
             **ours,
+            "pages": frozenset(path.name for path in dashboards_folder().glob("*.ipynb")),
+            "preheated_page": _PREHEATED if self.serve_options.preheated else "",
             "template_paths": self.template_paths,
             "config": self.config,
             "voila_configuration": self.voila_configuration,
@@ -157,7 +143,7 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         )
         server.add_sockets([listener])
         shortest = min(options.idle_minutes * 60, options.session_hours * 3600)
-        PeriodicCallback(self._keep_house, min(_HOUSEKEEPING, shortest / 3) * 1e3).start()
+        PeriodicCallback(self.visitors.keep_house, min(_HOUSEKEEPING, shortest / 3) * 1e3).start()
         self.started(self._login_link())
         self.ioloop = tornado.ioloop.IOLoop.current()
         try:
@@ -173,59 +159,20 @@ class DashboardServer(Voila):  # type: ignore[misc] # Voilà's classes are untyp
         if options.hub is not None:
             return options.hub.prefix
         scheme = "https" if options.is_secure else "http"
-        link = self.sessions.link_for(Visitor(name=self.workspace.user, role=self._own_role()))
-        self.note_account(self.workspace.user)
+        user = self.workspace.user
+        role = self.visitors.users.role_of(user) or Role.ADMINISTRATOR
+        link = self.visitors.sessions.link_for(Visitor(name=user, role=role))
+        self.visitors.note_account(user)
         return f"{scheme}://{options.host}:{self.port}{self.base_url}enter/{link}"
-
-    def note_account(self, name: str) -> None:
-        """Record the version of a user's account at login."""
-        self._accounts[name] = self.users.stamp(name)
-
-    def forget_ended(self) -> None:
-        """Forget the kernels that have ended."""
-        running = set(self.kernel_manager.list_kernel_ids())
-        self.owners.keep(running)
-        self.kernel_requests.keep(running)
-
-    async def end_kernel(self, kernel_id: str) -> None:
-        """End a kernel; its jobs continue in the worker."""
-        if kernel_id in self.kernel_manager:
-            with contextlib.suppress(KeyError, tornado.web.HTTPError):  # already ended
-                await ensure_async(self.kernel_manager.shutdown_kernel(kernel_id))
-        self.forget_ended()
-
-    async def end_kernels_of(self, name: str) -> None:
-        """End all kernels of a user."""
-        for kernel_id in self.owners.of(name):
-            await self.end_kernel(kernel_id)
-
-    def _own_role(self) -> Role:
-        return self.users.role_of(self.workspace.user) or Role.ADMINISTRATOR
 
     def _answer_kernels(self) -> None:
         """Serve the kernels that were started in advance, on a port that only this machine can reach."""
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
         inside = tornado.web.Application(
-            [(rf"/visit/{_kernel_id_regex}", KernelRequestHandler, {"requests": self.kernel_requests})]
+            [(rf"/visit/{_kernel_id_regex}", KernelRequestHandler, {"requests": self.visitors.kernel_requests})]
         )
         tornado.httpserver.HTTPServer(inside).add_sockets(sockets)
         os.environ["QRKIT_REQUESTS"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/visit"
-
-    async def _keep_house(self) -> None:
-        """End the sessions of changed accounts, and kernels that are unused or whose user has no session."""
-        for name, stamp in tuple(self._accounts.items()):
-            if self.users.stamp(name) != stamp:
-                self.sessions.end_of(name)
-                del self._accounts[name]
-        self.forget_ended()
-        over = set() if self.serve_options.proxy_header else set(self.owners.without(self.sessions.names()))
-        await self.kernel_manager.replace_ended()
-        limit = datetime.now(UTC) - timedelta(minutes=self.serve_options.idle_minutes)
-        for kernel_id in self.kernel_manager.list_kernel_ids():
-            kernel = self.kernel_manager.get_kernel(kernel_id)
-            idle = self.owners.owner(kernel_id) is not None and kernel.last_activity < limit
-            if idle or kernel_id in over:
-                await self.end_kernel(kernel_id)
 
 
 def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str], None]) -> None:
