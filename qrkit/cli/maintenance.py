@@ -16,8 +16,7 @@ from qrkit.cli import NOT_COMPLETE
 from qrkit.cli.options import Format, loaded, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.errors import QrkitError, WorkerError
-from qrkit.worker.logs import log_file, log_to_file
-from qrkit.worker.process import cancel_forced_exit, force_exit_later, limit_malloc_arenas
+from qrkit.worker.process import cancel_forced_exit, force_exit_later, limit_malloc_arenas, log_file, log_to_file
 from qrkit.worker.service import Worker
 
 if TYPE_CHECKING:

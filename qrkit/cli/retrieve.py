@@ -21,7 +21,7 @@ from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with
 from qrkit.cli.output import print_json, print_records, say, stderr
 from qrkit.errors import InputError
 from qrkit.jobs import JobRow, JobState, PausedBy
-from qrkit.jobs.rate import Rate
+from qrkit.jobs.estimate import Rate
 from qrkit.words import comma_list, counted, local_time, out_of, volume
 
 if TYPE_CHECKING:

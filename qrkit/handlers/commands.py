@@ -24,7 +24,7 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import HandlerFailed
 from qrkit.handlers.command_line import arguments, redacted
 from qrkit.handlers.entry import NOT_FOUND
-from qrkit.handlers.task import Task
+from qrkit.handlers.handler import Task
 
 logger = logging.getLogger(__name__)
 

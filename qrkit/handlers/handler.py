@@ -1,17 +1,19 @@
-"""The handlers of a site: their settings, checked here only, and the series that each one processes."""
+"""The handlers of a site: their settings, checked here only, their series, and one attempt of one."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-from qrkit.errors import InputError
+from qrkit.errors import Cancelled, HandlerFailed, InputError
 from qrkit.handlers.command_line import check_placeholders
 from qrkit.jobs.handler_run import ReceivedSeries
+from qrkit.settings import Settings
 from qrkit.tables import Level
 from qrkit.words import did_you_mean
 
@@ -219,3 +221,57 @@ def _typed(key: str, value: object, name: object) -> Any:  # noqa: ANN401 - as t
             f"{value!r} is not a valid {key} of handler {name!r}.", advice=f"Use {what.get(key, 'a text')}."
         )
     return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SopReference:
+    """The SOP Class and Instance of one file, as C-STORE announces it."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One attempt of one handler for one series.
+
+    Attributes
+    ----------
+    run_id
+        Identifies the run; no other attempt has it at the same time.
+    objects
+        In the order of the series' files.
+    private
+        Values of the patient, which are never logged; None: unknown, so that no output is logged.
+    deadline
+        End of the time limit on `time.monotonic`.
+    is_stopping
+        True when the worker stops.
+    """
+
+    run_id: int
+    handler: Handler
+    series: ReceivedSeries
+    objects: tuple[SopReference, ...]
+    settings: Settings
+    private: tuple[str, ...] | None
+    deadline: float
+    is_stopping: Callable[[], bool]
+
+    def check(self) -> None:
+        """Raise if the attempt must end.
+
+        Raises
+        ------
+        Cancelled
+            If the worker stops.
+        HandlerFailed
+            If the time limit has passed.
+        """
+        if self.is_stopping():
+            raise Cancelled("The worker stops.")
+        if time.monotonic() > self.deadline:
+            raise HandlerFailed(
+                f"The attempt exceeded its time limit of {self.handler.time_limit:g} seconds.",
+                advice=f"Raise time_limit of handler {self.handler.name} in qrkit.toml.",
+            )

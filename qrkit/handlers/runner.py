@@ -13,10 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from qrkit.errors import Cancelled, InputError, QrkitError, StoreError
 from qrkit.handlers.commands import call_function, private_values, run_command
-from qrkit.handlers.copy import copy_files
-from qrkit.handlers.handler import Handler, chosen
-from qrkit.handlers.send import send_files
-from qrkit.handlers.task import SopReference, Task
+from qrkit.handlers.handler import Handler, SopReference, Task, chosen
+from qrkit.handlers.transfer import copy_files, send_files
 from qrkit.jobs.handler_run import HandlerRun, ReceivedSeries, pause_after
 from qrkit.settings import Settings
 from qrkit.store.handler_due import CompletedItem, CompletedItemTable, CompleteSeries

@@ -15,8 +15,7 @@ from qrkit.jobs.job import (
     state_in_words,
     still_to_come,
 )
-from qrkit.jobs.retries import RetryPolicy, failures_after
-from qrkit.jobs.states import Change, allows, is_news, job_state, outcome, sources
+from qrkit.jobs.states import Change, RetryPolicy, allows, failures_after, is_news, job_state, outcome, sources
 
 __all__ = [
     "Change",

@@ -1,4 +1,4 @@
-"""Estimates the cost of a retrieve: objects from the rows of results, bytes from earlier retrieves.
+"""The cost of a retrieve, estimated from the rows of results and earlier retrieves, and the rate of one that runs.
 
 A study or series row contains the number of objects (NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances),
 but not their size. The estimate uses the mean size of a SOP class, or else of a modality, in earlier retrieves.
@@ -6,7 +6,9 @@ but not their size. The estimate uses the mean size of a SOP class, or else of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from qrkit.markup import Markup, facts
@@ -201,3 +203,35 @@ def cost_in_words(cost: Estimate) -> str:
         return f"{objects}; size unknown until similar objects have been retrieved"
     size = f"{objects}, {volume(cost.bytes)}"
     return size if cost.seconds is None else f"{size}, {duration(cost.seconds)}"
+
+
+class Rate:
+    """A rate over a sliding window.
+
+    Parameters
+    ----------
+    window
+        Length of the window in seconds.
+    clock
+        Returns the time in seconds.
+    """
+
+    def __init__(self, *, window: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._window = window
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, amount: int) -> None:
+        """Record the current amount."""
+        now = self._clock()
+        self._seen.append((now, amount))
+        while len(self._seen) > 2 and now - self._seen[0][0] > self._window:
+            self._seen.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """Growth per second; 0 before there are two records."""
+        if len(self._seen) < 2:
+            return 0.0
+        (start, before), (end, after) = self._seen[0], self._seen[-1]
+        return max(0.0, (after - before) / (end - start)) if end > start else 0.0

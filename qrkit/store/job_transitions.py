@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from qrkit.advice import Action, Advice
 from qrkit.errors import NotFound
 from qrkit.jobs import Change, ItemOutcome, JobState, job_state, sources
-from qrkit.jobs.retries import LONGEST_PAUSE
+from qrkit.jobs.states import LONGEST_PAUSE
 from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import as_text
 from qrkit.words import shown

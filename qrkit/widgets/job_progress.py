@@ -16,7 +16,7 @@ import traitlets
 
 from qrkit.errors import StoreError
 from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy, RetrieveRequest
-from qrkit.jobs.rate import Rate
+from qrkit.jobs.estimate import Rate
 from qrkit.tables import Level
 from qrkit.widgets.panel import Poller, error_on_page
 from qrkit.words import counted, duration, local_time, out_of, volume

@@ -22,8 +22,7 @@ from qrkit.settings import Settings
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.state import State
 from qrkit.store.workers import DEAD, RUNNING, WorkerRow, WorkerTable
-from qrkit.worker.logs import ERRORS_FILE, last_words, log_file
-from qrkit.worker.process import is_process_alive
+from qrkit.worker.process import ERRORS_FILE, is_process_alive, last_words, log_file
 
 DEAD_AFTER = 30.0
 """Seconds without a heartbeat after which a worker counts as dead."""

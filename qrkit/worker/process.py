@@ -1,23 +1,30 @@
-"""The process of a worker: started in the background, limited in memory, and forced to exit if it hangs.
+"""The process of a worker: started in the background, limited in memory, forced to exit if it hangs; and its log.
 
 A worker in the background outlives the notebook that started it. After a forced exit the next worker takes over its
 items, as after any death. glibc gives each thread a malloc arena of its own, up to eight for each processor, and free
 memory in one is of no use to the others, so a worker that runs for months would grow. Two arenas are enough for
 threads that wait for one another anyway (measured: `docs/deployment.md`).
+
+The log is lines of JSON, in a few files of limited size.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import faulthandler
+import json
+import logging
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import psutil
@@ -27,7 +34,6 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import WorkerError
 from qrkit.settings import Settings
 from qrkit.store.workers import WorkerTable
-from qrkit.worker.logs import errors_file, keep_errors_small
 
 _BOOT = 10.0
 """Seconds that a worker may take from its start until it holds the lock, before another one is started."""
@@ -96,7 +102,7 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
             if _is_booting(lock, settings, workers) or is_running(settings.workspace, settings.site):
                 return False
             process = _start(settings)
-            with contextlib.suppress(OSError):  # then another process may start one too, which does no harm
+            with suppress(OSError):  # then another process may start one too, which does no harm
                 _mark(lock).write_text(str(process.pid), encoding="ascii")
     except Timeout:  # another process is starting one
         return False
@@ -165,7 +171,7 @@ def _look_after_started() -> None:
     for one in list(_started):
         status = one.process.poll()
         if status is not None:
-            with contextlib.suppress(ValueError):  # another thread has looked too
+            with suppress(ValueError):  # another thread has looked too
                 _started.remove(one)
             is_failure = status > 0 and time.monotonic() - one.since < _SOON
             _failures[one.lock] = _failures.get(one.lock, 0) + 1 if is_failure else 0
@@ -233,3 +239,91 @@ def limit_malloc_arenas() -> bool:
     if platform.libc_ver()[0] != "glibc" or "MALLOC_ARENA_MAX" in os.environ:
         return False
     return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
+
+
+ERRORS_FILE = "worker.err"
+
+_LAST = 200_000
+_SIZE = 5_000_000
+_FILES = 5
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record as one line of JSON: time, level, logger, message, and the traceback of an error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_file(settings: Settings) -> Path:
+    """Return the log of this station's worker, which names the station where workers may share the folder.
+
+    Two that write and rotate the same file would lose each other's lines.
+    """
+    station = "-".join(filter(None, (socket.gethostname(), settings.site)))
+    shared = settings.database_url or settings.site
+    return settings.workspace / (f"worker-{station}.log" if shared else "worker.log")
+
+
+def errors_file(folder: Path) -> Path:
+    """Return the file for the output of a background worker."""
+    return folder / ERRORS_FILE
+
+
+def keep_errors_small(folder: Path) -> None:
+    """Move the output of background workers to a second file once it is large.
+
+    Workers keep the file open and append to it, so it is copied and emptied, not renamed.
+    """
+    path = errors_file(folder)
+    with suppress(OSError):  # there is none, or on Windows: it is in use
+        if path.stat().st_size > _SIZE:
+            shutil.copyfile(path, path.with_name(f"{ERRORS_FILE}.1"))
+            os.truncate(path, 0)
+
+
+def last_words(path: Path, *, since: datetime) -> str:
+    """Return the message of the last error in a worker's log, and when; empty if there was none since then."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - _LAST, 0))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        with suppress(ValueError, KeyError, TypeError):  # the first may be cut, the last half written
+            told = json.loads(line)
+            if told["level"] == "critical" and datetime.fromisoformat(told["time"]) >= since:
+                return f"{told['time'][:19]}Z: {told['message']}"
+    return ""
+
+
+def log_to_file(path: Path) -> logging.Handler:
+    """Have qrkit's log written to a file of the worker's own, rotated at 5 MB; return its handler.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot be written, as on a disk that is read-only.
+    """
+    try:
+        handler = RotatingFileHandler(path, maxBytes=_SIZE, backupCount=_FILES, encoding="utf-8")
+    except OSError as error:
+        raise WorkerError(
+            f"The worker's log, {path}, cannot be written: {error.strerror}.",
+            advice="Check that the disk of the workspace can be written, then start the worker again.",
+        ) from error
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("qrkit")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    return handler

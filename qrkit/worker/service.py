@@ -38,8 +38,7 @@ from qrkit.worker.disk_space import DiskSpace
 from qrkit.worker.dispatcher import AT_ONCE, ClosedNodes, Dispatcher
 from qrkit.worker.fetcher import Fetcher, FetchServices
 from qrkit.worker.health import OtherWorkers
-from qrkit.worker.logs import keep_errors_small
-from qrkit.worker.process import force_exit_later, lock_path
+from qrkit.worker.process import force_exit_later, keep_errors_small, lock_path
 from qrkit.worker.receiver_pool import ReceiverPool
 from qrkit.worker.receiver_process import Assignment
 

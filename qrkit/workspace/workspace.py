@@ -19,9 +19,8 @@ from qrkit.store.audit import AuditTable
 from qrkit.store.state import State
 from qrkit.words import did_you_mean, one_line
 from qrkit.workspace.arguments import checks_arguments, read_path, read_setting
-from qrkit.workspace.permissions import Permissions, access_of
 from qrkit.workspace.questions import Questions
-from qrkit.workspace.services import Services
+from qrkit.workspace.services import Permissions, Services, access_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from qrkit.node import Node
-from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict, card
+from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.store import schema
 from qrkit.store.audit import AuditTable
 from qrkit.store.migrations import MIGRATIONS
@@ -65,7 +65,7 @@ def test_what_queries_show_is_added_to_the_newest_profile_unless_it_is_stale(sta
     kept = table.get("pacs")
     assert kept is not None
     assert (kept.probed, kept.most_answers, kept.verdict("uid_lists")) == ("", 137, Verdict.REFUSED)
-    assert "lists of StudyInstanceUIDs" in [line.about for line in card(kept).sections[0].lines]
+    assert "lists of StudyInstanceUIDs" in [line.about for line in kept.card().sections[0].lines]
     table.add(PROFILE, "physicist")
     assert table.learn("pacs", shown, "physicist")
     kept = table.get("pacs")

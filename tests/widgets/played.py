@@ -11,8 +11,7 @@ from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.tables import Level
 from qrkit.workspace.jobs import Job
-from qrkit.workspace.permissions import Permissions
-from qrkit.workspace.services import Services
+from qrkit.workspace.services import Permissions, Services
 
 STUDIES = tuple(RetrieveRequest(level=Level.STUDY, StudyInstanceUID=f"1.2.{number}") for number in (1, 2))
 DONE = ItemOutcome(state=JobState.COMPLETE, expected=10, stored=10, received=10, bytes=5_000_000)

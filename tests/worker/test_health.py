@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from qrkit.worker.health import DEAD_AFTER, health_of
-from qrkit.worker.logs import log_file
+from qrkit.worker.process import log_file
 from qrkit.workspace import Workspace
 from tests.workspace.opened import OpenWorkspace, environment, worker_in_thread
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from qrkit.worker.logs import errors_file, keep_errors_small
+from qrkit.worker.process import errors_file, keep_errors_small
 
 
 def test_what_a_worker_has_printed_is_put_aside_under_it_once_it_has_grown(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
 from qrkit.simulator.hospital.hospital import GeneratedHospital
-from qrkit.worker.logs import log_file
+from qrkit.worker.process import log_file
 from qrkit.workspace import Workspace
 from tests.peers.waiting import LOOPBACK, wait_until
 from tests.workspace.opened import (
