@@ -47,21 +47,10 @@ class ProgramResult:
 def run_program(
     command: Sequence[str], *, folder: Path, check: Callable[[], None], given: bytes | None = None
 ) -> ProgramResult:
-    """Run a program to its end.
+    """Run a program in a folder to its end; `given` is its stdin.
 
-    Parameters
-    ----------
-    folder
-        Its working directory.
-    check
-        Called four times a second; an exception ends the program and its child processes.
-    given
-        Its stdin.
-
-    Raises
-    ------
-    HandlerFailed
-        If the program cannot be started.
+    An exception of `check`, called four times a second, ends it with its child processes. Raise `HandlerFailed` if it
+    cannot be started.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - a list from the site's own settings, and no shell
@@ -142,10 +131,7 @@ _LAST_LINE = 300
 def run_command(task: Task) -> str:
     """Run the command of a handler.
 
-    Raises
-    ------
-    HandlerFailed
-        If it cannot be started, exceeds its time limit, or ends with a status other than 0.
+    Raise `HandlerFailed` if it cannot be started, exceeds its time limit, or ends with a status other than 0.
     """
     with tempfile.TemporaryDirectory(prefix="qrkit-handler-") as folder:
         listing = Path(folder) / "files.txt"
@@ -158,10 +144,7 @@ def run_command(task: Task) -> str:
 def call_function(task: Task) -> str:
     """Call the Python function of a handler in a separate process, so that it cannot delay a retrieve.
 
-    Raises
-    ------
-    HandlerFailed
-        If it raises an exception, exceeds its time limit, or does not exist; the last is permanent.
+    Raise `HandlerFailed` if it raises an exception, exceeds its time limit, or does not exist; the last is permanent.
     """
     series = asdict(task.series) | {"files": [str(path) for path in task.series.files]}
     command = [sys.executable, "-m", "qrkit.handlers.entry", task.handler.call]

@@ -23,22 +23,13 @@ class SeriesCriteria:
     """Which series a handler processes; an empty criterion matches every series.
 
     Terms ignore case and may contain the wildcards * and ?.
-
-    Attributes
-    ----------
-    modality, station, description
-        Modality, StationName, SeriesDescription of one of its objects.
-    node
-        Name of the node that sent it.
-    level
-        Level of the retrieve: STUDY, SERIES or IMAGE.
     """
 
-    modality: tuple[str, ...] = ()
-    node: tuple[str, ...] = ()
-    station: tuple[str, ...] = ()
-    level: tuple[str, ...] = ()
-    description: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()  # Modality of one of its objects
+    node: tuple[str, ...] = ()  # name of the node that sent it
+    station: tuple[str, ...] = ()  # StationName of one of its objects
+    level: tuple[str, ...] = ()  # level of the retrieve: STUDY, SERIES or IMAGE
+    description: tuple[str, ...] = ()  # SeriesDescription of one of its objects
 
     def fits(self, series: ReceivedSeries) -> bool:
         """Whether a series meets all criteria.
@@ -62,39 +53,17 @@ _LEVELS = (Level.STUDY.value, Level.SERIES.value, Level.IMAGE.value)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
-    """One action on received series: exactly one of the four.
+    """One action on received series: exactly one of the four."""
 
-    Attributes
-    ----------
-    name
-        Name in jobs and messages.
-    copy_to
-        Folder that receives copies of the files, below the UIDs of study and series.
-    command
-        Program and its arguments, with placeholders; see `qrkit.handlers.command_line`.
-    send_to
-        Name of the node that receives the files by C-STORE.
-    call
-        Python function, ``package.module:function``; its argument is a `qrkit.handlers.ReceivedSeries`.
-    criteria
-        Which series it processes.
-    automatic
-        True to run for every job that names no handlers; otherwise only for jobs that name it.
-    time_limit
-        Seconds after which an attempt is stopped.
-    attempts
-        Number of attempts in total.
-    """
-
-    name: str
-    copy_to: str = ""
-    command: tuple[str, ...] = ()
-    send_to: str = ""
-    call: str = ""
-    criteria: SeriesCriteria = field(default_factory=SeriesCriteria)
-    automatic: bool = True
-    time_limit: float = 600.0
-    attempts: int = 5
+    name: str  # name in jobs and messages
+    copy_to: str = ""  # folder that receives copies of the files, below the UIDs of study and series
+    command: tuple[str, ...] = ()  # program and its arguments, with placeholders; see `qrkit.handlers.command_line`
+    send_to: str = ""  # name of the node that receives the files by C-STORE
+    call: str = ""  # Python function, `package.module:function`; its argument is a `qrkit.handlers.ReceivedSeries`
+    criteria: SeriesCriteria = field(default_factory=SeriesCriteria)  # which series it processes
+    automatic: bool = True  # True to run for every job that names no handlers; otherwise only for jobs that name it
+    time_limit: float = 600.0  # seconds after which an attempt is stopped
+    attempts: int = 5  # number of attempts in total
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or len(self.name) > 64 or "," in self.name:
@@ -135,15 +104,8 @@ class Handler:
 def handlers_from(tables: Mapping[str, object]) -> tuple[Handler, ...]:
     """Return the handlers of `qrkit.toml`.
 
-    Parameters
-    ----------
-    tables
-        The tables of the file by name: ``handlers``, and ``after``, the earlier name.
-
-    Raises
-    ------
-    InputError
-        If a table is not valid, or if two handlers have the same name.
+    Its tables are named ``handlers``, or ``after``, the earlier name. Raise `InputError` if one is not valid, or if
+    two handlers have the same name.
 
     >>> handlers_from({"handlers": [{"name": "dose", "copy_to": "/srv/dose", "modality": "SR"}]})[0].criteria.modality
     ('SR',)
@@ -167,17 +129,9 @@ def _listed(tables: object) -> Sequence[Mapping[str, Any]]:
 
 
 def chosen(handlers: Sequence[Handler], names: Sequence[str] | None) -> tuple[Handler, ...]:
-    """Return the handlers that run for a job: those it names, otherwise the automatic ones.
+    """Return the handlers that run for a job: those it names, even if that is none; for None, the automatic ones.
 
-    Parameters
-    ----------
-    names
-        None: the automatic ones. An empty list: no handlers.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown.
+    Raise `InputError` if a name is unknown.
     """
     if names is None:
         return tuple(handler for handler in handlers if handler.automatic)
@@ -233,41 +187,20 @@ class SopReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One attempt of one handler for one series.
+    """One attempt of one handler for one series."""
 
-    Attributes
-    ----------
-    run_id
-        Identifies the run; no other attempt has it at the same time.
-    objects
-        In the order of the series' files.
-    private
-        Values of the patient, which are never logged; None: unknown, so that no output is logged.
-    deadline
-        End of the time limit on `time.monotonic`.
-    is_stopping
-        True when the worker stops.
-    """
-
-    run_id: int
+    run_id: int  # identifies the run; no other attempt has it at the same time
     handler: Handler
     series: ReceivedSeries
-    objects: tuple[SopReference, ...]
+    objects: tuple[SopReference, ...]  # in the order of the series' files
     settings: Settings
+    # values of the patient, which are never logged; None: unknown, so that no output is logged
     private: tuple[str, ...] | None
-    deadline: float
-    is_stopping: Callable[[], bool]
+    deadline: float  # end of the time limit on `time.monotonic`
+    is_stopping: Callable[[], bool]  # True when the worker stops
 
     def check(self) -> None:
-        """Raise if the attempt must end.
-
-        Raises
-        ------
-        Cancelled
-            If the worker stops.
-        HandlerFailed
-            If the time limit has passed.
-        """
+        """Raise `Cancelled` if the worker stops, `HandlerFailed` if the time limit has passed."""
         if self.is_stopping():
             raise Cancelled("The worker stops.")
         if time.monotonic() > self.deadline:

@@ -27,10 +27,7 @@ def copy_files(task: Task) -> str:
     Each copy is written under a name that begins with a dot and renamed when it is whole. An existing copy with the
     same bytes is skipped.
 
-    Raises
-    ------
-    HandlerFailed
-        If the folder does not exist or cannot be written.
+    Raise `HandlerFailed` if the folder does not exist or cannot be written.
     """
     folder = Path(task.handler.copy_to).expanduser()
     if not folder.is_absolute():
@@ -74,19 +71,8 @@ _MOST_BREAKS = 3
 def send_files(task: Task, node: Node) -> str:
     """Send the files of a series to a node; open a new association after a loss as long as objects get through.
 
-    Returns
-    -------
-    str
-        The warnings of the node, or empty.
-
-    Raises
-    ------
-    InputError
-        If the node cannot receive objects.
-    NodeError
-        If the node cannot be reached.
-    HandlerFailed
-        If the node did not accept some objects; the message says how many and why.
+    Return the warnings of the node. Raise `InputError` if it cannot receive objects, `NodeError` if it cannot be
+    reached, `HandlerFailed` if it did not accept some of them, with how many and why.
     """
     _check(node)
     results: dict[Path, SendResult] = {}

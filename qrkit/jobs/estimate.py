@@ -20,17 +20,10 @@ WITHOUT_PIXELS = frozenset({"SR", "PR", "KO", "DOC", "REG", "RTPLAN", "RTSTRUCT"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A study, a series or an object to retrieve.
+    """A study, a series or an object to retrieve."""
 
-    Attributes
-    ----------
-    objects
-        Number of objects; None if the node does not count them.
-    modalities, sop_classes
-        The known ones.
-    """
-
-    objects: int | None
+    objects: int | None  # number of objects; None if the node does not count them
+    # `modalities` and `sop_classes`: the known ones
     modalities: tuple[str, ...] = ()
     sop_classes: tuple[str, ...] = ()
 
@@ -48,21 +41,11 @@ class SizeSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHistory:
-    """Measurements from earlier retrieves.
+    """Measurements from earlier retrieves."""
 
-    Attributes
-    ----------
-    node
-        The node of the estimate; objects of other nodes count for kinds that it has not sent yet.
-    samples
-        The stored objects, by node and kind.
-    bytes_per_second
-        Recent transfer rate of this node; None if there was no transfer.
-    """
-
-    node: str
-    samples: tuple[SizeSample, ...] = ()
-    bytes_per_second: float | None = None
+    node: str  # the node of the estimate; objects of other nodes count for kinds that it has not sent yet
+    samples: tuple[SizeSample, ...] = ()  # the stored objects, by node and kind
+    bytes_per_second: float | None = None  # recent transfer rate of this node; None if there was no transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +73,7 @@ class Estimate:
     based_on: int = 0
 
     def in_words(self, *, of: str = "row", several: str = "") -> str:
-        """Return the estimate as one line.
-
-        Parameters
-        ----------
-        of, several
-            Singular and plural noun for a selection.
+        """Return the estimate as one line, with a singular and a plural noun for its selections.
 
         >>> Estimate(objects=1250, bytes=2_500_000, seconds=200.0, uncounted=1).in_words()
         '1,250 objects and 1 row of unknown size, about 2.5 MB, about 3 min 20 s'
@@ -206,15 +184,7 @@ def cost_in_words(cost: Estimate) -> str:
 
 
 class Rate:
-    """A rate over a sliding window.
-
-    Parameters
-    ----------
-    window
-        Length of the window in seconds.
-    clock
-        Returns the time in seconds.
-    """
+    """A rate over a sliding window of some seconds."""
 
     def __init__(self, *, window: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._window = window

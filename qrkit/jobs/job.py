@@ -45,22 +45,14 @@ class PausedBy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveRequest:
-    """A request for a study, a series, or images of one series.
-
-    Attributes
-    ----------
-    patient_id
-        Required by the Patient Root information model.
-    expected
-        SOP Instance UIDs that should arrive, if they are known.
-    """
+    """A request for a study, a series, or images of one series."""
 
     level: Level
     StudyInstanceUID: str
     SeriesInstanceUID: str = ""
     sop_instance_uids: tuple[str, ...] = ()
-    patient_id: str = ""
-    expected: tuple[str, ...] = ()
+    patient_id: str = ""  # required by the Patient Root information model
+    expected: tuple[str, ...] = ()  # SOP Instance UIDs that should arrive, if they are known
 
     def __post_init__(self) -> None:
         needed = {Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}.get(self.level)
@@ -79,79 +71,38 @@ class RetrieveRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A retrieve to be queued.
+    """A retrieve to be queued."""
 
-    Attributes
-    ----------
-    node
-        Name of the node that sends the objects.
-    destination
-        Name of the store node that receives by C-MOVE; empty: this workspace.
-    user
-        The user who asked for it.
-    source
-        The origin of the requests, such as the id of a query or plan.
-    after
-        Names of the handlers for the received series; None: the automatic ones of the site.
-    priority
-        Jobs with a higher priority run first.
-    estimated_bytes
-        Estimated bytes to receive here; None if unknown.
-    lack_of_room
-        Why the job starts paused: not enough free disk space; empty: there is enough.
-    """
-
-    node: str
+    node: str  # name of the node that sends the objects
     requests: tuple[RetrieveRequest, ...]
     method: Method = Method.AUTO
-    destination: str = ""
-    user: str = ""
-    source: str = ""
+    destination: str = ""  # name of the store node that receives by C-MOVE; empty: this workspace
+    user: str = ""  # the user who asked for it
+    source: str = ""  # the origin of the requests, such as the id of a query or plan
+    # names of the handlers for the received series; None: the automatic ones of the site
     after: tuple[str, ...] | None = None
-    priority: int = 0
-    estimated_bytes: int | None = None
-    lack_of_room: str = ""
+    priority: int = 0  # jobs with a higher priority run first
+    estimated_bytes: int | None = None  # estimated bytes to receive here; None if unknown
+    lack_of_room: str = ""  # why the job starts paused: not enough free disk space; empty: there is enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemOutcome:
-    """The outcome of one item.
-
-    Attributes
-    ----------
-    expected
-        Number of expected SOP Instances; None if unknown.
-    stored
-        Number of them at the destination.
-    missing
-        Expected SOP Instance UIDs that are not at the destination.
-    received
-        Objects and bytes transferred for this item, without objects that were stored before.
-    error, advice
-        The last error, and what to do about it.
-    note
-        A remark that is not an error, such as objects that were not requested.
-    transient
-        True if a retry may succeed without any change; not stored.
-    proven
-        Whether the list of expected objects is proven; None: the item has not ended, or ended before this was
-        recorded.
-    why
-        The reasons against it.
-    """
+    """The outcome of one item."""
 
     state: JobState
-    expected: int | None = None
-    stored: int = 0
-    missing: tuple[str, ...] = ()
-    received: int = 0
+    expected: int | None = None  # number of expected SOP Instances; None if unknown
+    stored: int = 0  # number of them at the destination
+    missing: tuple[str, ...] = ()  # expected SOP Instance UIDs that are not at the destination
+    received: int = 0  # objects and bytes transferred for this item, without objects that were stored before
     bytes: int = 0
-    error: str = ""
-    advice: str = ""
-    note: str = ""
-    transient: bool = False
+    error: str = ""  # the last error
+    advice: str = ""  # what to do about it
+    note: str = ""  # a remark that is not an error, such as objects that were not requested
+    transient: bool = False  # True if a retry may succeed without any change; not stored
+    # whether the list of expected objects is proven; None: the item has not ended, or ended before this was recorded
     proven: bool | None = None
-    why: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()  # the reasons against it
 
     @property
     def doubt(self) -> str:
@@ -171,32 +122,18 @@ class ItemOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRow:
-    """One item of a job, as the state holds it. Times are UTC, ISO 8601.
-
-    Attributes
-    ----------
-    attempts
-        Number of times a worker took the item.
-    failures
-        Consecutive failed attempts.
-    deaths
-        Consecutive workers that died with the item before a new object arrived.
-    not_before
-        Time of the next attempt.
-    started, finished
-        When a worker took the item last, and when it ended.
-    """
+    """One item of a job, as the state holds it. Times are UTC, ISO 8601."""
 
     item_id: int
     job_id: str
     position: int
     request: RetrieveRequest
     outcome: ItemOutcome
-    attempts: int = 0
-    failures: int = 0
-    deaths: int = 0
-    not_before: str | None = None
-    started: str | None = None
+    attempts: int = 0  # number of times a worker took the item
+    failures: int = 0  # consecutive failed attempts
+    deaths: int = 0  # consecutive workers that died with the item before a new object arrived
+    not_before: str | None = None  # time of the next attempt
+    started: str | None = None  # when a worker took it last
     finished: str | None = None
 
 
@@ -353,14 +290,7 @@ def still_to_come(job: JobRow) -> int:
 def lack_of_room(to_come: int, *, free: int, floor: int, others: int = 0) -> str:
     """Return the sentence that there is not enough free disk space; empty if there is.
 
-    Parameters
-    ----------
-    free
-        Free bytes on the disk.
-    floor
-        Bytes that must stay free.
-    others
-        Bytes that other active jobs will still receive.
+    Of the free bytes, `floor` must stay free, and other active jobs will still receive `others`.
 
     >>> lack_of_room(3_000_000, free=9_000_000, floor=1_000_000, others=6_000_000)
     'Not enough free disk space: about 3.0 MB needed, 2.0 MB free after other jobs'

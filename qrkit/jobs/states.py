@@ -26,36 +26,16 @@ from qrkit.jobs.job import ItemOutcome, JobState
 
 
 class Change(Enum):
-    """The changes of an item.
+    """The changes of an item."""
 
-    Attributes
-    ----------
-    CLAIM
-        A worker takes it.
-    END
-        Its worker reports the outcome.
-    POSTPONE
-        The attempt failed temporarily, and a later one follows.
-    GIVE_BACK
-        Its worker stops, died, or needs the association; the item has no fault.
-    CANCEL
-        A user cancelled the job, and no worker runs the item.
-    RETRY
-        A user retries an incomplete item.
-    GIVE_UP
-        The node remains unreachable, so its job makes no further attempts.
-    ARRIVE
-        Missing objects arrived after the item had ended.
-    """
-
-    CLAIM = "claim"
-    END = "end"
-    POSTPONE = "postpone"
-    GIVE_BACK = "give back"
-    CANCEL = "cancel"
-    RETRY = "retry"
-    GIVE_UP = "give up"
-    ARRIVE = "arrive"
+    CLAIM = "claim"  # a worker takes it
+    END = "end"  # its worker reports the outcome
+    POSTPONE = "postpone"  # the attempt failed temporarily, and a later one follows
+    GIVE_BACK = "give back"  # its worker stops, died, or needs the association; the item has no fault
+    CANCEL = "cancel"  # a user cancelled the job, and no worker runs the item
+    RETRY = "retry"  # a user retries an incomplete item
+    GIVE_UP = "give up"  # the node remains unreachable, so its job makes no further attempts
+    ARRIVE = "arrive"  # missing objects arrived after the item had ended
 
 
 _QUEUED, _RUNNING, _COMPLETE = JobState.QUEUED, JobState.RUNNING, JobState.COMPLETE
@@ -102,13 +82,8 @@ def sources(change: Change, after: JobState) -> tuple[JobState, ...]:
 def is_news(before: ItemOutcome, reported: ItemOutcome, *, by_holder: bool) -> bool:
     """Return whether the outcome that a worker reports counts.
 
-    Parameters
-    ----------
-    before
-        The outcome in the state.
-    by_holder
-        Whether the worker still holds the item. If another worker took it over, only success counts: a failure does
-        not affect the attempt of the other worker.
+    `before`: the outcome in the state. `by_holder`: whether the worker still holds the item. If another worker took
+    it over, only success counts: a failure does not affect the attempt of the other worker.
     """
     return allows(Change.END, before.state, reported.state) and (by_holder or reported.state is _COMPLETE)
 
@@ -155,13 +130,8 @@ def outcome(
 ) -> JobState:
     """Return the state of an item from what was expected and what is stored.
 
-    Parameters
-    ----------
-    expected
-        SOP Instance UIDs, or None if they are unknown; then the item is complete only if something is stored and
-        there was no error.
-    stored
-        SOP Instance UIDs at the destination.
+    `expected`: SOP Instance UIDs, or None if they are unknown; then the item is complete only if something is stored
+    and there was no error. `stored`: SOP Instance UIDs at the destination.
 
     >>> outcome(expected=["1", "2"], stored={"1", "2"}).value
     'complete'
@@ -182,34 +152,17 @@ LONGEST_PAUSE = 1_800.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """The number of retries and the pauses before them.
+    """The number of retries and the pauses before them."""
 
-    Attributes
-    ----------
-    most
-        Retries after the first failure; a failure with new objects restarts the count.
-    first
-        Seconds before the first retry.
-    growth
-        Factor between consecutive pauses.
-    jitter
-        Random share of a pause, so that many items do not retry at the same time.
-    """
-
-    most: int = 3
-    first: float = 2.0
-    growth: float = 3.0
-    jitter: float = 0.2
+    most: int = 3  # retries after the first failure; a failure with new objects restarts the count
+    first: float = 2.0  # seconds before the first retry
+    growth: float = 3.0  # factor between consecutive pauses
+    jitter: float = 0.2  # random share of a pause, so that many items do not retry at the same time
 
     def pause(self, failures: int, *, luck: float) -> float | None:
-        """Return the seconds until the next attempt; None if there is none.
+        """Return the seconds until the attempt after some failures in a row; None if there is none.
 
-        Parameters
-        ----------
-        failures
-            Consecutive failures, including the last one.
-        luck
-            Random number from 0 to 1.
+        `luck`: a random number from 0 to 1.
 
         >>> policy = RetryPolicy(most=3)
         >>> [policy.pause(failures, luck=0.5) for failures in (1, 2, 3, 4)]

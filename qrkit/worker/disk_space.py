@@ -19,13 +19,7 @@ _MARGIN = 0.1
 
 
 class DiskSpace:
-    """The disk of the received objects.
-
-    Parameters
-    ----------
-    floor
-        Bytes that stay free on it.
-    """
+    """The disk of the received objects, on which `floor` bytes stay free."""
 
     def __init__(self, files: FileStore, pauses: JobPauses, *, floor: int) -> None:
         self._files = files
@@ -69,12 +63,7 @@ class DiskSpace:
         """Return why a job of this size must wait; empty if it fits or its size is unknown.
 
         A job of unknown size may run until the floor is reached. If two running jobs do not fit together,
-        the later one waits.
-
-        Parameters
-        ----------
-        job
-            The job with these bytes; without it, a new one.
+        the later one waits. Without a job, the bytes are those of a new one.
         """
         if not to_come:
             return ""

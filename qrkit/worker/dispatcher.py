@@ -27,13 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClosedNodes:
-    """The nodes that are outside their retrieve hours now.
-
-    Parameters
-    ----------
-    now
-        Returns the time of the state.
-    """
+    """The nodes that are outside their retrieve hours now, by the clock of the state."""
 
     def __init__(self, pauses: JobPauses, now: Callable[[], datetime]) -> None:
         self._pauses = pauses
@@ -64,15 +58,7 @@ _STEP = 2.0
 
 
 class ClockMonitor:
-    """Detects that a clock is set back.
-
-    Parameters
-    ----------
-    now
-        Returns the time of the clock.
-    elapsed
-        Seconds that never go back.
-    """
+    """Detects that a clock is set back, against seconds that never go back."""
 
     def __init__(self, now: Callable[[], datetime], *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -104,14 +90,7 @@ class _RunningBatch:
 class Dispatcher:
     """Claims items for a worker and starts their retrieve, as many at a time as the nodes allow.
 
-    Parameters
-    ----------
-    site
-        Of the worker; decides which nodes it can reach.
-    hours
-        Of the nodes.
-    fetch
-        Retrieves some items of a job; called in a thread of its own.
+    The site decides which nodes the worker can reach. `fetch` retrieves some items of a job, in a thread of its own.
     """
 
     def __init__(
@@ -166,13 +145,7 @@ class Dispatcher:
             self._running[pool.submit(self._fetch, job, items)] = begun
 
     def take_over(self, others: Sequence[str]) -> None:
-        """Requeue the items of dead workers, and those that this worker has lost; called with each heartbeat.
-
-        Parameters
-        ----------
-        others
-            Ids of the other workers that are alive.
-        """
+        """Requeue the items of dead workers, and those that this worker has lost; called with each heartbeat."""
         self._out_of_reach = [node.name for node in self._nodes.list() if not node.is_reached_from(self._site)]
         if back := self._clock_monitor.seconds_set_back():
             logger.warning("The clock was set back by %s; waiting items are tried now", duration(back))

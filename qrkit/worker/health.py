@@ -33,28 +33,14 @@ _ANY = ("0.0.0.0", "::", "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The health of a worker.
+    """The health of a worker."""
 
-    Attributes
-    ----------
-    worker_id, heartbeat_age
-        Of the worker of this machine and site, and seconds since its last sign of life; None: there is none.
-    port
-        Of its Storage SCP; 0: it has none.
-    waiting
-        Items that could start now.
-    free
-        Free bytes on the disk of the files; None: that folder is not there yet.
-    troubles
-        What is wrong, one by one, with what to do about it.
-    """
-
-    worker_id: str | None
-    heartbeat_age: float | None
-    port: int
-    waiting: int
-    free: int | None
-    troubles: tuple[Advice, ...]
+    worker_id: str | None  # of the worker of this machine and site; None: there is none
+    heartbeat_age: float | None  # seconds since its last sign of life
+    port: int  # of its Storage SCP; 0: it has none
+    waiting: int  # items that could start now
+    free: int | None  # free bytes on the disk of the files; None: that folder is not there yet
+    troubles: tuple[Advice, ...]  # what is wrong, one by one, with what to do about it
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -82,10 +68,7 @@ class Health:
 def health_of(settings: Settings, state: State) -> Health:
     """Check the worker of a workspace on this machine, for this site; its Storage SCP by C-ECHO.
 
-    Raises
-    ------
-    StoreError
-        If the state cannot be read.
+    Raise `StoreError` if the state cannot be read.
     """
     station = (socket.gethostname(), settings.site)
     here = [row for row in alive_workers(WorkerTable(state)) if (row.host, row.site) == station]
@@ -135,10 +118,7 @@ def _last_end(settings: Settings, state: State) -> str:
 def missing_worker(node: Node, state: State, settings: Settings, *, one_starts: bool = False) -> str:
     """Return a sentence if no worker that reaches a node is alive; empty if there is one.
 
-    Parameters
-    ----------
-    one_starts
-        Whether a worker of this station has just been started and counts as alive.
+    With `one_starts`, a worker of this station has just been started and counts as alive.
     """
     here = node.is_reached_from(settings.site)
     sites = [row.site for row in alive_workers(WorkerTable(state))]
@@ -205,14 +185,7 @@ def _age(state: State, worker: WorkerRow) -> float:
 class OtherWorkers:
     """The other workers of a workspace; one that is seen for the first time counts as alive.
 
-    Parameters
-    ----------
-    worker_id
-        Of the worker that looks.
-    running
-        Returns the rows of all workers that have not left.
-    clock
-        Seconds that never go back.
+    `worker_id` is of the worker that looks; `running` returns the rows of all workers that have not left.
     """
 
     def __init__(

@@ -82,12 +82,8 @@ def ensure_worker(settings: Settings, workers: WorkerTable) -> bool:
     Two starts at once do no harm: one worker gets the lock, the other ends. A worker that is ending and no longer
     holds the lock does not count as running.
 
-    Raises
-    ------
-    WorkerError
-        If it cannot be started, or has ended by an error each time.
-    StoreError
-        If the state cannot be read.
+    Raise `WorkerError` if it cannot be started or has ended by an error each time, `StoreError` if the state cannot
+    be read.
     """
     _look_after_started()
     lock = lock_path(settings.workspace, settings.site)
@@ -310,10 +306,7 @@ def last_words(path: Path, *, since: datetime) -> str:
 def log_to_file(path: Path) -> logging.Handler:
     """Have qrkit's log written to a file of the worker's own, rotated at 5 MB; return its handler.
 
-    Raises
-    ------
-    WorkerError
-        If it cannot be written, as on a disk that is read-only.
+    Raise `WorkerError` if it cannot be written, as on a disk that is read-only.
     """
     try:
         handler = RotatingFileHandler(path, maxBytes=_SIZE, backupCount=_FILES, encoding="utf-8")

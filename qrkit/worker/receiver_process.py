@@ -122,10 +122,7 @@ class _Channel:
     def finished(self, message: ObjectFinished) -> tuple[int, str]:
         """Report a whole object, and return the status and comment for the peer.
 
-        Raises
-        ------
-        WorkerError
-            If the worker is gone.
+        Raise `WorkerError` if the worker is gone.
         """
         try:
             self._end.sendall(encode(message))
@@ -194,13 +191,7 @@ class _LinesToWorker(logging.Handler):
 
 
 class ReceiverProcess:
-    """A process that serves the connections that the worker hands over.
-
-    Parameters
-    ----------
-    control
-        Our end of the socket on which they are handed over.
-    """
+    """A process that serves the connections that the worker hands over on the socket `control`."""
 
     def __init__(self, assignment: Assignment, control: socket.socket) -> None:
         self._control = control

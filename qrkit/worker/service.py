@@ -56,14 +56,9 @@ _LOCK_PATIENCE = 1.0  # a check for a running worker holds the lock for a moment
 
 
 class Worker:
-    """Runs the jobs of a workspace until it is stopped or has been idle for a while.
+    """Runs the jobs of a workspace, and background tasks, until it is stopped or has been idle for a while.
 
-    Parameters
-    ----------
-    needs_scp
-        Whether a Storage SCP that cannot listen is an error; else jobs use C-GET only.
-    background_tasks
-        Tasks that it runs in addition to its retrieves.
+    Where a Storage SCP is not needed and cannot listen, jobs use C-GET only.
     """
 
     def __init__(
@@ -128,20 +123,9 @@ class Worker:
     def run(self, *, idle_exit: float | None = None, started: Callable[[int], None] = lambda _: None) -> None:
         """Run jobs.
 
-        Parameters
-        ----------
-        idle_exit
-            Idle seconds after which to return; None: only when stopped.
-        started
-            Called with the port of its Storage SCP, 0 for none, once it may run.
-
-        Raises
-        ------
-        WorkerError
-            If another worker runs this workspace on this station.
-            Or if the state was taken away under it.
-        PortInUse
-            If the Storage SCP cannot listen, and is needed.
+        It returns after `idle_exit` idle seconds, if they are given. `started` is called with the port of its Storage
+        SCP, 0 for none, once it may run. Raise `WorkerError` if another worker runs this workspace on this station or
+        the state was replaced under it, `PortInUse` if the Storage SCP is needed and cannot listen.
         """
         with ExitStack() as stack:
             self._lock(stack)
