@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from qrkit.errors import Cancelled, InputError, QrkitError, StoreError
 from qrkit.handlers.commands import call_function, private_values, run_command
@@ -21,7 +21,7 @@ from qrkit.store.handler_due import CompletedItem, CompletedItemTable, CompleteS
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
-from qrkit.worker.background_task import ERROR_PAUSE, PollingThread
+from qrkit.worker.background_task import ERROR_PAUSE, BackgroundTask
 
 logger = logging.getLogger(__name__)
 
@@ -29,49 +29,31 @@ _AT_ONCE = 4
 _LOOK = 1.0
 
 
-class HandlerRunner:
-    """Runs the handlers of a site; a `qrkit.worker.background_task.BackgroundTask`."""
+class HandlerRunner(BackgroundTask):
+    """Runs the handlers of a site; running ones are ended and requeued when it stops."""
 
     def __init__(self, settings: Settings, state: State, handlers: Sequence[Handler]) -> None:
+        super().__init__("handler", every=_LOOK, at_once=_AT_ONCE)
         self._settings = settings
         self._handlers = {handler.name: handler for handler in handlers}
         self._due = CompletedItemTable(state)
         self._runs = HandlerRunTable(state)
         self._nodes = NodeTable(state)
-        self._worker_id = ""
         self._running: dict[str, Future[None]] = {}
-        self._is_busy = True  # until its first check
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="handler")
-        self._lookout = PollingThread("handlers", self._look, every=_LOOK)
-
-    @property
-    def is_busy(self) -> bool:
-        """True while runs wait, also for a later attempt, or are running."""
-        return self._is_busy
-
-    def start(self, worker_id: str) -> None:
-        """Start the checks."""
-        self._worker_id = worker_id
-        self._lookout.start()
 
     def take_over(self, alive_worker_ids: Collection[str]) -> None:
         """Requeue the runs of workers that are no longer alive."""
         if self._runs.requeue_orphans(alive_worker_ids):
-            self._lookout.wake()
+            self._wake.set()
 
-    def stop(self) -> None:
-        """Stop; running handlers are ended and requeued."""
-        self._lookout.stop()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _look(self) -> None:
+    def _poll(self) -> None:
         self._decide()
         self._dispatch()
-        self._is_busy = bool(self._running) or self._runs.waiting(self._handlers) > 0
+        self._is_busy = bool(self._running) or self._runs.waiting(self._handlers) > 0  # also for a later attempt
 
     def _decide(self) -> None:
         """Queue runs for newly completed series."""
-        while (items := self._due.list()) and not self._lookout.stopping.is_set():
+        while (items := self._due.list()) and not self._stopping.is_set():
             for due in items:
                 handlers = self._chosen(due)
                 series = self._due.complete_series(due) if handlers else ()
@@ -101,7 +83,7 @@ class HandlerRunner:
                 return
             future = self._pool.submit(self._attempt, run)
             self._running[run.handler] = future
-            future.add_done_callback(lambda _: self._lookout.wake())
+            future.add_done_callback(lambda _: self._wake.set())
 
     def _attempt(self, run: HandlerRun) -> None:
         handler = self._handlers[run.handler]
@@ -153,7 +135,7 @@ class HandlerRunner:
             settings=self._settings,
             private=private_values(files),
             deadline=time.monotonic() + handler.time_limit,
-            is_stopping=self._lookout.stopping.is_set,
+            is_stopping=self._stopping.is_set,
         )
 
     def _failed(self, run: HandlerRun, error: str, *, transient: bool = True) -> None:
@@ -170,7 +152,7 @@ class HandlerRunner:
                 change()
             except StoreError:
                 logger.exception("The result of a handler cannot be stored yet")
-                if self._lookout.stopping.wait(ERROR_PAUSE):
+                if self._stopping.wait(ERROR_PAUSE):
                     return  # another worker sees the missing heartbeat and requeues the run
             else:
                 return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from qrkit.jobs import JobState
 from qrkit.query import Coverage, Query, is_given
 from qrkit.query.dates import dates
 from qrkit.store.schedules import RUNNING, Schedule, ScheduleRun
-from qrkit.worker.background_task import PollingThread
+from qrkit.worker.background_task import BackgroundTask
 from qrkit.workspace.questions import Questions
 from qrkit.workspace.services import Services
 
@@ -33,41 +33,23 @@ _AT_ONCE = 2
 _LOOK = 2.0
 
 
-class ScheduleRunner:
-    """Runs the schedules of a workspace; a `qrkit.worker.background_task.BackgroundTask`."""
+class ScheduleRunner(BackgroundTask):
+    """Runs the schedules of a workspace; a run that is due later keeps no worker from leaving."""
 
     def __init__(self, services: Services) -> None:
+        super().__init__("schedule", every=_LOOK, at_once=_AT_ONCE)
         self._services = services
         self._table = services.schedules
         self._jobs = services.jobs
         self._questions = Questions(services)
-        self._worker_id = ""
         self._running: list[Future[None]] = []
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="schedule")
-        self._lookout = PollingThread("schedules", self._look, every=_LOOK)
-        self._is_busy = True  # until it has looked for the first time
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a run is being made; one that is due later keeps no worker from leaving."""
-        return self._is_busy
-
-    def start(self, worker_id: str) -> None:
-        """Begin."""
-        self._worker_id = worker_id
-        self._lookout.start()
 
     def take_over(self, alive_worker_ids: Collection[str]) -> None:
         """Make good for workers that died in the middle of a run, and for clocks that were wrong."""
         self._table.interrupt_orphans(alive_worker_ids)
         self._table.correct_due()
 
-    def stop(self) -> None:
-        """End; a run that is just asking a node is waited for."""
-        self._lookout.stop()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _look(self) -> None:
+    def _poll(self) -> None:
         self._follow()
         self._dispatch()
 
@@ -108,10 +90,8 @@ class ScheduleRunner:
             self._table.finish(run.run_id, "failed", said)
 
     def _ask(self, schedule: Schedule, run: ScheduleRun, today: date) -> None:
-        kept = {
-            name: value for name, value in schedule.what.items() if is_given(value)
-        }  # older ones have empty texts
-        what = resolved(kept, today=today)
+        given = {name: value for name, value in schedule.what.items() if is_given(value)}  # older ones: empty texts
+        what = resolved(given, today=today)
         found: pd.DataFrame | Plan
         if schedule.kind == "plan":
             found = self._questions.plan(schedule.node, **what)
