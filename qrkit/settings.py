@@ -81,6 +81,10 @@ class Settings:
     site: str = ""
     tables: Mapping[str, Any] = field(default_factory=dict)
 
+    def environment(self) -> dict[str, str]:
+        """Return the settings as environment variables, for a process that opens the same workspace."""
+        return {f"QRKIT_{name.upper()}": str(getattr(self, name)) for name in ("workspace", *SETTING_NAMES)}
+
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)
         if not 0 <= self.port <= 65535:

@@ -32,7 +32,6 @@ from qrkit.dashboard.identity import Identity, OwnKernelsOnly, Visitor, Visitors
 from qrkit.dashboard.kernels import LOG_FILE, KernelRequestHandler, LoggedKernels
 from qrkit.dashboard.options import ServeOptions
 from qrkit.errors import InputError, PortInUse
-from qrkit.settings import SETTING_NAMES
 from qrkit.workspace import Workspace
 
 _HERE = Path(__file__).parent
@@ -186,8 +185,7 @@ def serve(workspace: Workspace, options: ServeOptions, *, started: Callable[[str
             "There are no accounts, so no one can log in from another machine.",
             advice=Advice(action=Action.ADD_USER),
         )
-    for name in ("workspace", *SETTING_NAMES):  # kernels open the same workspace with the same settings
-        os.environ[f"QRKIT_{name.upper()}"] = str(getattr(workspace.settings, name))
+    os.environ.update(workspace.settings.environment())  # kernels open the same workspace with the same settings
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         filter(None, [str(_HERE / "share"), os.environ.get("JUPYTER_PATH", "")])
     )

@@ -7,7 +7,6 @@ is the job as ``--format json`` prints it; other programs depend on its names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -86,8 +85,34 @@ class NewJob:
     lack_of_room: str = ""  # why the job starts paused: not enough free disk space; empty: there is enough
 
 
+class _OutcomeInWords:
+    """What an item and a job have in common: a state, an error and what is proven, in words."""
+
+    __slots__ = ()
+    state: JobState
+    error: str
+    advice: str
+    proven: bool | None
+    why: tuple[str, ...]
+
+    @property
+    def doubt(self) -> str:
+        """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
+        return f"Not verified, as what to expect could not be proven: {'; '.join(self.why)}." if self.why else ""
+
+    @property
+    def state_in_words(self) -> str:
+        """The state in words, for a complete item or job with whether that is proven."""
+        return state_in_words(self.state, proven=self.proven)
+
+    @property
+    def error_text(self) -> str:
+        """The error with its advice."""
+        return f"{self.error} {self.advice}".strip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemOutcome:
+class ItemOutcome(_OutcomeInWords):
     """The outcome of one item."""
 
     state: JobState
@@ -103,21 +128,6 @@ class ItemOutcome:
     # whether the list of expected objects is proven; None: the item has not ended, or ended before this was recorded
     proven: bool | None = None
     why: tuple[str, ...] = ()  # the reasons against it
-
-    @property
-    def doubt(self) -> str:
-        """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
-        return doubt_in_words(self.why)
-
-    @property
-    def state_in_words(self) -> str:
-        """The state in words, for a complete item with whether that is proven."""
-        return state_in_words(self.state, proven=self.proven)
-
-    @property
-    def error_text(self) -> str:
-        """The error with its advice."""
-        return f"{self.error} {self.advice}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +148,7 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
+class JobRow(_OutcomeInWords):
     """One job, as the state holds it. Times are UTC, ISO 8601.
 
     Attributes
@@ -188,21 +198,6 @@ class JobRow:
     why: tuple[str, ...] = ()
     items: tuple[ItemRow, ...] = field(default=())
 
-    @property
-    def doubt(self) -> str:
-        """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
-        return doubt_in_words(self.why)
-
-    @property
-    def state_in_words(self) -> str:
-        """The state in words, for a complete job with whether that is proven."""
-        return state_in_words(self.state, proven=self.proven)
-
-    @property
-    def error_text(self) -> str:
-        """The error with its advice."""
-        return f"{self.error} {self.advice}".strip()
-
     def __repr__(self) -> str:
         proven = {None: "", True: ", proven", False: ", not proven"}[self.proven if self.state.is_final else None]
         return f"Job {self.job_id}: {self.state.value}, {out_of(self.stored, self.expected, 'object')} stored{proven}"
@@ -222,15 +217,6 @@ def state_in_words(state: JobState, *, proven: bool | None) -> str:
     """
     is_doubted = state is JobState.COMPLETE and proven is False
     return f"{state.value}, not proven" if is_doubted else state.value
-
-
-def doubt_in_words(why: Sequence[str]) -> str:
-    """Return the reasons why the expected objects are not proven, as one sentence.
-
-    >>> doubt_in_words(["the node does not count its objects"])
-    'Not verified, as what to expect could not be proven: the node does not count its objects.'
-    """
-    return f"Not verified, as what to expect could not be proven: {'; '.join(why)}." if why else ""
 
 
 def job_to_json(job: JobRow) -> dict[str, Any]:
@@ -253,11 +239,12 @@ def job_to_json(job: JobRow) -> dict[str, Any]:
         "reason": job.reason,
         "not_before": job.not_before,
         "paused_by": job.paused_by.value if job.paused_by else None,
-        "items": [_item_to_json(item) for item in job.items],
+        "items": [item_to_json(item) for item in job.items],
     }
 
 
-def _item_to_json(item: ItemRow) -> Mapping[str, Any]:
+def item_to_json(item: ItemRow) -> dict[str, Any]:
+    """Return an item as plain values."""
     request, result = item.request, item.outcome
     return {
         "level": request.level.value,

@@ -184,22 +184,7 @@ def _last_words(workspace: Path) -> str:
 def _environment(settings: Settings) -> dict[str, str]:
     # The role belongs to the user who started the worker, and the worker serves all users.
     inherited = {name: value for name, value in os.environ.items() if name != "QRKIT_ROLE"}
-    return inherited | {
-        "QRKIT_WORKSPACE": str(settings.workspace),
-        "QRKIT_AE_TITLE": settings.ae_title,
-        "QRKIT_HOST": settings.host,
-        "QRKIT_PORT": str(settings.port),
-        "QRKIT_DATABASE_URL": settings.database_url,
-        "QRKIT_FILES": str(settings.files),
-        "QRKIT_UNSOLICITED": settings.unsolicited,
-        "QRKIT_SITE": settings.site,
-        "QRKIT_FREE_SPACE_FLOOR": str(settings.free_space_floor),
-        "QRKIT_TLS_CERTIFICATE": settings.tls_certificate,
-        "QRKIT_TLS_KEY": settings.tls_key,
-        "QRKIT_TLS_CA": settings.tls_ca,
-        "QRKIT_RETRIES": str(settings.retries),
-        "QRKIT_RETRY_PAUSE": str(settings.retry_pause),
-    }
+    return inherited | settings.environment()
 
 
 LEAVES_WITHIN = 30.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qrkit.advice import Action, Advice
 from qrkit.errors import WorkerError
 from qrkit.handlers import HandlerRun
-from qrkit.jobs import ItemRow, JobRow, JobState, job_to_json
+from qrkit.jobs import ItemRow, JobRow, JobState, item_to_json, job_to_json
 from qrkit.markup import code, grid
 from qrkit.store.handler_runs import HandlerRunTable
 from qrkit.tables import Records
@@ -281,23 +281,10 @@ def _row(job: JobRow) -> dict[str, Any]:
 
 
 def _item(item: ItemRow) -> dict[str, Any]:
-    request, outcome = item.request, item.outcome
-    return {
+    """Return a row of `Job.items`, where the error and its advice are two columns."""
+    values = item_to_json(item) | {
         "position": item.position,
-        "level": request.level.value,
-        "StudyInstanceUID": request.StudyInstanceUID,
-        "SeriesInstanceUID": request.SeriesInstanceUID,
-        "state": outcome.state.value,
-        "expected": outcome.expected,
-        "stored": outcome.stored,
-        "received": outcome.received,
-        "bytes": outcome.bytes,
-        "missing": list(outcome.missing),
-        "proven": outcome.proven,
-        "why": list(outcome.why),
-        "error": outcome.error,
-        "advice": outcome.advice,
-        "note": outcome.note,
-        "attempts": item.attempts,
-        "not_before": item.not_before,
+        "SeriesInstanceUID": item.request.SeriesInstanceUID,
+        "error": item.outcome.error,
     }
+    return {name: values[name] for name in _ITEM_COLUMNS}

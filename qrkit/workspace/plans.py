@@ -62,13 +62,8 @@ class Reasons:
     def of(self, what: str, above: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
         """Return the decision of the newest plan that includes something.
 
-        Parameters
-        ----------
-        what
-            An AccessionNumber, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
-        above
-            The series and study that it belongs to, where earlier results know them: keyword and UID, the lowest
-            first. No plan looks at every image of an archive; its decision on the series or study holds for them.
+        `above` are its series and study, where earlier results know them: keyword and UID, the lowest first. No plan
+        looks at every image of an archive; its decision on the series or study holds for them.
         """
         rows = self._plans.list(_MOST_PLANS)
         asked = [(keyword, what) for keyword in _keywords(what)]

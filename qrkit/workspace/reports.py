@@ -42,12 +42,7 @@ _CHARTS = (
 def gather(services: Services, kind: str, ids: tuple[str, ...], *, with_patients: bool, made: str) -> Report:
     """Return the report of something.
 
-    Raises
-    ------
-    InputError
-        If there is no such report, or it needs other ids.
-    NotFound
-        If there is nothing of that id.
+    Raise `InputError` if there is no such report, or it needs other ids, `NotFound` if there is nothing of that id.
     """
     needed = {"query": 1, "plan": 1, "job": 1, "compare": 2}.get(kind)
     if needed is None:

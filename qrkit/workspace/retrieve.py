@@ -68,10 +68,7 @@ def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.Dat
 
     UIDs in the index of a table become columns. Where nothing says what a list is of, the column is named ``""``.
 
-    Raises
-    ------
-    InputError
-        If it is none of these.
+    Raise `InputError` if it is none of these.
 
     >>> uid_table(pd.Series(["1.2"], name="SeriesInstanceUID")).to_dict("list"), uid_table("1.2, 1.3").to_dict("list")
     ({'SeriesInstanceUID': ['1.2']}, {'': ['1.2', '1.3']})
@@ -93,13 +90,7 @@ def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.Dat
 
 
 def level_of(table: pd.DataFrame) -> Level:
-    """Return the level that a table selects: that of the lowest UID among its columns.
-
-    Raises
-    ------
-    InputError
-        If it has no UID.
-    """
+    """Return the level that a table selects, that of the lowest UID among its columns; `InputError` without one."""
     level = next((level for level in reversed(_LEVELS) if unique_key(level) in table.columns), None)
     if level is None:
         near = nearest("StudyInstanceUID", [str(name) for name in table.columns], cutoff=0.75)
@@ -113,19 +104,9 @@ def level_of(table: pd.DataFrame) -> Level:
 def requests_from_table(table: pd.DataFrame, *, with_patients: bool) -> tuple[RetrieveRequest, ...]:
     """Return one request for each study or series of a table; the images of a series are one request.
 
-    Parameters
-    ----------
-    table
-        With StudyInstanceUID; with SeriesInstanceUID its rows are series, with SOPInstanceUID images. Other columns
-        do not matter.
-    with_patients
-        Whether requests name their patient, as Patient Root requires; under Study Root a study is requested once,
-        even where two patients share it.
-
-    Raises
-    ------
-    InputError
-        If the table has no UIDs, lacks those of the levels above, or has rows without one.
+    With SeriesInstanceUID the rows of the table are series, with SOPInstanceUID images. Requests name their patient
+    only where Patient Root requires it: under Study Root a study is requested once, even if two patients share it.
+    Raise `InputError` if the table has no UIDs, lacks those of the levels above, or has rows without one.
     """
     level = level_of(table)
     needed = [unique_key(above) for above in _LEVELS[: _LEVELS.index(level) + 1]]
@@ -325,13 +306,7 @@ class Retriever:
 
 
 def check_budget(settings: Settings, plan: Plan) -> None:
-    """Refuse a plan that exceeds the budget of the site, unless that is confirmed.
-
-    Raises
-    ------
-    InputError
-        With the numbers.
-    """
+    """Raise `InputError` for a plan that exceeds the budget of the site, unless that is confirmed."""
     if not plan.is_confirmed:
         site_budget(settings.tables.get("plan", {})).check(plan.cost)
 
@@ -373,10 +348,7 @@ _KINDS = (
 def selections(frame: pd.DataFrame) -> Iterator[Selection]:
     """Yield what each row of a table of studies, series or images selects; each Unique Key counts once.
 
-    Raises
-    ------
-    InputError
-        If the table has none of their UIDs.
+    Raise `InputError` if the table has none of their UIDs.
     """
     kind = next((kind for kind in _KINDS if kind[0] in frame.columns), None)
     if kind is None:
@@ -403,13 +375,7 @@ def has_counts(frame: pd.DataFrame) -> bool:
 def bytes_to_come(
     state: State, node: str, known: pd.DataFrame | Plan, requests: Sequence[RetrieveRequest]
 ) -> int | None:
-    """Return how many bytes requests will retrieve that are not stored yet; None if unknown.
-
-    Parameters
-    ----------
-    known
-        The results or the plan that the requests were made of.
-    """
+    """Return how many bytes that are not stored requests of a plan or of results will retrieve; None: unknown."""
     if isinstance(known, Plan):
         size = known.cost.bytes
     elif known.empty:

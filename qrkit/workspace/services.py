@@ -34,15 +34,6 @@ class Services:
     """The settings, state and permissions of an open workspace, and what is made of them.
 
     Each table is loaded when it is first used: a command that lists nodes loads neither pandas nor the wire.
-
-    Attributes
-    ----------
-    settings, state
-        Those of the workspace.
-    permissions
-        What the user may do, and the audit of what they did.
-    handlers
-        The programs that the site registers for received series.
     """
 
     def __init__(
@@ -50,8 +41,8 @@ class Services:
     ) -> None:
         self.settings = settings
         self.state = state
-        self.permissions = permissions
-        self.handlers = tuple(handlers)
+        self.permissions = permissions  # what the user may do, and the audit of what they did
+        self.handlers = tuple(handlers)  # the programs that the site registers for received series
 
     @property
     def user(self) -> str:
@@ -137,10 +128,7 @@ class Services:
     def ensure_worker(self) -> bool:
         """Start a worker if none runs; return whether one was started.
 
-        Raises
-        ------
-        WorkerError
-            If it cannot be started, or has ended by an error each time.
+        Raise `WorkerError` if it cannot be started, or has ended by an error each time.
         """
         from qrkit.worker.process import ensure_worker
 
@@ -164,15 +152,7 @@ class Services:
 
 
 class Permissions:
-    """The permissions of one user.
-
-    Parameters
-    ----------
-    access
-        The user and their role.
-    audit
-        Records what they do; None records nothing.
-    """
+    """The permissions of one user, and the audit of what they do, if there is one."""
 
     def __init__(self, access: Access, audit: AuditTable | None = None) -> None:
         self.access = access
@@ -182,10 +162,7 @@ class Permissions:
     def operating(self, what: str, action: str, subject: str) -> Iterator[None]:
         """Check that the user is an operator, run the block, and record it in the audit.
 
-        Raises
-        ------
-        NotAllowed
-            If the user is not an operator.
+        Raise `NotAllowed` if the user is not an operator.
         """
         self.access.require(Role.OPERATOR, what)
         yield
