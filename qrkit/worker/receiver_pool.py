@@ -23,7 +23,7 @@ from typing import Protocol, Self
 
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import WrittenObject
-from qrkit.worker.receiver_process import READY, Assignment, ObjectBegan, decode, encode_status
+from qrkit.worker.receiver_process import READY, Assignment, ObjectMessage
 
 logger = logging.getLogger(__name__)
 
@@ -164,10 +164,10 @@ class ReceiverPool:
         try:
             with channel, channel.makefile("rb") as lines:
                 for line in lines:
-                    message = decode(line)
+                    message = ObjectMessage.from_line(line)
                     if committing is None:
                         committing = self._committing_for(message.arrival.sender)
-                    if isinstance(message, ObjectBegan):
+                    if message.written is None:
                         committing.touch(message.arrival)
                     else:
                         channel.sendall(_commit_status(committing, message.arrival, message.written))
@@ -192,11 +192,13 @@ class ReceiverPool:
 
 
 def _commit_status(committing: ObjectCommitter, arrival: Arrival, written: WrittenObject) -> bytes:
+    """Return the status and comment for the peer as a line; status 0 for an object in its place."""
+    status, comment = 0, ""
     try:
         committing.adopt(arrival, written)
     except Refused as refusal:
-        return encode_status(refusal.status, refusal.comment)
-    return encode_status(0, "")
+        status, comment = refusal.status, refusal.comment
+    return json.dumps([status, comment]).encode() + b"\n"
 
 
 class _PooledProcess:

@@ -3,8 +3,8 @@
 It is handed connected sockets, and runs the whole association on each: negotiation, bytes into part files, headers.
 What is admitted and where it goes the worker decides. It ends when the worker closes its end, or has died.
 
-For each association the process and the worker exchange lines of JSON: `ObjectBegan` while an object arrives,
-`ObjectFinished` once it is whole in its part file. The worker replies to the latter with the status for the peer.
+For each association the process sends the worker lines of JSON, `ObjectMessage`: while an object arrives, and once it
+is whole in its part file. The worker replies to the latter with the status and comment for the peer.
 """
 
 from __future__ import annotations
@@ -30,48 +30,26 @@ from qrkit.store.header import ObjectHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectBegan:
-    """An object is arriving."""
+class ObjectMessage:
+    """An object is arriving; once it is written, it is whole in its part file and waits to be put in its place."""
 
     arrival: Arrival
+    written: WrittenObject | None = None
 
+    def to_line(self) -> bytes:
+        """Return it as a line."""
+        return json.dumps(asdict(self), default=str).encode() + b"\n"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectFinished:
-    """An object is whole in its part file, and waits to be put in its place."""
-
-    arrival: Arrival
-    written: WrittenObject
-
-
-def encode(message: ObjectBegan | ObjectFinished) -> bytes:
-    """Return a message as a line."""
-    fields: dict[str, object] = {"arrival": asdict(message.arrival)}
-    if isinstance(message, ObjectFinished):
-        written = message.written
-        fields |= {"part": str(written.part), "size": written.size, "header": asdict(written.header)}
-    return json.dumps(fields).encode() + b"\n"
-
-
-def decode(line: bytes) -> ObjectBegan | ObjectFinished:
-    """Return the message of a line."""
-    fields = json.loads(line)
-    arrival = Arrival(**fields["arrival"])
-    if "part" not in fields:
-        return ObjectBegan(arrival=arrival)
-    written = WrittenObject(part=Path(fields["part"]), size=fields["size"], header=ObjectHeader(**fields["header"]))
-    return ObjectFinished(arrival=arrival, written=written)
-
-
-def encode_status(status: int, comment: str) -> bytes:
-    """Return the answer to an `ObjectFinished` as a line; status 0 for an object in its place."""
-    return json.dumps([status, comment]).encode() + b"\n"
-
-
-def decode_status(line: bytes) -> tuple[int, str]:
-    """Return status and comment of a line."""
-    status, comment = json.loads(line)
-    return int(status), str(comment)
+    @classmethod
+    def from_line(cls, line: bytes) -> ObjectMessage:
+        """Return the message of a line."""
+        fields = json.loads(line)
+        arrival, written = Arrival(**fields["arrival"]), fields["written"]
+        if written is None:
+            return cls(arrival=arrival)
+        header = ObjectHeader(**written["header"])
+        whole = WrittenObject(part=Path(written["part"]), size=written["size"], header=header)
+        return cls(arrival=arrival, written=whole)
 
 
 READY = b"ready\n"
@@ -117,21 +95,22 @@ class _Channel:
         if now - self._noted > _NOTE_EVERY:
             self._noted = now
             with suppress(OSError):  # the end of the object reports that the worker is gone
-                self._end.sendall(encode(ObjectBegan(arrival=arrival)))
+                self._end.sendall(ObjectMessage(arrival=arrival).to_line())
 
-    def finished(self, message: ObjectFinished) -> tuple[int, str]:
+    def finished(self, message: ObjectMessage) -> tuple[int, str]:
         """Report a whole object, and return the status and comment for the peer.
 
         Raise `WorkerError` if the worker is gone.
         """
         try:
-            self._end.sendall(encode(message))
+            self._end.sendall(message.to_line())
             line = self._lines.readline()
         except OSError as error:
             raise errors.WorkerError("The worker is gone.") from error
         if not line:
             raise errors.WorkerError("The worker is gone.")
-        return decode_status(line)
+        status, comment = json.loads(line)
+        return int(status), str(comment)
 
     def close(self) -> None:
         """Close the channel: no more messages follow."""
@@ -167,7 +146,7 @@ class _ForwardedObject:
     def commit(self) -> None:
         written = self._file.finish()
         try:
-            status, comment = self._channel.finished(ObjectFinished(arrival=self._arrival, written=written))
+            status, comment = self._channel.finished(ObjectMessage(arrival=self._arrival, written=written))
         except errors.WorkerError:
             with suppress(OSError):  # it is swept when we have ended
                 written.part.unlink(missing_ok=True)
