@@ -5,11 +5,11 @@ A node without a probe has `Profile.unknown`, which honours nothing.
 
 from __future__ import annotations
 
-from qrkit.profile.card import Card
 from qrkit.profile.profile import Profile
 from qrkit.profile.subjects import (
     LABELS,
     NO_EVIDENCE,
+    Card,
     Evidence,
     Extension,
     Fill,

@@ -13,13 +13,15 @@ from typing import Any
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError
 from qrkit.node import InformationModel
-from qrkit.profile.card import Card, CardLine, CardSection
 from qrkit.profile.subjects import (
     LABELS,
     MATCHING_KEYS,
     MATCHING_SUBJECTS,
     NO_EVIDENCE,
     RELATIONAL_SUBJECTS,
+    Card,
+    CardLine,
+    CardSection,
     Evidence,
     Extension,
     Fill,

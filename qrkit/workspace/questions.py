@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qrkit.stop import NEVER, Stop
 from qrkit.workspace.arguments import checks_arguments
-from qrkit.workspace.node_checks import NodeChecks
+from qrkit.workspace.nodes import NodeChecks
 
 if TYPE_CHECKING:
     import pandas as pd
