@@ -30,13 +30,7 @@ _CODE = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
 
 
 def check_placeholders(command: Sequence[str], *, of: str) -> None:
-    """Check the placeholders of a command.
-
-    Raises
-    ------
-    InputError
-        If a placeholder is unknown, or if one stands where the program should.
-    """
+    """Raise `InputError` if a command has an unknown placeholder, or one where its program should be."""
     for place, argument in enumerate(command):
         names = list(_names(argument, of=of))
         unknown = [name for name in names if name not in PLACEHOLDERS]
@@ -58,14 +52,7 @@ def check_placeholders(command: Sequence[str], *, of: str) -> None:
 
 
 def arguments(command: Sequence[str], series: ReceivedSeries, *, folder: Path, listing: Path) -> list[str]:
-    """Return a command with its placeholders filled in.
-
-    Parameters
-    ----------
-    folder
-        The folder of the series.
-    listing
-        A text file with the path of one file on each line.
+    """Return a command with its placeholders filled in; `listing` is a text file with one path on each line.
 
     >>> series = ReceivedSeries(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", files=(Path("a.dcm"),))
     >>> arguments(["run", "{SeriesInstanceUID}", "{files}"], series, folder=Path("f"), listing=Path("l"))

@@ -26,45 +26,25 @@ class RunState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerRun:
-    """One run, as the state holds it. Times are UTC, ISO 8601.
-
-    Attributes
-    ----------
-    content
-        Identifies the content of the series; see `content_of`.
-    last_instance_id
-        The content is the rows of the series in `instances` up to this one.
-    objects
-        Number of files.
-    levels
-        Levels of the requests that retrieved the series.
-    job_id
-        The job that completed the series first.
-    due
-        Time of the next attempt, while the run waits.
-    error
-        Why the last attempt failed.
-    note
-        Remarks on a successful run, such as warnings of the receiver.
-    """
+    """One run, as the state holds it. Times are UTC, ISO 8601."""
 
     run_id: int
     handler: str
     StudyInstanceUID: str
     SeriesInstanceUID: str
-    content: str
-    last_instance_id: int
-    objects: int
-    levels: tuple[str, ...]
-    job_id: str
+    content: str  # identifies the content of the series; see `content_of`
+    last_instance_id: int  # the content is the rows of the series in `instances` up to this one
+    objects: int  # number of files
+    levels: tuple[str, ...]  # levels of the requests that retrieved the series
+    job_id: str  # the job that completed the series first
     state: RunState
     attempts: int
-    due: str
+    due: str  # time of the next attempt, while the run waits
     created: str
     started: str | None = None
     finished: str | None = None
-    error: str = ""
-    note: str = ""
+    error: str = ""  # why the last attempt failed
+    note: str = ""  # remarks on a successful run, such as warnings of the receiver
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the command line prints it with a job."""
@@ -124,10 +104,7 @@ class ReceivedSeries:
 def content_of(objects: Iterable[tuple[str, str]]) -> str:
     """Return an identifier of the content of a series; it changes with each new object and each other byte.
 
-    Parameters
-    ----------
-    objects
-        SOP Instance UID and SHA-256 of each file, in any order.
+    The objects are SOP Instance UID and SHA-256 of each file, in any order.
 
     >>> content_of([("1.2", "aa"), ("1.3", "bb")]) == content_of([("1.3", "bb"), ("1.2", "aa")])
     True
@@ -145,14 +122,7 @@ def pause_after(attempts: int, *, most: int, transient: bool = True) -> timedelt
 
     Pauses grow: a receiver that restarts gets the series soon, and one that is down for a night gets few attempts.
 
-    Parameters
-    ----------
-    attempts
-        Number of attempts so far.
-    most
-        Number of attempts allowed in total.
-    transient
-        True if another attempt may succeed without any change.
+    Of `most` attempts in total there were some so far; a transient failure may pass without any change.
 
     >>> [pause_after(tried, most=3) for tried in (1, 2, 3)]
     [datetime.timedelta(seconds=30), datetime.timedelta(seconds=120), None]

@@ -34,13 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchServices:
-    """The services that all batches of a worker use.
-
-    Attributes
-    ----------
-    ending
-        Set when the worker ends.
-    """
+    """The services that all batches of a worker use."""
 
     worker_id: str
     settings: Settings
@@ -48,20 +42,14 @@ class FetchServices:
     disk_space: DiskSpace
     closed_nodes: ClosedNodes
     outcomes: Outcomes
-    ending: threading.Event
+    ending: threading.Event  # set when the worker ends
 
 
 class Fetcher:
-    """Retrieves the items that a worker has claimed.
-
-    Attributes
-    ----------
-    scp_error
-        Error of the Storage SCP; None if it listens.
-    """
+    """Retrieves the items that a worker has claimed."""
 
     def __init__(self, state: State, services: FetchServices) -> None:
-        self.scp_error: errors.QrkitError | None = None
+        self.scp_error: errors.QrkitError | None = None  # error of the Storage SCP; None if it listens
         self._services = services
         self._jobs = JobTable(state)
         self._under_way = RunningItems(state)

@@ -45,27 +45,15 @@ class ObjectCommitter(Protocol):
 
 
 class ReceiverPool:
-    """The receiving processes of a worker; a `qrkit.dimse.scp.ReceiverProcesses`.
-
-    Parameters
-    ----------
-    assignment
-        Settings of each process.
-    committing_for
-        Returns the committer for the objects of a calling AE title.
-    sweep
-        Called when a process has ended, to remove its incomplete files.
-    most
-        Processes at once.
-    """
+    """The receiving processes of a worker; a `qrkit.dimse.scp.ReceiverProcesses`."""
 
     def __init__(
         self,
-        assignment: Assignment,
-        committing_for: Callable[[str], ObjectCommitter],
-        sweep: Callable[[], object],
+        assignment: Assignment,  # settings of each process
+        committing_for: Callable[[str], ObjectCommitter],  # by the calling AE title of the objects
+        sweep: Callable[[], object],  # called when a process has ended, to remove its incomplete files
         *,
-        most: int = os.cpu_count() or 1,
+        most: int = os.cpu_count() or 1,  # processes at once
     ) -> None:
         self._assignment = assignment
         self._committing_for = committing_for
@@ -97,13 +85,7 @@ class ReceiverPool:
             return [process.pid for process in self._processes]
 
     def take(self, connection: socket.socket, *, busy: int) -> bool:
-        """Take over a connection, unless the caller serves fewer than each process, or none.
-
-        Parameters
-        ----------
-        busy
-            Associations that the caller serves itself.
-        """
+        """Take over a connection, unless the caller itself serves fewer (`busy`) than each process, or none."""
         with self._lock:
             if self._stopping or not busy + sum(process.load for process in self._processes):
                 return False
@@ -202,17 +184,7 @@ def _commit_status(committing: ObjectCommitter, arrival: Arrival, written: Writt
 
 
 class _PooledProcess:
-    """One receiving process, and the thread that listens to it.
-
-    Attributes
-    ----------
-    load
-        Associations that it serves.
-    used
-        When the last one ended.
-    is_ready
-        Whether it can be handed connections.
-    """
+    """One receiving process, and the thread that listens to it."""
 
     def __init__(self, assignment: Assignment, ended: Callable[[_PooledProcess], None]) -> None:
         self._ended = ended
@@ -227,9 +199,9 @@ class _PooledProcess:
             raise
         finally:
             theirs.close()
-        self.load = 0
-        self.used = time.monotonic()
-        self.is_ready = False
+        self.load = 0  # associations that it serves
+        self.used = time.monotonic()  # when the last one ended
+        self.is_ready = False  # whether it can be handed connections
         self._watcher = threading.Thread(target=self._watch, name="receiving-process", daemon=True)
         self._watcher.start()
 
