@@ -173,13 +173,12 @@ def _run(command: list[str], task: Task, *, given: bytes | None = None) -> str:
             transient=False,
         )
     if ended.status != 0:
-        raise HandlerFailed(_failure_message(ended, output, task), advice="See the worker's log for its output.")
+        program = task.handler.call or task.handler.command[0]
+        raise HandlerFailed(
+            f"{program} ended with status {ended.status}{_last_line(output)}.",
+            advice="See the worker's log for its output.",
+        )
     return ""
-
-
-def _failure_message(ended: ProgramResult, output: str, task: Task) -> str:
-    program = task.handler.call or task.handler.command[0]
-    return f"{program} ended with status {ended.status}{_last_line(output)}."
 
 
 def _last_line(output: str) -> str:

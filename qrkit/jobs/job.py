@@ -86,7 +86,7 @@ class NewJob:
 
 
 class _OutcomeInWords:
-    """What an item and a job have in common: a state, an error and what is proven, in words."""
+    """The state, the error and the doubts of an item or a job, in words."""
 
     __slots__ = ()
     state: JobState

@@ -1,4 +1,4 @@
-"""What a profile states, subject by subject with the evidence, and the card that shows it."""
+"""The statements of a profile, subject by subject with the evidence, and the card that shows them."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,7 +75,7 @@ def health_of(settings: Settings, state: State) -> Health:
     here = [row for row in alive_workers(WorkerTable(state)) if (row.host, row.site) == station]
     worker = here[0] if here else None
     last = "" if worker else _last_end(settings, state)
-    free = _free(settings.files)
+    free = free_space(settings.files)
     found = [_of_worker(settings, worker), last, _of_disk(settings, free), _of_list(settings, state)]
     return Health(
         worker_id=worker.worker_id if worker else None,
@@ -170,11 +171,12 @@ def _of_list(settings: Settings, state: State) -> str | Advice:
     return Advice(text, Action.REPAIR)
 
 
-def _free(files: Path) -> int | None:
-    try:
-        return shutil.disk_usage(files).free
-    except OSError:
-        return None
+def free_space(*folders: Path) -> int | None:
+    """Return the free bytes on the disk of the first of these folders that is there; None if none is."""
+    for folder in folders:
+        with suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return None
 
 
 def _age(state: State, worker: WorkerRow) -> float:

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from qrkit import errors
 from qrkit.dimse.negotiation import load_negotiation
 from qrkit.dimse.scp import STOP_LIMIT, Listener, StorageService
 from qrkit.node import Tls
-from qrkit.receipt import Arrival, Receiver, Refused
+from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, IncomingFile, WrittenObject
 from qrkit.store.header import ObjectHeader
 
@@ -81,27 +81,28 @@ class Assignment:
         )
 
 
-class _Channel:
-    """One association's line to the worker."""
+class _ForwardingReceiver:
+    """The receiver of one association: writes here, and leaves the rest to the worker, over a socket."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, files: FileStore, end: socket.socket) -> None:
+        self._files = files
         self._end = end
         self._lines = end.makefile("rb")
         self._noted = 0.0
 
-    def began(self, arrival: Arrival) -> None:
-        """Report that an object arrives, at most once a second."""
+    def begin(self, arrival: Arrival) -> _ForwardedObject:
         now = time.monotonic()
         if now - self._noted > _NOTE_EVERY:
             self._noted = now
             with suppress(OSError):  # the end of the object reports that the worker is gone
                 self._end.sendall(ObjectMessage(arrival=arrival).to_line())
+        return _ForwardedObject(self._files.begin(arrival), self, arrival)
 
-    def finished(self, message: ObjectMessage) -> tuple[int, str]:
-        """Report a whole object, and return the status and comment for the peer.
+    def ready(self) -> None:
+        self._files.ready()
 
-        Raise `WorkerError` if the worker is gone.
-        """
+    def place(self, message: ObjectMessage) -> None:
+        """Hand a whole object to the worker; raise `Refused`, or `WorkerError` if the worker is gone."""
         try:
             self._end.sendall(message.to_line())
             line = self._lines.readline()
@@ -110,35 +111,21 @@ class _Channel:
         if not line:
             raise errors.WorkerError("The worker is gone.")
         status, comment = json.loads(line)
-        return int(status), str(comment)
+        if status:
+            raise Refused(int(status), str(comment))
 
     def close(self) -> None:
-        """Close the channel: no more messages follow."""
+        """Close the socket: no more messages follow."""
         self._lines.close()
         self._end.close()
-
-
-class _ForwardingReceiver:
-    """The receiver of one association: writes here, and leaves the rest to the worker."""
-
-    def __init__(self, files: FileStore, channel: _Channel) -> None:
-        self._files = files
-        self._channel = channel
-
-    def begin(self, arrival: Arrival) -> _ForwardedObject:
-        self._channel.began(arrival)
-        return _ForwardedObject(self._files.begin(arrival), self._channel, arrival)
-
-    def ready(self) -> None:
-        self._files.ready()
 
 
 class _ForwardedObject:
     """An object that is written here and put in its place by the worker."""
 
-    def __init__(self, file: IncomingFile, channel: _Channel, arrival: Arrival) -> None:
+    def __init__(self, file: IncomingFile, receiver: _ForwardingReceiver, arrival: Arrival) -> None:
         self._file = file
-        self._channel = channel
+        self._receiver = receiver
         self._arrival = arrival
         self.write = file.write
         self.discard = file.discard
@@ -146,13 +133,11 @@ class _ForwardedObject:
     def commit(self) -> None:
         written = self._file.finish()
         try:
-            status, comment = self._channel.finished(ObjectMessage(arrival=self._arrival, written=written))
+            self._receiver.place(ObjectMessage(arrival=self._arrival, written=written))
         except errors.WorkerError:
             with suppress(OSError):  # it is swept when we have ended
                 written.part.unlink(missing_ok=True)
             raise
-        if status:
-            raise Refused(status, comment)
 
 
 class _LinesToWorker(logging.Handler):
@@ -202,12 +187,8 @@ class ReceiverProcess:
             self._threads[-1].start()
 
     def _serve(self, peer: socket.socket, end: socket.socket) -> None:
-        channel = _Channel(end)
-        receiver: Receiver = _ForwardingReceiver(self._files, channel)
-        try:
+        with closing(_ForwardingReceiver(self._files, end)) as receiver:
             self._service.serve(peer, lambda _: receiver)
-        finally:
-            channel.close()
 
 
 def main(control: int, assignment: str) -> None:

@@ -166,16 +166,5 @@ class Queries:
 
 
 def _row(row: QueryRow) -> dict[str, Any]:
-    return {
-        "query_id": row.query_id,
-        "started": row.started,
-        "user": row.user,
-        "node": row.node,
-        "level": row.level,
-        "state": row.state,
-        "row_count": row.row_count,
-        "seconds": row.seconds,
-        "complete": None if row.coverage is None else row.coverage.is_complete,
-        "asked": row.question,
-        "error": row.error,
-    }
+    values = {"complete": None if row.coverage is None else row.coverage.is_complete, "asked": row.question}
+    return {name: values[name] if name in values else getattr(row, name) for name in _COLUMNS}

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from qrkit.access import Access, Role
@@ -163,9 +162,7 @@ class Workspace(Questions):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def retrieve(
@@ -358,14 +355,14 @@ class Workspace(Questions):
         return JobQueue(self._state).has_waiting(except_nodes=away)
 
     def __repr__(self) -> str:
-        from qrkit.workspace.overview import overview
+        from qrkit.workspace.overview import overview_line
 
-        return overview(self._state, self.settings, self.user).text()
+        return overview_line(self._services)
 
     def _repr_html_(self) -> str:
-        from qrkit.workspace.overview import overview
+        from qrkit.workspace.overview import overview_html
 
-        return overview(self._state, self.settings, self.user).html()
+        return overview_html(self._services)
 
 
 def _warn_of_unlisted_objects(state: State, settings: Settings) -> None:
