@@ -157,17 +157,11 @@ RELATIONAL_SUBJECTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """The result on one subject.
-
-    Attributes
-    ----------
-    evidence
-        One sentence with numbers, without names, patient IDs or other values of patients.
-    """
+    """The result on one subject."""
 
     subject: Subject
     verdict: Verdict = Verdict.UNKNOWN
-    evidence: str = NO_EVIDENCE
+    evidence: str = NO_EVIDENCE  # one sentence with numbers, without names, patient IDs or other values of patients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,16 +176,10 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The evidence of a query on its node.
-
-    Attributes
-    ----------
-    most_answers
-        Largest number of responses to one request whose result was proven complete.
-    """
+    """The evidence of a query on its node."""
 
     statements: tuple[Statement, ...] = ()
-    most_answers: int = 0
+    most_answers: int = 0  # largest number of responses to one request whose result was proven complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,18 +201,10 @@ class CardSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The content of a card.
+    """The content of a card."""
 
-    Attributes
-    ----------
-    title
-        The node, and the time and number of requests of the probe.
-    warnings
-        Why the profile is stale, and other remarks.
-    """
-
-    title: str
-    warnings: tuple[Advice, ...]
+    title: str  # the node, and the time and number of requests of the probe
+    warnings: tuple[Advice, ...]  # why the profile is stale, and other remarks
     sections: tuple[CardSection, ...]
 
     def html(self, surface: Surface = Surface.NOTEBOOK) -> str:

@@ -146,14 +146,7 @@ class Handlers:
 
 def run_records(runs: Iterable[HandlerRun]) -> Records:
     """Return runs as a table: one row each."""
-    return Records.of([_row(run) for run in runs], _COLUMNS)
-
-
-def _row(run: HandlerRun) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in _COLUMNS} | {
-        "state": run.state.value,
-        "due": run.due if run.state is RunState.WAITING else None,
-    }
+    return Records.of([run.to_json() | {"created": run.created} for run in runs], ()).select(_COLUMNS)
 
 
 def _handler(handler: Handler) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def _keep_workers_out(stack: ExitStack, settings: Settings) -> None:
     try:
         stack.enter_context(lock.acquire(timeout=1.0))
     except Timeout as error:
-        raise _works(settings.workspace) from error
+        raise WorkerError(
+            f"A worker runs the workspace {settings.workspace} on this machine.", advice="Stop it, then repair again."
+        ) from error
 
 
 def _check_no_worker(state: State) -> None:
@@ -93,10 +95,6 @@ def _check_no_worker(state: State) -> None:
         raise WorkerError(
             f"A worker runs this workspace on {others[0].host}.", advice="Stop all workers, then repair again."
         )
-
-
-def _works(folder: Path) -> WorkerError:
-    return WorkerError(f"A worker runs the workspace {folder} on this machine.", advice="Stop it, then repair again.")
 
 
 def _repair_state(settings: Settings) -> StateRepair | None:

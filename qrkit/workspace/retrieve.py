@@ -215,9 +215,8 @@ class Retriever:
             check_budget(self._settings, what)
             node = self._node(options.node or what.node)
             return _Retrieve(node=node, source=options.source or what.plan_id, requests=what.requests(), known=what)
-        requests = _as_requests(what)
-        if requests is not None:
-            return _Retrieve(node=self._node(options.node), source=options.source, requests=requests, known=None)
+        if isinstance(what, (list, tuple)) and all(isinstance(item, RetrieveRequest) for item in what):
+            return _Retrieve(node=self._node(options.node), source=options.source, requests=what, known=None)
         table = uid_table(what)
         source = options.source or str(table.attrs.get("qrkit", {}).get("query_id", ""))
         asked = options.node or (self._services.queries.get(source).node if source else "")
@@ -309,13 +308,6 @@ def check_budget(settings: Settings, plan: Plan) -> None:
     """Raise `InputError` for a plan that exceeds the budget of the site, unless that is confirmed."""
     if not plan.is_confirmed:
         site_budget(settings.tables.get("plan", {})).check(plan.cost)
-
-
-def _as_requests(what: object) -> Sequence[RetrieveRequest] | None:
-    """Return requests that are values already; None for anything else."""
-    if isinstance(what, (list, tuple)) and all(isinstance(item, RetrieveRequest) for item in what):
-        return what
-    return None
 
 
 def _method(method: str, node: Node, destination: Node | None) -> Method:
