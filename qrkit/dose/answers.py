@@ -68,6 +68,12 @@ _SUBSTITUTES = {
 }
 """Questions that cover another question as well."""
 
+AT_ONCE = 64
+"""Requests in one batch; small, so that a stop and the loss of the node take effect soon."""
+
+PATIENCE = 3
+"""Consecutive requests that may lose the association before the node counts as unreachable."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ages:
@@ -245,13 +251,6 @@ def _day(text: str) -> datetime | None:
         return datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - a StudyDate has no zone
     except ValueError:
         return None
-
-
-AT_ONCE = 64
-"""Requests in one batch; small, so that a stop and the loss of the node take effect soon."""
-
-PATIENCE = 3
-"""Consecutive requests that may lose the association before the node counts as unreachable."""
 
 
 class AnswerSession:

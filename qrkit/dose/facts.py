@@ -21,6 +21,28 @@ import pyarrow as pa
 from qrkit.dose.groups import DOSE_CLASSES, ESR, RDSR, RRDSR, SR
 from qrkit.uids import KEY_OBJECT_SELECTION, PRESENTATION_STATE_STORAGE, SR_STORAGE, STANDARD_STORAGE
 
+SMALL = 5
+"""Largest number of instances in a series that is listed completely."""
+
+_IMAGES = {
+    f"{STANDARD_STORAGE}{end}": modality
+    for end, modality in {
+        "1": "CR",
+        "1.1": "DX",
+        "1.1.1": "DX",
+        "1.2": "MG",
+        "1.2.1": "MG",
+        "2": "CT",
+        "2.1": "CT",
+        "4": "MR",
+        "12.1": "XA",
+        "12.2": "RF",
+        "20": "NM",
+        "128": "PT",
+        "130": "PT",
+    }.items()
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRow:
@@ -203,29 +225,6 @@ def _columns(table: pa.Table, names: Sequence[str]) -> Any:  # noqa: ANN401 - ro
 def _values(text: str | None) -> frozenset[str]:
     """Return the values of a multi-valued attribute; very many studies share a few sets."""
     return frozenset(part.strip() for part in (text or "").split("\\") if part.strip())
-
-
-SMALL = 5
-"""Largest number of instances in a series that is listed completely."""
-
-_IMAGES = {
-    f"{STANDARD_STORAGE}{end}": modality
-    for end, modality in {
-        "1": "CR",
-        "1.1": "DX",
-        "1.1.1": "DX",
-        "1.2": "MG",
-        "1.2.1": "MG",
-        "2": "CT",
-        "2.1": "CT",
-        "4": "MR",
-        "12.1": "XA",
-        "12.2": "RF",
-        "20": "NM",
-        "128": "PT",
-        "130": "PT",
-    }.items()
-}
 
 
 def needs_of(study: str, answer: SeriesAnswer) -> tuple[Need, ...]:

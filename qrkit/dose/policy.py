@@ -29,6 +29,11 @@ MODALITY = "modality"
 ONLY_SR = "SR only"
 UNANSWERED = "unanswered"
 
+SERIES, FIRST_IMAGE = "series", "first image"
+_GROUPS = (*GROUPS, SR_GROUP)
+_BUDGET = ("most_objects", "most_bytes")
+_LISTS = ("groups", "modality", "description", "description_has", "station_has", "first_image")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -155,10 +160,6 @@ def _includes(filters: Sequence[Filter]) -> Iterator[Filter]:
     )
 
 
-SERIES, FIRST_IMAGE = "series", "first image"
-_GROUPS = (*GROUPS, SR_GROUP)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRule:
     """The series that a site keeps: those that meet all given criteria."""
@@ -255,10 +256,6 @@ def site_budget(table: Mapping[str, Any]) -> Budget:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise InputError(f"{value!r} is not a valid {name} of [plan].", advice="Use 0 or a larger whole number.")
     return Budget(objects=table.get("most_objects", 0), bytes=table.get("most_bytes", 0))
-
-
-_BUDGET = ("most_objects", "most_bytes")
-_LISTS = ("groups", "modality", "description", "description_has", "station_has", "first_image")
 
 
 def _site_rule(values: Any) -> SiteRule:  # noqa: ANN401 - unchecked user input

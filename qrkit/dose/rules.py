@@ -11,6 +11,15 @@ from qrkit.dose.groups import CAPTURE, ESR, NM, NO_IMAGES, PET, RDSR, RRDSR, SR,
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
 
+DOSE_INFO = "dose info"
+
+FEW = 5
+"""Largest number of instances in a possible dose sheet without a description."""
+
+_NO_DOSE_SR = "SR series without a dose report"
+
+_NO_IMAGE = "contains no images"
+
 
 def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
     """Return the types of reports in every SR series, by SOPClassesInStudy; None if it is not sufficient.
@@ -103,13 +112,6 @@ _NAMES = {
     UNKNOWN_SR: "SR of an unknown class",
 }
 
-
-DOSE_INFO = "dose info"
-FEW = 5
-"""Largest number of instances in a possible dose sheet without a description."""
-
-_NO_DOSE_SR = "SR series without a dose report"
-_NO_IMAGE = "contains no images"
 
 Pick = Callable[[SeriesRow], SeriesChoice | None]
 

@@ -23,6 +23,21 @@ from qrkit.query import Request
 
 _FULL = Span(None, None)
 
+_EARLIEST = 693_596
+"""1900-01-01: what an open range begins with."""
+
+_GROWTH = 4
+"""By how many times a window may be longer than the last one that got through."""
+
+_GAP = 7
+"""Days without any known answer that are asked apart from those with answers."""
+
+_CLEAR = 3
+"""Answers per day from which a day without any is strange."""
+
+_LOOKS = 2
+"""How often the ends of ranges are looked at."""
+
 
 def ask_again_in_halves(
     state: WindowState, window: Window, answer: WindowAnswer
@@ -184,22 +199,6 @@ def _look_again(state: WindowState) -> WindowStep:
     for window in state.unsplit(cap):
         complete &= yield from _split(state, window, f"{cap} answers are as many as this node gives at most")
     return complete
-
-
-_EARLIEST = 693_596
-"""1900-01-01: what an open range begins with."""
-
-_GROWTH = 4
-"""By how many times a window may be longer than the last one that got through."""
-
-_GAP = 7
-"""Days without any known answer that are asked apart from those with answers."""
-
-_CLEAR = 3
-"""Answers per day from which a day without any is strange."""
-
-_LOOKS = 2
-"""How often the ends of ranges are looked at."""
 
 
 class _DayRange:
