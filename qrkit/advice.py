@@ -5,7 +5,8 @@ An error carries its `Advice`, and each surface shows how its readers take the a
 
 from __future__ import annotations
 
-import builtins
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,8 +15,22 @@ class Surface(Enum):
     """The places where a reader can act."""
 
     COMMAND_LINE = "command line"
-    NOTEBOOK = "notebook"
+    NOTEBOOK = "notebook or script"
     PAGE = "page"
+
+
+_readers = [Surface.NOTEBOOK]
+"""Where the readers of this process act, the innermost last: whoever imports qrkit types calls."""
+
+
+@contextlib.contextmanager
+def read_on(surface: Surface) -> Iterator[None]:
+    """Word advice for the readers of a surface while the block runs, in all threads."""
+    _readers.append(surface)
+    try:
+        yield
+    finally:
+        _readers.pop()
 
 
 class Action(Enum):
@@ -32,6 +47,8 @@ class Action(Enum):
     RERUN_QUERY = "Run the query again"
     LIST_PLANS = "List all plans"
     CONFIRM_PLAN = "Confirm it"
+    ALLOW_WHOLE_ARCHIVE = "Allow that"
+    SELECT_REPORTS = "Select studies of structured reports only"
     LIST_USERS = "List all users"
     ADD_USER = "Add a user first"
     LIST_SCHEDULES = "List all schedules"
@@ -62,6 +79,8 @@ COMMANDS = {
     Action.RERUN_QUERY: "qrkit queries rerun {subject}",
     Action.LIST_PLANS: "qrkit plans list",
     Action.CONFIRM_PLAN: "--yes",
+    Action.ALLOW_WHOLE_ARCHIVE: "--whole-archive",
+    Action.SELECT_REPORTS: "--sr-only",
     Action.LIST_USERS: "qrkit users list",
     Action.ADD_USER: "qrkit users add NAME --role administrator",
     Action.LIST_SCHEDULES: "qrkit schedule list",
@@ -84,6 +103,8 @@ CALLS = {
     Action.RERUN_QUERY: "ws.queries.rerun({subject!r})",
     Action.LIST_PLANS: "ws.plans.list()",
     Action.CONFIRM_PLAN: "ws.retrieve(plan.confirmed())",
+    Action.ALLOW_WHOLE_ARCHIVE: "ws.plan(whole_archive=True, …)",
+    Action.SELECT_REPORTS: "ws.plan(sr_only=True, …)",
     Action.LIST_USERS: "ws.users.list()",
     Action.ADD_USER: "ws.users.add(…)",
     Action.LIST_SCHEDULES: "ws.schedules.list()",
@@ -106,6 +127,8 @@ BUTTONS = {
     Action.RERUN_QUERY: Button("history", "Run again"),
     Action.LIST_PLANS: Button(),
     Action.CONFIRM_PLAN: Button("dose", "Retrieve although it exceeds the budget"),
+    Action.ALLOW_WHOLE_ARCHIVE: Button(),
+    Action.SELECT_REPORTS: Button("dose"),
     Action.LIST_USERS: Button("users"),
     Action.ADD_USER: Button("users", "Add user", by_administrators=True),
     Action.LIST_SCHEDULES: Button(),
@@ -160,8 +183,7 @@ class Advice:
         return bool(self.text or self.action)
 
     def __str__(self) -> str:
-        # IPython's own mark; its users type calls, all others commands.
-        return self.on(Surface.NOTEBOOK if hasattr(builtins, "__IPYTHON__") else Surface.COMMAND_LINE)
+        return self.on(_readers[-1])
 
     @property
     def sentence(self) -> str:

@@ -91,7 +91,7 @@ class QrkitError(Exception):
 
     @property
     def advice(self) -> str:
-        """The next step, as a command, or as a call in a notebook; empty without advice."""
+        """The next step: a call, or a command on the command line; empty without advice."""
         return str(self.remedy)
 
     def __str__(self) -> str:

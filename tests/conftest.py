@@ -1,6 +1,5 @@
 """Every test: markers, no user settings, no process left behind, Hypothesis without a clock."""
 
-import builtins
 import contextlib
 import os
 import shutil
@@ -13,6 +12,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from qrkit.advice import Surface, read_on
 from tests.peers.processes import running, runs
 from tests.peers.programs import in_ci
 from tests.peers.waiting import wait_until
@@ -67,9 +67,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_shell_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Advise commands, not calls, although an earlier test has started an IPython shell in this process."""
-    monkeypatch.delattr(builtins, "__IPYTHON__", raising=False)
+def _advice_names_commands() -> Iterator[None]:
+    """Advise commands, as the command line does, in every test."""
+    with read_on(Surface.COMMAND_LINE):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import qrkit
-from qrkit.advice import BUTTONS, CALLS, COMMANDS, Action, Advice, Surface
+from qrkit.advice import BUTTONS, CALLS, COMMANDS, Action, Advice, Surface, read_on
 from qrkit.cli.app import load_command
 from qrkit.errors import InputError
 
@@ -61,11 +63,27 @@ def test_each_surface_has_its_own_way(surface: Surface, expected: str) -> None:
     assert ALLOW_FIND.on(surface) == expected
 
 
-def test_an_error_prints_its_advice_as_a_command_and_in_a_notebook_as_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_prints_its_advice_as_a_command_and_in_a_notebook_as_a_call() -> None:
     error = InputError("Node pacs does not answer queries.", advice=ALLOW_FIND)
     assert str(error) == "Node pacs does not answer queries. Allow queries: qrkit nodes edit pacs --can-find."
-    monkeypatch.setattr("builtins.__IPYTHON__", True, raising=False)
-    assert error.advice == "Allow queries: ws.nodes.edit('pacs', can_find=True)."
+    with read_on(Surface.NOTEBOOK):
+        assert error.advice == "Allow queries: ws.nodes.edit('pacs', can_find=True)."
+    assert "qrkit nodes edit" in error.advice
+
+
+def test_a_plain_script_is_advised_calls(tmp_path: Path) -> None:
+    script = (
+        "import sys, qrkit\n"
+        "with qrkit.open(sys.argv[1]) as ws:\n"
+        "    for wrong in (lambda: ws.queries['x'], lambda: ws.plan('pacs', 'CT')):\n"
+        "        try: wrong()\n"
+        "        except qrkit.QrkitError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "workspace")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    query, plan = done.stdout.splitlines()
+    assert query.endswith("List all queries: ws.queries.list().")
+    assert plan.endswith("Add a date, or allow that: ws.plan(whole_archive=True, …).")
 
 
 def test_what_is_stored_names_no_surface() -> None:

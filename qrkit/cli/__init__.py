@@ -1,6 +1,7 @@
 """The command line: `qrkit`, thin over `qrkit.Workspace`.
 
-Exit status: 0 done and complete; 1 a failure, said in one line on stderr; 2 wrong usage; 3 done but not complete.
+Exit status: 0 done and complete; 1 a failure, said in one line on stderr; 2 wrong usage; 3 done but not complete;
+141 the reader of the output has closed it, as ``| head`` does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from contextlib import suppress
 NOT_COMPLETE = 3
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
+OUTPUT_CLOSED = 141
+"""The exit status that shells give to what ended as nobody reads its output: 128 and the number of SIGPIPE."""
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ import typer
 from typer.core import TyperCommand
 
 from qrkit import __version__
-from qrkit.cli.options import Commands, uids_as_options
+from qrkit.advice import Surface, read_on
+from qrkit.cli import OUTPUT_CLOSED
+from qrkit.cli.options import Commands, WorkspaceOption, folder_given, uids_as_options
 from qrkit.cli.output import discard_stdout
 from qrkit.errors import InputError, QrkitError
 from qrkit.words import did_you_mean
@@ -108,15 +110,15 @@ def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
 @app.callback()
 def common(
     *,
-    workspace: Annotated[str, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.")] = "",
+    workspace: WorkspaceOption = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Handle the options before the command."""
     del version  # its callback has dealt with it
-    if workspace:
-        os.environ["QRKIT_WORKSPACE"] = workspace
+    if workspace is not None:
+        os.environ["QRKIT_WORKSPACE"] = folder_given(workspace) or ""
 
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -129,19 +131,27 @@ def run(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of patients have letters that some terminals do not
             stream.reconfigure(errors="replace")
+    with read_on(Surface.COMMAND_LINE):
+        return _status_of(given)
+
+
+def _status_of(arguments: list[str]) -> int:
+    """Run a command, report its error, and return its exit status."""
     try:
-        status = app(given, prog_name="qrkit", standalone_mode=False)
+        status = app(arguments, prog_name="qrkit", standalone_mode=False)
     except _UsageError as error:
         status = _fail_usage(error)
     except QrkitError as error:
         status = _fail(error, 2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:  # the reader of our output has seen enough
         discard_stdout()
-        status = 1
+        status = OUTPUT_CLOSED
     except typer.Abort:  # there was a question, and no answer
         status = 1
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(bool(end.code))
+        if isinstance(end.__context__, BrokenPipeError):  # rich ends a program by that
+            status = OUTPUT_CLOSED
     return status if isinstance(status, int) else 0
 
 

@@ -13,7 +13,7 @@ import typer
 
 import qrkit
 from qrkit.cli import NOT_COMPLETE
-from qrkit.cli.options import Format, loaded, with_workspace
+from qrkit.cli.options import Format, WorkspaceOption, folder_given, loaded, with_workspace
 from qrkit.cli.output import print_json, say
 from qrkit.errors import QrkitError, WorkerError
 from qrkit.worker.process import cancel_forced_exit, force_exit_later, limit_malloc_arenas, log_file, log_to_file
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 def repair(
     *,
-    workspace: Annotated[str, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.")] = "",
+    workspace: WorkspaceOption = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Also compare each object with its SHA-256.")] = False,
     form: Annotated[Format, typer.Option("--format", help="Output format: table or json.")] = Format.TABLE,
 ) -> None:
     """Repair a damaged workspace while no worker runs. Nothing is deleted."""
     loaded()
-    done = qrkit.repair(workspace or None, thorough=thorough)
+    done = qrkit.repair(folder_given(workspace), thorough=thorough)
     if form is Format.JSON:
         print_json(done.to_json())
     for line in str(done).splitlines():

@@ -33,8 +33,8 @@ OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")
 ]
 
-_WORKSPACE = Annotated[
-    str, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.", show_default=False)
+WorkspaceOption = Annotated[
+    str | None, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.", show_default=False)
 ]
 
 _TEXT_FILTERS = {
@@ -85,12 +85,25 @@ def with_workspace(command: Command) -> Command:
     """Give a command ``--workspace``, and the open workspace as its first argument."""
 
     @wraps(command)
-    def run(*arguments: Any, workspace: str, **options: Any) -> None:  # noqa: ANN401 - the command's own
-        with qrkit.open(workspace or None) as opened:
+    def run(*arguments: Any, workspace: str | None, **options: Any) -> None:  # noqa: ANN401 - the command's own
+        with qrkit.open(folder_given(workspace)) as opened:
             loaded()
             command(opened, *arguments, **options)
 
-    return signed(run, command, replaced="workspace", added={"workspace": (_WORKSPACE, "")})
+    return signed(run, command, replaced="workspace", added={"workspace": (WorkspaceOption, None)})
+
+
+def folder_given(workspace: str | None) -> str | None:
+    """Return the folder of ``--workspace``; None without the option.
+
+    Raises
+    ------
+    InputError
+        If it is empty, as from a script whose variable is not set: that would take another workspace.
+    """
+    if workspace is not None and not workspace.strip():
+        raise InputError("--workspace is empty.", advice="Give a folder, or leave it out.")
+    return workspace
 
 
 def with_filters(command: Command) -> Command:

@@ -81,12 +81,15 @@ def exit_for(job: JobRow) -> None:
         say(f"{note} ({count} items)" if count > 1 else note)
     if job.doubt:
         say(job.doubt)
-    if job.state is JobState.COMPLETE:
-        if job.proven is False:
-            raise typer.Exit(NOT_COMPLETE)
-        return
     if failed and not any(item.outcome.error for item in failed) and job.error:
         say(job.error_text)
+    exit_with_status(job)
+
+
+def exit_with_status(job: JobRow) -> None:
+    """Exit by how a job ended: 0 complete, 3 objects missing or not proven, 1 failed; 0 while it has not ended."""
+    if not job.state.is_final or (job.state is JobState.COMPLETE and job.proven is not False):
+        return
     raise typer.Exit(1 if job.state is JobState.FAILED else NOT_COMPLETE)
 
 
@@ -250,7 +253,7 @@ def show(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Show a job and its items."""
+    """Show a job and its items. The exit status is 3 if it ended with objects missing or unproven, 1 if it failed."""
     job = workspace.jobs[job_id]
     status = follow(job) if wait else job.status
     if form is Format.JSON and output is None:
@@ -271,6 +274,7 @@ def show(
         if status.state in (JobState.QUEUED, JobState.RUNNING):
             lines.append(workspace.nobody_for(status.node))
         say(" ".join(filter(None, lines)))
+        exit_with_status(status)
 
 
 @jobs.command("cancel")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from qrkit.advice import Action, Advice
 from qrkit.dose.groups import GROUPS, SR
 from qrkit.errors import InputError
 from qrkit.profile import Verdict
@@ -122,9 +123,9 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     >>> asked = build_dose_query(today=date(2026, 2, 1), dose="mg, ct", date="2026-01-05", toshiba=True)
     >>> asked.groups, asked.codes, sorted(asked.options)
     (('CT', 'MG'), ('CT', 'MG'), ['toshiba'])
-    >>> build_dose_query(today=date(2026, 2, 1), dose="CT")
+    >>> build_dose_query(today=date(2026, 2, 1), dose="CT")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    qrkit.errors.InputError: A plan without a date range covers the whole archive. Add a date, or allow that.
+    qrkit.errors.InputError: A plan without a date range covers the whole archive. Add a date, or allow that: ...
     """
     switches = {name: bool(given.pop(name, False)) for name in ("sr_only", *OPTIONS, "refetch")}
     wrong = next((name for name in _NOT_OF_A_PLAN if is_given(given.get(name))), None)
@@ -138,7 +139,7 @@ def build_dose_query(*, today: date, dose: object = (), whole_archive: bool = Fa
     if not query.is_narrow and not whole_archive:
         raise InputError(
             "A plan without a date range covers the whole archive.",
-            advice="Add a date, or allow that.",
+            advice=Advice("Add a date, or allow that", Action.ALLOW_WHOLE_ARCHIVE),
         )
     return DoseQuery(groups=groups, query=query, **switches)
 
@@ -154,6 +155,7 @@ def _groups(dose: object, *, sr_only: bool) -> tuple[str, ...]:
         raise InputError("A plan cannot have both dose groups and SR only.", advice="Make two plans.")
     if not named and not sr_only:
         raise InputError(
-            "The plan has no dose group.", advice=f"Give some of {', '.join(GROUPS)}, or choose SR only."
+            "The plan has no dose group.",
+            advice=Advice(f"Give some of {', '.join(GROUPS)}, or select SR only", Action.SELECT_REPORTS),
         )
     return tuple(group for group in GROUPS if group in named)

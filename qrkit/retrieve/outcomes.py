@@ -94,7 +94,8 @@ def _what_the_node_reported(active: ActiveItem) -> str:
     counters = f"{suboperations.completed} completed, {suboperations.failed or 0} failed"
     if suboperations.completed is None:
         counters = "no counters"
-    return f"The node ended with status 0x{suboperations.status:04X} ({counters}), yet {lack}."
+    but = ":" if suboperations.failed else ", yet"  # what the node counts as failed it does not claim to have sent
+    return f"The node ended with status 0x{suboperations.status:04X} ({counters}){but} {lack}."
 
 
 class Outcomes:

@@ -72,6 +72,7 @@ def test_what_is_missing_is_status_3_and_nothing_at_all_status_1(hospital_here: 
         assert (partial.status, partial.json["state"]) == (3, "partial")
         assert len(partial.json["items"][0]["missing"]) == 1
         assert "1 missing" in partial.err
+        assert hospital_here("jobs", "show", partial.json["job_id"]).status == 3
         linked.pacs.quirks = Quirks(retrieve_status=0xC001)
         failed = hospital_here(
             *("retrieve", "pacs", "--series", series, "--study", study.StudyInstanceUID, "--format", "json")
@@ -82,6 +83,7 @@ def test_what_is_missing_is_status_3_and_nothing_at_all_status_1(hospital_here: 
         refused = hospital_here("retrieve", "pacs", "--study", other.StudyInstanceUID, "--format", "json")
     assert failed.json["items"][0]["SeriesInstanceUID"] == series
     assert (refused.status, refused.json["state"], refused.json["stored"]) == (1, "failed", 0)
+    assert hospital_here("jobs", "show", refused.json["job_id"]).status == 1
     assert "0xC001" in refused.json["items"][0]["error"]
     assert "0xC001" in refused.err
 
@@ -93,6 +95,7 @@ def test_what_is_complete_but_not_proven_is_status_3_and_says_why(hospital_here:
     with worker_in_thread(linked.workspace):
         ran = hospital_here("retrieve", "pacs", "--study", study.StudyInstanceUID, "--format", "json")
     assert (ran.status, ran.json["state"], ran.json["proven"], ran.json["why"]) == (3, "complete", False, [why])
+    assert hospital_here("jobs", "show", ran.json["job_id"]).status == 3
     assert (ran.json["items"][0]["proven"], ran.json["items"][0]["why"]) == (False, [why])
     assert "complete, not proven" in ran.err
     assert f"what to expect could not be proven: {why}." in ran.err

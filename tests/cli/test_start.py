@@ -1,5 +1,6 @@
 """How `qrkit` starts: quickly, with help, and without loading what is not needed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from qrkit import __version__
 from qrkit.workspace import Workspace
 from tests.cli.commands import Here, qrkit
+from tests.workspace.opened import environment
 
 HEAVY = ("ipywidgets", "anywidget", "pandas", "pyarrow", "duckdb", "sqlalchemy", "pynetdicom", "pydicom", "numpy")
 COMMANDS = (
@@ -85,3 +87,25 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "qrkit: Interrupted.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+@pytest.mark.parametrize(
+    "command",
+    ["jobs list", "jobs list --format json", "nodes list --format csv", "nodes show pacs", "nodes export", "--help"],
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(workspace: Workspace, command: str) -> None:
+    workspace.nodes.add("pacs", host="10.1.2.3", ae_title="PACS")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "qrkit.cli", *command.split()],
+            check=False,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env=environment(workspace),
+        )
+    assert (done.returncode, done.stderr) == (141, "")
