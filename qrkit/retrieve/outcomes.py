@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from qrkit import errors
+from qrkit.dimse.retrieve import Suboperations
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
 from qrkit.retrieve.item import ActiveItem
 from qrkit.store.job_progress import Postponement, RunningItems
@@ -86,15 +87,28 @@ def _note(active: ActiveItem) -> str:
 
 
 def _what_the_node_reported(active: ActiveItem) -> str:
-    lack = "some objects did not arrive" if active.stored else "nothing arrived"
     missing = len(active.missing) + active.lacking
+    return reported(active.suboperations, missing=missing, is_any_stored=bool(active.stored))
+
+
+def reported(suboperations: Suboperations, *, missing: int, is_any_stored: bool) -> str:
+    """Return what a node reported at the end, against what is missing.
+
+    What it counts as failed is no contradiction.
+
+    >>> reported(Suboperations(status=0xB000, completed=2, failed=10), missing=10, is_any_stored=True)
+    'The node ended with status 0xB000 (2 completed, 10 failed): 10 objects did not arrive.'
+    >>> reported(Suboperations(status=0, completed=12, failed=0), missing=10, is_any_stored=True)
+    'The node ended with status 0x0000 (12 completed, 0 failed), yet 10 objects did not arrive.'
+    """
+    lack = "some objects did not arrive" if is_any_stored else "nothing arrived"
     if missing:
         lack = f"{counted(missing, 'object')} did not arrive"
-    suboperations = active.suboperations
-    counters = f"{suboperations.completed} completed, {suboperations.failed or 0} failed"
-    if suboperations.completed is None:
-        counters = "no counters"
-    but = ":" if suboperations.failed else ", yet"  # what the node counts as failed it does not claim to have sent
+    failed = suboperations.failed or 0
+    counters = (
+        "no counters" if suboperations.completed is None else f"{suboperations.completed} completed, {failed} failed"
+    )
+    but = ":" if failed and failed >= missing else ", yet"
     return f"The node ended with status 0x{suboperations.status:04X} ({counters}){but} {lack}."
 
 
