@@ -113,7 +113,7 @@ def _flaw(text: str) -> str:
     """Return why a text cannot be stored; empty if it can be."""
     if "\0" in text:
         return "a null character"
-    return "half a character" if any("\ud800" <= character <= "\udfff" for character in text) else ""
+    return "an invalid Unicode character" if any("\ud800" <= character <= "\udfff" for character in text) else ""
 
 
 def read_text(name: str, value: object) -> str:

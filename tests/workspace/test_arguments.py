@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import qrkit
 from qrkit.errors import InputError, NotFound, QrkitError
 from qrkit.tables import Level
 from qrkit.workspace import Workspace
@@ -247,7 +248,7 @@ def test_a_value_that_is_not_what_an_argument_takes_is_named_in_a_sentence(works
         lambda: workspace.echo(None): "nodes is missing (None). Give a text.",  # type: ignore[arg-type]
         lambda: workspace.jobs[float("nan")]: "job_id is missing (nan). Give a text.",  # type: ignore[index]
         lambda: workspace.jobs[pd.NaT]: "job_id is missing (NaT). Give a text.",  # type: ignore[index]
-        lambda: workspace.queries["\ud800"]: "query_id contains half a character: '\\ud800'. Remove it.",
+        lambda: workspace.queries["\ud800"]: "query_id contains an invalid Unicode character: '\\ud800'. Remove it.",
         lambda: workspace.plans[10**30]: f"plan_id is a text, not 1{'0' * 30}.",  # type: ignore[index]
         lambda: workspace.jobs.list("x"): "limit is a whole number, not 'x'.",  # type: ignore[arg-type]
         lambda: workspace.jobs.list(-1): "limit cannot be -1. Enter a number from 0.",
@@ -268,6 +269,12 @@ def test_a_value_that_is_not_what_an_argument_takes_is_named_in_a_sentence(works
         "study_uids: 1 of 2 values are missing. Remove them, as by dropna().",
     }
     assert {call: refusal(call) for call in said} == said
+
+
+@pytest.mark.parametrize("folder", ["", 3, b"x", float("nan"), pd.NaT, ["x"], pd.DataFrame(), "a\0b", "\ud800"])
+def test_a_folder_that_cannot_be_one_is_refused(folder: Any) -> None:  # noqa: ANN401
+    for opened in (qrkit.open, qrkit.repair):
+        assert refusal(lambda opened=opened: opened(folder)).startswith("folder ")  # type: ignore[misc]
 
 
 def test_a_message_repeats_the_beginning_of_a_long_value_in_one_line(workspace: Workspace) -> None:
