@@ -20,7 +20,7 @@ class Surface(Enum):
 
 
 _readers = [Surface.NOTEBOOK]
-"""Where the readers of this process act, the innermost last: whoever imports qrkit types calls."""
+"""Where the readers of this process act, the innermost last. Users who import qrkit type calls."""
 
 
 @contextlib.contextmanager
