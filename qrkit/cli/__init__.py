@@ -13,8 +13,6 @@ from contextlib import suppress
 NOT_COMPLETE = 3
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended: 128 and the number of SIGINT."""
-OUTPUT_CLOSED = 141
-"""The exit status that shells give to a command whose output was closed: 128 and the number of SIGPIPE."""
 
 
 def main() -> None:

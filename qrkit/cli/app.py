@@ -13,9 +13,8 @@ from typer.core import TyperCommand
 
 from qrkit import __version__
 from qrkit.advice import Surface, read_on
-from qrkit.cli import OUTPUT_CLOSED
 from qrkit.cli.options import Commands, WorkspaceOption, folder_given, uids_as_options
-from qrkit.cli.output import discard_stdout
+from qrkit.cli.output import OUTPUT_CLOSED, discard_stdout
 from qrkit.errors import InputError, QrkitError
 from qrkit.words import did_you_mean
 

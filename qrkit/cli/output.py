@@ -29,6 +29,8 @@ from qrkit.words import local_time
 if TYPE_CHECKING:
     import pandas as pd
 
+OUTPUT_CLOSED = 141
+"""The exit status that shells give to a command whose output was closed: 128 and the number of SIGPIPE."""
 GAP = 3
 """Blanks between two columns."""
 
