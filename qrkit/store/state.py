@@ -25,6 +25,7 @@ from qrkit.store.migrations import is_current, migrate
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 FILE_NAME = "qrkit.sqlite"
 
@@ -75,6 +76,8 @@ class State:
         self._clock = clock
         self._where = str(engine.url.database) if _is_file(engine.url) else engine.url.render_as_string()
         self._identity: tuple[int, int] | None = None
+        self._is_closed = False
+        sa.event.listen(engine, "checkin", self._after_use)
 
     @classmethod
     def open(cls, url_or_folder: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Self:
@@ -108,8 +111,14 @@ class State:
         return state
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that another thread still uses is closed after its use."""
+        self._is_closed = True
         self.engine.dispose()
+
+    def _after_use(self, _connection: object, record: ConnectionPoolEntry) -> None:
+        # The pool that a connection came from is no longer looked after once it is disposed of.
+        if self._is_closed:
+            record.invalidate()
 
     def __enter__(self) -> Self:
         return self

@@ -51,6 +51,17 @@ def test_a_reader_sees_one_moment_and_never_waits_for_the_writer(state: State) -
     assert _count(state) == 1
 
 
+def test_a_connection_in_use_while_the_state_is_closed_is_closed_after_its_use(where: str) -> None:
+    state = State.open(where)
+    with state.reading() as connection:
+        driver = connection.connection.driver_connection
+        state.close()
+        assert connection.scalar(sa.select(sa.func.count()).select_from(nodes)) == 0
+    assert driver is not None
+    with pytest.raises(Exception, match="closed"):
+        driver.cursor()
+
+
 def test_writers_wait_for_one_another(state: State) -> None:
     def write() -> None:
         for _ in range(10):
