@@ -41,7 +41,7 @@ from qrkit.probe.session import check_wildcards
 from qrkit.query import Coverage, Query, Request, answer_keywords, identifier
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
-from qrkit.store.plan_answers import PlanAnswers
+from qrkit.store.plans import PlanAnswers
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.state import State

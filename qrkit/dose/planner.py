@@ -34,10 +34,9 @@ from qrkit.query import Coverage, Query
 from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
 from qrkit.stop import NEVER, Stop
-from qrkit.store.instances import InstanceTable
+from qrkit.store.instances import InstanceTable, node_history
 from qrkit.store.nodes import ProfileTable
-from qrkit.store.plan_answers import PlanAnswers
-from qrkit.store.sizes import node_history
+from qrkit.store.plans import PlanAnswers
 from qrkit.store.state import State
 from qrkit.tables import Level
 from qrkit.words import counted

@@ -17,8 +17,7 @@ from qrkit.handlers.handler import Handler, SopReference, Task, chosen
 from qrkit.handlers.transfer import copy_files, send_files
 from qrkit.jobs.handler_run import HandlerRun, ReceivedSeries, pause_after
 from qrkit.settings import Settings
-from qrkit.store.handler_due import CompletedItem, CompletedItemTable, CompleteSeries
-from qrkit.store.handler_runs import HandlerRunTable
+from qrkit.store.handler_runs import CompletedItem, CompletedItemTable, CompleteSeries, HandlerRunTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.worker.background_task import ERROR_PAUSE, BackgroundTask

@@ -17,9 +17,9 @@ from qrkit.receipt import Arrival, Incoming, Receiver, Refused
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.index_queue import IndexQueue
 from qrkit.retrieve.item import ActiveItem
-from qrkit.store.files import FileStore, IncomingFile, StoredObject, WrittenObject
+from qrkit.store.files import FileStore, IncomingFile, StoredObject, WrittenObject, filed_object
 from qrkit.store.header import ObjectHeader
-from qrkit.store.instances import InstanceRow, filed_object, index_row
+from qrkit.store.instances import InstanceRow, index_row
 from qrkit.words import counted
 
 logger = logging.getLogger(__name__)

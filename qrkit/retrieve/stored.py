@@ -9,7 +9,8 @@ from pathlib import Path
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.jobs import RetrieveRequest
-from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
+from qrkit.store.files import stored_file
+from qrkit.store.instances import InstanceRow, InstanceTable, index_row
 from qrkit.store.quarantine import quarantine
 
 logger = logging.getLogger(__name__)

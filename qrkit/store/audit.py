@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from qrkit.store.schema import audit
-from qrkit.store.state import State
+from qrkit.store.state import StateTable, value_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,8 @@ class AuditRow:
     details: Mapping[str, Any]
 
 
-class AuditTable:
+class AuditTable(StateTable):
     """The audit trail; rows are only ever added."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def write(self, who: str, action: str, subject: str, details: Mapping[str, Any] | None = None) -> None:
         """Add a row."""
@@ -39,13 +36,7 @@ class AuditTable:
         wanted = sa.select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
         if subject is not None:
             wanted = wanted.where(audit.c.subject == subject)
-        with self._state.reading() as connection:
-            return tuple(
-                AuditRow(
-                    happened=row.happened, who=row.who, action=row.action, subject=row.subject, details=row.details
-                )
-                for row in connection.execute(wanted)
-            )
+        return tuple(value_of(AuditRow, row) for row in self._state.rows(wanted))
 
 
 def write_audit(  # the row's columns, all named by the caller

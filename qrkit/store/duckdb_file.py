@@ -53,10 +53,7 @@ def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
 def attach_settled(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     """Attach a settled file, read only, as `settled`.
 
-    Raises
-    ------
-    StoreInUse
-        If another program has it open for writing, as a tool that people look into databases with may.
+    Raises StoreInUse if another program has it open for writing, as a tool that people look into databases with may.
     """
     try:
         connection.execute(f"ATTACH {literal(str(file))} AS settled (READ_ONLY)")
@@ -131,10 +128,7 @@ def identifier(name: str) -> str:
 def store_errors(doing: str) -> Iterator[None]:
     """Translate DuckDB's errors where the SQL is ours.
 
-    Parameters
-    ----------
-    doing
-        The subject of the message: ``The results cannot be read``.
+    `doing`: the subject of the message: ``The results cannot be read``.
     """
     try:
         yield
@@ -158,14 +152,8 @@ def sql_errors() -> Iterator[None]:
 class LevelTables:
     """The tables of one level.
 
-    Attributes
-    ----------
-    answers
-        Every row of every answer.
-    newest
-        Of those, the newest row of each node and key.
-    key
-        The unique key of the level.
+    `answers`: every row of every answer. `newest`: of those, the newest row of each node and key. `key`: the unique
+    key of the level.
     """
 
     level: str
@@ -183,13 +171,7 @@ LEVELS = (
 
 
 def of_level(level: str) -> LevelTables:
-    """Return the tables of a level.
-
-    Raises
-    ------
-    StoreError
-        If there is no such level.
-    """
+    """Return the tables of a level. Raises StoreError if there is no such level."""
     for tables in LEVELS:
         if tables.level == level:
             return tables
@@ -206,16 +188,17 @@ def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(name) for (name,) in rows}
 
 
-def answers_in(file: Path) -> set[str]:
-    """Return the ids of the queries whose answers are in a settled file.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be read.
-    """
+@contextmanager
+def _settled(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection with a settled file attached; StoreError if it cannot be read."""
     with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
         attach_settled(connection, file)
+        yield connection
+
+
+def answers_in(file: Path) -> set[str]:
+    """Return the ids of the queries whose answers are in a settled file. Raises StoreError if it cannot be read."""
+    with _settled(file) as connection:
         rows = connection.execute(f"SELECT query_id FROM settled.{SCHEMAS}").fetchall()  # noqa: S608 - a constant
     return {str(query_id) for (query_id,) in rows}
 
@@ -223,13 +206,9 @@ def answers_in(file: Path) -> set[str]:
 def read_all(file: Path) -> int:
     """Read all of a settled file, to check that it is whole, and return the number of its tables.
 
-    Raises
-    ------
-    StoreError
-        If any of it cannot be read.
+    Raises StoreError if any of it cannot be read.
     """
-    with store_errors(f"The settled results {file} cannot be read"), memory_connection(file.parent) as connection:
-        attach_settled(connection, file)
+    with _settled(file) as connection:
         tables = sorted(tables_of_settled(connection))
         for table in tables:
             connection.execute(f"SELECT sum(hash(one)) FROM settled.{identifier(table)} one").fetchall()  # noqa: S608
@@ -239,20 +218,15 @@ def read_all(file: Path) -> int:
 def read_from(file: Path, query_id: str, offset: int = 0, limit: int | None = None) -> pa.Table:
     """Return rows of an answer out of a settled file.
 
-    Raises
-    ------
-    StoreError
-        If the settled file is not there, cannot be read, or has no such answer.
+    Raises StoreError if the settled file is not there, cannot be read, or has no such answer.
     """
-    doing = f"The settled results {file} cannot be read"
-    with store_errors(doing), memory_connection(file.parent) as connection:
-        attach_settled(connection, file)
+    with _settled(file) as connection:
         known = connection.execute(
             f"SELECT level, arrow_schema FROM settled.{SCHEMAS} WHERE query_id = ?",  # noqa: S608 - a constant
             [query_id],
         ).fetchall()
         if not known:
-            raise StoreError(f"{doing}: it has no answer of query {query_id}.")
+            raise StoreError(f"The settled results {file} cannot be read: it has no answer of query {query_id}.")
         level, serialized = known[0]
         schema = pa.ipc.read_schema(pa.py_buffer(serialized))
         columns = ", ".join(map(identifier, schema.names))

@@ -13,15 +13,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
-from qrkit.store.file_names import NO_SPACE, PartFiles, place
-from qrkit.store.header import HeaderIncomplete, ObjectHeader, read_header
-from qrkit.store.part10 import file_head
+from qrkit.store.header import HeaderIncomplete, ObjectHeader, ends_early, read_header
+from qrkit.store.part10 import NO_SPACE, PartFiles, file_head, place, read_file_head
 from qrkit.uids import is_valid_uid
 
 _log = logging.getLogger(__name__)
@@ -43,16 +42,9 @@ _LOOKED_AT = (1 << 20, 1 << 24, 1 << 26)
 class StoredObject:
     """An object that is in its place.
 
-    Attributes
-    ----------
-    path
-        The file; of an object that was here already, the one that was.
-    relative
-        The same, relative to the folder of the files, with ``/``.
-    size
-        Of the file, in bytes.
-    receipt
-        A second name of the file until `FileStore.listed`, by which it is found if this process dies before.
+    `path`: the file; of an object that was here already, the one that was. `relative`: the same, relative to the
+    folder of the files, with ``/``. `size`: of the file, in bytes. `receipt`: a second name of the file until
+    `FileStore.listed`, by which it is found if this process dies before.
     """
 
     path: Path
@@ -80,16 +72,9 @@ class WrittenObject:
 class FileStore:
     """Takes arriving objects, for any number of threads and processes; a `qrkit.receipt.Receiver` stands before it.
 
-    Parameters
-    ----------
-    folder
-        Of the files.
-    free_space_floor
-        Bytes that stay free on its disk; below, objects are refused with 0xA700.
-    indexed
-        Called with each object once it is in its place, on the thread that received it: it should only queue it.
-    keep_receipts
-        Whether objects have receipts, of which `listed` must be told.
+    `folder` contains the files. `free_space_floor`: bytes that stay free on its disk; below, objects are refused with
+    0xA700. `indexed`: called with each object once it is in its place, on the thread that received it: it should only
+    queue it. `keep_receipts`: whether objects have receipts, of which `listed` must be told.
     """
 
     def __init__(
@@ -115,10 +100,7 @@ class FileStore:
     def begin(self, arrival: Arrival) -> IncomingFile:
         """Start to take an object.
 
-        Raises
-        ------
-        Refused
-            If its UID cannot be a file name, the disk is full, or the folder is not there.
+        Raises Refused if its UID cannot be a file name, the disk is full, or the folder is not there.
         """
         if not is_valid_uid(arrival.sop_instance_uid):
             raise Refused(_CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid UID")
@@ -141,11 +123,8 @@ class FileStore:
     def free_space(self) -> int:
         """Return the free bytes of the disk, as of at most a second ago.
 
-        Raises
-        ------
-        OSError
-            If the folder is not there and cannot be made. One that was there before and is gone, such as a share that
-            is no longer mounted, is not made again: what came would lie elsewhere.
+        Raises OSError if the folder is not there and cannot be made. One that was there before and is gone, such as a
+        share that is no longer mounted, is not made again: what came would lie elsewhere.
         """
         now = time.monotonic()
         if now >= self._free_until:
@@ -167,10 +146,7 @@ class FileStore:
     def disk(self) -> str:
         """Return an identifier of the disk of the files, which is the same for all sites that share the folder.
 
-        Raises
-        ------
-        OSError
-            If the folder is not there, or cannot be written.
+        Raises OSError if the folder is not there, or cannot be written.
         """
         self.free_space()
         path = self.incoming / "disk"
@@ -181,10 +157,7 @@ class FileStore:
     def sweep(self, *, older_than: float = 86_400.0) -> int:
         """Remove what was left by processes that ended while receiving, and return how many files.
 
-        Parameters
-        ----------
-        older_than
-            Seconds since the last byte was written, for files of other machines.
+        `older_than`: seconds since the last byte was written, for files of other machines.
         """
         return self.parts.sweep(older_than=older_than)
 
@@ -206,10 +179,7 @@ class FileStore:
     def keep(self, written: WrittenObject, arrival: Arrival) -> StoredObject:
         """Put a whole file in its place, report it by `indexed`, and return it; on failure the file is removed.
 
-        Raises
-        ------
-        Refused
-            If it cannot be put there.
+        Raises Refused if it cannot be put there.
         """
         header = written.header
         folder = self.folder / header.StudyInstanceUID / header.SeriesInstanceUID
@@ -267,10 +237,7 @@ class IncomingFile:
     def header(self) -> ObjectHeader:
         """The header of the object, once it is whole.
 
-        Raises
-        ------
-        Refused
-            If its UIDs are missing or wrong, or it could not be written.
+        Raises Refused if its UIDs are missing or wrong, or it could not be written.
         """
         if self._refused is not None:
             raise self._refused
@@ -281,10 +248,7 @@ class IncomingFile:
     def commit(self) -> StoredObject:
         """Put the object in its place and return it; only then is success sent to the peer.
 
-        Raises
-        ------
-        Refused
-            If its UIDs are missing or wrong, or it cannot be written. Nothing is left of it.
+        Raises Refused if its UIDs are missing or wrong, or it cannot be written. Nothing is left of it.
         """
         return self._store.keep(self.finish(), self._arrival)
 
@@ -362,3 +326,41 @@ def _refusal(error: OSError) -> Refused:
         return Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
     _log.error("A received object cannot be written: %s", error)
     return Refused(_PROCESSING_FAILURE, "The object cannot be written")
+
+
+def stored_file(folder: Path, relative: str) -> StoredObject:
+    """Return the stored object of a file that is in its place but was never listed.
+
+    Raises ObjectUnreadable if it is no DICOM file, or was cut; OSError if it cannot be read.
+    """
+    path = folder / relative
+    with path.open("rb") as file:
+        head = read_file_head(file)
+        file.seek(head.data_set_start)
+        data_set = file.read()
+        try:
+            header = read_header(data_set, head.transfer_syntax_uid, whole=True)
+        except HeaderIncomplete as error:
+            raise ObjectUnreadable(f"{relative} is not whole.") from error
+        if ends_early(data_set, head.transfer_syntax_uid):
+            raise ObjectUnreadable(f"{relative} is not whole.")
+    arrival = Arrival(
+        sop_class_uid=header.SOPClassUID,
+        sop_instance_uid=header.SOPInstanceUID,
+        transfer_syntax_uid=head.transfer_syntax_uid,
+        sender=head.sender,
+    )
+    return StoredObject(path=path, relative=relative, size=path.stat().st_size, header=header, arrival=arrival)
+
+
+def filed_object(folder: Path, receipt: Path) -> StoredObject | None:
+    """Return the object of a receipt; None where it is not in its place.
+
+    Raises ObjectUnreadable if it is no DICOM file; OSError if it cannot be read.
+    """
+    said = stored_file(folder, receipt.relative_to(folder).as_posix())
+    place, uid = folder / said.header.StudyInstanceUID / said.header.SeriesInstanceUID, said.header.SOPInstanceUID
+    path = next((one for one in place.glob(f"{uid}*.dcm") if one.samefile(receipt)), None)
+    if path is None:
+        return None
+    return replace(said, path=path, relative=path.relative_to(folder).as_posix(), receipt=receipt)

@@ -1,9 +1,14 @@
-"""The runs of handlers on received series, and their states."""
+"""The runs of handlers on received series, their states, and the completed items that they follow from.
+
+An item is noted in the transaction that completes it, so that no handler is lost if a process dies in between. A
+worker that has the handlers queues one run for each handler, series and content; the unique key of the runs prevents
+a second one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,33 +16,168 @@ import sqlalchemy as sa
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound
-from qrkit.jobs.handler_run import LONGEST_PAUSE, HandlerRun, RunState
-from qrkit.store.schema import handler_runs, instances, job_items
-from qrkit.store.state import State, as_text
+from qrkit.jobs import JobState
+from qrkit.jobs.handler_run import LONGEST_PAUSE, HandlerRun, RunState, content_of
+from qrkit.store.schema import chosen_handlers, completed_items, handler_runs, instances, job_items, jobs
+from qrkit.store.state import StateTable, as_text, field_names, insert_unless_known, value_of
 from qrkit.tables import Level
+
+_COMPLETE = JobState.COMPLETE.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedItem:
+    """An item that became complete.
+
+    `handlers`: names of the handlers that its job has chosen; None: the automatic ones.
+    """
+
+    item_id: int
+    job_id: str
+    level: str
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+    handlers: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteSeries:
+    """A series as it is here now.
+
+    `levels`: of the requests of the job that cover it. `modality`, `station`, `description` and `node`: the values
+    that its objects have.
+    """
+
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+    levels: tuple[str, ...]
+    modality: tuple[str, ...]
+    station: tuple[str, ...]
+    description: tuple[str, ...]
+    node: tuple[str, ...]
+    content: str
+    last_instance_id: int
+    objects: int
+
+
+def choose(connection: sa.Connection, job_id: str, handlers: Sequence[str] | None) -> None:
+    """Write down which handlers a job has chosen, within the transaction that makes it."""
+    if handlers is not None:
+        connection.execute(chosen_handlers.insert().values(job_id=job_id, handlers=list(handlers)))
+
+
+def note_complete(connection: sa.Connection, item_id: int) -> None:
+    """Note that an item became complete, within the transaction of that; not where its objects went elsewhere."""
+    here = (
+        sa.select(job_items.c.item_id, job_items.c.job_id)
+        .join(jobs, jobs.c.job_id == job_items.c.job_id)
+        .where(job_items.c.item_id == item_id, jobs.c.destination == "")
+    )
+    insert = insert_unless_known(connection, completed_items).from_select(["item_id", "job_id"], here)
+    connection.execute(insert)
+
+
+class CompletedItemTable(StateTable):
+    """The items of a workspace for whose series runs are still to be queued."""
+
+    def list(self, limit: int = 100) -> tuple[CompletedItem, ...]:
+        """Return items for whose series it is to be decided what is done."""
+        wanted = (
+            sa.select(job_items, chosen_handlers.c.handlers)
+            .join(completed_items, completed_items.c.item_id == job_items.c.item_id)
+            .outerjoin(chosen_handlers, chosen_handlers.c.job_id == job_items.c.job_id)
+            .order_by(job_items.c.item_id)
+            .limit(limit)
+        )
+        return tuple(
+            value_of(CompletedItem, row, handlers=None if row.handlers is None else tuple(row.handlers))
+            for row in self._state.rows(wanted)
+        )
+
+    def complete_series(self, due: CompletedItem) -> tuple[CompleteSeries, ...]:
+        """Return the series of an item that are complete within its job: every item that covers them is."""
+        mine = [instances.c.StudyInstanceUID == due.StudyInstanceUID]
+        if due.level != Level.STUDY:
+            mine.append(instances.c.SeriesInstanceUID == due.SeriesInstanceUID)
+        names = ("SOPInstanceUID", "sha256", "Modality", "StationName", "SeriesDescription", "source")
+        columns = (instances.c.SeriesInstanceUID, instances.c.instance_id, *(instances.c[name] for name in names))
+        with self._state.reading() as connection:
+            covering = connection.execute(
+                sa.select(job_items.c.level, job_items.c.SeriesInstanceUID, job_items.c.state).where(
+                    job_items.c.job_id == due.job_id, job_items.c.StudyInstanceUID == due.StudyInstanceUID
+                )
+            ).all()
+            by_series: dict[str, list[sa.Row[Any]]] = {}
+            for row in connection.execute(sa.select(*columns).where(*mine).order_by(instances.c.instance_id)):
+                by_series.setdefault(row.SeriesInstanceUID, []).append(row)
+        found = []
+        for series, rows in by_series.items():
+            items = [one for one in covering if one.level == Level.STUDY or one.SeriesInstanceUID == series]
+            if all(one.state == _COMPLETE for one in items):
+                found.append(_complete(due.StudyInstanceUID, series, sorted({one.level for one in items}), rows))
+        return tuple(found)
+
+    def queue(self, due: CompletedItem, runs: Sequence[tuple[str, CompleteSeries]]) -> int:
+        """Queue a run for each handler and series, unless there is one for that content; return how many are new."""
+        now = self._state.now()
+        values = [
+            {
+                "handler": handler,
+                "StudyInstanceUID": held.StudyInstanceUID,
+                "SeriesInstanceUID": held.SeriesInstanceUID,
+                "content": held.content,
+                "last_instance_id": held.last_instance_id,
+                "objects": held.objects,
+                "levels": list(held.levels),
+                "job_id": due.job_id,
+                "state": RunState.WAITING.value,
+                "due": now,
+                "created": now,
+            }
+            for handler, held in sorted(runs, key=lambda run: (run[0], run[1].SeriesInstanceUID))
+        ]
+        with self._state.transaction() as connection:
+            connection.execute(completed_items.delete().where(completed_items.c.item_id == due.item_id))
+            queued = 0
+            for row in values:
+                insert = insert_unless_known(connection, handler_runs).values(row)
+                queued += connection.execute(insert).rowcount
+            return queued
+
+
+def _complete(study: str, series: str, levels: Sequence[str], rows: Sequence[sa.Row[Any]]) -> CompleteSeries:
+    def values(name: str) -> tuple[str, ...]:
+        return tuple(sorted({value for row in rows if (value := getattr(row, name))}))
+
+    return CompleteSeries(
+        StudyInstanceUID=study,
+        SeriesInstanceUID=series,
+        levels=tuple(levels),
+        modality=values("Modality"),
+        station=values("StationName"),
+        description=values("SeriesDescription"),
+        node=values("source"),
+        content=content_of((row.SOPInstanceUID, row.sha256) for row in rows),
+        last_instance_id=rows[-1].instance_id,
+        objects=len(rows),
+    )
+
 
 _WAITING, _RUNNING = RunState.WAITING.value, RunState.RUNNING.value
 _DONE, _FAILED = RunState.DONE.value, RunState.FAILED.value
 
 
-class HandlerRunTable:
+class HandlerRunTable(StateTable):
     """The runs of a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def waiting(self, handlers: Collection[str]) -> int:
         """Return how many runs of some handlers wait or are under way, whenever they are due."""
-        wanted = sa.select(sa.func.count(handler_runs.c.run_id)).where(
-            handler_runs.c.state.in_((_WAITING, _RUNNING)), handler_runs.c.handler.in_(list(handlers))
-        )
-        with self._state.reading() as connection:
-            return connection.scalar(wanted) or 0
+        is_open = handler_runs.c.state.in_((_WAITING, _RUNNING))
+        return self._state.count(handler_runs, is_open, handler_runs.c.handler.in_(list(handlers)))
 
     def is_due(self, handlers: Collection[str]) -> bool:
         """Whether a run of one of some handlers could be claimed now."""
-        with self._state.reading() as connection:
-            return connection.execute(self._next(handlers)).first() is not None
+        return self._state.row(self._next(handlers)) is not None
 
     def claim(self, worker_id: str, handlers: Collection[str]) -> HandlerRun | None:
         """Take the run of one of some handlers that is due longest; None if none is. No two workers take the same."""
@@ -65,8 +205,7 @@ class HandlerRunTable:
             )
             .order_by(instances.c.InstanceNumber, instances.c.instance_id)
         )
-        with self._state.reading() as connection:
-            return tuple(connection.execute(wanted).all())
+        return tuple(self._state.rows(wanted))
 
     def done(self, run_id: int, note: str = "") -> None:
         """Write down that a run has worked."""
@@ -92,9 +231,8 @@ class HandlerRunTable:
     def requeue_orphans(self, alive_worker_ids: Collection[str]) -> int:
         """Let runs be started anew whose workers are not alive; return how many."""
         orphaned = (handler_runs.c.state == _RUNNING, handler_runs.c.worker_id.not_in(list(alive_worker_ids)))
-        with self._state.reading() as connection:  # a change takes the write lock, and mostly there is none
-            if connection.execute(sa.select(handler_runs.c.run_id).where(*orphaned).limit(1)).first() is None:
-                return 0
+        if not self._state.has(handler_runs, *orphaned):  # a change takes the write lock, and mostly there is none
+            return 0
         with self._state.transaction() as connection:
             changed = connection.execute(
                 handler_runs.update().where(*orphaned).values(state=_WAITING, worker_id=None)
@@ -104,15 +242,8 @@ class HandlerRunTable:
     def retry(self, run_ids: Sequence[int], *, again: bool = False) -> int:
         """Have runs tried anew, from the first attempt on; return how many.
 
-        Parameters
-        ----------
-        again
-            Those too that have worked already; else only what has failed or waits for its next attempt.
-
-        Raises
-        ------
-        NotFound
-            If there is no run of that id.
+        `again`: those too that have worked already; else only what has failed or waits for its next attempt. Raises
+        NotFound if there is no run of that id.
         """
         states = (_FAILED, _WAITING, *((_DONE,) if again else ()))
         now = self._state.now()
@@ -131,15 +262,8 @@ class HandlerRunTable:
             return changed.rowcount
 
     def get(self, run_id: int) -> HandlerRun:
-        """Return a run.
-
-        Raises
-        ------
-        NotFound
-            If there is none of that id.
-        """
-        with self._state.reading() as connection:
-            row = connection.execute(sa.select(handler_runs).where(handler_runs.c.run_id == run_id)).one_or_none()
+        """Return a run. Raises NotFound if there is none of that id."""
+        row = self._state.row(sa.select(handler_runs).where(handler_runs.c.run_id == run_id))
         if row is None:
             raise NotFound(f"There is no run {run_id}.", advice=Advice(action=Action.LIST_HANDLER_RUNS))
         return _run(row)
@@ -147,22 +271,19 @@ class HandlerRunTable:
     def list(self, filters: Mapping[str, object] | None = None, limit: int | None = 100) -> tuple[HandlerRun, ...]:
         """Return the newest runs first: those that have some values, such as a handler or a state.
 
-        Raises
-        ------
-        InputError
-            If a run has no such value.
+        Raises InputError if a run has no such value.
         """
-        unknown = sorted(set(filters or {}) - set(_FIELDS))
+        names = field_names(HandlerRun)
+        unknown = sorted(set(filters or {}) - set(names))
         if unknown:
-            raise InputError(f"Runs have no {', '.join(unknown)}.", advice=f"They have {', '.join(_FIELDS)}.")
+            raise InputError(f"Runs have no {', '.join(unknown)}.", advice=f"They have {', '.join(names)}.")
         wanted = (
             sa.select(handler_runs)
             .where(*(handler_runs.c[name] == value for name, value in (filters or {}).items()))
             .order_by(handler_runs.c.run_id.desc())
             .limit(limit)
         )
-        with self._state.reading() as connection:
-            return tuple(_run(row) for row in connection.execute(wanted))
+        return tuple(map(_run, self._state.rows(wanted)))
 
     def of_job(self, job_id: str) -> tuple[HandlerRun, ...]:
         """Return the runs for the series that a job asks for, also those that another job has brought about."""
@@ -174,9 +295,9 @@ class HandlerRunTable:
                 job_items.c.SeriesInstanceUID == handler_runs.c.SeriesInstanceUID,
             ),
         )
-        with self._state.reading() as connection:
-            rows = connection.execute(sa.select(handler_runs).where(covers).order_by(handler_runs.c.run_id))
-            return tuple(_run(row) for row in rows)
+        return tuple(
+            map(_run, self._state.rows(sa.select(handler_runs).where(covers).order_by(handler_runs.c.run_id)))
+        )
 
     def _next(self, handlers: Collection[str]) -> sa.Select[Any]:
         now = self._state.now()
@@ -201,9 +322,5 @@ class HandlerRunTable:
             )
 
 
-_FIELDS = tuple(item.name for item in fields(HandlerRun))
-
-
 def _run(row: sa.Row[Any]) -> HandlerRun:
-    values = {name: getattr(row, name) for name in _FIELDS}
-    return HandlerRun(**values | {"state": RunState(row.state), "levels": tuple(row.levels)})
+    return value_of(HandlerRun, row, state=RunState(row.state), levels=tuple(row.levels))

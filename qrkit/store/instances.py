@@ -1,4 +1,4 @@
-"""The stored objects: one row for each file of a SOP Instance.
+"""The stored objects: one row for each file of a SOP Instance, and the sizes and rates on which estimates are based.
 
 A row is made from the stored file on another thread than the one that received it, so that no sender waits for it.
 """
@@ -6,41 +6,31 @@ A row is made from the stored file on another thread than the one that received 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from qrkit.errors import InputError, ObjectUnreadable
-from qrkit.receipt import Arrival
-from qrkit.store.file_names import sha256_of
-from qrkit.store.files import StoredObject
-from qrkit.store.header import HeaderIncomplete, ends_early, read_header
-from qrkit.store.part10 import read_file_head
-from qrkit.store.schema import instances
-from qrkit.store.state import State, insert_unless_known
+from qrkit.errors import InputError
+from qrkit.jobs import JobState, RetrieveRequest
+from qrkit.jobs.estimate import NodeHistory, SizeSample
+from qrkit.store.part10 import sha256_of
+from qrkit.store.schema import instances, jobs
+from qrkit.store.state import State, StateTable, field_names, in_parts, insert_unless_known
+from qrkit.tables import Level
 
-_AT_ONCE = 500
-"""UIDs asked for in one statement; SQLite allows 32,766 parameters, older ones 999."""
+if TYPE_CHECKING:
+    from qrkit.store.files import StoredObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRow:
     """One file of a SOP Instance.
 
-    Attributes
-    ----------
-    path
-        Relative to the folder of the files, with ``/``.
-    size
-        Of the file, in bytes.
-    sha256
-        Of the file, in hexadecimal.
-    source
-        Name of the node that it came from.
-    received
-        UTC, ISO 8601.
+    `path`: relative to the folder of the files, with ``/``. `size`: of the file, in bytes. `sha256`: of the file, in
+    hexadecimal. `source`: name of the node that it came from. `received`: UTC, ISO 8601.
     """
 
     SOPInstanceUID: str
@@ -67,14 +57,8 @@ class InstanceRow:
     received: str = ""
 
 
-_FIELDS = tuple(item.name for item in fields(InstanceRow))
-
-
-class InstanceTable:
+class InstanceTable(StateTable):
     """The objects of a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def add_many(self, rows: Iterable[InstanceRow]) -> None:
         """Add rows; those of files that are known already change nothing."""
@@ -95,25 +79,26 @@ class InstanceTable:
         study: str | None = None,
     ) -> frozenset[str]:
         """Return the SOP Instance UIDs that are here: of those asked for, of a series, of a study."""
+        conditions = _among(sop_instance_uids or ())
+        if series is not None:
+            conditions.append(instances.c.SeriesInstanceUID == series)
+        if study is not None:
+            conditions.append(instances.c.StudyInstanceUID == study)
         found: set[str] = set()
         with self._state.reading() as connection:
-            for condition in _conditions(sop_instance_uids, series, study):
+            for condition in conditions:
                 found.update(connection.scalars(sa.select(instances.c.SOPInstanceUID).where(condition)))
         return frozenset(found)
 
     def by_series(self, study_uids: Sequence[str], files: Path | None = None) -> dict[str, frozenset[str]]:
         """Return the SOP Instance UIDs that are here of some studies, by SeriesInstanceUID.
 
-        Parameters
-        ----------
-        files
-            The folder of the files: what somebody has deleted there is not here.
+        `files`: the folder of the files: what somebody has deleted there is not here.
         """
         found: dict[str, set[str]] = {}
         wanted = sa.select(instances.c.SeriesInstanceUID, instances.c.SOPInstanceUID, instances.c.path)
         with self._state.reading() as connection:
-            for start in range(0, len(study_uids), _AT_ONCE):
-                some = study_uids[start : start + _AT_ONCE]
+            for some in in_parts(study_uids):
                 for series, uid, path in connection.execute(wanted.where(instances.c.StudyInstanceUID.in_(some))):
                     if files is None or (files / path).is_file():
                         found.setdefault(series, set()).add(uid)
@@ -121,74 +106,47 @@ class InstanceTable:
 
     def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str, int], ...]:
         """Return SOP Instance UID, path and size of each file of some SOP Instances."""
-        found: list[tuple[str, str, int]] = []
+        wanted = sa.select(instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
         with self._state.reading() as connection:
-            for condition in _conditions(sop_instance_uids, None, None):
-                wanted = sa.select(instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
-                rows = connection.execute(wanted.where(condition))
-                found.extend((row.SOPInstanceUID, row.path, row.size) for row in rows)
-        return tuple(found)
-
-    def of_series(self, series_instance_uid: str) -> tuple[InstanceRow, ...]:
-        """Return the rows of a series, by InstanceNumber."""
-        return self.list({"SeriesInstanceUID": series_instance_uid})
+            rows = [row for which in _among(sop_instance_uids) for row in connection.execute(wanted.where(which))]
+        return tuple((row.SOPInstanceUID, row.path, row.size) for row in rows)
 
     def count(self) -> int:
         """Return how many rows there are."""
-        with self._state.reading() as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(instances)) or 0
+        return self._state.count(instances)
 
     def is_empty(self) -> bool:
         """Whether there is none; cheap, however many there are."""
-        with self._state.reading() as connection:
-            return connection.execute(sa.select(sa.literal(1)).select_from(instances).limit(1)).first() is None
+        return not self._state.has(instances)
 
     def volume(self) -> tuple[int, int]:
         """Return how many rows there are, and the bytes of their files."""
-        with self._state.reading() as connection:
-            count, size = connection.execute(sa.select(sa.func.count(), sa.func.sum(instances.c.size))).one()
+        ((count, size),) = self._state.rows(sa.select(sa.func.count(), sa.func.sum(instances.c.size)))
         return int(count), int(size or 0)
 
     def list(self, filters: Mapping[str, object] | None = None, limit: int | None = None) -> tuple[InstanceRow, ...]:
         """Return the rows that have these values, by column; series by series, images in their order.
 
-        Raises
-        ------
-        InputError
-            If there is no such column.
+        Raises InputError if there is no such column.
         """
-        unknown = sorted(set(filters or {}) - set(_FIELDS))
+        names = field_names(InstanceRow)
+        unknown = sorted(set(filters or {}) - set(names))
         if unknown:
             raise InputError(
-                f"Instances have no column {', '.join(unknown)}.", advice=f"They have {', '.join(_FIELDS)}."
+                f"Instances have no column {', '.join(unknown)}.", advice=f"They have {', '.join(names)}."
             )
         wanted = (
-            sa.select(*(instances.c[name] for name in _FIELDS))
+            sa.select(*(instances.c[name] for name in names))
             .where(*(instances.c[name] == value for name, value in (filters or {}).items()))
             .order_by(instances.c.SeriesInstanceUID, instances.c.InstanceNumber, instances.c.SOPInstanceUID)
             .limit(limit)
         )
-        with self._state.reading() as connection:
-            return tuple(_instance_row(row) for row in connection.execute(wanted))
+        # not by `value_of`, which takes longer: there may be a million rows
+        return tuple(InstanceRow(**dict(zip(names, row, strict=True))) for row in self._state.rows(wanted))
 
 
-def _conditions(
-    sop_instance_uids: Sequence[str] | None, series: str | None, study: str | None
-) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    asked = list(sop_instance_uids or ())
-    conditions.extend(
-        instances.c.SOPInstanceUID.in_(asked[start : start + _AT_ONCE]) for start in range(0, len(asked), _AT_ONCE)
-    )
-    if series is not None:
-        conditions.append(instances.c.SeriesInstanceUID == series)
-    if study is not None:
-        conditions.append(instances.c.StudyInstanceUID == study)
-    return conditions
-
-
-def _instance_row(row: sa.Row[Any]) -> InstanceRow:
-    return InstanceRow(**dict(zip(_FIELDS, row, strict=True)))
+def _among(sop_instance_uids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    return [instances.c.SOPInstanceUID.in_(some) for some in in_parts(sop_instance_uids)]
 
 
 def index_row(
@@ -201,19 +159,8 @@ def index_row(
 ) -> InstanceRow:
     """Return the row of a stored object, with the SHA-256 of its file.
 
-    Parameters
-    ----------
-    source
-        Name of the node that it came from.
-    job_id, item_id
-        What it was fetched for, where it was.
-    received
-        UTC, ISO 8601; empty: when the row is added.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
+    `source`: name of the node that it came from. `job_id` and `item_id`: what it was fetched for, where it was.
+    `received`: UTC, ISO 8601; empty: when the row is added. Raises OSError if the file cannot be read.
     """
     said: dict[str, Any] = {
         keyword: None if value == "" else value for keyword, value in asdict(stored.header).items()
@@ -232,49 +179,61 @@ def index_row(
     )
 
 
-def stored_file(folder: Path, relative: str) -> StoredObject:
-    """Return the stored object of a file that is in its place but was never listed.
+_JOBS = 20
+"""The newest retrieves of a node, from which its rate is taken."""
 
-    Raises
-    ------
-    ObjectUnreadable
-        If it is no DICOM file, or was cut.
-    OSError
-        If it cannot be read.
-    """
-    path = folder / relative
-    with path.open("rb") as file:
-        head = read_file_head(file)
-        file.seek(head.data_set_start)
-        data_set = file.read()
-        try:
-            header = read_header(data_set, head.transfer_syntax_uid, whole=True)
-        except HeaderIncomplete as error:
-            raise ObjectUnreadable(f"{relative} is not whole.") from error
-        if ends_early(data_set, head.transfer_syntax_uid):
-            raise ObjectUnreadable(f"{relative} is not whole.")
-    arrival = Arrival(
-        sop_class_uid=header.SOPClassUID,
-        sop_instance_uid=header.SOPInstanceUID,
-        transfer_syntax_uid=head.transfer_syntax_uid,
-        sender=head.sender,
+_LEAST_BYTES = 1_000_000
+"""With fewer, the waiting between requests is most of what is measured."""
+
+
+def node_history(state: State, node: str) -> NodeHistory:
+    """Return sizes and rates of earlier retrieves from a node."""
+    kinds = (instances.c.source, instances.c.Modality, instances.c.SOPClassUID)
+    with state.reading() as connection:
+        rows = connection.execute(
+            sa.select(*kinds, sa.func.count(), sa.func.sum(instances.c.size)).group_by(*kinds)
+        ).all()
+        retrieves = connection.execute(
+            sa.select(jobs.c.bytes, jobs.c.started, jobs.c.finished)
+            .where(
+                jobs.c.node == node,
+                jobs.c.state.in_((JobState.COMPLETE.value, JobState.PARTIAL.value)),
+                jobs.c.started.is_not(None),
+                jobs.c.finished.is_not(None),
+            )
+            .order_by(jobs.c.finished.desc())
+            .limit(_JOBS)
+        ).all()
+    samples = tuple(
+        SizeSample(node=node, modality=modality or "", sop_class=sop_class, objects=int(objects), bytes=int(size))
+        for node, modality, sop_class, objects, size in rows
     )
-    return StoredObject(path=path, relative=relative, size=path.stat().st_size, header=header, arrival=arrival)
+    return NodeHistory(node=node, samples=samples, bytes_per_second=_rate(retrieves))
 
 
-def filed_object(folder: Path, receipt: Path) -> StoredObject | None:
-    """Return the object of a receipt; None where it is not in its place.
+def held_bytes(state: State, requests: Sequence[RetrieveRequest]) -> int:
+    """Return how many bytes are here already of what is asked for."""
+    wanted: dict[Level, set[str]] = {Level.STUDY: set(), Level.SERIES: set(), Level.IMAGE: set()}
+    for request in requests:
+        uids = {Level.STUDY: (request.StudyInstanceUID,), Level.SERIES: (request.SeriesInstanceUID,)}
+        wanted[request.level].update(uids.get(request.level, request.sop_instance_uids))
+    keys = {
+        Level.STUDY: instances.c.StudyInstanceUID,
+        Level.SERIES: instances.c.SeriesInstanceUID,
+        Level.IMAGE: instances.c.SOPInstanceUID,
+    }
+    total = 0
+    with state.reading() as connection:
+        for level, some in wanted.items():
+            for part in in_parts(sorted(some)):
+                total += connection.scalar(sa.select(sa.func.sum(instances.c.size)).where(keys[level].in_(part))) or 0
+    return int(total)
 
-    Raises
-    ------
-    ObjectUnreadable
-        If it is no DICOM file.
-    OSError
-        If it cannot be read.
-    """
-    said = stored_file(folder, receipt.relative_to(folder).as_posix())
-    place, uid = folder / said.header.StudyInstanceUID / said.header.SeriesInstanceUID, said.header.SOPInstanceUID
-    path = next((one for one in place.glob(f"{uid}*.dcm") if one.samefile(receipt)), None)
-    if path is None:
-        return None
-    return replace(said, path=path, relative=path.relative_to(folder).as_posix(), receipt=receipt)
+
+def _rate(retrieves: Sequence[sa.Row[int, str, str]]) -> float | None:
+    fetched = sum(size for size, _, _ in retrieves)
+    seconds = sum(
+        (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+        for _, started, finished in retrieves
+    )
+    return fetched / seconds if seconds > 0 and fetched >= _LEAST_BYTES else None

@@ -6,7 +6,7 @@ Objects may also arrive after their item has ended; they are counted, and may co
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,11 +14,21 @@ import sqlalchemy as sa
 
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import Change, ItemOutcome, ItemRow, JobState, allows, is_news
-from qrkit.store.handler_due import note_complete
-from qrkit.store.job_transitions import QUEUED, RUNNING, active_jobs, due, follow, get_job, give_back, move_items
+from qrkit.store.handler_runs import note_complete
+from qrkit.store.job_transitions import (
+    QUEUED,
+    RUNNING,
+    active_jobs,
+    due,
+    follow,
+    get_job,
+    give_back,
+    give_up,
+    move_items,
+)
 from qrkit.store.jobs import item_outcome, item_row, outcome_values
 from qrkit.store.schema import job_items, jobs
-from qrkit.store.state import State, as_text
+from qrkit.store.state import StateTable, as_text
 from qrkit.words import counted
 
 
@@ -26,12 +36,7 @@ from qrkit.words import counted
 class Postponement:
     """That something is to be tried again.
 
-    Attributes
-    ----------
-    not_before
-        When; UTC, ISO 8601.
-    failures
-        How often in a row it has failed.
+    `not_before`: when; UTC, ISO 8601. `failures`: how often in a row it has failed.
     """
 
     not_before: str
@@ -46,28 +51,21 @@ class JobControl:
     pause: bool = False
 
 
-class RunningItems:
+class RunningItems(StateTable):
     """The running items of a workspace, each held by one worker."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def progress(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> bool:
         """Write down the progress of a running item, and return whether it is still running.
 
         Nothing happens to one that is not, such as one that another worker has taken over. What is stored never
-        becomes less: a worker that takes an item over first has to look what is here.
-
-        Parameters
-        ----------
-        worker_id
-            Who says so; None: whoever holds it.
+        becomes less: a worker that takes an item over first has to look what is here. `worker_id`: who says so; None:
+        whoever holds it.
         """
         values = {"received": outcome.received, "bytes": outcome.bytes}
         if outcome.expected is not None:
             values["expected"] = outcome.expected
         with self._state.transaction() as connection:
-            item = self._locked(connection, item_id)
+            item = _locked(connection, item_id)
             held = bool(item.state == RUNNING and worker_id in (None, item.worker_id))
             if held:
                 if outcome.stored > item.stored:  # a try that brings something new is the first again
@@ -77,13 +75,7 @@ class RunningItems:
         return held
 
     def control(self, job_id: str) -> JobControl:
-        """Return the requests of users for a job.
-
-        Raises
-        ------
-        NotFound
-            If there is no such job.
-        """
+        """Return the requests of users for a job. Raises NotFound if there is no such job."""
         with self._state.reading() as connection:
             job = get_job(connection, job_id)
             return JobControl(cancel=job.cancel_requested, pause=job.paused)
@@ -91,10 +83,7 @@ class RunningItems:
     def has_rival(self, job_id: str) -> bool:
         """Whether another job of the same node, of no lower priority, waits for its turn.
 
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        Raises NotFound if there is no such job.
         """
         now = self._state.now()
         with self._state.reading() as connection:
@@ -114,23 +103,14 @@ class RunningItems:
     def finish_item(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> None:
         """Write down the outcome of an item, if it is news; see `qrkit.jobs.is_news`.
 
-        Parameters
-        ----------
-        worker_id
-            Who says so; None: whoever holds it.
-
-        Raises
-        ------
-        InputError
-            If the outcome is not final.
-        NotFound
-            If there is no such item.
+        `worker_id`: who says so; None: whoever holds it. Raises InputError if the outcome is not final; NotFound if
+        there is no such item.
         """
         if not outcome.state.is_final:
             raise InputError(f"An item cannot end as {outcome.state.value}.")
         now = self._state.now()
         with self._state.transaction() as connection:
-            item = self._locked(connection, item_id)
+            item = _locked(connection, item_id)
             if not is_news(item_outcome(item), outcome, by_holder=worker_id in (None, item.worker_id)):
                 return
             ended = {"state": outcome.state.value, "finished": now, "not_before": None}
@@ -145,31 +125,18 @@ class RunningItems:
     def postpone(self, item_id: int, outcome: ItemOutcome, postponement: Postponement, *, worker_id: str) -> None:
         """Postpone an item that has failed for now; its received objects are kept.
 
-        Raises
-        ------
-        NotFound
-            If there is no such item.
+        Raises NotFound if there is no such item.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
-            item = self._locked(connection, item_id)
+            item = _locked(connection, item_id)
             own = (job_items.c.item_id == item_id, job_items.c.worker_id == worker_id)
+            values = outcome_values(outcome)
             if get_job(connection, item.job_id).cancel_requested:
-                move_items(
-                    connection, Change.CANCEL, JobState.CANCELLED, own, **outcome_values(outcome), finished=now
-                )
+                move_items(connection, Change.CANCEL, JobState.CANCELLED, own, **values, finished=now)
             else:
-                move_items(
-                    connection,
-                    Change.POSTPONE,
-                    JobState.QUEUED,
-                    own,
-                    **outcome_values(outcome),
-                    worker_id=None,
-                    not_before=postponement.not_before,
-                    failures=postponement.failures,
-                    deaths=0,
-                )
+                values |= asdict(postponement) | {"worker_id": None, "deaths": 0}
+                move_items(connection, Change.POSTPONE, JobState.QUEUED, own, **values)
             follow(connection, item.job_id, now)
 
     def postpone_job(
@@ -177,53 +144,26 @@ class RunningItems:
     ) -> None:
         """Give back some items of a job whose node is out of reach, and postpone the whole job.
 
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        Raises NotFound if there is no such job.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
             give_back(connection, (job_items.c.item_id.in_(list(item_ids)),), now)
             job = get_job(connection, job_id, lock=True)
             if not JobState(job.state).is_final:
-                values = {"not_before": postponement.not_before, "failures": postponement.failures}
-                follow(connection, job_id, now, **values, reason=job.reason if job.paused else reason)
+                reason = job.reason if job.paused else reason
+                follow(connection, job_id, now, **asdict(postponement), reason=reason)
 
     def give_up(self, job_id: str, *, error: str, advice: str) -> None:
         """End all of a job that has not ended, since its node stays out of reach.
 
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        Raises NotFound if there is no such job.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
-            for state, some in (
-                (JobState.PARTIAL, job_items.c.stored > 0),
-                (JobState.FAILED, job_items.c.stored == 0),
-            ):
-                which = (job_items.c.job_id == job_id, some)
-                move_items(
-                    connection,
-                    Change.GIVE_UP,
-                    state,
-                    which,
-                    error=error,
-                    advice=advice,
-                    finished=now,
-                    not_before=None,
-                )
+            which = (job_items.c.job_id == job_id,)
+            give_up(connection, which, now, error=error, advice=advice, not_before=None)
             follow(connection, job_id, now)
-
-    @staticmethod
-    def _locked(connection: sa.Connection, item_id: int) -> sa.Row[Any]:
-        wanted = sa.select(job_items).where(job_items.c.item_id == item_id).with_for_update()
-        item = connection.execute(wanted).one_or_none()
-        if item is None:
-            raise NotFound(f"There is no item {item_id} of any job.")
-        return item
 
 
 LATE_NOTE = "Objects arrived after its end and are counted."
@@ -232,11 +172,8 @@ _STILL_WANTED = (JobState.PARTIAL.value, JobState.FAILED.value)
 """The missing objects of a cancelled job are not wanted any more."""
 
 
-class LateObjects:
+class LateObjects(StateTable):
     """The missing objects of ended items of a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def lacking(self, *, hours: float) -> tuple[tuple[str, ItemRow], ...]:
         """Return the items that have ended without all of their objects within some hours, with their nodes."""
@@ -247,23 +184,16 @@ class LateObjects:
             .where(jobs.c.destination == "", job_items.c.state.in_(_STILL_WANTED), job_items.c.finished >= since)
             .order_by(job_items.c.finished)
         )
-        with self._state.reading() as connection:
-            return tuple((row.node, item_row(row)) for row in connection.execute(wanted) if row.missing)
+        return tuple((row.node, item_row(row)) for row in self._state.rows(wanted) if row.missing)
 
     def count(self, item_id: int, arrived: Collection[str], *, size: int) -> None:
         """Count objects for an ended item; a running item and known objects are left as they are.
 
-        Parameters
-        ----------
-        arrived
-            SOP Instance UIDs.
-        size
-            Bytes of their files together.
+        `arrived`: SOP Instance UIDs. `size`: bytes of their files together.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
-            wanted = sa.select(job_items).where(job_items.c.item_id == item_id).with_for_update()
-            item = connection.execute(wanted).one_or_none()
+            item = connection.execute(_to_lock(item_id)).one_or_none()
             if item is None or set(arrived).isdisjoint(item.missing):
                 return
             values = _counted(item, set(arrived).intersection(item.missing), size)
@@ -273,6 +203,17 @@ class LateObjects:
             if values["state"] == JobState.COMPLETE.value:
                 note_complete(connection, item_id)
             follow(connection, item.job_id, now)
+
+
+def _to_lock(item_id: int) -> sa.Select[Any]:
+    return sa.select(job_items).where(job_items.c.item_id == item_id).with_for_update()
+
+
+def _locked(connection: sa.Connection, item_id: int) -> sa.Row[Any]:
+    item = connection.execute(_to_lock(item_id)).one_or_none()
+    if item is None:
+        raise NotFound(f"There is no item {item_id} of any job.")
+    return item
 
 
 def _counted(item: sa.Row[Any], came: Collection[str], size: int) -> dict[str, Any]:

@@ -1,19 +1,19 @@
-"""The queue of retrieve items: which may start, which worker claims them, and which are given back.
+"""The queue of retrieve items: which may start, which worker claims them, which are given back, and why jobs wait.
 
 Workers claim items in batches, each with one association to its node. A node limits the associations of all workers
 together, so a batch counts from the transaction that claims its items until its worker ends it or dies. The progress
-of claimed items is in `qrkit.store.job_progress`, paused jobs are in `qrkit.store.job_pauses`.
+of claimed items is in `qrkit.store.job_progress`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from qrkit.jobs import ItemRow, JobState, PausedBy
+from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy, still_to_come
 from qrkit.store.job_transitions import (
+    IS_RUNNING,
     QUEUED,
     RUNNING,
     active_jobs,
@@ -23,33 +23,17 @@ from qrkit.store.job_transitions import (
     due_between,
     far_from,
     follow,
+    get_job,
     give_back,
     give_up_deadly,
 )
-from qrkit.store.jobs import item_row
-from qrkit.store.schema import batches, handler_runs, job_items, jobs, nodes
-from qrkit.store.state import State
+from qrkit.store.jobs import item_row, job_row
+from qrkit.store.schema import batches, handler_runs, job_items, jobs, nodes, workers
+from qrkit.store.state import StateTable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewBatch:
-    """A batch that is to begin.
-
-    Attributes
-    ----------
-    batch_id
-        Its own, such as a UUID.
-    """
-
-    batch_id: str
-    worker_id: str
-
-
-class BatchTable:
+class BatchTable(StateTable):
     """The batches under way in a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def by_node(self) -> Mapping[str, int]:
         """Return how many there are of each node that has any."""
@@ -58,9 +42,7 @@ class BatchTable:
 
     def of_job(self, job_id: str) -> int:
         """Return how many there are of a job."""
-        wanted = sa.select(sa.func.count()).select_from(batches).where(batches.c.job_id == job_id)
-        with self._state.reading() as connection:
-            return connection.scalar(wanted) or 0
+        return self._state.count(batches, batches.c.job_id == job_id)
 
     def end(self, batch_id: str) -> None:
         """Forget one that has ended; nothing happens if it is forgotten already."""
@@ -72,18 +54,15 @@ class BatchTable:
     ) -> None:
         """Forget those of workers that are not alive.
 
-        Parameters
-        ----------
-        worker_id, under_way
-            Of the worker that asks: the ids of those it has in hand; the others of its own are forgotten, too.
+        `worker_id` and `under_way`: of the worker that asks: the ids of those it has in hand; the others of its own
+        are forgotten, too.
         """
         is_lost = sa.or_(
             batches.c.worker_id.not_in([*alive_worker_ids, worker_id]),
             sa.and_(batches.c.worker_id == worker_id, batches.c.batch_id.not_in(list(under_way))),
         )
-        with self._state.reading() as connection:  # a worker looks often, and seldom finds any
-            if connection.execute(sa.select(batches.c.batch_id).where(is_lost).limit(1)).first() is None:
-                return
+        if not self._state.has(batches, is_lost):  # a worker looks often, and seldom finds any
+            return
         with self._state.transaction() as connection:
             connection.execute(batches.delete().where(is_lost))
 
@@ -92,12 +71,7 @@ def spare_associations(connection: sa.Connection, most: Mapping[str, int]) -> di
     """Return how many associations each node has to spare, for the transaction that is open.
 
     On PostgreSQL the nodes are locked until it ends, always in the same order, so that no two workers take the last
-    one; on SQLite the whole state is.
-
-    Parameters
-    ----------
-    most
-        How many each node allows, by name.
+    one; on SQLite the whole state is. `most`: how many each node allows, by name.
     """
     names = [name for name, count in most.items() if count > 0]
     connection.execute(
@@ -105,12 +79,6 @@ def spare_associations(connection: sa.Connection, most: Mapping[str, int]) -> di
     ).all()
     under_way = _by_node(connection)
     return {name: most[name] - under_way.get(name, 0) for name in names}
-
-
-def begin(connection: sa.Connection, batch: NewBatch, *, node: str, job_id: str, now: str) -> None:
-    """Count a batch from now on."""
-    values = {"batch_id": batch.batch_id, "worker_id": batch.worker_id, "node": node, "job_id": job_id, "began": now}
-    connection.execute(batches.insert().values(values))
 
 
 def _by_node(connection: sa.Connection) -> dict[str, int]:
@@ -135,11 +103,8 @@ _SOMETHING_WAITS = (
 )
 
 
-class JobQueue:
+class JobQueue(StateTable):
     """The waiting items of a workspace, for any number of workers; no two ever claim the same item."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def waiting(self, *, except_nodes: Collection[str] = ()) -> int:
         """Return how many items could be claimed now, leaving out those of some nodes."""
@@ -147,7 +112,8 @@ class JobQueue:
         open_jobs = sa.select(jobs.c.job_id).where(
             *active_jobs(), due(jobs.c.not_before, now), jobs.c.node.not_in(list(except_nodes))
         )
-        return self._count(due(job_items.c.not_before, now), job_items.c.job_id.in_(open_jobs))
+        is_open = (job_items.c.state == QUEUED, due(job_items.c.not_before, now), job_items.c.job_id.in_(open_jobs))
+        return self._state.count(job_items, *is_open)
 
     def has_waiting(self, *, except_nodes: Collection[str] = ()) -> bool:
         """Whether any item could be claimed now; cheap, since an idle worker asks ten times a second."""
@@ -164,25 +130,18 @@ class JobQueue:
             goes_on_by_itself,
             jobs.c.node.not_in(list(except_nodes)),
         )
-        return self._count(job_items.c.job_id.in_(to_come)) > 0
+        return self._state.has(job_items, job_items.c.state == QUEUED, job_items.c.job_id.in_(to_come))
 
     def claim_share(
         self, worker_id: str, associations: Mapping[str, int], *, most: int, batch_id: str = ""
     ) -> tuple[ItemRow, ...]:
         """Take items of one job for one association: its share, so that the node's others get theirs.
 
-        The job of the highest priority goes first; among those, the one that was served longest ago. SQLite lets
-        one worker claim at a time, and PostgreSQL passes over rows that another claim has locked.
-
-        Parameters
-        ----------
-        associations
-            How many associations each node allows to all workers together, by name; a job of another node is passed
-            over.
-        most
-            Items at once.
-        batch_id
-            Under which the association is counted until `BatchTable.end`; without it, it is not.
+        The job of the highest priority goes first; among those, the one that was served longest ago. SQLite lets one
+        worker claim at a time, and PostgreSQL passes over rows that another claim has locked. `associations`: how
+        many associations each node allows to all workers together, by name; a job of another node is passed over.
+        `most`: items at once. `batch_id`: under which the association is counted until `BatchTable.end`; without it,
+        it is not.
         """
         now = self._state.now()
         wanted = (
@@ -200,8 +159,8 @@ class JobQueue:
                 items = claim_of(connection, job_id, worker_id, now, most=share) if share else []
                 if items:
                     if batch_id:
-                        batch = NewBatch(batch_id=batch_id, worker_id=worker_id)
-                        begin(connection, batch, node=node, job_id=job_id, now=now)
+                        batch = {"batch_id": batch_id, "worker_id": worker_id, "node": node, "job_id": job_id}
+                        connection.execute(batches.insert().values(**batch, began=now))
                     follow(connection, job_id, now, served=now, not_before=None)
                     return tuple(item_row(item) for item in items)
         return ()
@@ -226,13 +185,9 @@ class JobQueue:
         """Queue again what runs under workers that are not alive; return how many items that are.
 
         Items of a job that somebody has asked to end become cancelled instead. One whose worker died again and again,
-        without a new object in between, ends: it may be what kills them, and the others shall go on.
-
-        Parameters
-        ----------
-        worker_id, under_way
-            Of the worker that asks: what it has in hand. What it has lost sight of, because the state could not be
-            written when that ended, is queued again, too.
+        without a new object in between, ends: it may be what kills them, and the others shall go on. `worker_id` and
+        `under_way`: of the worker that asks: what it has in hand. What it has lost sight of, because the state could
+        not be written when that ended, is queued again, too.
         """
         dead = job_items.c.worker_id.not_in([*alive_worker_ids, worker_id])
         lost = sa.and_(job_items.c.worker_id == worker_id, job_items.c.item_id.not_in(list(under_way)))
@@ -242,7 +197,67 @@ class JobQueue:
             given_back = give_back(connection, (dead,), now, deaths=job_items.c.deaths + 1)
             return len([*given_back, *give_back(connection, (lost,), now)])
 
-    def _count(self, *which: sa.ColumnElement[bool]) -> int:
-        wanted = sa.select(sa.func.count(job_items.c.item_id)).where(job_items.c.state == QUEUED, *which)
-        with self._state.reading() as connection:
-            return connection.scalar(wanted) or 0
+
+class JobPauses(StateTable):
+    """The jobs of a workspace that qrkit has paused; they resume automatically."""
+
+    def pause_for_disk(self, job_id: str, reason: str, *, disk: str = "") -> None:
+        """Pause a job until a disk has space again; a paused job is left as it is.
+
+        Raises NotFound if there is no such job.
+        """
+        with self._state.transaction() as connection:
+            job = get_job(connection, job_id)
+            if not (job.paused or job.cancel_requested or JobState(job.state).is_final):
+                values = {"paused": True, "paused_by": PausedBy.DISK.value, "reason": reason, "rests_on": disk}
+                follow(connection, job_id, self._state.now(), **values)
+
+    def paused_for_disk(self, disk: str = "") -> tuple[JobRow, ...]:
+        """Return the jobs that are paused for space on this or an unknown disk, without their items."""
+        mine = jobs.c.rests_on.in_(("", disk))
+        wanted = sa.select(jobs).where(jobs.c.paused_by == PausedBy.DISK.value, jobs.c.paused, mine)
+        return tuple(map(job_row, self._state.rows(wanted.order_by(jobs.c.created))))
+
+    def resume_from_disk(self, job_id: str) -> None:
+        """Resume a job that was paused for disk space. Raises NotFound if there is no such job."""
+        with self._state.transaction() as connection:
+            if get_job(connection, job_id).paused_by == PausedBy.DISK.value:
+                follow(connection, job_id, self._state.now(), paused=False, paused_by="", reason="")
+
+    def bytes_to_come(self, disk: str = "", *, before: JobRow | None = None) -> int:
+        """Return how many bytes the jobs that run will still bring here, by their estimates.
+
+        `disk`: where that is: what workers of other disks are fetching does not come here. `before`: only those that
+        were asked for before this one.
+        """
+        wanted = sa.select(jobs).where(
+            *active_jobs(), jobs.c.state == RUNNING, jobs.c.destination == "", _not_elsewhere(disk)
+        )
+        if before is not None:
+            wanted = wanted.where(sa.tuple_(jobs.c.created, jobs.c.job_id) < (before.created, before.job_id))
+        return sum(still_to_come(job_row(job)) for job in self._state.rows(wanted))
+
+    def explain(self, node: str, reason: str) -> None:
+        """Set the reason why the jobs of a node wait; empty: not because of the node."""
+        busy = sa.select(job_items.c.job_id).where(IS_RUNNING)
+        which = (
+            *active_jobs(),
+            jobs.c.node == node,
+            jobs.c.reason != reason,
+            jobs.c.job_id.not_in(busy),
+            jobs.c.not_before.is_(None),
+        )
+        if not self._state.has(jobs, *which):  # a worker looks often, and seldom has news
+            return
+        with self._state.transaction() as connection:
+            connection.execute(jobs.update().where(*which).values(reason=reason))
+
+
+def _not_elsewhere(disk: str) -> sa.ColumnElement[bool]:
+    """Return the condition that no worker of another disk fetches a job just now."""
+    elsewhere = (
+        sa.select(job_items.c.job_id)
+        .join(workers, workers.c.worker_id == job_items.c.worker_id)
+        .where(IS_RUNNING, workers.c.disk.not_in(("", disk)))
+    )
+    return jobs.c.job_id.not_in(elsewhere)

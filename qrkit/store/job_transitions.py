@@ -40,6 +40,12 @@ _DEADLY_ADVICE = "Check the worker's log, worker.err in the workspace and the fr
 
 Conditions = Sequence[sa.ColumnElement[bool]]
 
+IS_RUNNING = job_items.c.state == sa.literal_column(f"'{RUNNING}'")
+"""The condition for running items: literally, as the index of them has it."""
+
+_IS_ENDING = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
+"""The condition for items of jobs that are to be cancelled."""
+
 
 def active_jobs() -> Conditions:
     """Return the conditions for jobs that are neither paused, nor to be cancelled, nor ended."""
@@ -122,10 +128,7 @@ def move_items(
 ) -> list[sa.Row[Any]]:
     """Change the state of those of some items to which the change may happen, locked in the order of their ids.
 
-    Returns
-    -------
-    list
-        `item_id` and `job_id` of each that has changed.
+    Returns `item_id` and `job_id` of each that has changed.
     """
     before = [state.value for state in sources(change, after)]
     locked: list[sa.Row[Any]] = list(
@@ -148,10 +151,8 @@ def move_items(
 
 def give_back(connection: sa.Connection, which: Conditions, now: str, **values: object) -> list[sa.Row[Any]]:
     """Queue some running items again; those of a job to be cancelled become cancelled instead."""
-    ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
-    is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")  # literally, as the index has it
-    which = (is_running, *which)
-    cancelled = move_items(connection, Change.CANCEL, JobState.CANCELLED, (*which, ending), finished=now)
+    which = (IS_RUNNING, *which)
+    cancelled = move_items(connection, Change.CANCEL, JobState.CANCELLED, (*which, _IS_ENDING), finished=now)
     queued = move_items(connection, Change.GIVE_BACK, JobState.QUEUED, which, worker_id=None, **values)
     for job_id in sorted({item.job_id for item in (*cancelled, *queued)}):
         follow(connection, job_id, now)
@@ -160,25 +161,29 @@ def give_back(connection: sa.Connection, which: Conditions, now: str, **values: 
 
 def give_up_deadly(connection: sa.Connection, which: Conditions, now: str) -> None:
     """Fail the running items whose workers have died too often, unless their job is to be cancelled."""
-    ending = job_items.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.cancel_requested))
-    is_running = job_items.c.state == sa.literal_column(f"'{RUNNING}'")
-    deadly = (is_running, job_items.c.deaths >= _LAST, sa.not_(ending), *which)
-    said = {"error": _DEADLY, "advice": _DEADLY_ADVICE, "finished": now, "deaths": MOST_DEATHS}
-    some = move_items(connection, Change.GIVE_UP, JobState.PARTIAL, (*deadly, job_items.c.stored > 0), **said)
-    none = move_items(connection, Change.GIVE_UP, JobState.FAILED, (*deadly, job_items.c.stored == 0), **said)
-    for job_id in sorted({item.job_id for item in (*some, *none)}):
+    deadly = (IS_RUNNING, job_items.c.deaths >= _LAST, sa.not_(_IS_ENDING), *which)
+    reason = {"error": _DEADLY, "advice": _DEADLY_ADVICE, "deaths": MOST_DEATHS}
+    ended = give_up(connection, deadly, now, **reason)
+    for job_id in sorted({item.job_id for item in ended}):
         follow(connection, job_id, now)
+
+
+def give_up(connection: sa.Connection, which: Conditions, now: str, **values: object) -> list[sa.Row[Any]]:
+    """End some items as partial or failed: by whether any of their objects are stored."""
+    ended: list[sa.Row[Any]] = []
+    for state, has_objects in (
+        (JobState.PARTIAL, job_items.c.stored > 0),
+        (JobState.FAILED, job_items.c.stored == 0),
+    ):
+        ended += move_items(connection, Change.GIVE_UP, state, (*which, has_objects), finished=now, **values)
+    return ended
 
 
 def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -> None:
     """Update a job's state and sums from its items, and set some of its values.
 
-    The job is locked first: of two items that end at once, the second counts the first.
-
-    Raises
-    ------
-    NotFound
-        If there is no such job.
+    The job is locked first: of two items that end at once, the second counts the first. Raises NotFound if there is
+    no such job.
     """
     job = get_job(connection, job_id, lock=True)
     by_state = connection.execute(_SUMS.where(job_items.c.job_id == job_id)).all()
@@ -231,13 +236,7 @@ def _first_error(connection: sa.Connection, job_id: str, states: set[str]) -> di
 
 
 def get_job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa.Row[Any]:
-    """Return the row of a job, locked for a change if asked for.
-
-    Raises
-    ------
-    NotFound
-        If there is none of that id.
-    """
+    """Return the row of a job, locked for a change if asked for. Raises NotFound if there is none of that id."""
     wanted = sa.select(jobs).where(jobs.c.job_id == job_id)
     row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if row is None:

@@ -6,7 +6,6 @@ It converts between rows and the values of `qrkit.jobs`. Workers use `qrkit.stor
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 from uuid import uuid4
 
@@ -15,10 +14,10 @@ import sqlalchemy as sa
 from qrkit.errors import InputError
 from qrkit.jobs import Change, ItemOutcome, ItemRow, JobRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
-from qrkit.store.handler_due import choose
+from qrkit.store.handler_runs import choose
 from qrkit.store.job_transitions import QUEUED, follow, get_job, move_items
 from qrkit.store.schema import job_items, jobs
-from qrkit.store.state import State
+from qrkit.store.state import StateTable, field_names, value_of
 from qrkit.tables import Level
 
 
@@ -42,16 +41,10 @@ def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[st
     }
 
 
-OUTCOME = tuple(
-    item.name for item in fields(ItemOutcome) if item.name not in ("state", "missing", "why", "transient")
-)
-"""Columns that hold the outcome of an item without conversion."""
-
-
 def outcome_values(outcome: ItemOutcome) -> dict[str, Any]:
     """Return the columns of an outcome, except the state."""
-    lists = {"missing": list(outcome.missing), "why": list(outcome.why)}
-    return {name: getattr(outcome, name) for name in OUTCOME} | lists
+    values = {name: getattr(outcome, name) for name in field_names(ItemOutcome) if name not in ("state", "transient")}
+    return values | {"missing": list(outcome.missing), "why": list(outcome.why)}
 
 
 def item_outcome(row: sa.Row[Any], *, paused: bool = False) -> ItemOutcome:
@@ -59,8 +52,8 @@ def item_outcome(row: sa.Row[Any], *, paused: bool = False) -> ItemOutcome:
     state = JobState(row.state)
     if paused and state is JobState.QUEUED:
         state = JobState.PAUSED
-    values = {name: getattr(row, name) for name in OUTCOME}
-    return ItemOutcome(state=state, missing=tuple(row.missing), why=tuple(row.why), **values)
+    lists = {"missing": tuple(row.missing), "why": tuple(row.why)}
+    return value_of(ItemOutcome, row, state=state, transient=False, **lists)
 
 
 def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
@@ -73,46 +66,25 @@ def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
         patient_id=row.PatientID,
         expected=tuple(row.expected_uids),
     )
-    return ItemRow(
-        item_id=row.item_id,
-        job_id=row.job_id,
-        position=row.position,
-        request=request,
-        outcome=item_outcome(row, paused=paused),
-        attempts=row.attempts,
-        failures=row.failures,
-        deaths=row.deaths,
-        not_before=row.not_before,
-        started=row.started,
-        finished=row.finished,
-    )
+    return value_of(ItemRow, row, request=request, outcome=item_outcome(row, paused=paused))
 
 
 def job_row(row: sa.Row[Any], items: tuple[ItemRow, ...] = ()) -> JobRow:
     """Return a job from its row."""
-    values = {item.name: getattr(row, item.name) for item in fields(JobRow) if item.name != "items"}
-    paused_by = PausedBy(row.paused_by) if row.paused_by else None
-    values |= {"method": Method(row.method), "state": JobState(row.state), "paused_by": paused_by, "items": items}
-    values["why"] = tuple(row.why)
-    return JobRow(**values)
+    converted = {"method": Method(row.method), "state": JobState(row.state), "why": tuple(row.why), "items": items}
+    return value_of(JobRow, row, paused_by=PausedBy(row.paused_by) if row.paused_by else None, **converted)
 
 
 _MOST_PRIORITY = 100
 
 
-class JobTable:
+class JobTable(StateTable):
     """The retrieve jobs of a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def create(self, job: NewJob) -> str:
         """Queue a job with all its items, and return its id; without enough disk space it is paused from the start.
 
-        Raises
-        ------
-        InputError
-            If there is nothing to fetch, or the priority is none.
+        Raises InputError if there is nothing to fetch, or the priority is none.
         """
         if not job.requests:
             raise InputError("The table has no rows, so there is nothing to retrieve.")
@@ -142,24 +114,12 @@ class JobTable:
         return job_id
 
     def get_summary(self, job_id: str) -> JobRow:
-        """Return a job without its items, which may be many.
-
-        Raises
-        ------
-        NotFound
-            If there is none of that id.
-        """
+        """Return a job without its items, which may be many. Raises NotFound if there is none of that id."""
         with self._state.reading() as connection:
             return job_row(get_job(connection, job_id))
 
     def get(self, job_id: str) -> JobRow:
-        """Return a job with its items.
-
-        Raises
-        ------
-        NotFound
-            If there is none of that id.
-        """
+        """Return a job with its items. Raises NotFound if there is none of that id."""
         with self._state.reading() as connection:
             row = get_job(connection, job_id)
             items = connection.execute(
@@ -174,16 +134,12 @@ class JobTable:
             wanted = wanted.where(jobs.c.node == node)
         if state is not None:
             wanted = wanted.where(jobs.c.state == state.value)
-        with self._state.reading() as connection:
-            return tuple(job_row(row) for row in connection.execute(wanted))
+        return tuple(map(job_row, self._state.rows(wanted)))
 
     def request_cancel(self, job_id: str) -> None:
         """Ask for a job to end: what is queued is cancelled now, what is running is for its worker to end.
 
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        Raises NotFound if there is no such job.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
@@ -196,15 +152,7 @@ class JobTable:
     def pause(self, job_id: str, *, reason: str = "") -> None:
         """Pause a job: none of its items starts, and its worker gives back the running ones.
 
-        Parameters
-        ----------
-        reason
-            A sentence that names who paused it, and when.
-
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        `reason`: a sentence that names who paused it, and when. Raises NotFound if there is no such job.
         """
         with self._state.transaction() as connection:
             if not JobState(get_job(connection, job_id).state).is_final:
@@ -215,12 +163,8 @@ class JobTable:
     def resume(self, job_id: str) -> None:
         """Resume a paused job, and retry a waiting one now.
 
-        A job that is paused because its estimate exceeds the free space resumes as well: the user decides.
-
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        A job that is paused because its estimate exceeds the free space resumes as well: the user decides. Raises
+        NotFound if there is no such job.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
@@ -234,36 +178,21 @@ class JobTable:
     def retry(self, job_id: str) -> int:
         """Queue again what failed, is not whole, or was cancelled; return how many items that are.
 
-        Raises
-        ------
-        NotFound
-            If there is no such job.
+        Raises NotFound if there is no such job.
         """
         afresh: dict[str, object] = {"error": "", "advice": "", "finished": None, "worker_id": None}
         afresh |= {"not_before": None, "proven": None, "why": []}
         with self._state.transaction() as connection:
             which = (job_items.c.job_id == job_id,)
             moved = move_items(connection, Change.RETRY, JobState.QUEUED, which, **afresh, failures=0, deaths=0)
-            follow(
-                connection,
-                job_id,
-                self._state.now(),
-                cancel_requested=False,
-                paused=False,
-                paused_by="",
-                failures=0,
-            )
+            begun = {"cancel_requested": False, "paused": False, "paused_by": "", "failures": 0}
+            follow(connection, job_id, self._state.now(), **begun)
             return len(moved)
 
     def set_priority(self, job_id: str, priority: int) -> None:
         """Set the priority of a job; higher ones run first.
 
-        Raises
-        ------
-        NotFound
-            If there is no such job.
-        InputError
-            If it is no priority.
+        Raises NotFound if there is no such job; InputError if it is no priority.
         """
         with self._state.transaction() as connection:
             get_job(connection, job_id, lock=True)

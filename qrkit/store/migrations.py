@@ -8,24 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 
 from qrkit.errors import StateUnavailable
-from qrkit.store import schema
-from qrkit.store.schema import accounts, metadata, plan_answers, plans, profiles, schema_version
+from qrkit.store.schema import (
+    accounts,
+    batches,
+    chosen_handlers,
+    completed_items,
+    handler_runs,
+    metadata,
+    plan_answers,
+    plans,
+    profiles,
+    schedule_runs,
+    schedules,
+    schema_version,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
     """One step from a schema version to the next.
 
-    Attributes
-    ----------
-    number
-        The version that it leads to.
-    apply
-        Changes the tables of a state of the version before; None where there was none before.
+    `number`: the version that it leads to. `apply`: changes the tables of a state of the version before; None where
+    there was none before.
     """
 
     number: int
@@ -33,22 +42,16 @@ class Migration:
     apply: Callable[[sa.Connection], None] | None = None
 
 
-def _add_plans(connection: sa.Connection) -> None:
-    metadata.create_all(connection, tables=[plans, plan_answers])
+def _tables(*tables: sa.Table) -> Callable[[sa.Connection], None]:
+    return partial(metadata.create_all, tables=tables)
 
 
-def _add_profiles(connection: sa.Connection) -> None:
-    metadata.create_all(connection, tables=[profiles])
+def _column(table: str, definition: str) -> Callable[[sa.Connection], None]:
+    return partial(_add_column, table=table, definition=definition)
 
 
-def _add_accounts(connection: sa.Connection) -> None:
-    metadata.create_all(connection, tables=[accounts])
-
-
-def _add_after(connection: sa.Connection) -> None:
-    """Keep what is done with series after they have arrived."""
-    tables = [schema.chosen_handlers, schema.completed_items, schema.handler_runs]
-    metadata.create_all(connection, tables=tables)
+def _add_column(connection: sa.Connection, table: str, definition: str) -> None:
+    connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {definition}"))
 
 
 def _add_waiting(connection: sa.Connection) -> None:
@@ -63,52 +66,37 @@ def _add_waiting(connection: sa.Connection) -> None:
     ):
         for table, names in columns.items():
             for name in names:
-                connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {name} {kind}"))
+                _add_column(connection, table, f"{name} {kind}")
     connection.execute(sa.text("UPDATE jobs SET paused_by = 'user' WHERE paused"))
 
 
 def _add_schedules(connection: sa.Connection) -> None:
     """Add schedules, and the site of a worker and whether it stays."""
-    metadata.create_all(connection, tables=[schema.schedules, schema.schedule_runs])
-    connection.execute(sa.text("ALTER TABLE workers ADD COLUMN site TEXT NOT NULL DEFAULT ''"))
-    connection.execute(sa.text("ALTER TABLE workers ADD COLUMN service BOOLEAN NOT NULL DEFAULT FALSE"))
+    metadata.create_all(connection, tables=[schedules, schedule_runs])
+    _add_column(connection, "workers", "site TEXT NOT NULL DEFAULT ''")
+    _add_column(connection, "workers", "service BOOLEAN NOT NULL DEFAULT FALSE")
 
 
 def _tell_who_asks(connection: sa.Connection) -> None:
     """Add the process of a query and its heartbeat; rename a column whose name is reserved in SQL."""
     for column in ("machine TEXT NOT NULL DEFAULT ''", "process BIGINT", "heartbeat TEXT"):
-        connection.execute(sa.text(f"ALTER TABLE queries ADD COLUMN {column}"))
+        _add_column(connection, "queries", column)
     connection.execute(sa.text("DROP INDEX audit_at"))
     connection.execute(sa.text('ALTER TABLE audit RENAME COLUMN "at" TO happened'))
     connection.execute(sa.text("CREATE INDEX audit_happened ON audit (happened)"))
 
 
-def _add_estimates(connection: sa.Connection) -> None:
-    """Add the estimated bytes of a job."""
-    connection.execute(sa.text("ALTER TABLE jobs ADD COLUMN estimated_bytes BIGINT"))
-
-
-def _add_batches(connection: sa.Connection) -> None:
-    """Keep which batches are under way, so that a node's limit of associations holds for all workers together."""
-    metadata.create_all(connection, tables=[schema.batches])
-
-
-def _count_deaths(connection: sa.Connection) -> None:
-    """Count the workers that died with an item apart from its failed tries."""
-    connection.execute(sa.text("ALTER TABLE job_items ADD COLUMN deaths BIGINT NOT NULL DEFAULT 0"))
-
-
 def _tell_disks(connection: sa.Connection) -> None:
     """Add the disk of a worker, and the disk for whose space a job is paused."""
     for table, column in (("workers", "disk"), ("jobs", "rests_on")):
-        connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))
+        _add_column(connection, table, f"{column} TEXT NOT NULL DEFAULT ''")
 
 
 def _tell_what_is_proven(connection: sa.Connection) -> None:
     """Add whether the expected objects of an item or job are proven; unknown for existing ones."""
     for table in ("jobs", "job_items"):
-        connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN proven BOOLEAN"))
-        connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN why JSON NOT NULL DEFAULT '[]'"))
+        _add_column(connection, table, "proven BOOLEAN")
+        _add_column(connection, table, "why JSON NOT NULL DEFAULT '[]'")
     connection.execute(sa.text("DROP INDEX job_items_sums"))
     columns = "job_id, state, proven, expected, stored, received, bytes"
     connection.execute(sa.text(f"CREATE INDEX job_items_sums ON job_items ({columns})"))
@@ -116,16 +104,20 @@ def _tell_what_is_proven(connection: sa.Connection) -> None:
 
 MIGRATIONS = (
     Migration(number=1, name="the first tables"),
-    Migration(number=2, name="plans, and what nodes have answered for them", apply=_add_plans),
-    Migration(number=3, name="profiles of nodes", apply=_add_profiles),
-    Migration(number=4, name="accounts of the dashboard", apply=_add_accounts),
-    Migration(number=5, name="after arrival", apply=_add_after),
+    Migration(number=2, name="plans, and what nodes have answered for them", apply=_tables(plans, plan_answers)),
+    Migration(number=3, name="profiles of nodes", apply=_tables(profiles)),
+    Migration(number=4, name="accounts of the dashboard", apply=_tables(accounts)),
+    Migration(number=5, name="after arrival", apply=_tables(chosen_handlers, completed_items, handler_runs)),
     Migration(number=6, name="waiting for another try, priorities", apply=_add_waiting),
     Migration(number=7, name="schedules, sites of workers", apply=_add_schedules),
     Migration(number=8, name="who asks a query", apply=_tell_who_asks),
-    Migration(number=9, name="estimates of jobs", apply=_add_estimates),
-    Migration(number=10, name="batches under way", apply=_add_batches),
-    Migration(number=11, name="workers that died with an item", apply=_count_deaths),
+    Migration(number=9, name="estimates of jobs", apply=_column("jobs", "estimated_bytes BIGINT")),
+    Migration(number=10, name="batches under way", apply=_tables(batches)),
+    Migration(
+        number=11,
+        name="workers that died with an item",
+        apply=_column("job_items", "deaths BIGINT NOT NULL DEFAULT 0"),
+    ),
     Migration(number=12, name="disks of workers", apply=_tell_disks),
     Migration(number=13, name="whether what to expect is proven", apply=_tell_what_is_proven),
 )
@@ -137,10 +129,7 @@ _ADVISORY_LOCK = 7_305_411_926
 def is_current(connection: sa.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> bool:
     """Whether the state has exactly the tables that this version needs.
 
-    Raises
-    ------
-    StateUnavailable
-        If it is of a newer version than ours.
+    Raises StateUnavailable if it is of a newer version than ours.
     """
     return _version(connection, migrations) == migrations[-1].number
 
@@ -148,13 +137,9 @@ def is_current(connection: sa.Connection, migrations: Sequence[Migration] = MIGR
 def migrate(connection: sa.Connection, *, now: str, migrations: Sequence[Migration] = MIGRATIONS) -> bool:
     """Bring the state to the newest version, within the transaction that is open; return whether it is a fresh one.
 
-    Processes that do it at once wait for one another: on SQLite by its write lock, which the caller's
-    transaction holds, on PostgreSQL by an advisory lock until the transaction ends.
-
-    Raises
-    ------
-    StateUnavailable
-        If the state is of a newer version than ours.
+    Processes that do it at once wait for one another: on SQLite by its write lock, which the caller's transaction
+    holds, on PostgreSQL by an advisory lock until the transaction ends. Raises StateUnavailable if the state is of a
+    newer version than ours.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))

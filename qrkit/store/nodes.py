@@ -13,30 +13,22 @@ from qrkit.node import Node, node_from_mapping, node_to_mapping
 from qrkit.profile import Evidence, Profile
 from qrkit.store.audit import write_audit
 from qrkit.store.schema import nodes, profiles
-from qrkit.store.state import State
+from qrkit.store.state import StateTable
 from qrkit.words import did_you_mean, shown
 
 _OF_A_PROFILE = ("host", "port", "ae_title", "calling_ae_title", "information_model")
 """Settings without which what a probe found out about a node need not hold."""
 
 
-class NodeTable:
+class NodeTable(StateTable):
     """The nodes that the workspace knows; a removed one keeps its row, for the history."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-
     def add(self, node: Node, user: str) -> None:
-        """Add a node.
-
-        Raises
-        ------
-        InputError
-            If there is one of that name already.
-        """
+        """Add a node. Raises InputError if there is one of that name already."""
         with self._state.transaction() as connection:
             # PostgreSQL: two that add the same name wait here, so that the second sees the first.
-            _lock(connection)
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE"))
             if connection.scalar(_present(node.name)) is not None:
                 raise InputError(
                     f"There is a node {shown(node.name)} already.", advice="Change that one, or give another name."
@@ -46,13 +38,7 @@ class NodeTable:
             write_audit(connection, now, who=user, action="node added", subject=node.name, details=settings)
 
     def change(self, node: Node, user: str) -> None:
-        """Replace the settings of the node of that name.
-
-        Raises
-        ------
-        NotFound
-            If there is none.
-        """
+        """Replace the settings of the node of that name. Raises NotFound if there is none."""
         with self._state.transaction() as connection:
             before = _settings(connection, node.name)
             after = node_to_mapping(node)
@@ -68,13 +54,7 @@ class NodeTable:
             )
 
     def get(self, name: str) -> Node:
-        """Return the node of that name.
-
-        Raises
-        ------
-        NotFound
-            If there is none; the advice names those there are.
-        """
+        """Return the node of that name. Raises NotFound if there is none; the advice names the existing ones."""
         with self._state.reading() as connection:
             return node_from_mapping(_settings(connection, name))
 
@@ -83,16 +63,12 @@ class NodeTable:
         wanted = sa.select(nodes.c.settings).order_by(nodes.c.name, nodes.c.node_id)
         if not include_removed:
             wanted = wanted.where(nodes.c.removed.is_(None))
-        with self._state.reading() as connection:
-            return tuple(node_from_mapping(settings) for settings in connection.scalars(wanted))
+        return tuple(map(node_from_mapping, self._state.scalars(wanted)))
 
     def remove(self, name: str, user: str) -> None:
         """Remove a node; what was asked of it and fetched from it stays.
 
-        Raises
-        ------
-        NotFound
-            If there is none of that name.
+        Raises NotFound if there is none of that name.
         """
         with self._state.transaction() as connection:
             _settings(connection, name)
@@ -102,11 +78,6 @@ class NodeTable:
             )
             write_stale(connection, name, "the node was removed")
             write_audit(connection, now, who=user, action="node removed", subject=name)
-
-
-def _lock(connection: sa.Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _present(name: str) -> sa.Select[Any]:
@@ -132,11 +103,8 @@ def _advice(name: str, known: list[str]) -> Advice:
     return Advice(did_you_mean(name, known, otherwise=f"There are {', '.join(sorted(known))}."))
 
 
-class ProfileTable:
+class ProfileTable(StateTable):
     """The profiles of the nodes of a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def add(self, profile: Profile, user: str) -> None:
         """Keep the profile of a probe; from now on it is the one of its node."""
@@ -186,9 +154,7 @@ class ProfileTable:
 
     def list(self, node: str, *, limit: int | None = None) -> tuple[Profile, ...]:
         """Return the profiles of a node, the newest first."""
-        with self._state.reading() as connection:
-            rows = connection.execute(_newest(node).limit(limit)).all()
-        return tuple(_profile(row) for row in rows)
+        return tuple(map(_profile, self._state.rows(_newest(node).limit(limit))))
 
     def mark_stale(self, node: str, why: str) -> bool:
         """Mark the profile of a node as stale; return whether it was valid so far."""

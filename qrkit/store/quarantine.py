@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qrkit.errors import DiskFull, StoreError
-from qrkit.store.file_names import NO_SPACE
+from qrkit.store.part10 import NO_SPACE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @contextmanager
 def writing(what: str) -> Iterator[None]:
     """Translate the errors of writing a file.
 
-    Raises
-    ------
-    DiskFull, StoreError
-        With `what` as the subject of the message.
+    Raises DiskFull or StoreError with `what` as the subject of the message.
     """
     import pyarrow as pa
 
@@ -34,13 +35,25 @@ def writing(what: str) -> Iterator[None]:
         ) from error
 
 
+def write_parquet(table: pa.Table, path: Path, what: str) -> None:
+    """Write a table to a Parquet file, which is there only once it is whole; raises as `writing`."""
+    import pyarrow.parquet as pq
+
+    part = path.with_name(f"{path.name}.part")
+    with writing(what):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, part, compression="zstd")
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
 def quarantine(path: Path, *, with_endings: tuple[str, ...] = ()) -> Path:
     """Rename a damaged file to ``….damaged-<time>`` and return its new path.
 
-    Parameters
-    ----------
-    with_endings
-        Endings of the files that belong to it and are renamed with it, such as ``-wal``.
+    `with_endings`: endings of the files that belong to it and are renamed with it, such as ``-wal``.
     """
     quarantined = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     path.rename(quarantined)
@@ -61,10 +74,7 @@ def is_damage(error: Exception) -> bool:
 def is_whole_parquet(path: Path) -> bool:
     """Whether all of a Parquet file can be read.
 
-    Raises
-    ------
-    OSError
-        If the disk or share cannot read it now; a missing file is False.
+    Raises OSError if the disk or share cannot read it now; a missing file is False.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

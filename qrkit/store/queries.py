@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,7 @@ from qrkit.markup import code, facts
 from qrkit.query import Query, in_words
 from qrkit.query.coverage import Coverage
 from qrkit.store.schema import queries
-from qrkit.store.state import State
+from qrkit.store.state import StateTable, value_of
 from qrkit.words import counted, local_time, shown
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -49,20 +49,10 @@ _GONE = "its process ended before the result was complete, and no rows were kept
 class QueryRow:
     """One query, as the state holds it.
 
-    Attributes
-    ----------
-    state
-        ``running``, ``done``, ``failed`` or ``interrupted``: its process ended before it did.
-    started, finished
-        UTC, ISO 8601.
-    result_file
-        Relative to the folder of the results; None once it is only in the settled file.
-    settled_in
-        Number of the generation that its answer went into first.
-    machine, process
-        Name of the host, and pid, that asks.
-    heartbeat
-        When it last said that it lives; UTC, ISO 8601.
+    `state`: ``running``, ``done``, ``failed`` or ``interrupted``: its process ended before it did. `started` and
+    `finished`: UTC, ISO 8601. `result_file`: relative to the folder of the results; None once it is only in the
+    settled file. `settled_in`: number of the generation that its answer went into first. `machine` and `process`:
+    name of the host, and pid, that asks. `heartbeat`: when it last said that it lives; UTC, ISO 8601.
     """
 
     query_id: str
@@ -86,13 +76,7 @@ class QueryRow:
 
     @property
     def query(self) -> Query:
-        """The query as a value.
-
-        Raises
-        ------
-        InputError
-            If another version of qrkit wrote it.
-        """
+        """The query as a value. Raises InputError if another version of qrkit wrote it."""
         return Query.from_json(self.request)
 
     @property
@@ -126,11 +110,8 @@ class QueryRow:
         return facts(told) + (self.coverage._repr_html_() if self.coverage else "")
 
 
-class QueryTable:
+class QueryTable(StateTable):
     """The queries of a workspace."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
 
     def begin(self, node: str, level: str, request: Mapping[str, Any], user: str) -> str:
         """Write down that a query is being asked, and return its id."""
@@ -167,10 +148,8 @@ class QueryTable:
     def end_dead(self) -> None:
         """Write down as interrupted what processes left behind that are gone; nothing if that cannot be written."""
         wanted = sa.select(queries).where(queries.c.settled_in.is_(None), queries.c.state == RUNNING)
-        with self._state.reading() as connection:
-            running = [_query_row(row) for row in connection.execute(wanted)]
         now = self._state.now()
-        for row in running:
+        for row in map(_query_row, self._state.rows(wanted)):
             if _is_dead(row, now):
                 with suppress(StoreError):  # who only may read still sees the others
                     self._interrupt(row)
@@ -178,31 +157,19 @@ class QueryTable:
     def finish(self, query_id: str, row_count: int, coverage: Coverage, result_file: str) -> None:
         """Make the answer of a query visible.
 
-        Raises
-        ------
-        StoreError
-            If the query has ended: there is one answer to a query, and it never changes.
+        Raises StoreError if the query has ended: there is one answer to a query, and it never changes.
         """
         self._end(query_id, state=DONE, row_count=row_count, coverage=coverage.to_json(), result_file=result_file)
 
     def fail(self, query_id: str, error: str, status: int | None = None) -> None:
         """Write down that a query has failed, and the DIMSE status if there was one.
 
-        Raises
-        ------
-        StoreError
-            If the query has ended.
+        Raises StoreError if the query has ended.
         """
         self._end(query_id, state=FAILED, error=error, error_status=status)
 
     def get(self, query_id: str) -> QueryRow:
-        """Return a query.
-
-        Raises
-        ------
-        NotFound
-            If there is none of that id.
-        """
+        """Return a query. Raises NotFound if there is none of that id."""
         with self._state.reading() as connection:
             return get_query(connection, query_id)
 
@@ -218,8 +185,7 @@ class QueryTable:
             .order_by(queries.c.started.desc(), queries.c.query_id)
             .limit(limit)
         )
-        with self._state.reading() as connection:
-            return tuple(_query_row(row) for row in connection.execute(wanted))
+        return tuple(map(_query_row, self._state.rows(wanted)))
 
     def _end(self, query_id: str, **values: object) -> None:
         now = self._state.now()
@@ -258,23 +224,12 @@ def _is_dead(row: QueryRow, now: str) -> bool:
 
 
 def get_query(connection: sa.Connection, query_id: str) -> QueryRow:
-    """Return a query, within a transaction.
-
-    Raises
-    ------
-    NotFound
-        If there is none of that id.
-    """
+    """Return a query, within a transaction. Raises NotFound if there is none of that id."""
     row = connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
     if row is None:
         raise NotFound(f"There is no query {shown(query_id)}.", advice=Advice(action=Action.LIST_QUERIES))
     return _query_row(row)
 
 
-_FIELDS = tuple(item.name for item in fields(QueryRow))
-
-
 def _query_row(row: sa.Row[Any]) -> QueryRow:
-    values = {name: row._mapping[name] for name in _FIELDS}  # noqa: SLF001 - the public way in SQLAlchemy
-    coverage = values["coverage"]
-    return QueryRow(**values | {"coverage": None if coverage is None else Coverage.from_json(coverage)})
+    return value_of(QueryRow, row, coverage=None if row.coverage is None else Coverage.from_json(row.coverage))

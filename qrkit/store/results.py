@@ -43,16 +43,9 @@ _ROWS_PER_GROUP = 65_536
 class ResultWriter:
     """Writes the answer of one query, batch by batch; left without `commit`, it leaves nothing.
 
-    Parameters
-    ----------
-    folder
-        Of the results.
-    query_id, node, asked_at
-        Of the query, for the reserved columns; `asked_at` with its time zone.
-    schema
-        Of the batches; without it, that of the first batch.
-    asked
-        What was asked and by whom, kept in the file too: it tells that where the state is lost.
+    `folder`: the results. `query_id`, `node` and `asked_at`: of the query, for the reserved columns; `asked_at`
+    with its time zone. `schema`: of the batches; without it, that of the first batch. `asked`: what was asked and by
+    whom, kept in the file too: it tells that where the state is lost.
     """
 
     def __init__(
@@ -91,12 +84,8 @@ class ResultWriter:
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Add rows.
 
-        Raises
-        ------
-        DiskFull
-            If the disk is full.
-        StoreError
-            If the columns differ from those of the batches before, or it cannot be written.
+        Raises DiskFull if the disk is full; StoreError if the columns differ from those of the batches before, or it
+        cannot be written.
         """
         if self._schema is None:
             self._schema = batch.schema
@@ -114,22 +103,18 @@ class ResultWriter:
     def commit(self) -> str:
         """Put the file in its place and return its name, relative to the folder, for `QueryTable.finish`.
 
-        Raises
-        ------
-        DiskFull, StoreError
-            If it cannot be written.
+        Raises DiskFull or StoreError if it cannot be written.
         """
-        self._flush()
-        if self._parquet is None:  # `_flush` has opened it; for the type checker
-            raise StoreError(f"The result of query {self._values[0]} is not being written.")
+        parquet = self._flush()
         with writing(f"The result of query {self._values[0]}"):
-            self._parquet.close()
+            parquet.close()
             self._parquet = None
-            _sync(self._part)  # or a power cut might leave a row without its answer
+            with self._part.open("rb+") as file:
+                os.fsync(file.fileno())  # or a power cut might leave a row without its answer
             self._part.replace(self._folder / self._name)
         return self._name
 
-    def _flush(self) -> None:
+    def _flush(self) -> pq.ParquetWriter:
         """Write what waits: small batches would become small row groups, which are slow to read."""
         schema = self._schema if self._schema is not None else pa.schema([])
         rows = pa.concat_tables([schema.empty_table(), *self._waiting])
@@ -142,6 +127,7 @@ class ResultWriter:
             self._parquet.write_table(self._with_added(rows), row_group_size=_ROWS_PER_GROUP)
         self._waiting.clear()
         self._waiting_rows = 0
+        return self._parquet
 
     def _with_added(self, rows: pa.Table) -> pa.Table:
         added = [
@@ -152,28 +138,14 @@ class ResultWriter:
 
 
 class Results:
-    """The answers of a workspace.
-
-    Parameters
-    ----------
-    state
-        Says which answers there are.
-    folder
-        Where they are.
-    """
+    """The answers of a workspace; their files are in `folder`."""
 
     def __init__(self, state: State, folder: Path) -> None:
         self.folder = folder
         self._state = state
 
     def writer(self, query_id: str, *, schema: pa.Schema | None = None) -> ResultWriter:
-        """Return the writer for the answer of a query that is running.
-
-        Raises
-        ------
-        NotFound
-            If there is no such query.
-        """
+        """Return the writer for the answer of a query that is running. Raises NotFound if there is no such query."""
         query = QueryTable(self._state).get(query_id)
         return ResultWriter(
             self.folder,
@@ -185,24 +157,13 @@ class Results:
         )
 
     def read(self, query_id: str) -> pa.Table:
-        """Return the answer of a query.
-
-        Raises
-        ------
-        NotFound
-            If there is no such query, or it has no answer.
-        """
+        """Return the answer of a query. Raises NotFound if there is no such query, or it has no answer."""
         return self._read(query_id, 0, None)
 
     def read_page(self, query_id: str, offset: int, limit: int) -> pa.Table:
         """Return some rows of the answer of a query, from row `offset` (0 is the first), at most `limit`.
 
-        Raises
-        ------
-        NotFound
-            If there is no such query, or it has no answer.
-        InputError
-            If offset or limit is negative.
+        Raises NotFound if there is no such query, or it has no answer; InputError if offset or limit is negative.
         """
         if offset < 0 or limit < 0:
             raise InputError(f"A page starts at row 0 or later and has 0 rows or more, not {offset} and {limit}.")
@@ -243,10 +204,7 @@ class Results:
 def result_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema of an answer whose batches have this one.
 
-    Raises
-    ------
-    StoreError
-        If the batches bring a reserved column that is not theirs.
+    Raises StoreError if the batches bring a reserved column that is not theirs.
     """
     taken = sorted(set(schema.names) & set(ADDED.names))
     if taken:
@@ -273,8 +231,3 @@ def _read_parquet(path: Path, offset: int, limit: int | None) -> pa.Table:
         raise
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The result {path} cannot be read: {error}.") from error
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

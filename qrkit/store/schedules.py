@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.hours import time_zone
 from qrkit.recurrence import Recurrence, parse_recurrence
 from qrkit.store.schema import schedule_runs, schedules
-from qrkit.store.state import State, as_text
+from qrkit.store.state import StateTable, as_text, value_of
 from qrkit.words import local_time, shown
 
 RUNNING, REFUSED, INTERRUPTED = "running", "refused", "interrupted"
@@ -25,14 +25,9 @@ RUNNING, REFUSED, INTERRUPTED = "running", "refused", "interrupted"
 class NewSchedule:
     """Something that is to recur.
 
-    Attributes
-    ----------
-    kind
-        ``query`` or ``plan``.
-    what
-        What `Workspace.find` or `Workspace.plan` is given, as plain values; dates may be relative.
-    retrieve
-        How what it finds is fetched, as `Workspace.retrieve` takes it; None: it is only asked.
+    `kind`: ``query`` or ``plan``. `what`: what `Workspace.find` or `Workspace.plan` is given, as plain values; dates
+    may be relative. `retrieve`: how what it finds is fetched, as `Workspace.retrieve` takes it; None: it is only
+    asked.
     """
 
     name: str
@@ -76,12 +71,8 @@ class Schedule:
 class ScheduleRun:
     """One run of a schedule.
 
-    Attributes
-    ----------
-    missed
-        How many further times it was due before this run, while no worker ran.
-    found
-        How many rows or studies were found.
+    `missed`: how many further times it was due before this run, while no worker ran. `found`: how many rows or
+    studies were found.
     """
 
     run_id: int
@@ -98,20 +89,11 @@ class ScheduleRun:
     error: str
 
 
-class ScheduleTable:
+class ScheduleTable(StateTable):
     """The schedules of a workspace and their runs."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-
     def add(self, new: NewSchedule) -> Schedule:
-        """Add a schedule; it is due for the first time after now.
-
-        Raises
-        ------
-        InputError
-            If there is one of that name.
-        """
+        """Add a schedule; it is due for the first time after now. Raises InputError if there is one of that name."""
         now = self._state.now()
         with self._state.transaction() as connection:
             if connection.execute(_named(new.name)).first() is not None:
@@ -135,26 +117,16 @@ class ScheduleTable:
         return self.get(new.name)
 
     def get(self, name: str) -> Schedule:
-        """Return the schedule of that name.
-
-        Raises
-        ------
-        NotFound
-            If there is none.
-        """
-        with self._state.reading() as connection:
-            row = connection.execute(_named(name)).first()
+        """Return the schedule of that name. Raises NotFound if there is none."""
+        row = self._state.row(_named(name))
         if row is None:
             raise NotFound(f"There is no schedule {shown(name)}.", advice=Advice(action=Action.LIST_SCHEDULES))
-        return _schedule(row)
+        return value_of(Schedule, row)
 
     def list(self) -> tuple[Schedule, ...]:
         """Return all schedules by name."""
-        with self._state.reading() as connection:
-            rows = connection.execute(
-                sa.select(schedules).where(schedules.c.removed.is_(None)).order_by(schedules.c.name)
-            )
-            return tuple(_schedule(row) for row in rows)
+        wanted = sa.select(schedules).where(schedules.c.removed.is_(None)).order_by(schedules.c.name)
+        return tuple(value_of(Schedule, row) for row in self._state.rows(wanted))
 
     def remove(self, name: str) -> None:
         """Remove a schedule; its runs stay. NotFound if there is none."""
@@ -183,8 +155,7 @@ class ScheduleTable:
 
     def is_due(self, nodes: Collection[str]) -> bool:
         """Whether a schedule that asks one of some nodes is due."""
-        with self._state.reading() as connection:
-            return connection.execute(self._next(nodes)).first() is not None
+        return self._state.row(self._next(nodes)) is not None
 
     def claim(self, worker_id: str, nodes: Collection[str]) -> tuple[Schedule, ScheduleRun] | None:
         """Begin the run of a schedule that is due; no two workers begin the same. None if none is due.
@@ -197,7 +168,7 @@ class ScheduleTable:
             row = connection.execute(self._next(nodes).with_for_update(skip_locked=True)).first()
             if row is None:
                 return None
-            schedule = _schedule(row)
+            schedule = value_of(Schedule, row)
             due, moment = datetime.fromisoformat(schedule.next_due), datetime.fromisoformat(now)
             following = as_text(schedule.recurrence.following(moment))
             connection.execute(_of(schedule.schedule_id).values(next_due=following))
@@ -219,7 +190,7 @@ class ScheduleTable:
                 )
                 .returning(schedule_runs)
             ).one()
-            return schedule, _run(run)
+            return schedule, value_of(ScheduleRun, run)
 
     def note(self, run_id: int, **ids: object) -> None:
         """Write down what a run has led to: query_id, plan_id, job_id, found."""
@@ -231,21 +202,14 @@ class ScheduleTable:
 
     def open_runs(self) -> tuple[ScheduleRun, ...]:
         """Return the runs that are under way."""
-        with self._state.reading() as connection:
-            rows = connection.execute(sa.select(schedule_runs).where(schedule_runs.c.state == RUNNING))
-            return tuple(_run(row) for row in rows)
+        rows = self._state.rows(sa.select(schedule_runs).where(schedule_runs.c.state == RUNNING))
+        return tuple(value_of(ScheduleRun, row) for row in rows)
 
     def runs(self, name: str, limit: int = 20) -> tuple[ScheduleRun, ...]:
         """Return the newest runs of a schedule first. NotFound if there is no such schedule."""
-        schedule = self.get(name)
-        with self._state.reading() as connection:
-            rows = connection.execute(
-                sa.select(schedule_runs)
-                .where(schedule_runs.c.schedule_id == schedule.schedule_id)
-                .order_by(schedule_runs.c.run_id.desc())
-                .limit(limit)
-            )
-            return tuple(_run(row) for row in rows)
+        wanted = sa.select(schedule_runs).where(schedule_runs.c.schedule_id == self.get(name).schedule_id)
+        rows = self._state.rows(wanted.order_by(schedule_runs.c.run_id.desc()).limit(limit))
+        return tuple(value_of(ScheduleRun, row) for row in rows)
 
     def interrupt_orphans(self, alive_worker_ids: Collection[str]) -> int:
         """End the runs whose workers died before they had queued a job, and let their schedules be due at once.
@@ -257,9 +221,8 @@ class ScheduleTable:
             schedule_runs.c.job_id.is_(None),
             schedule_runs.c.worker_id.not_in(list(alive_worker_ids)),
         )
-        with self._state.reading() as connection:  # a change takes the write lock, and mostly there is none
-            if connection.execute(sa.select(schedule_runs.c.run_id).where(*is_orphan).limit(1)).first() is None:
-                return 0
+        if not self._state.has(schedule_runs, *is_orphan):  # a change takes the write lock, and mostly there is none
+            return 0
         now = self._state.now()
         with self._state.transaction() as connection:
             orphans = connection.execute(sa.select(schedule_runs).where(*is_orphan).with_for_update()).all()
@@ -309,11 +272,3 @@ def _of(schedule_id: int) -> sa.Update:
 
 def _named(name: str) -> sa.Select[Any]:
     return sa.select(schedules).where(schedules.c.name == name, schedules.c.removed.is_(None))
-
-
-def _schedule(row: sa.Row[Any]) -> Schedule:
-    return Schedule(**{item.name: getattr(row, item.name) for item in fields(Schedule)})
-
-
-def _run(row: sa.Row[Any]) -> ScheduleRun:
-    return ScheduleRun(**{item.name: getattr(row, item.name) for item in fields(ScheduleRun)})

@@ -39,7 +39,7 @@ from qrkit.store.duckdb_file import (
 )
 from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
-from qrkit.store.state import State, as_text
+from qrkit.store.state import State, as_text, in_parts
 
 MOST_FRESH = 64
 """Parquet files that are read together without becoming slow."""
@@ -47,7 +47,6 @@ MOST_FRESH = 64
 DELAY = 900.0
 """Seconds that what has been settled stays, for those who are reading it."""
 
-_AT_ONCE = 500
 _A_DAY = 86_400.0
 
 
@@ -64,14 +63,8 @@ class FreshAnswer:
 class Snapshot:
     """The files that together hold every answer, at one moment.
 
-    Attributes
-    ----------
-    number
-        Of the newest generation; 0 before the first.
-    settled
-        Its file, relative to the folder of the results; None before the first.
-    fresh
-        Oldest first.
+    `number`: of the newest generation; 0 before the first. `settled`: its file, relative to the folder of the
+    results; None before the first. `fresh`: oldest first.
     """
 
     number: int
@@ -98,7 +91,7 @@ def read_snapshot(connection: sa.Connection) -> Snapshot:
     return Snapshot(
         number=newest.number if newest else 0,
         settled=newest.file if newest else None,
-        fresh=tuple(FreshAnswer(query_id=row.query_id, level=row.level, file=row.result_file) for row in fresh),
+        fresh=tuple(FreshAnswer(query_id=query_id, level=level, file=file) for query_id, level, file in fresh),
     )
 
 
@@ -106,20 +99,9 @@ def settle(state: State, folder: Path, *, most_fresh: int = MOST_FRESH, delay: f
     """Settle the fresh answers if there are many, and return how many have been.
 
     One process does it at a time; another returns at once. First it removes what an earlier settling left behind.
-
-    Parameters
-    ----------
-    folder
-        Of the results.
-    most_fresh
-        So many answers stay as they are.
-    delay
-        Seconds for which the files of earlier generations and settled Parquet files stay.
-
-    Raises
-    ------
-    StoreError
-        If an answer cannot be read or the settled file not be written; everything is as it was.
+    `folder`: of the results. `most_fresh`: so many answers stay as they are. `delay`: seconds for which the files of
+    earlier generations and settled Parquet files stay. Raises StoreError if an answer cannot be read or the settled
+    file not be written; everything is as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -142,10 +124,7 @@ def settle(state: State, folder: Path, *, most_fresh: int = MOST_FRESH, delay: f
 def write_generation(folder: Path, before: Snapshot) -> str:
     """Write all results of a snapshot to one new file, and return its name, which the state does not have yet.
 
-    Raises
-    ------
-    StoreError
-        If an answer cannot be read, or the file not be written.
+    Raises StoreError if an answer cannot be read, or the file not be written.
     """
     # Its own name, should two machines on a shared folder without working locks write at once.
     name = f"settled-{before.number + 1:06d}-{uuid4().hex[:8]}.duckdb"
@@ -170,10 +149,7 @@ def write_generation(folder: Path, before: Snapshot) -> str:
 def adopt_generation(state: State, before: Snapshot, file: str) -> None:
     """Make a file the newest generation, in one transaction.
 
-    Raises
-    ------
-    StoreError
-        If somebody else has settled meanwhile.
+    Raises StoreError if somebody else has settled meanwhile.
     """
     number, settled = before.number + 1, [answer.query_id for answer in before.fresh]
     with state.transaction() as connection:
@@ -182,12 +158,8 @@ def adopt_generation(state: State, before: Snapshot, file: str) -> None:
             generations.update().where(generations.c.retired.is_(None)).values(retired=now),
         )
         connection.execute(generations.insert().values(number=number, file=file, created=now))
-        for start in range(0, len(settled), _AT_ONCE):
-            connection.execute(
-                queries.update()
-                .where(queries.c.query_id.in_(settled[start : start + _AT_ONCE]))
-                .values(settled_in=number)
-            )
+        for some in in_parts(settled):
+            connection.execute(queries.update().where(queries.c.query_id.in_(some)).values(settled_in=number))
 
 
 def _write_answers(
@@ -233,8 +205,7 @@ def _remove_old(state: State, folder: Path, *, delay: float) -> None:
     limit = as_text(datetime.fromisoformat(state.now()) - timedelta(seconds=delay))
     _remove_generations(state, folder, limit)
     _remove_parquet(state, folder, limit)
-    with state.reading() as connection:
-        known = set(connection.scalars(sa.select(generations.c.file)))
+    known = set(state.scalars(sa.select(generations.c.file)))
     for file in folder.glob("settled-*.duckdb.part*"):  # of a process that ended while settling
         _removed(file)
     for file in folder.glob("settled-*.duckdb"):
@@ -256,16 +227,12 @@ def _is_superfluous(state: State, file: Path) -> bool:
     except StoreError:
         return False
     wanted = sa.select(queries.c.query_id).where(queries.c.state == DONE)
-    with state.reading() as connection:
-        return held <= set(connection.scalars(wanted))
+    return held <= set(state.scalars(wanted))
 
 
 def _remove_generations(state: State, folder: Path, limit: str) -> None:
-    with state.reading() as connection:
-        retired = connection.execute(
-            sa.select(generations.c.number, generations.c.file).where(generations.c.retired < limit)
-        ).all()
-    gone = [row.number for row in retired if _removed(folder / row.file)]
+    retired = sa.select(generations.c.number, generations.c.file).where(generations.c.retired < limit)
+    gone = [row.number for row in state.rows(retired) if _removed(folder / row.file)]
     if gone:
         with state.transaction() as connection:
             connection.execute(generations.delete().where(generations.c.number.in_(gone)))
@@ -274,22 +241,13 @@ def _remove_generations(state: State, folder: Path, limit: str) -> None:
 def _remove_parquet(state: State, folder: Path, limit: str) -> None:
     """Remove the Parquet files of answers that have been in a settled file for long enough."""
     recent = sa.select(generations.c.number).where(generations.c.created >= limit)
-    with state.reading() as connection:
-        settled = connection.execute(
-            sa.select(queries.c.query_id, queries.c.result_file).where(
-                queries.c.result_file.is_not(None),
-                queries.c.settled_in.is_not(None),
-                queries.c.settled_in.not_in(recent),
-            )
-        ).all()
-    gone = [row.query_id for row in settled if _removed(folder / row.result_file)]
+    settled = sa.select(queries.c.query_id, queries.c.result_file).where(
+        queries.c.result_file.is_not(None), queries.c.settled_in.is_not(None), queries.c.settled_in.not_in(recent)
+    )
+    gone = [row.query_id for row in state.rows(settled) if _removed(folder / row.result_file)]
     with state.transaction() as connection:
-        for start in range(0, len(gone), _AT_ONCE):
-            connection.execute(
-                queries.update()
-                .where(queries.c.query_id.in_(gone[start : start + _AT_ONCE]))
-                .values(result_file=None)
-            )
+        for some in in_parts(gone):
+            connection.execute(queries.update().where(queries.c.query_id.in_(some)).values(result_file=None))
 
 
 def _removed(file: Path) -> bool:

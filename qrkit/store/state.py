@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
@@ -25,6 +27,7 @@ from qrkit.store.migrations import is_current, migrate
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from _typeshed import DataclassInstance
     from sqlalchemy.pool import ConnectionPoolEntry
 
 FILE_NAME = "qrkit.sqlite"
@@ -51,6 +54,11 @@ _POSTGRESQL = {
 }
 
 
+_Columns = TypeVarTuple("_Columns")
+_Dataclass = TypeVar("_Dataclass", bound="DataclassInstance")
+_Value = TypeVar("_Value")
+
+
 def utc_now() -> datetime:
     """Return the time now, in UTC."""
     return datetime.now(UTC)
@@ -59,12 +67,7 @@ def utc_now() -> datetime:
 class State:
     """The open state of a workspace; use `State.open`.
 
-    Parameters
-    ----------
-    engine
-        Of a database whose tables are current.
-    clock
-        Gives the time, in UTC.
+    `engine`: of a database whose tables are current. `clock`: gives the time, in UTC.
     """
 
     def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime] = utc_now) -> None:
@@ -77,23 +80,15 @@ class State:
         self._where = str(engine.url.database) if _is_file(engine.url) else engine.url.render_as_string()
         self._identity: tuple[int, int] | None = None
         self._is_closed = False
-        sa.event.listen(engine, "checkin", self._after_use)
+        sa.event.listen(engine, "checkin", self._after_use)  # codespell:ignore checkin
 
     @classmethod
     def open(cls, url_or_folder: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Self:
         """Open the state of a workspace; a fresh one is made, an older one is migrated.
 
-        Parameters
-        ----------
-        url_or_folder
-            A folder, for SQLite in it, or an SQLAlchemy URL.
-
-        Raises
-        ------
-        InputError
-            If the URL names no database that qrkit can use.
-        StateUnavailable
-            If the database cannot be reached, is not ours, or was made by a newer qrkit.
+        `url_or_folder`: a folder, for SQLite in it, or an SQLAlchemy URL. Raises InputError if the URL names no
+        database that qrkit can use; StateUnavailable if the database cannot be reached, is not ours, or was made by a
+        newer qrkit.
         """
         url = _url(url_or_folder)
         if _is_file(url):
@@ -160,8 +155,34 @@ class State:
         options: dict[str, Any] = {"reading": True}
         if self.engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self._translating(), self.engine.connect().execution_options(**options) as connection:
+        with self._translating(), self.engine.connect() as connection:
+            connection.execution_options(**options)
             yield connection
+
+    def rows(self, wanted: sa.Select[*_Columns]) -> Sequence[sa.Row[*_Columns]]:
+        """Return the rows of one SELECT."""
+        with self.reading() as connection:
+            return connection.execute(wanted).all()
+
+    def row(self, wanted: sa.Select[*_Columns]) -> sa.Row[*_Columns] | None:
+        """Return the first row of one SELECT; None if there is none."""
+        with self.reading() as connection:
+            return connection.execute(wanted).first()
+
+    def scalars(self, wanted: sa.Select[Any]) -> Sequence[Any]:
+        """Return the first column of one SELECT."""
+        with self.reading() as connection:
+            return connection.scalars(wanted).all()
+
+    def count(self, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:
+        """Return how many rows of a table meet some conditions."""
+        wanted = sa.select(sa.func.count()).select_from(table).where(*which)
+        with self.reading() as connection:
+            return connection.scalar(wanted) or 0
+
+    def has(self, table: sa.Table, *which: sa.ColumnElement[bool]) -> bool:
+        """Whether any row of a table meets some conditions; it takes no write lock, and is cheap with many rows."""
+        return self.row(sa.select(sa.literal(1)).select_from(table).where(*which).limit(1)) is not None
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -186,6 +207,31 @@ class State:
                 _use_write_ahead_log(Path(str(url.database)))
             with self.transaction() as connection:
                 self.is_new = migrate(connection, now=self.now())
+
+
+class StateTable:
+    """Some tables of the state, with the questions and changes that belong together."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+
+def value_of(kind: type[_Dataclass], row: sa.Row[Any], **converted: object) -> _Dataclass:
+    """Return the value whose fields are named as the columns of a row; some are converted."""
+    values = row._mapping  # noqa: SLF001 - the public way in SQLAlchemy
+    return kind(**{name: values[name] for name in field_names(kind) if name not in converted}, **converted)
+
+
+@cache
+def field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass, in order."""
+    return tuple(item.name for item in fields(kind))
+
+
+def in_parts(values: Sequence[_Value], most: int = 500) -> Iterator[Sequence[_Value]]:
+    """Give values a part at a time: SQLite allows 32,766 parameters in a statement, older ones 999."""
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
 
 
 def insert_unless_known(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401 - of either dialect

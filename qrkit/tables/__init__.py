@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from qrkit.tables.frame import (
     WARNINGS,
+    Records,
     arrow_type,
     reasons_of,
     schema,
@@ -26,7 +27,6 @@ from qrkit.tables.levels import (
     unique_key,
     unique_keys_above,
 )
-from qrkit.tables.records import Records
 
 __all__ = [
     "WARNINGS",

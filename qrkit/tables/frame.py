@@ -1,4 +1,4 @@
-"""Arrow types of the columns, and tables as DataFrames."""
+"""Arrow types of the columns, and tables as DataFrames; pandas is loaded only when a DataFrame is made."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ from qrkit.tables.levels import Level, table_columns, unique_key
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 WARNINGS = "warnings"
@@ -32,10 +40,7 @@ _TYPES = {
 def arrow_type(keyword: str) -> pa.DataType:
     """Return the Arrow type of a column.
 
-    Raises
-    ------
-    InputError
-        If it is neither a keyword of PS3.6 nor a tag.
+    Raises InputError if it is neither a keyword of PS3.6 nor a tag.
 
     >>> [str(arrow_type(keyword)) for keyword in ("StudyDate", "SeriesNumber", "ImageType")]
     ['date32[day]', 'int64', 'string']
@@ -49,10 +54,7 @@ def arrow_type(keyword: str) -> pa.DataType:
 def schema(level: Level, keywords: Iterable[str]) -> pa.Schema:
     """Return the schema of answers at a level: the level's Unique Key, the keywords, `warnings` at the end.
 
-    Raises
-    ------
-    InputError
-        If a keyword is neither one of PS3.6 nor a tag.
+    Raises InputError if a keyword is neither one of PS3.6 nor a tag.
 
     >>> schema(Level.STUDY, ["StudyDate"]).names
     ['StudyInstanceUID', 'StudyDate', 'warnings']
@@ -78,7 +80,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     ``str``; what is missing is NA. Columns of ours are left out; what was wrong in the answers is in
     ``frame.attrs["qrkit"]["warnings"]``, a list of dicts with the keys row, keyword, raw and why.
     """
-    frame = to_plain_frame(table.select([name for name in table.column_names if not _is_ours(name)]))
+    frame = to_plain_frame(table.select([name for name in table.column_names if not name[:1].islower()]))
     frame.attrs["qrkit"] = {"warnings": warnings_of(table)}
     return frame
 
@@ -122,10 +124,6 @@ def reasons_of(warnings: Iterable[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _is_ours(name: str) -> bool:
-    return name[:1].islower()
-
-
 def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
     import pandas as pd
     import pyarrow as pa
@@ -146,3 +144,37 @@ def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
     else:
         values = column.to_pandas()
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A table of plain values.
+
+    `columns`: their names, in order. `rows`: one mapping per row; a column that it lacks is empty.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Self:
+        """Return the table of some rows.
+
+        >>> table = Records.of([{"node": "pacs", "port": 104}], ["node", "port"])
+        >>> len(table), table.select(["port"]).rows
+        (1, ({'port': 104},))
+        """
+        return cls(columns=tuple(columns), rows=tuple(rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, columns: Sequence[str]) -> Records:
+        """Return the table with some of its columns, in this order."""
+        return Records.of(({name: row.get(name) for name in columns} for row in self.rows), columns)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as a DataFrame."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=list(self.columns))

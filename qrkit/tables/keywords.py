@@ -19,10 +19,7 @@ _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
 def canonical_keyword(keyword: str) -> str:
     """Return the one name by which a key is known: its keyword, or eight hexadecimal digits.
 
-    Raises
-    ------
-    InputError
-        If it is neither a keyword of PS3.6 nor a tag.
+    Raises InputError if it is neither a keyword of PS3.6 nor a tag.
 
     >>> canonical_keyword("PatientID"), canonical_keyword("(0010,0020)"), canonical_keyword("0019100a")
     ('PatientID', 'PatientID', '0019100A')
@@ -45,10 +42,7 @@ def canonical_keyword(keyword: str) -> str:
 def keyword_tag(keyword: str) -> int:
     """Return the tag of a key.
 
-    Raises
-    ------
-    InputError
-        If it is neither a keyword of PS3.6 nor a tag.
+    Raises InputError if it is neither a keyword of PS3.6 nor a tag.
 
     >>> f"{keyword_tag('StudyInstanceUID'):08X}"
     '0020000D'
@@ -64,10 +58,7 @@ def keyword_tag(keyword: str) -> int:
 def keyword_vr(keyword: str) -> str:
     """Return the value representation of a key, ``UN`` if unknown; of several the first.
 
-    Raises
-    ------
-    InputError
-        If it is neither a keyword of PS3.6 nor a tag.
+    Raises InputError if it is neither a keyword of PS3.6 nor a tag.
 
     >>> keyword_vr("StudyDate"), keyword_vr("00190010"), keyword_vr("0019100A")
     ('DA', 'LO', 'UN')
@@ -85,10 +76,7 @@ def keyword_vr(keyword: str) -> str:
 def keyword_vm(keyword: str) -> str:
     """Return the value multiplicity of a key as PS3.6 writes it, such as ``1`` or ``1-n``.
 
-    Raises
-    ------
-    InputError
-        If it is neither a keyword of PS3.6 nor a tag.
+    Raises InputError if it is neither a keyword of PS3.6 nor a tag.
 
     >>> keyword_vm("StudyDate"), keyword_vm("ModalitiesInStudy"), keyword_vm("0019100A")
     ('1', '1-n', '1-n')

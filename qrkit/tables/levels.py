@@ -25,10 +25,7 @@ class Level(StrEnum):
     def parse(cls, level: object) -> Level:
         """Return the level of that name, in any case.
 
-        Raises
-        ------
-        InputError
-            If there is no such level.
+        Raises InputError if there is no such level.
 
         >>> Level.parse("series")
         <Level.SERIES: 'SERIES'>
@@ -45,7 +42,7 @@ class Level(StrEnum):
             raise InputError(f"{shown(level)} is not a valid level: use {choices}.") from error
 
 
-_ORDER = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)
+_ORDER = tuple(Level)
 
 _LEVELS = {
     InformationModel.PATIENT_ROOT: _ORDER,
@@ -166,33 +163,25 @@ _FURTHER = {
     ),
 }
 
+_ABOVE_SERIES = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDescription",
+)
+
 _FROM_ABOVE = {
     Level.PATIENT: (),
     Level.STUDY: _PATIENT,
-    Level.SERIES: (
-        "PatientName",
-        "PatientID",
-        "PatientBirthDate",
-        "PatientSex",
-        "StudyInstanceUID",
-        "StudyDate",
-        "StudyTime",
-        "AccessionNumber",
-        "StudyID",
-        "StudyDescription",
-        "ModalitiesInStudy",
-    ),
+    Level.SERIES: (*_ABOVE_SERIES, "ModalitiesInStudy"),
     Level.IMAGE: (
-        "PatientName",
-        "PatientID",
-        "PatientBirthDate",
-        "PatientSex",
-        "StudyInstanceUID",
-        "StudyDate",
-        "StudyTime",
-        "AccessionNumber",
-        "StudyID",
-        "StudyDescription",
+        *_ABOVE_SERIES,
         "SeriesInstanceUID",
         "SeriesNumber",
         "Modality",
@@ -225,10 +214,7 @@ def unique_key(level: Level) -> str:
 def unique_keys_above(level: Level, model: InformationModel) -> tuple[str, ...]:
     """Return the Unique Keys that a query at a level must give (PS3.4 C.4.1.2.1).
 
-    Raises
-    ------
-    InputError
-        If the information model has no such level.
+    Raises InputError if the information model has no such level.
 
     >>> unique_keys_above(Level.SERIES, InformationModel.PATIENT_ROOT)
     ('PatientID', 'StudyInstanceUID')

@@ -8,7 +8,7 @@ from contextlib import suppress
 from qrkit.jobs import JobRow, lack_of_room, still_to_come
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
-from qrkit.store.job_pauses import JobPauses
+from qrkit.store.job_queue import JobPauses
 from qrkit.store.state import State
 from qrkit.words import volume
 

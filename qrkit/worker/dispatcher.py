@@ -16,8 +16,7 @@ from uuid import uuid4
 from qrkit.errors import StoreError
 from qrkit.jobs import ItemRow, JobRow
 from qrkit.node import Node
-from qrkit.store.job_pauses import JobPauses
-from qrkit.store.job_queue import BatchTable, JobQueue
+from qrkit.store.job_queue import BatchTable, JobPauses, JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State

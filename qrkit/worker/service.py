@@ -28,8 +28,8 @@ from qrkit.retrieve.outcomes import Outcomes
 from qrkit.settings import Settings
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceTable
-from qrkit.store.job_pauses import JobPauses
 from qrkit.store.job_progress import LateObjects, RunningItems
+from qrkit.store.job_queue import JobPauses
 from qrkit.store.nodes import NodeTable
 from qrkit.store.state import State
 from qrkit.store.workers import NewWorker, WorkerTable

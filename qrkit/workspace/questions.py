@@ -327,7 +327,7 @@ class Questions(NodeChecks):
             If the table has no UIDs.
         """
         from qrkit.jobs.estimate import estimate
-        from qrkit.store.sizes import node_history
+        from qrkit.store.instances import node_history
         from qrkit.workspace.retrieve import selections
 
         query_id = str(frame.attrs.get("qrkit", {}).get("query_id", ""))

@@ -15,8 +15,7 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import StoreError, WorkerError
 from qrkit.settings import Settings, load_settings, workspace_folder
 from qrkit.store.plans import PlanTable
-from qrkit.store.repair.answers import AnswerRepair, repair_answers
-from qrkit.store.repair.lost_answers import recover_answers
+from qrkit.store.repair.answers import AnswerRepair, recover_answers, repair_answers
 from qrkit.store.repair.objects import ObjectRepair, repair_objects
 from qrkit.store.repair.state import StateRepair, is_damaged, rebuild_state
 from qrkit.store.state import FILE_NAME, State

@@ -21,7 +21,7 @@ from qrkit.node import InformationModel, Method, Node, check_can_retrieve
 from qrkit.query.dates import is_missing
 from qrkit.query.matching import as_list
 from qrkit.settings import Settings
-from qrkit.store.sizes import held_bytes, node_history
+from qrkit.store.instances import held_bytes, node_history
 from qrkit.store.state import State
 from qrkit.tables import Level, unique_key
 from qrkit.words import comma_list, counted, nearest, shown

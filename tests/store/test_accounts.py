@@ -6,10 +6,9 @@ import sqlalchemy as sa
 
 from qrkit.access import Role
 from qrkit.errors import InputError, NotFound
-from qrkit.store.accounts import AccountTable
+from qrkit.store.accounts import AccountTable, hash_password, is_password
 from qrkit.store.audit import AuditTable
 from qrkit.store.migrations import MIGRATIONS, migrate
-from qrkit.store.passwords import hash_password, is_password
 from qrkit.store.schema import accounts, schema_version
 from qrkit.store.state import State
 

@@ -13,8 +13,7 @@ from pydicom.sequence import Sequence
 
 from qrkit import uids
 from qrkit.receipt import Arrival, Refused
-from qrkit.store.files import FileStore, StoredObject
-from qrkit.store.instances import filed_object
+from qrkit.store.files import FileStore, StoredObject, filed_object
 from tests.store.objects import a_dataset, an_arrival, data_set_of, encoded
 
 

@@ -8,8 +8,7 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.handlers import RunState
 from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
-from qrkit.store.handler_due import CompletedItemTable, CompleteSeries
-from qrkit.store.handler_runs import HandlerRunTable
+from qrkit.store.handler_runs import CompletedItemTable, CompleteSeries, HandlerRunTable
 from qrkit.store.instances import InstanceRow, InstanceTable
 from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from qrkit.errors import ObjectUnreadable
-from qrkit.store.files import FileStore, StoredObject
-from qrkit.store.instances import InstanceTable, index_row, stored_file
+from qrkit.store.files import FileStore, StoredObject, stored_file
+from qrkit.store.instances import InstanceTable, index_row
 from qrkit.store.state import State
 from tests.store.objects import a_dataset, an_arrival, encoded
 

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, NewJob, RetrieveRequest, job_state
-from qrkit.store.job_pauses import JobPauses
 from qrkit.store.job_progress import LateObjects, Postponement, RunningItems
-from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_queue import JobPauses, JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
 from qrkit.store.schema import job_items, jobs

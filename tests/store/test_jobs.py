@@ -6,9 +6,8 @@ import pytest
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.node import Method
-from qrkit.store.job_pauses import JobPauses
 from qrkit.store.job_progress import Postponement, RunningItems
-from qrkit.store.job_queue import BatchTable, JobQueue
+from qrkit.store.job_queue import BatchTable, JobPauses, JobQueue
 from qrkit.store.job_transitions import MOST_DEATHS
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State, as_text

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from qrkit.store.plan_answers import MOST_FILES, PlanAnswers
+from qrkit.store.plans import MOST_FILES, PlanAnswers
 from qrkit.store.state import State
 
 

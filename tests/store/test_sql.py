@@ -20,8 +20,8 @@ from qrkit.store.nodes import NodeTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
 from qrkit.store.schema import instances
+from qrkit.store.sql import STATE_TABLES, empty_state_table
 from qrkit.store.state import State
-from qrkit.store.state_tables import STATE_TABLES, empty_state_table
 from qrkit.store.workers import NewWorker, WorkerTable
 from qrkit.tables import Level
 from tests.store.answers import STUDY, answer, studies

@@ -62,6 +62,17 @@ def test_a_connection_in_use_while_the_state_is_closed_is_closed_after_its_use(w
         driver.cursor()
 
 
+def test_a_connection_taken_after_the_state_was_closed_is_closed_after_its_use(where: str) -> None:
+    state = State.open(where)
+    state.close()
+    with state.reading() as connection:
+        driver = connection.connection.driver_connection
+        assert connection.scalar(sa.select(sa.func.count()).select_from(nodes)) == 0
+    assert driver is not None
+    with pytest.raises(Exception, match="closed"):
+        driver.cursor()
+
+
 def test_writers_wait_for_one_another(state: State) -> None:
     def write() -> None:
         for _ in range(10):

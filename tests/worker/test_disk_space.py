@@ -3,9 +3,8 @@ from pathlib import Path
 
 from qrkit.jobs import ItemOutcome, JobState, NewJob, PausedBy, RetrieveRequest
 from qrkit.store.files import FileStore
-from qrkit.store.job_pauses import JobPauses
 from qrkit.store.job_progress import RunningItems
-from qrkit.store.job_queue import JobQueue
+from qrkit.store.job_queue import JobPauses, JobQueue
 from qrkit.store.jobs import JobTable
 from qrkit.store.state import State
 from qrkit.store.workers import NewWorker, WorkerTable

@@ -1,11 +1,13 @@
-"""Repair of query results whose files are damaged or missing: copied from another file, or reported as lost."""
+"""Repair of query results: damaged or missing files are replaced by copies or reported, lost rows are recovered."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,17 +15,17 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from qrkit.errors import StoreError, StoreInUse
-from qrkit.store.duckdb_file import answers_in, is_of_another_duckdb, read_all, read_from
-from qrkit.store.quarantine import is_whole_parquet, quarantine, writing
+from qrkit.store.duckdb_file import LEVELS, answers_in, is_of_another_duckdb, read_all, read_from
+from qrkit.store.quarantine import is_damage, is_whole_parquet, quarantine, write_parquet
 from qrkit.store.queries import DONE, FAILED
+from qrkit.store.results import ASKED
 from qrkit.store.schema import generations, queries
 from qrkit.store.settling import snapshot
-from qrkit.store.state import State
+from qrkit.store.state import State, as_text, in_parts
 
 _Arguments = ParamSpec("_Arguments")
 _Content = TypeVar("_Content")
 
-_AT_ONCE = 500
 _PATIENCE = 60.0
 _CHUNK = 1 << 20
 
@@ -32,14 +34,8 @@ _CHUNK = 1 << 20
 class AnswerRepair:
     """The result of the repair of query results.
 
-    Attributes
-    ----------
-    quarantined
-        Names of the damaged files, as they are called now.
-    saved
-        Answers that were in one of them and are kept elsewhere now.
-    lost
-        Ids of the queries whose answers are lost.
+    `quarantined`: names of the damaged files, as they are called now. `saved`: answers that were in one of them and
+    are kept elsewhere now. `lost`: ids of the queries whose answers are lost.
     """
 
     quarantined: tuple[str, ...]
@@ -50,12 +46,8 @@ class AnswerRepair:
 def repair_answers(state: State, folder: Path) -> AnswerRepair:
     """Check the files of all query results; quarantine damaged ones, and save what can be read of them.
 
-    Raises
-    ------
-    StoreError
-        If another version of DuckDB has written them, or nothing can be written.
-    OSError
-        If the disk or share does not give a file now; nothing has changed then.
+    Raises StoreError if another version of DuckDB has written them, or nothing can be written; OSError if the disk or
+    share does not give a file now; nothing has changed then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".settle.lock", timeout=_PATIENCE):
@@ -83,11 +75,14 @@ def _repair_settled(state: State, folder: Path) -> tuple[list[str], int, list[st
     saved: dict[str, str] = {}
     lost: list[str] = []
     held = _held_by(state, folder)
-    for query_id, started, file in _settled_answers(state):
+    settled = sa.select(queries.c.query_id, queries.c.started, queries.c.result_file).where(
+        queries.c.state == DONE, queries.c.settled_in.is_not(None)
+    )
+    for query_id, started, file in state.rows(settled):
         if file is not None and is_whole_parquet(folder / file):
             saved[query_id] = file
         elif (table := _read_from_any(held, query_id)) is not None:
-            saved[query_id] = write_answer(folder, f"{started[:4]}/{query_id}.parquet", table)
+            saved[query_id] = _write_answer(folder, query_id, started, table)
         else:
             lost.append(query_id)
     _make_fresh(state, saved)
@@ -100,10 +95,7 @@ def unless_damaged(
 ) -> _Content | None:
     """Return what a settled file contains; None if it is damaged.
 
-    Raises
-    ------
-    StoreInUse
-        If another program has it open for writing.
+    Raises StoreInUse if another program has it open for writing.
     """
     try:
         return read(*args, **kwargs)
@@ -136,18 +128,9 @@ def _read_bytes(file: Path) -> None:
 
 def _held_by(state: State, folder: Path) -> list[tuple[Path, set[str]]]:
     """Return the settled files that are there, the newest first, each with the answers in it."""
-    with state.reading() as connection:
-        names = connection.scalars(sa.select(generations.c.file).order_by(generations.c.number.desc())).all()
+    names = state.scalars(sa.select(generations.c.file).order_by(generations.c.number.desc()))
     files = [folder / name for name in names]
     return [(file, held) for file in files if (held := unless_damaged(answers_in, file)) is not None]
-
-
-def _settled_answers(state: State) -> list[tuple[str, str, str | None]]:
-    wanted = sa.select(queries.c.query_id, queries.c.started, queries.c.result_file).where(
-        queries.c.state == DONE, queries.c.settled_in.is_not(None)
-    )
-    with state.reading() as connection:
-        return [(row.query_id, row.started, row.result_file) for row in connection.execute(wanted)]
 
 
 def _read_from_any(held: Sequence[tuple[Path, set[str]]], query_id: str) -> pa.Table | None:
@@ -158,20 +141,10 @@ def _read_from_any(held: Sequence[tuple[Path, set[str]]], query_id: str) -> pa.T
     return None
 
 
-def write_answer(folder: Path, name: str, table: pa.Table) -> str:
-    """Keep an answer as a Parquet file of its own, and return its name, relative to the folder.
-
-    Raises
-    ------
-    DiskFull, StoreError
-        If it cannot be written.
-    """
-    path = folder / name
-    with writing("A saved answer"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        pq.write_table(table, part, compression="zstd")
-        part.replace(path)
+def _write_answer(folder: Path, query_id: str, started: str, table: pa.Table) -> str:
+    """Keep an answer as a Parquet file of its own, and return its name, relative to the folder."""
+    name = f"{started[:4]}/{query_id}.parquet"
+    write_parquet(table, folder / name, "A saved answer")
     return name
 
 
@@ -187,8 +160,78 @@ def _make_fresh(state: State, saved: Mapping[str, str]) -> None:
 def _give_up(state: State, lost: Sequence[str]) -> None:
     error = "its result was lost with a damaged file"
     with state.transaction() as connection:
-        for start in range(0, len(lost), _AT_ONCE):
-            mine = queries.c.query_id.in_(lost[start : start + _AT_ONCE])
+        for some in in_parts(lost):
+            mine = queries.c.query_id.in_(some)
             connection.execute(
                 queries.update().where(mine).values(state=FAILED, error=error, result_file=None, settled_in=None)
             )
+
+
+_UNPROVEN = {"complete": False, "why": ["the state was lost, and with it the coverage of this query"]}
+
+
+def recover_answers(state: State, folder: Path) -> int:
+    """List the answers that are in the folder and not in the state; return how many.
+
+    Of an answer without rows that an older version wrote nobody knows whom it came from: it stays where it is. Raises
+    DiskFull or StoreError if an answer cannot be written; OSError if the disk or share does not give a file now.
+    """
+    known = set(state.scalars(sa.select(queries.c.query_id)))
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*/*.parquet")):
+        if path.stem not in known and (table := _read(path)) is not None:
+            found[path.stem] = _row(path.stem, path.relative_to(folder).as_posix(), table)
+    for file in sorted(folder.glob("settled-*.duckdb"), reverse=True):
+        for query_id in (unless_damaged(answers_in, file) or set()) - {*known, *found}:
+            table = read_from(file, query_id)
+            row = _row(query_id, "", table)
+            if row:
+                name = _write_answer(folder, query_id, row["started"], table)
+                found[query_id] = row | {"result_file": name}
+    rows = [row for row in found.values() if row]
+    if rows:
+        with state.transaction() as connection:
+            connection.execute(queries.insert(), rows)
+    return len(rows)
+
+
+def _read(path: Path) -> pa.Table | None:
+    """Read a query result; None if it is damaged."""
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        if not is_damage(error):
+            raise
+        return None
+
+
+def _row(query_id: str, file: str, table: pa.Table) -> dict[str, Any]:
+    """Return the row of a query from its result; empty if the result does not contain its node."""
+    asked = _asked(table.schema.metadata or {})
+    # the lowest level whose unique key is there
+    of_columns = next((one.level for one in reversed(LEVELS) if one.key in table.column_names), None)
+    level = asked.get("level") or of_columns
+    if not table.num_rows or level is None:
+        return {}
+    started = as_text(table["asked_at"][0].as_py().replace(tzinfo=UTC))
+    return {
+        "query_id": query_id,
+        "node": table["node"][0].as_py(),
+        "level": level,
+        "request": asked.get("request") or {},
+        "user": asked.get("user") or "",
+        "state": DONE,
+        "started": started,
+        "finished": started,
+        "row_count": table.num_rows,
+        "coverage": _UNPROVEN,
+        "result_file": file,
+    }
+
+
+def _asked(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    try:
+        asked = json.loads(metadata.get(ASKED.encode(), b"{}"))
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}

@@ -9,8 +9,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from qrkit.errors import ObjectUnreadable
-from qrkit.store.file_names import sha256_of
-from qrkit.store.instances import InstanceRow, InstanceTable, index_row, stored_file
+from qrkit.store.files import stored_file
+from qrkit.store.instances import InstanceRow, InstanceTable, index_row
+from qrkit.store.part10 import sha256_of
 from qrkit.store.quarantine import quarantine
 from qrkit.store.schema import instances
 from qrkit.store.state import State
@@ -22,14 +23,9 @@ _AT_ONCE = 200
 class ObjectRepair:
     """The result of the repair of the files folder.
 
-    Attributes
-    ----------
-    listed
-        Objects that were not listed, and are now.
-    quarantined
-        Paths, relative to the folder, of damaged files, which are quarantined.
-    gone
-        Listed objects whose files are not there; they are retrieved again with the next request for them.
+    `listed`: objects that were not listed, and are now. `quarantined`: paths, relative to the folder, of damaged
+    files, which are quarantined. `gone`: listed objects whose files are not there; they are retrieved again with the
+    next request for them.
     """
 
     listed: int
@@ -40,17 +36,8 @@ class ObjectRepair:
 def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> ObjectRepair:
     """List the objects in the files folder, and quarantine damaged ones.
 
-    A listed file is known as damaged by its size, and by its SHA-256 where all are read.
-
-    Parameters
-    ----------
-    thorough
-        Whether all files are read.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be read.
+    A listed file is known as damaged by its size, and by its SHA-256 where all are read. `thorough`: whether all
+    files are read. Raises OSError if the folder cannot be read.
     """
     table = InstanceTable(state)
     known = _known(state)
@@ -89,9 +76,8 @@ def has_lost_its_list(state: State, folder: Path) -> bool:
 
 
 def _known(state: State) -> dict[str, tuple[int, str]]:
-    with state.reading() as connection:
-        rows = connection.execute(sa.select(instances.c.path, instances.c.size, instances.c.sha256))
-        return {row.path: (row.size, row.sha256) for row in rows}
+    rows = state.rows(sa.select(instances.c.path, instances.c.size, instances.c.sha256))
+    return {row.path: (row.size, row.sha256) for row in rows}
 
 
 def _objects(folder: Path) -> Iterator[str]:

@@ -33,14 +33,8 @@ _FAR = 1 << 40
 class StateRepair:
     """The result of the repair of a damaged state.
 
-    Attributes
-    ----------
-    quarantined
-        Where the damaged file is now.
-    rows
-        How many were read of each table.
-    incomplete
-        Tables of which some rows, or nobody knows how many, could not be read.
+    `quarantined`: where the damaged file is now. `rows`: how many were read of each table. `incomplete`: tables of
+    which some rows, or nobody knows how many, could not be read.
     """
 
     quarantined: Path
@@ -51,10 +45,7 @@ class StateRepair:
 def is_damaged(path: Path) -> bool:
     """Whether an SQLite file has damaged pages; one that is not there, or empty, has none.
 
-    Raises
-    ------
-    StateUnavailable
-        If it cannot be read for another reason.
+    Raises StateUnavailable if it cannot be read for another reason.
     """
     if not path.exists():
         return False
@@ -73,10 +64,7 @@ def is_damaged(path: Path) -> bool:
 def rebuild_state(path: Path) -> StateRepair:
     """Replace a damaged state by a copy of its readable rows; the damaged file is quarantined.
 
-    Raises
-    ------
-    OSError
-        If there is too little disk space; nothing has changed then.
+    Raises OSError if there is too little disk space; nothing has changed then.
     """
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
