@@ -20,7 +20,7 @@ from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.result_table import SelectableTable
 from qrkit.widgets.users_page import UsersPage
 from qrkit.workspace import Jobs, Queries, Workspace
-from tests.widgets.waiting import finish
+from tests.widgets.waiting import finish, pages_end
 from tests.workspace.opened import Linked
 
 
@@ -289,6 +289,7 @@ def test_nobody_but_an_administrator_is_shown_the_users(
         with pytest.raises(NotAllowed, match="needs the role administrator"):
             UsersPage(workspace=opened)
         dashboard.close()
+        pages_end()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Waiting on a condition while a loop runs, and on what runs in the background."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import wait
 
@@ -21,3 +22,10 @@ def finish(background: Background) -> None:
     """Let what runs end, and hand it over, as the kernel's loop would."""
     wait([future for future, _, _ in background._waiting], timeout=60)
     assert not background.tick()
+
+
+def pages_end() -> None:
+    """Wait for what closed pages still have running: a workspace cannot close the connections that threads use."""
+    for thread in [thread for thread in threading.enumerate() if thread.name.startswith("page_")]:
+        thread.join(LIMIT)
+        assert not thread.is_alive(), "A page was not closed."
