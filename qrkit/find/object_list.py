@@ -2,7 +2,8 @@
 
 The list is asked from the top, as every query is, and held against what the node itself counts
 (NumberOfStudyRelatedSeries, NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances). A list that no count
-confirms is proven only where the node was seen to answer with more rows at once.
+confirms is not proven by anything the node returned before: longer responses rule out a cap, but no hidden rows. Then
+only the counters of the retrieve can confirm it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class ObjectList:
     short
         Why the list cannot be whole; empty: nothing shows that.
     uncounted
-        Why no count confirms the list; empty: it is confirmed, or short enough for this node.
+        Why no count confirms the list; empty: it is confirmed.
     is_absent
         Whether the node lists neither the study or series itself nor anything below it.
     error
@@ -104,14 +105,8 @@ class ListedRows:
     def __init__(self, rows: _Rows) -> None:
         self._rows = rows
 
-    def object_list(self, request: RetrieveRequest, *, most: int) -> ObjectList:
-        """Return the list for one request.
-
-        Parameters
-        ----------
-        most
-            The most rows that the node is known to return for one request.
-        """
+    def object_list(self, request: RetrieveRequest) -> ObjectList:
+        """Return the list for one request."""
         if request.level is Level.IMAGE:
             listed = self._rows.objects[canonical(request.SeriesInstanceUID)]
             return ObjectList(objects=tuple(_chosen(listed, request)))
@@ -120,7 +115,7 @@ class ListedRows:
             known = self._rows.series[request.StudyInstanceUID].get(uid)
             series = {uid: known or {"SeriesInstanceUID": request.SeriesInstanceUID}}
             is_absent = not known and not self._rows.objects[uid]
-            return replace(self._judged(_Above(is_whole=True), series, most=most), is_absent=is_absent)
+            return replace(self._judged(_Above(is_whole=True), series), is_absent=is_absent)
         study = self._rows.studies.get(request.StudyInstanceUID, {})
         above = _Above(
             series=study.get(_SERIES_COUNT),
@@ -129,9 +124,9 @@ class ListedRows:
         )
         series = self._rows.series[request.StudyInstanceUID]
         is_absent = not study and not series and not above.unnamed
-        return replace(self._judged(above, series, most=most), is_absent=is_absent)
+        return replace(self._judged(above, series), is_absent=is_absent)
 
-    def _judged(self, above: _Above, series: Mapping[str, Mapping[str, Any]], *, most: int) -> ObjectList:
+    def _judged(self, above: _Above, series: Mapping[str, Mapping[str, Any]]) -> ObjectList:
         by_series = {uid: self._rows.objects[uid] for uid in series}
         objects = {uid: listed for some in by_series.values() for uid, listed in some.items()}
         counts = {uid: row.get(_OBJECTS_OF_SERIES) for uid, row in series.items()}
@@ -142,7 +137,6 @@ class ListedRows:
         uncounted = "" if is_counted else _NO_COUNT
         if count is not None and count < len(objects):
             uncounted = f"{len(objects)} listed, although the node counts {count}"
-        largest = max([len(series), *map(len, by_series.values())])
         short = [*_reasons(len(objects), count, (len(series), lost_series), silent - lost_series)]
         if self._rows.account.doubts and uncounted:  # a cap may hold for the retrieve too: its counters prove nothing
             short.append(uncounted)
@@ -154,7 +148,7 @@ class ListedRows:
             silent_series=silent,
             short_series=() if lost_series else tuple(str(series[uid]["SeriesInstanceUID"]) for uid in few),
             short=tuple(short),
-            uncounted="" if 0 < largest <= most else uncounted,
+            uncounted=uncounted,
         )
 
 

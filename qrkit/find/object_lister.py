@@ -98,7 +98,7 @@ class ObjectLister:
         return rows
 
     def _list_of(self, request: RetrieveRequest, rows: ListedRows, error: NodeError | None) -> ObjectList:
-        listed = rows.object_list(request, most=self._profile.most_rows)
+        listed = rows.object_list(request)
         if error is None:
             return listed
         failed = _failed(error)  # what the node counts may be known all the same

@@ -70,8 +70,8 @@ def listed(node: ByHand, *requests: RetrieveRequest, reliance: Reliance | None =
             return rows
 
 
-def of_study(counts: Mapping[str, int], *, most: int = 0) -> ObjectList:
-    return listed(ByHand(counts), STUDY).object_list(STUDY, most=most)
+def of_study(counts: Mapping[str, int]) -> ObjectList:
+    return listed(ByHand(counts), STUDY).object_list(STUDY)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,6 @@ def test_a_list_is_proven_by_the_counts_of_the_node(counts: Mapping[str, int], w
     assert of_study(counts).why == why
 
 
-def test_a_list_without_counts_is_proven_where_the_node_returns_more_rows_at_once() -> None:
-    assert of_study({}, most=2).why == ()
-    assert of_study({}, most=1).why == ("the node does not count its objects",)
-
-
 def test_a_series_that_lists_fewer_objects_than_it_counts_is_named() -> None:
     short = of_study({SERIES_COUNT: 2, "1.1": 2, "1.2": 4})
     assert (short.counted, short.short_series) == (6, ("1.2",))
@@ -105,14 +100,14 @@ def test_a_series_that_lists_fewer_objects_than_it_counts_is_named() -> None:
 
 def test_a_series_without_listed_objects_is_silent_unless_it_is_counted() -> None:
     archive = {"1": {"1.1": ("1.1.1",), "1.2": ()}}
-    silent = listed(ByHand({}, archive), STUDY).object_list(STUDY, most=0)
+    silent = listed(ByHand({}, archive), STUDY).object_list(STUDY)
     assert (silent.silent_series, silent.short[0]) == (1, "no objects are listed in 1 series")
-    known = listed(ByHand({OBJECT_COUNT: 3}, archive), STUDY).object_list(STUDY, most=0)
+    known = listed(ByHand({OBJECT_COUNT: 3}, archive), STUDY).object_list(STUDY)
     assert (known.silent_series, known.short) == (0, ("1 listed, the node counts 3",))
 
 
 def test_a_series_is_held_against_its_own_count() -> None:
-    counted = listed(ByHand({"1.1": 3}), SERIES).object_list(SERIES, most=0)
+    counted = listed(ByHand({"1.1": 3}), SERIES).object_list(SERIES)
     assert (counted.counted, counted.is_counted, counted.why) == (3, True, ("2 listed, the node counts 3",))
 
 
@@ -120,7 +115,7 @@ def test_images_are_their_own_list() -> None:
     images = RetrieveRequest(
         level=Level.IMAGE, StudyInstanceUID="1", SeriesInstanceUID="1.1", sop_instance_uids=("1.1.2", "9")
     )
-    found = listed(ByHand({}), images).object_list(images, most=0)
+    found = listed(ByHand({}), images).object_list(images)
     assert [(one.SOPInstanceUID, one.SOPClassUID) for one in found.objects] == [("1.1.2", "1.2.3"), ("9", "")]
     assert found.why == ()
 
@@ -141,7 +136,7 @@ def test_where_a_node_takes_lists_three_requests_are_enough() -> None:
     node = ByHand({SERIES_COUNT: 2, "1.1": 2, "1.2": 1, "2.1": 1})
     other = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="2")
     rows = listed(node, STUDY, other, reliance=Reliance(lists=frozenset({Level.SERIES, Level.IMAGE})))
-    assert len(rows.object_list(STUDY, most=0).objects) == 3
+    assert len(rows.object_list(STUDY).objects) == 3
     assert [one.level for one in node.asked if "\\" in one.value("StudyInstanceUID")] == [
         Level.STUDY,
         Level.SERIES,

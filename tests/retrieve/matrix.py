@@ -1,18 +1,20 @@
 """Every way to hide rows crossed with every way to lose objects, by both methods, at three levels.
 
-``python -m tests.retrieve.matrix`` prints what the retrieves ended as.
+``python -m tests.retrieve.matrix`` prints what the retrieves ended as, without and with a query before them, which
+teaches the node's profile how many rows it returns.
 """
 
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import qrkit
+from qrkit.errors import NodeError
 from qrkit.jobs import ItemOutcome, JobState, RetrieveRequest
 from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.simulator.facts import Study
@@ -35,6 +37,7 @@ HIDES: Mapping[str, Quirks] = {
     "silent cap, no counts": Quirks(cap=4, omit_keys=COUNTS),
     "silent cap, series counted only": Quirks(cap=4, omit_keys=OBJECTS),
     "last answers left out, no counts": Quirks(hide_answers=1, omit_keys=COUNTS),
+    "last two left out, no counts": Quirks(hide_answers=2, omit_keys=COUNTS),
     "counts too low": Quirks(count_less=2),
     "series without images": Quirks(no_instances_of=("CT", "MR", "MG", "DX", "XA", "US", "PT")),
     "StudyInstanceUID ignored": Quirks(ignore_keys=("StudyInstanceUID",)),
@@ -111,16 +114,18 @@ def _requests(studies: Sequence[Study]) -> Iterator[tuple[RetrieveRequest, froze
         yield request, uids
 
 
-def run(workspace: Workspace, pairs: Sequence[tuple[str, str, str]]) -> list[Cell]:
-    """Retrieve for each triple of what hides, what loses, and a method."""
+def run(workspace: Workspace, pairs: Sequence[tuple[str, str, str]], *, queried: bool = False) -> list[Cell]:
+    """Retrieve for each triple of what hides, what loses, and a method; `queried`: after a query for all studies."""
     cells: list[Cell] = []
     with worker_in_thread(workspace):
         for start in range(0, len(pairs), _AT_ONCE):
-            cells += _run_some(workspace, pairs[start : start + _AT_ONCE], start)
+            cells += _run_some(workspace, pairs[start : start + _AT_ONCE], start, queried=queried)
     return cells
 
 
-def _run_some(workspace: Workspace, pairs: Sequence[tuple[str, str, str]], start: int) -> list[Cell]:
+def _run_some(
+    workspace: Workspace, pairs: Sequence[tuple[str, str, str]], start: int, *, queried: bool
+) -> list[Cell]:
     cells: list[Cell] = []
     with ExitStack() as stack:
         jobs = []
@@ -130,6 +135,9 @@ def _run_some(workspace: Workspace, pairs: Sequence[tuple[str, str, str]], start
             quirks = replace(HIDES[hides], **LOSES[loses])
             pacs = stack.enter_context(Simulator(hospital, quirks=quirks, ae_title=f"PACS{number}"))
             link(workspace, pacs, f"pacs{number}", timeouts=_TIMEOUTS)
+            if queried:
+                with suppress(NodeError):  # of some of them nothing is learned
+                    workspace.find(f"pacs{number}", date=("2026-06-01", "2026-06-30"))
             wanted = list(_requests(studies))
             job = workspace.retrieve([request for request, _ in wanted], node=f"pacs{number}", method=method)
             jobs.append(((hides, loses, method), job, wanted))
@@ -170,12 +178,13 @@ def table(cells: Sequence[Cell]) -> str:
 
 
 def main() -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        workspace = qrkit.open(Path(folder), ae_title="QRKIT", host=LOOPBACK, port=free_port(), retries=0)
-        cells = run(workspace, everything())
-        workspace.close()
-    sys.stdout.write(table(cells) + "\n")
+    """Print the tables."""
+    for queried in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            workspace = qrkit.open(Path(folder), ae_title="QRKIT", host=LOOPBACK, port=free_port(), retries=0)
+            cells = run(workspace, everything(), queried=queried)
+            workspace.close()
+        sys.stdout.write(f"{'After a query' if queried else 'Without a query before'}\n{table(cells)}\n")
 
 
 if __name__ == "__main__":

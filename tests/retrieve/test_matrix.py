@@ -32,6 +32,12 @@ def test_nothing_is_proven_complete_whatever_a_node_hides_and_loses(workspace: W
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("hides", [one for one in HIDES if "no counts" in one or one in FEW_HIDES])
+def test_nothing_is_proven_by_what_an_earlier_query_returned(workspace: Workspace, hides: str) -> None:
+    check(run(workspace, list(product([hides], LOSES, METHODS)), queried=True))
+
+
+@pytest.mark.slow
 def test_a_node_that_hides_and_loses_nothing_is_proven(workspace: Workspace) -> None:
     cells = run(workspace, [("nothing hidden", "nothing lost", method) for method in METHODS])
     assert {cell.word for cell in cells} == {"complete"}

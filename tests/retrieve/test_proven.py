@@ -115,15 +115,29 @@ def test_more_objects_reported_sent_than_came_of_a_list_that_is_not_counted_are_
     assert f"the node reports {size} objects" in outcome(job).why
 
 
-def test_a_list_that_is_not_counted_is_proven_where_the_node_was_seen_to_return_more(
-    linked: Linked, study: Study
+@BOTH
+def test_longer_responses_of_before_prove_nothing_of_a_list_that_is_not_counted(
+    linked: Linked, series: tuple[Study, Series], method: str
 ) -> None:
     linked.workspace.find("pacs", date=("2026-06-01", "2026-06-30"))
     profile = linked.workspace.profile("pacs")
     assert profile is not None
     assert profile.most_rows >= 20
-    linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True)
-    assert fetch(linked, study, method="get").proven
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS, no_counters=True, hide_answers=2, send_less=2)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.stored, job.proven) == (JobState.COMPLETE, size - 2, False)
+    assert job.why == ("the node does not count its objects",)
+
+
+@BOTH
+def test_counters_prove_a_list_that_is_not_counted_after_a_query_too(
+    linked: Linked, study: Study, method: str
+) -> None:
+    linked.workspace.find("pacs", date=("2026-06-01", "2026-06-30"))
+    linked.pacs.quirks = Quirks(omit_keys=COUNTS)
+    job = fetch(linked, study, method)
+    assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
 
 
 def test_images_that_are_asked_for_by_their_uids_are_their_own_list(
