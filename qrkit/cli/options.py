@@ -64,6 +64,8 @@ _TEXT_FILTERS = {
 }
 
 _LISTS = ("description_include", "description_exclude", "station_include", "station_exclude")
+_SEVERAL = (*_LISTS, "modalities", "patient_id", "accession", "study_uid", "series_uid")
+"""Filters that take several values, separated by commas or as an option each."""
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 Command = Callable[..., None]
@@ -111,11 +113,11 @@ def with_filters(command: Command) -> Command:
 
     @wraps(command)
     def run(*arguments: Any, key: list[str], return_key: list[str], **options: Any) -> None:  # noqa: ANN401
-        given = _given({name: options.pop(name) for name in _TEXT_FILTERS})
+        given = _given({name: _one_text(name, options.pop(name)) for name in _TEXT_FILTERS})
         command(*arguments, filters={**given, **_keys(key), "return_keys": ",".join(return_key)}, **options)
 
     added: dict[str, tuple[Any, object]] = {
-        name: (Annotated[str | None, typer.Option(option, help=text, show_default=False)], None)
+        name: (Annotated[list[str], typer.Option(option, help=text, show_default=False)], [])
         for name, (option, text) in _TEXT_FILTERS.items()
     }
     added["key"] = (
@@ -192,13 +194,34 @@ def _given(filters: Mapping[str, str | None]) -> dict[str, object]:
     return given
 
 
+def _one_text(name: str, values: Sequence[str]) -> str | None:
+    """Return the value of a filter, or all of them separated by commas where it takes several; None: not given."""
+    if not values:
+        return None
+    if len(values) > 1 and (name not in _SEVERAL or "" in values):
+        raise InputError(f"{_TEXT_FILTERS[name][0]} is given {len(values)} times.", advice="Give it once.")
+    return ",".join(values)
+
+
 def _keys(pairs: list[str]) -> dict[str, str]:
-    keys = {}
+    """Return the keys; the values of a key that is given several times separated by commas.
+
+    Raises
+    ------
+    InputError
+        If such a key takes a single value.
+    """
+    from qrkit.query.matching import takes_list
+
+    keys: dict[str, str] = {}
     for pair in pairs:
         keyword, separator, value = pair.partition("=")
         if not (separator and keyword.strip()):
             raise InputError(f"--key takes Keyword=value, such as --key PatientSex=F, not {shown(pair)}.")
-        keys[keyword.strip()] = value
+        name = keyword.strip()
+        if name in keys and not (name.isidentifier() and value and takes_list(name)):
+            raise InputError(f"--key {name} is given more than once.", advice="Give it once.")
+        keys[name] = f"{keys[name]},{value}" if name in keys else value
     return keys
 
 

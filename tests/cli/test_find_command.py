@@ -96,9 +96,24 @@ def test_a_comma_separates_values_in_every_list_option(hospital_here: Here, link
     assert "Nothing found for PatientID NOSUCH." in ran.err
 
 
+@pytest.mark.slow
+def test_a_list_key_that_is_given_twice_is_asked_for_both_values(hospital_here: Here, linked: Linked) -> None:
+    patients = list(dict.fromkeys(study.patient.PatientID for study in all_studies(linked.hospital)))[:2]
+    for twice in (("--key", "PatientID={}"), ("--patient-id", "{}")):
+        options = [text.format(patient) for patient in patients for text in twice]
+        ran = hospital_here("find", "pacs", *options, "--format", "json")
+        assert (ran.status, {row["PatientID"] for row in ran.json}) == (0, set(patients))
+    mixed = hospital_here("find", "pacs", "--patient-id", patients[0], "--key", f"PatientID={patients[1]}")
+    assert (mixed.status, mixed.out) == (2, "")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        ("--key", "PatientSex=F", "--key", "PatientSex=M"),
+        ("--patient-name", "A*", "--patient-name", "B*"),
+        ("--date", "today", "--date", "yesterday"),
+        ("--accession", "A1", "--accession", ""),
         ("--date", "yesteryear"),
         ("--accession", ","),
         ("--key", "ModalitiesInStudy=CT,MR"),
@@ -110,7 +125,7 @@ def test_a_comma_separates_values_in_every_list_option(hospital_here: Here, link
     ],
 )
 def test_a_wrong_filter_is_status_2_in_one_line_and_nothing_is_sent(
-    hospital_here: Here, linked: Linked, wrong: tuple[str, str]
+    hospital_here: Here, linked: Linked, wrong: tuple[str, ...]
 ) -> None:
     ran = hospital_here("find", "pacs", *wrong)
     assert (ran.status, ran.out) == (2, "")
