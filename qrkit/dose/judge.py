@@ -45,6 +45,7 @@ JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
 _NUCLEAR = frozenset({"NM", "PT"})
 _NO_RULE = "no series contains dose according to the {group} rules"
 _STORED = "all its dose objects are stored already"
+_NO_OBJECTS = "the node lists no objects in a series and does not count them"
 _NO_CODE = "no series of a requested modality"
 
 
@@ -319,16 +320,19 @@ def _doubted(item: PlanItem, answer: Answer | None) -> PlanItem:
 def _with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[SeriesChoice]) -> PlanItem:
     """Return an item with what is doubtful of the lists of objects.
 
-    An empty list is not, of a series that is kept whole, and of an SR series: a note of the plan suggests `empty_sr`.
+    An empty list is not, of a series that is kept whole, and of one that the node counts as empty.
     """
     whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
     short: list[ShortList] = []
     doubts: list[str] = []
     for row in context.series:
         answer = context.objects(row)
-        if answer is None or (not answer.rows and (row.Modality == SR or row.SeriesInstanceUID in whole)):
+        if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
             continue
         listed, count = len(answer.rows), row.instance_count
+        if not listed and count is None and answer.is_whole:
+            doubts.append(answer.doubt or _NO_OBJECTS)
+            continue
         if count is not None and listed < count and answer.is_whole:
             short.append(ShortList(Level.IMAGE, row.SeriesInstanceUID, listed, count))
         elif answer.doubt and listed != count:

@@ -312,6 +312,21 @@ def test_a_series_of_which_nobody_knows_the_modality_stays_without_one() -> None
     assert item.decision.rule == "CT rules"
 
 
+@pytest.mark.parametrize("beside", [(IMAGES,), (IMAGES, sr(RDSR))])
+def test_an_sr_series_that_is_counted_but_not_listed_is_a_doubt(beside: tuple[Series, ...]) -> None:
+    hidden = one(world_of(*beside, sr(RDSR, ESR, listed=False)).judge(policy_of("CT")))
+    assert [(short.listed, short.counted) for short in hidden.short] == [(0, 2)]
+    not_counted = one(world_of(*beside, sr(RDSR, count=None, listed=False)).judge(policy_of("CT")))
+    assert not_counted.doubts == ("the node lists no objects in a series and does not count them",)
+    empty = one(world_of(*beside, sr(count=0)).judge(policy_of("CT")))
+    assert (empty.short, empty.doubts) == ((), ())
+
+
+def test_an_sr_series_that_is_kept_whole_without_listed_objects_is_no_doubt() -> None:
+    kept_whole = one(world_of(IMAGES, sr(RDSR, listed=False)).judge(policy_of("CT", options=["empty_sr"])))
+    assert (kept_whole.short, kept_whole.doubts) == ((), ())
+
+
 # Studies of nothing but SR
 
 
