@@ -15,6 +15,7 @@ from qrkit.jobs.job import (
     lack_of_room,
     state_in_words,
     still_to_come,
+    without_overlap,
 )
 from qrkit.jobs.states import Change, RetryPolicy, allows, failures_after, is_news, job_state, outcome, sources
 
@@ -39,4 +40,5 @@ __all__ = [
     "sources",
     "state_in_words",
     "still_to_come",
+    "without_overlap",
 ]

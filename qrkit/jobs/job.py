@@ -7,7 +7,8 @@ is the job as ``--format json`` prints it; other programs depend on its names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -66,6 +67,46 @@ class RetrieveRequest:
             raise InputError(f"{shown(bad)} is not a valid UID in a {self.level} retrieve.")
         if needed == 3 and not self.sop_instance_uids:
             raise InputError("An IMAGE retrieve needs at least one SOPInstanceUID.")
+
+
+def without_overlap(requests: Sequence[RetrieveRequest]) -> tuple[RetrieveRequest, ...]:
+    """Return requests that have no object in common, so that each is retrieved and counted once per job.
+
+    A series of a requested study, and images of a requested series, are part of that request. What was expected of
+    them is expected of it.
+
+    >>> study = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2")
+    >>> series = [
+    ...     RetrieveRequest(level=Level.SERIES, StudyInstanceUID=uid, SeriesInstanceUID="1.9", expected=("1.9.1",))
+    ...     for uid in ("1.2", "1.3")
+    ... ]
+    >>> [(one.level.value, one.StudyInstanceUID, one.expected) for one in without_overlap([*series, study])]
+    [('STUDY', '1.2', ('1.9.1',)), ('SERIES', '1.3', ('1.9.1',))]
+    """
+    groups: dict[tuple[str, ...], list[RetrieveRequest]] = {}
+    whole = {_uids_of(request) for request in requests if request.level is not Level.IMAGE}
+    for request in requests:
+        study = (request.patient_id, request.StudyInstanceUID)
+        key = study if study in whole else (*study, request.SeriesInstanceUID)
+        groups.setdefault(key, []).append(request)
+    return tuple(_together(some, is_whole=key in whole) for key, some in groups.items())
+
+
+def _uids_of(request: RetrieveRequest) -> tuple[str, ...]:
+    study = (request.patient_id, request.StudyInstanceUID)
+    return study if request.level is Level.STUDY else (*study, request.SeriesInstanceUID)
+
+
+def _together(requests: Sequence[RetrieveRequest], *, is_whole: bool) -> RetrieveRequest:
+    """Return one request for some that overlap: the largest, or all images."""
+    if len(requests) == 1:
+        return requests[0]
+    images = tuple(dict.fromkeys(uid for request in requests for uid in request.sop_instance_uids))
+    expected = tuple(dict.fromkeys(uid for request in requests for uid in request.expected))
+    if not is_whole:
+        return replace(requests[0], sop_instance_uids=images, expected=expected)
+    largest = min(requests, key=lambda request: list(Level).index(request.level))
+    return replace(largest, expected=tuple(dict.fromkeys((*expected, *images))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from qrkit.jobs import ItemRow
 from qrkit.retrieve.item import ActiveItem
+from qrkit.store.header import ObjectHeader
 
 _MOST_LATE = 100_000
 """Missing SOP Instance UIDs that are remembered of ended items; the oldest are forgotten first."""
@@ -49,16 +50,35 @@ class ActiveItems:
     def candidates(self, sop_instance_uid: str, move_message_id: int) -> tuple[ActiveItem, ...]:
         """Return the items that an object may belong to.
 
-        Those that expect it, else the ended one that lacks it, else those of its C-MOVE, else all.
+        Those that expect it, else the ended one that lacks it, else those of its C-MOVE, else all. Of several items,
+        those come first whose C-MOVE sends it, then those that did not take it yet.
         """
         with self._lock:
             items = tuple(self._items.values())
             late = self._late.get(sop_instance_uid)
-        return (
+
+        def is_of_move(active: ActiveItem) -> bool:
+            return bool(move_message_id) and active.move_message_id == move_message_id
+
+        def place(active: ActiveItem) -> tuple[bool, bool]:
+            return not is_of_move(active), active.has_taken(sop_instance_uid)
+
+        found = (
             _those(active for active in items if active.wants(sop_instance_uid))
             or ((late,) if late is not None else ())
-            or _those(active for active in items if move_message_id and active.move_message_id == move_message_id)
+            or _those(active for active in items if is_of_move(active))
             or items
+        )
+        return tuple(sorted(found, key=place))
+
+    def sharing(self, sop_instance_uid: str, header: ObjectHeader, taker: ActiveItem) -> tuple[ActiveItem, ...]:
+        """Return the other items under way, of the same node, to which an object belongs too."""
+        with self._lock:
+            items = tuple(self._items.values())
+        return _those(
+            active
+            for active in items
+            if active is not taker and active.node == taker.node and active.admits(sop_instance_uid, header)
         )
 
 

@@ -153,7 +153,7 @@ class Arrivals:
     def admit(
         self, arrival: Arrival, admissible: Admissible, header: ObjectHeader, keep: Callable[[], StoredObject]
     ) -> None:
-        """Put a whole object in its place by `keep`, for the item it belongs to.
+        """Put a whole object in its place by `keep`, for the item it belongs to and all others that expect it.
 
         Raises
         ------
@@ -177,6 +177,8 @@ class Arrivals:
         origin = Origin(source=active.node, job_id=row.job_id, item_id=row.item_id, is_late=active.has_ended)
         self.filed(stored, origin)
         active.took(uid, stored.size)
+        for other in self.active.sharing(uid, header, active):
+            other.shares(uid)
 
     def filed(self, stored: StoredObject, origin: Origin) -> None:
         """Have the row of a filed object written."""

@@ -116,7 +116,8 @@ class Batch:
         self._undone = list(all_active)
         with ExitStack() as admitted:
             for active in all_active:
-                self._active_items.add(active)
+                if self._destination.is_here:
+                    self._active_items.add(active)
                 admitted.callback(self._tell_late, active)
                 admitted.callback(self._active_items.remove, active)
             self._list(all_active)

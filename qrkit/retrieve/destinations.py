@@ -22,7 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 class Destination(Protocol):
-    """Where the objects of a job go."""
+    """Where the objects of a job go.
+
+    Attributes
+    ----------
+    is_here
+        Whether they arrive in this workspace.
+    """
+
+    is_here: bool
 
     def stored(self, active: ActiveItem) -> set[str]:
         """Return the SOP Instances of an item that are already there."""
@@ -48,6 +56,8 @@ class WorkspaceDestination:
     stop
         Ends early what is under way.
     """
+
+    is_here = True
 
     def __init__(
         self,
@@ -119,6 +129,8 @@ class StoreNodeDestination:
     list_objects
         Lists what the store node has for some requests; see `qrkit.find.object_lister.ObjectLister`.
     """
+
+    is_here = False
 
     def __init__(
         self, target: Node, list_objects: Callable[[Sequence[RetrieveRequest]], Sequence[ObjectList]]

@@ -83,6 +83,7 @@ class ActiveItem:
         self._received_before = 0
         self._last_arrival = time.monotonic()
         self._arrived = threading.Condition()
+        self._came: set[str] = set()
 
     # what arrives
 
@@ -110,12 +111,25 @@ class ActiveItem:
         same_series = request.level is Level.STUDY or header.SeriesInstanceUID == request.SeriesInstanceUID
         return header.StudyInstanceUID == request.StudyInstanceUID and same_series
 
+    def has_taken(self, sop_instance_uid: str) -> bool:
+        """Whether an object came for this item itself, not only for another."""
+        return sop_instance_uid in self._came
+
     def took(self, sop_instance_uid: str, size: int) -> None:
-        """Count an object that is in its place."""
+        """Count an object that is in its place; once, however often it comes."""
         with self._arrived:
             self.stored.add(sop_instance_uid)
-            self.received += 1
-            self.bytes += size
+            if sop_instance_uid not in self._came:
+                self._came.add(sop_instance_uid)
+                self.received += 1
+                self.bytes += size
+            self.touch()
+            self._arrived.notify_all()
+
+    def shares(self, sop_instance_uid: str) -> None:
+        """Note an object that came for another item and is in its place: it need not come again."""
+        with self._arrived:
+            self.stored.add(sop_instance_uid)
             self.touch()
             self._arrived.notify_all()
 

@@ -15,7 +15,7 @@ from qrkit.advice import Action, Advice
 from qrkit.dose import Plan, site_budget
 from qrkit.errors import InputError
 from qrkit.handlers import chosen
-from qrkit.jobs import NewJob, RetrieveRequest
+from qrkit.jobs import NewJob, RetrieveRequest, without_overlap
 from qrkit.jobs.estimate import Selection, estimate
 from qrkit.node import InformationModel, Method, Node, check_can_retrieve
 from qrkit.query.dates import is_missing
@@ -196,7 +196,7 @@ class Retriever:
         job_id = self._services.jobs.create(
             NewJob(
                 node=node.name,
-                requests=tuple(chosen_node.requests),
+                requests=without_overlap(chosen_node.requests),
                 method=method,
                 destination=to,
                 user=self._services.user,
