@@ -55,6 +55,8 @@ class ObjectList:
         Series that the node has without listing any of their objects, where it does not count objects.
     short_series
         Series of which fewer objects are listed than the node counts, unless whole series are missing.
+    short_counts
+        How many objects the node counts in each of these; 0: it does not count them.
     short
         Why the list cannot be whole; empty: nothing shows that.
     uncounted
@@ -70,6 +72,7 @@ class ObjectList:
     is_counted: bool = False
     silent_series: int = 0
     short_series: tuple[str, ...] = ()
+    short_counts: tuple[int, ...] = ()
     short: tuple[str, ...] = ()
     uncounted: str = ""
     is_absent: bool = False
@@ -132,7 +135,11 @@ class ListedRows:
         counts = {uid: row.get(_OBJECTS_OF_SERIES) for uid, row in series.items()}
         lost_series = max((above.series or 0) - len(series), above.unnamed)
         count, is_counted = above.count([*counts.values()], lost_series)
-        few = [uid for uid, some in by_series.items() if len(some) < (counts[uid] or (0 if some else 1))]
+        few = (
+            []
+            if lost_series
+            else [uid for uid, some in by_series.items() if len(some) < (counts[uid] or (0 if some else 1))]
+        )
         silent = 0 if is_counted else sum(not by_series[uid] and not counts[uid] for uid in series) + lost_series
         uncounted = "" if is_counted else _NO_COUNT
         if count is not None and count < len(objects):
@@ -146,7 +153,8 @@ class ListedRows:
             counted=count,
             is_counted=is_counted,
             silent_series=silent,
-            short_series=() if lost_series else tuple(str(series[uid]["SeriesInstanceUID"]) for uid in few),
+            short_series=tuple(str(series[uid]["SeriesInstanceUID"]) for uid in few),
+            short_counts=tuple(int(counts[uid] or 0) for uid in few),
             short=tuple(short),
             uncounted=uncounted,
         )

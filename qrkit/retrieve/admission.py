@@ -72,13 +72,15 @@ class ActiveItems:
         return tuple(sorted(found, key=place))
 
     def sharing(self, sop_instance_uid: str, header: ObjectHeader, taker: ActiveItem) -> tuple[ActiveItem, ...]:
-        """Return the other items under way, of the same node, to which an object belongs too."""
+        """Return the other items under way that expect an object by name, or to which it belongs at the same node."""
         with self._lock:
             items = tuple(self._items.values())
         return _those(
             active
             for active in items
-            if active is not taker and active.node == taker.node and active.admits(sop_instance_uid, header)
+            if active is not taker
+            and (active.wants(sop_instance_uid) or active.node == taker.node)
+            and active.admits(sop_instance_uid, header)
         )
 
 

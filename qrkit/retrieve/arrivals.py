@@ -176,9 +176,9 @@ class Arrivals:
         # the source of a job's object is the node that was asked, whoever delivered it
         origin = Origin(source=active.node, job_id=row.job_id, item_id=row.item_id, is_late=active.has_ended)
         self.filed(stored, origin)
-        active.took(uid, stored.size)
+        active.took(uid, header, stored.size)
         for other in self.active.sharing(uid, header, active):
-            other.shares(uid)
+            other.shares(uid, header)
 
     def filed(self, stored: StoredObject, origin: Origin) -> None:
         """Have the row of a filed object written."""

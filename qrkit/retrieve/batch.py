@@ -164,17 +164,24 @@ class Batch:
             self._watch.on_progress(active)
 
     def _fetch_otherwise(self, items: Sequence[ActiveItem]) -> None:
-        """Ask again for what C-GET left out, by the presentation contexts that are left to try."""
+        """Ask again for what C-GET left out, by the presentation contexts that are left to try.
+
+        An item of which nothing more came by other contexts is not asked for by yet others.
+        """
+        vain: list[ActiveItem] = []
         for _ in range(_MOST_REGROUPINGS):
-            wanting = [active for active in items if active.is_open and active.is_worth_another_try]
+            wanting = [one for one in items if one.is_open and one.is_worth_another_try and one not in vain]
             contexts = self._storage.otherwise(sop_classes(wanting))
             if not contexts:
                 return
             offered = {"", *(context.abstract_syntax for context in contexts)}
             before = self._storage
-            self._fetch([active for active in wanting if offered & set(active.missing_classes)], Method.GET, contexts)
+            again = [active for active in wanting if offered & set(active.missing_classes)]
+            stored = [len(active.stored) for active in again]
+            self._fetch(again, Method.GET, contexts)
             if self._storage == before:  # there was no association
                 return
+            vain += [active for active, count in zip(again, stored, strict=True) if len(active.stored) == count]
 
     def _name_refused(self, active: ActiveItem) -> None:
         refused = self._storage.refused(dict.fromkeys(active.missing_classes)) if active.is_open else ()

@@ -41,7 +41,7 @@ def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iter
             identifier.SeriesInstanceUID = request.SeriesInstanceUID
         yield identifier
         return
-    again = active.list.short_series if active.lacking else ()
+    again = active.short_series if active.lacking else ()
     missing = {uid: series for uid, series in active.series_of(active.missing).items() if series not in again}
     for series_instance_uid in dict.fromkeys(missing.values()):
         uids = [uid for uid, series in missing.items() if series == series_instance_uid]

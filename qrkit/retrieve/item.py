@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
 from qrkit.dimse.status import PENDING, SUCCESS, Service, classify
 from qrkit.find.object_list import ObjectList, not_listed
+from qrkit.find.parents import canonical
 from qrkit.jobs import ItemOutcome, ItemRow
 from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
@@ -84,6 +86,7 @@ class ActiveItem:
         self._last_arrival = time.monotonic()
         self._arrived = threading.Condition()
         self._came: set[str] = set()
+        self._of_series: defaultdict[str, set[str]] = defaultdict(set)
 
     # what arrives
 
@@ -115,10 +118,11 @@ class ActiveItem:
         """Whether an object came for this item itself, not only for another."""
         return sop_instance_uid in self._came
 
-    def took(self, sop_instance_uid: str, size: int) -> None:
+    def took(self, sop_instance_uid: str, header: ObjectHeader, size: int) -> None:
         """Count an object that is in its place; once, however often it comes."""
         with self._arrived:
             self.stored.add(sop_instance_uid)
+            self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             if sop_instance_uid not in self._came:
                 self._came.add(sop_instance_uid)
                 self.received += 1
@@ -126,10 +130,11 @@ class ActiveItem:
             self.touch()
             self._arrived.notify_all()
 
-    def shares(self, sop_instance_uid: str) -> None:
+    def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
         """Note an object that came for another item and is in its place: it need not come again."""
         with self._arrived:
             self.stored.add(sop_instance_uid)
+            self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             self.touch()
             self._arrived.notify_all()
 
@@ -180,6 +185,21 @@ class ActiveItem:
         """Return the SeriesInstanceUID of some SOP Instances, as listed, or else that of the request."""
         listed = {item.SOPInstanceUID: item.SeriesInstanceUID for item in self.list.objects}
         return {uid: listed.get(uid, self.item.request.SeriesInstanceUID) for uid in uids}
+
+    @property
+    def short_series(self) -> tuple[str, ...]:
+        """Series of which fewer objects are listed than the node counts, and of which not as many arrived either."""
+        if not self.list.short_series:
+            return ()
+        stored = {uid: set(uids) for uid, uids in self._of_series.items()}
+        for listed in self.list.objects:
+            if listed.SOPInstanceUID in self.stored:
+                stored.setdefault(canonical(listed.SeriesInstanceUID), set()).add(listed.SOPInstanceUID)
+        return tuple(
+            uid
+            for uid, count in zip(self.list.short_series, self.list.short_counts, strict=True)
+            if not count or len(stored.get(canonical(uid), ())) < count
+        )
 
     @property
     def is_listed(self) -> bool:
@@ -242,7 +262,7 @@ class ActiveItem:
         """Whether the item is asked for as a whole: nothing is here, or what is missing cannot be named."""
         if self.item.request.level is Level.IMAGE:
             return False
-        has_series = self.item.request.level is Level.STUDY and self.list.short_series
+        has_series = self.item.request.level is Level.STUDY and self.short_series
         return not self.stored or not self.is_listed or bool(self.lacking and not has_series)
 
     # what the node counts

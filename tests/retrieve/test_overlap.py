@@ -1,5 +1,6 @@
 """Retrieves that have objects in common: each object counts for all of them, and once in each."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -24,12 +25,14 @@ def study(linked: Linked) -> Study:
 def requests_of(study: Study) -> tuple[RetrieveRequest, RetrieveRequest, RetrieveRequest]:
     """The study, its largest series, and two images of that."""
     largest = max(study.series, key=lambda series: len(series.instances))
-    uids = {"StudyInstanceUID": study.StudyInstanceUID, "SeriesInstanceUID": largest.SeriesInstanceUID}
+    series = RetrieveRequest(
+        level=Level.SERIES, StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID=largest.SeriesInstanceUID
+    )
     images = tuple(one.SOPInstanceUID for one in largest.instances[:2])
     return (
         RetrieveRequest(level=Level.STUDY, StudyInstanceUID=study.StudyInstanceUID),
-        RetrieveRequest(level=Level.SERIES, **uids),
-        RetrieveRequest(level=Level.IMAGE, sop_instance_uids=images, **uids),
+        series,
+        replace(series, level=Level.IMAGE, sop_instance_uids=images),
     )
 
 
@@ -80,15 +83,8 @@ def test_requests_without_overlap_stay_as_they_are() -> None:
     other = RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1.2", SeriesInstanceUID="1.2.2")
     shared = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2", patient_id="Q1")
     assert without_overlap([one, other, shared]) == (one, other, shared)
-    images = [
-        RetrieveRequest(
-            level=Level.IMAGE,
-            StudyInstanceUID="1.2",
-            SeriesInstanceUID="1.2.3",
-            sop_instance_uids=(f"1.2.3.{number}",),
-        )
-        for number in (1, 2)
-    ]
+    third = replace(one, SeriesInstanceUID="1.2.3")
+    images = [replace(third, level=Level.IMAGE, sop_instance_uids=(f"1.2.3.{last}",)) for last in (1, 2)]
     (together,) = without_overlap([*images, images[0]])
     assert together.sop_instance_uids == ("1.2.3.1", "1.2.3.2")
     (whole,) = without_overlap([one, one])

@@ -175,6 +175,18 @@ def test_answers_that_leave_rows_out_are_found_out_by_the_counts(
     assert job.stored == len(uids_of(series[0])) - 2
 
 
+@pytest.mark.parametrize(("method", "most"), [("get", 4), ("move", 2)])
+def test_what_never_comes_is_asked_for_a_few_times_at_most(
+    linked: Linked, study: Study, method: str, most: int
+) -> None:
+    linked.pacs.quirks = Quirks(hide_answers=2, send_less=2)
+    job = fetch(linked, study, method)
+    size = len(uids_of(study))
+    assert (job.state, job.expected, job.stored) == (JobState.PARTIAL, size, size - 2)
+    sent = [one for one in linked.pacs.requests if one.service == f"C-{method.upper()}"]
+    assert len(sent) <= most
+
+
 def test_a_count_that_is_too_low_proves_nothing(linked: Linked, series: tuple[Study, Series]) -> None:
     size = len(series[1].instances)
     linked.pacs.quirks = Quirks(count_less=2, no_counters=True)
