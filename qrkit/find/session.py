@@ -1,7 +1,8 @@
 """Sends the requests of a query to a node, over as many associations as it allows, and collects the answers.
 
 The node's pause is kept over all associations; a node that answers ever slower is asked more slowly; one that is
-congested is asked again, a few times, with growing pauses.
+congested is asked again, a few times, with growing pauses. A request whose association breaks off is sent again
+over a new one; the answers to all others stay.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import pyarrow as pa
 
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.find import find, find_proposals
-from qrkit.errors import Congested, NodeError, StatusError
+from qrkit.errors import AssociationAborted, Congested, ConnectionLost, NodeError, StatusError
 from qrkit.find.windows import Failure, failure_of
 from qrkit.node import Node
 from qrkit.query import Load, Request, answer_keywords, identifier
@@ -155,6 +156,10 @@ class AssociationRetry:
 
 _Answer = TypeVar("_Answer")
 
+_MOST_REPEATS = 2
+_MOST_VAIN = 2
+"""Repeated requests in a row that broke off again; then that is no chance, and nothing is repeated any more."""
+
 _TICK = 0.25
 """Seconds after which a waiting query checks whether it should end."""
 
@@ -164,6 +169,7 @@ class FindSession:
 
     `patience`: seconds for which a node that lets no association in is asked again; None: its association timeout.
     `most_lost`: requests in a row that may lose their association, or get none, until no more is asked; 0: no limit.
+    With a limit, what breaks off is not sent again here.
     """
 
     def __init__(
@@ -182,6 +188,7 @@ class FindSession:
         self._relational = relational
         self._most_lost = most_lost
         self._lost: list[Failure] = []
+        self._vain = 0
         self._idle: SimpleQueue[Association] = SimpleQueue()
         self._retry = AssociationRetry(node.timeouts.association if patience is None else patience)
         self._stack = ExitStack()
@@ -243,15 +250,27 @@ class FindSession:
         if self._most_lost and len(lost) >= self._most_lost:
             return lost[-1]
         answer = self._ask_once(request)
+        for _ in range(_MOST_REPEATS):
+            if not self._is_worth_repeating(answer):
+                break
+            answer = self._ask_once(request, is_repeated=True)
+            self._vain = self._vain + 1 if isinstance(answer, Failure) else 0
         if isinstance(answer, Failure) and not isinstance(answer.error, StatusError):
             self._lost.append(answer)
         else:
             self._lost.clear()
         return answer
 
-    def _ask_once(self, request: Request) -> pa.Table | Failure:
+    def _is_worth_repeating(self, answer: pa.Table | Failure) -> bool:
+        """Whether a request may have broken off by chance; what breaks off in a long answer needs smaller windows."""
+        is_limited = self._most_lost or self._vain >= _MOST_VAIN or self._stop.wanted()
+        if is_limited or not isinstance(answer, Failure):
+            return False
+        return isinstance(answer.error, (AssociationAborted, ConnectionLost)) and answer.count < _PAGE
+
+    def _ask_once(self, request: Request, *, is_repeated: bool = False) -> pa.Table | Failure:
         try:
-            association = self._association()
+            association = self._association(is_new=is_repeated)
         except NodeError as error:
             return failure_of(error)
         model = self._node.information_model
@@ -277,12 +296,13 @@ class FindSession:
         self._idle.put(association)
         return answers
 
-    def _association(self) -> Association:
-        """Return a free association; of a congested node, one that becomes free."""
+    def _association(self, *, is_new: bool = False) -> Association:
+        """Return a free association or a new one; of a congested node, one that becomes free."""
         proposals = find_proposals(self._node, relational=self._relational)
         for tries in numbers(1):
             with suppress(Empty):
-                return self._idle.get_nowait()
+                if not is_new:
+                    return self._idle.get_nowait()
             try:
                 opened = associate(
                     self._node,

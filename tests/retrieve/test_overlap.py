@@ -7,7 +7,7 @@ import pytest
 
 from qrkit.jobs import JobState, RetrieveRequest, without_overlap
 from qrkit.simulator import Quirks
-from qrkit.simulator.hospital.facts import Study
+from qrkit.simulator.facts import Study
 from qrkit.tables import Level
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, files_of, of_size, uids_of, worker_in_thread

@@ -94,6 +94,9 @@ def serve_find(association: PacsAssociation, message: Message, state: ServerStat
     with Recorder(state, association, "C-FIND") as record:
         if quirks.find_hang:
             state.hang(association)
+        if state.is_turn("C-FIND", quirks.find_abort_every):
+            association.abort()
+            raise AssociationEndedError("aborted by a quirk")
         state.pause(quirks.delay_first_response)
         comment = ""
         try:

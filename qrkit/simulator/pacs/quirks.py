@@ -65,6 +65,7 @@ class Quirks:
     find_status: int = _quirk(0, "C-FIND ends with this status, such as 0xC001, without answers")
     find_comment: str = _quirk("", "ErrorComment that goes with find_status")
     find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND answers (-1: never)")
+    find_abort_every: int = _quirk(0, "A-ABORT at each C-FIND whose number is a multiple of this (0: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
     delay_first_response: float = _quirk(0.0, "wait before the first C-FIND response")
     delay_answer: float = _quirk(0.0, "wait before each further C-FIND answer")

@@ -80,6 +80,12 @@ class ServerState:
             self._happened[what] = done + 1
             return done < times
 
+    def is_turn(self, what: str, every: int) -> bool:
+        """Count an event; whether its number is a multiple of `every` (0: never)."""
+        with self._lock:
+            self._happened[what] = self._happened.get(what, 0) + 1
+            return bool(every) and self._happened[what] % every == 0
+
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the simulator runs."""
         if seconds > 0:
