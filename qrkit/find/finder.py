@@ -209,6 +209,7 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
     return replace(
         coverage,
         why=tuple(why),
+        ignored=(*coverage.ignored, *result.ignored),
         requests=session.requests,
         load=session.pacing.load,
         keys_unsupported=session.keys_unsupported,

@@ -28,6 +28,7 @@ from qrkit.find.parents import (
     union,
 )
 from qrkit.find.uid_lists import ask_in_lists
+from qrkit.find.value_lists import ask_values, value_list
 from qrkit.node import InformationModel
 from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.filters import Reliance, Select
@@ -56,6 +57,7 @@ class HierarchyResult:
     contradiction: str = ""  # what came for ModalitiesInStudy that was not asked for; empty: nothing
     # what shows that series of several studies do not come whole in one request; empty: nothing
     against_lists: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class FindAccount:
     contradiction: str = ""
     against_lists: str = ""
     doubts: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     reports: list[FilterReport] = field(default_factory=list)
 
     def note(self, reports: Sequence[FilterReport]) -> None:
@@ -133,6 +136,7 @@ def ask_by_level(
         doubts=tuple(account.doubts),
         contradiction=account.contradiction,
         against_lists=account.against_lists,
+        ignored=tuple(account.ignored),
     )
 
 
@@ -145,10 +149,32 @@ def ask_level(
 ) -> _Rows:
     """Ask the requests of a level, and return its rows before they are filtered."""
     model, level = where
+    values = value_list(query, asked)
+    if values is None:
+        return (yield from _ask_all(query, where, asked, reliance, account))
+
+    def ask(some: Sequence[tuple[Parent, Request]]) -> _Rows:
+        return _ask_all(query, where, some, reliance, account)
+
+    answers = yield from ask_values(values, level, ask)
+    account.ignored += [answers.ignored] if answers.ignored else []
+    account.doubts += [answers.doubt] if answers.doubt else []
+    return first_rows(answers.tables, _identity(query, level, model))
+
+
+def _ask_all(
+    query: Query,
+    where: tuple[InformationModel, Level],
+    asked: Sequence[tuple[Parent, Request]],
+    reliance: Reliance,
+    account: FindAccount,
+) -> _Rows:
+    """Ask requests of a level, whatever they have in common, and return their rows."""
+    model, level = where
     requests = [request for _, request in asked]
     if requests and level is Level.STUDY and query.modalities and KEYWORD not in reliance.unmatched:
         came = yield from ask_by_modality(requests, query.modalities)
-        account.contradiction = came.contradiction
+        account.contradiction = came.contradiction or account.contradiction
         account.requests += came.asked
         tables = came.tables
     elif level in reliance.lists and len(requests) > 1:
