@@ -115,7 +115,7 @@ class ActiveItem:
         return header.StudyInstanceUID == request.StudyInstanceUID and same_series
 
     def has_taken(self, sop_instance_uid: str) -> bool:
-        """Whether an object came for this item itself, not only for another."""
+        """Whether an object was received for this item itself, not only for another."""
         return sop_instance_uid in self._came
 
     def took(self, sop_instance_uid: str, header: ObjectHeader, size: int) -> None:
@@ -131,7 +131,7 @@ class ActiveItem:
             self._arrived.notify_all()
 
     def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
-        """Note an object that came for another item and is in its place: it need not come again."""
+        """Note an object that was received for another item and is in its place: it is not requested again."""
         with self._arrived:
             self.stored.add(sop_instance_uid)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
