@@ -94,11 +94,12 @@ def _exit_for(coverage: Coverage) -> None:
 
 
 def _say_not_found(coverage: Coverage) -> None:
-    """Name the values of lists for which nothing was found, the first of many."""
-    for keyword, values in coverage.not_found:
-        more = len(values) - _VALUES_SHOWN
-        shown = [*values[:_VALUES_SHOWN], f"{more:,} more"] if more > 0 else values
-        say(f"Nothing found for {keyword} {listed(shown)}.")
+    """Name the values of lists without a row, the first of many: not found, not returned, or not answered."""
+    for sentence, missing in coverage.missing_values():
+        for keyword, values in missing:
+            more = len(values) - _VALUES_SHOWN
+            shown = [*values[:_VALUES_SHOWN], f"{more:,} more"] if more > 0 else values
+            say(sentence.format(f"{keyword} {listed(shown)}"))
 
 
 def _say_warnings(warnings: list[dict[str, Any]]) -> None:

@@ -103,8 +103,7 @@ class Plan:
             row["instances"] = expected if row["level"] == Level.IMAGE else []
             series.setdefault(place, []).append(row)
         coverage = {name: self.coverage[name] for name in ("complete", "why", "windows", "requests")}
-        if self.coverage.not_found:
-            coverage["not_found"] = {keyword: list(values) for keyword, values in self.coverage.not_found}
+        coverage |= self.coverage.missing_json()
         return {
             "plan_id": self.plan_id,
             "node": self.node,

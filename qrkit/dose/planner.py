@@ -24,6 +24,7 @@ from qrkit.dose.query import DoseQuery, ask_codes
 from qrkit.dose.requests import NeedRequests
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
+from qrkit.find.asked_values import MissingValues, missing_from_all
 from qrkit.find.finder import Finder
 from qrkit.find.parents import union
 from qrkit.find.session import FindSession
@@ -31,7 +32,6 @@ from qrkit.find.windowed import WindowedFind
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile, Subject
 from qrkit.query import Coverage, Query
-from qrkit.query.filters import values_not_found
 from qrkit.settings import Settings
 from qrkit.stop import NEVER, Stop
 from qrkit.store.instances import InstanceTable, node_history
@@ -53,6 +53,7 @@ class _FoundStudies:
     why: tuple[str, ...]
     windows: int
     requests: int
+    missing: MissingValues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,9 @@ class Planner:
                 why=why,
                 windows=found.windows,
                 requests=found.requests + sum(part.requests for part in parts),
-                not_found=values_not_found(asked.query, found.table),
+                not_found=found.missing.not_found,
+                not_returned=found.missing.not_returned,
+                unanswered=found.missing.unanswered,
             ),
             funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
             notes=(*_dates_note(asked), *counted.notes(policy)),
@@ -151,8 +154,7 @@ class Planner:
         """Ask for the studies of each Modality code without filters, so that the plan has each dropped study."""
         asked = request.asked
         tables: list[pa.Table] = []
-        why: list[str] = []
-        windows = requests = 0
+        coverages: list[Coverage] = []
         codes = ask_codes(asked.codes, self._profile(node.name).verdict(Subject.MODALITIES_IN_STUDY))
         code = next(codes)
         while True:
@@ -164,19 +166,24 @@ class Planner:
             )
             answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), stop=request.stop)
             tables.append(answer.table)
-            why += answer.coverage.why
-            windows += answer.coverage.windows
-            requests += answer.coverage.requests or 0
+            coverages.append(answer.coverage)
             try:
                 code = codes.send({uid: row.ModalitiesInStudy for uid, row in study_rows(answer.table).items()})
             except StopIteration:
                 break
         table = union(tables, Level.STUDY)
+        why = [reason for coverage in coverages for reason in coverage.why]
         without_uid = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
         if without_uid:
             number = counted(without_uid, "study")
             why.append(f"{number} without StudyInstanceUID cannot be retrieved")
-        return _FoundStudies(table, tuple(dict.fromkeys(why)), windows, requests)
+        return _FoundStudies(
+            table,
+            tuple(dict.fromkeys(why)),
+            sum(coverage.windows for coverage in coverages),
+            sum(coverage.requests or 0 for coverage in coverages),
+            missing_from_all(coverages),
+        )
 
     def _part(
         self, node: Node, judge: StudyJudge, studies: Mapping[str, StudyRow], found: pa.Table, request: _PlanRequest

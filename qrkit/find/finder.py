@@ -12,13 +12,15 @@ import pandas as pd
 import pyarrow as pa
 
 from qrkit.errors import QrkitError, StatusError
+from qrkit.find.asked_values import AskedValues, MissingValues, without_wildcards
 from qrkit.find.hierarchy import HierarchyResult, HierarchySteps, ask_by_level
 from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedFind
 from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Load, Query, Request
-from qrkit.query.filters import select, values_not_found
+from qrkit.query.filters import select
+from qrkit.query.matching import takes_list
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
 from qrkit.store.queries import QueryTable
@@ -80,9 +82,10 @@ class _Found:
     table: pa.Table
     coverage: Coverage
 
-    def doubted(self, why: str) -> _Found:
-        """Return the same rows with one more reason for which some may be missing."""
-        return replace(self, coverage=replace(self.coverage, why=(*self.coverage.why, why)))
+    def doubted(self, why: str, keys: Sequence[str]) -> _Found:
+        """Return the same rows with one more reason for which some may be missing: wildcards in some keys."""
+        coverage = replace(self.coverage, why=(*self.coverage.why, why))
+        return replace(self, coverage=_with_missing(coverage, without_wildcards(coverage, keys)))
 
     def assuming(self, assumption: str) -> _Found:
         """Return the same rows with one more assumption that they rest on."""
@@ -165,7 +168,7 @@ class Finder:
         keys = question.query.wildcard_keys
         verdict = question.profile.verdict(Subject.WILDCARDS)
         if keys and verdict.is_against and question.query.dates is None:
-            return found.doubted(_give_dates(keys))
+            return found.doubted(_give_dates(keys), keys)
         if not keys or verdict is not Verdict.UNKNOWN or found.table.num_rows:
             return found
         statement, load = self._check_wildcards(question.node, stop=question.stop)
@@ -176,10 +179,10 @@ class Finder:
             found = self._ask(question, *question.begin(keys))
             load += found.coverage.load or Load()
         elif statement.verdict.is_against:
-            found = found.doubted(_give_dates(keys))
+            found = found.doubted(_give_dates(keys), keys)
         elif statement.verdict is Verdict.UNKNOWN:
             why = f"the wildcards in {', '.join(keys)} found nothing, and whether the node matches any is not known"
-            found = found.doubted(f"{why}: {statement.evidence}")
+            found = found.doubted(f"{why}: {statement.evidence}", keys)
         else:
             found = found.assuming(f"wildcards: {statement.evidence}")
         return found.with_load(load)
@@ -188,17 +191,39 @@ class Finder:
         node, profile = question.node, question.profile
         with FindSession(node, calling_ae_title=self._calling_ae_title, stop=question.stop) as session:
             windowed = WindowedFind(session, node, profile, today=date.today())
+            values = _asked_values(question)
             while True:
                 answers = windowed.ask(requests)
+                if values is not None:
+                    values.take(requests, answers)
                 try:
-                    requests = steps.send(answers)
+                    requests = steps.send([answer.table for answer in answers])
                 except StopIteration as end:
                     result: HierarchyResult = end.value
                     break
         seen = {Subject.MODALITIES_IN_STUDY: result.contradiction, Subject.SERIES_OF_STUDIES: result.against_lists}
         against = (why for subject, why in seen.items() if why and profile.honours(subject))
         windowed.teach(self._profiles, user=self._user, against=next(against, ""))
-        return _Found(result.table, _coverage(question.query, windowed, session, result))
+        coverage = _coverage(question.query, windowed, session, result)
+        if values is not None:
+            ignored = [text.partition(":")[0] for text in result.ignored]
+            missing = values.missing(has_rows=result.table.num_rows > 0, ignored=ignored)
+            coverage = _with_missing(coverage, missing)
+        return _Found(result.table, coverage)
+
+
+def _asked_values(question: _Question) -> AskedValues | None:
+    has_list = any(takes_list(keyword) for keyword, _ in question.query.keys)
+    return AskedValues(question.query, question.node.information_model) if has_list else None
+
+
+def _with_missing(coverage: Coverage, missing: MissingValues) -> Coverage:
+    return replace(
+        coverage,
+        not_found=missing.not_found,
+        not_returned=missing.not_returned,
+        unanswered=missing.unanswered,
+    )
 
 
 def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result: HierarchyResult) -> Coverage:
@@ -214,7 +239,6 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
         load=session.pacing.load,
         keys_unsupported=session.keys_unsupported,
         filters=result.reports,
-        not_found=values_not_found(query, result.table),
         notes=(query.dates.note,) if query.dates and query.dates.note else (),
     )
 

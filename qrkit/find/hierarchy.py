@@ -32,6 +32,7 @@ from qrkit.find.value_lists import ask_values, value_list
 from qrkit.node import InformationModel
 from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.filters import Reliance, Select
+from qrkit.query.matching import is_enumerated
 from qrkit.query.query import Query
 from qrkit.query.request import Request, given_uniques, lowest_level, requests_at
 from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key, unique_keys_above
@@ -149,7 +150,8 @@ def ask_level(
 ) -> _Rows:
     """Ask the requests of a level, and return its rows before they are filtered."""
     model, level = where
-    values = value_list(query, asked)
+    has_list = any(is_enumerated(keyword, value) for keyword, value in query.keys)
+    values = value_list(query, asked) if has_list else None
     if values is None:
         return (yield from _ask_all(query, where, asked, reliance, account))
 

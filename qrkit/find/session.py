@@ -158,7 +158,7 @@ _Answer = TypeVar("_Answer")
 
 _MOST_REPEATS = 2
 _MOST_VAIN = 2
-"""Repeated requests in a row that broke off again; then that is no chance, and nothing is repeated any more."""
+"""Repeated requests in a row that broke off again; then nothing is repeated any more."""
 
 _TICK = 0.25
 """Seconds after which a waiting query checks whether it should end."""

@@ -119,7 +119,7 @@ def _uids(rows: pa.Table, level: Level) -> set[str]:
 
 
 def _foreign(values: ValueList, level: Level, rows: pa.Table, samples: ChildRequests) -> set[str]:
-    """Return the Unique Keys of rows that answer none of some samples: what came although it was not asked for."""
+    """Return the Unique Keys of rows that answer none of some samples: they were not asked for."""
     if values.keyword not in rows.column_names:
         return set()
     judges = [local_judge(values.keyword, request.value(values.keyword)) for _, request in samples]

@@ -158,7 +158,7 @@ class WindowedFind:
         elif not self._profile.is_told_by(self.evidence):
             profiles.learn(self._node.name, self.evidence, user)
 
-    def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
+    def ask(self, requests: Sequence[Request]) -> list[WindowedAnswer]:
         """Return the answers to requests that do not depend on one another, in their order.
 
         Raise the first `NodeError`, if windows failed and no other brought anything.
@@ -167,7 +167,7 @@ class WindowedFind:
         error = next((answer.error for answer in answers if answer.error is not None), None)
         if error is not None and not any(answer.table.num_rows for answer in answers):
             raise _advised(error, requests[0])
-        return [answer.table for answer in answers]
+        return answers
 
     def try_ask(
         self, requests: Sequence[Request], checks: Sequence[HasAll | None] | None = None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _WORTH_TELLING = 1.0
 """Seconds of the node's time below which they are not mentioned."""
 
+_MISSING = ("not_found", "not_returned", "unanswered")
+
 _NO_ANSWER = "There was no answer."
 
 
@@ -163,7 +165,11 @@ class Coverage:
     filters
         What each filter left.
     not_found
-        Values of lists for which nothing was found, by keyword. They may tell who somebody is.
+        Values of lists that were requested and provably answered by nothing, by keyword. They may identify a patient.
+    not_returned
+        Values for which rows were returned, but none has them: the node leaves the key out, or returned other values.
+    unanswered
+        Values without a row whose request was not answered, or not in full.
     notes
         Sentences on what was queried otherwise than it was given.
 
@@ -183,6 +189,8 @@ class Coverage:
     keys_unsupported: bool = False
     filters: tuple[FilterReport, ...] = ()
     not_found: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    not_returned: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    unanswered: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -223,9 +231,16 @@ class Coverage:
     def __str__(self) -> str:
         return " ".join(self.lines())
 
+    def missing_values(self) -> Iterator[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]]:
+        """Yield the values of lists without a row, by keyword, each kind with a sentence that takes their names."""
+        yield "Nothing found for {}.", self.not_found
+        yield "Rows were returned for {}, but none has the value.", self.not_returned
+        yield "No complete answer for {}.", self.unanswered
+
     def _not_found(self) -> Iterator[str]:
-        for keyword, values in self.not_found:
-            yield f"Nothing found for {counted(len(values), f'{keyword} value')} of the list."
+        for sentence, missing in self.missing_values():
+            for keyword, values in missing:
+                yield sentence.format(f"{counted(len(values), f'{keyword} value')} of the list")
 
     def _cost(self) -> Iterator[str]:
         if self.requests is not None:
@@ -253,10 +268,18 @@ class Coverage:
                 **({} if self.load is None else {"load": self.load.to_json()}),
                 "keys_unsupported": self.keys_unsupported,
                 "filters": [report.to_json() for report in self.filters],
-                **({"not_found": {name: list(values) for name, values in self.not_found}} if self.not_found else {}),
+                **self.missing_json(),
                 **({"notes": list(self.notes)} if self.notes else {}),
             }
         )
+
+    def missing_json(self) -> dict[str, dict[str, list[str]]]:
+        """Return the values of lists without a row as plain values, without what does not apply."""
+        return {
+            name: {keyword: list(some) for keyword, some in getattr(self, name)}
+            for name in _MISSING
+            if getattr(self, name)
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -268,7 +291,7 @@ class Coverage:
         nested: dict[str, Any] = {
             "asked": tuple(AskedWindow(**window) for window in values.get("asked", ())),
             "filters": tuple(FilterReport.from_json(report) for report in values.get("filters", ())),
-            "not_found": tuple((name, tuple(found)) for name, found in values.get("not_found", {}).items()),
+            **{name: tuple((key, tuple(some)) for key, some in values.get(name, {}).items()) for name in _MISSING},
             "load": Load(**values["load"]) if values.get("load") else None,
         }
         return cls(**(plain | lists | nested))

@@ -1,7 +1,7 @@
 """Local filters: those that no PACS offers, and the matching keys that a PACS may have ignored.
 
 They run on the rows of one level during a query, and each reports how many rows it kept and how many of these have no
-value. Lists of values report which of them no row has.
+value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.local_matching import Judge, local_judge
-from qrkit.query.matching import has_wildcard, takes_list
 from qrkit.query.query import Filters, Query
 from qrkit.tables import Level, belongs_to
 
@@ -203,28 +202,3 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
     kept = [row for row, value in enumerate(column) if verdicts[value]]
     blank = sum(1 for row in kept if not column[row])
     return (table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))), blank
-
-
-def values_not_found(query: Query, table: pa.Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    r"""Return the values of keys that take several and that no row of the answer has, by keyword.
-
-    >>> import pyarrow as pa
-    >>> asked = Query(keys=(("AccessionNumber", "A1\\A2\\B*"),))
-    >>> values_not_found(asked, pa.table({"AccessionNumber": ["A1", "B7", None]}))
-    (('AccessionNumber', ('A2',)),)
-    """
-    missed = ((keyword, _missed(keyword, asked, table)) for keyword, asked in query.keys if takes_list(keyword))
-    return tuple((keyword, values) for keyword, values in missed if values)
-
-
-def _missed(keyword: str, asked: str, table: pa.Table) -> tuple[str, ...]:
-    if "\\" not in asked and table.num_rows:  # the rows are of this value, even if the node does not return the key
-        return ()
-    column = set(table[keyword].to_pylist()) - {None, ""} if keyword in table.column_names else set()
-    present = {part.strip(" ") for value in column for part in value.split("\\")}
-    return tuple(
-        value
-        for value in asked.split("\\")
-        if value not in present
-        and not (has_wildcard(keyword, value) and any(map(local_judge(keyword, value) or bool, present)))
-    )

@@ -54,7 +54,7 @@ def test_a_key_that_the_node_ignores_is_searched_for_once_for_all_values(
 
 def test_a_node_that_returns_a_little_more_than_was_asked_for_is_asked_for_every_value(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(case_sensitive=False)
-    known = [study.AccessionNumber for study in all_studies(linked.hospital) if study.AccessionNumber][:5]
-    frame = linked.workspace.find("pacs", accession=[known[0].lower(), *known])
-    assert set(frame["AccessionNumber"]) == set(known)
+    known = patients_of(linked)[:5]
+    frame = linked.workspace.find("pacs", patient_id=[known[0].lower(), *known])
+    assert set(frame["PatientID"]) == set(known)
     assert frame.attrs["qrkit"]["coverage"]["requests"] == 6

@@ -1,0 +1,106 @@
+"""Values of lists without a row: only what was provably answered by nothing was not found."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pytest
+
+from qrkit.errors import AssociationAborted
+from qrkit.find.asked_values import AskedValues, MissingValues, missing_from_all, without_wildcards
+from qrkit.find.windowed import WindowedAnswer
+from qrkit.node import InformationModel
+from qrkit.query import Coverage, Query, Request
+from qrkit.simulator import Quirks
+from qrkit.tables import Level
+from tests.workspace.opened import Linked, all_studies
+
+ROOT = InformationModel.STUDY_ROOT
+ACCESSION = "AccessionNumber"
+
+
+def answered(*values: str | None, doubts: Sequence[str] = (), failed: bool = False) -> WindowedAnswer:
+    table = pa.table(
+        {"StudyInstanceUID": [f"1.{row}" for row in range(len(values))], ACCESSION: pa.array(values, pa.string())}
+    )
+    return WindowedAnswer(table=table, error=AssociationAborted("aborted") if failed else None, doubts=tuple(doubts))
+
+
+def of_values(**answers: WindowedAnswer) -> MissingValues:
+    """What is missing, where each value had a request of its own."""
+    query = Query(level=Level.STUDY, keys=((ACCESSION, "\\".join(answers)),))
+    values = AskedValues(query, ROOT)
+    requests = [Request(level=Level.STUDY, keys=((ACCESSION, value),)) for value in answers]
+    values.take(requests, list(answers.values()))
+    return values.missing()
+
+
+def test_a_value_is_not_found_only_if_its_request_was_answered_by_nothing() -> None:
+    missing = of_values(
+        A1=answered("A1"),
+        A2=answered(),
+        A3=answered(failed=True),
+        A4=answered(doubts=["cut off"]),
+        A5=answered("a5"),
+        A6=answered(None, None),
+        A7=answered("A7", failed=True),
+    )
+    assert missing.not_found == ((ACCESSION, ("A2",)),)
+    assert missing.unanswered == ((ACCESSION, ("A3", "A4")),)
+    assert missing.not_returned == ((ACCESSION, ("A5", "A6")),)
+
+
+def one_search(answer: WindowedAnswer, *, is_ignored: bool, level: Level = Level.STUDY) -> MissingValues:
+    """What is missing of A1 and A2, asked for by one search, with or without the first value as a key."""
+    query = Query(level=Level.STUDY, keys=((ACCESSION, "A1\\A2"),))
+    values = AskedValues(query, ROOT)
+    values.take([Request(level=level, keys=((ACCESSION, "A1"),) if is_ignored else ())], [answer])
+    return values.missing(ignored=[ACCESSION] if is_ignored else [])
+
+
+@pytest.mark.parametrize("is_ignored", [True, False])
+def test_one_search_for_all_values_answers_for_all(*, is_ignored: bool) -> None:
+    assert one_search(answered("A1", None), is_ignored=is_ignored).not_found == ((ACCESSION, ("A2",)),)
+    assert one_search(answered("B1"), is_ignored=is_ignored).not_found == ((ACCESSION, ("A1", "A2")),)
+    cut_off = one_search(answered("A1", doubts=["cut off"]), is_ignored=is_ignored)
+    assert (cut_off.not_found, cut_off.unanswered) == ((), ((ACCESSION, ("A2",)),))
+
+
+def test_a_search_in_which_no_row_has_the_key_tells_nothing_of_the_values() -> None:
+    assert one_search(answered(None, None), is_ignored=False).not_returned == ((ACCESSION, ("A1", "A2")),)
+
+
+def test_what_is_below_the_rows_of_the_values_does_not_matter() -> None:
+    below = one_search(answered(failed=True), is_ignored=False, level=Level.SERIES)
+    assert below == MissingValues(not_found=((ACCESSION, ("A1", "A2")),))
+
+
+def test_wildcards_that_the_node_does_not_match_are_not_answered() -> None:
+    coverage = Coverage(not_found=((ACCESSION, ("A*", "B1")),))
+    missing = without_wildcards(coverage, [ACCESSION])
+    assert (missing.not_found, missing.unanswered) == (((ACCESSION, ("B1",)),), ((ACCESSION, ("A*",)),))
+
+
+def test_a_value_that_one_of_several_queries_found_is_not_missing() -> None:
+    none = Coverage(not_found=((ACCESSION, ("A1", "A2")),))
+    assert missing_from_all([none, Coverage()]) == MissingValues()
+    assert missing_from_all([none, Coverage(not_found=((ACCESSION, ("A2",)),))]).not_found == ((ACCESSION, ("A2",)),)
+
+
+@pytest.mark.parametrize("quirks", [Quirks(omit_keys=(ACCESSION,)), Quirks(blank_keys=(ACCESSION,))])
+def test_values_with_rows_that_do_not_have_them_are_not_called_not_found(linked: Linked, quirks: Quirks) -> None:
+    linked.pacs.quirks = quirks
+    asked = [study.AccessionNumber for study in all_studies(linked.hospital) if study.AccessionNumber][:2]
+    frame = linked.workspace.find("pacs", accession=[*asked, "NOSUCH"])
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["not_found"] == {ACCESSION: ["NOSUCH"]}
+    assert coverage["not_returned"] == {ACCESSION: asked}
+    assert "Rows were returned for 2 AccessionNumber values of the list, but none has the value." in str(coverage)
+
+
+def test_values_that_a_local_filter_removes_are_neither_not_found_nor_not_returned(linked: Linked) -> None:
+    known = [study.AccessionNumber for study in all_studies(linked.hospital) if study.AccessionNumber][:3]
+    frame = linked.workspace.find("pacs", accession=[*known, "NOSUCH"], description_include=["no such description"])
+    assert frame.empty
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["not_found"] == {ACCESSION: ["NOSUCH"]}
+    assert not {"not_returned", "unanswered"} & set(coverage)
