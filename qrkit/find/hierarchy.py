@@ -58,7 +58,7 @@ class HierarchyResult:
     contradiction: str = ""  # what came for ModalitiesInStudy that was not asked for; empty: nothing
     # what shows that series of several studies do not come whole in one request; empty: nothing
     against_lists: str = ""
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()  # keys that the node ignored for all values of a list, and how that is known
 
 
 @dataclass(slots=True)

@@ -136,7 +136,7 @@ def test_counters_prove_a_list_that_is_not_counted_after_a_query_too(
 ) -> None:
     linked.workspace.find("pacs", date=("2026-06-01", "2026-06-30"))
     linked.pacs.quirks = Quirks(omit_keys=COUNTS)
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
 
 
@@ -180,7 +180,7 @@ def test_what_never_comes_is_asked_for_a_few_times_at_most(
     linked: Linked, study: Study, method: str, most: int
 ) -> None:
     linked.pacs.quirks = Quirks(hide_answers=2, send_less=2)
-    job = fetch(linked, study, method)
+    job = fetch(linked, study, method=method)
     size = len(uids_of(study))
     assert (job.state, job.expected, job.stored) == (JobState.PARTIAL, size, size - 2)
     sent = [one for one in linked.pacs.requests if one.service == f"C-{method.upper()}"]
