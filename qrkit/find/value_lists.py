@@ -38,17 +38,15 @@ class ValueList:
         All that is left to ask if the node heeds the key.
     groups
         What is left to ask if it ignores the key: one request for each combination of the other keys.
+    size
+        How many values there are.
     """
 
     keyword: str
     samples: ChildRequests
     others: ChildRequests
     groups: ChildRequests
-
-    @property
-    def size(self) -> int:
-        """How many requests there are in all."""
-        return len(self.samples) + len(self.others)
+    size: int
 
 
 def value_list(query: Query, asked: ChildRequests) -> ValueList | None:
@@ -66,6 +64,7 @@ def value_list(query: Query, asked: ChildRequests) -> ValueList | None:
                 samples=samples,
                 others=[one for one in asked if one not in samples],
                 groups=[some[0] for some in groups.values() if some is not largest],
+                size=len(largest),
             )
     return None
 

@@ -120,8 +120,8 @@ class Questions(NodeChecks):
         DataFrame
             One row per patient, study, series or image; columns are DICOM keywords. ``frame.attrs["qrkit"]`` has
             ``query_id``, ``coverage`` (whether the result is complete, and why not) and ``warnings``. For lists,
-            ``coverage["not_found"]`` has the values without a row, by keyword; ``not_returned`` and ``unanswered`` have
-            those of which that is not proven.
+            ``coverage["not_found"]`` has the values without a row, by keyword; those of which that is
+            not proven are in ``not_returned`` and ``unanswered``.
 
         Raises
         ------
