@@ -23,7 +23,7 @@ from rich.table import Table
 
 from qrkit.cli.options import Format
 from qrkit.errors import InputError, QrkitError
-from qrkit.tables import Records
+from qrkit.tables import Records, dates_as_text
 from qrkit.words import local_time
 
 if TYPE_CHECKING:
@@ -245,8 +245,7 @@ def _plain_records(frame: pd.DataFrame) -> Records:
     for name in frame.columns:
         column = frame[name]
         if pd.api.types.is_datetime64_any_dtype(column):
-            is_day = (column.dropna() == column.dropna().dt.normalize()).all()
-            column = column.dt.strftime("%Y-%m-%d" if is_day else "%Y-%m-%dT%H:%M:%S")
+            column = dates_as_text(column, separator="T")
         columns[str(name)] = [_plain(value) for value in column.astype("object")]
     rows = zip(*columns.values(), strict=True)
     return Records.of((dict(zip(columns, row, strict=True)) for row in rows), list(columns))

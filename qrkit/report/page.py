@@ -21,6 +21,7 @@ from plotly.offline import get_plotlyjs
 
 from qrkit.markup import Markup, bullets, code, facts, grid, html, paragraph
 from qrkit.query import Query
+from qrkit.tables import dates_as_text
 from qrkit.words import counted
 
 SHOWN_ROWS = 2_000
@@ -163,9 +164,7 @@ def _columns(frame: pd.DataFrame) -> Iterator[pd.Series[Any]]:
 
 def _cells(column: pd.Series[Any]) -> list[object]:
     if pd.api.types.is_datetime64_any_dtype(column):
-        is_day = bool((column.dropna() == column.dropna().dt.normalize()).all())
-        column = column.dt.strftime("%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S")
-        return [_day(value) for value in column.astype("object")]
+        return [_day(value) for value in dates_as_text(column).astype("object")]
     return [_cell(value) for value in column.astype("object")]
 
 

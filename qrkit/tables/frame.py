@@ -1,12 +1,13 @@
-"""Arrow types of the columns, and tables as DataFrames; pandas is loaded only when a DataFrame is made."""
+"""Arrow types of the columns, and tables as DataFrames or plain values; pandas is loaded only for a DataFrame."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from qrkit.tables.keywords import canonical_keyword, keyword_vm, keyword_vr
 from qrkit.tables.levels import Level, table_columns, unique_key
@@ -14,15 +15,6 @@ from qrkit.tables.levels import Level, table_columns, unique_key
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 WARNINGS = "warnings"
 """The column with what was wrong in a row: null, or a JSON list of ``{"keyword", "raw", "why"}``."""
@@ -97,6 +89,23 @@ def to_plain_frame(table: pa.Table) -> pd.DataFrame:
     names = table.column_names
     columns = {name: _as_pandas(table.column(name)) for name in names}
     return pd.DataFrame(columns, columns=pd.Index(names, dtype="str"), index=pd.RangeIndex(table.num_rows))
+
+
+def dates_as_text(column: pd.Series[Any], *, separator: str = " ") -> pd.Series[Any]:
+    """Return a ``datetime64`` column as ISO text: dates alone if no value has a time of day.
+
+    A missing value stays missing; `separator` is between date and time.
+
+    >>> import pandas as pd
+    >>> dates_as_text(pd.Series(pd.to_datetime(["2026-01-31", None]))).tolist()
+    ['2026-01-31', nan]
+    >>> dates_as_text(pd.Series(pd.to_datetime(["2026-01-31 08:30"])), separator="T").tolist()
+    ['2026-01-31T08:30:00']
+    """
+    present = column.dropna()
+    has_time = bool((present != present.dt.normalize()).any())
+    text: pd.Series[Any] = column.dt.strftime(f"%Y-%m-%d{separator}%H:%M:%S" if has_time else "%Y-%m-%d")
+    return text
 
 
 def warnings_of(table: pa.Table) -> list[dict[str, Any]]:

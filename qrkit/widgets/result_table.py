@@ -19,6 +19,7 @@ import traitlets
 from itables.widget import ITable
 
 from qrkit.errors import InputError, QrkitError
+from qrkit.tables import dates_as_text
 from qrkit.widgets.labels import headings, legend
 from qrkit.words import counted, local_time
 
@@ -143,8 +144,7 @@ def as_shown(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _column_as_shown(column: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_datetime64_any_dtype(column):
-        has_time = bool((column.dropna() != column.dropna().dt.normalize()).any())
-        column = column.dt.strftime("%Y-%m-%d %H:%M:%S" if has_time else "%Y-%m-%d")
+        column = dates_as_text(column)
     if pd.api.types.is_numeric_dtype(column) and not column.hasnans:
         return column
     return column.astype(object).map(_as_text).where(column.notna(), "")
