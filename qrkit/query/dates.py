@@ -90,10 +90,10 @@ class Times:
 def dates(single: object, first: object, last: object, *, today: date) -> Dates | None:
     """Return the days meant by a single date, a range or a pair, or by one or both ends; None if nothing is given.
 
-    An open end is today, an open start 1900-01-01, a reversed pair is swapped, which `Dates.note` says. ``last 7
-    days`` is today and the seven days before, ``last 2 weeks`` likewise. A text range is ``20260101-20260131`` as
-    DICOM writes it, with either end open, or ``2026-01-01 to 2026-01-31``, or with ``..``. ``2026-W05`` is the
-    ISO week, Monday to Sunday.
+    An open end is today, an open start 1900-01-01; a reversed pair is swapped, which `Dates.note` says. ``last 7
+    days`` is today and the seven days before, ``last 2 weeks`` likewise; ``last month`` is the previous calendar
+    month; ``2026-W05`` is the ISO week, Monday to Sunday. A text range is ``20260101-20260131`` as DICOM writes it,
+    with either end open, or ``2026-01-01 to 2026-01-31``, or with ``..``.
 
     Raises
     ------
@@ -102,6 +102,8 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
 
     >>> dates("last 7 days", None, None, today=date(2026, 1, 9)).matching
     '20260102-20260109'
+    >>> dates("last month", None, None, today=date(2026, 3, 5)).matching
+    '20260201-20260228'
     >>> dates("20260105-", None, None, today=date(2026, 1, 9)).matching
     '20260105-20260109'
     >>> dates(None, "2026-01-05", None, today=date(2026, 1, 9)).matching
@@ -138,6 +140,9 @@ def _ends(single: object, *, today: date) -> tuple[object, object]:
 
 def _ends_of_text(text: str, *, today: date) -> tuple[object, object] | None:
     """Return the ends of a range in words or as DICOM writes it; None if the text is not a range."""
+    if text == "last month":
+        end = today.replace(day=1) - timedelta(days=1)
+        return end.replace(day=1), end
     last_days = _LAST_DAYS.fullmatch(text)
     if last_days:
         return today - timedelta(days=int(last_days[1]) * (7 if last_days[2] == "week" else 1)), today
@@ -223,7 +228,7 @@ def parse_date(value: object, *, today: date) -> date:
     if day is None:
         raise InputError(
             f"{shown(value)} is not a date.",
-            advice="Enter 2026-01-31, today, yesterday, last 7 days or 2026-01-01 to 2026-01-31.",
+            advice=_ADVICE,
         )
     return day
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import ipywidgets
 
 from qrkit.dose.groups import GROUPS
+from qrkit.query.dates import dates
 from qrkit.tables import Level
 from qrkit.widgets.labels import DisclosureButtons, field, fields, hint
 from qrkit.widgets.panel import row, title
 from qrkit.workspace import Workspace
 
 DATES = ("Today", "Yesterday", "Last 7 days", "Last 30 days", "Last month", "Any date", "Custom range")
-_OWN = DATES[-1]
+_ANY, _OWN = DATES[-2:]
 _NODE = "PACS or modality to query."
 _DATE = "Date of the study."
 _FIRST = "First day. Empty = no limit."
@@ -64,26 +65,17 @@ _GROUPS = {"FL": "fluoroscopy and angiography", "DX": "radiography", "NM": "nucl
 
 
 def dates_of(preset: str, today: date) -> dict[str, str]:
-    """Return the first and last day of a preset.
+    """Return the first and last day of a preset, as `qrkit.query.dates` reads it.
 
     >>> dates_of("Last month", date(2026, 3, 5))
     {'date_from': '2026-02-01', 'date_until': '2026-02-28'}
+    >>> dates_of("Last 7 days", date(2026, 3, 8))
+    {'date_from': '2026-03-01', 'date_until': '2026-03-08'}
     >>> dates_of("Any date", date(2026, 3, 5))
     {}
     """
-    day = timedelta(days=1)
-    end_of_last_month = today.replace(day=1) - day
-    spans = {
-        "Today": (today, today),
-        "Yesterday": (today - day, today - day),
-        "Last 7 days": (today - 6 * day, today),
-        "Last 30 days": (today - 29 * day, today),
-        "Last month": (end_of_last_month.replace(day=1), end_of_last_month),
-    }
-    if preset not in spans:
-        return {}
-    first, last = spans[preset]
-    return {"date_from": first.isoformat(), "date_until": last.isoformat()}
+    days = None if preset in (_ANY, _OWN) else dates(preset, None, None, today=today)
+    return {} if days is None else {"date_from": days.first.isoformat(), "date_until": days.last.isoformat()}
 
 
 class QueryForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types

@@ -9,13 +9,14 @@ import pytest
 
 from qrkit.access import Role
 from qrkit.errors import NotAllowed, StateUnavailable
+from qrkit.query.dates import dates
 from qrkit.widgets.dose_page import DosePage
 from qrkit.widgets.history_page import HistoryPage
 from qrkit.widgets.jobs_page import JobsPage, names_of
 from qrkit.widgets.nodes_page import NodesPage
 from qrkit.widgets.page import PAGES, Dashboard
 from qrkit.widgets.panel import Notice
-from qrkit.widgets.query_form import QueryForm, dates_of
+from qrkit.widgets.query_form import DATES, QueryForm, dates_of
 from qrkit.widgets.query_page import QueryPage
 from qrkit.widgets.result_table import SelectableTable
 from qrkit.widgets.users_page import UsersPage
@@ -125,6 +126,15 @@ def test_presets_tick_what_they_mean(linked: Linked) -> None:  # noqa: ARG001 - 
         "level": "STUDY",
     }
     assert dates_of("Yesterday", date(2026, 3, 1)) == {"date_from": "2026-02-28", "date_until": "2026-02-28"}
+
+
+@pytest.mark.parametrize("preset", [preset for preset in DATES if preset not in ("Any date", "Custom range")])
+def test_a_preset_of_the_form_means_the_days_that_the_command_line_reads(preset: str) -> None:
+    today = date(2026, 3, 8)
+    read = dates(preset.lower(), None, None, today=today)
+    assert read is not None
+    assert dates_of(preset, today) == {"date_from": str(read.first), "date_until": str(read.last)}
+    assert preset != "Last 7 days" or (read.first, read.last) == (date(2026, 3, 1), today)
 
 
 @pytest.mark.slow
