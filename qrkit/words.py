@@ -7,6 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 
+MOST_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+_STEP_LABELS = {"held": "not stored yet", "to fetch": "to retrieve"}
+
+_ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
+"""Modalities that a study is not named by, unless it has no other."""
+
 
 def counted(number: int, what: str, *, plural: str = "") -> str:
     """Return a number with its noun.
@@ -113,10 +121,6 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     return f"Did you mean {near}?" if near else otherwise
 
 
-MOST_SHOWN = 80
-"""Characters of a value that a message repeats."""
-
-
 def shown(value: object) -> str:
     """Return a value as a message repeats it: in one line of at most 80 characters, control characters escaped.
 
@@ -141,20 +145,13 @@ def one_line(text: str, *, most: int = 160) -> str:
     return line if len(line) <= most else f"{line[: most // 2 - 1]}…{line[-(most - most // 2) :]}"
 
 
-_STEPS = {"held": "not stored yet", "to fetch": "to retrieve"}
-
-
 def step_label(step: str) -> str:
     """Return the label of a step of a selection, whose name in the JSON of a plan stays as it is.
 
     >>> step_label("held"), step_label("CT rules")
     ('not stored yet', 'CT rules')
     """
-    return _STEPS.get(step, step)
-
-
-_ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
-"""Modalities that a study is not named by, unless it has no other."""
+    return _STEP_LABELS.get(step, step)
 
 
 def modality_label(modalities_in_study: object) -> str:

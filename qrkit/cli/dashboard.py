@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from qrkit.dashboard.options import ServeOptions
     from qrkit.workspace import Workspace
 
+Name = Annotated[str, typer.Argument(help="Name of the user.")]
+RoleOption = Annotated[
+    str,
+    typer.Option(
+        "--role",
+        help="viewer (can query), operator (can also retrieve) or administrator (can also change nodes and users).",
+    ),
+]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of a prompt.")
+]
+
 
 @with_workspace
 def dashboard(
@@ -91,18 +103,6 @@ def run(workspace: Workspace, options: ServeOptions) -> None:
 
 
 users = typer.Typer(cls=Commands, no_args_is_help=True)
-
-Name = Annotated[str, typer.Argument(help="Name of the user.")]
-RoleOption = Annotated[
-    str,
-    typer.Option(
-        "--role",
-        help="viewer (can query), operator (can also retrieve) or administrator (can also change nodes and users).",
-    ),
-]
-FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of a prompt.")
-]
 
 
 @users.command("add")

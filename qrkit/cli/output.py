@@ -1,6 +1,6 @@
 """Output: tables in four formats on stdout, sentences for people on stderr.
 
-Which columns of a table fit the terminal, so that no word and no UID is broken into pieces.
+A table on the terminal shows only the columns that fit, so that no word and no UID is broken into pieces.
 """
 
 from __future__ import annotations
@@ -62,6 +62,17 @@ _USEFUL = (
 )
 """The most useful columns of a result, and of a list of queries or jobs."""
 
+SHOWN_ROWS = 100
+"""Rows of a table on the terminal; the other formats always have all."""
+
+_WIDEST = 64
+"""Characters that a column has room for without its words being broken: a UID's."""
+
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
+"""Times of the state; people are shown them by their own clock."""
+
+_ELSEWHERE = "Print to a file on a disk with room, or to a terminal."
+
 
 def columns_that_fit(
     cells: Mapping[str, Sequence[str]], width: int, *, requested: Collection[str] = ()
@@ -111,18 +122,6 @@ def _rank(name: str, place: int, need: int) -> tuple[int, int]:
     if name in _USEFUL:
         return 1, _USEFUL.index(name)
     return 2, place
-
-
-SHOWN_ROWS = 100
-"""Rows of a table on the terminal; the other formats always have all."""
-
-_WIDEST = 64
-"""Characters that a column has room for without its words being broken: a UID's."""
-
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
-"""Times of the state; people are shown them by their own clock."""
-
-_ELSEWHERE = "Print to a file on a disk with room, or to a terminal."
 
 
 class _Words(Console):

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _REASONS_SHOWN = 5
 _VALUES_SHOWN = 20
 
+QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
+
+PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
+
+_PLAN_SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "StudyDescription", "objects"]
+
 
 @with_workspace
 def echo(
@@ -115,8 +121,6 @@ def _say_warnings(warnings: list[dict[str, Any]]) -> None:
 
 
 queries = typer.Typer(cls=Commands, no_args_is_help=True)
-
-QueryId = Annotated[str, typer.Argument(help="Id of the query.")]
 
 
 @queries.command("list")
@@ -225,8 +229,6 @@ def sql(
 
 plans = typer.Typer(cls=Commands, no_args_is_help=True)
 
-PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
-
 
 @plans.command("list")
 @with_workspace
@@ -293,9 +295,6 @@ def _sentence(row: dict[str, Any]) -> str:
     stored = "; already stored" if row["here"] else ""
     steps = "".join(f"\n  {step}" for step in row["trail"])
     return f"{row['level']} {what}{judged}: {decision}{stored}. Plan {row['plan_id']}:{steps}"
-
-
-_PLAN_SHOWN = ["StudyDate", "group", "keep", "rule", "reason", "AccessionNumber", "StudyDescription", "objects"]
 
 
 @with_workspace

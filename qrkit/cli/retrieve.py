@@ -28,6 +28,32 @@ if TYPE_CHECKING:
     from qrkit.dose import Budget, Plan
     from qrkit.workspace import Job, Workspace
 
+_OF_JOB = ("job_id", "state", "expected", "stored", "bytes", "proven", "why")
+_OF_ITEM = (
+    "level",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "state",
+    "expected",
+    "stored",
+    "missing",
+    "proven",
+    "why",
+    "error",
+)
+_NOTHING: dict[str, object] = {
+    "job_id": None,
+    "state": "complete",
+    "expected": 0,
+    "stored": 0,
+    "bytes": 0,
+    "proven": True,
+    "why": [],
+    "items": [],
+}
+
+JobId = Annotated[str, typer.Argument(help="Id of the job.")]
+
 
 def follow(job: Job) -> JobRow:
     """Show the progress of a job on stderr until it ends; Ctrl-C ends the command, not the job."""
@@ -91,31 +117,6 @@ def exit_with_status(job: JobRow) -> None:
     if not job.state.is_final or (job.state is JobState.COMPLETE and job.proven is not False):
         return
     raise typer.Exit(1 if job.state is JobState.FAILED else NOT_COMPLETE)
-
-
-_OF_JOB = ("job_id", "state", "expected", "stored", "bytes", "proven", "why")
-_OF_ITEM = (
-    "level",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "state",
-    "expected",
-    "stored",
-    "missing",
-    "proven",
-    "why",
-    "error",
-)
-_NOTHING: dict[str, object] = {
-    "job_id": None,
-    "state": "complete",
-    "expected": 0,
-    "stored": 0,
-    "bytes": 0,
-    "proven": True,
-    "why": [],
-    "items": [],
-}
 
 
 @with_workspace
@@ -226,8 +227,6 @@ def _uids(given: list[str]) -> list[str]:
 
 
 jobs = typer.Typer(cls=Commands, no_args_is_help=True)
-
-JobId = Annotated[str, typer.Argument(help="Id of the job.")]
 
 
 @jobs.command("list")

@@ -25,6 +25,9 @@ SESSION_COOKIE = "qrkit-session"
 SECRET_HEADER = "X-Qrkit-Secret"  # noqa: S105 - the name of a header
 _LONGEST_NAME = 100
 
+_WRONG_FROM_ONE_ADDRESS = 50
+"""Wrong passwords in five minutes from one address, which a proxy or gateway shares among many users."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
@@ -107,10 +110,6 @@ class Attempts:
     def _lately(self, key: str) -> list[float]:
         since = self._clock() - self._within
         return [moment for moment in self._failed.get(key, []) if moment > since]
-
-
-_WRONG_FROM_ONE_ADDRESS = 50
-"""Wrong passwords in five minutes from one address, which a proxy or gateway shares among many users."""
 
 
 class Visitors:

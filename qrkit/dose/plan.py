@@ -21,6 +21,10 @@ from qrkit.store.plans import TABLES, PlanRow, PlanTable
 from qrkit.tables import Level, to_plain_frame
 from qrkit.words import counted, out_of, step_label
 
+_PATIENTS = ("StudyInstanceUID", "PatientID")
+_JSON_STUDY = ("StudyInstanceUID", "group", "keep", "rule", "reason")
+_JSON_SERIES = ("StudyInstanceUID", "group", "SeriesInstanceUID", "keep", "rule", "reason", "level", "expected")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
@@ -134,11 +138,6 @@ class Plan:
         ]
         notes = bullets((*self.coverage.why, *self.notes))
         return head + grid(["Step", "Remaining", "Removed", "Criterion"], steps) + notes
-
-
-_PATIENTS = ("StudyInstanceUID", "PatientID")
-_JSON_STUDY = ("StudyInstanceUID", "group", "keep", "rule", "reason")
-_JSON_SERIES = ("StudyInstanceUID", "group", "SeriesInstanceUID", "keep", "rule", "reason", "level", "expected")
 
 
 def _rows(table: pa.Table, names: tuple[str, ...]) -> list[dict[str, Any]]:

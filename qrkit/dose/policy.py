@@ -34,6 +34,9 @@ _GROUPS = (*GROUPS, SR_GROUP)
 _BUDGET = ("most_objects", "most_bytes")
 _LISTS = ("groups", "modality", "description", "description_has", "station_has", "first_image")
 
+_LISTED = {Level.SERIES: ("series", "study", "studies"), Level.IMAGE: ("objects", "series", "series")}
+"""By level: what is listed, and in what."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -126,10 +129,6 @@ class Tally:
             yield f"Filter {name} keeps {counted(count, 'study')} without a value."
         for name, count in self.blank_series.items():
             yield f"Filter {name} keeps {counted(count, 'series')} without a value."
-
-
-_LISTED = {Level.SERIES: ("series", "study", "studies"), Level.IMAGE: ("objects", "series", "series")}
-"""By level: what is listed, and in what."""
 
 
 def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:

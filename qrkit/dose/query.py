@@ -21,6 +21,14 @@ from qrkit.words import one_line
 ModalitiesByStudy = Mapping[str, frozenset[str]]
 """ModalitiesInStudy by StudyInstanceUID; empty if it is not returned."""
 
+OPTIONS = ("toshiba", "empty_sr")
+"""Optional rules, which are off by default."""
+
+_NOT_OF_A_PLAN = ("level", "modalities", "series_uid", "sop_uid", "return_keys")
+SWITCHES = ("sr_only", *OPTIONS, "refetch", "whole_archive")
+PLAN_ARGUMENTS = ("dose", *SWITCHES, *ARGUMENTS)
+"""The arguments of `build_dose_query`, besides `today` and DICOM keywords."""
+
 
 def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
     """Return the codes to ask for, in their order.
@@ -67,15 +75,6 @@ def _looks_ignored(found: ModalitiesByStudy, code: str) -> bool:
     synonyms = next((set(group) for group in GROUPS.values() if code in group), {code})
     known = [modalities for modalities in found.values() if modalities]
     return not known or any(synonyms.isdisjoint(modalities) for modalities in known)
-
-
-OPTIONS = ("toshiba", "empty_sr")
-"""Optional rules, which are off by default."""
-
-_NOT_OF_A_PLAN = ("level", "modalities", "series_uid", "sop_uid", "return_keys")
-SWITCHES = ("sr_only", *OPTIONS, "refetch", "whole_archive")
-PLAN_ARGUMENTS = ("dose", *SWITCHES, *ARGUMENTS)
-"""The arguments of `build_dose_query`, besides `today` and DICOM keywords."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

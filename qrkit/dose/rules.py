@@ -20,6 +20,15 @@ _NO_DOSE_SR = "SR series without a dose report"
 
 _NO_IMAGE = "contains no images"
 
+_NAMES = {
+    RDSR: "Radiation Dose SR",
+    ESR: "Enhanced SR",
+    RRDSR: "Radiopharmaceutical Radiation Dose SR",
+    UNKNOWN_SR: "SR of an unknown class",
+}
+
+Pick = Callable[[SeriesRow], SeriesChoice | None]
+
 
 def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
     """Return the types of reports in every SR series, by SOPClassesInStudy; None if it is not sufficient.
@@ -103,17 +112,6 @@ def _only(kind: str, context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, 
 def empty_sr_series(context: StudyContext) -> int:
     """Return the number of SR series without objects of a known class."""
     return sum(1 for row in context.sr_series if kinds_of(context, row) == frozenset({UNKNOWN_SR}))
-
-
-_NAMES = {
-    RDSR: "Radiation Dose SR",
-    ESR: "Enhanced SR",
-    RRDSR: "Radiopharmaceutical Radiation Dose SR",
-    UNKNOWN_SR: "SR of an unknown class",
-}
-
-
-Pick = Callable[[SeriesRow], SeriesChoice | None]
 
 
 def judge_all_images(rule: Rule, context: StudyContext) -> RuleResult | None:

@@ -37,6 +37,22 @@ OF_SERIES = (
 )
 OF_OBJECT = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
 
+FOUND = "found"
+TO_FETCH = "to fetch"
+
+_CRITERIA = {
+    FOUND: "found by the query",
+    "description include": "description contains a given term",
+    "description exclude": "description contains no excluded term",
+    "station include": "from a selected station",
+    "station exclude": "not from an excluded station",
+    "modality": "has a modality of a selected dose group",
+    "SR only": "contains only structured reports",
+    "unanswered": "the node listed its series",
+    "held": "has objects that are not stored",
+    TO_FETCH: "to retrieve now",
+}
+
 
 def _schema(*names: str, more: Sequence[tuple[str, pa.DataType]] = ()) -> pa.Schema:
     columns = [(name, pa.string() if name == "group" else arrow_type(name)) for name in names]
@@ -155,23 +171,6 @@ def _filled(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
     return pa.table(
         [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
     )
-
-
-FOUND = "found"
-TO_FETCH = "to fetch"
-
-_CRITERIA = {
-    FOUND: "found by the query",
-    "description include": "description contains a given term",
-    "description exclude": "description contains no excluded term",
-    "station include": "from a selected station",
-    "station exclude": "not from an excluded station",
-    "modality": "has a modality of a selected dose group",
-    "SR only": "contains only structured reports",
-    "unanswered": "the node listed its series",
-    "held": "has objects that are not stored",
-    TO_FETCH: "to retrieve now",
-}
 
 
 def criterion(step: str) -> str:

@@ -45,6 +45,19 @@ _MOST_AGAIN = 50
 HierarchySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "HierarchyResult"]
 """Yields the requests of a step, is sent one table for each in the same order, returns what was found."""
 
+_UNCOUNTED = "the node ignores the UIDs of the level above and does not count the rows below: some may be missing"
+
+_Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
+
+KEYWORD = "ModalitiesInStudy"
+MOST_STUDIES = 500
+"""Studies whose series are looked at for their modalities, a request each."""
+
+_FEW = 2
+"""Further codes that are asked at once, though none is known to be heeded."""
+
+ModalitySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ModalityAnswers"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchyResult:
@@ -88,11 +101,6 @@ class FindAccount:
             self.reports.append(FilterReport(name=name, level=level, terms=(), before=before, after=after))
             if not is_counted:
                 self.doubts.append(_UNCOUNTED)
-
-
-_UNCOUNTED = "the node ignores the UIDs of the level above and does not count the rows below: some may be missing"
-
-_Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
 
 
 def ask_by_level(
@@ -265,16 +273,6 @@ def _empty(query: Query, level: Level) -> pa.Table:
     """Return a table without rows, so that a level always has its columns and their types."""
     names = query.columns if level is query.level else inherited_columns(level)
     return schema(level, names).empty_table()
-
-
-KEYWORD = "ModalitiesInStudy"
-MOST_STUDIES = 500
-"""Studies whose series are looked at for their modalities, a request each."""
-
-_FEW = 2
-"""Further codes that are asked at once, though none is known to be heeded."""
-
-ModalitySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ModalityAnswers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Rows and what is below them: keys to ask with, what children inherit, how many there should be.
 
-Answers of several requests put together.
+It also puts the answers of several requests together into one table.
 """
 
 from __future__ import annotations

@@ -40,6 +40,20 @@ _PAGE = 100
 MOST_BACK_OFF = 2.0
 """Seconds that are waited at most because a node answers slower."""
 
+_RETRY_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds between the tries of an association that the node refuses; the last one is repeated."""
+
+_Answer = TypeVar("_Answer")
+
+_MOST_REPEATS = 2
+"""How often a request that broke off is sent again."""
+
+_MOST_VAIN = 2
+"""Repeated requests in a row that broke off again; then nothing is repeated any more."""
+
+_TICK = 0.25
+"""Seconds after which a waiting query checks whether it should end."""
+
 
 def back_off(usual: Sequence[float], latest: Sequence[float]) -> float:
     """Return how long to wait before the next request, in seconds.
@@ -107,15 +121,10 @@ class Pacing:
                 self._latest.append(per_page)
 
 
-_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds; the last one is repeated."""
-
-
 class AssociationRetry:
     """One query at a node's door, over all its threads (temporary congestion, local limit exceeded: PS3.8 9.3.4).
 
-    `limit`: seconds for which a node is asked again that lets none of our associations in. `clock`: of the monotonic
-    kind.
+    A node that lets none of our associations in is asked again for `limit` seconds, by the monotonic `clock`.
     """
 
     def __init__(self, limit: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -144,7 +153,7 @@ class AssociationRetry:
         >>> [AssociationRetry(6.0, clock=lambda: 0.0).pause(tries) for tries in (1, 4, 5)]
         [0.5, 5.0, None]
         """
-        pause = _PAUSES[min(tries, len(_PAUSES)) - 1]
+        pause = _RETRY_PAUSES[min(tries, len(_RETRY_PAUSES)) - 1]
         with self._lock:
             if self._inside:
                 return pause
@@ -154,22 +163,12 @@ class AssociationRetry:
             return pause if now + pause - self._alone_since <= self._limit else None
 
 
-_Answer = TypeVar("_Answer")
-
-_MOST_REPEATS = 2
-_MOST_VAIN = 2
-"""Repeated requests in a row that broke off again; then nothing is repeated any more."""
-
-_TICK = 0.25
-"""Seconds after which a waiting query checks whether it should end."""
-
-
 class FindSession:
     """Asks one node; its associations stay open until the query ends.
 
-    `patience`: seconds for which a node that lets no association in is asked again; None: its association timeout.
-    `most_lost`: requests in a row that may lose their association, or get none, until no more is asked; 0: no limit.
-    With a limit, what breaks off is not sent again here.
+    A node that accepts no association is tried again for `patience` seconds, by default its association timeout.
+    After `most_lost` requests in a row that lost their association or got none, no more is asked; 0 is no limit. With
+    a limit, a request that breaks off is not sent again here.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 No list is believed further than it can be checked: a row above whose children did not all come by their count, or of
 which nothing came, is asked for alone, and so are all of a list in whose answer something has no place.
 
-UidLists of UIDs as one request asks for them, at nodes that may refuse a list or match only a part of it.
+`UidLists` sends the requests, UID by UID to a node that refuses a list or matches only a part of it.
 """
 
 from __future__ import annotations
@@ -170,10 +170,10 @@ _UNIQUE = tuple(unique_key(level) for level in (Level.STUDY, Level.SERIES, Level
 
 
 class UidLists:
-    """Asks requests, those with a list of UIDs UID by UID where the node does not take the list.
+    """Sends requests; where the node does not take a list of UIDs, it sends one request for each UID.
 
-    `verdict_of`: gives what is known of lists at a level. Where nothing is, one UID that did not come is asked for
-    alone.
+    `verdict_of` returns whether the node takes lists at a level. If that is unknown, one UID without an answer is
+    asked for alone.
     """
 
     def __init__(self, try_ask: TryAsk, verdict_of: Callable[[Level], Verdict]) -> None:

@@ -17,6 +17,10 @@ from qrkit.settings import Settings
 from qrkit.tables import Level
 from qrkit.words import did_you_mean
 
+_ACTIONS = ("copy_to", "command", "send_to", "call")
+_ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_LEVELS = (Level.STUDY.value, Level.SERIES.value, Level.IMAGE.value)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesCriteria:
@@ -44,11 +48,6 @@ class SeriesCriteria:
 
 def _fits(terms: Collection[str], values: Collection[str]) -> bool:
     return not terms or any(fnmatchcase(value.lower(), term.lower()) for value in values for term in terms)
-
-
-_ACTIONS = ("copy_to", "command", "send_to", "call")
-_ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_LEVELS = (Level.STUDY.value, Level.SERIES.value, Level.IMAGE.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from qrkit.uids import is_valid_uid
 
 _NAME = re.compile(r"[0-9.]{1,64}(\.[0-9a-f]+)?\.dcm", re.ASCII)
 
+_MOST_BREAKS = 3
+
 
 def copy_files(task: Task) -> str:
     """Copy the files of a series to ``<folder>/<StudyInstanceUID>/<SeriesInstanceUID>/``.
@@ -63,9 +65,6 @@ def _copy(path: Path, target: Path, task: Task) -> bool:
     finally:
         part.unlink(missing_ok=True)
     return True
-
-
-_MOST_BREAKS = 3
 
 
 def send_files(task: Task, node: Node) -> str:

@@ -14,6 +14,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 3_600, 21_600))
+LONGEST_PAUSE = _PAUSES[-1]
+"""A run that is due later than this was postponed by a wrong clock."""
+
 
 class RunState(Enum):
     """The state of a run."""
@@ -110,11 +114,6 @@ def content_of(objects: Iterable[tuple[str, str]]) -> str:
     True
     """
     return hashlib.sha256("\n".join(f"{uid} {digest}" for uid, digest in sorted(objects)).encode()).hexdigest()
-
-
-_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 3_600, 21_600))
-LONGEST_PAUSE = _PAUSES[-1]
-"""A run that is due later than this was postponed by a wrong clock."""
 
 
 def pause_after(attempts: int, *, most: int, transient: bool = True) -> timedelta | None:

@@ -24,6 +24,12 @@ from enum import Enum
 
 from qrkit.jobs.job import ItemOutcome, JobState
 
+_QUEUED, _RUNNING, _COMPLETE = JobState.QUEUED, JobState.RUNNING, JobState.COMPLETE
+_PARTIAL, _FAILED, _CANCELLED = JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED
+
+LONGEST_PAUSE = 1_800.0
+"""Seconds; a later time of the next attempt was written by a wrong clock."""
+
 
 class Change(Enum):
     """The changes of an item."""
@@ -37,9 +43,6 @@ class Change(Enum):
     GIVE_UP = "give up"  # the node remains unreachable, so its job makes no further attempts
     ARRIVE = "arrive"  # missing objects arrived after the item had ended
 
-
-_QUEUED, _RUNNING, _COMPLETE = JobState.QUEUED, JobState.RUNNING, JobState.COMPLETE
-_PARTIAL, _FAILED, _CANCELLED = JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED
 
 _MOVES: Mapping[Change, Mapping[JobState, frozenset[JobState]]] = {
     Change.CLAIM: {_QUEUED: frozenset({_RUNNING})},
@@ -82,8 +85,8 @@ def sources(change: Change, after: JobState) -> tuple[JobState, ...]:
 def is_news(before: ItemOutcome, reported: ItemOutcome, *, by_holder: bool) -> bool:
     """Return whether the outcome that a worker reports counts.
 
-    `before`: the outcome in the state. `by_holder`: whether the worker still holds the item. If another worker took
-    it over, only success counts: a failure does not affect the attempt of the other worker.
+    `before` is the outcome in the state. If another worker took the item over, so that the report is not `by_holder`,
+    only success counts: a failure does not affect the attempt of the other worker.
     """
     return allows(Change.END, before.state, reported.state) and (by_holder or reported.state is _COMPLETE)
 
@@ -130,8 +133,8 @@ def outcome(
 ) -> JobState:
     """Return the state of an item from what was expected and what is stored.
 
-    `expected`: SOP Instance UIDs, or None if they are unknown; then the item is complete only if something is stored
-    and there was no error. `stored`: SOP Instance UIDs at the destination.
+    Both are SOP Instance UIDs. If the expected ones are unknown (None), the item is complete only if something is
+    stored and there was no error.
 
     >>> outcome(expected=["1", "2"], stored={"1", "2"}).value
     'complete'
@@ -146,10 +149,6 @@ def outcome(
     return _PARTIAL if stored else _FAILED
 
 
-LONGEST_PAUSE = 1_800.0
-"""Seconds; a later time of the next attempt was written by a wrong clock."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """The number of retries and the pauses before them."""
@@ -162,7 +161,7 @@ class RetryPolicy:
     def pause(self, failures: int, *, luck: float) -> float | None:
         """Return the seconds until the attempt after some failures in a row; None if there is none.
 
-        `luck`: a random number from 0 to 1.
+        `luck` is a random number from 0 to 1.
 
         >>> policy = RetryPolicy(most=3)
         >>> [policy.pause(failures, luck=0.5) for failures in (1, 2, 3, 4)]

@@ -15,6 +15,11 @@ from qrkit.workspace import Workspace
 USUAL = "ws"
 """Its name in the tutorials, preferred if there are several."""
 
+_PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
+# Texts, quoted names, comments and DuckDB's $$text$$, in which a dollar is not a parameter.
+_NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", re.DOTALL)
+_USAGE = "Write %%qrsql [NAME] [--in WORKSPACE] with a SELECT below, or %qrsql SELECT … on one line."
+
 
 def workspace_in(names: Mapping[str, Any], *, named: str = "") -> Workspace:
     """Return the workspace in the named variable of a notebook; without a name, that of `USUAL`, or the only one."""
@@ -35,12 +40,6 @@ def workspace_in(names: Mapping[str, Any], *, named: str = "") -> Workspace:
     if not opened:
         raise InputError("There is no open workspace.", advice="Open one first: ws = qrkit.open().")
     raise InputError(f"There are several workspaces: {', '.join(opened)}.", advice="Select one: %%qrsql --in NAME.")
-
-
-_PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
-# Texts, quoted names, comments and DuckDB's $$text$$, in which a dollar is not a parameter.
-_NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", re.DOTALL)
-_USAGE = "Write %%qrsql [NAME] [--in WORKSPACE] with a SELECT below, or %qrsql SELECT … on one line."
 
 
 class CellError(Exception):

@@ -53,6 +53,10 @@ _FORMS = {
     **dict.fromkeys(_DECIMAL, (re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII), "a number")),
 }
 
+_GIVE_VALUES = "Give at least one value, or leave it out."
+
+_ONE_CODE = "Ask for one code at a time; several modalities by modalities=…, such as CT,MR."
+
 
 def matching_value(keyword: str, value: object) -> str:
     r"""Return the text of a matching value; empty for universal matching (None, an empty text, ``*``).
@@ -130,9 +134,6 @@ def _values(keyword: str, value: object) -> list[object]:
     else:
         given = [item.strip(" \0") if isinstance(item, str) else item for item in listed]
     return given
-
-
-_GIVE_VALUES = "Give at least one value, or leave it out."
 
 
 def as_list(value: object) -> list[object] | None:
@@ -270,9 +271,6 @@ def _exists(digits: str, vr: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-_ONE_CODE = "Ask for one code at a time; several modalities by modalities=…, such as CT,MR."
 
 
 def _check_length(keyword: str, vr: str, text: str) -> None:

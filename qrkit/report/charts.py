@@ -44,6 +44,25 @@ _INK = "#1a1a1a"
 _UNKNOWN = "unknown"
 """Label of a missing or empty value."""
 
+_MOST_BOXES = 30
+"""Boxes in a modality; a thousand boxes of one study each would be useless."""
+
+_BOX_WIDTH = 16
+"""Letters in a line of a box."""
+
+_WHITE_ON = {"#0072B2", "#777777"}
+"""Colours dark enough for white text; on the others black has more contrast."""
+
+_MOST_STATIONS = 24
+_STATION_HEIGHT = 26
+"""Pixels of one station."""
+
+_HOURS = range(24)
+
+_MOST_BARS = 120
+_BAR_WIDTHS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 21_600, 86_400)
+"""Widths of a bar in seconds; the shortest that needs at most 120 bars is used."""
+
 
 def studies_per_day(studies: pd.DataFrame) -> go.Figure:
     """Return a bar chart of studies per day, a colour and pattern for each of the most frequent modalities.
@@ -81,16 +100,6 @@ def studies_per_day(studies: pd.DataFrame) -> go.Figure:
     )
 
 
-_DESCRIPTIONS = 30
-"""Boxes in a modality; a thousand boxes of one study each would be useless."""
-
-_LINE = 16
-"""Letters in a line of a box."""
-
-_WHITE_ON = {"#0072B2", "#777777"}
-"""Colours dark enough for white text; on the others black has more contrast."""
-
-
 def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
     """Return a treemap of modalities with their StudyDescriptions, sized by number of studies.
 
@@ -114,7 +123,10 @@ def descriptions_treemap(studies: pd.DataFrame) -> go.Figure:
         marker={"colors": fills, "line": {"color": "#ffffff", "width": 1}},
         textfont={"color": ["#ffffff" if fill in _WHITE_ON else _INK for fill in fills]},
         # Broken between words, so that a description stays readable in a narrow box.
-        text=["<br>".join(map(_plain, textwrap.wrap(name, _LINE, break_long_words=False))) for name in boxes["name"]],
+        text=[
+            "<br>".join(map(_plain, textwrap.wrap(name, _BOX_WIDTH, break_long_words=False)))
+            for name in boxes["name"]
+        ],
         texttemplate="%{text}<br>%{value}",
         hovertemplate="%{label}: %{value} studies, %{percentParent} of %{parent}<extra></extra>",
         pathbar={"visible": True},
@@ -137,20 +149,13 @@ def _boxes(studies: pd.DataFrame) -> pd.DataFrame:
     for kind, count in rows["kind"].value_counts().to_dict().items():
         found.append((str(kind), str(kind), "", int(count)))
         each = rows[rows["kind"] == kind]["key"].value_counts()
-        shown = each if len(each) <= _DESCRIPTIONS else each.head(_DESCRIPTIONS - 1)
+        shown = each if len(each) <= _MOST_BOXES else each.head(_MOST_BOXES - 1)
         found += [(f"{kind}/{key}", str(names[str(key)]), str(kind), int(number)) for key, number in shown.items()]
         if len(shown) < len(each):
             rest = int(each.sum() - shown.sum())
             found.append((f"{kind}//others", f"{len(each) - len(shown)} others", str(kind), rest))
     boxes = pd.DataFrame(found, columns=["id", "name", "parent", "studies"])
     return boxes.sort_values("parent", key=lambda parents: parents != "", kind="stable")
-
-
-_STATIONS = 24
-_ROW = 26
-"""Pixels of one station."""
-
-_HOURS = range(24)
 
 
 def hours_of_day(studies: pd.DataFrame) -> go.Figure:
@@ -167,7 +172,7 @@ def hours_of_day(studies: pd.DataFrame) -> go.Figure:
     rows = _studies_by_station(studies)
     dated = rows.dropna(subset="hour")
     counts = pd.crosstab(dated["station"], dated["hour"]).reindex(columns=list(_HOURS), fill_value=0)
-    shown = _largest(counts, _STATIONS)
+    shown = _largest(counts, _MOST_STATIONS)
     untimed = len(rows) - len(dated)
     title = f"{counted(len(dated), 'study')} by hour of the day and station"
     tiles = go.Heatmap(
@@ -185,7 +190,7 @@ def hours_of_day(studies: pd.DataFrame) -> go.Figure:
     return _laid_out(
         go.Figure(tiles if len(shown) else []),
         title + (f"; {untimed} without a time" if untimed else ""),
-        height=150 + _ROW * max(4, len(shown)),
+        height=150 + _STATION_HEIGHT * max(4, len(shown)),
         xaxis={"title": "Hour of the day", "type": "category", "showgrid": False},
         yaxis={"title": "Station", "type": "category", "autorange": "reversed", "showgrid": False},
     )
@@ -210,11 +215,6 @@ def _hours(times: pd.Series[Any]) -> pd.Series[Any]:
     return numbers.where(numbers.between(0, 23))
 
 
-_BINS = 120
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 21_600, 86_400)
-"""Widths of a bar in seconds; the shortest that needs at most 120 bars is used."""
-
-
 def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figure:
     """Return bars of megabytes per second over the time in which files arrived.
 
@@ -232,7 +232,7 @@ def retrieve_rate(files: pd.DataFrame, *, zone: tzinfo | None = None) -> go.Figu
     title, bars, step = "No files received yet", [], 1.0
     if len(arrived):
         seconds = (arrived - arrived.min()).dt.total_seconds().to_numpy()
-        step = next((step for step in _STEPS if seconds.max() < step * _BINS), _STEPS[-1])
+        step = next((step for step in _BAR_WIDTHS if seconds.max() < step * _MOST_BARS), _BAR_WIDTHS[-1])
         rates = np.bincount((seconds // step).astype(int), weights=sizes) / step / 1e6
         local = arrived.min().tz_convert(zone or datetime.now().astimezone().tzinfo).tz_localize(None)
         bars = go.Bar(

@@ -32,8 +32,8 @@ _PAUSES = (0.5, 1.0, 2.0)
 class IndexQueue(Generic[Entry]):
     """Entries that wait to be processed, at most a few thousand: then `put` waits.
 
-    `process`: takes a batch, of which it may have had some before. A `StoreError`, or a lack of memory, is tried
-    again until it works or the queue is stopped; after any other error, each entry is tried alone.
+    `process` takes a batch, some entries of which it may have processed before. A `StoreError`, or a lack of memory,
+    is tried again until it works or the queue is stopped; after any other error, each entry is tried alone.
     """
 
     def __init__(self, process: Callable[[Sequence[Entry]], None]) -> None:

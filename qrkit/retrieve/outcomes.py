@@ -113,7 +113,7 @@ def reported(suboperations: Suboperations, *, missing: int, is_any_stored: bool)
 
 
 class Outcomes:
-    """Writes the outcomes of items to the state: ended, or to be tried again; `now`: gives the time of the state."""
+    """Writes the outcomes of items to the state: ended, or to be tried again; `now` returns the time of the state."""
 
     def __init__(
         self, under_way: RunningItems, worker_id: str, policy: RetryPolicy, now: Callable[[], datetime]
@@ -154,10 +154,8 @@ class Outcomes:
     ) -> None:
         """Postpone a job whose node accepts no association, or end it.
 
-        A node that has answered this job before is tried twice as often: it will come back.
-
-        `others_under_way`: whether the node serves another batch of the job at this moment, as one does that is out
-        of associations: then it is there, and the failure does not count.
+        A node that has answered this job before is tried twice as often: it will probably return. The failure does
+        not count if other batches of the job are under way at the node, which then has no association left.
         """
         failures = max(job.failures + (0 if others_under_way else 1), 1)
         most = self._policy.most * (2 if job.received else 1)

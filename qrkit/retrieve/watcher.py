@@ -28,9 +28,8 @@ class Watcher:
     A state that cannot be used for a while does not end a retrieve: what comes is in the folder of the files, and its
     rows are written later.
 
-    `has_no_room`: whether there is less free space than is kept in reserve where the objects go. `worker_id`: who
-    runs the batch. An item that another worker has taken over, since this one gave no sign of life for too long, ends
-    it: both would fetch the same.
+    The batch ends if another worker has taken an item over, since this one gave no sign of life for too long: both
+    would retrieve the same objects.
     """
 
     def __init__(
@@ -40,8 +39,8 @@ class Watcher:
         ending: threading.Event,  # set when the worker ends
         *,
         node_is_closed: Callable[[], bool] = lambda: False,  # whether the hours of the node are over
-        has_no_room: Callable[[], bool] = lambda: False,
-        worker_id: str | None = None,
+        has_no_room: Callable[[], bool] = lambda: False,  # whether less disk space is free than must stay free
+        worker_id: str | None = None,  # of the worker that runs the batch
     ) -> None:
         self._under_way = under_way
         self._job_id = job_id

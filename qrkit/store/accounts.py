@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 
+LEAST = 8
+"""Characters that a password needs."""
+
+_SCRYPT_MEMORY = 128 * 8 * (2**15 + 2) + 2**20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -125,12 +130,6 @@ def _require(connection: sa.Connection, name: str) -> None:
 
 def _account(row: sa.Row[Any]) -> Account:
     return value_of(Account, row, role=Role(row.role))
-
-
-LEAST = 8
-"""Characters that a password needs."""
-
-_SCRYPT_MEMORY = 128 * 8 * (2**15 + 2) + 2**20
 
 
 @cache

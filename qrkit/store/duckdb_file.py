@@ -1,6 +1,7 @@
 """DuckDB as qrkit opens it: in memory, without downloaded extensions, and restricted to listed files.
 
-It also reads one query result from the settled file, with the columns and types of its original Parquet file.
+It also names the tables of each level, and reads one query result from the settled file, with the columns and types
+of its original Parquet file.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ _MAGIC_AT, _VERSION = 8, struct.Struct("<4sQ")
 
 # What is not about the SQL, but about files and memory.
 _OURS = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException)
+
+SCHEMAS = "answer_schemas"
+"""The table of a settled file with the Arrow schema of each query result: query_id, level, arrow_schema."""
 
 
 def memory_connection(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -150,16 +154,12 @@ def sql_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelTables:
-    """The tables of one level.
-
-    `answers`: every row of every answer. `newest`: of those, the newest row of each node and key. `key`: the unique
-    key of the level.
-    """
+    """The names of the tables of one level."""
 
     level: str
-    answers: str
-    newest: str
-    key: str
+    answers: str  # has every row of every answer
+    newest: str  # has the newest of these rows for each node and key
+    key: str  # the unique key of the level
 
 
 LEVELS = (
@@ -176,10 +176,6 @@ def of_level(level: str) -> LevelTables:
         if tables.level == level:
             return tables
     raise StoreError(f"There are answers of level PATIENT, STUDY, SERIES and IMAGE, not {level!r}.")
-
-
-SCHEMAS = "answer_schemas"
-"""The table of a settled file with the Arrow schema of each query result: query_id, level, arrow_schema."""
 
 
 def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:

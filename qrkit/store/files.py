@@ -40,19 +40,14 @@ _LOOKED_AT = (1 << 20, 1 << 24, 1 << 26)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object that is in its place.
+    """An object that is in its place."""
 
-    `path`: the file; of an object that was here already, the one that was. `relative`: the same, relative to the
-    folder of the files, with ``/``. `size`: of the file, in bytes. `receipt`: a second name of the file until
-    `FileStore.listed`, by which it is found if this process dies before.
-    """
-
-    path: Path
-    relative: str
-    size: int
+    path: Path  # the file; if the object was stored before, the earlier file
+    relative: str  # the same path, relative to the folder of the files, with "/"
+    size: int  # bytes of the file
     header: ObjectHeader
     arrival: Arrival
-    receipt: Path | None = None
+    receipt: Path | None = None  # a second name until `FileStore.listed`; finds the file if this process dies before
 
     @property
     def is_another_version(self) -> bool:
@@ -72,9 +67,8 @@ class WrittenObject:
 class FileStore:
     """Takes arriving objects, for any number of threads and processes; a `qrkit.receipt.Receiver` stands before it.
 
-    `folder` contains the files. `free_space_floor`: bytes that stay free on its disk; below, objects are refused with
-    0xA700. `indexed`: called with each object once it is in its place, on the thread that received it: it should only
-    queue it. `keep_receipts`: whether objects have receipts, of which `listed` must be told.
+    If less than `free_space_floor` bytes are free on the disk of `folder`, objects are refused with 0xA700. `indexed`
+    is called with each object once it is in its place, on the thread that received it, so it should only queue it.
     """
 
     def __init__(
@@ -83,7 +77,7 @@ class FileStore:
         *,
         free_space_floor: int,
         indexed: Callable[[StoredObject], None] = lambda _: None,
-        keep_receipts: bool = False,
+        keep_receipts: bool = False,  # whether objects have receipts, which `listed` removes
     ) -> None:
         self.folder = folder
         self.incoming = folder / ".incoming"

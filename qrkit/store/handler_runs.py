@@ -24,33 +24,29 @@ from qrkit.tables import Level
 
 _COMPLETE = JobState.COMPLETE.value
 
+_WAITING, _RUNNING = RunState.WAITING.value, RunState.RUNNING.value
+_DONE, _FAILED = RunState.DONE.value, RunState.FAILED.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedItem:
-    """An item that became complete.
-
-    `handlers`: names of the handlers that its job has chosen; None: the automatic ones.
-    """
+    """An item that became complete."""
 
     item_id: int
     job_id: str
     level: str
     StudyInstanceUID: str
     SeriesInstanceUID: str
-    handlers: tuple[str, ...] | None
+    handlers: tuple[str, ...] | None  # names that its job has chosen; None for the automatic handlers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteSeries:
-    """A series as it is here now.
-
-    `levels`: of the requests of the job that cover it. `modality`, `station`, `description` and `node`: the values
-    that its objects have.
-    """
+    """A series as it is stored now; `modality`, `station`, `description` and `node` are the values of its objects."""
 
     StudyInstanceUID: str
     SeriesInstanceUID: str
-    levels: tuple[str, ...]
+    levels: tuple[str, ...]  # of the requests of the job that cover the series
     modality: tuple[str, ...]
     station: tuple[str, ...]
     description: tuple[str, ...]
@@ -163,10 +159,6 @@ def _complete(study: str, series: str, levels: Sequence[str], rows: Sequence[sa.
     )
 
 
-_WAITING, _RUNNING = RunState.WAITING.value, RunState.RUNNING.value
-_DONE, _FAILED = RunState.DONE.value, RunState.FAILED.value
-
-
 class HandlerRunTable(StateTable):
     """The runs of a workspace."""
 
@@ -240,10 +232,10 @@ class HandlerRunTable(StateTable):
             return changed.rowcount
 
     def retry(self, run_ids: Sequence[int], *, again: bool = False) -> int:
-        """Have runs tried anew, from the first attempt on; return how many.
+        """Queue runs again, from their first attempt, and return how many were queued.
 
-        `again`: those too that have worked already; else only what has failed or waits for its next attempt. Raises
-        NotFound if there is no run of that id.
+        Only runs that failed or wait for their next attempt are queued; with `again` also those that succeeded.
+        Raises NotFound if there is no run of that id.
         """
         states = (_FAILED, _WAITING, *((_DONE,) if again else ()))
         now = self._state.now()

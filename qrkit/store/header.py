@@ -90,11 +90,11 @@ Buffer = bytes | bytearray | memoryview
 
 
 def read_header(content: Buffer, transfer_syntax_uid: str, *, whole: bool) -> ObjectHeader:
-    """Read what an object is filed by.
+    """Read the elements by which an object is filed.
 
-    `content`: the first bytes of its data set, without preamble and file meta information. `transfer_syntax_uid`:
-    what it is encoded in. `whole`: whether that is all of the data set. Raises HeaderIncomplete if `content` ends too
-    early and is not the whole; ObjectUnreadable if it is no DICOM data set of that transfer syntax.
+    `content` is the `whole` data set or its first bytes, without preamble and file meta information. Raises
+    HeaderIncomplete if `content` ends too early and is not the whole; ObjectUnreadable if it is no DICOM data set of
+    that transfer syntax.
     """
     try:
         if transfer_syntax_uid == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:

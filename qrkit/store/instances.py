@@ -24,14 +24,16 @@ from qrkit.tables import Level
 if TYPE_CHECKING:
     from qrkit.store.files import StoredObject
 
+_MOST_RETRIEVES = 20
+"""The newest retrieves of a node, from which its rate is taken."""
+
+_LEAST_FOR_RATE = 1_000_000
+"""With fewer, the waiting between requests is most of what is measured."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRow:
-    """One file of a SOP Instance.
-
-    `path`: relative to the folder of the files, with ``/``. `size`: of the file, in bytes. `sha256`: of the file, in
-    hexadecimal. `source`: name of the node that it came from. `received`: UTC, ISO 8601.
-    """
+    """One file of a SOP Instance."""
 
     SOPInstanceUID: str
     SOPClassUID: str
@@ -48,13 +50,13 @@ class InstanceRow:
     Manufacturer: str | None = None
     ManufacturerModelName: str | None = None
     InstanceNumber: int | None = None
-    path: str
-    size: int
-    sha256: str
-    source: str = ""
+    path: str  # relative to the folder of the files, with "/"
+    size: int  # bytes of the file
+    sha256: str  # of the file, in hexadecimal
+    source: str = ""  # name of the node that sent it
     job_id: str | None = None
     item_id: int | None = None
-    received: str = ""
+    received: str = ""  # UTC, ISO 8601
 
 
 class InstanceTable(StateTable):
@@ -91,9 +93,9 @@ class InstanceTable(StateTable):
         return frozenset(found)
 
     def by_series(self, study_uids: Sequence[str], files: Path | None = None) -> dict[str, frozenset[str]]:
-        """Return the SOP Instance UIDs that are here of some studies, by SeriesInstanceUID.
+        """Return the SOP Instance UIDs that are stored of some studies, by SeriesInstanceUID.
 
-        `files`: the folder of the files: what somebody has deleted there is not here.
+        With the folder of the `files`, objects whose file was deleted there are left out.
         """
         found: dict[str, set[str]] = {}
         wanted = sa.select(instances.c.SeriesInstanceUID, instances.c.SOPInstanceUID, instances.c.path)
@@ -159,8 +161,8 @@ def index_row(
 ) -> InstanceRow:
     """Return the row of a stored object, with the SHA-256 of its file.
 
-    `source`: name of the node that it came from. `job_id` and `item_id`: what it was fetched for, where it was.
-    `received`: UTC, ISO 8601; empty: when the row is added. Raises OSError if the file cannot be read.
+    `source` is the name of the node that sent it. If `received` (UTC, ISO 8601) is empty, it is the time at which the
+    row is added. Raises OSError if the file cannot be read.
     """
     said: dict[str, Any] = {
         keyword: None if value == "" else value for keyword, value in asdict(stored.header).items()
@@ -179,13 +181,6 @@ def index_row(
     )
 
 
-_JOBS = 20
-"""The newest retrieves of a node, from which its rate is taken."""
-
-_LEAST_BYTES = 1_000_000
-"""With fewer, the waiting between requests is most of what is measured."""
-
-
 def node_history(state: State, node: str) -> NodeHistory:
     """Return sizes and rates of earlier retrieves from a node."""
     kinds = (instances.c.source, instances.c.Modality, instances.c.SOPClassUID)
@@ -202,7 +197,7 @@ def node_history(state: State, node: str) -> NodeHistory:
                 jobs.c.finished.is_not(None),
             )
             .order_by(jobs.c.finished.desc())
-            .limit(_JOBS)
+            .limit(_MOST_RETRIEVES)
         ).all()
     samples = tuple(
         SizeSample(node=node, modality=modality or "", sop_class=sop_class, objects=int(objects), bytes=int(size))
@@ -236,4 +231,4 @@ def _rate(retrieves: Sequence[sa.Row[int, str, str]]) -> float | None:
         (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
         for _, started, finished in retrieves
     )
-    return fetched / seconds if seconds > 0 and fetched >= _LEAST_BYTES else None
+    return fetched / seconds if seconds > 0 and fetched >= _LEAST_FOR_RATE else None

@@ -31,16 +31,18 @@ from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import StateTable, as_text
 from qrkit.words import counted
 
+LATE_NOTE = "Objects arrived after its end and are counted."
+
+_STILL_WANTED = (JobState.PARTIAL.value, JobState.FAILED.value)
+"""The missing objects of a cancelled job are not wanted any more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postponement:
-    """That something is to be tried again.
+    """The time of the next attempt."""
 
-    `not_before`: when; UTC, ISO 8601. `failures`: how often in a row it has failed.
-    """
-
-    not_before: str
-    failures: int
+    not_before: str  # UTC, ISO 8601
+    failures: int  # failed attempts in a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +60,8 @@ class RunningItems(StateTable):
         """Write down the progress of a running item, and return whether it is still running.
 
         Nothing happens to one that is not, such as one that another worker has taken over. What is stored never
-        becomes less: a worker that takes an item over first has to look what is here. `worker_id`: who says so; None:
-        whoever holds it.
+        becomes less: a worker that takes an item over first has to look what is here. Without `worker_id` the report
+        is taken as that of the worker which holds the item.
         """
         values = {"received": outcome.received, "bytes": outcome.bytes}
         if outcome.expected is not None:
@@ -103,8 +105,8 @@ class RunningItems(StateTable):
     def finish_item(self, item_id: int, outcome: ItemOutcome, *, worker_id: str | None = None) -> None:
         """Write down the outcome of an item, if it is news; see `qrkit.jobs.is_news`.
 
-        `worker_id`: who says so; None: whoever holds it. Raises InputError if the outcome is not final; NotFound if
-        there is no such item.
+        Without `worker_id` it is taken as that of the worker which holds the item. Raises InputError if the outcome
+        is not final; NotFound if there is no such item.
         """
         if not outcome.state.is_final:
             raise InputError(f"An item cannot end as {outcome.state.value}.")
@@ -166,12 +168,6 @@ class RunningItems(StateTable):
             follow(connection, job_id, now)
 
 
-LATE_NOTE = "Objects arrived after its end and are counted."
-
-_STILL_WANTED = (JobState.PARTIAL.value, JobState.FAILED.value)
-"""The missing objects of a cancelled job are not wanted any more."""
-
-
 class LateObjects(StateTable):
     """The missing objects of ended items of a workspace."""
 
@@ -189,7 +185,7 @@ class LateObjects(StateTable):
     def count(self, item_id: int, arrived: Collection[str], *, size: int) -> None:
         """Count objects for an ended item; a running item and known objects are left as they are.
 
-        `arrived`: SOP Instance UIDs. `size`: bytes of their files together.
+        `arrived` has their SOP Instance UIDs, and `size` is the total of their files in bytes.
         """
         now = self._state.now()
         with self._state.transaction() as connection:

@@ -31,6 +31,22 @@ from qrkit.store.jobs import item_row, job_row
 from qrkit.store.schema import batches, handler_runs, job_items, jobs, nodes, workers
 from qrkit.store.state import StateTable
 
+_NOW, _FAR = sa.bindparam("now", type_=sa.String), sa.bindparam("far", type_=sa.String)
+_SOMETHING_WAITS = (
+    sa.select(jobs.c.job_id)
+    .where(
+        *active_jobs(),
+        due_between(jobs.c.not_before, _NOW, _FAR),
+        jobs.c.node.not_in(sa.bindparam("nodes", expanding=True)),
+        sa.exists().where(
+            job_items.c.job_id == jobs.c.job_id,
+            job_items.c.state == QUEUED,
+            due_between(job_items.c.not_before, _NOW, _FAR),
+        ),
+    )
+    .limit(1)
+)
+
 
 class BatchTable(StateTable):
     """The batches under way in a workspace."""
@@ -54,8 +70,8 @@ class BatchTable(StateTable):
     ) -> None:
         """Forget those of workers that are not alive.
 
-        `worker_id` and `under_way`: of the worker that asks: the ids of those it has in hand; the others of its own
-        are forgotten, too.
+        The worker that asks gives its `worker_id` and the ids of its batches under way; its other batches are
+        forgotten, too.
         """
         is_lost = sa.or_(
             batches.c.worker_id.not_in([*alive_worker_ids, worker_id]),
@@ -71,7 +87,7 @@ def spare_associations(connection: sa.Connection, most: Mapping[str, int]) -> di
     """Return how many associations each node has to spare, for the transaction that is open.
 
     On PostgreSQL the nodes are locked until it ends, always in the same order, so that no two workers take the last
-    one; on SQLite the whole state is. `most`: how many each node allows, by name.
+    one; on SQLite the whole state is. `most` has the number that each node allows, by name.
     """
     names = [name for name, count in most.items() if count > 0]
     connection.execute(
@@ -84,23 +100,6 @@ def spare_associations(connection: sa.Connection, most: Mapping[str, int]) -> di
 def _by_node(connection: sa.Connection) -> dict[str, int]:
     wanted = sa.select(batches.c.node, sa.func.count().label("count")).group_by(batches.c.node)
     return {row.node: int(row[1]) for row in connection.execute(wanted)}
-
-
-_NOW, _FAR = sa.bindparam("now", type_=sa.String), sa.bindparam("far", type_=sa.String)
-_SOMETHING_WAITS = (
-    sa.select(jobs.c.job_id)
-    .where(
-        *active_jobs(),
-        due_between(jobs.c.not_before, _NOW, _FAR),
-        jobs.c.node.not_in(sa.bindparam("nodes", expanding=True)),
-        sa.exists().where(
-            job_items.c.job_id == jobs.c.job_id,
-            job_items.c.state == QUEUED,
-            due_between(job_items.c.not_before, _NOW, _FAR),
-        ),
-    )
-    .limit(1)
-)
 
 
 class JobQueue(StateTable):
@@ -138,10 +137,11 @@ class JobQueue(StateTable):
         """Take items of one job for one association: its share, so that the node's others get theirs.
 
         The job of the highest priority goes first; among those, the one that was served longest ago. SQLite lets one
-        worker claim at a time, and PostgreSQL passes over rows that another claim has locked. `associations`: how
-        many associations each node allows to all workers together, by name; a job of another node is passed over.
-        `most`: items at once. `batch_id`: under which the association is counted until `BatchTable.end`; without it,
-        it is not.
+        worker claim at a time, and PostgreSQL passes over rows that another claim has locked.
+
+        `associations` has the number that each node allows to all workers together, by name; jobs of other nodes are
+        skipped. At most `most` items are taken. The association is counted under `batch_id` until `BatchTable.end`;
+        without a `batch_id` it is not counted.
         """
         now = self._state.now()
         wanted = (
@@ -185,9 +185,9 @@ class JobQueue(StateTable):
         """Queue again what runs under workers that are not alive; return how many items that are.
 
         Items of a job that somebody has asked to end become cancelled instead. One whose worker died again and again,
-        without a new object in between, ends: it may be what kills them, and the others shall go on. `worker_id` and
-        `under_way`: of the worker that asks: what it has in hand. What it has lost sight of, because the state could
-        not be written when that ended, is queued again, too.
+        without a new object in between, ends: it may be what kills them, and the others continue. The worker that
+        asks gives its `worker_id` and the ids of its items under way. Its other items, whose end could not be written
+        to the state, are queued again, too.
         """
         dead = job_items.c.worker_id.not_in([*alive_worker_ids, worker_id])
         lost = sa.and_(job_items.c.worker_id == worker_id, job_items.c.item_id.not_in(list(under_way)))
@@ -227,8 +227,8 @@ class JobPauses(StateTable):
     def bytes_to_come(self, disk: str = "", *, before: JobRow | None = None) -> int:
         """Return how many bytes the jobs that run will still bring here, by their estimates.
 
-        `disk`: where that is: what workers of other disks are fetching does not come here. `before`: only those that
-        were asked for before this one.
+        Jobs that workers with another `disk` are retrieving are not counted. With `before`, only jobs that were
+        created before that job are counted.
         """
         wanted = sa.select(jobs).where(
             *active_jobs(), jobs.c.state == RUNNING, jobs.c.destination == "", _not_elsewhere(disk)

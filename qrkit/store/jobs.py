@@ -20,6 +20,8 @@ from qrkit.store.schema import job_items, jobs
 from qrkit.store.state import StateTable, field_names, value_of
 from qrkit.tables import Level
 
+_MOST_PRIORITY = 100
+
 
 def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[str, Any]:
     """Return the columns of a new item."""
@@ -73,9 +75,6 @@ def job_row(row: sa.Row[Any], items: tuple[ItemRow, ...] = ()) -> JobRow:
     """Return a job from its row."""
     converted = {"method": Method(row.method), "state": JobState(row.state), "why": tuple(row.why), "items": items}
     return value_of(JobRow, row, paused_by=PausedBy(row.paused_by) if row.paused_by else None, **converted)
-
-
-_MOST_PRIORITY = 100
 
 
 class JobTable(StateTable):
@@ -152,7 +151,7 @@ class JobTable(StateTable):
     def pause(self, job_id: str, *, reason: str = "") -> None:
         """Pause a job: none of its items starts, and its worker gives back the running ones.
 
-        `reason`: a sentence that names who paused it, and when. Raises NotFound if there is no such job.
+        `reason` is a sentence that names the user and the time. Raises NotFound if there is no such job.
         """
         with self._state.transaction() as connection:
             if not JobState(get_job(connection, job_id).state).is_final:

@@ -31,15 +31,13 @@ from qrkit.store.schema import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One step from a schema version to the next.
+    """One step from a schema version to the next."""
 
-    `number`: the version that it leads to. `apply`: changes the tables of a state of the version before; None where
-    there was none before.
-    """
-
-    number: int
+    number: int  # the version that it leads to
     name: str
-    apply: Callable[[sa.Connection], None] | None = None
+    apply: Callable[[sa.Connection], None] | None = (
+        None  # changes the tables of the version before; None for the first
+    )
 
 
 def _tables(*tables: sa.Table) -> Callable[[sa.Connection], None]:

@@ -35,6 +35,14 @@ _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHL")
 _LENGTH_AT = len(_PREAMBLE)
 
+_CHUNK = 1 << 20
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+"""Error numbers of a full disk or quota."""
+
+_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_MOST_SPARES = 16
+_MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
 
 def file_head(arrival: Arrival) -> bytes:
     """Return the bytes of a file before its data set."""
@@ -96,18 +104,13 @@ def _element(element: int, vr: bytes, text: str) -> bytes:
     return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
 
 
-_CHUNK = 1 << 20
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-"""Error numbers of a full disk or quota."""
-
-
 def place(part: Path, folder: Path, sop_instance_uid: str, *, keep_part: bool = False) -> Path:
     """Give a finished file its name in a folder, and return where the object is now.
 
     An existing copy of the object is kept and the new file removed. The same SOP Instance with another data set or
     transfer syntax gets a name of its own in the same folder, with the start of a SHA-256 of those two. So the same
-    version always has the same name, whatever its sender and whichever process is first. `keep_part`: whether the
-    part file stays, as a second name of what is in its place; only where the file system has such.
+    version always has the same name, whatever its sender and whichever process is first. With
+    `keep_part` the part file stays as a second name of the placed file, if the file system has hard links.
     """
     for name in _names(sop_instance_uid, part):
         path = folder / name
@@ -207,15 +210,10 @@ def _same_object(held: Path, part: Path) -> bool:
     return True
 
 
-_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_MOST_SPARES = 16
-_MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"
-
-
 class PartFiles:
     """Makes files of unique names in one folder, for any number of threads.
 
-    `folder`: made when it is missed, if the one that it is in is there.
+    A missing folder is created, but not the one that contains it.
     """
 
     def __init__(self, folder: Path) -> None:

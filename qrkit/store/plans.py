@@ -32,6 +32,14 @@ from qrkit.words import shown
 TABLES = ("studies", "series", "instances")
 """The tables of a plan: one Parquet file each."""
 
+logger = logging.getLogger(__name__)
+
+MOST_FILES = 12
+"""Maximum number of files for a node; more are merged."""
+
+Merge = Callable[[pa.Table], pa.Table]
+"""Leaves of several answers to one question the newest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
@@ -59,7 +67,8 @@ class PlanTable:
     def add(self, row: PlanRow, tables: Mapping[str, pa.Table]) -> None:
         """Store a plan.
 
-        `tables`: by the names in `TABLES`. Raises DiskFull if the disk is full; StoreError if it cannot be written.
+        `tables` has them by the names in `TABLES`. Raises DiskFull if the disk is full; StoreError if it cannot be
+        written.
         """
         self._write(tables, row.folder)
         with self._state.transaction() as connection:
@@ -104,15 +113,6 @@ class PlanTable:
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
-
-
-logger = logging.getLogger(__name__)
-
-MOST_FILES = 12
-"""Maximum number of files for a node; more are merged."""
-
-Merge = Callable[[pa.Table], pa.Table]
-"""Leaves of several answers to one question the newest."""
 
 
 class PlanAnswers:

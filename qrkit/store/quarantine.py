@@ -1,4 +1,4 @@
-"""Failures of files: a file that cannot be written, and a damaged file, which is quarantined and never deleted.
+"""Files that are written whole or not at all, and damaged files, which are quarantined and never deleted.
 
 A damaged file is distinguished from one that a disk or share does not return at the moment.
 """
@@ -53,7 +53,7 @@ def write_parquet(table: pa.Table, path: Path, what: str) -> None:
 def quarantine(path: Path, *, with_endings: tuple[str, ...] = ()) -> Path:
     """Rename a damaged file to ``….damaged-<time>`` and return its new path.
 
-    `with_endings`: endings of the files that belong to it and are renamed with it, such as ``-wal``.
+    Files of the same name with one of the endings, such as ``-wal``, are renamed with it.
     """
     quarantined = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     path.rename(quarantined)

@@ -47,20 +47,14 @@ _GONE = "its process ended before the result was complete, and no rows were kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryRow:
-    """One query, as the state holds it.
-
-    `state`: ``running``, ``done``, ``failed`` or ``interrupted``: its process ended before it did. `started` and
-    `finished`: UTC, ISO 8601. `result_file`: relative to the folder of the results; None once it is only in the
-    settled file. `settled_in`: number of the generation that its answer went into first. `machine` and `process`:
-    name of the host, and pid, that asks. `heartbeat`: when it last said that it lives; UTC, ISO 8601.
-    """
+    """One query, as the state holds it; times are UTC, ISO 8601."""
 
     query_id: str
     node: str
     level: str
     request: Mapping[str, Any]
     user: str
-    state: str
+    state: str  # running, done, failed, or interrupted if its process ended first
     started: str
     finished: str | None = None
     seconds: float | None = None
@@ -68,11 +62,11 @@ class QueryRow:
     coverage: Coverage | None = None
     error: str = ""
     error_status: int | None = None
-    result_file: str | None = None
-    settled_in: int | None = None
-    machine: str = ""
-    process: int | None = None
-    heartbeat: str | None = None
+    result_file: str | None = None  # relative to the folder of the results; None if only the settled file has it
+    settled_in: int | None = None  # number of the first generation that contains its result
+    machine: str = ""  # name of the host that asks
+    process: int | None = None  # pid of the process that asks
+    heartbeat: str | None = None  # the last sign of life of this process
 
     @property
     def query(self) -> Query:

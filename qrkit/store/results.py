@@ -41,22 +41,17 @@ _ROWS_PER_GROUP = 65_536
 
 
 class ResultWriter:
-    """Writes the answer of one query, batch by batch; left without `commit`, it leaves nothing.
-
-    `folder`: the results. `query_id`, `node` and `asked_at`: of the query, for the reserved columns; `asked_at`
-    with its time zone. `schema`: of the batches; without it, that of the first batch. `asked`: what was asked and by
-    whom, kept in the file too: it tells that where the state is lost.
-    """
+    """Writes the answer of one query, batch by batch; without `commit` it leaves nothing."""
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path,  # of the results
         *,
         query_id: str,
         node: str,
-        asked_at: datetime,
-        schema: pa.Schema | None = None,
-        asked: Mapping[str, Any] | None = None,
+        asked_at: datetime,  # with its time zone
+        schema: pa.Schema | None = None,  # of the batches; if it is None, that of the first batch
+        asked: Mapping[str, Any] | None = None,  # the request and the user, which the file keeps if the state is lost
     ) -> None:
         self._folder = folder
         self._name = f"{asked_at.astimezone(UTC):%Y}/{query_id}.parquet"

@@ -23,25 +23,22 @@ RUNNING, REFUSED, INTERRUPTED = "running", "refused", "interrupted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSchedule:
-    """Something that is to recur.
-
-    `kind`: ``query`` or ``plan``. `what`: what `Workspace.find` or `Workspace.plan` is given, as plain values; dates
-    may be relative. `retrieve`: how what it finds is fetched, as `Workspace.retrieve` takes it; None: it is only
-    asked.
-    """
+    """A schedule that is to be added."""
 
     name: str
     node: str
-    kind: str
-    what: Mapping[str, Any]
+    kind: str  # query or plan
+    what: Mapping[
+        str, Any
+    ]  # the arguments of `Workspace.find` or `Workspace.plan` as plain values; dates may be relative
     recurrence: Recurrence
-    retrieve: Mapping[str, Any] | None
+    retrieve: Mapping[str, Any] | None  # the options of `Workspace.retrieve`; None if nothing is retrieved
     user: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Something that recurs, as the state holds it. Times are UTC, ISO 8601."""
+    """A schedule, as the state holds it; times are UTC, ISO 8601."""
 
     schedule_id: int
     name: str
@@ -69,11 +66,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRun:
-    """One run of a schedule.
-
-    `missed`: how many further times it was due before this run, while no worker ran. `found`: how many rows or
-    studies were found.
-    """
+    """One run of a schedule."""
 
     run_id: int
     schedule_id: int
@@ -81,11 +74,11 @@ class ScheduleRun:
     started: str
     finished: str | None
     state: str
-    missed: int
+    missed: int  # further times it was due before this run, while no worker ran
     query_id: str | None
     plan_id: str | None
     job_id: str | None
-    found: int | None
+    found: int | None  # rows or studies
     error: str
 
 

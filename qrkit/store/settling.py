@@ -61,15 +61,11 @@ class FreshAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The files that together hold every answer, at one moment.
+    """The files that together hold every answer, at one moment."""
 
-    `number`: of the newest generation; 0 before the first. `settled`: its file, relative to the folder of the
-    results; None before the first. `fresh`: oldest first.
-    """
-
-    number: int
-    settled: str | None
-    fresh: tuple[FreshAnswer, ...]
+    number: int  # of the newest generation; 0 before the first
+    settled: str | None  # its file, relative to the folder of the results; None before the first
+    fresh: tuple[FreshAnswer, ...]  # oldest first
 
 
 def snapshot(state: State) -> Snapshot:
@@ -98,10 +94,10 @@ def read_snapshot(connection: sa.Connection) -> Snapshot:
 def settle(state: State, folder: Path, *, most_fresh: int = MOST_FRESH, delay: float = DELAY) -> int:
     """Settle the fresh answers if there are many, and return how many have been.
 
-    One process does it at a time; another returns at once. First it removes what an earlier settling left behind.
-    `folder`: of the results. `most_fresh`: so many answers stay as they are. `delay`: seconds for which the files of
-    earlier generations and settled Parquet files stay. Raises StoreError if an answer cannot be read or the settled
-    file not be written; everything is as it was.
+    One process does it at a time; another returns at once. First it removes the files that an earlier settling left:
+    files of earlier generations, and settled Parquet files, stay for `delay` seconds. Up to `most_fresh` answers stay
+    fresh. Raises StoreError if an answer cannot be read or the settled file cannot be written; nothing is changed
+    then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -66,6 +66,16 @@ TIMES = frozenset(
 
 _LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing"})
 
+_TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], pa.DataType], ...] = (
+    (sa.Boolean, pa.bool_()),
+    (sa.Integer, pa.int64()),
+    (sa.Float, pa.float64()),
+    (sa.Text, pa.string()),
+)
+
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
+"""Kinds of statements that only read; a PIVOT is of the last kind."""
+
 
 def read_state_table(connection: sa.Connection, name: str, before: pa.Table | None = None) -> pa.Table:
     """Return all rows of a table of the state; JSON is text, lists of UIDs are lists.
@@ -109,14 +119,6 @@ def _array(column: sa.Column[Any], values: Sequence[Any]) -> pa.Array:
     return pa.array(values, next(arrow for kind, arrow in _TYPES if isinstance(column.type, kind)))
 
 
-_TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], pa.DataType], ...] = (
-    (sa.Boolean, pa.bool_()),
-    (sa.Integer, pa.int64()),
-    (sa.Float, pa.float64()),
-    (sa.Text, pa.string()),
-)
-
-
 def _unpacked(settings: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
     """Return the settings of nodes as columns; the name comes first, nested ones as ``timeout_connect``."""
     columns: dict[str, pa.Array] = {}
@@ -137,10 +139,6 @@ def _node_type(annotation: object) -> pa.DataType:
     return {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}.get(str(annotation), pa.string())
 
 
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
-"""Kinds of statements that only read; a PIVOT is of the last kind."""
-
-
 def connect(
     state: State,
     folder: Path,
@@ -150,11 +148,10 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB on the answers and the state as they are now.
 
-    Later answers need a new connection; and one that is kept for longer than settled files are (see
-    `qrkit.store.settling`) loses sight of the answers that were fresh when it was made. `folder`: the results.
-    `schemas`: columns of the answers by Query/Retrieve level, so that all are there before anything was asked.
-    `tables`: tables of the state to load; all where not given. The others are there, and empty. Raises StoreError if
-    the results cannot be read.
+    Later answers need a new connection. A connection that is kept for longer than settled files are (see
+    `qrkit.store.settling`) loses the answers that were fresh when it was made. `schemas` has the columns of the
+    answers by Query/Retrieve level, so that all tables exist before the first query. Only the given `tables` of the
+    state are loaded; the others are empty. Raises StoreError if the results cannot be read.
     """
     wanted = STATE_TABLES if tables is None else tables
     with state.reading() as reading:
@@ -186,8 +183,8 @@ def sql(
 ) -> pa.Table:
     """Return what one SELECT gives, on the answers and the state as they are now.
 
-    `text`: one statement that reads; values stand in it as ``?`` or ``$name``. `params`: those values. Raises
-    InputError with DuckDB's message if the SQL is wrong; StoreError if the results cannot be read.
+    `text` is one statement that reads; ``?`` or ``$name`` in it stand for the values in `params`. Raises InputError
+    with DuckDB's message if the SQL is wrong; StoreError if the results cannot be read.
     """
     with connect(state, folder, schemas, tables=_named(text)) as connection, sql_errors():
         if not _only_reads(connection.extract_statements(text)):

@@ -67,7 +67,7 @@ def utc_now() -> datetime:
 class State:
     """The open state of a workspace; use `State.open`.
 
-    `engine`: of a database whose tables are current. `clock`: gives the time, in UTC.
+    The tables of the database must be current. `clock` returns the time in UTC.
     """
 
     def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime] = utc_now) -> None:
@@ -86,7 +86,7 @@ class State:
     def open(cls, url_or_folder: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Self:
         """Open the state of a workspace; a fresh one is made, an older one is migrated.
 
-        `url_or_folder`: a folder, for SQLite in it, or an SQLAlchemy URL. Raises InputError if the URL names no
+        A folder contains SQLite; a URL is SQLAlchemy's. Raises InputError if the URL names no
         database that qrkit can use; StateUnavailable if the database cannot be reached, is not ours, or was made by a
         newer qrkit.
         """

@@ -20,34 +20,25 @@ _KEPT = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWorker:
-    """A worker that starts.
-
-    `host` and `pid`: of its process. `ae_title` and `port`: of its Storage SCP. `site`: where it is, as its settings
-    call it; decides which nodes it can reach. `service`: whether it stays, so that what recurs finds it; else it
-    leaves when idle. `disk`: tells the disk on which it keeps what it receives from those of other sites.
-    """
+    """A worker that starts."""
 
     host: str
     pid: int
-    ae_title: str
-    port: int
-    site: str = ""
-    service: bool = False
-    disk: str = ""
+    ae_title: str  # of its Storage SCP
+    port: int  # of its Storage SCP
+    site: str = ""  # its place, as its settings name it, which decides which nodes it can reach
+    service: bool = False  # whether it stays for schedules; otherwise it exits when idle
+    disk: str = ""  # identifies the disk of its received objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow(NewWorker):
-    """A worker in the state.
-
-    `started` and `heartbeat`: UTC, ISO 8601. `state`: ``running``, ``left``, or ``dead``: others saw no sign of life
-    any more.
-    """
+    """A worker in the state; times are UTC, ISO 8601."""
 
     worker_id: str
     started: str
     heartbeat: str
-    state: str
+    state: str  # running, left, or dead if others see no sign of life
 
 
 class WorkerTable(StateTable):

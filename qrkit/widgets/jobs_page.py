@@ -29,6 +29,21 @@ _LOOK = 2.0
 
 _SHOWN = ("created", "user", "node", "state", "reason", "error", "job_id")
 
+_ITEMS_SHOWN = 100
+_ITEM_ORDER = (
+    JobState.RUNNING,
+    JobState.FAILED,
+    JobState.PARTIAL,
+    JobState.CANCELLED,
+    JobState.PAUSED,
+    JobState.QUEUED,
+)
+
+_NAMED_BY = {
+    "StudyInstanceUID": ("StudyDate", "StudyDescription", "PatientID"),
+    "SeriesInstanceUID": ("SeriesDescription",),
+}
+
 
 class JobsPage(Panel):
     """A table of jobs, with actions on the selected ones."""
@@ -113,10 +128,6 @@ class JobsPage(Panel):
             self.notice.say(f"{done} {counted(len(jobs), 'job')}.")
 
 
-_ITEMS_SHOWN = 100
-_ORDER = (JobState.RUNNING, JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED, JobState.PAUSED, JobState.QUEUED)
-
-
 class JobItems(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
     """Shows the current items of a job at each `tick`: running and failed ones first."""
 
@@ -158,7 +169,7 @@ def items_html(job: JobRow, names: Mapping[str, str]) -> str:
 
 def _place(item: ItemRow) -> int:
     state = item.outcome.state
-    return _ORDER.index(state) if state in _ORDER else len(_ORDER)
+    return _ITEM_ORDER.index(state) if state in _ITEM_ORDER else len(_ITEM_ORDER)
 
 
 def _what(item: ItemRow, names: Mapping[str, str]) -> str:
@@ -169,17 +180,11 @@ def _what(item: ItemRow, names: Mapping[str, str]) -> str:
     return f"{kind_of(request)} {': '.join(filter(None, (study, series)))}"
 
 
-_OF = {
-    "StudyInstanceUID": ("StudyDate", "StudyDescription", "PatientID"),
-    "SeriesInstanceUID": ("SeriesDescription",),
-}
-
-
 def names_of(workspace: Workspace, source: str) -> Mapping[str, str]:
     """Return the names of studies and series by Instance UID, from the query or plan of a job, if it has one."""
     names: dict[str, str] = {}
     for frame in _frames(workspace, source):
-        for key, columns in _OF.items():
+        for key, columns in _NAMED_BY.items():
             rows = frame.reindex(columns=[key, *columns]).astype("string").fillna("").drop_duplicates()
             for uid, *values in rows.itertuples(index=False):
                 if any(values):

@@ -21,30 +21,7 @@ NAMES = {"job": "jobs", "query": "history"}
 
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
-
-def share(page: str, what: str, identifier: str) -> ipywidgets.HTML:
-    """Return a link to a job or a query, which can be sent to anyone with an account."""
-    link = escape(f"{page}.ipynb?{what}={quote(identifier)}")
-    return ipywidgets.HTML(f'<a class="qrkit-share" href="{link}">Link to this {escape(what)}</a>')
-
-
-def named_in(address: str) -> tuple[str, str]:
-    """Return the kind and the id that the query string of an address names; both are empty if it names nothing.
-
-    An invalid id is replaced by ``?``, so that the page reports it as not found.
-
-    >>> named_in("job=4f2a-1&x=1"), named_in("job=<b>"), named_in("")
-    (('job', '4f2a-1'), ('job', '?'), ('', ''))
-    """
-    given = parse_qs(address)
-    for what in NAMES:
-        if given.get(what):
-            identifier = given[what][0]
-            return what, identifier if _ID.fullmatch(identifier) else "?"
-    return "", ""
-
-
-_WORDS = {
+_HEADINGS = {
     "PatientID": "Patient ID",
     "PatientBirthDate": "Birth date",
     "PatientSex": "Sex",
@@ -89,6 +66,37 @@ _WORDS = {
     "asked": "Query",
 }
 
+_HERE = Path(__file__).parent
+
+FIELDS_CSS = (_HERE / "labels.css").read_text(encoding="utf-8")
+"""The style of forms; a widget that is on each page with a form loads it."""
+
+_LABEL = {"description_width": "auto"}
+
+_MODALITIES_SHOWN = 6
+
+
+def share(page: str, what: str, identifier: str) -> ipywidgets.HTML:
+    """Return a link to a job or a query, which can be sent to anyone with an account."""
+    link = escape(f"{page}.ipynb?{what}={quote(identifier)}")
+    return ipywidgets.HTML(f'<a class="qrkit-share" href="{link}">Link to this {escape(what)}</a>')
+
+
+def named_in(address: str) -> tuple[str, str]:
+    """Return the kind and the id that the query string of an address names; both are empty if it names nothing.
+
+    An invalid id is replaced by ``?``, so that the page reports it as not found.
+
+    >>> named_in("job=4f2a-1&x=1"), named_in("job=<b>"), named_in("")
+    (('job', '4f2a-1'), ('job', '?'), ('', ''))
+    """
+    given = parse_qs(address)
+    for what in NAMES:
+        if given.get(what):
+            identifier = given[what][0]
+            return what, identifier if _ID.fullmatch(identifier) else "?"
+    return "", ""
+
 
 def heading(name: str) -> str:
     """Return the heading of a column, in words.
@@ -96,8 +104,8 @@ def heading(name: str) -> str:
     >>> heading("StudyDate"), heading("NumberOfStudyRelatedInstances"), heading("row_count"), heading("LossyImage")
     ('Study date', 'Objects in study', 'Rows', 'Lossy image')
     """
-    if name in _WORDS:
-        return _WORDS[name]
+    if name in _HEADINGS:
+        return _HEADINGS[name]
     words = re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|\d+|[A-Z]", name) or [name]
     label = " ".join(word if word.isupper() else word.lower() for word in words)
     return label[:1].upper() + label[1:]
@@ -125,14 +133,6 @@ def legend(labels: dict[str, str]) -> str:
     return f'<div class="qrkit-legend" hidden>{pairs}</div>'
 
 
-_HERE = Path(__file__).parent
-
-FIELDS_CSS = (_HERE / "labels.css").read_text(encoding="utf-8")
-"""The style of forms; a widget that is on each page with a form loads it."""
-
-_LABEL = {"description_width": "auto"}
-
-
 def field(widget: ipywidgets.Widget, explanation: str = "") -> ipywidgets.VBox:
     """Return a widget with a sentence that explains it; screen readers read it with the widget."""
     widget.style, widget.layout.width = _LABEL, "auto"
@@ -155,9 +155,6 @@ def hint(explanation: str) -> ipywidgets.HTML:
     made = ipywidgets.HTML(f"<span>{escape(explanation)}</span>")
     made.add_class("qrkit-hint")
     return made
-
-
-_MODALITIES_SHOWN = 6
 
 
 def modalities_in_words(frame: pd.DataFrame) -> str:

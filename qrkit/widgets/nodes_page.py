@@ -20,6 +20,22 @@ _WORKER = "Worker and Storage SCP"
 _LOOK = 10.0
 """Seconds between two checks of the worker."""
 
+_TEXTS = {
+    "name": ("Name", "pacs", "Its name in qrkit."),
+    "host": ("Host", "10.1.2.3", "Host name or IP address."),
+    "ae_title": ("AE title", "MAINPACS", "Its DICOM name: up to 16 characters, case-sensitive."),
+    "description": ("Description", "the PACS of radiology", "Optional note for users."),
+}
+_PORT = "Its DICOM port: often 104 or 11112."
+_SWITCHES = {
+    "can_find": ("Queries (C-FIND)", "Accepts queries: listed on the query pages."),
+    "can_get": ("Retrieves by C-GET", "Sends objects on the same connection; needs no open port here."),
+    "can_move": ("Retrieves by C-MOVE", "Connects to the address it has for our AE title."),
+    "can_store": ("Receives objects", "Listed as a destination of retrieves."),
+    "enabled": ("Enabled", "Disabled nodes are never contacted."),
+}
+_EDITED = ("name", "ae_title", "host", "port", "description", *_SWITCHES)
+
 
 class NodeTiles(Panel):
     """A tile for each node with its response time, or its error and advice; and one for the worker.
@@ -96,23 +112,6 @@ def _html(kind: str, title: str, text: str, advice: str) -> str:
     )
 
 
-_TEXTS = {
-    "name": ("Name", "pacs", "Its name in qrkit."),
-    "host": ("Host", "10.1.2.3", "Host name or IP address."),
-    "ae_title": ("AE title", "MAINPACS", "Its DICOM name: up to 16 characters, case-sensitive."),
-    "description": ("Description", "the PACS of radiology", "Optional note for users."),
-}
-_PORT = "Its DICOM port: often 104 or 11112."
-_SWITCHES = {
-    "can_find": ("Queries (C-FIND)", "Accepts queries: listed on the query pages."),
-    "can_get": ("Retrieves by C-GET", "Sends objects on the same connection; needs no open port here."),
-    "can_move": ("Retrieves by C-MOVE", "Connects to the address it has for our AE title."),
-    "can_store": ("Receives objects", "Listed as a destination of retrieves."),
-    "enabled": ("Enabled", "Disabled nodes are never contacted."),
-}
-_SHOWN = ("name", "ae_title", "host", "port", "description", *_SWITCHES)
-
-
 class NodesPage(Panel):
     """Tiles, a table and a form; only administrators may save changes."""
 
@@ -120,7 +119,7 @@ class NodesPage(Panel):
         super().__init__()
         self._workspace = workspace
         self.tiles = NodeTiles(workspace=workspace)
-        self.table = SelectableTable(first=_SHOWN)
+        self.table = SelectableTable(first=_EDITED)
         self.texts = {
             key: ipywidgets.Text(description=label, placeholder=example)
             for key, (label, example, _) in _TEXTS.items()
@@ -153,7 +152,7 @@ class NodesPage(Panel):
         self._refresh()
 
     def _refresh(self) -> None:
-        self.table.show(self._workspace.nodes.list()[list(_SHOWN)])
+        self.table.show(self._workspace.nodes.list()[list(_EDITED)])
         self.tiles.check()
 
     def _name(self) -> str:

@@ -35,6 +35,17 @@ from qrkit.widgets.users_page import UsersPage
 from qrkit.words import counted, volume
 from qrkit.workspace import Workspace
 
+_FOR_ADMINISTRATORS = ("users",)
+"""Pages that the navigation shows to administrators only; the workspace also refuses them to other users."""
+
+_HERE = Path(__file__).parent
+
+_ANSWER = 60.0
+"""Seconds to wait for one response: three times as long as the server holds a request."""
+
+_PAUSE = 0.5
+"""Seconds before another request after an error."""
+
 
 class StartPage(Panel):
     """The state of the nodes, the running jobs, and the storage in use."""
@@ -65,12 +76,6 @@ PAGES: dict[str, Callable[..., ipywidgets.Widget]] = {
     "users": UsersPage,
 }
 """The pages, by the names of their notebooks."""
-
-_FOR_ADMINISTRATORS = ("users",)
-"""Pages that the navigation shows to administrators only; the workspace also refuses them to other users."""
-
-
-_HERE = Path(__file__).parent
 
 
 class Frame(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types
@@ -148,13 +153,6 @@ def page(name: str = "start") -> ipywidgets.Widget:
         notice = Notice()
         notice.failed(error)
         return notice
-
-
-_ANSWER = 60.0
-"""Seconds to wait for one response: three times as long as the server holds a request."""
-
-_PAUSE = 0.5
-"""Seconds before another request after an error."""
 
 
 def become_the_visitors() -> None:

@@ -31,6 +31,13 @@ _SHARE = 0.1
 _LONGEST = 15.0
 """Most seconds between two calls: one to an unreachable database may take half a minute."""
 
+logger = logging.getLogger(__name__)
+
+_NO_STATE = (
+    "The database of this workspace is not available. Running retrieves continue. Try again in a minute; if the "
+    "problem remains, contact an administrator."
+)
+
 
 class Poller:
     """Calls a function five times a second until it returns False.
@@ -127,14 +134,6 @@ class Background:
         self._poller.stop()
         self._waiting.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-logger = logging.getLogger(__name__)
-
-_NO_STATE = (
-    "The database of this workspace is not available. Running retrieves continue. Try again in a minute; if the "
-    "problem remains, contact an administrator."
-)
 
 
 def error_on_page(error: BaseException) -> str:

@@ -25,6 +25,10 @@ from qrkit.widgets.result_table import SelectableTable
 from qrkit.words import comma_list, counted, out_of
 from qrkit.workspace import Workspace
 
+_WORDS = "Words in the description, separated by commas."
+_DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
+_MODALITIES = ("ModalitiesInStudy", "Modality")
+
 
 class QueryPage(Panel):
     """The page from a query to its files; retrieves continue without it."""
@@ -133,11 +137,6 @@ def _outcome(frame: pd.DataFrame) -> str:
 def _destinations(workspace: Workspace) -> list[tuple[str, str]]:
     nodes = [(node.name, node.name) for node in workspace.nodes if node.enabled and node.can_store]
     return [("This workspace", ""), *nodes]
-
-
-_WORDS = "Words in the description, separated by commas."
-_DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
-_MODALITIES = ("ModalitiesInStudy", "Modality")
 
 
 class FilterPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types

@@ -90,6 +90,24 @@ _BUNDLE = Path(itables.__file__).parent / "html" / "dt_bundle.js"
 
 _STYLE = Path(itables.__file__).parent / "widget" / "static" / "widget.css"
 
+_FIRST = (
+    "StudyDate",
+    "StudyTime",
+    "PatientID",
+    "ModalitiesInStudy",
+    "Modality",
+    "StudyDescription",
+    "SeriesDescription",
+    "StationName",
+    "NumberOfStudyRelatedInstances",
+    "NumberOfSeriesRelatedInstances",
+    "AccessionNumber",
+    "PatientName",
+)
+_SELDOM = ("error", "reason", "description")
+_MOMENTS = ("created", "started", "finished", "changed", "not_before")
+"""Columns of times in UTC, shown in local time."""
+
 
 def _script(bundle: Path = _BUNDLE) -> str:
     """Return our module with itables' bundle in it as text; of the bundle only its exports are used.
@@ -152,25 +170,6 @@ def _column_as_shown(column: pd.Series[Any]) -> pd.Series[Any]:
 
 def _as_text(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-
-
-_FIRST = (
-    "StudyDate",
-    "StudyTime",
-    "PatientID",
-    "ModalitiesInStudy",
-    "Modality",
-    "StudyDescription",
-    "SeriesDescription",
-    "StationName",
-    "NumberOfStudyRelatedInstances",
-    "NumberOfSeriesRelatedInstances",
-    "AccessionNumber",
-    "PatientName",
-)
-_SELDOM = ("error", "reason", "description")
-_MOMENTS = ("created", "started", "finished", "changed", "not_before")
-"""Columns of times in UTC, shown in local time."""
 
 
 class SelectableTable(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types

@@ -38,13 +38,31 @@ from qrkit.store.workers import WorkerTable
 _BOOT = 10.0
 """Seconds that a worker may take from its start until it holds the lock, before another one is started."""
 
-
 _SOON = 60.0
 """Seconds within which the end of a worker is taken for a failed start."""
 
 _failures: dict[Path, int] = {}
 _TRIES = 2
 """Number of failed starts of a worker in a row before an error is raised."""
+
+_started: list[_StartedProcess] = []
+"""Those that still run; a station may have two for a moment, of which one finds the lock held and ends."""
+
+LEAVES_WITHIN = 30.0
+"""Seconds until the forced exit, with status 1."""
+
+_M_ARENA_MAX = -8
+"""As glibc's malloc.h has it."""
+
+_MALLOC_ARENAS = 2
+
+ERRORS_FILE = "worker.err"
+
+_LAST_WORDS = 200_000
+"""Bytes at the end of the log that are searched for the last error."""
+
+_LOG_SIZE = 5_000_000
+_LOG_FILES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +72,6 @@ class _StartedProcess:
     lock: Path
     process: subprocess.Popen[bytes]
     since: float
-
-
-_started: list[_StartedProcess] = []
-"""Those that still run; a station may have two for a moment, of which one finds the lock held and ends."""
 
 
 def lock_path(workspace: Path, site: str = "") -> Path:
@@ -187,10 +201,6 @@ def _environment(settings: Settings) -> dict[str, str]:
     return inherited | settings.environment()
 
 
-LEAVES_WITHIN = 30.0
-"""Seconds until the forced exit, with status 1."""
-
-
 def force_exit_later() -> None:
     """End this process in a while, whatever it waits for, unless `cancel_forced_exit` is called before.
 
@@ -206,12 +216,6 @@ def cancel_forced_exit() -> None:
     faulthandler.cancel_dump_traceback_later()
 
 
-_M_ARENA_MAX = -8
-"""As glibc's malloc.h has it."""
-
-_ARENAS = 2
-
-
 def limit_malloc_arenas() -> bool:
     """Limit the malloc arenas for threads started from now on; return whether the C library supports it.
 
@@ -219,14 +223,7 @@ def limit_malloc_arenas() -> bool:
     """
     if platform.libc_ver()[0] != "glibc" or "MALLOC_ARENA_MAX" in os.environ:
         return False
-    return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
-
-
-ERRORS_FILE = "worker.err"
-
-_LAST = 200_000
-_SIZE = 5_000_000
-_FILES = 5
+    return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _MALLOC_ARENAS))
 
 
 class JsonLines(logging.Formatter):
@@ -267,7 +264,7 @@ def keep_errors_small(folder: Path) -> None:
     """
     path = errors_file(folder)
     with suppress(OSError):  # there is none, or on Windows: it is in use
-        if path.stat().st_size > _SIZE:
+        if path.stat().st_size > _LOG_SIZE:
             shutil.copyfile(path, path.with_name(f"{ERRORS_FILE}.1"))
             os.truncate(path, 0)
 
@@ -276,7 +273,7 @@ def last_words(path: Path, *, since: datetime) -> str:
     """Return the message of the last error in a worker's log, and when; empty if there was none since then."""
     try:
         with path.open("rb") as log:
-            log.seek(max(log.seek(0, os.SEEK_END) - _LAST, 0))
+            log.seek(max(log.seek(0, os.SEEK_END) - _LAST_WORDS, 0))
             lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
@@ -294,7 +291,7 @@ def log_to_file(path: Path) -> logging.Handler:
     Raise `WorkerError` if it cannot be written, as on a disk that is read-only.
     """
     try:
-        handler = RotatingFileHandler(path, maxBytes=_SIZE, backupCount=_FILES, encoding="utf-8")
+        handler = RotatingFileHandler(path, maxBytes=_LOG_SIZE, backupCount=_LOG_FILES, encoding="utf-8")
     except OSError as error:
         raise WorkerError(
             f"The worker's log, {path}, cannot be written: {error.strerror}.",

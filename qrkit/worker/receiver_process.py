@@ -28,6 +28,10 @@ from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, IncomingFile, WrittenObject
 from qrkit.store.header import ObjectHeader
 
+READY = b"ready\n"
+
+_NOTE_EVERY = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMessage:
@@ -50,11 +54,6 @@ class ObjectMessage:
         header = ObjectHeader(**written["header"])
         whole = WrittenObject(part=Path(written["part"]), size=written["size"], header=header)
         return cls(arrival=arrival, written=whole)
-
-
-READY = b"ready\n"
-
-_NOTE_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

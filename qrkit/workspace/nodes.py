@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _NEW_NAME = re.compile(r"\w[\w.-]*")
 
+_ECHOES_AT_ONCE = 16
+
+_ECHO_COLUMNS = ["node", "ok", "association_ms", "round_trip_ms", "error_kind", "error", "advice"]
+
 
 @checks_arguments
 class Nodes:
@@ -274,7 +278,7 @@ class NodeChecks:
         """Return what `echo` does, as plain values."""
         table, title = self._services.nodes, self._services.settings.ae_title
         asked = [table.get(name) for name in nodes] or [node for node in table.list() if node.enabled]
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="echo") as pool:
+        with ThreadPoolExecutor(_ECHOES_AT_ONCE, thread_name_prefix="echo") as pool:
             return Records.of(pool.map(lambda node: _echo_row(node, title), asked), _ECHO_COLUMNS)
 
     def probe(self, node: str, *, stop: Stop = NEVER, watch: QuestionCallback | None = None) -> Profile:
@@ -343,11 +347,6 @@ class NodeChecks:
             The rest of a sentence that begins with "stale, since".
         """
         return self._services.profiles.mark_stale(node, why)
-
-
-_AT_ONCE = 16
-
-_ECHO_COLUMNS = ["node", "ok", "association_ms", "round_trip_ms", "error_kind", "error", "advice"]
 
 
 def _echo_row(node: Node, calling_ae_title: str) -> dict[str, Any]:

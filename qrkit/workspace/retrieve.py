@@ -62,6 +62,13 @@ _COUNTED = {
 }
 """By level: the patient and the size of some studies or series, by results."""
 
+_KINDS = (
+    ("SOPInstanceUID", "", "Modality", "SOPClassUID"),
+    ("SeriesInstanceUID", "NumberOfSeriesRelatedInstances", "Modality", ""),
+    ("StudyInstanceUID", "NumberOfStudyRelatedInstances", "ModalitiesInStudy", "SOPClassesInStudy"),
+)
+"""Unique Key, count, modality and SOP class of the rows of each level, from the lowest."""
+
 
 def uid_table(what: pd.DataFrame | pd.Series | str | Iterable[object]) -> pd.DataFrame:
     """Return a table with the UIDs as columns, for a table, a column, a list or a text of UIDs.
@@ -327,14 +334,6 @@ def _method(method: str, node: Node, destination: Node | None) -> Method:
             ),
         )
     return Method.MOVE
-
-
-_KINDS = (
-    ("SOPInstanceUID", "", "Modality", "SOPClassUID"),
-    ("SeriesInstanceUID", "NumberOfSeriesRelatedInstances", "Modality", ""),
-    ("StudyInstanceUID", "NumberOfStudyRelatedInstances", "ModalitiesInStudy", "SOPClassesInStudy"),
-)
-"""Unique Key, count, modality and SOP class of the rows of each level, from the lowest."""
 
 
 def selections(frame: pd.DataFrame) -> Iterator[Selection]:

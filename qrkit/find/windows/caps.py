@@ -50,8 +50,8 @@ class Caps:
 
     A cap is one number, so whatever is below the largest answer is no cap.
 
-    `likely`: the cap by the node's profile; None if there is none, or nobody has looked. `most`: the most answers
-    that one request is known to have got uncut.
+    `likely` is the cap by the node's profile; None if it has none or is unknown. `most` is the largest number of
+    answers that one request is known to have got uncut.
     """
 
     def __init__(self, *, likely: int | None = None, most: int = 0) -> None:

@@ -3,8 +3,8 @@
 It does no I/O. It yields the requests of windows, which may be sent in any order or at once, is sent what came of
 each, and returns what is proven.
 
-A range of days is asked from its beginning to its end, in windows as long as they can be. An answer that looks like
-any other, but is larger than any that was proven whole: its halves show whether it is.
+A range of days is asked from its beginning to its end, in windows as long as they can be. If an answer is larger than
+any that was proven whole, its halves show whether it is whole.
 
 A PACS may stop at any number, and give its answers in any order. If it has stopped, at least one of the halves brings
 something new; if it has not, they bring the same once more, which is needed once for each new size at a node.
@@ -37,6 +37,9 @@ _CLEAR = 3
 
 _LOOKS = 2
 """How often the ends of ranges are looked at."""
+
+WindowSteps = Generator[tuple[Request, ...], Sequence[WindowAnswer], WindowsResult]
+"""Yields requests, is sent their answers in the same order, returns the result."""
 
 
 def ask_again_in_halves(
@@ -87,10 +90,6 @@ def _halves(state: WindowState, window: Window, answer: WindowAnswer, keyword: s
 
 def _is_empty(span: Span) -> bool:
     return span.first is not None and span.last is not None and span.first > span.last
-
-
-WindowSteps = Generator[tuple[Request, ...], Sequence[WindowAnswer], WindowsResult]
-"""Yields requests, is sent their answers in the same order, returns the result."""
 
 
 def ask_in_windows(request: Request, context: WindowContext) -> WindowSteps:

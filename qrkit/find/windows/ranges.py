@@ -3,7 +3,7 @@
 Studies without StudyTime are in no range of times, so a day is asked by ranges of PatientBirthDate too; what is left
 unproven then are studies that have neither.
 
-How PatientIDs and names begin: the last ways to part a window that no range can split.
+A window that no range can split is parted by the first letters of PatientIDs or names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The answer to one window, or its failure, as the window driver sees it.
+"""Results as the window driver sees them: the answer to one window or its failure, and the outcome of all windows.
 
-What came of a request that was asked in windows: what was found out, and what is left unproven.
+The outcome of a request that was asked in windows contains what was found, and what is left unproven.
 """
 
 from __future__ import annotations

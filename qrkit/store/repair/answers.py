@@ -29,18 +29,16 @@ _Content = TypeVar("_Content")
 _PATIENCE = 60.0
 _CHUNK = 1 << 20
 
+_UNPROVEN = {"complete": False, "why": ["the state was lost, and with it the coverage of this query"]}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRepair:
-    """The result of the repair of query results.
+    """The result of the repair of query results."""
 
-    `quarantined`: names of the damaged files, as they are called now. `saved`: answers that were in one of them and
-    are kept elsewhere now. `lost`: ids of the queries whose answers are lost.
-    """
-
-    quarantined: tuple[str, ...]
-    saved: int
-    lost: tuple[str, ...]
+    quarantined: tuple[str, ...]  # new names of the damaged files
+    saved: int  # answers that were in a damaged file and are stored elsewhere now
+    lost: tuple[str, ...]  # ids of the queries whose answers are lost
 
 
 def repair_answers(state: State, folder: Path) -> AnswerRepair:
@@ -165,9 +163,6 @@ def _give_up(state: State, lost: Sequence[str]) -> None:
             connection.execute(
                 queries.update().where(mine).values(state=FAILED, error=error, result_file=None, settled_in=None)
             )
-
-
-_UNPROVEN = {"complete": False, "why": ["the state was lost, and with it the coverage of this query"]}
 
 
 def recover_answers(state: State, folder: Path) -> int:

@@ -21,23 +21,18 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRepair:
-    """The result of the repair of the files folder.
+    """The result of the repair of the files folder."""
 
-    `listed`: objects that were not listed, and are now. `quarantined`: paths, relative to the folder, of damaged
-    files, which are quarantined. `gone`: listed objects whose files are not there; they are retrieved again with the
-    next request for them.
-    """
-
-    listed: int
-    quarantined: tuple[str, ...]
-    gone: int
+    listed: int  # objects that are listed now and were not before
+    quarantined: tuple[str, ...]  # paths of the quarantined damaged files, relative to the folder
+    gone: int  # listed objects without a file; the next request for them retrieves them again
 
 
 def repair_objects(state: State, folder: Path, *, thorough: bool = False) -> ObjectRepair:
     """List the objects in the files folder, and quarantine damaged ones.
 
-    A listed file is known as damaged by its size, and by its SHA-256 where all are read. `thorough`: whether all
-    files are read. Raises OSError if the folder cannot be read.
+    The size of a listed file shows whether it is damaged. A `thorough` repair reads all files and compares their
+    SHA-256, too. Raises OSError if the folder cannot be read.
     """
     table = InstanceTable(state)
     known = _known(state)

@@ -31,15 +31,11 @@ _FAR = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRepair:
-    """The result of the repair of a damaged state.
+    """The result of the repair of a damaged state."""
 
-    `quarantined`: where the damaged file is now. `rows`: how many were read of each table. `incomplete`: tables of
-    which some rows, or nobody knows how many, could not be read.
-    """
-
-    quarantined: Path
-    rows: dict[str, int]
-    incomplete: tuple[str, ...]
+    quarantined: Path  # the new path of the damaged file
+    rows: dict[str, int]  # the number of rows read, by table
+    incomplete: tuple[str, ...]  # tables with unreadable rows; their number may be unknown
 
 
 def is_damaged(path: Path) -> bool:
