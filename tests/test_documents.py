@@ -1,6 +1,7 @@
-"""README and docs: links lead somewhere, and the version is the one of the package."""
+"""README and docs: links lead somewhere, names exist, and the version is the one of the package."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_the_conformance_statement_has_the_implementation_of_the_package() -> No
 
 def test_the_changelog_has_a_section_for_the_version() -> None:
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_picture_of_the_architecture_names_modules_that_exist() -> None:
+    picture = (ROOT / "docs" / "explanation" / "walks.svg").read_text("utf-8")
+    modules = re.findall(r'font-weight="600">([a-z_]+\.[a-z_.]+[^<]*)</text>', picture)
+    assert len(modules) > 10
+    assert [name for name in modules if find_spec(f"qrkit.{name}") is None] == []
 
 
 @pytest.mark.slow
