@@ -29,7 +29,7 @@ class Tls:
     # `certificate_file` and `key_file`: our own, for a node that wants to see it; the key may stand in the same file
     certificate_file: str = ""
     key_file: str = ""
-    verify: bool = True  # whether a certificate that nobody we trust has signed is refused
+    verify: bool = True  # whether a certificate without a trusted signature is refused
     check_host_name: bool = True  # whether the node's certificate must be for the node's host
 
     def __post_init__(self) -> None:

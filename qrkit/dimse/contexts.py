@@ -140,7 +140,7 @@ class StorageAnswers:
     def otherwise(self, sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:
         """Return contexts that offer the classes in another way than before; none if there is no other.
 
-        A peer may refuse a context for one syntax in it, look at the first one only, or take just so many contexts.
+        A peer may refuse a context for one syntax in it, look at the first one only, or accept only a few contexts.
         So each syntax that was refused or passed over among others is offered alone, and a class that was refused
         altogether only in the uncompressed ones. Classes for which there was no room yet follow.
 
@@ -166,6 +166,6 @@ class StorageAnswers:
         """Whether nothing is known yet of a class in a transfer syntax by itself."""
         if (sop_class, syntax) in self.alone | self.taken:
             return False
-        if syntax in UNCOMPRESSED:  # whoever can send one of them can send all it has
+        if syntax in UNCOMPRESSED:  # a peer that can send one of them can send all it has
             return not any((sop_class, one) in self.taken for one in UNCOMPRESSED)
         return not self.refused([sop_class])

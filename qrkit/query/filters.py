@@ -66,7 +66,7 @@ def select(
     """Apply the local filters of a query that belong to a level.
 
     Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
-    as a study without ModalitiesInStudy, stays: nobody knows what it is.
+    as a study without ModalitiesInStudy, stays, since the value is unknown.
 
     The node is known not to match the keys `local`, so that they are matched here alone. The keys `unjudged` are
     asked for, but not matched here.

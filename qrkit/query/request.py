@@ -49,7 +49,7 @@ class Request:
     level: Level
     # matching keys, those of the levels above included: keyword and matching value
     keys: tuple[tuple[str, str], ...] = ()
-    return_keys: tuple[str, ...] = ()  # what shall be returned besides
+    return_keys: tuple[str, ...] = ()  # further keys to return
 
     def value(self, keyword: str) -> str:
         """Return the matching value of a key, or an empty text."""
@@ -113,7 +113,7 @@ def _add(asked: Dataset, keyword: str, text: str) -> None:
 
     vr = keyword_vr(keyword)
     if vr == "UN" and text:
-        vr = "LO"  # of a private key nobody knows more; a matching value is text
+        vr = "LO"  # the VR of a private key is unknown; a matching value is text
     # Not validated again: people's values were, and a PACS is asked below its own UIDs, valid or not. pydicom would
     # print a Python warning for each.
     asked.add(DataElement(keyword_tag(keyword), vr, _typed(vr, text), validation_mode=IGNORE))

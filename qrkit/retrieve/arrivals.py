@@ -130,7 +130,7 @@ class Arrivals:
                 logger.warning("A file that was never listed is not listed: %s", error)
                 self.files.parts.discard(receipt)
             else:
-                if stored is None:  # somebody has taken it away
+                if stored is None:  # its file was removed
                     self.files.parts.discard(receipt)
                 else:
                     self.files.take_up(stored)
@@ -173,7 +173,7 @@ class Arrivals:
         row = active.item
         if stored.is_another_version:
             active.other_versions += 1
-        # the source of a job's object is the node that was asked, whoever delivered it
+        # the source of a job's object is the queried node, even if another one delivered it
         origin = Origin(source=active.node, job_id=row.job_id, item_id=row.item_id, is_late=active.has_ended)
         self.filed(stored, origin)
         active.took(uid, header, stored.size)
@@ -197,7 +197,7 @@ class Arrivals:
                 if error.errno in _FOR_NOW:
                     unread.append(error)
                     continue
-                # somebody took the file away
+                # the file was removed
                 logger.warning("SOP Instance %s cannot be listed: %s", stored.header.SOPInstanceUID, error.strerror)
         self._add_rows(rows)
         for item_id, arrived in late.items():

@@ -2,7 +2,7 @@
 
 A thread that works beside the network thread takes the interpreter lock from it each time (measured: half the
 rate of small objects). So this one waits for a moment in which nothing arrives, unless many entries wait already or
-somebody wants them done.
+a caller waits for them.
 """
 
 from __future__ import annotations

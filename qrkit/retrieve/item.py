@@ -49,7 +49,7 @@ class ActiveItem:
     other_versions
         Objects that came with other bytes than the same SOP Instance that is here; both are kept.
     has_ended
-        Whether nobody waits for it any longer: what it lacked may still come.
+        Whether its retrieve has ended; its missing objects may still arrive.
     suboperations
         What the node has counted in this try.
     error

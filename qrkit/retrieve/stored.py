@@ -39,7 +39,7 @@ class StoredInstances:
     def of(self, places: Mapping[str, str], *, source: str) -> set[str]:
         """Return those of some SOP Instances whose files are here, having listed those that were not.
 
-        A listed file may have been deleted by somebody; an unlisted one is from a worker that died before it
+        A listed file may have been deleted; an unlisted one is from a worker that died before it
         wrote the row. One that a power cut or the disk has left half is put aside, so that it is fetched again.
 
         Parameters

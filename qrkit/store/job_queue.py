@@ -184,7 +184,7 @@ class JobQueue(StateTable):
     ) -> int:
         """Queue again what runs under workers that are not alive; return how many items that are.
 
-        Items of a job that somebody has asked to end become cancelled instead. One whose worker died again and again,
+        Items of a job that a user has cancelled become cancelled instead. One whose worker died again and again,
         without a new object in between, ends: it may be what kills them, and the others continue. The worker that
         asks gives its `worker_id` and the ids of its items under way. Its other items, whose end could not be written
         to the state, are queued again, too.

@@ -25,7 +25,7 @@ _MOST_PRIORITY = 100
 
 def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[str, Any]:
     """Return the columns of a new item."""
-    # At IMAGE level the objects asked for are those expected, where nobody says otherwise.
+    # At IMAGE level the objects asked for are those expected, unless others are given.
     expected = request.expected or request.sop_instance_uids
     return {
         "job_id": job_id,

@@ -130,7 +130,7 @@ class ProfileTable(StateTable):
     def learn(self, node: str, evidence: Evidence, user: str) -> bool:
         """Add what a query has shown to the profile of a node, probed or not; return whether it was new.
 
-        A stale profile is left as it is: a probe shall renew it.
+        A stale profile is left as it is until a probe renews it.
         """
         with self._state.transaction() as connection:
             row = connection.execute(_newest(node).limit(1)).first()

@@ -228,7 +228,7 @@ class PartFiles:
                 path, file = self._spares.pop()
                 if os.fstat(file).st_nlink:
                     return path, file
-                os.close(file)  # somebody has tidied up the folder
+                os.close(file)  # the folder was cleaned up
         return self._new()
 
     def ready(self) -> None:
@@ -287,7 +287,7 @@ class PartFiles:
         path = self.folder / f"{_MACHINE}-{os.getpid()}-{uuid4().hex}.part"
         try:
             return path, os.open(path, _OPEN, 0o666)
-        except FileNotFoundError:  # a new workspace, or somebody has tidied up
+        except FileNotFoundError:  # a new workspace, or the folder was cleaned up
             self.folder.mkdir(exist_ok=True)
             return path, os.open(path, _OPEN, 0o666)
 

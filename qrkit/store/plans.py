@@ -191,5 +191,5 @@ class PlanAnswers:
 
     def _remove(self, names: list[str]) -> None:
         for name in names:
-            with contextlib.suppress(OSError):  # still open on Windows: a file that nobody lists does no harm
+            with contextlib.suppress(OSError):  # still open on Windows: an unlisted file does no harm
                 self._path(name).unlink(missing_ok=True)

@@ -299,7 +299,7 @@ chosen_handlers = sa.Table(
 completed_items = sa.Table(
     "after_due",
     metadata,
-    # An item that became complete, and for whose series nobody has yet asked what is to be done.
+    # An item that became complete, and whose series have no handler runs yet.
     sa.Column("item_id", sa.BigInteger, primary_key=True, autoincrement=False),
     _text("job_id"),
 )

@@ -4,7 +4,7 @@ The list of files is always read from the state in one snapshot, never from a di
 
 A generation is written under a temporary name, renamed, and becomes the newest in one transaction, which also says
 of each answer in it that it is settled. What was before it stays for a while, for those who read it just then. A
-process that ends at any point leaves the answers where they were, and at most a file that nobody knows, which the
+process that ends at any point leaves the answers where they were, and at most an unlisted file, which the
 next settling removes.
 """
 
@@ -145,7 +145,7 @@ def write_generation(folder: Path, before: Snapshot) -> str:
 def adopt_generation(state: State, before: Snapshot, file: str) -> None:
     """Make a file the newest generation, in one transaction.
 
-    Raises StoreError if somebody else has settled meanwhile.
+    Raises StoreError if another process has settled meanwhile.
     """
     number, settled = before.number + 1, [answer.query_id for answer in before.fresh]
     with state.transaction() as connection:

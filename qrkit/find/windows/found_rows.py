@@ -134,7 +134,7 @@ class Density:
         if span.first is None or span.last is None:
             return
         size = span.last - span.first + 1
-        if size > 20 * _NEAR:  # such long windows are nearly empty; their middle matters to nobody
+        if size > 20 * _NEAR:  # such long windows are nearly empty; their middle does not matter
             self._days |= dict.fromkeys((*range(span.first, span.first + _NEAR), *_tail(span.last)), count / size)
             return
         counts = Counter(days)

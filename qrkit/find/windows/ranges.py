@@ -27,7 +27,7 @@ _SPECIAL = frozenset("*?\\")
 def beginnings(patients: Iterable[str], given: str = "") -> tuple[str, ...]:
     """Return matching values that separate known PatientIDs by their next letter; empty if there are none.
 
-    They are no proof: nobody knows how the PatientIDs begin that were not found.
+    They are no proof: PatientIDs that were not found may begin in other ways.
 
     `given`: the matching value by which the window is narrowed already.
 

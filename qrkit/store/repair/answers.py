@@ -168,8 +168,8 @@ def _give_up(state: State, lost: Sequence[str]) -> None:
 def recover_answers(state: State, folder: Path) -> int:
     """List the answers that are in the folder and not in the state; return how many.
 
-    Of an answer without rows that an older version wrote nobody knows whom it came from: it stays where it is. Raises
-    DiskFull or StoreError if an answer cannot be written; OSError if the disk or share does not give a file now.
+    An answer without rows from an older version does not name its node, so it stays unlisted. Raises DiskFull or
+    StoreError if an answer cannot be written; OSError if the disk or share does not give a file now.
     """
     known = set(state.scalars(sa.select(queries.c.query_id)))
     found: dict[str, dict[str, Any]] = {}
