@@ -296,4 +296,14 @@ def _is_orphan(name: str) -> bool:
     """Whether a file was made on this machine by a process that has ended."""
     machine, _, rest = name.partition("-")
     process = rest.partition("-")[0]
-    return machine == _MACHINE and process.isdigit() and not psutil.pid_exists(int(process))
+    return machine == _MACHINE and process.isdigit() and has_ended(int(process))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process of this machine has ended, also if its parent has not noticed it yet."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False

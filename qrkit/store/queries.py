@@ -17,7 +17,6 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import sqlalchemy as sa
 
 from qrkit.advice import Action, Advice
@@ -25,6 +24,7 @@ from qrkit.errors import InputError, NotFound, StoreError
 from qrkit.markup import code, facts
 from qrkit.query import Query, in_words
 from qrkit.query.coverage import Coverage
+from qrkit.store.part10 import has_ended
 from qrkit.store.schema import queries
 from qrkit.store.state import StateTable, value_of
 from qrkit.words import counted, local_time, shown
@@ -213,7 +213,7 @@ def _is_dead(row: QueryRow, now: str) -> bool:
     silent = datetime.fromisoformat(now) - datetime.fromisoformat(row.heartbeat or row.started)
     if row.heartbeat is None:
         return silent.total_seconds() > _UNHEARD
-    is_gone = row.machine == socket.gethostname() and row.process is not None and not psutil.pid_exists(row.process)
+    is_gone = row.machine == socket.gethostname() and row.process is not None and has_ended(row.process)
     return silent.total_seconds() > (_MISSED if is_gone else _LOST)
 
 

@@ -2,11 +2,14 @@ import errno
 import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pydicom import dcmread
 from pydicom.sequence import Sequence
@@ -14,6 +17,7 @@ from pydicom.sequence import Sequence
 from qrkit import uids
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.files import FileStore, StoredObject, filed_object
+from tests.peers.waiting import wait_until
 from tests.store.objects import a_dataset, an_arrival, data_set_of, encoded
 
 
@@ -235,6 +239,21 @@ def test_only_old_parts_are_swept(files: Files) -> None:
     assert files.store.sweep() == 1
     assert not stale.exists()
     assert len(files.found()) == 1
+    incoming.discard()
+
+
+def test_parts_of_a_killed_process_are_swept_before_its_parent_notices_the_end(files: Files) -> None:
+    incoming = files.store.begin(an_arrival())
+    incoming.write(memoryview(bytes(100_000)))
+    (ours,) = files.store.incoming.glob("*.part")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        part = ours.with_name(ours.name.replace(f"-{os.getpid()}-", f"-{process.pid}-"))
+        part.write_bytes(b"x")
+        assert files.store.sweep() == 0
+        process.kill()
+        wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, what="it is killed")
+        assert files.store.sweep() == 1
+    assert not part.exists()
     incoming.discard()
 
 
