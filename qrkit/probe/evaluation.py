@@ -159,6 +159,12 @@ def likely_cap(windows: Sequence[DateWindow]) -> Cap:
     return Cap(most_answers=_uncut(windows, most), evidence=evidence)
 
 
+def unknown_cap(windows: Sequence[DateWindow]) -> Cap:
+    """Return the cap of a node that ignores StudyDate: its results may all be cut off at the same number."""
+    most = max((window.answers.count for window in windows), default=0)
+    return Cap(most_answers=_uncut(windows, most), evidence="unknown, since the node ignores StudyDate")
+
+
 def judge_cancel(answers: Iterable[QueryAnswers]) -> Finding:
     """Return how a node reacts to C-CANCEL, by the cancelled questions."""
     findings = [_cancel_finding(result) for result in answers if result.was_cancelled]
@@ -220,12 +226,18 @@ def _is_borne_out(largest: DateWindow, windows: Sequence[DateWindow]) -> bool:
 def _uncut(windows: Sequence[DateWindow], most: int) -> int:
     """Return the largest number of responses without a cap: fewer than another question got, or cancelled by us.
 
-    The largest result may itself be cut off, since a cap may be any number.
+    The largest result may itself be cut off, since a cap may be any number. So may one that ended with success after
+    C-CANCEL: it proves no more than the responses that were received before.
     """
-    counts = (
-        window.answers.count for window in windows if window.answers.was_cancelled or window.answers.count < most
-    )
+    counts = [window.answers.count for window in windows if window.answers.count < most]
+    counts += [_before_cancel(window.answers) for window in windows if window.answers.was_cancelled]
     return max(counts, default=0)
+
+
+def _before_cancel(answers: QueryAnswers) -> int:
+    if answers.ended is not QueryEnd.SUCCESS:
+        return answers.count
+    return min(len(answers.rows), max(answers.count - 1, 0))
 
 
 def _days_for_many(windows: Sequence[DateWindow]) -> int:

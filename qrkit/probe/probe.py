@@ -12,7 +12,6 @@ from datetime import date
 
 from qrkit.node import InformationModel, Node
 from qrkit.probe.evaluation import (
-    Cap,
     ask_many,
     ask_one_day,
     by_date_alone,
@@ -24,6 +23,7 @@ from qrkit.probe.evaluation import (
     likely_cap,
     repeated_answers,
     returned_keys,
+    unknown_cap,
 )
 from qrkit.probe.inquiry import MOST_REQUESTS, Inquiry, ProbeEnded
 from qrkit.probe.questions import Agreement, Offer, ProbeSteps, QueryAnswers, Question
@@ -148,7 +148,7 @@ def _profile(node: Node, probed: str, terms: Terms, inquiry: Inquiry, notes: tup
     dated = dated_studies(inquiry)
     cap = likely_cap(windows)
     if judge_dates(windows, dated).verdict is Verdict.IGNORED:
-        cap = Cap(most_answers=cap.most_answers, evidence="unknown, since the node ignores StudyDate")
+        cap = unknown_cap(windows)
     inquiry.record(Subject.STUDY_DATE, judge_dates(windows, dated, cap.likely))
     inquiry.record(Subject.CANCEL, judge_cancel(answers for _, answers in inquiry.asked))
     inquiry.record(Subject.CHARACTER_SET, judge_character_set(inquiry.asked))

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrkit.node import InformationModel, Node
-from qrkit.probe.evaluation import MANY
-from qrkit.probe.questions import Agreement
+from qrkit.probe.evaluation import MANY, DateWindow, likely_cap
+from qrkit.probe.questions import Agreement, QueryAnswers, QueryEnd
 from qrkit.profile import Extension, Fill, Profile, Subject, Verdict
+from qrkit.query.dates import Dates
 from qrkit.tables import Level
 from tests.probe.pacs import NODE, TODAY, AnswerRow, Habits, Pacs, made_study
 
@@ -152,6 +153,24 @@ def test_a_round_number_of_studies_is_no_cap_where_a_part_of_the_days_has_fewer(
     profile = probed(hospital(500, days=50))
     assert profile.cap is None
     assert (profile.most_answers, profile.cap_evidence) == (250, "no cap was seen: one question got 500 responses")
+
+
+@pytest.mark.parametrize("cap", [30, 46, 73])
+def test_results_of_a_node_that_ignores_dates_and_stops_at_one_number_prove_no_number(cap: int) -> None:
+    profile = probed(hospital(500, days=12), ignored=keys("StudyDate"), stops_at=cap)
+    assert profile.verdict("StudyDate") is Verdict.IGNORED
+    assert (profile.cap, profile.cap_evidence) == (None, "unknown, since the node ignores StudyDate")
+    assert profile.most_answers < cap
+
+
+def test_a_success_after_c_cancel_proves_no_more_than_what_was_received_before() -> None:
+    days = Dates(first=TODAY, last=TODAY)
+    rows = tuple({"StudyInstanceUID": f"1.{number}"} for number in range(100))
+    ended = {QueryEnd.SUCCESS: 100, QueryEnd.CANCELLED: 123, QueryEnd.CANCEL_IGNORED: 123}
+    for end, most in ended.items():
+        answers = QueryAnswers(rows=rows, count=123, was_cancelled=True, ended=end)
+        window = DateWindow(days=days, answers=answers, present=frozenset(), owed=frozenset())
+        assert likely_cap([window]).most_answers == most
 
 
 @pytest.mark.slow

@@ -145,6 +145,14 @@ def test_an_odd_cap_at_a_node_that_was_never_probed_is_found_out_once(linked: Li
     assert requests == [3, 1]
 
 
+@pytest.mark.parametrize("cap", [30, 37])
+def test_an_odd_cap_of_a_probed_node_that_ignores_dates_is_found_out(linked: Linked, cap: int) -> None:
+    linked.pacs.quirks = Quirks(ignore_keys=("StudyDate",), cap=cap)
+    linked.workspace.probe("pacs")
+    coverage = linked.workspace.find("pacs", date=PAST).attrs["qrkit"]["coverage"]
+    assert f"{cap} answers were not all that there are, and as the node ignores StudyDate" in coverage["why"][0]
+
+
 def test_a_list_that_was_refused_is_not_tried_again(linked: Linked) -> None:
     uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
     frames = [found(linked, Quirks(refuse_uid_lists=True), date=None, study_uid=uids) for _ in range(2)]
