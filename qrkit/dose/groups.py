@@ -36,6 +36,9 @@ RDSR, ESR, RRDSR, PET, NM, CAPTURE = "RDSR", "ESR", "RRDSR", "PET", "NM", "SC"
 UNKNOWN_SR = "unknown-SR"
 """An SR series of unknown type, because the node lists none of its objects."""
 
+UNKNOWN_CLASS = "unknown class"
+"""An SR series of unknown type, because the node returns no SOP Class of its objects."""
+
 DOSE_CLASSES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         RDSR: frozenset(

@@ -34,7 +34,7 @@ from qrkit.dose.outcome import (
 )
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
-from qrkit.dose.rules import empty_sr_series, kinds_by_study
+from qrkit.dose.rules import empty_sr_series, kinds_by_study, with_unknown_classes
 from qrkit.query.filters import Filter
 from qrkit.tables import Level
 
@@ -46,6 +46,7 @@ _NUCLEAR = frozenset({"NM", "PT"})
 _NO_RULE = "no series contains dose according to the {group} rules"
 _STORED = "all its dose objects are stored already"
 _NO_OBJECTS = "the node lists no objects in a series and does not count them"
+_NO_CLASS = "the node does not return the SOP Class of all objects"
 _NO_CODE = "no series of a requested modality"
 
 
@@ -228,11 +229,15 @@ class StudyJudge:
                 context = context.with_answers(needs, (yield needs))
             result = rule.judge(rule, context)
             if result is not None:
+                result = with_unknown_classes(context, result) or result
                 return (yield from self._without_stored(context, decision, result, dropped))
             if context.unanswered:
                 return _unanswered(context.study, context.group, decision, context.unanswered)
         if context.only_sr and self._series_filters:
             return None
+        possible = with_unknown_classes(context, None)
+        if possible is not None:
+            return (yield from self._without_stored(context, decision, possible, dropped))
         end = decision.dropped(*_no_rule(context.group))
         series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
         item = PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
@@ -322,11 +327,14 @@ def _with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence
 
     An empty list is not, of a series that is kept whole, and of one that the node counts as empty.
     """
+    kept = {choice.row.SeriesInstanceUID for choice in choices if choice.keep}
     whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
     short: list[ShortList] = []
     doubts: list[str] = []
     for row in context.series:
         answer = context.objects(row)
+        if row.SeriesInstanceUID not in kept and context.has_unknown_class(row):
+            doubts.append(_NO_CLASS)
         if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
             continue
         listed, count = len(answer.rows), row.instance_count

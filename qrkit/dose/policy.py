@@ -124,7 +124,8 @@ class Tally:
     def notes(self, policy: Policy) -> Iterator[str]:
         """Yield remarks for the user."""
         if self.empty_sr and "empty_sr" not in policy.options:
-            yield f"The node lists no objects in {self.empty_sr} SR series. They may be dose reports: use empty_sr."
+            what = f"no objects of a known class in {self.empty_sr} SR series"
+            yield f"The node lists {what}. They may be dose reports: use empty_sr."
         for name, count in self.blank_studies.items():
             yield f"Filter {name} keeps {counted(count, 'study')} without a value."
         for name, count in self.blank_series.items():

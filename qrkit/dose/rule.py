@@ -64,6 +64,18 @@ class StudyContext:
         answer = self.answers.get(self.need(NeedKind.FIRST_IMAGE, row))
         return answer.rows[0] if isinstance(answer, ObjectsAnswer) and answer.rows else None
 
+    @property
+    def names_classes(self) -> bool:
+        """True if the node returns the SOP Class of any object of this study."""
+        lists = (answer.rows for answer in self.answers.values() if isinstance(answer, ObjectsAnswer))
+        return any(instance.SOPClassUID for rows in lists for instance in rows)
+
+    def has_unknown_class(self, row: SeriesRow) -> bool:
+        """Return whether the node returns an object of a series without its SOP Class."""
+        answer, image = self.objects(row), self.first_image(row)
+        known = (*(answer.rows if answer is not None else ()), *((image,) if image is not None else ()))
+        return any(not instance.SOPClassUID for instance in known)
+
     def missing(self, kind: NeedKind, *rows: SeriesRow) -> tuple[Need, ...]:
         """Return the needs on some series that have no answer yet."""
         needs = (self.need(kind, row) for row in rows)

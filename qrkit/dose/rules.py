@@ -7,7 +7,20 @@ from dataclasses import replace
 from functools import partial
 
 from qrkit.dose.facts import Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
-from qrkit.dose.groups import CAPTURE, ESR, NM, NO_IMAGES, PET, RDSR, RRDSR, SR, SR_GROUP, SR_KINDS, UNKNOWN_SR
+from qrkit.dose.groups import (
+    CAPTURE,
+    ESR,
+    NM,
+    NO_IMAGES,
+    PET,
+    RDSR,
+    RRDSR,
+    SR,
+    SR_GROUP,
+    SR_KINDS,
+    UNKNOWN_CLASS,
+    UNKNOWN_SR,
+)
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
 
@@ -19,6 +32,12 @@ FEW = 5
 _NO_DOSE_SR = "SR series without a dose report"
 
 _NO_IMAGE = "contains no images"
+
+_UNKNOWN_CLASS = "SR series whose SOP Class the node does not return, so it may be a dose report"
+
+_UNKNOWN_PET = "PT series; the node does not return the SOP Class of its first image"
+
+_UNKNOWN_NM = "the first NM series; the node does not return the SOP Class of its first image"
 
 _NAMES = {
     RDSR: "Radiation Dose SR",
@@ -105,12 +124,33 @@ def _only(kind: str, context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, 
     answer = context.objects(row)
     if answer is None or kind == UNKNOWN_SR:
         return None
-    winning = tuple(instance for instance in answer.rows if instance.SOPClassUID in context.classes[kind])
+    wanted = {*context.classes[kind], ""}  # an object of unknown class may be a report too
+    winning = tuple(instance for instance in answer.rows if instance.SOPClassUID in wanted)
     return None if answer.is_whole and len(winning) == len(answer.rows) else winning
 
 
+def with_unknown_classes(context: StudyContext, result: RuleResult | None) -> RuleResult | None:
+    """Return a result that also keeps the SR series of unknown class, at a node that returns no SOP Class.
+
+    It drops nothing else: a document of unknown class does not prove that the study has a dose report.
+    """
+    kept = {choice.row.SeriesInstanceUID for choice in result.choices if choice.keep} if result else set()
+    sr_series = context.sr_series if not context.names_classes else ()
+    added = {row.SeriesInstanceUID for row in sr_series if context.has_unknown_class(row)} - kept
+    if not added:
+        return result
+    rule = UNKNOWN_CLASS
+    others = result.choices if result else (SeriesChoice(row, False, rule, _NO_DOSE_SR) for row in context.series)
+    choices = (
+        SeriesChoice(choice.row, True, rule, _UNKNOWN_CLASS) if choice.row.SeriesInstanceUID in added else choice
+        for choice in others
+    )
+    decided = (result.rule, result.reason) if result else (rule, _UNKNOWN_CLASS)
+    return RuleResult(*decided, tuple(choices))
+
+
 def empty_sr_series(context: StudyContext) -> int:
-    """Return the number of SR series without objects of a known class."""
+    """Return the number of SR series without objects, or without any of a known class."""
     return sum(1 for row in context.sr_series if kinds_of(context, row) == frozenset({UNKNOWN_SR}))
 
 
@@ -155,6 +195,8 @@ def judge_first_images(rule: Rule, context: StudyContext) -> RuleResult | None:
             return None
         if image.SOPClassUID in context.classes[CAPTURE]:
             return SeriesChoice(row, True, rule.name, "possible dose sheet: the first image is a secondary capture")
+        if not image.SOPClassUID and (row.instance_count or 0) <= FEW:
+            return SeriesChoice(row, True, rule.name, "possible dose sheet: its SOP Class is unknown")
         return SeriesChoice(row, True, rule.name, rule.reason, (image,))
 
     return _result(rule, context, pick, "no image with InstanceNumber 1 or 0")
@@ -188,8 +230,9 @@ def judge_nuclear_images(rule: Rule, context: StudyContext) -> RuleResult | None
                 of_report[row.SeriesInstanceUID], rule=RRDSR, reason="Radiopharmaceutical Radiation Dose SR"
             )
         if row.SeriesInstanceUID in images:
+            image = images[row.SeriesInstanceUID]
             reason = "PET series; its first image contains the radiopharmaceutical"
-            return SeriesChoice(row, True, PET, reason, (images[row.SeriesInstanceUID],))
+            return SeriesChoice(row, True, PET, reason if image.SOPClassUID else _UNKNOWN_PET, (image,))
         return SeriesChoice(row, False, rule.name, "not a Radiopharmaceutical Radiation Dose SR and not a PET series")
 
     name = " and ".join([RRDSR] * bool(of_report) + [PET] * bool(images))
@@ -202,8 +245,9 @@ def judge_first_nm(rule: Rule, context: StudyContext) -> RuleResult | None:
     chosen = next(fitting, None)
     if chosen is None:
         return None
+    reason = _UNKNOWN_NM if context.has_unknown_class(chosen) else rule.reason
     choices = (
-        SeriesChoice(row, True, rule.name, rule.reason)
+        SeriesChoice(row, True, rule.name, reason)
         if row is chosen
         else SeriesChoice(row, False, rule.name, "not the first NM series; one is enough")
         for row in context.series
@@ -246,8 +290,9 @@ def _first_images(context: StudyContext, modality: str, kind: str) -> tuple[Need
 
 
 def _image_of(context: StudyContext, row: SeriesRow, kind: str) -> ObjectRow | None:
+    """Return the first image of a series if it has a type; one of unknown class counts by the Modality."""
     image = context.first_image(row)
-    return image if image is not None and image.SOPClassUID in context.classes[kind] else None
+    return image if image is not None and image.SOPClassUID in {"", *context.classes[kind]} else None
 
 
 def _pet_images(context: StudyContext) -> dict[str, ObjectRow]:

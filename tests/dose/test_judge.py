@@ -108,6 +108,56 @@ def test_a_dose_report_wins_over_an_sr_series_without_objects() -> None:
         assert one(world.judge(policy_of("CT"))).empty_sr == 0
 
 
+# Objects whose SOP Class the node does not return
+
+
+@pytest.mark.parametrize(
+    ("group", "code", "expected"),
+    [("CT", "CT", {"2"}), ("FL", "RF", {"2"}), ("MG", "MG", {"1", "2"}), ("DX", "DX", {"1", "2"})],
+)
+@pytest.mark.parametrize("count", [-1, None])
+def test_an_sr_of_unknown_class_is_kept_and_replaces_no_images(
+    group: str, code: str, expected: set[str], count: int | None
+) -> None:
+    images = Series(modality=code, classes=("",) * 9, description="x")
+    items = world_of(images, sr("", count=count)).judge(policy_of(group))
+    assert set(kept(items)) == expected
+    assert one(items).series[1].decision.reason == (
+        "SR series whose SOP Class the node does not return, so it may be a dose report"
+    )
+    assert list(tally(items, policy_of(group)).notes(policy_of(group))) == []
+    assert set(kept(world_of(sr(""), sr("", "")).judge(policy_of(sr_only=True)))) == {"1", "2"}
+
+
+def test_pet_and_nm_images_of_unknown_class_are_kept_by_their_modality() -> None:
+    pet, nuclear = Series(modality="PT", classes=("",) * 3), Series(modality="NM", classes=("", ""))
+    item = one(world_of(nuclear, pet, sr("")).judge(policy_of("NM")))
+    assert kept([item]) == {"2": ("IMAGE", (f"{UID}.2.1",)), "3": WHOLE}
+    assert item.series[1].decision.reason == "PT series; the node does not return the SOP Class of its first image"
+    item = one(world_of(nuclear, sr("")).judge(policy_of("NM")))
+    assert kept([item]) == {"1": WHOLE, "2": WHOLE}
+    assert "does not return the SOP Class" in item.series[0].decision.reason
+
+
+def test_a_dose_sheet_is_kept_beside_an_sr_of_unknown_class() -> None:
+    sheet = Series(modality="CT", classes=("",), description="dose info")
+    item = one(world_of(IMAGES, sheet, sr("")).judge(policy_of("CT")))
+    assert (item.decision.rule, kept([item])) == ("Philips dose info", {"2": WHOLE, "3": WHOLE})
+    toshiba = one(world_of(replace(sheet, description="x"), sr(REPORT)).judge(policy_of("CT", options=["toshiba"])))
+    assert kept([toshiba]) == {"1": WHOLE}
+
+
+def test_an_object_of_unknown_class_is_kept_beside_a_report_of_its_series() -> None:
+    item = one(world_of(IMAGES, sr(REPORT, RDSR, "")).judge(policy_of("CT")))
+    assert kept([item]) == {"2": ("IMAGE", (f"{UID}.2.2", f"{UID}.2.3"))}
+
+
+@pytest.mark.parametrize("other", [REPORT, RDSR])
+def test_a_dropped_object_of_unknown_class_is_a_doubt(other: str) -> None:
+    item = one(world_of(IMAGES, sr(other), sr("", REPORT)).judge(policy_of("CT")))
+    assert item.doubts == ("the node does not return the SOP Class of all objects",)
+
+
 # CT without a dose report
 
 

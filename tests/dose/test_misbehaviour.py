@@ -1,0 +1,34 @@
+"""Plans from nodes that omit what a plan needs to know: no study is lost in silence."""
+
+import pytest
+
+from qrkit.dose import Plan
+from qrkit.simulator import Quirks
+from tests.workspace.opened import Linked, StartSimulator, link
+
+GROUPS = ("CT", "MG", "FL", "DX", "NM")
+
+
+def plan_of(linked: Linked, node: str, *groups: str) -> Plan:
+    return linked.workspace.plan(node, groups, date=("2026-06-19", "2026-06-30"))
+
+
+def kept_studies(plan: Plan) -> set[tuple[str, str]]:
+    """The StudyInstanceUID and group of each study that the plan keeps."""
+    kept = plan.studies[plan.studies["keep"]]
+    return set(zip(kept["StudyInstanceUID"], kept["group"], strict=True))
+
+
+def kept_series(plan: Plan) -> set[str]:
+    return set(plan.series[plan.series["keep"]]["SeriesInstanceUID"])
+
+
+@pytest.mark.parametrize("quirks", [Quirks(no_sop_class=True)], ids=["no SOP Class"])
+def test_a_node_that_omits_what_a_plan_needs_loses_no_study(
+    linked: Linked, start_simulator: StartSimulator, quirks: Quirks
+) -> None:
+    link(linked.workspace, start_simulator(linked.hospital, quirks=quirks), "omits")
+    honest, other = plan_of(linked, "pacs", *GROUPS), plan_of(linked, "omits", *GROUPS)
+    assert kept_studies(honest) <= kept_studies(other)
+    assert kept_series(honest) <= kept_series(other)
+    assert other.notes == ()
