@@ -70,8 +70,6 @@ def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
     by_study = kinds_by_study(context)
     if by_study is not None:
         return by_study
-    if row.instance_count == 0:
-        return frozenset({UNKNOWN_SR})
     answer = context.objects(row)
     if answer is None:
         return None

@@ -158,6 +158,15 @@ def test_a_dropped_object_of_unknown_class_is_a_doubt(other: str) -> None:
     assert item.doubts == ("the node does not return the SOP Class of all objects",)
 
 
+@pytest.mark.parametrize("group", ["CT", "FL", "MG"])
+def test_an_sr_series_that_is_counted_as_empty_is_asked_all_the_same(group: str) -> None:
+    code = {"CT": "CT", "FL": "RF", "MG": "MG"}[group]
+    world = world_of(Series(modality=code, classes=(CT,) * 9, description="x"), sr(REPORT), sr(RDSR, count=0))
+    assert kept(world.judge(policy_of(group))) == {"3": WHOLE}
+    two = world_of(Series(modality="NM", classes=(NM,)), sr(RRDSR, count=0), sr(RRDSR, count=0))
+    assert kept(two.judge(policy_of("NM"))) == {"2": WHOLE, "3": WHOLE}
+
+
 # CT without a dose report
 
 

@@ -23,7 +23,9 @@ def kept_series(plan: Plan) -> set[str]:
     return set(plan.series[plan.series["keep"]]["SeriesInstanceUID"])
 
 
-@pytest.mark.parametrize("quirks", [Quirks(no_sop_class=True)], ids=["no SOP Class"])
+@pytest.mark.parametrize(
+    "quirks", [Quirks(no_sop_class=True), Quirks(count_less=1)], ids=["no SOP Class", "counts too low"]
+)
 def test_a_node_that_omits_what_a_plan_needs_loses_no_study(
     linked: Linked, start_simulator: StartSimulator, quirks: Quirks
 ) -> None:
