@@ -45,6 +45,8 @@ class Pacs:
         More answers than that end in A-ABORT.
     hides_days
         Whether it tells no StudyDate.
+    hides_uids
+        Whether it tells no StudyInstanceUID.
     said_before
         Answers that come before the status of a node that says there are too many; None: as many as its cap.
     """
@@ -61,6 +63,7 @@ class Pacs:
     abort_above: int = 0
     said_before: int | None = None
     hides_days: bool = False
+    hides_uids: bool = False
     requests: list[Request] = field(default_factory=list)
 
     def answer(self, request: Request) -> WindowAnswer:
@@ -84,6 +87,7 @@ class Pacs:
                 one.birth,
                 one.patient,
                 one.name[:1],
+                not self.hides_uids,
             )
             for one in found
         )

@@ -133,6 +133,32 @@ def test_an_answer_that_nothing_parts_is_a_doubt() -> None:
     assert (found, driven.doubts, len(undated.requests)) == (uids(undated), (), 3)
 
 
+@pytest.mark.parametrize("cap", [25, 37, 73])
+def test_rows_without_unique_keys_prove_nothing_and_are_counted(cap: int) -> None:
+    pacs, caps = Pacs(studies=studies(40, days=4), cap=cap, order="any", hides_uids=True), Caps()
+    found, driven = ask(pacs, dates=range_of(*MONTH), caps=caps)
+    assert len(found) == 160
+    assert driven.doubts == (
+        "160 rows without StudyInstanceUID cannot be distinguished, so nothing shows whether there are more",
+    )
+    assert caps.proven == 0
+
+
+def test_few_rows_without_unique_keys_need_no_proof() -> None:
+    pacs = Pacs(studies=studies(3, days=4), hides_uids=True)
+    found, driven = ask(pacs, dates=range_of(*MONTH))
+    assert (len(found), driven.doubts, len(pacs.requests)) == (12, (), 1)
+
+
+def test_a_list_with_fewer_rows_than_uids_is_not_proven_where_rows_have_no_unique_key() -> None:
+    pacs = Pacs(studies=studies(3, days=2), hides_uids=True)
+    listed = [one.uid for one in pacs.studies]
+    _, whole = ask(pacs, StudyInstanceUID="\\".join(listed))
+    assert whole.doubts == ()
+    _, short = ask(pacs, StudyInstanceUID="\\".join([*listed, "1.2.3"]))
+    assert "6 rows without StudyInstanceUID" in short.doubts[0]
+
+
 def test_a_round_number_that_is_whole_is_told_and_no_doubt() -> None:
     pacs = Pacs(studies=studies(20, days=10))
     found, driven = ask(pacs, dates=range_of(*MONTH))

@@ -153,6 +153,18 @@ def test_an_odd_cap_of_a_probed_node_that_ignores_dates_is_found_out(linked: Lin
     assert f"{cap} answers were not all that there are, and as the node ignores StudyDate" in coverage["why"][0]
 
 
+_UID = ("StudyInstanceUID",)
+
+
+@pytest.mark.parametrize("quirks", [Quirks(omit_keys=_UID, cap=25), Quirks(blank_keys=_UID, cap=25)])
+def test_rows_without_unique_keys_of_a_node_with_a_cap_are_not_called_all(linked: Linked, quirks: Quirks) -> None:
+    linked.pacs.quirks = quirks
+    frame = linked.workspace.find("pacs", date=PAST)
+    assert len(frame) == linked.hospital.size
+    (why,) = frame.attrs["qrkit"]["coverage"]["why"]
+    assert f"{len(frame)} rows without StudyInstanceUID cannot be distinguished" in why
+
+
 def test_a_list_that_was_refused_is_not_tried_again(linked: Linked) -> None:
     uids = [study.StudyInstanceUID for study in all_studies(linked.hospital)[:3]]
     frames = [found(linked, Quirks(refuse_uid_lists=True), date=None, study_uid=uids) for _ in range(2)]

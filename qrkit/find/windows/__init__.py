@@ -12,6 +12,7 @@ from qrkit.find.windows.results import (
     WindowRecord,
     WindowsResult,
     failure_of,
+    row_keys,
     window_answer,
 )
 from qrkit.find.windows.state import WindowContext
@@ -30,5 +31,6 @@ __all__ = [
     "cap_reason",
     "failure_of",
     "looks_capped",
+    "row_keys",
     "window_answer",
 ]

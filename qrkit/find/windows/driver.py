@@ -61,7 +61,7 @@ def ask_again_in_halves(
         came = {uid for half in answers for uid in half.uids}
         expected = {row.uid for row in answer.rows if row.value(keyword) is not None} or answer.uids
         if expected <= came and keyword not in state.unusable:
-            state.caps.clear(answer.count)
+            state.clear(answer.count)
             if keyword != DATE or window.span(DATE) == _FULL:  # those without a value are in neither half
                 state.note(Assumption.CLEARED, window, reason)
             return ""
@@ -108,6 +108,7 @@ def settle(state: WindowState, window: Window, answer: WindowAnswer) -> WindowSt
         return (yield from _after_failure(state, window, answer.failure))
     if any(keyword in state.unusable for keyword in state.added(window)) or state.stopped:
         return False
+    state.note_keys(window, answer)
     if state.is_whole_list(window, answer) or (answer.has_all and state.caps.known is None):
         state.accept(window, answer)
         return True
@@ -130,7 +131,7 @@ def _split_capped(state: WindowState, window: Window, count: int, reason: str) -
     if state.suspect == (count, before):
         state.suspect = None
         if complete:
-            state.caps.clear(count)
+            state.clear(count)
             state.note(Assumption.CLEARED, window, reason)
     return complete
 

@@ -25,6 +25,7 @@ class FoundRows:
         self.blank_in_both = False  # whether some answer has neither StudyTime nor PatientBirthDate
         # first letters of PatientName, as they are written; an empty text for a name that is blank
         self.initials: set[str] = set()
+        self.without_key = 0  # rows without a Unique Key, each content once
         self._days: dict[int | None, dict[str, Row]] = defaultdict(dict)
         self._size = 0
 
@@ -39,6 +40,7 @@ class FoundRows:
             if row.uid not in rows:
                 rows[row.uid] = row
                 self._size += 1
+                self.without_key += not row.has_key
                 self._note_blanks(row)
         return self._size - before
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import pyarrow as pa
 
@@ -72,7 +73,7 @@ def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
 class Row:
     """One answer: StudyDate and PatientBirthDate as ordinals, StudyTime as minute of the day; None is blank.
 
-    Of a PatientName its first letter, as it is written.
+    Of a PatientName its first letter, as it is written. `uid` is the content of a row without a Unique Key.
     """
 
     uid: str
@@ -81,6 +82,7 @@ class Row:
     birth: int | None = None
     patient: str = ""
     initial: str = ""
+    has_key: bool = True
 
     def value(self, keyword: str) -> int | None:
         """Return what a range key is matched against."""
@@ -92,7 +94,7 @@ class WindowAnswer:
     """The answer to one request."""
 
     count: int = 0  # answers, those that came twice and those without a Unique Key included
-    rows: tuple[Row, ...] = ()  # each Unique Key once
+    rows: tuple[Row, ...] = ()  # each Unique Key once, and each content of rows without one
     failure: Failure | None = None  # why there is no answer; the other fields are empty then
     returned: frozenset[str] = field(default=frozenset({DATE, TIME, BIRTH}))
     """Range keys that have a value in any of the rows."""
@@ -101,38 +103,61 @@ class WindowAnswer:
 
     @property
     def uids(self) -> frozenset[str]:
-        """The Unique Keys in the answer."""
+        """The Unique Keys in the answer, and the contents of rows without one."""
         return frozenset(row.uid for row in self.rows)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether every row has a Unique Key."""
+        return all(row.has_key for row in self.rows)
 
 
 def window_answer(table: pa.Table, level: Level) -> WindowAnswer:
     """Return what the driver looks at in a table of answers.
 
     >>> found = window_answer(pa.table({"StudyInstanceUID": ["1.2", "1.2", None]}), Level.STUDY)
-    >>> found.count, found.rows
-    (3, (Row(uid='1.2', day=None, minute=None, birth=None, patient='', initial=''),))
+    >>> found.count, [row.uid for row in found.rows], found.has_keys
+    (3, ['1.2', '[]'], False)
     """
-    unique = unique_key(level)
     size = table.num_rows
-    uids = table[unique].to_pylist() if unique in table.column_names else [None] * size
+    keys = row_keys(table, level)
     days, births = (_numbers(table, name, pa.int32(), size) for name in (DATE, BIRTH))
     moments = _numbers(table, TIME, pa.int64(), size)
     patients, names = (_texts(table, name) for name in ("PatientID", "PatientName"))
     rows = {
-        uid: Row(
-            uid,
+        key: Row(
+            key,
             None if day is None else day + _EPOCH,
             None if moment is None else moment // 60_000_000,
             None if birth is None else birth + _EPOCH,
             patient or "",
             (name or "")[:1],
+            has_key,
         )
-        for uid, day, moment, birth, patient, name in zip(uids, days, moments, births, patients, names, strict=True)
-        if uid
+        for (key, has_key), day, moment, birth, patient, name in zip(
+            keys, days, moments, births, patients, names, strict=True
+        )
     }
     filled = {DATE: days, TIME: moments, BIRTH: births}
     returned = frozenset(name for name, values in filled.items() if any(value is not None for value in values))
     return WindowAnswer(count=size, rows=tuple(rows.values()), returned=returned)
+
+
+def row_keys(table: pa.Table, level: Level) -> list[tuple[str, bool]]:
+    """Return the Unique Key of each row, or else the content of the row; and whether it is a Unique Key.
+
+    >>> row_keys(pa.table({"StudyInstanceUID": ["1.2", ""], "StudyID": ["a", "b"]}), Level.STUDY)
+    [('1.2', True), ("[('StudyID', 'b')]", False)]
+    """
+    unique = unique_key(level)
+    uids = table[unique].to_pylist() if unique in table.column_names else [None] * table.num_rows
+    blank = [row for row, uid in enumerate(uids) if not uid]
+    contents = dict(zip(blank, map(_content, table.take(blank).to_pylist()), strict=True)) if blank else {}
+    return [(uid, True) if uid else (contents[row], False) for row, uid in enumerate(uids)]
+
+
+def _content(values: dict[str, Any]) -> str:
+    return repr(sorted((name, value) for name, value in values.items() if value))
 
 
 def _texts(table: pa.Table, name: str) -> list[str | None]:
@@ -162,6 +187,7 @@ class Doubt(Enum):
     FAILED = "{where}: {reason}"
     NOT_ASKED = "{where}: not asked any more, after {reason}"
     UNPARTED = "{where}: {reason}, and nothing parts them to see whether there are more"
+    UNKEYED = "{reason}, so nothing shows whether there are more"
     IGNORED = "{reason}, and as the node ignores StudyDate, it cannot be split"
 
 

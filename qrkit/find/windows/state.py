@@ -23,6 +23,7 @@ from qrkit.find.windows.results import (
 from qrkit.find.windows.window import BIRTH, DATE, TIME, Span, Window, bounds, parse_days, parse_minutes
 from qrkit.query import Request
 from qrkit.tables import Level, unique_key
+from qrkit.words import counted
 
 WindowStep = Generator[tuple[Request, ...], Sequence[WindowAnswer], bool]
 """Asks something, and returns whether all of it is found."""
@@ -86,6 +87,8 @@ class WindowState:
         self.sees_births = False  # whether there was an answer in which rows without PatientBirthDate could have been
         self.single_days = False  # whether days are asked one by one, since the node leaves out the ends of a range
         self.ignores_list = False
+        # whether an answer needed a proof, or did not fill a list, and had rows that no answer can be compared by
+        self.needs_keys = False
         # the size of an answer that may be cut off and is being split, and how much was found by then
         self.suspect: tuple[int, int] | None = None
         self._brought: defaultdict[str, set[str]] = defaultdict(set)
@@ -133,7 +136,7 @@ class WindowState:
         if self.is_bulk:
             self.caps.observe(answer.count, answer.uids)
         listed = self._listed_uids(window)
-        self.ignores_list |= len(listed) > 1 and not answer.uids.issubset(listed)
+        self.ignores_list |= len(listed) > 1 and answer.has_keys and not answer.uids.issubset(listed)
         self._verify(window, answer)
         for keyword in self.added(window):
             self._brought[keyword] |= answer.uids
@@ -176,6 +179,18 @@ class WindowState:
         """Whether a window has a list of UIDs of its own level, and each of them was answered."""
         uids = self._listed_uids(window)
         return len(uids) > 1 and answer.uids.issuperset(uids)
+
+    def note_keys(self, window: Window, answer: WindowAnswer) -> None:
+        """Take note of an answer whose rows prove nothing, for want of Unique Keys."""
+        listed = self._listed_uids(window)
+        is_short = len(listed) > 1 and len(answer.rows) < len(listed)
+        needs_proof = self.suspicion(answer.count) or self.caps.wants_proof(answer.count)
+        self.needs_keys |= not answer.has_keys and self.is_bulk and bool(is_short or needs_proof)
+
+    def clear(self, count: int) -> None:
+        """Take note that an answer of this size was whole; rows without Unique Keys do not prove it."""
+        if not self.needs_keys:
+            self.caps.clear(count)
 
     def _listed_uids(self, window: Window) -> list[str]:
         unique = unique_key(self.base.level)
@@ -253,6 +268,10 @@ class WindowState:
 
     def result(self) -> WindowsResult:
         """Return how it went."""
+        if self.needs_keys:
+            rows = counted(self.found.without_key, "row")
+            reason = f"{rows} without {unique_key(self.base.level)} cannot be distinguished"
+            self.note(Doubt.UNKEYED, Window(), reason)
         return WindowsResult(
             windows=tuple(self._asked.values()),
             doubts=sentences(note for note in self._notes if isinstance(note.kind, Doubt)),
