@@ -39,6 +39,7 @@ _IMAGES = {
         "12.2": "RF",
         "20": "NM",
         "128": "PT",
+        "128.1": "PT",
         "130": "PT",
     }.items()
 }
@@ -113,6 +114,7 @@ class SeriesAnswer:
     rows: tuple[SeriesRow, ...] = ()
     only_sr: bool = False
     doubt: str = ""
+    unclear: frozenset[str] = frozenset()  # series of which neither the Modality nor a SOP Class is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,15 +229,29 @@ def _values(text: str | None) -> frozenset[str]:
     return frozenset(part.strip() for part in (text or "").split("\\") if part.strip())
 
 
-def needs_of(study: str, answer: SeriesAnswer) -> tuple[Need, ...]:
-    """Return the needs for the objects of the series without a Modality."""
-    return tuple(_need(study, row) for row in answer.rows if not row.Modality)
+def needs_of(study: str, answer: SeriesAnswer, objects: Mapping[Need, Answer]) -> tuple[Need, ...]:
+    """Return the needs for the objects of the series without a Modality; of all, if there is no first image."""
+    needs = (_need(study, row, objects) for row in answer.rows if not row.Modality)
+    return tuple(need for need in needs if need not in objects)
 
 
-def with_modalities(study: str, answer: SeriesAnswer, objects: Mapping[Need, Answer]) -> SeriesAnswer:
-    """Return the series with the modalities of their objects; unknown ones stay empty."""
-    rows = [row if row.Modality else _with_modality(row, objects.get(_need(study, row))) for row in answer.rows]
-    return SeriesAnswer(tuple(rows), answer.only_sr)
+def with_modalities(study: StudyRow, answer: SeriesAnswer, objects: Mapping[Need, Answer]) -> SeriesAnswer:
+    """Return the series with the modalities of their objects; unknown ones stay empty.
+
+    If no series has a Modality, and the study has a single one, that is the modality of series of unknown class.
+    """
+    only = next(iter(study.ModalitiesInStudy)) if len(study.ModalitiesInStudy) == 1 else ""
+    if any(row.Modality for row in answer.rows):
+        only = ""
+    rows: list[SeriesRow] = []
+    unclear: set[str] = set()
+    for row in answer.rows:
+        classes = _classes(objects.get(_need(study.StudyInstanceUID, row, objects)))
+        modality = row.Modality or (modality_of(classes) if any(classes) else only)
+        rows.append(row._replace(Modality=modality))
+        if not modality and not all(classes or [""]):
+            unclear.add(row.SeriesInstanceUID)
+    return replace(answer, rows=tuple(rows), unclear=frozenset(unclear))
 
 
 def modality_of(sop_classes: Sequence[str]) -> str:
@@ -256,12 +272,13 @@ def modality_of(sop_classes: Sequence[str]) -> str:
     return ""
 
 
-def _need(study: str, row: SeriesRow) -> Need:
+def _need(study: str, row: SeriesRow, objects: Mapping[Need, Answer]) -> Need:
+    first = Need(NeedKind.FIRST_IMAGE, study, row.SeriesInstanceUID)
     is_small = row.instance_count is None or row.instance_count <= SMALL
-    return Need(NeedKind.OBJECTS if is_small else NeedKind.FIRST_IMAGE, study, row.SeriesInstanceUID)
+    without_first = first in objects and not _classes(objects[first])
+    return first._replace(kind=NeedKind.OBJECTS) if is_small or without_first else first
 
 
-def _with_modality(row: SeriesRow, objects: Answer | None) -> SeriesRow:
-    if not isinstance(objects, ObjectsAnswer):
-        return row
-    return row._replace(Modality=modality_of([instance.SOPClassUID for instance in objects.rows]))
+def _classes(objects: Answer | None) -> list[str]:
+    """Return the SOP Class of each object; an empty text where the node does not return it."""
+    return [instance.SOPClassUID for instance in objects.rows] if isinstance(objects, ObjectsAnswer) else []

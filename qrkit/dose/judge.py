@@ -47,6 +47,7 @@ _NO_RULE = "no series contains dose according to the {group} rules"
 _STORED = "all its dose objects are stored already"
 _NO_OBJECTS = "the node lists no objects in a series and does not count them"
 _NO_CLASS = "the node does not return the SOP Class of all objects"
+_NO_MODALITY = "the node does not return the Modality of all series, and their objects do not show it"
 _NO_CODE = "no series of a requested modality"
 
 
@@ -176,6 +177,7 @@ class StudyJudge:
             return PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
         if answer is None and self._sr_first(context, rules):
             (some,) = yield (Need(NeedKind.SR_SERIES, study.StudyInstanceUID),)
+            some = yield from _with_modalities(study, some)
             item = yield from self._by_series(context, decision, some)
             if item is not None:
                 return _doubted(item, some)
@@ -292,9 +294,10 @@ def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
     """Return the series of a study, with the missing modalities filled in."""
     if not isinstance(answer, SeriesAnswer) or all(row.Modality for row in answer.rows):
         return answer
-    needs = needs_of(study.StudyInstanceUID, answer)
-    objects = yield needs
-    return with_modalities(study.StudyInstanceUID, answer, dict(zip(needs, objects, strict=True)))
+    objects: dict[Need, Answer] = {}
+    while needs := needs_of(study.StudyInstanceUID, answer, objects):
+        objects |= zip(needs, (yield needs), strict=True)
+    return with_modalities(study, answer, objects)
 
 
 def passes(value_filter: Filter, value: str) -> bool:
@@ -313,6 +316,9 @@ def _doubted(item: PlanItem, answer: Answer | None) -> PlanItem:
     """Return an item with what is doubtful of the list of its series."""
     if not isinstance(answer, SeriesAnswer):
         return item
+    kept = {outcome.row.SeriesInstanceUID for outcome in item.series if outcome.decision.keep}
+    if not answer.unclear <= kept:
+        item = replace(item, doubts=(_NO_MODALITY, *item.doubts))
     listed, count = len(answer.rows), item.study.series_count
     if count is not None and listed < count and not answer.only_sr:
         short = ShortList(Level.SERIES, item.study.StudyInstanceUID, listed, count)

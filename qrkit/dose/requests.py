@@ -32,6 +32,7 @@ from qrkit.node import InformationModel
 from qrkit.profile import Extension, Profile, Subject
 from qrkit.query import Request
 from qrkit.tables import Level
+from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE
 
 SERIES_KEYS = (
     "SeriesInstanceUID",
@@ -164,9 +165,10 @@ class NeedRequests:
                 rows = found.get(need.StudyInstanceUID, ())
                 study = self._studies[need.StudyInstanceUID]
                 if need.kind is NeedKind.SR_SERIES:
+                    is_named = all(row.Modality for row in rows)
                     rows = tuple(row for row in rows if row.Modality == SR)
-                    is_known = bool(rows) or SR not in study.ModalitiesInStudy
-                    if is_known and _is_proven(reply) and not self._are_many(rows):
+                    is_known = bool(rows) or not _has_sr(study)
+                    if is_named and is_known and _is_proven(reply) and not self._are_many(rows):
                         answers[need] = SeriesAnswer(rows, only_sr=True)
                 elif _are_all(rows, study.series_count, reply):
                     answers[need] = SeriesAnswer(rows)
@@ -209,16 +211,28 @@ class NeedRequests:
         level = Level.SERIES if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES) else Level.IMAGE
         return NeedRequest(_request(level, keys), lambda reply: {need: _answer(need, reply)})
 
+    def _is_partial(self, need: Need, answer: SeriesAnswer) -> bool:
+        """Return whether SR series may be missing: the node counts all series, not those of a Modality.
+
+        A node that omits the Modality of series may also match none of them.
+        """
+        is_hidden = not answer.rows and _has_sr(self._studies[need.StudyInstanceUID])
+        return is_hidden or bool(answer.doubt) or self._are_many(answer.rows)
+
     def _again(self, need: Need, answer: Answer) -> Iterator[NeedRequest]:
         """Give what to ask after the answer to a single request: another first image, or all series of a study."""
         if need.kind is NeedKind.FIRST_IMAGE and isinstance(answer, ObjectsAnswer) and not answer.rows:
             yield self._single(need, "0")
-        elif (
-            isinstance(answer, SeriesAnswer) and answer.only_sr and (answer.doubt or self._are_many(answer.rows))
-        ):  # the node counts all series, not those of a Modality
+        elif isinstance(answer, SeriesAnswer) and answer.only_sr and self._is_partial(need, answer):
             every = Need(NeedKind.SERIES, need.StudyInstanceUID)
             request = self._single(every).request
             yield NeedRequest(request, lambda reply: {need: _with_rows(_answer(every, reply), answer.rows)})
+
+
+def _has_sr(study: StudyRow) -> bool:
+    """Return whether the row of a study shows that it has structured reports."""
+    reports = (uid for uid in study.SOPClassesInStudy if uid.startswith(SR_STORAGE) and uid != KEY_OBJECT_SELECTION)
+    return SR in study.ModalitiesInStudy or any(reports)
 
 
 def _ask(requests: Iterable[NeedRequest]) -> RequestSteps:
@@ -269,7 +283,7 @@ def _answer(need: Need, reply: WindowedAnswer) -> Answer:
         rows = series_by_study(reply.table, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())
         if need.kind is NeedKind.SERIES or any(row.Modality not in ("", SR) for row in rows):
             return SeriesAnswer(rows, doubt=doubt)  # all series, also where the node ignores Modality
-        return SeriesAnswer(tuple(row for row in rows if row.Modality), only_sr=True, doubt=doubt)
+        return SeriesAnswer(rows, only_sr=True, doubt=doubt)  # also those of which the node omits the Modality
     found = objects_by_series(reply.table, series_instance_uid=need.SeriesInstanceUID)
     objects = found.get(need.SeriesInstanceUID, ())
     if need.kind is not NeedKind.FIRST_IMAGE:

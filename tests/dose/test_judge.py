@@ -371,6 +371,27 @@ def test_a_series_of_which_nobody_knows_the_modality_stays_without_one() -> None
     assert item.decision.rule == "CT rules"
 
 
+def test_a_series_without_modality_and_class_is_a_doubt_unless_it_is_kept() -> None:
+    doubt = ("the node does not return the Modality of all series, and their objects do not show it",)
+    unknown = Series(modality="", classes=("",))
+    assert one(world_of(unknown, unknown, modalities=["RF", "SR"]).judge(policy_of("FL"))).doubts == doubt
+    assert one(world_of(unknown, modalities=()).judge(policy_of("FL"))).doubts == doubt
+    nothing = Series(modality="", count=0)
+    assert one(world_of(nothing, modalities=["RF", "SR"]).judge(policy_of("FL"))).doubts == doubt
+    mammogram = one(world_of(unknown, modalities=["MG"]).judge(policy_of("MG")))
+    assert (kept([mammogram]), mammogram.doubts) == ({"1": WHOLE}, ())
+    other = one(world_of(Series(modality="", classes=(CAPTURE,)), IMAGES, modalities=["CT"]).judge(policy_of("CT")))
+    assert other.doubts == ()
+
+
+def test_a_large_series_without_modality_and_first_image_is_listed() -> None:
+    world = world_of(
+        unnamed(Series(modality="PT", classes=(PET,) * 9, first=7)), unnamed(sr(RRDSR)), modalities=["PT"]
+    )
+    item = one(world.judge(policy_of("NM")))
+    assert ([outcome.row.Modality for outcome in item.series], item.doubts) == (["PT", "SR"], ())
+
+
 @pytest.mark.parametrize("beside", [(IMAGES,), (IMAGES, sr(RDSR))])
 def test_an_sr_series_that_is_counted_but_not_listed_is_a_doubt(beside: tuple[Series, ...]) -> None:
     hidden = one(world_of(*beside, sr(RDSR, ESR, listed=False)).judge(policy_of("CT")))

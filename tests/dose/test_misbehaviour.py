@@ -24,7 +24,15 @@ def kept_series(plan: Plan) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "quirks", [Quirks(no_sop_class=True), Quirks(count_less=1)], ids=["no SOP Class", "counts too low"]
+    "quirks",
+    [
+        Quirks(no_sop_class=True),
+        Quirks(count_less=1),
+        Quirks(missing_modality=True),
+        Quirks(omit_keys=("Modality",)),
+        Quirks(omit_keys=("Modality", "SOPClassesInStudy")),
+    ],
+    ids=["no SOP Class", "counts too low", "blank Modality", "no Modality", "no Modality, no classes"],
 )
 def test_a_node_that_omits_what_a_plan_needs_loses_no_study(
     linked: Linked, start_simulator: StartSimulator, quirks: Quirks

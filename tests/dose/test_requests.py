@@ -64,6 +64,7 @@ class Archive:
         self.hidden: set[str] = set()
         self.refuses_lists = False
         self.sr_series = 1
+        self.matches_modality = self.returns_modality = True
 
     def ask(self, needs: Sequence[Need], profile: Profile, *, patient_root: bool = False) -> dict[Need, Answer]:
         model = InformationModel.PATIENT_ROOT if patient_root else InformationModel.STUDY_ROOT
@@ -105,6 +106,8 @@ class Archive:
             "SOPClassUID",
             "InstanceNumber",
         )
+        if not self.returns_modality:
+            found = [row | {"Modality": ""} for row in found]
         return pa.table({name: [row[name] for row in found] for name in names})
 
     def rows(self, uid: str, study: StudyRow) -> list[dict[str, object]]:
@@ -115,7 +118,7 @@ class Archive:
                 "StudyInstanceUID": uid,
                 "StudyDate": study.StudyDate,
                 "SeriesInstanceUID": f"{uid}.{series}",
-                "Modality": modality,
+                "Modality": modality if self.matches_modality else "",
                 "SOPInstanceUID": f"{uid}.{series}.{number}",
                 "SOPClassUID": sop_class,
                 "InstanceNumber": number,
@@ -256,3 +259,16 @@ def test_sr_series_come_first_only_with_evidence_that_few_requests_list_them() -
     assert not honouring(Subject.SERIES_OF_STUDIES).lists_sr_series
     assert LISTS.lists_sr_series
     assert honouring(Subject.SERIES_BY_DATE_AND_MODALITY).lists_sr_series
+
+
+@pytest.mark.parametrize("profile", [UNKNOWN, LISTS, ALL], ids=["unknown", "lists", "all"])
+@pytest.mark.parametrize("is_matched", [True, False])
+def test_sr_series_of_a_node_that_omits_the_modality_are_among_the_answers(
+    profile: Profile, *, is_matched: bool
+) -> None:
+    archive = Archive(3)
+    archive.returns_modality, archive.matches_modality = False, is_matched
+    answers = archive.ask(needs(archive, NeedKind.SR_SERIES), profile)
+    for need, answer in answers.items():
+        assert isinstance(answer, SeriesAnswer)
+        assert f"{need.StudyInstanceUID}.2" in {row.SeriesInstanceUID for row in answer.rows}
