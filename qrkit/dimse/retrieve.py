@@ -36,6 +36,10 @@ class Suboperations:
     """Their size."""
     failed_uids: tuple[str, ...] = ()
     """Failed SOP Instance UID List of the final response."""
+    named: int | None = None
+    """Sub-operations that the responses so far have counted at most, those that remain as well."""
+    named_in_all: int | None = None
+    """The same, of the responses that also count those that remain."""
 
 
 OnProgress = Callable[[Suboperations], None]
@@ -60,7 +64,7 @@ class Retrieval:
         self._on_progress = on_progress
         self._stop = stop
         self.state = Suboperations()
-        """The counts so far, also after an error."""
+        """The counts of the last request so far, also after an error."""
 
     @property
     def message_id_to_come(self) -> int:
@@ -87,6 +91,7 @@ class Retrieval:
     def _run(self, ask: PendingRequest, service: Service, receiver: Receiver | None) -> Suboperations:
         stream = self._association.stream
         stream.patience = self._node.timeouts.response
+        self.state = Suboperations(received=self.state.received, bytes=self.state.bytes)
         outer, stream.on_wait = stream.on_wait, lambda: ask.check(self._stop)
         try:
             while True:
@@ -117,13 +122,18 @@ class Retrieval:
     def _is_final(self, context_id: int, command: Command, service: Service) -> bool:
         status = check_response(self._association, command, service)
         data = self._association.stream.read_small_data(context_id) if command.has_data_set else b""
+        counts = [command.number(element) for element in (dimse.COMPLETED, dimse.FAILED, dimse.WARNING)]
+        remaining = command.number(dimse.REMAINING)
+        named = sum(number or 0 for number in (*counts, remaining)) if counts[0] is not None else None
         self.state = replace(
             self.state,
+            named=_larger(self.state.named, named),
+            named_in_all=_larger(self.state.named_in_all, None if remaining is None else named),
             status=status,
-            remaining=command.number(dimse.REMAINING),
-            completed=command.number(dimse.COMPLETED),
-            failed=command.number(dimse.FAILED),
-            warning=command.number(dimse.WARNING),
+            remaining=remaining,
+            completed=counts[0],
+            failed=counts[1],
+            warning=counts[2],
             comment=command.text(dimse.ERROR_COMMENT),
             failed_uids=_failed_uids(command, data, self._association.contexts[context_id].transfer_syntax),
         )
@@ -136,6 +146,10 @@ class Retrieval:
         if status == CANCELLED or classify(service, status).category is Category.FAILURE:
             raise failure(service, status, peer=self._association.peer, comment=self.state.comment)
         return self.state
+
+
+def _larger(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first if second is None else max(first, second)
 
 
 def _failed_uids(command: Command, data: bytes, transfer_syntax: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pydicom.uid import UID
 from qrkit import errors
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model, storage_proposals
-from qrkit.dimse.retrieve import Retrieval
+from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
 from qrkit.jobs import ItemOutcome, ItemRow, RetrieveRequest
@@ -132,7 +132,13 @@ class Batch:
 
     def _fetch_all(self, items: Sequence[ActiveItem]) -> None:
         for number, method in enumerate(self._methods):
-            wanting = [active for active in items if active.is_open and (not number or active.is_worth_another_try)]
+            wanting = [
+                active
+                for active in items
+                if active in self._undone
+                and (active.is_open or active.is_contradicted)
+                and (not number or active.is_worth_another_try)
+            ]
             self._fetch(wanting, method)
             if method is Method.GET:
                 self._fetch_otherwise(items)
@@ -217,7 +223,7 @@ class Batch:
             while waiting:
                 self._fetch_one(association, waiting[0], method)
                 active = waiting.pop(0)
-                if not (active.is_open or active.may_be_listed_later):
+                if not (active.is_open or active.is_contradicted or active.may_be_listed_later):
                     self._done(active)
                 if active.is_open or waiting:
                     self._watch.stop.check()
@@ -245,6 +251,7 @@ class Batch:
                 f"{self._node.name} sent more than {active.refused} objects that were not asked for.",
                 advice="The retrieve was stopped; ask the PACS team how it answers at this level.",
             )
+            active.break_off(Suboperations(), active.error)
             raise active.error from stop
         except (errors.StatusError, errors.PortInUse, errors.InputError) as error:
             active.error = error
@@ -265,7 +272,12 @@ class Batch:
     def _send(self, active: ActiveItem, method: Method, retrieval: Retrieval) -> None:
         for identifier in identifiers(self._node, active, by_uid=self._refuses_lists):
             self._watch.stop.check()
-            active.count(self._destination.fetch(method, retrieval, identifier, active))
+            try:
+                counted = self._destination.fetch(method, retrieval, identifier, active)
+            except errors.NodeError as error:
+                active.break_off(retrieval.state, error)
+                raise
+            active.count(counted)
 
     def _settle(self, active: ActiveItem) -> None:
         self._destination.settle(active)

@@ -79,10 +79,12 @@ class ActiveItem:
         self.error: errors.QrkitError | None = None
         self.notes: list[str] = []
         self.outcome: ItemOutcome | None = None
-        self._sent: int | None = None
+        self._named = 0  # most objects that the counters of a retrieve of the whole item have named
+        self._cut = ""  # why a retrieve of the whole item has ended early, if no counters say that nothing was left
+        self._is_unanswered = False
         self._is_confirmed = False
         self._is_whole_try = False
-        self._received_before = 0
+        self._refused_before = 0
         self._last_arrival = time.monotonic()
         self._arrived = threading.Condition()
         self._came: set[str] = set()
@@ -217,6 +219,12 @@ class ActiveItem:
         return max(self.list.counted or 0, self._sent or 0, self.item.outcome.expected or 0)
 
     @property
+    def _sent(self) -> int | None:
+        """How many objects the node's counters name, if they are more than those that are there."""
+        there = max(len(self.stored), self.reported, self.received - self.item.outcome.received)
+        return self._named if self._named > there else None
+
+    @property
     def expected_number(self) -> int | None:
         """How many objects should arrive; None where this is not known."""
         number = max(len((self.expected or frozenset()) | self.stored), self.counted)
@@ -231,12 +239,27 @@ class ActiveItem:
     @property
     def is_open(self) -> bool:
         """Whether something is still to be fetched; where nothing is listed, the node's counters decide."""
-        if self.missing or self.lacking or self.is_listed:
-            return bool(self.missing or self.lacking)
+        if self.missing or self.lacking:
+            return True
+        if self.is_listed:  # a list that is not counted may lack what an error has cut off
+            return self._is_unanswered and self.error is not None and not self._is_all_counted
         there = len(self.stored) or self.reported
         counted = self.suboperations
         has_ended = counted.status != PENDING
         return not (has_ended and there) or bool(counted.failed) or there < (counted.completed or 0)
+
+    @property
+    def _is_all_counted(self) -> bool:
+        """Whether as many objects are there as the node counts."""
+        listed = self.list
+        return listed.is_counted and (listed.counted or 0) <= len(self.stored) and not listed.silent_series
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether all that is listed is there, yet the retrieve failed, or its counters name more objects."""
+        if self.item.request.level is Level.IMAGE or not self.is_listed or self.missing or self.lacking:
+            return False
+        return (self._is_unanswered or self._sent is not None) and not self.is_runaway
 
     @property
     def is_worth_another_try(self) -> bool:
@@ -251,7 +274,8 @@ class ActiveItem:
     @property
     def missing_classes(self) -> tuple[str, ...]:
         """SOP Class of each missing object; an empty one for what the node did not list."""
-        lacking = self.lacking  # what is not listed is probably of the same classes
+        # what is not listed is probably of the same classes
+        lacking = self.lacking or self.is_contradicted
         missing = [item for item in self.list.objects if lacking or item.SOPInstanceUID not in self.stored]
         classes = [item.SOPClassUID for item in missing]
         is_unknown = not self.list.objects or self.list.silent_series or lacking
@@ -263,7 +287,7 @@ class ActiveItem:
         if self.item.request.level is Level.IMAGE:
             return False
         has_series = self.item.request.level is Level.STUDY and self.short_series
-        return not self.stored or not self.is_listed or bool(self.lacking and not has_series)
+        return not self.stored or not self.is_listed or self.is_contradicted or bool(self.lacking and not has_series)
 
     # what the node counts
 
@@ -271,7 +295,7 @@ class ActiveItem:
         """Forget what the node counted before."""
         self.suboperations = Suboperations()
         self._is_whole_try = self.wants_all
-        self._received_before = self.received
+        self._refused_before = self.refused
 
     def count(self, counted: Suboperations) -> None:
         """Add what the node counted for one of the requests of a try."""
@@ -279,6 +303,23 @@ class ActiveItem:
         if before.status != PENDING:
             completed, failed = _sum(before.completed, counted.completed), _sum(before.failed, counted.failed)
             self.suboperations = replace(counted, completed=completed, failed=failed)
+        is_explained = counted.status == SUCCESS or bool(counted.failed or counted.warning)
+        self._keep_counters(counted, "" if is_explained else f"the retrieve ended with status 0x{counted.status:04X}")
+
+    def break_off(self, counted: Suboperations, error: errors.NodeError) -> None:
+        """Keep what the node had counted for a request before the error that ended it."""
+        self._keep_counters(counted, f"the retrieve failed: {error.message.rstrip('.')}")
+
+    def _keep_counters(self, counted: Suboperations, cut: str) -> None:
+        """Keep how many objects the counters name at most, and why the retrieve was cut short, if it was."""
+        if not self._is_whole_try:
+            self._is_unanswered = self._is_unanswered and bool(cut)
+            return
+        # what we refused is not of the item, and the node counts it as failed
+        refused = min(self.refused - self._refused_before, counted.failed or 0)
+        self._named = max(self._named, (counted.named or 0) - refused)
+        is_cut = bool(cut) and counted.named_in_all is None
+        self._cut, self._is_unanswered = cut if is_cut else "", is_cut
 
     def end_try(self) -> None:
         """Compare what the node counted with what has arrived, if the item was asked for as a whole."""
@@ -286,8 +327,6 @@ class ActiveItem:
         if not self._is_whole_try or counted.status == PENDING or counted.completed is None:
             return
         there = counted.completed + (counted.failed or 0)
-        arrived = max(self.received - self._received_before, len(self.stored))
-        self._sent = there if there > arrived else None
         self._is_confirmed = counted.status == SUCCESS and there == counted.completed == len(self.stored)
 
     @property
@@ -296,12 +335,13 @@ class ActiveItem:
         listed = self.list
         if self.item.request.level is Level.IMAGE:
             return ()
-        is_here = listed.is_counted and (listed.counted or 0) <= len(self.stored) and not listed.silent_series
-        reasons = [] if is_here else list(listed.short)  # what is not listed may have come all the same
+        reasons = [] if self._is_all_counted else list(listed.short)  # what is not listed may have come all the same
         if listed.uncounted and not self._is_confirmed:
             reasons.append(listed.uncounted)
         if self._sent is not None and self._sent != listed.counted:
             reasons.append(f"the node reports {self._sent} objects")
+        if self._cut:
+            reasons.append(self._cut)
         if self.reported and not self.stored:
             reasons.append("the store node cannot be queried for what it received")
         return tuple(reasons)

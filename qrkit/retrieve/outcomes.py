@@ -41,7 +41,8 @@ def outcome_of(active: ActiveItem, *, cancelled: bool) -> ItemOutcome:
 
 
 def _state(active: ActiveItem, error: str, *, cancelled: bool) -> JobState:
-    if (active.reported and not active.stored) or active.lacking:  # only numbers decide
+    has_all_listed = active.is_listed and not active.missing
+    if (active.reported and not active.stored) or active.lacking or has_all_listed:  # only numbers decide
         unfinished = JobState.PARTIAL if active.stored or active.reported else JobState.FAILED
         return JobState.COMPLETE if not active.is_open else JobState.CANCELLED if cancelled else unfinished
     expected = sorted(active.expected or ()) if active.is_listed else None

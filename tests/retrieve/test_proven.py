@@ -1,5 +1,7 @@
 """A retrieve is held against what the node counts, not only against what it lists."""
 
+from dataclasses import replace
+
 import pytest
 
 from qrkit.jobs import ItemOutcome, JobRow, JobState, RetrieveRequest
@@ -252,3 +254,66 @@ def test_failed_sub_operations_are_missing_where_the_node_counts_nothing(linked:
     other = next(one for one in all_studies(linked.hospital) if len({x.Modality for x in one.series}) > 1)
     job = fetch(linked, other, method="get")
     assert uids_of(other) <= files_of(linked.workspace) or job.state is JobState.PARTIAL
+
+
+ENDS = {
+    "C-GET fails": Quirks(retrieve_status=0xC001),
+    "the node cancels": Quirks(retrieve_status=0xFE00),
+    "a warning without a reason": Quirks(retrieve_status=0xB000),
+    "A-ABORT": Quirks(drop_after=1),
+    "the connection breaks": Quirks(break_after=1),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("is_mute", [False, True], ids=["counters", "no counters"])
+@pytest.mark.parametrize("how", ENDS)
+def test_a_retrieve_that_does_not_end_well_proves_nothing_although_all_that_is_listed_and_counted_came(
+    linked: Linked, series: tuple[Study, Series], method: str, how: str, *, is_mute: bool
+) -> None:
+    size = len(series[1].instances)
+    end = ENDS[how]
+    linked.pacs.quirks = replace(
+        end,
+        cap=size - 2,
+        count_less=2,
+        retrieve_status_after=size - 2,
+        drop_after=end.drop_after and size - 2,
+        break_after=end.break_after and size - 2,
+        no_counters=is_mute,
+    )
+    job = fetch_series(linked, series, method)
+    assert len(files_of(linked.workspace)) == size - 2
+    assert (job.proven, bool(outcome(job).why)) == (False, True)
+    if not is_mute:
+        assert f"the node reports {size} objects" in outcome(job).why
+
+
+@BOTH
+def test_a_retrieve_that_breaks_off_once_is_asked_for_again_although_all_that_is_listed_and_counted_came(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    size = len(series[1].instances)
+    linked.pacs.quirks = Quirks(cap=size - 2, count_less=2, drop_after=size - 2, drop_times=1)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.stored, len(files_of(linked.workspace))) == (JobState.COMPLETE, size, size)
+
+
+@BOTH
+def test_a_retrieve_that_breaks_off_is_proven_where_its_counters_name_no_more_than_came(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    linked.pacs.quirks = Quirks(drop_after=3, drop_times=1)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
+
+
+@BOTH
+def test_a_retrieve_that_is_cut_off_is_partial_where_nothing_proves_the_list(
+    linked: Linked, series: tuple[Study, Series], method: str
+) -> None:
+    linked.pacs.quirks = Quirks(cap=3, omit_keys=COUNTS, no_counters=True, drop_after=5)
+    job = fetch_series(linked, series, method)
+    assert len(files_of(linked.workspace)) == 5
+    assert (job.state, job.stored, job.proven) == (JobState.PARTIAL, 5, False)
+    assert outcome(job).error
