@@ -47,8 +47,11 @@ class Pacs:
         Whether it tells no StudyDate.
     hides_uids
         Whether it tells no StudyInstanceUID.
+    withholds_rows
+        Whether it ends whatever has rows before the first: with 0xA700 (`status`) or else A-ABORT.
     said_before
-        Answers that come before the status of a node that says there are too many; None: as many as its cap.
+        Answers that come before the status of a node that says there are too many, or before A-ABORT; None: as many
+        as its cap or `abort_above`.
     """
 
     studies: Sequence[Study]
@@ -62,6 +65,7 @@ class Pacs:
     refuses: frozenset[str] = frozenset()
     abort_above: int = 0
     said_before: int | None = None
+    withholds_rows: bool = False
     hides_days: bool = False
     hides_uids: bool = False
     requests: list[Request] = field(default_factory=list)
@@ -72,8 +76,14 @@ class Pacs:
         if any(request.value(keyword) for keyword in self.refuses):
             return WindowAnswer(failure=failure_of(errors.StatusError("refused", status=0xA900)))
         found = self._ordered([one for one in self.studies if self._matches(one, request)])
+        if self.withholds_rows and found:
+            error = (
+                errors.StatusError("too many", status=0xA700) if self.status else errors.AssociationAborted("aborted")
+            )
+            return WindowAnswer(failure=failure_of(error))
         if self.abort_above and len(found) > self.abort_above:
-            return WindowAnswer(failure=failure_of(errors.AssociationAborted("aborted"), self.abort_above))
+            said = self.abort_above if self.said_before is None else self.said_before
+            return WindowAnswer(failure=failure_of(errors.AssociationAborted("aborted"), said))
         if self.cap and len(found) > self.cap:
             if self.status:
                 said = self.cap if self.said_before is None else self.said_before

@@ -159,6 +159,29 @@ def test_a_list_with_fewer_rows_than_uids_is_not_proven_where_rows_have_no_uniqu
     assert "6 rows without StudyInstanceUID" in short.doubts[0]
 
 
+@pytest.mark.parametrize("per_day", [3, 9])
+@pytest.mark.parametrize("dates", [range_of(*MONTH), ""])
+def test_a_node_that_aborts_large_answers_before_their_first_row_is_asked_for_less(dates: str, per_day: int) -> None:
+    pacs = Pacs(studies=studies(per_day), abort_above=10, said_before=0)
+    found, _ = ask(pacs, dates=dates)
+    assert found == uids(pacs)
+
+
+@pytest.mark.parametrize(("dates", "most"), [(range_of(*MONTH), 40), ("", 40), (range_of(TODAY, TODAY), 40)])
+def test_a_node_that_aborts_whatever_has_rows_is_asked_a_few_times(dates: str, most: int) -> None:
+    pacs = Pacs(studies=studies(9), withholds_rows=True)
+    found, driven = ask(pacs, dates=dates)
+    assert (found, len(driven.errors) > 0) == (set(), True)
+    assert len(pacs.requests) <= most
+
+
+@pytest.mark.parametrize("status", [False, True])
+def test_a_request_for_one_study_is_never_split(*, status: bool) -> None:
+    pacs = Pacs(studies=studies(1), withholds_rows=True, status=status)
+    _, driven = ask(pacs, StudyInstanceUID=pacs.studies[0].uid)
+    assert (len(driven.errors), len(pacs.requests)) == (1, 2)
+
+
 def test_a_round_number_that_is_whole_is_told_and_no_doubt() -> None:
     pacs = Pacs(studies=studies(20, days=10))
     found, driven = ask(pacs, dates=range_of(*MONTH))

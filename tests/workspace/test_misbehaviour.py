@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from qrkit.errors import (
+    AssociationAborted,
     CalledTitleRejected,
     CallingTitleRejected,
     Congested,
@@ -163,6 +164,13 @@ def test_rows_without_unique_keys_of_a_node_with_a_cap_are_not_called_all(linked
     assert len(frame) == linked.hospital.size
     (why,) = frame.attrs["qrkit"]["coverage"]["why"]
     assert f"{len(frame)} rows without StudyInstanceUID cannot be distinguished" in why
+
+
+def test_a_node_that_aborts_every_query_is_asked_for_one_study_a_few_times(linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(find_abort_after=0)
+    with pytest.raises(AssociationAborted):
+        linked.workspace.find("pacs", study_uid=all_studies(linked.hospital)[0].StudyInstanceUID)
+    assert sum(request.service == "C-FIND" for request in linked.pacs.requests) <= 4
 
 
 def test_a_list_that_was_refused_is_not_tried_again(linked: Linked) -> None:

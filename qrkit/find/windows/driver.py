@@ -185,6 +185,8 @@ def _after_failure(state: WindowState, window: Window, failure: Failure) -> Wind
 
 
 def _is_splittable(state: WindowState, window: Window) -> bool:
+    if state.asks_one(window):
+        return False
     return bool(state.list_key(window)) or any(
         state.can_split_by(keyword, window) for keyword in (*dict(window.spans), TIME, BIRTH)
     )

@@ -41,6 +41,11 @@ _PATIENCE = {
 }
 """Failures in a row that are borne, each followed by a smaller window: before anything was answered, and after."""
 
+_MOST_ROWLESS = 16
+"""Windows that may break off before a single row was received; then nothing smaller will get through either.
+
+From 1900 until today it takes up to 15 halves to reach one day."""
+
 _MOST_WINDOWS = 300
 """Windows beyond one for each row found: a node that needs more does not heed what is asked."""
 
@@ -49,6 +54,8 @@ _USUALLY_VAIN = 12
 """Windows of a key that fail, before any succeeds, until the node is taken to ignore it.
 
 Patients have nothing to be split by but their dates of birth, so it takes more halves until one gets through."""
+
+_WILDCARDS = frozenset("*?")
 
 _MOST_FAILED = 3
 """Windows that may fail for good before the rest is not asked any more."""
@@ -81,6 +88,8 @@ class WindowState:
         self.leaky: set[str] = set()  # keys whose windows did not bring everything again that lies in them
         self.has_answer = False  # whether any window succeeded
         self.in_a_row = 0  # windows that have failed since the last one that succeeded
+        # windows that broke off while no row at all was received; windows that are empty prove nothing
+        self.rowless = 0
         self.stopped = ""  # why nothing is asked any more; empty: it goes on
         self.matched: set[str] = set()  # added keys by which something was found, so that the node seems to know them
         self.returned: set[str] = set()  # range keys that answers have values of
@@ -175,6 +184,11 @@ class WindowState:
         levels = [level for level in _TIMED if level is not self.base.level or not self.ignores_list]
         return next((name for level in levels if "\\" in keys.get(name := unique_key(level), "")), "")
 
+    def asks_one(self, window: Window) -> bool:
+        """Whether a window asks for one Unique Key of its own level, so that no part of it is smaller."""
+        (value, *others) = self._listed_uids(window)
+        return bool(value) and not others and not _WILDCARDS.intersection(value)
+
     def is_whole_list(self, window: Window, answer: WindowAnswer) -> bool:
         """Whether a window has a list of UIDs of its own level, and each of them was answered."""
         uids = self._listed_uids(window)
@@ -245,16 +259,19 @@ class WindowState:
     def bears(self, failure: Failure) -> bool:
         """Whether to try smaller windows after a failure."""
         self.in_a_row += 1
-        return self.in_a_row <= _PATIENCE[failure.kind][self.has_answer]
+        self.rowless += failure.kind is FailureKind.BROKEN and not failure.count and not len(self.found)
+        return not self._is_hopeless(failure)
+
+    def _is_hopeless(self, failure: Failure) -> bool:
+        is_too_often = self.in_a_row > _PATIENCE[failure.kind][self.has_answer]
+        return is_too_often or (self.rowless > _MOST_ROWLESS and not len(self.found))
 
     def give_up(self, window: Window, failure: Failure) -> None:
         """Write down that a window has failed for good; after several, or without hope, nothing more is asked."""
         self._failed.append(failure)
         self.note(Doubt.FAILED, window, str(failure.error.message).rstrip("."))
-        hopeless = (
-            self.in_a_row > _PATIENCE[failure.kind][self.has_answer] and failure.kind is not FailureKind.REFUSED
-        )
-        if hopeless or len(self._failed) >= _MOST_FAILED:
+        is_hopeless = self._is_hopeless(failure) and failure.kind is not FailureKind.REFUSED
+        if is_hopeless or len(self._failed) >= _MOST_FAILED:
             self.stopped = str(failure.error.message).rstrip(".")
 
     def skip(self, window: Window) -> None:
