@@ -81,7 +81,10 @@ class ActiveItem:
         self.outcome: ItemOutcome | None = None
         self._named = 0  # most objects that the counters of a retrieve of the whole item have named
         self._cut = ""  # why a retrieve of the whole item has ended early, if no counters say that nothing was left
-        self._is_unanswered = False
+        # an earlier try that nothing was known to be missing of has ended early all the same
+        self._is_unanswered = bool(item.outcome.received) and item.outcome.expected is None
+        if self._is_unanswered:
+            self._cut = "an earlier retrieve has ended early"
         self._is_confirmed = False
         self._is_whole_try = False
         self._refused_before = 0
@@ -212,11 +215,10 @@ class ActiveItem:
     def counted(self) -> int:
         """How many objects there are at least; 0: not known.
 
-        By the node's own count, else by what it reports as sent, or by what an earlier try expected.
+        By the node's own count, else by what it reports as sent, and by what an earlier try expected.
         """
-        if self.list.is_counted:
-            return self.list.counted or 0
-        return max(self.list.counted or 0, self._sent or 0, self.item.outcome.expected or 0)
+        sent = 0 if self.list.is_counted else self._sent or 0
+        return max(self.list.counted or 0, sent, self.item.outcome.expected or 0)
 
     @property
     def _sent(self) -> int | None:
@@ -227,8 +229,10 @@ class ActiveItem:
     @property
     def expected_number(self) -> int | None:
         """How many objects should arrive; None where this is not known."""
-        number = max(len((self.expected or frozenset()) | self.stored), self.counted)
-        return number if self.is_listed else None
+        if self.is_listed:
+            return max(len((self.expected or frozenset()) | self.stored), self.counted)
+        known = self.counted  # of what is not listed, by the counters or an earlier try alone
+        return known if known > max(len(self.stored), self.reported) else None
 
     @property
     def lacking(self) -> int:
@@ -246,7 +250,8 @@ class ActiveItem:
         there = len(self.stored) or self.reported
         counted = self.suboperations
         has_ended = counted.status != PENDING
-        return not (has_ended and there) or bool(counted.failed) or there < (counted.completed or 0)
+        number = max(counted.completed or 0, self.item.outcome.expected or 0)
+        return not (has_ended and there) or bool(counted.failed) or there < number
 
     @property
     def _is_all_counted(self) -> bool:

@@ -317,3 +317,29 @@ def test_a_retrieve_that_is_cut_off_is_partial_where_nothing_proves_the_list(
     assert len(files_of(linked.workspace)) == 5
     assert (job.state, job.stored, job.proven) == (JobState.PARTIAL, 5, False)
     assert outcome(job).error
+
+
+SILENT = ("CT", "MR", "MG", "DX", "CR", "XA", "US", "PT", "NM", "SR", "KO", "PR", "RF", "OT", "SC")
+
+
+@BOTH
+@pytest.mark.parametrize("first", ["counters", "no counters"])
+def test_a_retry_knows_what_the_first_try_learned_whatever_is_counted_now(
+    linked: Linked, series: tuple[Study, Series], method: str, first: str
+) -> None:
+    size = len(series[1].instances)
+    failing = Quirks(fail_objects=1) if first == "counters" else Quirks(drop_after=size - 1, no_counters=True)
+    linked.pacs.quirks = replace(failing, find_abort_after=0)
+    job = fetch_series(linked, series, method)
+    assert (job.state, job.stored) == (JobState.PARTIAL, size - 1)
+    assert outcome(job).expected == (size if first == "counters" else None)
+    linked.pacs.quirks = replace(failing, count_less=1, no_instances_of=SILENT)
+    asked = len(linked.pacs.requests)
+    linked.workspace.jobs[job.job_id].retry()
+    again = linked.workspace.jobs[job.job_id].wait(timeout=LIMIT)
+    assert (again.stored, again.proven) == (size - 1, False)
+    assert f"C-{method.upper()}" in {one.service for one in linked.pacs.requests[asked:]}
+    linked.pacs.quirks = Quirks(count_less=1, no_instances_of=SILENT)
+    if again.state is JobState.PARTIAL:
+        linked.workspace.jobs[job.job_id].retry()
+        assert linked.workspace.jobs[job.job_id].wait(timeout=LIMIT).stored == size
