@@ -20,6 +20,7 @@ from qrkit.find.parents import (
     Parent,
     are_counted,
     conform,
+    distinct_rows,
     first_rows,
     inherited,
     own_rows,
@@ -199,7 +200,8 @@ def _ask_all(
     own = own_rows(asked, tables)
     account.note_foreign(level, tables, own, is_counted=are_counted(asked, level))
     rows = first_rows([_empty(query, level), *_inherited(query, level, asked, own)], _identity(query, level, model))
-    return (yield from _counted(query, where, asked, rows, account))
+    rows = distinct_rows(rows, level)
+    return distinct_rows((yield from _counted(query, where, asked, rows, account)), level)
 
 
 def _counted(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from qrkit.find.windows import row_keys
 from qrkit.node import InformationModel
 from qrkit.query.query import Query
 from qrkit.query.request import Request
@@ -175,6 +176,23 @@ def union(tables: Sequence[pa.Table], level: Level) -> pa.Table:
     ['1.2', None, '1.3', None]
     """
     return first_rows(tables, ROW[level])
+
+
+def distinct_rows(table: pa.Table, level: Level) -> pa.Table:
+    """Return the rows, those without a Unique Key once for each content: windows overlap, and nodes repeat rows.
+
+    >>> distinct_rows(pa.table({"StudyInstanceUID": ["1.2", None, None]}), Level.STUDY).num_rows
+    2
+    """
+    keys = row_keys(table, level)
+    if all(is_unique for _, is_unique in keys):
+        return table
+    first: dict[str, int] = {}
+    for row, (key, is_unique) in enumerate(keys):
+        if not is_unique:
+            first.setdefault(key, row)
+    kept = [row for row, (key, is_unique) in enumerate(keys) if is_unique or first[key] == row]
+    return table if len(kept) == table.num_rows else table.take(kept)
 
 
 def conform(table: pa.Table, wanted: pa.Schema) -> pa.Table:

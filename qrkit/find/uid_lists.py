@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from qrkit.find.parents import Parent, asks_for_all, canonical, expected_below
-from qrkit.find.windows import Failure, FailureKind
+from qrkit.find.parents import Parent, asks_for_all, canonical, distinct_rows, expected_below
+from qrkit.find.windows import Failure, FailureKind, row_keys
 from qrkit.profile import Verdict
 from qrkit.query import Request
 from qrkit.tables import Level, unique_key
@@ -204,12 +204,12 @@ class UidLists:
     def _whole(self, request: Request, key: str, answer: pa.Table | Failure) -> pa.Table | Failure:
         """Return the answer to a list, or to each of its UIDs if the list was refused or matched in part."""
         if isinstance(answer, Failure):
-            if answer.kind is not FailureKind.REFUSED:
-                return answer
-            return self._refused(request, key)
+            return self._refused(request, key) if answer.kind is FailureKind.REFUSED else answer
         if self._verdict_of(request.level) is Verdict.HONOURED:
             return answer
         wanted = request.value(key).split("\\")
+        if key == unique_key(request.level) and not all(known for _, known in row_keys(answer, request.level)):
+            return self._without_uids(request, key, answer)
         here = _canonical_uids(answer, key)
         missed = [uid for uid in wanted if canonical(uid) not in here]
         if not missed or here - {canonical(uid) for uid in wanted}:  # the node may ignore the key: matched here then
@@ -220,6 +220,12 @@ class UidLists:
         why = self.against.setdefault(request.level, "the node matches only a part of a list")
         rest = self._one_by_one(request.with_key(key, "\\".join(missed)), key, why)
         return rest if isinstance(rest, Failure) else _together([answer, rest])
+
+    def _without_uids(self, request: Request, key: str, answer: pa.Table) -> pa.Table | Failure:
+        """Return an answer whose rows do not show their UIDs, or those to each UID where rows may be missing."""
+        if distinct_rows(answer, request.level).num_rows >= len(request.value(key).split("\\")):
+            return answer
+        return self._one_by_one(request, key, f"rows without {key} do not show which of a list they are")
 
     def _refused(self, request: Request, key: str) -> pa.Table | Failure:
         """Return the answers to the UIDs of a refused list; if one of them fails alone, lists are not at fault."""

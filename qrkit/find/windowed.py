@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from qrkit.advice import Advice
 from qrkit.errors import NodeError
+from qrkit.find.parents import distinct_rows
 from qrkit.find.session import FindSession
 from qrkit.find.uid_lists import UidLists
 from qrkit.find.windows import (
@@ -125,6 +126,7 @@ class WindowedFind:
         self._today = today.toordinal()
         self._caps: dict[Level, Caps] = {}
         self._driven: list[WindowsResult] = []
+        self._repeated: dict[str, None] = {}  # the Unique Keys that repeated rows lacked
 
     @property
     def contradiction(self) -> str:
@@ -194,12 +196,13 @@ class WindowedFind:
     def coverage(self) -> Coverage:
         """Return what the windows so far have proven."""
         windows = [window for driven in self._driven for window in driven.windows]
+        repeated = [f"rows without {key} are the same where all their values are" for key in self._repeated]
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
         return Coverage(
             why=_once(text for driven in self._driven for text in driven.doubts),
-            assumptions=_once(text for driven in self._driven for text in driven.assumptions),
+            assumptions=_once((*(text for driven in self._driven for text in driven.assumptions), *repeated)),
             windows=len(windows),
             splits=sum(driven.splits for driven in self._driven),
             failures=sum(bool(window.failure) for window in windows),
@@ -226,9 +229,11 @@ class WindowedFind:
         if not found:
             names = answer_keywords(request, self._node.information_model)
             return schema(request.level, names).empty_table()
-        if len(found) == 1:
-            return found[0]
-        return _without_repeated_blanks(pa.concat_tables(found, promote_options="permissive"), request.level)
+        joined = found[0] if len(found) == 1 else pa.concat_tables(found, promote_options="permissive")
+        rows = distinct_rows(joined, request.level)
+        if rows.num_rows < joined.num_rows:
+            self._repeated[unique_key(request.level)] = None
+        return rows
 
 
 def _advised(error: NodeError, request: Request) -> NodeError:
@@ -253,22 +258,6 @@ def _facts(answer: pa.Table | Failure, level: Level, has_all: HasAll | None) -> 
         return WindowAnswer(failure=answer)
     facts = window_answer(answer, level)
     return replace(facts, has_all=True) if has_all is not None and has_all(answer) else facts
-
-
-def _without_repeated_blanks(table: pa.Table, level: Level) -> pa.Table:
-    """Return the rows, those without a Unique Key only once each, since windows overlap."""
-    uids = table[unique_key(level)].to_pylist()
-    blank = [row for row, uid in enumerate(uids) if not uid]
-    if not blank:
-        return table
-    seen: set[str] = set()
-    dropped: set[int] = set()
-    for row, values in zip(blank, table.take(blank).to_pylist(), strict=True):
-        text = repr(sorted(values.items()))
-        if text in seen:
-            dropped.add(row)
-        seen.add(text)
-    return table.take([row for row in range(table.num_rows) if row not in dropped]) if dropped else table
 
 
 def _asked(record: WindowRecord) -> AskedWindow:

@@ -166,6 +166,21 @@ def test_rows_without_unique_keys_of_a_node_with_a_cap_are_not_called_all(linked
     assert f"{len(frame)} rows without StudyInstanceUID cannot be distinguished" in why
 
 
+@pytest.mark.parametrize(
+    "quirks", [Quirks(omit_keys=_UID), Quirks(blank_keys=_UID), Quirks(omit_keys=_UID, duplicate_answers=True)]
+)
+def test_rows_without_unique_keys_count_once_each(linked: Linked, quirks: Quirks) -> None:
+    studies = [study for study in all_studies(linked.hospital) if study.AccessionNumber][:6]
+    uids, numbers = ([getattr(study, key) for study in studies] for key in ("StudyInstanceUID", "AccessionNumber"))
+    frame = found(linked, quirks, date=None, study_uid=uids)
+    assert (len(frame), frame["AccessionNumber"].nunique()) == (6, 6)
+    assert frame.attrs["qrkit"]["coverage"]["requests"] == 1
+    assert len(found(linked, quirks, date=None, accession=numbers)) == 6
+    assert len(found(linked, quirks, modalities=["CT", "SR"])) == len(
+        found(linked, Quirks(), modalities=["CT", "SR"])
+    )
+
+
 def test_a_node_that_aborts_every_query_is_asked_for_one_study_a_few_times(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(find_abort_after=0)
     with pytest.raises(AssociationAborted):
