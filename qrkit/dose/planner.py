@@ -141,6 +141,7 @@ class Planner:
                 windows=found.windows,
                 requests=found.requests + sum(part.requests for part in parts),
                 not_found=found.missing.not_found,
+                excluded=found.missing.excluded,
                 not_returned=found.missing.not_returned,
                 unanswered=found.missing.unanswered,
             ),
@@ -171,6 +172,10 @@ class Planner:
                 code = codes.send({uid: row.ModalitiesInStudy for uid, row in study_rows(answer.table).items()})
             except StopIteration:
                 break
+        ignored = {text.partition(":")[0] for coverage in coverages for text in coverage.ignored}
+        missing, load = self._finder.explain(
+            node, query, missing_from_all(coverages), ignored=ignored, stop=request.stop
+        )
         table = union(tables, Level.STUDY)
         why = [reason for coverage in coverages for reason in coverage.why]
         without_uid = sum(1 for uid in table["StudyInstanceUID"].to_pylist() if not uid)
@@ -181,8 +186,8 @@ class Planner:
             table,
             tuple(dict.fromkeys(why)),
             sum(coverage.windows for coverage in coverages),
-            sum(coverage.requests or 0 for coverage in coverages),
-            missing_from_all(coverages),
+            sum(coverage.requests or 0 for coverage in coverages) + load.requests,
+            missing,
         )
 
     def _part(

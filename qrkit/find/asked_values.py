@@ -25,6 +25,9 @@ ByKeyword = tuple[tuple[str, tuple[str, ...]], ...]
 _HOMES = {unique_key(Level.SERIES): Level.SERIES, unique_key(Level.IMAGE): Level.IMAGE}
 """The levels of keys that take lists; of all others STUDY."""
 
+_REASONS = ("not_found", "excluded", "not_returned", "unanswered")
+"""Names of the fields of missing values; a later reason counts more."""
+
 _ORDER = list(Level)
 _ALL = ""
 """Stands for all values of a list."""
@@ -35,8 +38,27 @@ class MissingValues:
     """Values of lists without a row, by keyword, as `Coverage` has them."""
 
     not_found: ByKeyword = ()
+    excluded: ByKeyword = ()
     not_returned: ByKeyword = ()
     unanswered: ByKeyword = ()
+
+    def with_answers_alone(self, query: Query, alone: MissingValues) -> MissingValues:
+        """Return the values once those that were not found were asked for alone, by `query`.
+
+        A value that has rows without the other criteria was excluded by these.
+        """
+        (keyword, asked), *_ = query.keys
+        values = set(asked.split("\\"))
+        reasons = {reason: dict(getattr(alone, reason)).get(keyword, ()) for reason in _REASONS}
+        missing = {value for some in reasons.values() for value in some}
+        reasons["excluded"] = tuple(value for value in asked.split("\\") if value not in missing)
+        merged: dict[str, ByKeyword] = {}
+        for reason in _REASONS:
+            known = dict(getattr(self, reason))
+            before = known.pop(keyword, ())
+            kept = tuple(value for value in before if reason != "not_found" or value not in values)
+            merged[reason] = _filled({**known, keyword: (*kept, *reasons[reason])})
+        return MissingValues(**merged)
 
 
 class AskedValues:
@@ -89,7 +111,7 @@ class AskedValues:
         ignored
             Keys that the node ignored, so that the answer for any value was the answer for all.
         """
-        reasons: dict[str, dict[str, tuple[str, ...]]] = {"not_found": {}, "not_returned": {}, "unanswered": {}}
+        reasons: dict[str, dict[str, tuple[str, ...]]] = {reason: {} for reason in _REASONS}
         for keyword, asked in self._keys.items():
             if has_rows and len(asked) == 1:
                 continue
@@ -122,7 +144,30 @@ def without_wildcards(coverage: Coverage, keywords: Collection[str]) -> MissingV
         wild = tuple(value for value in found[keyword] if has_wildcard(keyword, value))
         found[keyword] = tuple(value for value in found[keyword] if value not in wild)
         unanswered[keyword] = (*unanswered.get(keyword, ()), *wild)
-    return MissingValues(not_found=_filled(found), not_returned=coverage.not_returned, unanswered=_filled(unanswered))
+    return MissingValues(
+        not_found=_filled(found),
+        excluded=coverage.excluded,
+        not_returned=coverage.not_returned,
+        unanswered=_filled(unanswered),
+    )
+
+
+def queries_for_values_alone(query: Query, not_found: ByKeyword, ignored: Collection[str] = ()) -> Iterator[Query]:
+    r"""Yield the queries for values that were not found without other criteria, on the same days.
+
+    There is none for a list that is the only criterion, for values with wildcards and for keys that the node ignored,
+    which would return the whole archive, and for UIDs of series and objects.
+
+    >>> query = Query(keys=(("AccessionNumber", "A1\\A2\\A*"), ("ModalitiesInStudy", "CT")))
+    >>> [alone.keys for alone in queries_for_values_alone(query, (("AccessionNumber", ("A1", "A*")),))]
+    [(('AccessionNumber', 'A1'),)]
+    """
+    level = Level.PATIENT if query.level is Level.PATIENT else Level.STUDY
+    for keyword, values in not_found:
+        single = [value for value in values if not has_wildcard(keyword, value)]
+        others = any(other != keyword for other, _ in query.keys) or query.modalities
+        if single and others and keyword not in _HOMES and keyword not in ignored:
+            yield Query(level=level, keys=((keyword, "\\".join(single)),), dates=query.dates, times=query.times)
 
 
 def missing_from_all(coverages: Sequence[Coverage]) -> MissingValues:
@@ -132,7 +177,7 @@ def missing_from_all(coverages: Sequence[Coverage]) -> MissingValues:
     >>> missing_from_all(parts).unanswered, missing_from_all(parts).not_found
     ((('PatientID', ('2',)),), ())
     """
-    reasons: dict[str, dict[str, tuple[str, ...]]] = {"not_found": {}, "not_returned": {}, "unanswered": {}}
+    reasons: dict[str, dict[str, tuple[str, ...]]] = {reason: {} for reason in _REASONS}
     parts = [_reasons(coverage) for coverage in coverages]
     for pair in parts[0] if parts else ():
         if all(pair in part for part in parts):
@@ -144,7 +189,7 @@ def missing_from_all(coverages: Sequence[Coverage]) -> MissingValues:
 def _reasons(coverage: Coverage) -> Mapping[tuple[str, str], str]:
     return {
         (keyword, value): reason
-        for reason in ("not_found", "not_returned", "unanswered")
+        for reason in _REASONS
         for keyword, values in getattr(coverage, reason)
         for value in values
     }

@@ -11,8 +11,8 @@ from typing import Protocol
 import pandas as pd
 import pyarrow as pa
 
-from qrkit.errors import QrkitError, StatusError
-from qrkit.find.asked_values import AskedValues, MissingValues, without_wildcards
+from qrkit.errors import NodeError, QrkitError, StatusError
+from qrkit.find.asked_values import AskedValues, MissingValues, queries_for_values_alone, without_wildcards
 from qrkit.find.hierarchy import HierarchyResult, HierarchySteps, ask_by_level
 from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedFind
@@ -136,7 +136,8 @@ class Finder:
         Parameters
         ----------
         unjudged
-            Matching keys that are sent to the node, although rows that do not match stay.
+            Matching keys that are sent to the node, although rows that do not match stay. Then the caller uses
+            `explain`, once for several queries.
 
         Raises
         ------
@@ -154,6 +155,8 @@ class Finder:
         try:
             with self._queries.alive(query_id):
                 found = self._with_wildcards_checked(question, self._ask(question, steps, requests))
+                if found.coverage.not_found and not unjudged:
+                    found = self._with_excluded(question, found)
             with self._results.writer(query_id, schema=found.table.schema) as writer:
                 writer.write(found.table)
                 self._queries.finish(query_id, writer.row_count, found.coverage, writer.commit())
@@ -162,6 +165,35 @@ class Finder:
             self._queries.fail(query_id, _message(error), status)
             raise
         return FindResult(query_id=query_id, table=found.table, coverage=found.coverage)
+
+    def explain(
+        self, node: Node, query: Query, missing: MissingValues, *, ignored: Collection[str] = (), stop: Stop = NEVER
+    ) -> tuple[MissingValues, Load]:
+        """Return the missing values of a query, once those that other keys exclude are known, and what it cost."""
+        load = Load()
+        profile = self._profiles.get(node.name) or Profile.unknown(node.name)
+        for alone in queries_for_values_alone(query, missing.not_found, ignored):
+            question = _Question(node=node, profile=profile, query=alone, unjudged=(), stop=stop)
+            try:
+                coverage = self._ask(question, *question.begin(())).coverage
+            except NodeError:
+                ((keyword, values),) = alone.keys
+                coverage = Coverage(unanswered=((keyword, tuple(values.split("\\"))),))
+            missing = missing.with_answers_alone(alone, _missing(coverage))
+            load += coverage.load or Load()
+        return missing, load
+
+    def _with_excluded(self, question: _Question, found: _Found) -> _Found:
+        """Return what was found, once it is known which values of lists other keys exclude."""
+        coverage = found.coverage
+        ignored = [text.partition(":")[0] for text in coverage.ignored]
+        missing, load = self.explain(
+            question.node, question.query, _missing(coverage), ignored=ignored, stop=question.stop
+        )
+        if not load.requests:
+            return found
+        found = replace(found, coverage=_with_missing(coverage, missing))
+        return found.with_load((coverage.load or Load()) + load)
 
     def _with_wildcards_checked(self, question: _Question, found: _Found) -> _Found:
         """Return what was found, once it is known whether the node took its wildcards for letters."""
@@ -217,10 +249,20 @@ def _asked_values(question: _Question) -> AskedValues | None:
     return AskedValues(question.query, question.node.information_model) if has_list else None
 
 
+def _missing(coverage: Coverage) -> MissingValues:
+    return MissingValues(
+        not_found=coverage.not_found,
+        excluded=coverage.excluded,
+        not_returned=coverage.not_returned,
+        unanswered=coverage.unanswered,
+    )
+
+
 def _with_missing(coverage: Coverage, missing: MissingValues) -> Coverage:
     return replace(
         coverage,
         not_found=missing.not_found,
+        excluded=missing.excluded,
         not_returned=missing.not_returned,
         unanswered=missing.unanswered,
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WORTH_TELLING = 1.0
 """Seconds of the node's time below which they are not mentioned."""
 
-_MISSING = ("not_found", "not_returned", "unanswered")
+_MISSING = ("not_found", "excluded", "not_returned", "unanswered")
 
 _NO_ANSWER = "There was no answer."
 
@@ -166,6 +166,8 @@ class Coverage:
         What each filter left.
     not_found
         Values of lists that were requested and provably answered by nothing, by keyword. They may identify a patient.
+    excluded
+        Values with a study that has none of the requested modalities, or does not match another key.
     not_returned
         Values for which rows were returned, but none has them: the node leaves the key out, or returned other values.
     unanswered
@@ -189,6 +191,7 @@ class Coverage:
     keys_unsupported: bool = False
     filters: tuple[FilterReport, ...] = ()
     not_found: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    excluded: tuple[tuple[str, tuple[str, ...]], ...] = ()
     not_returned: tuple[tuple[str, tuple[str, ...]], ...] = ()
     unanswered: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notes: tuple[str, ...] = ()
@@ -234,6 +237,7 @@ class Coverage:
     def missing_values(self) -> Iterator[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]]:
         """Yield the values of lists without a row, by keyword, each kind with a sentence that takes their names."""
         yield "Nothing found for {}.", self.not_found
+        yield "The modalities or other keys of the query exclude all studies of {}.", self.excluded
         yield "Rows were returned for {}, but none has the value.", self.not_returned
         yield "No complete answer for {}.", self.unanswered
 

@@ -121,7 +121,8 @@ class Questions(NodeChecks):
             One row per patient, study, series or image; columns are DICOM keywords. ``frame.attrs["qrkit"]`` has
             ``query_id``, ``coverage`` (whether the result is complete, and why not) and ``warnings``. For lists,
             ``coverage["not_found"]`` has the values without a row, by keyword; those of which that is
-            not proven are in ``not_returned`` and ``unanswered``.
+            not proven are in ``not_returned`` and ``unanswered``. Values whose studies other keys or the modalities
+            exclude are in ``excluded``.
 
         Raises
         ------

@@ -104,3 +104,52 @@ def test_values_that_a_local_filter_removes_are_neither_not_found_nor_not_return
     coverage = frame.attrs["qrkit"]["coverage"]
     assert coverage["not_found"] == {ACCESSION: ["NOSUCH"]}
     assert not {"not_returned", "unanswered"} & set(coverage)
+
+
+def numbers_of(linked: Linked, *, is_ct: bool) -> list[str]:
+    """AccessionNumbers whose studies all have, or do not have, CT."""
+    studies = [study for study in all_studies(linked.hospital) if study.AccessionNumber]
+    of_ct = {study.AccessionNumber for study in studies if "CT" in study.ModalitiesInStudy}
+    others = {study.AccessionNumber for study in studies} - of_ct
+    return sorted(of_ct if is_ct else others)[:3]
+
+
+@pytest.mark.parametrize("level", ["STUDY", "SERIES"])
+@pytest.mark.parametrize("model", ["study-root", "patient-root"])
+def test_values_of_studies_that_the_modalities_exclude_are_told_apart(linked: Linked, level: str, model: str) -> None:
+    linked.workspace.nodes.edit("pacs", information_model=model)
+    of_ct, others = numbers_of(linked, is_ct=True), numbers_of(linked, is_ct=False)
+    frame = linked.workspace.find("pacs", level=level, accession=[*of_ct, *others, "NOSUCH"], modalities=["CT"])
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["not_found"] == {ACCESSION: ["NOSUCH"]}
+    assert coverage["excluded"] == {ACCESSION: others}
+    assert set(frame[ACCESSION]) == set(of_ct) if level == "STUDY" else not frame.empty
+    alone = linked.workspace.find("pacs", level=level, accession=others[0], modalities=["CT"])
+    assert alone.attrs["qrkit"]["coverage"]["excluded"] == {ACCESSION: others[:1]}
+    assert "exclude all studies of 1 AccessionNumber value" in str(alone.attrs["qrkit"]["coverage"])
+
+
+@pytest.mark.parametrize("groups", ["CT", "CT,FL"])
+def test_a_plan_tells_values_of_other_modalities_from_unknown_ones(linked: Linked, groups: str) -> None:
+    of_ct = numbers_of(linked, is_ct=True)
+    others = [
+        study.AccessionNumber
+        for study in all_studies(linked.hospital)
+        if study.AccessionNumber and set(study.ModalitiesInStudy) <= {"MR", "US"}
+    ][:3]
+    plan = linked.workspace.plan("pacs", dose=groups, accession=[*of_ct, *others, "NOSUCH"])
+    coverage = plan.to_json()["coverage"]
+    assert coverage["not_found"] == {ACCESSION: ["NOSUCH"]}
+    assert coverage["excluded"] == {ACCESSION: others}
+    assert linked.workspace.plans[plan.plan_id].to_json()["coverage"] == coverage
+
+
+def test_values_that_are_asked_for_alone_without_an_answer_are_unanswered() -> None:
+    missing = MissingValues(not_found=((ACCESSION, ("A1", "A2", "A3", "A*")), ("PatientID", ("1",))))
+    query = Query(keys=((ACCESSION, "A1\\A2\\A3"),))
+    alone = MissingValues(not_found=((ACCESSION, ("A1",)),), unanswered=((ACCESSION, ("A2",)),))
+    assert missing.with_answers_alone(query, alone) == MissingValues(
+        not_found=(("PatientID", ("1",)), (ACCESSION, ("A*", "A1"))),
+        excluded=((ACCESSION, ("A3",)),),
+        unanswered=((ACCESSION, ("A2",)),),
+    )
