@@ -164,7 +164,7 @@ class Arrivals:
         active = next((candidate for candidate in admissible.candidates if candidate.admits(uid, header)), None)
         if active is None and not admissible.keep:
             for candidate in admissible.candidates:
-                candidate.refused += 1
+                candidate.refuse(uid)
             raise Refused(NOT_AUTHORISED, "this object was not requested")
         stored = keep()
         if active is None:

@@ -79,7 +79,10 @@ class ActiveItem:
         self.error: errors.QrkitError | None = None
         self.notes: list[str] = []
         self.outcome: ItemOutcome | None = None
-        self._named = 0  # most objects that the counters of a retrieve of the whole item have named
+        # most objects that the counters of a retrieve of the whole item have named, without those refused in it
+        self._named = 0
+        self._named_failed: frozenset[str] = frozenset()  # what failed in it, and was not refused then
+        self._refused_uids: set[str] = set()
         self._cut = ""  # why a retrieve of the whole item has ended early, if no counters say that nothing was left
         # an earlier try that nothing was known to be missing of has ended early all the same
         self._is_unanswered = bool(item.outcome.received) and item.outcome.expected is None
@@ -142,6 +145,11 @@ class ActiveItem:
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             self.touch()
             self._arrived.notify_all()
+
+    def refuse(self, sop_instance_uid: str) -> None:
+        """Count an object that was sent along and does not belong to the item."""
+        self.refused += 1
+        self._refused_uids.add(sop_instance_uid)
 
     def touch(self) -> None:
         """Note that something arrived just now."""
@@ -224,7 +232,10 @@ class ActiveItem:
     def _sent(self) -> int | None:
         """How many objects the node's counters name, if they are more than those that are there."""
         there = max(len(self.stored), self.reported, self.received - self.item.outcome.received)
-        return self._named if self._named > there else None
+        named = self._named - len(
+            self._named_failed & self._refused_uids
+        )  # they were sent, and refused, in a later try
+        return named if named > there else None
 
     @property
     def expected_number(self) -> int | None:
@@ -251,7 +262,12 @@ class ActiveItem:
         counted = self.suboperations
         has_ended = counted.status != PENDING
         number = max(counted.completed or 0, self.item.outcome.expected or 0)
-        return not (has_ended and there) or bool(counted.failed) or there < number
+        return not (has_ended and there) or bool(self._failed) or there < number
+
+    @property
+    def _failed(self) -> int:
+        """How many objects of the item the node counts as failed in this try: not those that we refused."""
+        return max((self.suboperations.failed or 0) - (self.refused - self._refused_before), 0)
 
     @property
     def _is_all_counted(self) -> bool:
@@ -322,7 +338,9 @@ class ActiveItem:
             return
         # what we refused is not of the item, and the node counts it as failed
         refused = min(self.refused - self._refused_before, counted.failed or 0)
-        self._named = max(self._named, (counted.named or 0) - refused)
+        named = (counted.named or 0) - refused
+        if named > self._named:
+            self._named, self._named_failed = named, frozenset(counted.failed_uids) - self._refused_uids
         is_cut = bool(cut) and counted.named_in_all is None
         self._cut, self._is_unanswered = cut if is_cut else "", is_cut
 
@@ -356,7 +374,7 @@ class ActiveItem:
         """Whether the node failed for now, or failed at some sub-operations; not if it reports that this was all."""
         if self.error is not None:
             return self.error.transient
-        return bool(self.suboperations.failed) or classify(Service.MOVE, self.suboperations.status).transient
+        return bool(self._failed) or classify(Service.MOVE, self.suboperations.status).transient
 
     @property
     def arrived_since(self) -> tuple[frozenset[str], int]:

@@ -349,3 +349,35 @@ def test_images_of_a_node_that_refuses_lists_of_uids_are_asked_for_one_by_one(
     status = linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
     assert (status.state, status.stored, status.proven) == (JobState.COMPLETE, len(uids), True)
     assert len(services(linked)) == len(uids) + 1
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+@pytest.mark.parametrize(
+    ("quirks", "can_find"),
+    [
+        (Quirks(send_more=1, omit_keys=COUNTS), True),
+        (Quirks(send_more=3, hide_answers=3), True),
+        (Quirks(send_more=2), False),
+    ],
+    ids=["no counts", "rows left out", "no C-FIND"],
+)
+def test_what_is_refused_as_not_requested_is_not_missing(
+    linked: Linked, method: str, quirks: Quirks, *, can_find: bool
+) -> None:
+    # what is sent along is of one SOP Class with what was asked for, so that it is sent over the same association
+    study, series = next(
+        (study, series)
+        for study in of_size(linked.hospital, 8)
+        for series in study.series
+        if len(study.ModalitiesInStudy) == 1 and 3 < len(series.instances) < len(uids_of(study)) - 2
+    )
+    linked.workspace.nodes.edit("pacs", can_find=can_find)
+    linked.pacs.quirks = quirks
+    request = RetrieveRequest(
+        level=Level.SERIES, StudyInstanceUID=study.StudyInstanceUID, SeriesInstanceUID=series.SeriesInstanceUID
+    )
+    status = linked.workspace.retrieve([request], node="pacs", method=method).wait(timeout=LIMIT)
+    assert files_of(linked.workspace) == {one.SOPInstanceUID for one in series.instances}
+    assert status.state is JobState.COMPLETE
+    assert f"as not requested: {quirks.send_more} object" in item(status).outcome.note
+    assert len(services(linked)) == 1
