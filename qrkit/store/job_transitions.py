@@ -197,6 +197,7 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
         "finished": (job.finished or now) if state.is_final else None,
         **_first_error(connection, job_id, {row.state for row in by_state}),
         **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
+        **({"expected": 0} if any(row.unknown for row in by_state) else {}),  # else more may be stored than expected
         "proven": False if False in proofs else None if None in proofs else True,
         "why": _reasons(connection, job_id) if False in proofs else [],
     }
@@ -212,6 +213,9 @@ _SUMS = sa.select(
     job_items.c.state,
     job_items.c.proven,
     *(sa.cast(sa.func.coalesce(sa.func.sum(job_items.c[name]), 0), sa.BigInteger).label(name) for name in _SUMMED),
+    sa.func.sum(sa.case((sa.and_(job_items.c.expected.is_(None), job_items.c.stored > 0), 1), else_=0)).label(
+        "unknown"
+    ),
 ).group_by(job_items.c.state, job_items.c.proven)
 """One row for each state that items of a job have, proven and not: `job_state` asks for no more of them."""
 

@@ -24,7 +24,7 @@ from qrkit.report.charts import (
 from qrkit.report.page import Part, Report, ReportSection, is_about_people, question_without_people, without_people
 from qrkit.store.queries import QueryRow
 from qrkit.tables import Level
-from qrkit.words import counted, did_you_mean, listed, local_time, shown, step_label, volume
+from qrkit.words import counted, did_you_mean, listed, local_time, out_of, shown, step_label, volume
 from qrkit.workspace.files import Files
 from qrkit.workspace.jobs import Jobs
 from qrkit.workspace.plans import Plans
@@ -128,7 +128,7 @@ class _About:
             "Queued": local_time(row.created),
             "Ended": local_time(row.finished) or None,
             "State": row.state.value,
-            "Objects": f"{row.stored:,} of {row.expected:,}, {volume(row.bytes)}",
+            "Objects": f"{out_of(row.stored, row.expected, 'object')}, {volume(row.bytes)}",
             "From": row.source or None,
             "Error": row.error or None,
         }

@@ -584,3 +584,17 @@ def test_what_is_retried_is_proven_afresh(table: JobTable, queue: JobQueue, unde
     under_way.finish_item(_claim(queue), replace(_LOST, proven=False, why=("2 listed, the node counts 3",)))
     table.retry(job_id)
     assert (table.get(job_id).proven, table.get(job_id).items[0].outcome.why) == (None, ())
+
+
+def test_a_job_does_not_add_up_expected_objects_while_one_of_its_items_has_objects_of_an_unknown_total(
+    table: JobTable, queue: JobQueue, under_way: RunningItems
+) -> None:
+    job_id = _create(table, _SERIES, _STUDY)
+    under_way.finish_item(_claim(queue), _DONE)
+    assert (table.get(job_id).expected, table.get(job_id).stored) == (2, 2)
+    of_study = _claim(queue)
+    under_way.progress(of_study, ItemOutcome(state=JobState.RUNNING, stored=7))
+    under_way.finish_item(of_study, ItemOutcome(state=JobState.PARTIAL, stored=7, error="The node is gone."))
+    job = table.get(job_id)
+    assert (job.expected, job.stored) == (0, 9)
+    assert "9 objects stored" in repr(job)
