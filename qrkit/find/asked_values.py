@@ -88,9 +88,11 @@ class AskedValues:
     def _take(self, keyword: str, request: Request, answer: WindowedAnswer) -> None:
         asked = request.value(keyword).split("\\")
         is_single = len(asked) == 1 and asked != [_ALL]
-        if asked == [_ALL] and _ORDER.index(request.level) > _ORDER.index(_HOMES.get(keyword, Level.STUDY)):
+        depth = _ORDER.index(request.level) - _ORDER.index(_HOMES.get(keyword, Level.STUDY))
+        if asked == [_ALL] and depth > 0:
             return
-        if answer.error is not None or answer.doubts:
+        is_above = asked == [_ALL] and depth < 0
+        if answer.error is not None or answer.doubts or (is_above and _has_blanks(answer.table, request.level)):
             self._unproven[keyword].update(asked)
         if not answer.table.num_rows or keyword not in answer.table.column_names:
             return
@@ -124,6 +126,14 @@ class AskedValues:
                     reason = "unanswered" if is_unproven else "not_returned" if is_odd else "not_found"
                     reasons[reason][keyword] = (*reasons[reason].get(keyword, ()), value)
         return MissingValues(**{reason: tuple(values.items()) for reason, values in reasons.items()})
+
+
+def _has_blanks(rows: pa.Table, level: Level) -> bool:
+    """Return whether rows of a level lack their Unique Key, so that nothing can be queried below them."""
+    unique = unique_key(level)
+    if unique not in rows.column_names:
+        return bool(rows.num_rows)
+    return not all(str(value or "").strip() for value in rows[unique].to_pylist())
 
 
 def _values(table: pa.Table, keyword: str) -> Iterator[str]:

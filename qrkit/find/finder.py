@@ -187,10 +187,9 @@ class Finder:
         """Return what was found, once it is known which values of lists other keys exclude."""
         coverage = found.coverage
         ignored = [text.partition(":")[0] for text in coverage.ignored]
-        missing, load = self.explain(
-            question.node, question.query, _missing(coverage), ignored=ignored, stop=question.stop
-        )
-        if not load.requests:
+        before = _missing(coverage)
+        missing, load = self.explain(question.node, question.query, before, ignored=ignored, stop=question.stop)
+        if missing == before and not load.requests:
             return found
         found = replace(found, coverage=_with_missing(coverage, missing))
         return found.with_load((coverage.load or Load()) + load)

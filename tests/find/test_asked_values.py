@@ -1,6 +1,7 @@
 """Values of lists without a row: only what was provably answered by nothing was not found."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -153,3 +154,40 @@ def test_values_that_are_asked_for_alone_without_an_answer_are_unanswered() -> N
         excluded=((ACCESSION, ("A3",)),),
         unanswered=((ACCESSION, ("A2",)),),
     )
+
+
+@pytest.mark.parametrize("patients", [["P1", None], ["P1", " "], None])
+def test_a_value_that_may_belong_to_a_patient_without_an_id_is_unanswered(patients: list[str | None] | None) -> None:
+    values = AskedValues(Query(keys=((ACCESSION, "A1\\A2"),)), InformationModel.PATIENT_ROOT)
+    table = pa.table({"PatientName": ["A", "B"]} if patients is None else {"PatientID": patients})
+    values.take([Request(level=Level.PATIENT)], [WindowedAnswer(table=table)])
+    below = [Request(level=Level.STUDY, keys=(("PatientID", "P1"), (ACCESSION, value))) for value in ("A1", "A2")]
+    values.take(below, [answered("A1"), answered()])
+    assert values.missing() == MissingValues(unanswered=((ACCESSION, ("A2",)),))
+
+
+@pytest.mark.parametrize("quirks", [Quirks(omit_keys=("PatientID",)), Quirks(blank_keys=("PatientID",))])
+@pytest.mark.parametrize("more", [{}, {"modalities": ["CT"]}, {"date": ("2026-06-01", "2026-06-30")}])
+def test_values_below_patients_without_a_patient_id_are_unanswered(
+    linked: Linked, quirks: Quirks, more: dict[str, Any]
+) -> None:
+    linked.workspace.nodes.edit("pacs", information_model="patient-root")
+    linked.pacs.quirks = quirks
+    studies = [study for study in all_studies(linked.hospital) if study.AccessionNumber][:3]
+    for keyword in (ACCESSION, "StudyInstanceUID"):
+        asked = [getattr(study, keyword) for study in studies]
+        given: dict[str, Any] = {keyword: asked, **more}
+        frame = linked.workspace.find("pacs", **given)
+        coverage = frame.attrs["qrkit"]["coverage"]
+        assert coverage["unanswered"] == {keyword: asked}
+        assert not {"not_found", "excluded", "not_returned"} & set(coverage)
+        assert not coverage["complete"]
+
+
+def test_values_that_a_node_does_not_answer_alone_are_unanswered(linked: Linked) -> None:
+    services = linked.workspace._services
+    node, finder = services.nodes.get("pacs"), services.finder
+    query = Query(keys=((ACCESSION, "A1"), ("ModalitiesInStudy", "CT")))
+    linked.pacs.quirks = Quirks(find_status=0xC001)
+    missing, _ = finder.explain(node, query, MissingValues(not_found=((ACCESSION, ("A1",)),)))
+    assert missing == MissingValues(unanswered=((ACCESSION, ("A1",)),))
