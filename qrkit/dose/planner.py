@@ -229,6 +229,7 @@ class Planner:
             relational=need_requests.offers_relational,
             most_lost=2 * PATIENCE,  # each request is asked twice
         )
+        session.has_answered = True  # the query for the studies
         return AnswerSession(
             session,
             WindowedFind(session, node, self._profile(node.name), today=date.today()),

@@ -277,7 +277,7 @@ def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:
 def _answer(need: Need, reply: WindowedAnswer) -> Answer:
     """Return the answer from the result of a single request; match locally what a node may ignore."""
     if reply.error is not None:
-        return Unanswered(reply.error.message)
+        return Unanswered(reply.error.message.rstrip("."))
     doubt = next(iter(reply.doubts), "")
     if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES):
         rows = series_by_study(reply.table, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())

@@ -168,7 +168,7 @@ class FindSession:
 
     A node that accepts no association is tried again for `patience` seconds, by default its association timeout.
     After `most_lost` requests in a row that lost their association or got none, no more is asked; 0 is no limit. With
-    a limit, a request that breaks off is not sent again here.
+    a limit, a request that breaks off is sent again only to a node that has answered before, and counts each time.
     """
 
     def __init__(
@@ -195,6 +195,8 @@ class FindSession:
         self.pacing = Pacing(pause=node.pause, sleep=stop.wait)
         # whether the node said of a request that it does not support some optional key (0xFF01)
         self.keys_unsupported = False
+        # whether the node has answered a request, of this session or just before
+        self.has_answered = False
 
     def __enter__(self) -> Self:
         self._stack.__enter__()
@@ -248,22 +250,27 @@ class FindSession:
         lost = list(self._lost)
         if self._most_lost and len(lost) >= self._most_lost:
             return lost[-1]
-        answer = self._ask_once(request)
+        answer = self._ask_counted(request)
         for _ in range(_MOST_REPEATS):
             if not self._is_worth_repeating(answer):
                 break
-            answer = self._ask_once(request, is_repeated=True)
+            answer = self._ask_counted(request, is_repeated=True)
             self._vain = self._vain + 1 if isinstance(answer, Failure) else 0
+        return answer
+
+    def _ask_counted(self, request: Request, *, is_repeated: bool = False) -> pa.Table | Failure:
+        answer = self._ask_once(request, is_repeated=is_repeated)
         if isinstance(answer, Failure) and not isinstance(answer.error, StatusError):
             self._lost.append(answer)
         else:
             self._lost.clear()
+            self.has_answered = True
         return answer
 
     def _is_worth_repeating(self, answer: pa.Table | Failure) -> bool:
         """Whether a request may have broken off by chance; what breaks off in a long answer needs smaller windows."""
-        is_limited = self._most_lost or self._vain >= _MOST_VAIN or self._stop.wanted()
-        if is_limited or not isinstance(answer, Failure):
+        may_be_gone = self._most_lost and (not self.has_answered or len(self._lost) >= self._most_lost)
+        if may_be_gone or self._vain >= _MOST_VAIN or self._stop.wanted() or not isinstance(answer, Failure):
             return False
         return isinstance(answer.error, (AssociationAborted, ConnectionLost)) and answer.count < _PAGE
 

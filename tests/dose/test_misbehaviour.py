@@ -42,3 +42,16 @@ def test_a_node_that_omits_what_a_plan_needs_loses_no_study(
     assert kept_studies(honest) <= kept_studies(other)
     assert kept_series(honest) <= kept_series(other)
     assert other.notes == ()
+
+
+@pytest.mark.parametrize("every", [5, 7])
+@pytest.mark.parametrize("associations", [1, 2])
+def test_a_plan_repeats_what_a_node_breaks_off_now_and_then(
+    linked: Linked, start_simulator: StartSimulator, every: int, associations: int
+) -> None:
+    pacs = start_simulator(linked.hospital, quirks=Quirks(find_abort_every=every))
+    link(linked.workspace, pacs, "breaks", associations=associations)
+    honest, other = plan_of(linked, "pacs", *GROUPS), plan_of(linked, "breaks", *GROUPS)
+    assert other.coverage.why == ()
+    assert kept_studies(honest) == kept_studies(other)
+    assert kept_series(honest) == kept_series(other)

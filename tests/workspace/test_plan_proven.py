@@ -189,6 +189,7 @@ def test_a_study_that_the_node_does_not_answer_fails_alone(plan_archive: PlanArc
     plan = plan_archive(Archive(MANY_SERIES, studies=2), Quirks(find_abort_after=5, omit_keys=("SOPClassesInStudy",)))
     (why,) = plan.coverage.why
     assert why.startswith("2 studies could not be judged: the node did not answer")
+    assert not why.endswith(".")
 
 
 def test_a_node_that_refuses_lists_all_the_same_is_asked_once_for_each_study_and_series(
