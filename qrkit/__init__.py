@@ -29,7 +29,8 @@ def open(folder: str | Path | None = None, **settings: str | int) -> Workspace: 
     Parameters
     ----------
     folder
-        The workspace's folder; without it `QRKIT_WORKSPACE`, else a folder in the user's home.
+        The workspace's folder; without it `QRKIT_WORKSPACE`, else ``~/.local/share/qrkit/workspace`` on Linux, as on
+        the command line.
     **settings
         Settings that override `qrkit.toml` and the environment, such as ``ae_title="PHYSICS"``.
 

@@ -49,6 +49,7 @@ class Action(Enum):
     CONFIRM_PLAN = "Confirm it"
     ALLOW_WHOLE_ARCHIVE = "Allow that"
     SELECT_REPORTS = "Select studies of structured reports only"
+    INCLUDE_EMPTY_REPORTS = "Include them"
     LIST_USERS = "List all users"
     ADD_USER = "Add a user first"
     LIST_SCHEDULES = "List all schedules"
@@ -81,6 +82,7 @@ COMMANDS = {
     Action.CONFIRM_PLAN: "--yes",
     Action.ALLOW_WHOLE_ARCHIVE: "--whole-archive",
     Action.SELECT_REPORTS: "--sr-only",
+    Action.INCLUDE_EMPTY_REPORTS: "--empty-sr",
     Action.LIST_USERS: "qrkit users list",
     Action.ADD_USER: "qrkit users add NAME --role administrator",
     Action.LIST_SCHEDULES: "qrkit schedule list",
@@ -105,6 +107,7 @@ CALLS = {
     Action.CONFIRM_PLAN: "ws.retrieve(plan.confirmed())",
     Action.ALLOW_WHOLE_ARCHIVE: "ws.plan(whole_archive=True, …)",
     Action.SELECT_REPORTS: "ws.plan(sr_only=True, …)",
+    Action.INCLUDE_EMPTY_REPORTS: "ws.plan(empty_sr=True, …)",
     Action.LIST_USERS: "ws.users.list()",
     Action.ADD_USER: "ws.users.add(…)",
     Action.LIST_SCHEDULES: "ws.schedules.list()",
@@ -129,6 +132,7 @@ BUTTONS = {
     Action.CONFIRM_PLAN: Button("dose", "Retrieve although it exceeds the budget"),
     Action.ALLOW_WHOLE_ARCHIVE: Button(),
     Action.SELECT_REPORTS: Button("dose"),
+    Action.INCLUDE_EMPTY_REPORTS: Button("dose"),
     Action.LIST_USERS: Button("users"),
     Action.ADD_USER: Button("users", "Add user", by_administrators=True),
     Action.LIST_SCHEDULES: Button(),

@@ -110,7 +110,19 @@ def workspace_folder(folder: str | Path | None, environment: Mapping[str, str]) 
     chosen = folder or environment.get("QRKIT_WORKSPACE")
     if chosen:
         return Path(chosen).expanduser().absolute()
+    return default_workspace()
+
+
+def default_workspace() -> Path:
+    """Return the workspace's folder where none is given."""
     return Path(platformdirs.user_data_path("qrkit", appauthor=False)) / "workspace"
+
+
+def default_in_words() -> str:
+    """Return which workspace is used where no folder is given, for help texts; the user's home is ``~``."""
+    folder, home = default_workspace(), Path.home()
+    shown = f"~/{folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
+    return f"$QRKIT_WORKSPACE, else {shown}"
 
 
 def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:

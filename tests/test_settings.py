@@ -1,11 +1,13 @@
 """Settings: from the file and the environment, which wins; whatever is wrong is named."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from qrkit.cli.options import WorkspaceOption
 from qrkit.errors import InputError
-from qrkit.settings import FILE_NAME, current_user, load_settings, workspace_folder
+from qrkit.settings import FILE_NAME, current_user, default_in_words, load_settings, workspace_folder
 
 
 def test_without_anything_there_are_defaults(tmp_path: Path) -> None:
@@ -80,6 +82,16 @@ def test_the_workspace_is_the_one_given_then_the_environments_then_the_users(tmp
     assert workspace_folder(None, {}).name == "workspace"
     assert workspace_folder("~/here", {}) == Path.home() / "here"
     assert workspace_folder("here", {}).is_absolute()
+
+
+def test_help_states_the_workspace_that_is_used_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = workspace_folder(None, {})
+    words = default_in_words()
+    assert words.startswith("$QRKIT_WORKSPACE, else ")
+    assert Path(words.partition("else ")[2]).expanduser() == used
+    assert "Default: $QRKIT_WORKSPACE, else " in get_args(WorkspaceOption)[1].help
+    monkeypatch.setattr(Path, "home", classmethod(lambda _cls: Path("/nowhere")))
+    assert default_in_words() == f"$QRKIT_WORKSPACE, else {used}"
 
 
 def test_the_user_is_the_one_named_then_jupyterhubs_then_the_systems() -> None:

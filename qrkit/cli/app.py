@@ -33,7 +33,7 @@ _COMMANDS = {
     ),
     "retrieve": (
         "retrieve:retrieve",
-        "Retrieve a plan, studies, series or a query's rows. The exit status is 3 unless all is proven stored.",
+        "Retrieve a plan, studies, series or a query's rows. Exit status 3 if objects are missing or unproven.",
     ),
     "jobs": ("retrieve:jobs", "List and control retrieve jobs, which the worker runs."),
     "handlers": ("handlers:app", "Run programs on received series."),

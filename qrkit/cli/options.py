@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 import qrkit
 from qrkit.errors import InputError
+from qrkit.settings import default_in_words
 from qrkit.words import did_you_mean, shown
 
 
@@ -34,7 +35,7 @@ OutputOption = Annotated[
 ]
 
 WorkspaceOption = Annotated[
-    str | None, typer.Option(help="Folder of the workspace. Default: $QRKIT_WORKSPACE.", show_default=False)
+    str | None, typer.Option(help=f"Folder of the workspace. Default: {default_in_words()}.", show_default=False)
 ]
 
 _TEXT_FILTERS = {

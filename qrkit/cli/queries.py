@@ -13,7 +13,7 @@ from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with
 from qrkit.cli.output import print_frame, print_json, print_records, print_text, say, stderr
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs.estimate import cost_in_words
-from qrkit.query import Query
+from qrkit.query import Filters, Query
 from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
 from qrkit.uids import is_valid_uid
@@ -82,7 +82,7 @@ def find(
         say(f"To retrieve everything: {cost_in_words(workspace.estimate(frame, node=node))}.")
     for report in coverage.filters:
         say(report.sentence())
-    _say_not_found(coverage)
+    _say_not_found(coverage, query)
     _say_warnings(info["warnings"])
     for assumption in coverage.assumptions:
         say(f"Assumed: {assumption}.")
@@ -99,13 +99,18 @@ def _exit_for(coverage: Coverage) -> None:
         raise typer.Exit(NOT_COMPLETE)
 
 
-def _say_not_found(coverage: Coverage) -> None:
-    """Name the values of lists without a row, the first of many: not found, not returned, or not answered."""
+def _say_not_found(coverage: Coverage, query: Query, *, filtered: bool = False) -> None:
+    """Name the values of lists without a row, the first of many: not found, not returned, or not answered.
+
+    `filtered` is for filters that are not in the query, such as dose groups.
+    """
+    narrowed = filtered or bool(query.modalities or query.dates or query.times or query.filters != Filters())
     for sentence, missing in coverage.missing_values():
         for keyword, values in missing:
             more = len(values) - _VALUES_SHOWN
             shown = [*values[:_VALUES_SHOWN], f"{more:,} more"] if more > 0 else values
-            say(sentence.format(f"{keyword} {listed(shown)}"))
+            others = " with these filters" if narrowed or set(dict(query.keys)) - {keyword} else ""
+            say(sentence.format(f"{keyword} {listed(shown)}{others}"))
 
 
 def _say_warnings(warnings: list[dict[str, Any]]) -> None:
@@ -343,11 +348,12 @@ def _show_plan(made: Plan, form: Format, output: Path | None = None) -> None:
         print_frame(made.steps.assign(step=made.steps["step"].map(step_label)), form)
     else:
         print_frame(_rows_of(made), form, output)
-    _say_not_found(made.coverage)
+    _say_not_found(made.coverage, made.asked.query, filtered=True)
     for note in made.notes:
         say(note)
     say(f"{made.cost_in_words}; {counted(made.coverage.requests or 0, 'request')}; stored as plan {made.plan_id}.")
-    say(f"Retrieve it: qrkit retrieve {made.node} --plan {made.plan_id}")
+    again = f"Retrieve it: qrkit retrieve {made.node} --plan {made.plan_id}"
+    say(again if made.requests() else "Nothing to retrieve.")
     _exit_for(made.coverage)
 
 

@@ -139,17 +139,23 @@ def retrieve(
         ),
     ] = None,
     most_objects: Annotated[
-        int, typer.Option(help="With --plan: refuse a plan with more objects; 0 for no limit.", min=0)
+        int,
+        typer.Option(
+            help="With --plan: refuse a plan with more objects; 0: only the limit in qrkit.toml counts.", min=0
+        ),
     ] = 0,
     most_bytes: Annotated[
-        int, typer.Option(help="With --plan: refuse a plan with more bytes; 0 for no limit.", min=0)
+        int,
+        typer.Option(
+            help="With --plan: refuse a plan with more bytes; 0: only the limit in qrkit.toml counts.", min=0
+        ),
     ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="With --plan: retrieve it even if it exceeds a budget.")] = False,
     priority: Annotated[int, typer.Option(help="-100 to 100. Jobs with a higher priority run first.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait. The job runs in the background.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Retrieve a plan, studies, series or a query's rows. The exit status is 3 unless all is proven stored."""
+    """Retrieve a plan, studies, series or a query's rows. Exit status 3 if objects are missing or unproven."""
     what = {"study": study or [], "series": series or [], "from_query": from_query, "plan": plan}
     options = {"method": method, "to": to, "after": handler_names(after)}
     from qrkit.dose import Budget

@@ -142,6 +142,6 @@ def remove(workspace: Workspace, name: Name) -> None:
 def _say_service(workspace: Workspace) -> None:
     number = len(workspace.schedules.unattended)
     if number:
-        they = "it does" if number == 1 else "they do"
+        they = "it does not start at its times" if number == 1 else "they do not start at their times"
         waiting = counted(number, "schedule")
-        say(f"No permanent worker is running for {waiting}, so {they} not run. Start one: qrkit serve")
+        say(f"No permanent worker is running for {waiting}, so {they}. Start one: qrkit serve")

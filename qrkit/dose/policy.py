@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
+from qrkit.advice import Action, Advice
 from qrkit.dose.facts import Need, NeedKind, SeriesRow
 from qrkit.dose.groups import DOSE_CLASSES, GROUPS, SR, SR_GROUP
 from qrkit.dose.outcome import ALREADY_STORED, PlanItem, ShortList
@@ -125,7 +126,8 @@ class Tally:
         """Yield remarks for the user."""
         if self.empty_sr and "empty_sr" not in policy.options:
             what = f"no objects of a known class in {self.empty_sr} SR series"
-            yield f"The node lists {what}. They may be dose reports: use empty_sr."
+            text = f"The node lists {what}. They may be dose reports. Include them"
+            yield str(Advice(text, Action.INCLUDE_EMPTY_REPORTS))
         for name, count in self.blank_studies.items():
             yield f"Filter {name} keeps {counted(count, 'study')} without a value."
         for name, count in self.blank_series.items():

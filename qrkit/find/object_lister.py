@@ -106,7 +106,7 @@ class ObjectLister:
 
 
 def _failed(error: NodeError) -> ObjectList:
-    return not_listed(f"what to expect could not be asked: {error.message.rstrip('.')}", error)
+    return not_listed(f"the node did not list its objects: {error.message.rstrip('.')}", error)
 
 
 class _Asked:

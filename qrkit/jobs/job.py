@@ -139,7 +139,7 @@ class _OutcomeInWords:
     @property
     def doubt(self) -> str:
         """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
-        return f"Not verified, as what to expect could not be proven: {'; '.join(self.why)}." if self.why else ""
+        return f"Not verified: {'; '.join(self.why)}, so the expected number is unknown." if self.why else ""
 
     @property
     def state_in_words(self) -> str:

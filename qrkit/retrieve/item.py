@@ -18,6 +18,7 @@ from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
+from qrkit.words import counted
 
 RUNAWAY = 50
 """Unexpected objects after which a retrieve is stopped: the node sends something else."""
@@ -362,7 +363,7 @@ class ActiveItem:
         if listed.uncounted and not self._is_confirmed:
             reasons.append(listed.uncounted)
         if self._sent is not None and self._sent != listed.counted:
-            reasons.append(f"the node reports {self._sent} objects")
+            reasons.append(f"the node reports {counted(self._sent, 'object')}")
         if self._cut:
             reasons.append(self._cut)
         if self.reported and not self.stored:

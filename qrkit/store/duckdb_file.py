@@ -175,7 +175,7 @@ def of_level(level: str) -> LevelTables:
     for tables in LEVELS:
         if tables.level == level:
             return tables
-    raise StoreError(f"There are answers of level PATIENT, STUDY, SERIES and IMAGE, not {level!r}.")
+    raise StoreError(f"There are results of level PATIENT, STUDY, SERIES and IMAGE, not {level!r}.")
 
 
 def tables_of_settled(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -222,7 +222,7 @@ def read_from(file: Path, query_id: str, offset: int = 0, limit: int | None = No
             [query_id],
         ).fetchall()
         if not known:
-            raise StoreError(f"The settled results {file} cannot be read: it has no answer of query {query_id}.")
+            raise StoreError(f"The settled results {file} cannot be read: it has no result of query {query_id}.")
         level, serialized = known[0]
         schema = pa.ipc.read_schema(pa.py_buffer(serialized))
         columns = ", ".join(map(identifier, schema.names))

@@ -28,7 +28,7 @@ def difference(before: pd.DataFrame, after: pd.DataFrame, *, levels: Sequence[st
         If the answers are of different levels.
     """
     if len(set(levels)) > 1:
-        raise InputError(f"Answers of different levels cannot be compared: {' and '.join(levels)}.")
+        raise InputError(f"Results of different levels cannot be compared: {' and '.join(levels)}.")
     key = unique_key(Level.parse(levels[0]))
     old, new = (_by_key(frame, key) for frame in (before, after))
     rows: list[tuple[str, str, str]] = []

@@ -94,6 +94,9 @@ def test_a_comma_separates_values_in_every_list_option(hospital_here: Here, link
     ran = hospital_here("find", "pacs", "--patient-id", ",".join((*patients, "NOSUCH")), "--format", "json")
     assert {row["PatientID"] for row in ran.json} == patients
     assert "Nothing found for PatientID NOSUCH." in ran.err
+    number = next(one.AccessionNumber for one in studies if "XA" not in one.ModalitiesInStudy)
+    ran = hospital_here("find", "pacs", "--accession", f"{number},NOSUCH", "--modality", "XA")
+    assert f"Nothing found for AccessionNumber {number} and NOSUCH with these filters." in " ".join(ran.err.split())
 
 
 @pytest.mark.slow

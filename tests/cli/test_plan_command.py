@@ -62,11 +62,11 @@ def test_a_plan_that_may_lack_studies_is_status_3(hospital_here: Here, linked: L
 def test_sr_series_without_objects_are_told_once(hospital_here: Here, linked: Linked) -> None:
     linked.pacs.quirks = Quirks(no_instances_of=("SR",), omit_keys=("SOPClassesInStudy",))
     ran = hospital_here("plan", "pacs", "--dose", "CT", *DAY)
-    assert (ran.status, " ".join(ran.err.split()).count("use empty_sr")) == (3, 1)
+    assert (ran.status, " ".join(ran.err.split()).count("Include them: --empty-sr.")) == (3, 1)
     assert "May be incomplete: the node counts more objects than it lists in" in " ".join(ran.err.split())
     more = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--empty-sr", "--format", "json")
     assert "unknown-SR" in {study["rule"] for study in more.json["studies"]}
-    assert "empty_sr" not in more.err
+    assert "--empty-sr" not in more.err
 
 
 def test_a_wrong_plan_is_status_2_in_one_line(hospital_here: Here) -> None:
@@ -74,6 +74,14 @@ def test_a_wrong_plan_is_status_2_in_one_line(hospital_here: Here) -> None:
         ran = hospital_here("plan", "pacs", *wrong)
         assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
     assert hospital_here("retrieve", "pacs", "--plan", "nonsense").status == 1
+
+
+@pytest.mark.slow
+def test_a_plan_with_nothing_to_retrieve_does_not_advise_to_retrieve_it(hospital_here: Here) -> None:
+    made = hospital_here("plan", "pacs", "--dose", "CT", "--date", "1999-01-01")
+    assert made.status == 0
+    assert "Nothing to retrieve." in made.err.splitlines()
+    assert "Retrieve it" not in made.err
 
 
 @pytest.mark.slow

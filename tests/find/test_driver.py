@@ -119,14 +119,17 @@ def test_halves_by_a_key_that_the_node_ignores_prove_nothing() -> None:
     pacs = Pacs(studies=studies(40, days=4), cap=37, ignores=frozenset({DATE}))
     found, driven = ask(pacs, dates=range_of(*MONTH))
     assert found < uids(pacs)
-    assert "as the node ignores StudyDate, it cannot be split" in driven.doubts[0]
+    assert "The node ignores StudyDate, so the query cannot be split by date" in driven.doubts[0]
 
 
 def test_an_answer_that_nothing_parts_is_a_doubt() -> None:
     pacs = Pacs(studies=[Study(uid=f"1.{number}") for number in range(30)])
     found, driven = ask(pacs, dates=range_of(*MONTH))
     assert found == uids(pacs)
-    assert "30 answers are more than any request was seen to get whole, and nothing parts them" in driven.doubts[0]
+    assert (
+        "30 rows are more than this node has returned in one proven result, and no key splits this query"
+        in driven.doubts[0]
+    )
     assert len(pacs.requests) <= 5
     undated = Pacs(studies=[Study(uid=f"1.{day}", day=TODAY - day) for day in range(30)], hides_days=True)
     found, driven = ask(undated, dates=range_of(*MONTH))
@@ -187,7 +190,7 @@ def test_a_round_number_that_is_whole_is_told_and_no_doubt() -> None:
     found, driven = ask(pacs, dates=range_of(*MONTH))
     assert found == uids(pacs)
     assert not driven.doubts
-    assert "200 answers are a multiple of 100" in driven.assumptions[0]
+    assert "200 rows are a multiple of 100" in driven.assumptions[0]
     assert len(pacs.requests) <= 6
 
 

@@ -103,7 +103,7 @@ def test_a_list_that_nothing_confirms_is_complete_but_not_proven_and_says_why(
     job = fetch(linked, study, method=method)
     assert files_of(linked.workspace) == uids_of(study)
     assert (job.state, job.proven, job.why) == (JobState.COMPLETE, False, ("the node does not count its objects",))
-    assert job.doubt == "Not verified, as what to expect could not be proven: the node does not count its objects."
+    assert job.doubt == "Not verified: the node does not count its objects, so the expected number is unknown."
 
 
 @BOTH

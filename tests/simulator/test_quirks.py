@@ -57,3 +57,13 @@ def test_every_quirk_can_be_given_as_text() -> None:
         default = getattr(Quirks(), field.name)
         text = ",".join(default) if isinstance(default, tuple) else str(default)
         assert Quirks.from_mapping({field.name: text}) == Quirks()
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("cap", "enter a whole number, such as 60 or 0xA700"), ("delay_answer", "enter a number, such as 0.5")],
+)
+def test_a_value_that_is_not_a_number_is_refused_in_plain_words(name: str, advice: str) -> None:
+    with pytest.raises(ValueError, match="abc") as raised:
+        Quirks.from_mapping({name: "abc"})
+    assert str(raised.value) == f"quirk {name}='abc': {advice}"

@@ -575,7 +575,7 @@ def test_a_job_is_not_proven_if_one_of_its_items_is_not_and_says_why(
     job = table.get(job_id)
     assert (job.state, job.proven, job.items[1].outcome.proven) == (JobState.COMPLETE, False, False)
     assert job.why == job.items[1].outcome.why == ("the node does not count them",)
-    assert job.doubt == "Not verified, as what to expect could not be proven: the node does not count them."
+    assert job.doubt == "Not verified: the node does not count them, so the expected number is unknown."
     assert table.list()[0].why == job.why
 
 

@@ -139,7 +139,5 @@ def test_a_complete_job_whose_list_is_not_proven_shows_that_and_why() -> None:
     job = _job(JobState.COMPLETE, ItemOutcome(state=JobState.COMPLETE, expected=2, stored=2))
     view = view_of(replace(job, proven=False, why=("the node does not count its objects",)))
     assert view.headline == "Complete, not proven"
-    assert view.failures == (
-        "Not verified, as what to expect could not be proven: the node does not count its objects.",
-    )
+    assert view.failures == ("Not verified: the node does not count its objects, so the expected number is unknown.",)
     assert view_of(replace(job, proven=None)).headline == "Complete"

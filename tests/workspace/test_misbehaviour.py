@@ -151,7 +151,7 @@ def test_an_odd_cap_of_a_probed_node_that_ignores_dates_is_found_out(linked: Lin
     linked.pacs.quirks = Quirks(ignore_keys=("StudyDate",), cap=cap)
     linked.workspace.probe("pacs")
     coverage = linked.workspace.find("pacs", date=PAST).attrs["qrkit"]["coverage"]
-    assert f"{cap} answers were not all that there are, and as the node ignores StudyDate" in coverage["why"][0]
+    assert f"the node returned only {cap} rows. The node ignores StudyDate" in coverage["why"][0]
 
 
 _UID = ("StudyInstanceUID",)

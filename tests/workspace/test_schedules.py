@@ -135,7 +135,10 @@ def test_the_command_line_has_it_all(
     )  # fmt: skip
     assert added.status == 0, added.err
     assert " 02:00:00." in added.err  # by the clock of its zone, not by UTC
-    assert "No permanent worker is running for 1 schedule, so it does not run. Start one: qrkit serve" in added.err
+    assert (
+        "No permanent worker is running for 1 schedule, so it does not start at its times. Start one: qrkit serve"
+        in added.err
+    )
     assert re.search(r"\b02:00:00\b", here("schedule", "list").out)
     assert repr(linked.workspace.schedules) == "<Schedules: night>"
     (listed,) = here("schedule", "list", "--format", "json").json

@@ -22,17 +22,17 @@ def cap_reason(count: int) -> str:
     be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 beyond.
 
     >>> cap_reason(200)
-    '200 answers are a multiple of 100, as if the node had stopped there'
+    '200 rows are a multiple of 100, as if the node had stopped there'
     >>> cap_reason(4096)
-    '4096 answers are a power of two, as if the node had stopped there'
+    '4096 rows are a power of two, as if the node had stopped there'
     >>> cap_reason(1100), cap_reason(99), cap_reason(0)
     ('', '', '')
     """
     if count >= 64 and count & (count - 1) == 0:
-        return f"{count} answers are a power of two, as if the node had stopped there"
+        return f"{count} rows are a power of two, as if the node had stopped there"
     step = 50 if count <= 100 else 100 if count <= 1_000 else 500 if count <= 10_000 else 1_000
     if count >= 50 and count % step == 0:
-        return f"{count} answers are a multiple of {step}, as if the node had stopped there"
+        return f"{count} rows are a multiple of {step}, as if the node had stopped there"
     return ""
 
 
@@ -70,7 +70,7 @@ class Caps:
         self._seen[count].add(hash(uids))
         self.largest = max(self.largest, count)
         if self.known is not None and count > self.known:
-            self.contradiction = f"one request got {count} answers, beyond the cap of {self.known}"
+            self.contradiction = f"one request got {count} rows, beyond the cap of {self.known}"
             self.known = None
 
     def suspicion(self, count: int) -> str:
@@ -81,14 +81,14 @@ class Caps:
         >>> caps = Caps(likely=60)
         >>> caps.observe(60, frozenset({"1.2"}))
         >>> caps.suspicion(60), caps.suspicion(59)
-        ('60 answers are as many as this node gives at most', '')
+        ('60 rows are as many as this node returns at most', '')
         """
         if self.known is not None:
-            return f"{count} answers are as many as this node gives at most" if count >= self.known else ""
+            return f"{count} rows are as many as this node returns at most" if count >= self.known else ""
         if count < self.largest or count in self._whole:
             return ""
         if count >= _LEAST_TWICE and len(self._seen[count]) > 1:
-            return f"{count} answers were returned more than once, as if the node had stopped there"
+            return f"several requests got {count} rows each, as if the node had stopped there"
         return cap_reason(count)
 
     def wants_proof(self, count: int) -> bool:

@@ -20,6 +20,7 @@ from qrkit.find.windows.results import Assumption, Doubt, Failure, FailureKind, 
 from qrkit.find.windows.state import WindowContext, WindowState, WindowStep, whole_of
 from qrkit.find.windows.window import BIRTH, DATE, TIME, Span, Window
 from qrkit.query import Request
+from qrkit.words import counted
 
 _FULL = Span(None, None)
 
@@ -48,7 +49,7 @@ def ask_again_in_halves(
     """Ask for an answer again in two halves; return why it was cut off, or an empty text."""
     if not state.is_bulk or state.list_key(window) or not state.caps.wants_proof(answer.count):
         return ""
-    reason = f"{answer.count} answers are more than any request was seen to get whole"
+    reason = f"{answer.count} rows are more than this node has returned in one proven result"
     for keyword in (DATE, TIME, BIRTH):
         halves = _halves(state, window, answer, keyword)
         if not halves:
@@ -57,7 +58,7 @@ def ask_again_in_halves(
         answers = yield from state.ask(halves)
         if len(state.found) > before:
             state.caps.confirm(answer.count)
-            return f"{answer.count} answers were not all that there are"
+            return f"the node returned only {counted(answer.count, 'row')}"
         came = {uid for half in answers for uid in half.uids}
         expected = {row.uid for row in answer.rows if row.value(keyword) is not None} or answer.uids
         if expected <= came and keyword not in state.unusable:
@@ -199,7 +200,7 @@ def _look_again(state: WindowState) -> WindowStep:
         return True
     complete = True
     for window in state.unsplit(cap):
-        complete &= yield from _split(state, window, f"{cap} answers are as many as this node gives at most")
+        complete &= yield from _split(state, window, f"{cap} rows are as many as this node returns at most")
     return complete
 
 

@@ -179,16 +179,16 @@ _LISTED = 3
 class Doubt(Enum):
     """Why an answer is not proven complete: sentences about windows, with a reason."""
 
-    CUT_OFF = "{where}: {reason}, and it cannot be split further"
+    CUT_OFF = "{where}: {reason}, and the query cannot be split further"
     UNTIMED = "{where}: studies without StudyTime cannot be queried in parts and exceed the node's cap"
     NO_BIRTH = "{where}: rows without PatientBirthDate cannot be queried in parts and exceed the node's cap"
     NEITHER = "{where}: studies with neither StudyTime nor PatientBirthDate cannot be asked for, and there are some"
     UNDATED = "studies without StudyDate cannot be queried in parts and exceed the node's cap"
     FAILED = "{where}: {reason}"
     NOT_ASKED = "{where}: not asked any more, after {reason}"
-    UNPARTED = "{where}: {reason}, and nothing parts them to see whether there are more"
+    UNPARTED = "{where}: {reason}, and no key splits this query, so rows may be missing"
     UNKEYED = "{reason}, so nothing shows whether there are more"
-    IGNORED = "{reason}, and as the node ignores StudyDate, it cannot be split"
+    IGNORED = "{reason}. The node ignores StudyDate, so the query cannot be split by date"
 
 
 class Assumption(Enum):
@@ -199,7 +199,7 @@ class Assumption(Enum):
     INITIALS = (
         "no patient lacks both PatientBirthDate and a PatientName that begins with A to Z or as one that was found"
     )
-    CLEARED = "{reason}, but smaller windows found no more"
+    CLEARED = "{reason}. Smaller windows found no further rows"
 
 
 @dataclass(frozen=True, slots=True)

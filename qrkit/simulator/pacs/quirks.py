@@ -51,24 +51,24 @@ class Quirks:
     omit_keys: tuple[str, ...] = _quirk((), "keywords that are never returned")
     blank_keys: tuple[str, ...] = _quirk((), "keywords that are returned empty")
     no_modalities_in_study: bool = _quirk(False, "ModalitiesInStudy is neither matched nor returned")
-    cap: int = _quirk(0, "most answers to one C-FIND (0: no limit)")
-    cap_mode: str = _quirk("silent", "what ends a capped answer: silent (success) or status (0xA700)")
+    cap: int = _quirk(0, "most responses to one C-FIND (0: no limit)")
+    cap_mode: str = _quirk("silent", "what ends a capped result: silent (success) or status (0xA700)")
     hide_answers: int = _quirk(0, "number of responses, the last ones, left out of each C-FIND")
     count_less: int = _quirk(0, "number by which counts of related series and instances are too low")
     ignore_wildcards: bool = _quirk(False, "* and ? are taken for ordinary letters")
     case_sensitive: bool = _quirk(True, "text other than names matches in its case only")
     refuse_uid_lists: bool = _quirk(False, "a list of UIDs is refused with 0xA900")
     relational: bool = _quirk(True, "relational queries; without: 0xA900 if a higher unique key is missing")
-    duplicate_answers: bool = _quirk(False, "every C-FIND answer is sent twice")
+    duplicate_answers: bool = _quirk(False, "every C-FIND response is sent twice")
     no_study_time_share: float = _quirk(0.0, "share of studies without StudyTime, 0 to 1")
-    no_instances_of: tuple[str, ...] = _quirk((), "modalities whose IMAGE level answers stay empty")
-    find_status: int = _quirk(0, "C-FIND ends with this status, such as 0xC001, without answers")
+    no_instances_of: tuple[str, ...] = _quirk((), "modalities whose IMAGE level results stay empty")
+    find_status: int = _quirk(0, "C-FIND ends with this status, such as 0xC001, without responses")
     find_comment: str = _quirk("", "ErrorComment that goes with find_status")
-    find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND answers (-1: never)")
+    find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND responses (-1: never)")
     find_abort_every: int = _quirk(0, "A-ABORT at each C-FIND whose number is a multiple of this (0: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
     delay_first_response: float = _quirk(0.0, "wait before the first C-FIND response")
-    delay_answer: float = _quirk(0.0, "wait before each further C-FIND answer")
+    delay_answer: float = _quirk(0.0, "wait before each further C-FIND response")
 
     # Broken values in C-FIND answers
     decimal_integers: bool = _quirk(False, "`1.0` where an integer string belongs")
@@ -154,10 +154,24 @@ def _parse_switch(text: str) -> bool:
     return answers[text.lower()]
 
 
+def _parse_whole_number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError("enter a whole number, such as 60 or 0xA700") from None
+
+
+def _parse_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("enter a number, such as 0.5") from None
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": _parse_switch,
-    "int": lambda text: int(text, 0),
-    "float": float,
+    "int": _parse_whole_number,
+    "float": _parse_number,
     "str": str,
     "tuple[str, ...]": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
 }

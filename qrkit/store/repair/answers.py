@@ -142,7 +142,7 @@ def _read_from_any(held: Sequence[tuple[Path, set[str]]], query_id: str) -> pa.T
 def _write_answer(folder: Path, query_id: str, started: str, table: pa.Table) -> str:
     """Keep an answer as a Parquet file of its own, and return its name, relative to the folder."""
     name = f"{started[:4]}/{query_id}.parquet"
-    write_parquet(table, folder / name, "A saved answer")
+    write_parquet(table, folder / name, "A stored result")
     return name
 
 
