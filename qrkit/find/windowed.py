@@ -197,12 +197,13 @@ class WindowedFind:
         """Return what the windows so far have proven."""
         windows = [window for driven in self._driven for window in driven.windows]
         repeated = [f"rows without {key} are the same where all their values are" for key in self._repeated]
+        small = filter(None, (caps.assumption for caps in self._caps.values()))
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
         return Coverage(
             why=_once(text for driven in self._driven for text in driven.doubts),
-            assumptions=_once((*(text for driven in self._driven for text in driven.assumptions), *repeated)),
+            assumptions=_once((*(text for driven in self._driven for text in driven.assumptions), *repeated, *small)),
             windows=len(windows),
             splits=sum(driven.splits for driven in self._driven),
             failures=sum(bool(window.failure) for window in windows),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qrkit.find.windows import cap_reason, looks_capped
+from qrkit.find.windows import Caps, cap_reason, looks_capped
 
 
 @pytest.mark.parametrize("count", [50, 64, 100, 128, 200, 500, 1000, 1024, 1500, 2000, 4096, 10_000, 50_000, 65_536])
@@ -17,3 +17,14 @@ def test_a_round_number_is_suspicious_and_says_why(count: int) -> None:
 def test_any_other_number_is_not(count: int) -> None:
     assert not looks_capped(count)
     assert cap_reason(count) == ""
+
+
+@pytest.mark.parametrize(("count", "is_assumed"), [(0, False), (1, False), (2, True), (7, True), (19, True)])
+def test_a_small_answer_of_a_node_of_unknown_cap_is_an_assumption(count: int, *, is_assumed: bool) -> None:
+    caps = Caps()
+    caps.observe(count, frozenset({str(number) for number in range(count)}))
+    caps.accept(count)
+    assert bool(caps.assumption) is is_assumed
+    proven = Caps(most=count)
+    proven.accept(count)
+    assert proven.assumption == ""

@@ -181,6 +181,18 @@ def test_rows_without_unique_keys_count_once_each(linked: Linked, quirks: Quirks
     )
 
 
+@pytest.mark.parametrize("cap", [3, 7, 19])
+def test_few_rows_at_a_node_of_unknown_cap_are_an_assumption_until_it_returns_more(linked: Linked, cap: int) -> None:
+    frame = found(linked, Quirks(cap=cap), date=PAST)
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert (len(frame), coverage["requests"]) == (cap, 1)
+    assert coverage["assumptions"] == [f"the node has no cap of {cap} rows, as no larger result was seen"]
+    assert len(found(linked, Quirks(), date=PAST)) == linked.hospital.size
+    patient = all_studies(linked.hospital)[0].patient.PatientID
+    again = found(linked, Quirks(), date=None, patient_id=patient).attrs["qrkit"]["coverage"]
+    assert (again["assumptions"], again["requests"]) == ([], 1)
+
+
 def test_a_node_that_aborts_every_query_is_asked_for_one_study_a_few_times(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(find_abort_after=0)
     with pytest.raises(AssociationAborted):

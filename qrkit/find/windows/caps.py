@@ -12,7 +12,10 @@ _LEAST_TWICE = 10
 """Smaller numbers are the same in two windows by chance."""
 
 _LEAST_UNPROVEN = 20
-"""A PACS with a smaller cap would be useless, so smaller numbers are not suspected."""
+"""A PACS with a smaller cap would be useless, so smaller numbers are not suspected: they are an assumption."""
+
+_LEAST_ASSUMED = 2
+"""A single answer is what most queries for a single thing get."""
 
 
 def cap_reason(count: int) -> str:
@@ -62,6 +65,7 @@ class Caps:
         self.is_told = False
         self.contradiction = ""
         self._proved = False
+        self._accepted = 0  # the largest answer that was taken for whole because it is small
         self._whole: set[int] = set()
         self._seen: defaultdict[int, set[int]] = defaultdict(set)
 
@@ -112,6 +116,28 @@ class Caps:
         """Take note that an answer of this size was whole, though it looked otherwise."""
         self._whole.add(count)
         self.proven = max(self.proven, count)
+
+    def accept(self, count: int) -> None:
+        """Take note that an answer was taken for whole by its number alone."""
+        self._accepted = max(self._accepted, count)
+
+    @property
+    def assumption(self) -> str:
+        """The assumption of small answers, if none shows that the node has no cap of their size; empty: none.
+
+        >>> caps = Caps()
+        >>> caps.observe(7, frozenset({"1.2"}))
+        >>> caps.accept(7)
+        >>> caps.assumption
+        'the node has no cap of 7 rows, as no larger result was seen'
+        >>> caps.observe(8, frozenset({"1.3"}))
+        >>> caps.assumption
+        ''
+        """
+        is_proven = self.known is not None or self.is_told or self._accepted in self._whole
+        if is_proven or self._accepted < max(_LEAST_ASSUMED, self.largest, self.proven + 1):
+            return ""
+        return f"the node has no cap of {self._accepted} rows, as no larger result was seen"
 
     @property
     def is_proved(self) -> bool:

@@ -218,6 +218,9 @@ class WindowState:
     def accept(self, window: Window, answer: WindowAnswer) -> None:
         """Learn from an answer that is whole."""
         span = window.span(DATE)
+        is_checked = answer.has_all or self.list_key(window) or self.asks_one(window)
+        if self.is_bulk and not is_checked and (span is None or not span.is_single):
+            self.caps.accept(answer.count)
         if span is not None and len(window.spans) == 1 and not window.keys:
             self.density.learn(span, [row.day for row in answer.rows if row.day is not None], answer.count)
         self.density.add_values(answer.rows)
