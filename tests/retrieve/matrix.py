@@ -64,6 +64,8 @@ METHODS = ("get", "move")
 LEVELS = ("STUDY", "SERIES", "IMAGE")
 
 _TIMEOUTS = {"connect": 5.0, "association": 10.0, "response": 20.0, "inactivity": 0.4}
+_PATIENT = _TIMEOUTS | {"inactivity": 20.0}
+"""For nodes that lose nothing: none waits for the limit, and a slow machine does not reach it."""
 _LIMIT = 120.0
 _AT_ONCE = 24
 """Simulators at a time."""
@@ -134,7 +136,7 @@ def _run_some(
             studies = [study for study in all_studies(hospital) if len(study.series) > 1 and _large(study)[0]][:3]
             quirks = replace(HIDES[hides], **LOSES[loses])
             pacs = stack.enter_context(Simulator(hospital, quirks=quirks, ae_title=f"PACS{number}"))
-            link(workspace, pacs, f"pacs{number}", timeouts=_TIMEOUTS)
+            link(workspace, pacs, f"pacs{number}", timeouts=_TIMEOUTS if LOSES[loses] else _PATIENT)
             if queried:
                 with suppress(NodeError):  # of some of them nothing is learned
                     workspace.find(f"pacs{number}", date=("2026-06-01", "2026-06-30"))
