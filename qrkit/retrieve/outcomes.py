@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from qrkit import errors
@@ -151,23 +152,39 @@ class Outcomes:
             self.ended(item, outcome)
 
     def out_of_reach(
-        self, job: JobRow, items: Sequence[ItemRow], error: errors.NodeError, *, others_under_way: bool
+        self,
+        job: JobRow,
+        items: Sequence[ItemRow],
+        error: errors.NodeError,
+        *,
+        others_under_way: Callable[[], bool],
     ) -> None:
         """Postpone a job whose node accepts no association, or end it.
 
         A node that has answered this job before is tried twice as often: it will probably return. The failure does
-        not count if other batches of the job are under way at the node, which then has no association left.
+        not count if other batches of the job are or were under way at the node, which then had no association left.
+        They are looked for after these items were given back: of batches that fail together, the last one counts.
         """
-        failures = max(job.failures + (0 if others_under_way else 1), 1)
+        failures = job.failures + 1
         most = self._policy.most * (2 if job.received else 1)
+        if error.transient:
+            number = max(job.failures, 1)
+            pause = self._postponement(RetryPolicy(most=number, first=self._policy.first), number)
+            if pause is not None:
+                reason = f"{error.message} Try {number + 1} of {max(most, number) + 1} follows."
+                self._postpone(job, items, replace(pause, failures=job.failures), reason)
+            if others_under_way():
+                return
         policy = RetryPolicy(most=most, first=self._policy.first)
         postponement = self._postponement(policy, failures) if error.transient else None
         if postponement is None:
             logger.warning("Job %s ends: %s", job.job_id, error)
             self._under_way.give_up(job.job_id, error=error.message, advice=error.advice)
             return
-        logger.warning("Job %s waits until %s: %s", job.job_id, postponement.not_before, error)
-        reason = f"{error.message} Try {failures + 1} of {most + 1} follows."
+        self._postpone(job, items, postponement, f"{error.message} Try {failures + 1} of {most + 1} follows.")
+
+    def _postpone(self, job: JobRow, items: Sequence[ItemRow], postponement: Postponement, reason: str) -> None:
+        logger.warning("Job %s waits until %s: %s", job.job_id, postponement.not_before, reason)
         self._under_way.postpone_job(job.job_id, [item.item_id for item in items], postponement, reason=reason)
 
     def _postponement(self, policy: RetryPolicy, failures: int) -> Postponement | None:

@@ -22,7 +22,6 @@ from qrkit.retrieve.watcher import Watcher
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_progress import LateObjects, RunningItems
-from qrkit.store.job_queue import BatchTable
 from qrkit.store.jobs import JobTable
 from qrkit.store.nodes import NodeTable, ProfileTable
 from qrkit.store.state import State
@@ -53,7 +52,6 @@ class Fetcher:
         self._services = services
         self._jobs = JobTable(state)
         self._under_way = RunningItems(state)
-        self._batches = BatchTable(state)
         self._nodes = NodeTable(state)
         self._profiles = ProfileTable(state)
         self._instances = InstanceTable(state)
@@ -121,10 +119,16 @@ class Fetcher:
     def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
         outcomes = self._services.outcomes
         if isinstance(error, errors.NodeError) and is_out_of_reach(error):
-            others = self._batches.of_job(job.job_id) > 1
-            outcomes.out_of_reach(self._jobs.get_summary(job.job_id), items, error, others_under_way=others)
+            now = self._jobs.get_summary(job.job_id)
+            has_progress = now.received > job.received
+            outcomes.out_of_reach(
+                now, items, error, others_under_way=lambda: has_progress or self._has_items_under_way(job.job_id)
+            )
         else:
             outcomes.failed(items, error)
+
+    def _has_items_under_way(self, job_id: str) -> bool:
+        return any(item.outcome.state is JobState.RUNNING for item in self._jobs.get(job_id).items)
 
     def _batch(self, job: JobRow, watcher: Watcher) -> Batch:
         node = self._nodes.get(job.node)

@@ -248,3 +248,21 @@ def test_a_job_that_cannot_fit_rests_before_its_start_until_there_is_room(
     assert (done.state, done.reason) == (JobState.COMPLETE, "")
     assert done.estimated_bytes is not None
     assert 0.2 * done.bytes < done.estimated_bytes < 5 * done.bytes
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_a_job_does_not_end_because_its_own_items_have_taken_all_associations(linked: Linked, method: str) -> None:
+    linked.workspace.nodes.edit("pacs", associations=2)
+    linked.pacs.quirks = Quirks(max_associations=1, delay_object=0.02)
+    assert linked.workspace.settings.retries == 0
+    with worker_in_thread(linked.workspace):
+        done = ask(linked, least=3, count=16, method=method).wait(timeout=LIMIT)
+    assert done.state is JobState.COMPLETE
+
+
+def test_a_job_of_several_batches_ends_whose_node_accepts_no_association(linked: Linked) -> None:
+    linked.workspace.nodes.edit("pacs", associations=3)
+    linked.pacs.quirks = Quirks(reject="congestion")
+    with worker_in_thread(linked.workspace):
+        done = ask(linked, least=3, count=12).wait(timeout=LIMIT)
+    assert {item.outcome.state for item in done.items} == {JobState.FAILED}
