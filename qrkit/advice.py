@@ -50,6 +50,7 @@ class Action(Enum):
     ALLOW_WHOLE_ARCHIVE = "Allow that"
     SELECT_REPORTS = "Select studies of structured reports only"
     INCLUDE_EMPTY_REPORTS = "Include them"
+    CREATE_PLAN = "Create a plan"
     LIST_USERS = "List all users"
     ADD_USER = "Add a user first"
     LIST_SCHEDULES = "List all schedules"
@@ -83,6 +84,7 @@ COMMANDS = {
     Action.ALLOW_WHOLE_ARCHIVE: "--whole-archive",
     Action.SELECT_REPORTS: "--sr-only",
     Action.INCLUDE_EMPTY_REPORTS: "--empty-sr",
+    Action.CREATE_PLAN: "qrkit plan",
     Action.LIST_USERS: "qrkit users list",
     Action.ADD_USER: "qrkit users add NAME --role administrator",
     Action.LIST_SCHEDULES: "qrkit schedule list",
@@ -108,6 +110,7 @@ CALLS = {
     Action.ALLOW_WHOLE_ARCHIVE: "ws.plan(whole_archive=True, …)",
     Action.SELECT_REPORTS: "ws.plan(sr_only=True, …)",
     Action.INCLUDE_EMPTY_REPORTS: "ws.plan(empty_sr=True, …)",
+    Action.CREATE_PLAN: "ws.plan(…)",
     Action.LIST_USERS: "ws.users.list()",
     Action.ADD_USER: "ws.users.add(…)",
     Action.LIST_SCHEDULES: "ws.schedules.list()",
@@ -133,6 +136,7 @@ BUTTONS = {
     Action.ALLOW_WHOLE_ARCHIVE: Button(),
     Action.SELECT_REPORTS: Button("dose"),
     Action.INCLUDE_EMPTY_REPORTS: Button("dose"),
+    Action.CREATE_PLAN: Button("dose"),
     Action.LIST_USERS: Button("users"),
     Action.ADD_USER: Button("users", "Add user", by_administrators=True),
     Action.LIST_SCHEDULES: Button(),

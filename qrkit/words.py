@@ -131,6 +131,8 @@ def shown(value: object) -> str:
         text = repr(value[:MOST_SHOWN] if isinstance(value, str) else value)
     except ValueError:  # Python does not write numbers of thousands of digits
         text = f"a very large {type(value).__name__}"
+    if text.startswith("<") and " at 0x" in text:
+        text = f"a value of type {type(value).__name__}"
     line = " ".join(text.split())
     return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
 

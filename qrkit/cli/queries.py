@@ -11,7 +11,7 @@ import typer
 from qrkit.cli import NOT_COMPLETE
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_filters, with_workspace
 from qrkit.cli.output import print_frame, print_json, print_records, print_text, say, stderr
-from qrkit.errors import InputError, NotFound
+from qrkit.errors import InputError
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Filters, Query
 from qrkit.query.coverage import Coverage
@@ -268,8 +268,6 @@ def why(
 ) -> None:
     """Show why something was or was not retrieved, by the newest plan that includes it."""
     frame = workspace.why(what)
-    if not len(frame):
-        raise NotFound(f"No plan includes {what}.", advice="Create a plan for its study date: qrkit plan.")
     if form is not Format.TABLE or output is not None:
         print_frame(frame, form, output)
         return

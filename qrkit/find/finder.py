@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -18,7 +18,7 @@ from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedFind
 from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
-from qrkit.query import Coverage, Load, Query, Request
+from qrkit.query import Coverage, Load, Query, Request, unknown_codes
 from qrkit.query.filters import select
 from qrkit.query.matching import takes_list
 from qrkit.stop import NEVER, Stop
@@ -267,6 +267,13 @@ def _with_missing(coverage: Coverage, missing: MissingValues) -> Coverage:
     )
 
 
+def _notes(query: Query) -> Iterator[str]:
+    """Yield sentences on dates in reverse order and on unknown modality codes."""
+    if query.dates and query.dates.note:
+        yield query.dates.note
+    yield from unknown_codes(query.modalities)
+
+
 def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result: HierarchyResult) -> Coverage:
     coverage = windowed.coverage()
     why = [*coverage.why, *result.doubts]
@@ -280,7 +287,7 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
         load=session.pacing.load,
         keys_unsupported=session.keys_unsupported,
         filters=result.reports,
-        notes=(query.dates.note,) if query.dates and query.dates.note else (),
+        notes=tuple(_notes(query)),
     )
 
 

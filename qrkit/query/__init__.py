@@ -7,7 +7,16 @@ from qrkit.query.dates import Dates, DayLike, DaysLike, TimeLike, Times, parse_d
 from qrkit.query.filters import Reliance, Select, Selected
 from qrkit.query.local_matching import Judge, local_judge
 from qrkit.query.matching import is_single_value, matching_value
-from qrkit.query.parse import ARGUMENTS, TextList, build_query, check_names, is_given, modality_codes, terms
+from qrkit.query.parse import (
+    ARGUMENTS,
+    TextList,
+    build_query,
+    check_names,
+    is_given,
+    modality_codes,
+    terms,
+    unknown_codes,
+)
 from qrkit.query.query import Filters, Query, as_call, as_command, in_words
 from qrkit.query.request import Request, answer_keywords, identifier
 
@@ -45,4 +54,5 @@ __all__ = [
     "parse_date",
     "parse_time",
     "terms",
+    "unknown_codes",
 ]

@@ -98,7 +98,7 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
     Raises
     ------
     InputError
-        If one is not a date, or both ways are used.
+        If one is not a date, both ways are used, a pair has no ends, or a start without an end is in the future.
 
     >>> dates("last 7 days", None, None, today=date(2026, 1, 9)).matching
     '20260102-20260109'
@@ -123,8 +123,9 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
     end = today if last is None else parse_date(last, today=today)
     if start <= end:
         return Dates(first=start, last=end)
-    why = f"{start} is after today" if last is None else "The dates are in reverse order"
-    return Dates(first=end, last=start, note=f"{why}: used as {end} to {start}.")
+    if last is None:
+        raise InputError(f"The start {start} is in the future.", advice="Check its year, or give an end.")
+    return Dates(first=end, last=start, note=f"The dates are in reverse order: used as {end} to {start}.")
 
 
 def _ends(single: object, *, today: date) -> tuple[object, object]:
@@ -319,6 +320,8 @@ def _is_pair(value: object) -> bool:
 
 def _pair(value: object, what: str) -> tuple[object, object]:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        if value[0] is None and value[1] is None:
+            raise InputError(f"The {what} range has no ends.", advice="Give at least one of them, or leave it out.")
         return value[0], value[1]
     raise InputError(f"A {what} range is a pair, such as (first, last), not {shown(value)}.")
 

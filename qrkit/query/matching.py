@@ -11,7 +11,7 @@ stores several values as one text, separated by backslashes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
 
@@ -137,10 +137,10 @@ def _values(keyword: str, value: object) -> list[object]:
 
 
 def as_list(value: object) -> list[object] | None:
-    """Return the items of a list, tuple, set, pandas column or NumPy array; None for anything else.
+    """Return the items of a list, set, pandas column, generator or other iterable; None for a text or a single value.
 
-    >>> as_list(("a", "b")), as_list({"b", "a"}), as_list("a,b")
-    (['a', 'b'], ['a', 'b'], None)
+    >>> as_list(("a", "b")), as_list({"b", "a"}), as_list("a,b"), as_list({1: "a"}.values())
+    (['a', 'b'], ['a', 'b'], None, ['a'])
     """
     if isinstance(value, AbstractSet):
         return sorted(value, key=str)
@@ -148,15 +148,22 @@ def as_list(value: object) -> list[object] | None:
         return list(value)
     if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist"):
         return list(value.tolist())
-    return None
+    is_single = isinstance(value, (bytes, Mapping)) or hasattr(value, "encode") or hasattr(value, "ndim")
+    return list(value) if isinstance(value, Iterable) and not is_single else None
+
+
+def refuse_missing(name: str, values: Sequence[object]) -> None:
+    """Refuse a list with missing values or empty texts: it was probably not meant so."""
+    missing = sum(map(is_missing, values))
+    empty = sum(isinstance(value, str) and not value.strip(" \0") for value in values)
+    if missing or empty:
+        what = "missing or empty" if missing and empty else "missing" if missing else "empty"
+        advice = "Remove them." if empty else "Remove them, as by dropna()."
+        raise InputError(f"{name}: {missing + empty} of {len(values)} values are {what}.", advice=advice)
 
 
 def _checked_list(keyword: str, vr: str, values: Sequence[object]) -> list[str]:
-    missing = sum(is_missing(value) or (isinstance(value, str) and not value) for value in values)
-    if missing:
-        raise InputError(
-            f"{keyword}: {missing} of {len(values)} values are missing.", advice="Remove them, as by dropna()."
-        )
+    refuse_missing(keyword, values)
     if any(isinstance(value, str) and value == "*" for value in values):
         raise InputError(f"{keyword}: a list with * in it asks for everything.", advice="Leave the key out.")
     check = _checked_uid if vr == "UI" else _checked_text

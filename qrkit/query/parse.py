@@ -45,6 +45,21 @@ ARGUMENTS = (*_OTHERS, *_NAMED_KEYS, *_TERMS)
 
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}", re.ASCII)
 _ORDER = list(Level)
+# fmt: off
+_DEFINED = frozenset(
+    (
+        "ANN", "AR", "ASMT", "AU", "BDUS", "BI", "BMD", "CFM", "CR", "CT", "CTPROTOCOL", "DMS", "DG", "DOC", "DX",
+        "ECG", "EEG", "EMG", "EOG", "EPS", "ES", "FID", "GM", "HC", "HD", "IO", "IOL", "IVOCT", "IVUS", "KER", "KO",
+        "LEN", "LS", "M3D", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS",
+        "OT", "PA", "PLAN", "POS", "PR", "PT", "PX", "REG", "RESP", "RF", "RG", "RTDOSE", "RTIMAGE", "RTINTENT",
+        "RTPLAN", "RTRAD", "RTRECORD", "RTSEGANN", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "SRF", "STAIN",
+        "TEXTUREMAP", "TG", "US", "VA", "XA", "XAPROTOCOL", "XC",
+        # retired, but archives still have them
+        "AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR", "ST", "VF",
+    )
+)
+# fmt: on
+"""The defined terms of Modality (PS3.3 C.7.3.1.1.1)."""
 
 
 def build_query(*, today: date, **given: object) -> Query:
@@ -76,6 +91,7 @@ def build_query(*, today: date, **given: object) -> Query:
     qrkit.errors.InputError: 'patientid' is not a query argument. Did you mean patient_id?
     """
     check_names(given)
+    given = {name: list(value) if isinstance(value, Iterator) else value for name, value in given.items()}
     _check_values(given)
     present = {name: value for name, value in given.items() if value is not None}
     level = Level.parse(present.get("level", Level.STUDY))
@@ -152,6 +168,17 @@ def modality_codes(given: object) -> tuple[str, ...]:
             f"{shown(wrong)} is not a modality code.", advice="Enter codes such as CT or MR, without wildcards."
         )
     return codes
+
+
+def unknown_codes(codes: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each modality code that DICOM does not define; nodes may have it all the same.
+
+    >>> list(unknown_codes(("CT", "CTT")))
+    ['CTT is not a DICOM modality code.']
+    """
+    for code in codes:
+        if code not in _DEFINED:
+            yield f"{code} is not a DICOM modality code."
 
 
 def terms(given: object, name: str, *, separators: str = ",") -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from qrkit.errors import InputError, NotFound
 from qrkit.jobs import JobState
 from qrkit.jobs.handler_run import LONGEST_PAUSE, HandlerRun, RunState, content_of
 from qrkit.store.schema import chosen_handlers, completed_items, handler_runs, instances, job_items, jobs
-from qrkit.store.state import StateTable, as_text, field_names, insert_unless_known, value_of
+from qrkit.store.state import StateTable, as_text, field_names, full_id, insert_unless_known, value_of
 from qrkit.tables import Level
 
 _COMPLETE = JobState.COMPLETE.value
@@ -279,8 +279,10 @@ class HandlerRunTable(StateTable):
 
     def of_job(self, job_id: str) -> tuple[HandlerRun, ...]:
         """Return the runs for the series that a job asks for, also those that another job has brought about."""
+        with self._state.reading() as connection:
+            whole = full_id(connection, jobs.c.job_id, job_id)
         covers = sa.exists().where(
-            job_items.c.job_id == job_id,
+            job_items.c.job_id == whole,
             job_items.c.StudyInstanceUID == handler_runs.c.StudyInstanceUID,
             sa.or_(
                 job_items.c.level == Level.STUDY.value,

@@ -19,7 +19,7 @@ from qrkit.errors import NotFound
 from qrkit.jobs import Change, ItemOutcome, JobState, job_state, sources
 from qrkit.jobs.states import LONGEST_PAUSE
 from qrkit.store.schema import job_items, jobs
-from qrkit.store.state import as_text
+from qrkit.store.state import as_text, full_id
 from qrkit.words import shown
 
 QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
@@ -241,7 +241,7 @@ def _first_error(connection: sa.Connection, job_id: str, states: set[str]) -> di
 
 def get_job(connection: sa.Connection, job_id: str, *, lock: bool = False) -> sa.Row[Any]:
     """Return the row of a job, locked for a change if asked for. Raises NotFound if there is none of that id."""
-    wanted = sa.select(jobs).where(jobs.c.job_id == job_id)
+    wanted = sa.select(jobs).where(jobs.c.job_id == full_id(connection, jobs.c.job_id, job_id))
     row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if row is None:
         raise NotFound(f"There is no job {shown(job_id)}.", advice=Advice(action=Action.LIST_JOBS))

@@ -118,11 +118,11 @@ class JobTable(StateTable):
             return job_row(get_job(connection, job_id))
 
     def get(self, job_id: str) -> JobRow:
-        """Return a job with its items. Raises NotFound if there is none of that id."""
+        """Return a job with its items, by its id or the first characters of it. Raises NotFound if there is none."""
         with self._state.reading() as connection:
             row = get_job(connection, job_id)
             items = connection.execute(
-                sa.select(job_items).where(job_items.c.job_id == job_id).order_by(job_items.c.position)
+                sa.select(job_items).where(job_items.c.job_id == row.job_id).order_by(job_items.c.position)
             )
             return job_row(row, tuple(item_row(item, paused=row.paused) for item in items))
 

@@ -26,7 +26,7 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import NotFound, StoreError
 from qrkit.store.quarantine import is_damage, is_whole_parquet, quarantine, write_parquet, writing
 from qrkit.store.schema import plan_answers, plans
-from qrkit.store.state import State, value_of
+from qrkit.store.state import State, full_id, value_of
 from qrkit.words import shown
 
 TABLES = ("studies", "series", "instances")
@@ -75,8 +75,10 @@ class PlanTable:
             connection.execute(plans.insert().values(asdict(row)))
 
     def get(self, plan_id: str) -> PlanRow:
-        """Return a plan without its tables. Raises NotFound if no plan has that id."""
-        row = self._state.row(sa.select(plans).where(plans.c.plan_id == plan_id))
+        """Return a plan without its tables, by its id or the beginning of it. Raises NotFound if there is none."""
+        with self._state.reading() as connection:
+            whole = full_id(connection, plans.c.plan_id, plan_id)
+            row = connection.execute(sa.select(plans).where(plans.c.plan_id == whole)).first()
         if row is None:
             raise NotFound(f"There is no plan {shown(plan_id)}.", advice=Advice(action=Action.LIST_PLANS))
         return value_of(PlanRow, row)

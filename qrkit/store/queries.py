@@ -26,7 +26,7 @@ from qrkit.query import Query, in_words
 from qrkit.query.coverage import Coverage
 from qrkit.store.part10 import has_ended
 from qrkit.store.schema import queries
-from qrkit.store.state import StateTable, value_of
+from qrkit.store.state import StateTable, full_id, value_of
 from qrkit.words import counted, local_time, shown
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -163,7 +163,7 @@ class QueryTable(StateTable):
         self._end(query_id, state=FAILED, error=error, error_status=status)
 
     def get(self, query_id: str) -> QueryRow:
-        """Return a query. Raises NotFound if there is none of that id."""
+        """Return a query by its id or the first characters of it. Raises NotFound if there is none."""
         with self._state.reading() as connection:
             return get_query(connection, query_id)
 
@@ -218,8 +218,9 @@ def _is_dead(row: QueryRow, now: str) -> bool:
 
 
 def get_query(connection: sa.Connection, query_id: str) -> QueryRow:
-    """Return a query, within a transaction. Raises NotFound if there is none of that id."""
-    row = connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
+    """Return a query as `QueryTable.get`, within a transaction."""
+    whole = full_id(connection, queries.c.query_id, query_id)
+    row = connection.execute(sa.select(queries).where(queries.c.query_id == whole)).one_or_none()
     if row is None:
         raise NotFound(f"There is no query {shown(query_id)}.", advice=Advice(action=Action.LIST_QUERIES))
     return _query_row(row)

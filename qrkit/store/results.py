@@ -171,6 +171,7 @@ class Results:
         better by now.
         """
         query = self._answered(query_id)
+        query_id = query.query_id
         if query.settled_in is None:
             try:
                 return _read_parquet(self.folder / str(query.result_file), offset, limit)

@@ -6,6 +6,7 @@ database says goes wrong becomes an error of qrkit here and nowhere else.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -207,6 +208,24 @@ class State:
                 _use_write_ahead_log(Path(str(url.database)))
             with self.transaction() as connection:
                 self.is_new = migrate(connection, now=self.now())
+
+
+_SHORT_ID = re.compile(r"[0-9a-f]{6,31}", re.ASCII)
+"""The first characters of an id, enough to name it; a whole one has 32."""
+
+
+def full_id(connection: sa.Connection, column: sa.Column[str], given: str) -> str:
+    """Return the id that begins with the characters given, at least six; what is given if none does.
+
+    A trailing ellipsis, as in shortened ids that are shown, does not count. Raise `InputError` if several begin so.
+    """
+    start = given.strip().removesuffix("…").rstrip(".").lower()
+    if not _SHORT_ID.fullmatch(start):
+        return given
+    found = connection.scalars(sa.select(column).where(column.startswith(start)).limit(2)).all()
+    if len(found) > 1:
+        raise InputError(f"Several ids begin with {start}.", advice="Give more characters.")
+    return found[0] if found else given
 
 
 class StateTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets
 
 from qrkit.dose import Plan
-from qrkit.errors import InputError
+from qrkit.errors import InputError, NotFound
 from qrkit.widgets.charts import Charts, charts_of_plan
 from qrkit.widgets.job_progress import JobProgress, running_jobs
 from qrkit.widgets.labels import field, fields
@@ -91,8 +91,11 @@ class DosePage(Panel):
         if not what:
             self.notice.alert("Enter an accession number or the UID of a study, series or object.")
             return
-        rows = self._workspace.why(what)
-        if rows.empty:
+        try:
+            rows = self._workspace.why(what)
+        except NotFound:
+            rows = None
+        if rows is None or rows.empty:
             self.reasons.value = (
                 "<p>No plan includes this item. Create a plan for its study date, then try again.</p>"
             )

@@ -9,7 +9,7 @@ import inspect
 import math
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import wraps
 from pathlib import Path
@@ -19,7 +19,7 @@ from qrkit.errors import InputError
 from qrkit.node import Node
 from qrkit.query import ARGUMENTS, Query
 from qrkit.query.dates import is_missing
-from qrkit.query.matching import as_list
+from qrkit.query.matching import as_list, refuse_missing
 from qrkit.stop import Stop
 from qrkit.words import comma_list, did_you_mean, nearest, shown
 
@@ -69,10 +69,17 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
         except TypeError as error:
             raise _refused(method.__name__, signature, named, error) from error
         for name, value in bound.arguments.items():
-            bound.arguments[name] = _read(signature.parameters[name], value)
+            bound.arguments[name] = _read(signature.parameters[name], _kept(value))
         return method(*bound.args, **bound.kwargs)
 
     return call
+
+
+def _kept(value: Any) -> Any:  # noqa: ANN401 - whatever a method takes
+    """Return the items of a generator as a list, since it can be read only once; also within other keys."""
+    if isinstance(value, dict):
+        return {key: list(item) if isinstance(item, Iterator) else item for key, item in value.items()}
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def _refused(name: str, signature: inspect.Signature, named: dict[str, Any], error: TypeError) -> InputError:
@@ -142,11 +149,7 @@ def _texts(name: str, value: object) -> list[str]:
         items = [value]
     if items is None:
         raise _wrong(name, value, "a list of texts, or one text with commas")
-    missing = sum(map(is_missing, items))
-    if missing:
-        raise InputError(
-            f"{name}: {missing} of {len(items)} values are missing.", advice="Remove them, as by dropna()."
-        )
+    refuse_missing(name, items)
     return [read_text(name, item) for item in items]
 
 

@@ -236,8 +236,8 @@ class Jobs:
         self.watchers: list[Callable[[Job, JobRow], None]] = []
 
     def __getitem__(self, job_id: str) -> Job:
-        self._table.get(job_id)
-        return Job(job_id, self._services, watchers=self.watchers)
+        whole = self._table.get_summary(job_id).job_id
+        return Job(whole, self._services, watchers=self.watchers)
 
     def list(self, limit: int = 100) -> pd.DataFrame:
         """Return the newest jobs: one row each, with counts of objects and bytes."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
 
+from qrkit.advice import Action, Advice
 from qrkit.dose import Plan
 from qrkit.dose.plan import load_plan
+from qrkit.errors import NotFound
 from qrkit.store.plans import PlanRow
 from qrkit.tables import Level
 from qrkit.uids import is_valid_uid
+from qrkit.words import shown
 from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = [
     "level",
@@ -57,7 +63,14 @@ class Reasons:
         """Return the decision of the newest plan on something, else on its series or study; see `Workspace.why`."""
         above = self._services.sql(_ABOVE, {"uid": what})
         known = [(name, str(uid)) for name in above.columns for uid in above[name].dropna()]
-        return self.of(what, known)
+        found = self.of(what, known)
+        if not len(found):
+            sentence = f"No plan includes {shown(what)}."
+            advice = Advice("Create a plan for its study date", Action.CREATE_PLAN)
+            if not is_valid_uid(what):
+                raise NotFound(sentence, advice=advice)
+            logger.warning("%s %s", sentence, advice)
+        return found
 
     def of(self, what: str, above: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
         """Return the decision of the newest plan that includes something.

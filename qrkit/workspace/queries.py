@@ -144,9 +144,9 @@ class Queries:
 
     def _frame(self, query_id: str, table: Any) -> pd.DataFrame:  # noqa: ANN401 - a pyarrow.Table, untyped
         frame = to_frame(table)
-        coverage = self._table.get(query_id).coverage
-        carried = CoverageJson() if coverage is None else coverage.to_json()
-        frame.attrs["qrkit"] |= {"query_id": query_id, "coverage": carried}
+        row = self._table.get(query_id)
+        carried = CoverageJson() if row.coverage is None else row.coverage.to_json()
+        frame.attrs["qrkit"] |= {"query_id": row.query_id, "coverage": carried}
         return frame
 
     def _ipython_key_completions_(self) -> tuple[str, ...]:

@@ -293,8 +293,13 @@ class Questions(NodeChecks):
         -------
         DataFrame
             One row per work item: the `level` of the decision, `keep`, `rule`, `reason` and `trail`; `here`, whether
-            an object of it is stored; `plan_id` and `created`. No row: no plan includes it. For an image that no
-            plan looked at, the row is that of its series or study.
+            an object of it is stored; `plan_id` and `created`. No row, and a logged warning: no plan includes this
+            UID. For an image that no plan looked at, the row is that of its series or study.
+
+        Raises
+        ------
+        NotFound
+            If it is not a UID, and no plan includes a study with this AccessionNumber.
 
         Examples
         --------

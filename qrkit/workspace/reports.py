@@ -132,12 +132,12 @@ class _About:
             "From": row.source or None,
             "Error": row.error or None,
         }
-        files = self._files.list({"job_id": job_id})
+        files = self._files.list({"job_id": row.job_id})
         sections = [ReportSection(title="Items and missing objects", parts=(self._shown(job.items),))]
         if len(files):
             kinds = files.groupby("Modality", dropna=False).agg(files=("path", "size"), bytes=("size", "sum"))
             sections += [ReportSection(title="Received objects", parts=(retrieve_rate(files), kinds.reset_index()))]
-        again = (shlex.join(["qrkit", "jobs", "retry", job_id]),)
+        again = (shlex.join(["qrkit", "jobs", "retry", row.job_id]),)
         return f"Retrieve from {row.node}: {row.state.value}", facts, tuple(sections), again
 
     def compare(self, before: str, after: str) -> _Gathered:

@@ -64,7 +64,7 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"accession_number": ""}, "'accession_number' is not a query argument."),
         ({"acession": None}, "Did you mean accession?"),
         ({"dates": ""}, "Did you mean date?"),
-        ({"accession": [""]}, "1 of 1 values are missing"),
+        ({"accession": [""]}, "1 of 1 values are empty"),
         ({"accession": ["*"]}, "asks for everything"),
         ({"study_uid": ["*"]}, "asks for everything"),
         ({"accession": pd.DataFrame({"AccessionNumber": ["A1"]})}, "accession cannot be a table. Give a column"),
@@ -73,7 +73,8 @@ def test_a_time_window_needs_a_single_day(given: dict[str, object]) -> None:
         ({"date": pd.DataFrame()}, "date cannot be a table"),
         ({"blank": pd.DataFrame()}, "blank cannot be a table"),
         ({"accession": ["A1", "*"]}, "asks for everything"),
-        ({"accession": ["A1", ""]}, "1 of 2 values are missing"),
+        ({"accession": ["A1", ""]}, "1 of 2 values are empty"),
+        ({"accession": ["A1", "", None]}, "2 of 3 values are missing or empty"),
         ({"patient_id": pd.Series(["Q1", None])}, "dropna()"),
         ({"accession": ["A1", "x" * 17]}, "at most 16"),
         ({"StationName": pd.NA}, "missing"),
@@ -192,3 +193,20 @@ def test_station_filters_look_at_studies_when_studies_are_asked() -> None:
     assert built(station_include="x").filters.station_level is Level.STUDY
     assert built(station_include="x", level="image").filters.station_level is Level.SERIES
     assert built(station_include="x", station_level="series").filters.station_level is Level.SERIES
+
+
+@pytest.mark.parametrize("name", ["accession", "patient_id", "modalities", "description_include"])
+def test_a_list_may_come_from_any_iterable_that_is_not_a_text(name: str) -> None:
+    values = ["A1", "B2"]
+    expected = build_query(today=TODAY, **{name: values})
+    for given in ((one for one in values), map(str, values), dict.fromkeys(values), {1: "A1", 2: "B2"}.values()):
+        if not isinstance(given, dict):
+            assert build_query(today=TODAY, **{name: given}) == expected
+    with pytest.raises(InputError):
+        build_query(today=TODAY, **{name: iter(())} if name != "description_include" else {name: {1: "A"}})
+
+
+def test_what_has_no_readable_text_is_named_by_its_type() -> None:
+    with pytest.raises(InputError) as raised:
+        build_query(today=TODAY, patient_name=object())
+    assert str(raised.value) == "PatientName takes a text or a number, not a value of type object."

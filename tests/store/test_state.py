@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from qrkit.errors import DiskFull, InputError, StateUnavailable, StoreError
 from qrkit.store.audit import AuditTable
-from qrkit.store.schema import audit, job_items, nodes
-from qrkit.store.state import FILE_NAME, State
+from qrkit.store.schema import audit, job_items, nodes, plans
+from qrkit.store.state import FILE_NAME, State, full_id
 
 
 def _count(state: State) -> int:
@@ -94,7 +94,7 @@ def test_foreign_keys_are_enforced(state: State) -> None:
 
 
 def test_an_error_of_the_database_never_shows_values(state: State) -> None:
-    same = [{"name": "n", "settings": {"host": "secret"}, "created": ""}] * 2
+    same = [{"name": "n", "settings": {"host": "secret"}, "created": "", "folder": ""}] * 2
     with pytest.raises(StoreError) as raised, state.transaction() as connection:
         connection.execute(nodes.insert(), same)
     assert "secret" not in str(raised.value)
@@ -169,3 +169,29 @@ def test_people_of_one_group_share_a_state_where_their_umask_says_so(tmp_path: P
         os.umask(before)
     assert len(modes) >= 3
     assert set(modes.values()) == {0o660}, modes
+
+
+def test_an_id_that_several_begin_with_is_refused_in_one_line(tmp_path: Path) -> None:
+    ids = ("abcdef" + "0" * 26, "abcdef" + "1" * 26)
+    with State.open(tmp_path) as state, state.transaction() as connection:
+        for plan_id in ids:
+            values: dict[str, object] = {
+                "plan_id": plan_id,
+                "node": "pacs",
+                "user": "ann",
+                "created": "",
+                "folder": "",
+            }
+            json: dict[str, object] = {
+                "request": {},
+                "coverage": {},
+                "funnel": [],
+                "notes": [],
+                "cost": {},
+            }
+            connection.execute(plans.insert().values(values | json))
+        assert full_id(connection, plans.c.plan_id, "ABCDEF1") == ids[1]
+        assert [full_id(connection, plans.c.plan_id, given) for given in ("abcde", "ffffff")] == ["abcde", "ffffff"]
+        with pytest.raises(InputError) as raised:
+            full_id(connection, plans.c.plan_id, "abcdef")
+    assert str(raised.value) == "Several ids begin with abcdef. Give more characters."

@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qrkit.errors import AssociationAborted, ConnectionRefused, InputError, NodeTimeout, StatusError
+from qrkit.errors import AssociationAborted, ConnectionRefused, InputError, NodeTimeout, NotFound, StatusError
+from qrkit.jobs import NewJob
 from qrkit.simulator import Quirks, small_hospital
 from qrkit.simulator.facts import Study
+from qrkit.store.jobs import JobTable
 from qrkit.workspace import Workspace
 from tests.peers.waiting import free_port
 from tests.workspace.opened import Linked, StartSimulator, all_studies, link, uids_of
@@ -39,6 +41,26 @@ def test_dates_in_reverse_order_are_reported_in_the_coverage_and_the_notes_of_a_
     assert note in coverage._repr_html_()
     assert linked.workspace.plan("pacs", "CT", date=given).notes[0] == note
     assert "notes" not in linked.workspace.find("pacs", date=given[::-1]).attrs["qrkit"]["coverage"]
+
+
+def test_a_code_that_is_not_a_modality_is_reported_in_the_coverage(linked: Linked) -> None:
+    coverage = linked.workspace.find("pacs", date=DAY, modalities="CTT,CT").attrs["qrkit"]["coverage"]
+    assert (coverage["complete"], coverage["notes"]) == (True, ["CTT is not a DICOM modality code."])
+
+
+def test_an_id_may_be_shortened_to_its_first_characters(linked: Linked) -> None:
+    workspace = linked.workspace
+    query = workspace.find("pacs", date=DAY).attrs["qrkit"]["query_id"]
+    for short in (query[:6], f"{query[:8]}…", f"{query[:8]}..."):
+        assert workspace.queries.show(short).query_id == query
+        assert workspace.queries.read(short).attrs["qrkit"]["query_id"] == query
+        assert len(workspace.queries.diff(short, query)) == 0
+    plan = workspace.plan("pacs", "CT", date=DAY)
+    assert workspace.plans[plan.plan_id[:6]].plan_id == plan.plan_id
+    job = JobTable(workspace._state).create(NewJob(node="pacs", requests=plan.requests()))
+    assert (workspace.jobs[job[:6]].job_id, workspace.jobs[job[:6]].status.job_id) == (job, job)
+    with pytest.raises(NotFound, match="There is no query"):
+        workspace.queries.show(query[:5])
 
 
 @pytest.mark.slow

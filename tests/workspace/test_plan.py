@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qrkit.dose import Plan
-from qrkit.errors import Cancelled, InputError, NodeError
+from qrkit.errors import Cancelled, InputError, NodeError, NotFound
 from qrkit.jobs import JobState
 from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.settings import load_settings
@@ -239,7 +239,9 @@ def test_what_the_profile_has_seen_is_used_and_finds_the_same_in_few_requests(
 
 
 @pytest.mark.slow
-def test_why_something_was_not_fetched_is_told_by_accession_and_every_uid(linked: Linked) -> None:
+def test_why_something_was_not_fetched_is_told_by_accession_and_every_uid(
+    linked: Linked, caplog: pytest.LogCaptureFixture
+) -> None:
     workspace = linked.workspace
     workspace.plan("pacs", "CT", description_exclude="imported", **ALL)
     plan = workspace.plan("pacs", "CT", **ALL)
@@ -252,6 +254,9 @@ def test_why_something_was_not_fetched_is_told_by_accession_and_every_uid(linked
     uid = next(iter(planned(plan)))
     assert workspace.why(uid)[["level", "keep"]].values.tolist() == [["SERIES", True]]
     assert len(workspace.why("1.2.3")) == 0
+    assert caplog.messages[-1].startswith("No plan includes '1.2.3'. Create a plan for its study date: ")
+    with pytest.raises(NotFound, match=r"No plan includes 'zzz'\. Create a plan for its study date"):
+        workspace.why("zzz")
     (dropped,) = plan.series[plan.series["rule"] == "Philips dose info"].query("not keep").head(1).to_dict("records")
     image = series_of(linked)[dropped["SeriesInstanceUID"]].instances[0].SOPInstanceUID
     assert len(workspace.why(image)) == 0
