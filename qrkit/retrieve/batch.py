@@ -166,7 +166,7 @@ class Batch:
                 raise listed.error
         for active, listed in zip(items, lists, strict=True):
             active.expect(listed)
-            active.stored |= self._destination.stored(active)
+            active.holds(self._destination.stored(active))
             self._watch.on_progress(active)
 
     def _fetch_otherwise(self, items: Sequence[ActiveItem]) -> None:

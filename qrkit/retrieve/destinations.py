@@ -77,10 +77,12 @@ class WorkspaceDestination:
         self._stop = stop
 
     def stored(self, active: ActiveItem) -> set[str]:
-        """Return the SOP Instances whose files are here; of what is counted but not listed, those from this node."""
+        """Return the SOP Instances whose files are here; of what is not listed, those from this node."""
         name = self._node.name
         stored = self._stored.of(active.places, source=name)
-        return stored | self._stored.of_request(active.item.request, source=name) if active.lacking else stored
+        if active.lacking or not active.is_listed:
+            stored |= self._stored.of_request(active.item.request, source=name)
+        return stored
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send to us."""
@@ -90,11 +92,11 @@ class WorkspaceDestination:
         if error is not None:
             raise error
         active.move_message_id = retrieval.message_id_to_come
-        before = active.received
+        before = active.arrived_in_try
         counted = retrieval.move(identifier, self._move_destination)
         wanted = _wanted(identifier, active)
         active.wait_for_late_objects(
-            lambda: _has_come(active, active.received - before, counted.completed, wanted),
+            lambda: _has_come(active, active.arrived_in_try - before, counted.completed, wanted),
             self._node.timeouts.inactivity,
             self._stop,
         )

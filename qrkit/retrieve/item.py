@@ -95,6 +95,8 @@ class ActiveItem:
         self._last_arrival = time.monotonic()
         self._arrived = threading.Condition()
         self._came: set[str] = set()
+        self._came_in_try: set[str] = set()
+        self._stored_before: frozenset[str] = frozenset()
         self._of_series: defaultdict[str, set[str]] = defaultdict(set)
 
     # what arrives
@@ -132,17 +134,30 @@ class ActiveItem:
         with self._arrived:
             self.stored.add(sop_instance_uid)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
+            self._came_in_try.add(sop_instance_uid)
             if sop_instance_uid not in self._came:
                 self._came.add(sop_instance_uid)
-                self.received += 1
-                self.bytes += size
+                if sop_instance_uid not in self._stored_before:  # else it was sent before, in an earlier try
+                    self.received += 1
+                    self.bytes += size
             self.touch()
             self._arrived.notify_all()
+
+    @property
+    def arrived_in_try(self) -> int:
+        """How many objects have arrived since the try began, those that had been stored before as well."""
+        return len(self._came_in_try)
+
+    def holds(self, stored: Collection[str]) -> None:
+        """Note objects that are at the destination, without having been received in this run."""
+        self.stored.update(stored)
+        self._stored_before |= frozenset(stored) - self._came
 
     def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
         """Note an object that was received for another item and is in its place: it is not requested again."""
         with self._arrived:
             self.stored.add(sop_instance_uid)
+            self._came_in_try.add(sop_instance_uid)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             self.touch()
             self._arrived.notify_all()
@@ -259,7 +274,9 @@ class ActiveItem:
             return True
         if self.is_listed:  # a list that is not counted may lack what an error has cut off
             return self._is_unanswered and self.error is not None and not self._is_all_counted
-        there = len(self.stored) or self.reported
+        # what had been stored before says nothing of a retrieve that brought nothing
+        has_come = self._came_in_try or self.stored - self._stored_before
+        there = len(self.stored) if has_come else self.reported
         counted = self.suboperations
         has_ended = counted.status != PENDING
         number = max(counted.completed or 0, self.item.outcome.expected or 0)
@@ -318,6 +335,7 @@ class ActiveItem:
         self.suboperations = Suboperations()
         self._is_whole_try = self.wants_all
         self._refused_before = self.refused
+        self._came_in_try = set()
 
     def count(self, counted: Suboperations) -> None:
         """Add what the node counted for one of the requests of a try."""

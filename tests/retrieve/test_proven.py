@@ -343,3 +343,20 @@ def test_a_retry_knows_what_the_first_try_learned_whatever_is_counted_now(
     if again.state is JobState.PARTIAL:
         linked.workspace.jobs[job.job_id].retry()
         assert linked.workspace.jobs[job.job_id].wait(timeout=LIMIT).stored == size
+
+
+@BOTH
+def test_objects_that_are_sent_again_in_a_retry_are_received_once_and_stored_ones_are_counted_without_a_list(
+    linked: Linked, study: Study, method: str
+) -> None:
+    size = len(uids_of(study))
+    linked.pacs.quirks = Quirks(find_status=0xC001, fail_objects=1)
+    job = fetch(linked, study, method=method)
+    assert (job.state, job.stored, job.received) == (JobState.PARTIAL, size - 1, size - 1)
+    linked.pacs.quirks = Quirks(find_status=0xC001)
+    linked.workspace.jobs[job.job_id].retry()
+    again = linked.workspace.jobs[job.job_id].wait(timeout=LIMIT)
+    assert (again.stored, again.received) == (size, size)
+    linked.pacs.quirks = Quirks(find_status=0xC001, retrieve_status=0xC001)
+    second = fetch(linked, study, method=method)
+    assert (second.state, second.stored, second.received) == (JobState.PARTIAL, size, 0)
