@@ -162,10 +162,8 @@ def retrieve(
 
     budget = Budget(objects=most_objects, bytes=most_bytes)
     job = _queued(workspace, node, what, None if yes else budget, **options)
-    if job is None:
-        say("Nothing to retrieve: all objects are already stored, or the selection is empty.")
-        if form is Format.JSON:
-            print_json(_NOTHING)
+    if isinstance(job, tuple):
+        _end_with_nothing(job, form)
         return
     if priority:
         job.prioritise(priority)
@@ -205,19 +203,32 @@ def _queued(
     what: Mapping[str, Any],
     budget: Budget | None,
     **options: Any,  # noqa: ANN401 - as `Workspace.retrieve` takes them
-) -> Job | None:
-    """Queue a retrieve; None if the plan or the result is empty, which is complete as it is."""
+) -> Job | tuple[str, ...]:
+    """Queue a retrieve; if the plan or the result is empty, return why it may be incomplete."""
+    from qrkit.workspace.retrieve import doubts_of
+
     studies, all_series = _uids(what["study"]), _uids(what["series"])
     query, plan = what["from_query"], what["plan"]
     if sum(map(bool, (query, plan, studies or all_series))) != 1:
         raise InputError("Select what to retrieve by one of --plan, --study, --series or --from-query.")
     if plan:
         kept = _within(budget, workspace.plans[plan])
-        return workspace.retrieve(kept, node=node, **options) if kept.requests() else None
+        return workspace.retrieve(kept, node=node, **options) if kept.requests() else doubts_of(kept)
     if query:
         rows = workspace.queries.read(query)
-        return workspace.retrieve(rows, node=node, **options) if len(rows) else None
+        return workspace.retrieve(rows, node=node, **options) if len(rows) else doubts_of(rows)
     return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
+
+
+def _end_with_nothing(doubts: tuple[str, ...], form: Format) -> None:
+    """Report an empty plan or result, and exit with status 3 if it may be incomplete."""
+    say("Nothing to retrieve: all objects are already stored, or the selection is empty.")
+    for doubt in doubts:
+        say(f"{doubt[0].upper()}{doubt[1:]}.")
+    if form is Format.JSON:
+        print_json(_NOTHING | {"proven": not doubts, "why": list(doubts)})
+    if doubts:
+        raise typer.Exit(NOT_COMPLETE)
 
 
 def _within(budget: Budget | None, plan: Plan) -> Plan:

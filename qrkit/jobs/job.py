@@ -119,6 +119,7 @@ class NewJob:
     destination: str = ""  # name of the store node that receives by C-MOVE; empty: this workspace
     user: str = ""  # the user who asked for it
     source: str = ""  # the origin of the requests, such as the id of a query or plan
+    doubts: tuple[str, ...] = ()  # why the list of the requests may be incomplete
     # names of the handlers for the received series; None: the automatic ones of the site
     after: tuple[str, ...] | None = None
     priority: int = 0  # jobs with a higher priority run first
@@ -207,9 +208,10 @@ class JobRow(_OutcomeInWords):
     estimated_bytes
         Estimated bytes to receive here; None if unknown, or if a user resumed the job in spite of it.
     proven
-        Whether what to expect is proven for all of its items; None: this is not known of each.
+        Whether what to expect is proven for all of its items, and the plan or query that lists them is complete;
+        None: this is not known of each item.
     why
-        The reasons against it, those of the first items that have some.
+        The reasons against it: why the plan or query may be incomplete, and those of the first items that have some.
     """
 
     job_id: str

@@ -187,7 +187,7 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
     """
     job = get_job(connection, job_id, lock=True)
     by_state = connection.execute(_SUMS.where(job_items.c.job_id == job_id)).all()
-    proofs = {row.proven for row in by_state}
+    proofs = {row.proven for row in by_state} | ({False} if job.doubts else set())
     outcomes = [ItemOutcome(state=JobState(row.state), stored=row.stored) for row in by_state]
     state = job_state(outcomes, paused=bool(values.get("paused", job.paused)))
     running = any(row.state == RUNNING for row in by_state)
@@ -199,7 +199,7 @@ def follow(connection: sa.Connection, job_id: str, now: str, **values: object) -
         **{name: sum(getattr(row, name) for row in by_state) for name in _SUMMED},
         **({"expected": 0} if any(row.unknown for row in by_state) else {}),  # else more may be stored than expected
         "proven": False if False in proofs else None if None in proofs else True,
-        "why": _reasons(connection, job_id) if False in proofs else [],
+        "why": [*job.doubts, *_reasons(connection, job_id)] if False in proofs else [],
     }
     if running:
         derived["reason"] = ""

@@ -104,7 +104,9 @@ class JobTable(StateTable):
                     created=self._state.now(),
                     expected=sum(item["expected"] or 0 for item in items),
                     estimated_bytes=job.estimated_bytes,
-                    why=[],
+                    proven=False if job.doubts else None,
+                    why=list(job.doubts),
+                    doubts=list(job.doubts),
                     **(rests if job.lack_of_room else {}),
                 )
             )

@@ -118,6 +118,11 @@ MIGRATIONS = (
     ),
     Migration(number=12, name="disks of workers", apply=_tell_disks),
     Migration(number=13, name="whether what to expect is proven", apply=_tell_what_is_proven),
+    Migration(
+        number=14,
+        name="why the list of a job may be incomplete",
+        apply=_column("jobs", "doubts JSON NOT NULL DEFAULT '[]'"),
+    ),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

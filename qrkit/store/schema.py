@@ -143,6 +143,7 @@ jobs = sa.Table(
     _text("rests_on"),
     sa.Column("proven", sa.Boolean),
     _list("why"),
+    _list("doubts"),
     sa.Index("jobs_created", "created"),
 )
 

@@ -6,6 +6,7 @@ A table of UIDs, a column or list of them, a plan and requests all become reques
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,12 @@ import pandas as pd
 
 from qrkit.advice import Action, Advice
 from qrkit.dose import Plan, site_budget
-from qrkit.errors import InputError
+from qrkit.errors import InputError, NotFound
 from qrkit.handlers import chosen
 from qrkit.jobs import NewJob, RetrieveRequest, without_overlap
 from qrkit.jobs.estimate import Selection, estimate
 from qrkit.node import InformationModel, Method, Node, check_can_retrieve
+from qrkit.query import Coverage
 from qrkit.query.dates import is_missing
 from qrkit.query.matching import as_list
 from qrkit.settings import Settings
@@ -182,6 +184,7 @@ class _Retrieve:
     source: str
     requests: Sequence[RetrieveRequest]
     known: pd.DataFrame | Plan | None
+    doubts: tuple[str, ...] = ()
 
 
 class Retriever:
@@ -208,6 +211,7 @@ class Retriever:
                 destination=to,
                 user=self._services.user,
                 source=chosen_node.source,
+                doubts=chosen_node.doubts or self._doubts_of_source(options.source),
                 after=self._handlers(options.after, to),
                 estimated_bytes=estimated,
                 lack_of_room=self._lack_of_room(node, estimated or 0),
@@ -221,7 +225,9 @@ class Retriever:
         if isinstance(what, Plan):
             check_budget(self._settings, what)
             node = self._node(options.node or what.node)
-            return _Retrieve(node=node, source=options.source or what.plan_id, requests=what.requests(), known=what)
+            source = options.source or what.plan_id
+            requests = what.requests()
+            return _Retrieve(node=node, source=source, requests=requests, known=what, doubts=doubts_of(what))
         if isinstance(what, (list, tuple)) and all(isinstance(item, RetrieveRequest) for item in what):
             return _Retrieve(node=self._node(options.node), source=options.source, requests=what, known=None)
         table = uid_table(what)
@@ -231,7 +237,18 @@ class Retriever:
         with_patients = node.information_model is not InformationModel.STUDY_ROOT
         whole = self._with_keys_above(table, with_patients=with_patients)
         requests = requests_from_table(whole, with_patients=with_patients)
-        return _Retrieve(node=node, source=source, requests=requests, known=whole if has_counts(whole) else None)
+        known = whole if has_counts(whole) else None
+        return _Retrieve(node=node, source=source, requests=requests, known=known, doubts=doubts_of(table))
+
+    def _doubts_of_source(self, source: str) -> tuple[str, ...]:
+        """Return why the query or plan of a job may be incomplete, if the user has given its id."""
+        if not source:
+            return ()
+        with suppress(NotFound):
+            return _doubts("query", source, self._services.queries.get(source).coverage or Coverage())
+        with suppress(NotFound):
+            return _doubts("plan", source, Coverage.from_json(self._services.plans.get(source).coverage))
+        return ()
 
     def _node(self, name: str) -> Node:
         if not name:
@@ -309,6 +326,18 @@ class Retriever:
             uids = [request.SeriesInstanceUID or request.StudyInstanceUID for request in wanted.requests]
             known = self._services.sql(_COUNTED[level], {"uids": uids}) if level in _COUNTED else None
         return None if known is None else bytes_to_come(self._state, wanted.node.name, known, wanted.requests)
+
+
+def doubts_of(what: pd.DataFrame | Plan) -> tuple[str, ...]:
+    """Return why a plan, or the result that a table is from, may be incomplete; empty if that is not known."""
+    if isinstance(what, Plan):
+        return _doubts("plan", what.plan_id, what.coverage)
+    told = what.attrs.get("qrkit", {})
+    return _doubts("query", str(told.get("query_id", "")), Coverage.from_json(told.get("coverage") or {}))
+
+
+def _doubts(kind: str, source: str, coverage: Coverage) -> tuple[str, ...]:
+    return () if coverage.is_complete else (f"the result of {kind} {source} {coverage.verdict}",)
 
 
 def check_budget(settings: Settings, plan: Plan) -> None:

@@ -101,6 +101,38 @@ def test_what_is_complete_but_not_proven_is_status_3_and_says_why(hospital_here:
     assert f"Not verified: {why}, so the expected number is unknown." in ran.err
 
 
+DAY = ("--date", "2026-06-30")
+
+
+def test_a_retrieve_of_an_incomplete_plan_or_query_is_status_3(hospital_here: Here, linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(no_instances_of=("SR",))
+    planned = hospital_here("plan", "pacs", "--dose", "CT", *DAY, "--format", "json")
+    linked.pacs.quirks = Quirks(hide_answers=1)
+    found = hospital_here("find", "pacs", "--level", "SERIES", *DAY, "--format", "json")
+    query = hospital_here("queries", "list", "--format", "json").json[0]["query_id"]
+    assert (planned.status, found.status) == (3, 3)
+    linked.pacs.quirks = Quirks()
+    with worker_in_thread(linked.workspace):
+        for option, source in (("--plan", planned.json["plan_id"]), ("--from-query", query)):
+            ran = hospital_here("retrieve", "pacs", option, source, "--format", "json")
+            told = (ran.status, ran.json["state"], ran.json["proven"], len(ran.json["why"]))
+            assert told == (3, "complete", False, 1)
+            assert f"{source} may be incomplete: " in ran.json["why"][0]
+            assert ran.json["why"][0] in " ".join(ran.err.split())
+            assert {item["proven"] for item in ran.json["items"]} == {True}
+            shown = hospital_here("jobs", "show", ran.json["job_id"], "--format", "json")
+            assert (shown.status, shown.json["proven"], shown.json["why"]) == (3, False, ran.json["why"])
+
+
+def test_nothing_to_retrieve_of_an_incomplete_query_is_status_3(hospital_here: Here, linked: Linked) -> None:
+    linked.pacs.quirks = Quirks(no_instances_of=("SR",))
+    hospital_here("find", "pacs", "--level", "IMAGE", "--modality", "SR", *DAY)
+    query = hospital_here("queries", "list", "--format", "json").json[0]["query_id"]
+    ran = hospital_here("retrieve", "pacs", "--from-query", query, "--format", "json")
+    assert (ran.status, ran.json["job_id"], ran.json["proven"], len(ran.json["why"])) == (3, None, False, 1)
+    assert ran.json["why"][0][1:] in " ".join(ran.err.split())
+
+
 def test_a_query_and_lists_of_uids_can_be_fetched(hospital_here: Here, linked: Linked) -> None:
     some = all_studies(linked.hospital)[:3]
     uids = [one.StudyInstanceUID for one in some]

@@ -1,15 +1,19 @@
 """Retrieves as a notebook asks for them: rows, UIDs, a query's id; run by a worker in the background."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from qrkit.dose import Plan
 from qrkit.errors import InputError, NotFound
 from qrkit.jobs import JobState, RetrieveRequest
+from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.tables import Level
+from qrkit.widgets.job_progress import view_of
 from qrkit.workspace import Workspace
 from qrkit.workspace.retrieve import Retrievable, requests_from_table, uid_table
 from tests.workspace.opened import Linked, all_studies, files_of, uids_of, worker_in_thread
@@ -277,3 +281,43 @@ def test_nothing_to_fetch_is_an_error(linked: Linked) -> None:
 def test_an_unknown_job_is_not_found(workspace: Workspace) -> None:
     with pytest.raises(NotFound, match="nonsense"):
         workspace.jobs["nonsense"]
+
+
+def _planned(linked: Linked) -> Plan:
+    linked.pacs.quirks = Quirks(no_instances_of=("SR",))
+    return linked.workspace.plan("pacs", "CT", date=DAY)
+
+
+def _found(linked: Linked) -> pd.DataFrame:
+    linked.pacs.quirks = Quirks(hide_answers=1)
+    return linked.workspace.find("pacs", level="SERIES", date=DAY)
+
+
+@pytest.mark.parametrize("made", [_planned, _found], ids=["a plan", "a query"])
+def test_a_job_says_that_the_list_it_is_made_of_may_be_incomplete(
+    linked: Linked, made: Callable[[Linked], Plan | pd.DataFrame]
+) -> None:
+    workspace = linked.workspace
+    what = made(linked)
+    linked.pacs.quirks = Quirks()
+    if isinstance(what, Plan):
+        source, why, uids = what.plan_id, what.coverage.why, what.requests()[0].StudyInstanceUID
+    else:
+        told = what.attrs["qrkit"]
+        source, why, uids = told["query_id"], told["coverage"]["why"], what["StudyInstanceUID"][0]
+        what = what.head(2)
+    assert why
+    with worker_in_thread(workspace):
+        jobs = [workspace.retrieve(what), workspace.retrieve(uids, node="pacs", source=source)]
+        ended = [job.wait(timeout=LIMIT) for job in jobs]
+        plain = workspace.retrieve(uids, node="pacs").wait(timeout=LIMIT)
+    for job, handle in zip(ended, jobs, strict=True):
+        (reason,) = job.why
+        assert reason.startswith("the result of ")
+        assert reason.endswith(f" {source} may be incomplete: {'; '.join(why)}")
+        assert (job.state, job.stored, job.proven) == (JobState.COMPLETE, job.expected, False)
+        assert all(item.outcome.proven and not item.outcome.why for item in job.items)
+        assert (job.state_in_words, reason in job.doubt) == ("complete, not proven", True)
+        assert view_of(job).failures == (job.doubt,)
+        assert (handle.to_json()["proven"], handle.to_json()["why"]) == (False, [reason])
+    assert (plain.proven, plain.why) == (True, ())
