@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,12 +17,13 @@ import typer
 from rich.console import Console
 
 import qrkit
+from qrkit.cli import INTERRUPTED, NOT_COMPLETE
 from qrkit.cli.dashboard import run
 from qrkit.cli.options import Format, loaded
-from qrkit.cli.output import print_frame
+from qrkit.cli.output import print_frame, say
 from qrkit.cli.retrieve import exit_for, follow
 from qrkit.dashboard.options import ServeOptions
-from qrkit.errors import InputError
+from qrkit.errors import InputError, QrkitError
 from qrkit.query import Coverage
 from qrkit.report.charts import studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
@@ -70,18 +72,42 @@ def demo(
         console.print(f"[bold]A hospital in a box[/] answers as {pacs.ae_title} on 127.0.0.1:{pacs.port}.\n")
         _step(f"qrkit echo {NODE}")
         print_frame(opened.echo(NODE)[["node", "ok", "association_ms", "round_trip_ms"]], Format.TABLE)
-        studies = _query(opened)
-        _retrieve(opened, studies)
-        _tables(opened, studies)
+        tour = _Tour(opened)
+        tour.take(_query, _retrieve_dose, _retrieve_study, _tables)
         _what_next(folder, pacs if stays else None)
         if serve:
-            console.print("\nThe hospital runs until Ctrl-C.")
             with suppress(KeyboardInterrupt):
+                console.print("\nThe hospital runs until Ctrl-C.")
                 Event().wait()
             console.print("Stopped.")
         elif not headless:
             run(opened, ServeOptions(port=0, open_browser=browser))
             console.print("Stopped.")
+        if tour.status:
+            raise typer.Exit(tour.status)
+
+
+class _Tour:
+    """The steps of the demo; one that fails, or is not complete, ends none of the others."""
+
+    def __init__(self, opened: Workspace) -> None:
+        self.opened = opened
+        self.studies: pd.DataFrame | None = None  # the result of the query
+        self.status = 0  # the exit status of the first step that was not complete
+
+    def take(self, *steps: Callable[[_Tour], None]) -> None:
+        """Take some steps."""
+        for step in steps:
+            try:
+                step(self)
+            except typer.Exit as end:
+                if end.exit_code == INTERRUPTED:
+                    raise
+                self.status = self.status or end.exit_code
+            except QrkitError as error:
+                say(str(error))
+                self.status = self.status or 1
+            console.print()
 
 
 def _settle_in(folder: Path) -> None:
@@ -117,18 +143,21 @@ def _add_node(opened: Workspace, pacs: Simulator) -> None:
         opened.nodes.add(NODE, **address, description="the hospital in a box of qrkit demo")
 
 
-def _query(opened: Workspace) -> pd.DataFrame:
+def _query(tour: _Tour) -> None:
     first = date.today() - timedelta(days=_DAYS)
     _step(f"qrkit find {NODE} --from {first} --description-exclude imported")
-    studies = opened.find(NODE, date_from=first, description_exclude="imported")
+    studies = tour.opened.find(NODE, date_from=first, description_exclude="imported")
+    tour.studies = studies
     print_frame(studies[_SHOWN].head(8), Format.TABLE)
-    verdict = Coverage.from_json(studies.attrs["qrkit"]["coverage"]).verdict
-    console.print(f"[bold]{len(studies)} studies found[/], {verdict}. The first 8 are shown.\n")
-    return studies
+    coverage = Coverage.from_json(studies.attrs["qrkit"]["coverage"])
+    console.print(f"[bold]{len(studies)} studies found[/], {coverage.verdict}. The first 8 are shown.")
+    if not coverage.is_complete:
+        raise typer.Exit(NOT_COMPLETE)
 
 
-def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
-    """Plan for the dose of the last days and retrieve it by C-GET, then one whole study by C-MOVE."""
+def _retrieve_dose(tour: _Tour) -> None:
+    """Plan for the dose of the last days and retrieve it by C-GET."""
+    opened = tour.opened
     first = date.today() - timedelta(days=_RECENT_DAYS)
     _step(f"qrkit plan {NODE} --dose CT,MG,FL --from {first} --description-exclude imported")
     plan = opened.plan(NODE, "CT,MG,FL", date_from=first, description_exclude="imported")
@@ -137,25 +166,39 @@ def _retrieve(opened: Workspace, studies: pd.DataFrame) -> None:
         plan.studies[plan.studies["keep"]].groupby(["group", "rule"], as_index=False).agg(objects=("objects", "sum"))
     )
     print_frame(told, Format.TABLE)
-    console.print(f"[bold]{plan.cost_in_words}[/] carry the dose of {plan.funnel[-1].studies} studies.\n")
+    console.print(f"[bold]{plan.cost_in_words}[/] carry the dose of {plan.funnel[-1].studies} studies.")
+    for note in plan.notes:
+        console.print(note, markup=False)
+    for why in plan.coverage.why:
+        console.print(f"May be incomplete: {why}.", markup=False)
+    console.print()
     if plan.requests():
         _step(f"qrkit retrieve {NODE} --plan {plan.plan_id[:8]}… --method get")
         exit_for(follow(opened.retrieve(plan, method="get")))
-        console.print()
+    if not plan.coverage.is_complete:
+        raise typer.Exit(NOT_COMPLETE)
+
+
+def _retrieve_study(tour: _Tour) -> None:
+    """Retrieve one whole study by C-MOVE."""
+    studies = tour.studies
+    if studies is None:
+        return
     is_ct = studies["ModalitiesInStudy"].map(modality_label) == "CT"
     rows = studies[is_ct].tail(1)
     if len(rows):
         _step(f"qrkit retrieve {NODE} --from-query {rows.attrs['qrkit']['query_id'][:8]}… --method move")
-        exit_for(follow(opened.retrieve(rows, method="move")))
-        console.print()
+        exit_for(follow(tour.opened.retrieve(rows, method="move")))
 
 
-def _tables(opened: Workspace, studies: pd.DataFrame) -> None:
+def _tables(tour: _Tour) -> None:
+    opened = tour.opened
     _step(f'qrkit sql "{_SQL}"')
     print_frame(opened.sql(_SQL), Format.TABLE)
-    chart = write_chart(studies_per_day(studies), opened.settings.workspace / "studies_per_day.html")
     console.print(f"[bold]{len(opened.files)} files stored[/] in {opened.files.folder}")
-    console.print(f"Chart: {chart}\n")
+    if tour.studies is not None:
+        chart = write_chart(studies_per_day(tour.studies), opened.settings.workspace / "studies_per_day.html")
+        console.print(f"Chart: {chart}")
 
 
 def _what_next(folder: Path, pacs: Simulator | None) -> None:

@@ -278,6 +278,41 @@ def test_the_demo_goes_the_whole_way_without_anything_else(tmp_path: Path) -> No
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("quirk", "status", "told"),
+    [
+        ("hide_answers=1", 3, "May be incomplete: the node counts more "),
+        ("find_status=0xC000", 1, "ended C-FIND with status 0xC000"),
+    ],
+)
+def test_a_served_demo_stays_whatever_its_pacs_does(tmp_path: Path, quirk: str, status: int, told: str) -> None:
+    folder = tmp_path / "demo"
+    options = ["--serve", "--workspace", str(folder), "--quirk", quirk]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "qrkit.cli", "demo", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"COLUMNS": "1000", "PYTHONIOENCODING": "utf-8"},
+    ) as demo:
+        assert demo.stdout is not None
+        lines: list[str] = []
+        while not lines or "until Ctrl-C" not in lines[-1]:
+            lines.append(demo.stdout.readline())
+            assert lines[-1], "".join(lines)
+        demo.send_signal(signal.SIGINT)
+        lines += demo.stdout
+    end_workers(folder)
+    said = "".join(lines)
+    assert told in said
+    assert "Traceback" not in said
+    assert lines[-1] == "Stopped.\n"
+    assert demo.returncode == status
+
+
 def test_a_demo_quirk_that_there_is_not_is_status_2(tmp_path: Path, here: Here) -> None:
     ran = here("demo", "--headless", "--workspace", str(tmp_path / "demo"), "--quirk", "capp=5")
     assert ran.status == 2
