@@ -27,58 +27,26 @@ _NOT_ASKED = not_listed("the node was not asked for its objects")
 
 
 class ActiveItem:
-    """An item that is being retrieved, as the batch and the network threads see it.
-
-    Attributes
-    ----------
-    item
-        The row it stands for.
-    node
-        Name of the node that is asked.
-    list
-        What the node lists.
-    expected
-        SOP Instance UIDs that should come; None where none are known.
-    stored
-        SOP Instance UIDs that are at the destination.
-    received, bytes, refused
-        Objects that came for it, their size, and objects sent along that do not belong to it.
-    move_message_id
-        Message ID of the C-MOVE request under way, 0 for none.
-    reported
-        Number of objects that only the node's counters report at the destination.
-    other_versions
-        Objects that came with other bytes than the same SOP Instance that is here; both are kept.
-    has_ended
-        Whether its retrieve has ended; its missing objects may still arrive.
-    suboperations
-        What the node has counted in this try.
-    error
-        Why the last try failed.
-    notes
-        What else explains why objects are missing.
-    outcome
-        How it has ended; None: it has not.
-    """
+    """An item that is being retrieved, as the batch and the network threads see it."""
 
     def __init__(
         self, item: ItemRow, *, node: str, expected: frozenset[str] | None = None, has_ended: bool = False
     ) -> None:
-        self.item = item
-        self.node = node
-        self.list: ObjectList = _NOT_ASKED
-        self.expected = expected
-        self.stored: set[str] = set()
-        self.received = item.outcome.received  # by earlier tries
+        self.item = item  # the row it stands for
+        self.node = node  # name of the node that is asked
+        self.list: ObjectList = _NOT_ASKED  # what the node lists
+        self.expected = expected  # SOP Instance UIDs; None: unknown
+        self.stored: set[str] = set()  # SOP Instance UIDs at the destination
+        self.received = item.outcome.received  # objects, with those of earlier tries
         self.bytes = item.outcome.bytes
-        self.refused = 0
-        self.move_message_id = 0
-        self.reported = 0
-        self.other_versions = 0
-        self.has_ended = has_ended
-        self.suboperations = Suboperations()
-        self.error: errors.QrkitError | None = None
-        self.notes: list[str] = []
+        self.refused = 0  # objects sent along that do not belong to it
+        self.move_message_id = 0  # of the C-MOVE request under way; 0: none
+        self.reported = 0  # objects that only the node's counters report at the destination
+        self.other_versions = 0  # same SOP Instance as a stored one, other bytes; both are kept
+        self.has_ended = has_ended  # its missing objects may still arrive
+        self.suboperations = Suboperations()  # what the node has counted in this try
+        self.error: errors.QrkitError | None = None  # of the last try
+        self.notes: list[str] = []  # what else explains why objects are missing
         self.outcome: ItemOutcome | None = None
         # most objects that the counters of a retrieve of the whole item have named, without those refused in it
         self._named = 0

@@ -335,7 +335,7 @@ class Questions(NodeChecks):
         """
         from qrkit.jobs.estimate import estimate
         from qrkit.store.instances import node_history
-        from qrkit.workspace.retrieve import selections
+        from qrkit.workspace.estimates import selections
 
         query_id = str(frame.attrs.get("qrkit", {}).get("query_id", ""))
         asked = node or (self._services.queries.get(query_id).node if query_id else "")
