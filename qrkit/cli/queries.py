@@ -109,7 +109,8 @@ def _say_not_found(coverage: Coverage, query: Query, *, filtered: bool = False) 
         for keyword, values in missing:
             more = len(values) - _VALUES_SHOWN
             shown = [*values[:_VALUES_SHOWN], f"{more:,} more"] if more > 0 else values
-            others = " with these filters" if narrowed or set(dict(query.keys)) - {keyword} else ""
+            is_narrowed = narrowed or set(dict(query.keys)) - {keyword}
+            others = " with these filters" if is_narrowed and missing is coverage.not_found else ""
             say(sentence.format(f"{keyword} {listed(shown)}{others}"))
 
 

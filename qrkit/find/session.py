@@ -221,7 +221,11 @@ class FindSession:
 
         An association on which a request has failed is aborted; the next request opens a new one.
         """
-        return self._all(self._try_ask, requests)
+        answers = self._all(self._try_ask, requests)
+        if self._is_parallel(requests):
+            self._vain = 0  # so far what broke off again may have met what others asked
+            answers = [self._repeat(request, answer) for request, answer in zip(requests, answers, strict=True)]
+        return answers
 
     def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
         """Return the answers to requests that do not depend on one another, in their order.
@@ -231,7 +235,7 @@ class FindSession:
         return self._all(self._ask, requests)
 
     def _all(self, ask: Callable[[Request], _Answer], requests: Sequence[Request]) -> list[_Answer]:
-        if len(requests) < 2 or self._node.associations < 2:
+        if not self._is_parallel(requests):
             return [ask(request) for request in requests]
         with ThreadPoolExecutor(min(self._node.associations, len(requests)), thread_name_prefix="find") as pool:
             try:
@@ -239,6 +243,9 @@ class FindSession:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _is_parallel(self, requests: Sequence[Request]) -> bool:
+        return len(requests) > 1 and self._node.associations > 1
 
     def _ask(self, request: Request) -> pa.Table:
         answer = self._try_ask(request)
@@ -250,7 +257,9 @@ class FindSession:
         lost = list(self._lost)
         if self._most_lost and len(lost) >= self._most_lost:
             return lost[-1]
-        answer = self._ask_counted(request)
+        return self._repeat(request, self._ask_counted(request))
+
+    def _repeat(self, request: Request, answer: pa.Table | Failure) -> pa.Table | Failure:
         for _ in range(_MOST_REPEATS):
             if not self._is_worth_repeating(answer):
                 break
