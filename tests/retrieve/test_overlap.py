@@ -12,6 +12,8 @@ from qrkit.tables import Level
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import Linked, files_of, of_size, uids_of, worker_in_thread
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 90.0
 PATIENT = {"connect": 5.0, "association": 10.0, "response": 600.0, "inactivity": 600.0}
 BOTH = pytest.mark.parametrize("method", ["get", "move"])

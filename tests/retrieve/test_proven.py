@@ -11,7 +11,7 @@ from qrkit.tables import Level
 from tests.retrieve.conftest import LIMIT, fetch
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("worker")]
 COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
 BOTH = pytest.mark.parametrize("method", ["get", "move"])
 
