@@ -32,6 +32,7 @@ def item(status: JobRow) -> ItemRow:
     return only
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_objects_left_out_once_come_with_the_second_try_at_image_level(
     linked: Linked, study: Study, method: str
@@ -60,6 +61,7 @@ def test_objects_left_out_once_come_with_the_second_try_at_image_level(
     assert sum(one.answers for one in linked.pacs.requests[asked:] if one.service == f"C-{method.upper()}") == 2
 
 
+@pytest.mark.slow
 def test_what_one_method_leaves_out_the_other_brings(linked: Linked, study: Study) -> None:
     linked.pacs.quirks = Quirks(send_less=1)
     linked.workspace.nodes.edit("pacs", method="move")
@@ -290,6 +292,7 @@ def test_a_study_or_series_that_the_node_does_not_list_is_named_as_such(
     assert (job.state, item(job).outcome.error) == (JobState.FAILED, "The node lists no such series.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["get", "move"])
 @pytest.mark.parametrize("ignores", [False, True], ids=["heeds C-CANCEL", "ignores C-CANCEL"])
 def test_cancelling_ends_a_slow_retrieve_within_seconds_and_keeps_what_came(
@@ -314,6 +317,7 @@ def test_cancelling_ends_a_slow_retrieve_within_seconds_and_keeps_what_came(
     assert job.wait(timeout=LIMIT).items[0].outcome.state is JobState.COMPLETE
 
 
+@pytest.mark.slow
 def test_a_node_that_never_answers_times_out(linked: Linked, study: Study) -> None:
     linked.workspace.nodes.edit("pacs", timeouts={"response": 0.6, "inactivity": 0.6})
     linked.pacs.quirks = Quirks(retrieve_hang=True)
