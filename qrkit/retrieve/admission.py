@@ -63,12 +63,11 @@ class ActiveItems:
         def place(active: ActiveItem) -> tuple[bool, bool]:
             return not is_of_move(active), active.has_taken(sop_instance_uid)
 
-        found = (
-            _those(active for active in items if active.wants(sop_instance_uid))
-            or ((late,) if late is not None else ())
-            or _those(active for active in items if is_of_move(active))
-            or items
-        )
+        of_move = _those(active for active in items if is_of_move(active))
+        lacking = () if late is None else (late,)
+        if late is not None and any(active.node != late.node for active in of_move):
+            lacking = (*of_move, late)  # another node sends the same object
+        found = _those(active for active in items if active.wants(sop_instance_uid)) or lacking or of_move or items
         return tuple(sorted(found, key=place))
 
     def sharing(self, sop_instance_uid: str, header: ObjectHeader, taker: ActiveItem) -> tuple[ActiveItem, ...]:

@@ -12,18 +12,21 @@ from qrkit.dimse.association import associate
 from qrkit.dimse.contexts import Proposal, move_model
 from qrkit.dimse.retrieve import Retrieval
 from qrkit.errors import StatusError
-from qrkit.jobs import JobState
+from qrkit.jobs import JobState, RetrieveRequest
 from qrkit.node import InformationModel
 from qrkit.retrieve.identifiers import unique_keys
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.store.job_progress import LATE_NOTE
+from qrkit.tables import Level
 from qrkit.workspace import Job
 from tests.peers.waiting import wait_until
 from tests.workspace.opened import (
     Linked,
+    StartSimulator,
     environment,
     files_of,
+    link,
     of_size,
     uids_of,
     worker_in_thread,
@@ -57,6 +60,20 @@ def send_by_hand(linked: Linked, job: Job) -> None:
 def study(linked: Linked) -> Study:
     linked.workspace.nodes.edit("pacs", timeouts={"connect": 5, "association": 10, "response": 20, "inactivity": 0.5})
     return of_size(linked.hospital, 8)[0]
+
+
+@pytest.mark.slow
+def test_what_an_ended_job_lacks_counts_for_the_job_at_another_node_that_sends_it(
+    linked: Linked, study: Study, start_simulator: StartSimulator
+) -> None:
+    link(linked.workspace, start_simulator(linked.hospital, quirks=Quirks(cap=3), ae_title="OTHER"), "other")
+    with worker_in_thread(linked.workspace):
+        incomplete(linked, study)
+        job = linked.workspace.retrieve(
+            [RetrieveRequest(level=Level.STUDY, StudyInstanceUID=study.StudyInstanceUID)], node="other", method="move"
+        )
+        status = job.wait(timeout=LIMIT)
+    assert (status.state, status.proven, status.stored) == (JobState.COMPLETE, True, len(uids_of(study)))
 
 
 @pytest.mark.parametrize("another_worker", [False, True], ids=["same worker", "another worker"])
