@@ -64,7 +64,7 @@ class ActiveItems:
             return not is_of_move(active), active.has_taken(sop_instance_uid)
 
         of_move = _those(active for active in items if is_of_move(active))
-        lacking = () if late is None else (late,)
+        lacking: tuple[ActiveItem, ...] = () if late is None else (late,)
         if late is not None and any(active.node != late.node for active in of_move):
             lacking = (*of_move, late)  # another node sends the same object
         found = _those(active for active in items if active.wants(sop_instance_uid)) or lacking or of_move or items
