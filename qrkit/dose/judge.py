@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from qrkit.dose.doubts import agrees, with_object_doubts, with_series_doubts
 from qrkit.dose.facts import (
     Answer,
     Need,
@@ -27,16 +28,14 @@ from qrkit.dose.outcome import (
     Decision,
     PlanItem,
     SeriesOutcome,
-    ShortList,
     StoredUids,
     must_be_listed,
     outcome_of,
 )
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
-from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
-from qrkit.dose.rules import empty_sr_series, kinds_by_study, with_unknown_classes
+from qrkit.dose.rule import Rule, RuleResult, StudyContext
+from qrkit.dose.sr_rules import empty_sr_series, kinds_by_study, with_unknown_classes
 from qrkit.query.filters import Filter
-from qrkit.tables import Level
 
 Result = TypeVar("Result")
 JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
@@ -45,9 +44,6 @@ JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
 _NUCLEAR = frozenset({"NM", "PT"})
 _NO_RULE = "no series contains dose according to the {group} rules"
 _STORED = "all its dose objects are stored already"
-_NO_OBJECTS = "the node lists no objects in a series and does not count them"
-_NO_CLASS = "the node does not return the SOP Class of all objects"
-_NO_MODALITY = "the node does not return the Modality of all series, and their objects do not show it"
 _NO_CODE = "no series of a requested modality"
 
 
@@ -180,14 +176,14 @@ class StudyJudge:
             some = yield from _with_modalities(study, some)
             item = yield from self._by_series(context, decision, some)
             if item is not None:
-                return _doubted(item, some)
+                return with_series_doubts(item, some)
         if answer is None:
             (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             answer = yield from _with_modalities(study, answer)
         item = yield from self._by_series(context, decision, answer)
         if item is None:
             item = PlanItem(study, context.group, decision.dropped(*_no_rule(context.group)))
-        return _doubted(item, answer)
+        return with_series_doubts(item, answer)
 
     def _is_settled(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
         """Return whether the study row shows that no rule fits."""
@@ -216,7 +212,7 @@ class StudyJudge:
             last = _last_filter(dropped, self._series_filters)
             return PlanItem(context.study, context.group, decision.dropped(last.rule, last.reason), dropped)
         study = (
-            context.study if _agrees(context.study, answer) else replace(context.study, SOPClassesInStudy=frozenset())
+            context.study if agrees(context.study, answer) else replace(context.study, SOPClassesInStudy=frozenset())
         )
         context = replace(context, study=study, series=passed, only_sr=answer.only_sr)
         return (yield from self._ruled(context, decision, dropped))
@@ -243,7 +239,7 @@ class StudyJudge:
         end = decision.dropped(*_no_rule(context.group))
         series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
         item = PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
-        return _with_object_doubts(item, context, ())
+        return with_object_doubts(item, context, ())
 
     def _without_stored(
         self, context: StudyContext, decision: Decision, result: RuleResult, dropped: tuple[SeriesOutcome, ...]
@@ -271,7 +267,7 @@ class StudyJudge:
             else empty_sr_series(context)
         )
         item = PlanItem(context.study, context.group, decision, (*dropped, *series), unclear)
-        return _with_object_doubts(item, context, result.choices)
+        return with_object_doubts(item, context, result.choices)
 
     def _by_station(self, rows: Sequence[SeriesRow]) -> tuple[tuple[SeriesRow, ...], tuple[SeriesOutcome, ...]]:
         """Return the series that pass the station filters, and the outcomes of the others."""
@@ -303,55 +299,6 @@ def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
 def passes(value_filter: Filter, value: str) -> bool:
     """Return whether a value passes a filter."""
     return value_filter.keeps(value) if value else value_filter.keeps_blank
-
-
-def _agrees(study: StudyRow, answer: SeriesAnswer) -> bool:
-    """Return whether the study row covers all series; otherwise its SOP Classes are incomplete too."""
-    modalities = {row.Modality for row in answer.rows if row.Modality}
-    too_many = study.series_count is not None and len(answer.rows) > study.series_count
-    return not too_many and (not study.ModalitiesInStudy or modalities <= study.ModalitiesInStudy)
-
-
-def _doubted(item: PlanItem, answer: Answer | None) -> PlanItem:
-    """Return an item with what is doubtful of the list of its series."""
-    if not isinstance(answer, SeriesAnswer):
-        return item
-    kept = {outcome.row.SeriesInstanceUID for outcome in item.series if outcome.decision.keep}
-    if not answer.unclear <= kept:
-        item = replace(item, doubts=(_NO_MODALITY, *item.doubts))
-    listed, count = len(answer.rows), item.study.series_count
-    if count is not None and listed < count and not answer.only_sr:
-        short = ShortList(Level.SERIES, item.study.StudyInstanceUID, listed, count)
-        return replace(item, short=(short, *item.short))
-    if answer.doubt and listed != count:
-        return replace(item, doubts=(answer.doubt, *item.doubts))
-    return item
-
-
-def _with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[SeriesChoice]) -> PlanItem:
-    """Return an item with what is doubtful of the lists of objects.
-
-    An empty list is not, of a series that is kept whole, and of one that the node counts as empty.
-    """
-    kept = {choice.row.SeriesInstanceUID for choice in choices if choice.keep}
-    whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
-    short: list[ShortList] = []
-    doubts: list[str] = []
-    for row in context.series:
-        answer = context.objects(row)
-        if row.SeriesInstanceUID not in kept and context.has_unknown_class(row):
-            doubts.append(_NO_CLASS)
-        if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
-            continue
-        listed, count = len(answer.rows), row.instance_count
-        if not listed and count is None and answer.is_whole:
-            doubts.append(answer.doubt or _NO_OBJECTS)
-            continue
-        if count is not None and listed < count and answer.is_whole:
-            short.append(ShortList(Level.IMAGE, row.SeriesInstanceUID, listed, count))
-        elif answer.doubt and listed != count:
-            doubts.append(answer.doubt)
-    return replace(item, short=tuple(short), doubts=tuple(dict.fromkeys(doubts))) if short or doubts else item
 
 
 def _filter_reason(text_filter: Filter) -> str:
@@ -389,4 +336,4 @@ def _dropped(study: StudyRow, group: str, decision: Decision, answer: Answer | N
     """Return the item of a study that is dropped as a whole, with its known series."""
     rows = answer.rows if isinstance(answer, SeriesAnswer) else ()
     series = tuple(SeriesOutcome(row, UNDECIDED.dropped(decision.rule, decision.reason)) for row in rows)
-    return _doubted(PlanItem(study, group, decision, series), answer)
+    return with_series_doubts(PlanItem(study, group, decision, series), answer)

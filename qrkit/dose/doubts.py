@@ -1,0 +1,64 @@
+"""The doubts about a plan item: lists of series and objects that are shorter than the node's counts, or unclear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from qrkit.dose.facts import Answer, SeriesAnswer, StudyRow
+from qrkit.dose.outcome import PlanItem, ShortList
+from qrkit.dose.rule import SeriesChoice, StudyContext
+from qrkit.tables import Level
+
+_NO_OBJECTS = "the node lists no objects in a series and does not count them"
+_NO_CLASS = "the node does not return the SOP Class of all objects"
+_NO_MODALITY = "the node does not return the Modality of all series, and their objects do not show it"
+
+
+def agrees(study: StudyRow, answer: SeriesAnswer) -> bool:
+    """Return whether the study row covers all series; otherwise its SOP Classes are incomplete too."""
+    modalities = {row.Modality for row in answer.rows if row.Modality}
+    too_many = study.series_count is not None and len(answer.rows) > study.series_count
+    return not too_many and (not study.ModalitiesInStudy or modalities <= study.ModalitiesInStudy)
+
+
+def with_series_doubts(item: PlanItem, answer: Answer | None) -> PlanItem:
+    """Return an item with what is doubtful of the list of its series."""
+    if not isinstance(answer, SeriesAnswer):
+        return item
+    kept = {outcome.row.SeriesInstanceUID for outcome in item.series if outcome.decision.keep}
+    if not answer.unclear <= kept:
+        item = replace(item, doubts=(_NO_MODALITY, *item.doubts))
+    listed, count = len(answer.rows), item.study.series_count
+    if count is not None and listed < count and not answer.only_sr:
+        short = ShortList(Level.SERIES, item.study.StudyInstanceUID, listed, count)
+        return replace(item, short=(short, *item.short))
+    if answer.doubt and listed != count:
+        return replace(item, doubts=(answer.doubt, *item.doubts))
+    return item
+
+
+def with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[SeriesChoice]) -> PlanItem:
+    """Return an item with what is doubtful of the lists of objects.
+
+    An empty list is not, of a series that is kept whole, and of one that the node counts as empty.
+    """
+    kept = {choice.row.SeriesInstanceUID for choice in choices if choice.keep}
+    whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
+    short: list[ShortList] = []
+    doubts: list[str] = []
+    for row in context.series:
+        answer = context.objects(row)
+        if row.SeriesInstanceUID not in kept and context.has_unknown_class(row):
+            doubts.append(_NO_CLASS)
+        if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
+            continue
+        listed, count = len(answer.rows), row.instance_count
+        if not listed and count is None and answer.is_whole:
+            doubts.append(answer.doubt or _NO_OBJECTS)
+            continue
+        if count is not None and listed < count and answer.is_whole:
+            short.append(ShortList(Level.IMAGE, row.SeriesInstanceUID, listed, count))
+        elif answer.doubt and listed != count:
+            doubts.append(answer.doubt)
+    return replace(item, short=tuple(short), doubts=tuple(dict.fromkeys(doubts))) if short or doubts else item

@@ -1,0 +1,82 @@
+"""The rules on images that stand in for a dose report: all images of a group, dose sheets, and first images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qrkit.dose.facts import Need, NeedKind, SeriesRow
+from qrkit.dose.groups import CAPTURE, NO_IMAGES, SR
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
+from qrkit.dose.sr_rules import NO_DOSE_SR
+
+DOSE_INFO = "dose info"
+
+FEW = 5
+"""Largest number of instances in a possible dose sheet without a description."""
+
+_NO_IMAGE = "contains no images"
+
+Pick = Callable[[SeriesRow], SeriesChoice | None]
+
+
+def judge_all_images(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep all image series; None if the study has none."""
+    return _result(rule, context, lambda row: SeriesChoice(row, True, rule.name, rule.reason), "")
+
+
+def judge_dose_info(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep exactly the series with the description "dose info"; None if the study has none."""
+
+    def pick(row: SeriesRow) -> SeriesChoice | None:
+        described = row.SeriesDescription.strip().casefold() == DOSE_INFO
+        return SeriesChoice(row, True, rule.name, rule.reason) if described else None
+
+    return _result(rule, context, pick, 'another series of the study has the description "dose info"')
+
+
+def judge_few_images(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep series with few or an unknown number of images if no series of the study has a description."""
+    if any(row.SeriesDescription.strip() for row in context.series):
+        return None
+
+    def pick(row: SeriesRow) -> SeriesChoice | None:
+        few = row.instance_count is None or row.instance_count <= FEW
+        return SeriesChoice(row, True, rule.name, rule.reason) if few else None
+
+    return _result(rule, context, pick, f"not a dose sheet, because it has more than {FEW} images")
+
+
+def first_image_needs(context: StudyContext) -> tuple[Need, ...]:
+    """Return the needs for the first image of each image series."""
+    return context.missing(NeedKind.FIRST_IMAGE, *context.image_series)
+
+
+def judge_first_images(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep series of secondary captures whole and one image of each other; None without first images."""
+
+    def pick(row: SeriesRow) -> SeriesChoice | None:
+        image = context.first_image(row)
+        if image is None:
+            return None
+        if image.SOPClassUID in context.classes[CAPTURE]:
+            return SeriesChoice(row, True, rule.name, "possible dose sheet: the first image is a secondary capture")
+        if not image.SOPClassUID and (row.instance_count or 0) <= FEW:
+            return SeriesChoice(row, True, rule.name, "possible dose sheet: its SOP Class is unknown")
+        return SeriesChoice(row, True, rule.name, rule.reason, (image,))
+
+    return _result(rule, context, pick, "no image with InstanceNumber 1 or 0")
+
+
+def _result(rule: Rule, context: StudyContext, pick: Pick, otherwise: str) -> RuleResult | None:
+    """Return the result that keeps the picked image series; None if there are none."""
+    picked = [(row, None if row.Modality in NO_IMAGES else pick(row)) for row in context.series]
+    if not any(choice and choice.keep for _, choice in picked):
+        return None
+    choices = (choice or SeriesChoice(row, False, rule.name, _why_not(row, otherwise)) for row, choice in picked)
+    return RuleResult(rule.name, rule.reason, tuple(choices))
+
+
+def _why_not(row: SeriesRow, otherwise: str) -> str:
+    if row.Modality == SR:
+        return NO_DOSE_SR
+    return _NO_IMAGE if row.Modality in NO_IMAGES else otherwise

@@ -1,0 +1,111 @@
+"""The rules of nuclear medicine: Radiopharmaceutical Radiation Dose SR, and first images of PET and NM series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from qrkit.dose.facts import Need, NeedKind, ObjectRow, SeriesRow
+from qrkit.dose.groups import NM, PET, RRDSR
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
+from qrkit.dose.sr_rules import class_needs, judge_reports, kinds_of
+
+_UNKNOWN_PET = "PT series; the node does not return the SOP Class of its first image"
+
+_UNKNOWN_NM = "the first NM series; the node does not return the SOP Class of its first image"
+
+
+def nuclear_needs(context: StudyContext) -> tuple[Need, ...]:
+    """Return the needs of a nuclear medicine study: SR classes, first images of PT, then of NM one by one."""
+    needs = (*class_needs(context), *_first_images(context, "PT", PET))
+    if needs or _has_report(context) or _pet_images(context):
+        return needs
+    for row in _series(context, "NM"):
+        if _is_settled(context, row):
+            break
+        needs = context.missing(NeedKind.FIRST_IMAGE, row) if _may_hold(context, NM) else ()
+        if needs or _image_of(context, row, NM):
+            return needs
+    return ()
+
+
+def judge_nuclear_images(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep Radiopharmaceutical Radiation Dose SR and the first image of each PET series; None without either."""
+    reports = judge_reports(RRDSR, rule, context)
+    of_report = {choice.row.SeriesInstanceUID: choice for choice in reports.choices if choice.keep} if reports else {}
+    images = _pet_images(context)
+    if not of_report and not images:
+        return None
+
+    def rule_on(row: SeriesRow) -> SeriesChoice:
+        if row.SeriesInstanceUID in of_report:
+            return replace(
+                of_report[row.SeriesInstanceUID], rule=RRDSR, reason="Radiopharmaceutical Radiation Dose SR"
+            )
+        if row.SeriesInstanceUID in images:
+            image = images[row.SeriesInstanceUID]
+            reason = "PET series; its first image contains the radiopharmaceutical"
+            return SeriesChoice(row, True, PET, reason if image.SOPClassUID else _UNKNOWN_PET, (image,))
+        return SeriesChoice(row, False, rule.name, "not a Radiopharmaceutical Radiation Dose SR and not a PET series")
+
+    name = " and ".join([RRDSR] * bool(of_report) + [PET] * bool(images))
+    return RuleResult(name, rule.reason, tuple(map(rule_on, context.series)))
+
+
+def judge_first_nm(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep the first NM series whose first image is an NM image; None if the study has none."""
+    fitting = (row for row in _series(context, "NM") if _is_settled(context, row) or _image_of(context, row, NM))
+    chosen = next(fitting, None)
+    if chosen is None:
+        return None
+    reason = _UNKNOWN_NM if context.has_unknown_class(chosen) else rule.reason
+    choices = (
+        SeriesChoice(row, True, rule.name, reason)
+        if row is chosen
+        else SeriesChoice(row, False, rule.name, "not the first NM series; one is enough")
+        for row in context.series
+    )
+    return RuleResult(rule.name, rule.reason, tuple(choices))
+
+
+def in_order(rows: Iterable[SeriesRow]) -> list[SeriesRow]:
+    """Return series by SeriesNumber; those without one are last, in their original order."""
+    return sorted(rows, key=lambda row: (row.SeriesNumber is None, row.SeriesNumber or 0))
+
+
+def _series(context: StudyContext, modality: str) -> list[SeriesRow]:
+    return in_order(row for row in context.series if row.Modality == modality)
+
+
+def _may_hold(context: StudyContext, kind: str) -> bool:
+    """Return whether the study may contain images of a type, by SOPClassesInStudy."""
+    classes = context.study.SOPClassesInStudy
+    return not classes or bool(classes & context.classes[kind])
+
+
+def _first_images(context: StudyContext, modality: str, kind: str) -> tuple[Need, ...]:
+    return context.missing(NeedKind.FIRST_IMAGE, *_series(context, modality)) if _may_hold(context, kind) else ()
+
+
+def _image_of(context: StudyContext, row: SeriesRow, kind: str) -> ObjectRow | None:
+    """Return the first image of a series if it has a type; one of unknown class counts by the Modality."""
+    image = context.first_image(row)
+    return image if image is not None and image.SOPClassUID in {"", *context.classes[kind]} else None
+
+
+def _pet_images(context: StudyContext) -> dict[str, ObjectRow]:
+    found = ((row.SeriesInstanceUID, _image_of(context, row, PET)) for row in _series(context, "PT"))
+    return {uid: image for uid, image in found if image is not None}
+
+
+def _has_report(context: StudyContext) -> bool:
+    return any(RRDSR in (kinds_of(context, row) or ()) for row in context.sr_series)
+
+
+def _is_settled(context: StudyContext, row: SeriesRow) -> bool:
+    """Return whether SOPClassesInStudy shows that the only NM series contains NM images."""
+    return (
+        len(_series(context, "NM")) == 1
+        and row.Modality == "NM"
+        and bool(context.study.SOPClassesInStudy & context.classes[NM])
+    )

@@ -1,0 +1,122 @@
+"""The rules on structured reports: which type each SR series has, and which series are kept for it."""
+
+from __future__ import annotations
+
+from qrkit.dose.facts import Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
+from qrkit.dose.groups import ESR, RDSR, RRDSR, SR, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
+from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
+
+NO_DOSE_SR = "SR series without a dose report"
+
+_UNKNOWN_CLASS = "SR series whose SOP Class the node does not return, so it may be a dose report"
+
+_NAMES = {
+    RDSR: "Radiation Dose SR",
+    ESR: "Enhanced SR",
+    RRDSR: "Radiopharmaceutical Radiation Dose SR",
+    UNKNOWN_SR: "SR of an unknown class",
+}
+
+
+def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
+    """Return the types of reports in every SR series, by SOPClassesInStudy; None if it is not sufficient.
+
+    It is sufficient if no class is a dose report, or if all reports have one type. A private class may be a report
+    too, and may be in any series.
+    """
+    classes = context.study.SOPClassesInStudy
+    if not classes or not all(uid.startswith(STANDARD_STORAGE) for uid in classes):
+        return None
+    reports = {uid for uid in classes if uid.startswith(SR_STORAGE) and uid != KEY_OBJECT_SELECTION}
+    kinds = SR_KINDS[context.group]
+    if not any(reports & context.classes[kind] for kind in kinds):
+        return frozenset()
+    return next((frozenset({kind}) for kind in kinds if reports <= context.classes[kind]), None)
+
+
+def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
+    """Return the types of reports in an SR series; None if they are not known yet."""
+    by_study = kinds_by_study(context)
+    if by_study is not None:
+        return by_study
+    answer = context.objects(row)
+    if answer is None:
+        return None
+    if not any(instance.SOPClassUID for instance in answer.rows):
+        return frozenset({UNKNOWN_SR}) if answer.is_whole else None
+    classes = {instance.SOPClassUID for instance in answer.rows}
+    return frozenset(kind for kind in SR_KINDS[context.group] if classes & context.classes[kind])
+
+
+def class_needs(context: StudyContext) -> tuple[Need, ...]:
+    """Return the needs for the types of all SR series.
+
+    An answer on dose objects alone does not show whether a series without them is empty.
+    """
+    unknown = [row for row in context.sr_series if kinds_of(context, row) is None]
+    first = context.missing(NeedKind.DOSE_OBJECTS, *unknown)
+    if first:
+        return first
+    unclear = [row for row in unknown if isinstance(context.objects(row), ObjectsAnswer)]
+    unclear += [row for row in context.sr_series if row not in unclear and _may_be_mixed(context, row)]
+    return context.missing(NeedKind.OBJECTS, *unclear)
+
+
+def _may_be_mixed(context: StudyContext, row: SeriesRow) -> bool:
+    """Return whether a series with known dose objects may contain others, and has no count."""
+    answer = context.objects(row)
+    return answer is not None and bool(answer.rows) and not answer.is_whole and row.instance_count is None
+
+
+def judge_reports(kind: str, rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep the SR series with a type of report and drop the others; None if no series has it."""
+    by_series = {row.SeriesInstanceUID: kinds_of(context, row) or frozenset() for row in context.sr_series}
+    if not any(kind in kinds for kinds in by_series.values()):
+        return None
+    needless = f"not needed: the study has a {_NAMES[kind]}"
+    other = f"SR series without {_NAMES[kind]}; another series has it"
+    choices = []
+    for row in context.series:
+        if row.Modality != SR:
+            choices.append(SeriesChoice(row, False, rule.name, needless))
+        elif kind in by_series[row.SeriesInstanceUID] or kind == UNKNOWN_SR:
+            choices.append(SeriesChoice(row, True, rule.name, rule.reason, _only(kind, context, row)))
+        else:
+            choices.append(SeriesChoice(row, False, rule.name, other))
+    return RuleResult(rule.name, rule.reason, tuple(choices))
+
+
+def _only(kind: str, context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, ...] | None:
+    """Return the objects of a type if the series contains others too."""
+    answer = context.objects(row)
+    if answer is None or kind == UNKNOWN_SR:
+        return None
+    wanted = {*context.classes[kind], ""}  # an object of unknown class may be a report too
+    winning = tuple(instance for instance in answer.rows if instance.SOPClassUID in wanted)
+    return None if answer.is_whole and len(winning) == len(answer.rows) else winning
+
+
+def with_unknown_classes(context: StudyContext, result: RuleResult | None) -> RuleResult | None:
+    """Return a result that also keeps the SR series of unknown class, at a node that returns no SOP Class.
+
+    It drops nothing else: a document of unknown class does not prove that the study has a dose report.
+    """
+    kept = {choice.row.SeriesInstanceUID for choice in result.choices if choice.keep} if result else set()
+    sr_series = context.sr_series if not context.names_classes else ()
+    added = {row.SeriesInstanceUID for row in sr_series if context.has_unknown_class(row)} - kept
+    if not added:
+        return result
+    rule = UNKNOWN_CLASS
+    others = result.choices if result else (SeriesChoice(row, False, rule, NO_DOSE_SR) for row in context.series)
+    choices = (
+        SeriesChoice(choice.row, True, rule, _UNKNOWN_CLASS) if choice.row.SeriesInstanceUID in added else choice
+        for choice in others
+    )
+    decided = (result.rule, result.reason) if result else (rule, _UNKNOWN_CLASS)
+    return RuleResult(*decided, tuple(choices))
+
+
+def empty_sr_series(context: StudyContext) -> int:
+    """Return the number of SR series without objects, or without any of a known class."""
+    return sum(1 for row in context.sr_series if kinds_of(context, row) == frozenset({UNKNOWN_SR}))
