@@ -12,9 +12,6 @@ MOST_SHOWN = 80
 
 _STEP_LABELS = {"held": "not stored yet", "to fetch": "to retrieve"}
 
-_ACCOMPANYING = {"SR", "PR", "KO", "SEG", "REG", "DOC", "OT"}
-"""Modalities that a study is not named by, unless it has no other."""
-
 
 def counted(number: int, what: str, *, plural: str = "") -> str:
     """Return a number with its noun.
@@ -154,15 +151,3 @@ def step_label(step: str) -> str:
     ('not stored yet', 'CT rules')
     """
     return _STEP_LABELS.get(step, step)
-
-
-def modality_label(modalities_in_study: object) -> str:
-    r"""Return the name of a study by its modalities, as in a chart.
-
-    >>> modality_label("SR\\CT"), modality_label("PT\\CT\\SR"), modality_label("SR"), modality_label(None)
-    ('CT', 'CT+PT', 'SR', 'unknown')
-    """
-    if not isinstance(modalities_in_study, str) or not modalities_in_study.strip():
-        return "unknown"
-    codes = {code.strip() for code in modalities_in_study.split("\\") if code.strip()}
-    return "+".join(sorted(codes - _ACCOMPANYING or codes))

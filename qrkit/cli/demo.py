@@ -28,7 +28,8 @@ from qrkit.query import Coverage
 from qrkit.report.charts import studies_per_day, write_chart
 from qrkit.settings import FILE_NAME
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.words import modality_label, step_label
+from qrkit.tables import modality_label
+from qrkit.words import step_label
 from qrkit.workspace import Workspace
 
 NODE = "demo"

@@ -36,6 +36,7 @@ from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
 from qrkit.dose.rule import Rule, RuleResult, StudyContext
 from qrkit.dose.sr_rules import empty_sr_series, kinds_by_study, with_unknown_classes
 from qrkit.query.filters import Filter
+from qrkit.query.local_matching import Match
 
 Result = TypeVar("Result")
 JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
@@ -298,7 +299,7 @@ def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
 
 def passes(value_filter: Filter, value: str) -> bool:
     """Return whether a value passes a filter."""
-    return value_filter.keeps(value) if value else value_filter.keeps_blank
+    return value_filter.judge(value) is not Match.NO if value else value_filter.keeps_blank
 
 
 def _filter_reason(text_filter: Filter) -> str:

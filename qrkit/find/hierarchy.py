@@ -36,7 +36,7 @@ from qrkit.query.filters import Reliance, Select
 from qrkit.query.matching import is_enumerated
 from qrkit.query.query import Query
 from qrkit.query.request import Request, given_uniques, lowest_level, requests_at
-from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key, unique_keys_above
+from qrkit.tables import Level, inherited_columns, levels_of, read_modalities, schema, unique_key, unique_keys_above
 from qrkit.words import counted
 
 _MOST_AGAIN = 50
@@ -239,14 +239,14 @@ def _inherited(
 
 
 def _told_by_series(studies: pa.Table, model: InformationModel, reliance: Reliance, account: FindAccount) -> _Rows:
-    """Return studies with the modalities of their series, if the node returns them for no study."""
+    """Return studies with the modalities of their series, where it does not return any that can be read."""
     asked = series_requests(studies, model)
     if not asked:
         return studies
     if len(asked) > MOST_STUDIES:
         account.doubts.append(
-            f"{len(asked)} studies have no ModalitiesInStudy, too many to ask for the series of each: some may"
-            " not have the modality"
+            f"{len(asked)} studies have no ModalitiesInStudy that can be read, too many to ask for the series of"
+            " each: some may not have the modality"
         )
         return studies
     if Level.SERIES in reliance.lists:
@@ -297,8 +297,9 @@ def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> Modali
     tables: list[list[pa.Table]] = [[] for _ in requests]
     asked = yield from _ask_codes(requests, codes[:1], tables)
     rest = list(codes[1:])
-    told = [value for (answer,) in tables for value in _column(answer, KEYWORD) if value]
-    others = [value for value in told if not _has(value, codes[0])]
+    values = [read_modalities(value) for (answer,) in tables for value in _column(answer, KEYWORD)]
+    told = [modalities for modalities in values if modalities.are_known]
+    others = [modalities for modalities in told if codes[0] not in modalities.codes]
     if not told and len(rest) > _FEW and any(answer.num_rows for (answer,) in tables):
         asked += yield from _ask_codes(requests, rest[:1], tables)
         rest = rest[1:]
@@ -326,9 +327,12 @@ def _ask_codes(
 def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[int, Request]]:
     """Return the requests for the series of studies, whose modalities are those of the study, with the study's row.
 
-    There is none unless ModalitiesInStudy is blank in all rows, and if the information model has no series.
+    There is one for each row whose ModalitiesInStudy is no list of codes. A blank is one only where no row has codes:
+    otherwise the node says of a study what it knows. There is none if the information model has no series.
     """
-    if Level.SERIES not in levels_of(model) or any(_column(studies, KEYWORD)):
+    told = _column(studies, KEYWORD)
+    are_known = [read_modalities(value).are_known for value in told]
+    if Level.SERIES not in levels_of(model):
         return []
     names = [*unique_keys_above(Level.STUDY, model), unique_key(Level.STUDY)]
     columns = [_column(studies, name) for name in names]
@@ -338,16 +342,16 @@ def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[in
             Request(level=Level.SERIES, keys=tuple(zip(names, uids, strict=True)), return_keys=("Modality",)),
         )
         for row, uids in enumerate(zip(*columns, strict=True))
-        if all(uids)
+        if all(uids) and not are_known[row] and (told[row].strip() or not any(are_known))
     ]
 
 
 def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.Table]) -> pa.Table:
-    """Return studies with the modalities of their series; blank where one series has none."""
-    values: list[str | None] = [None] * studies.num_rows
+    """Return studies, some rows with the modalities of their series; as they were where one series has none."""
+    values: list[str | None] = [value or None for value in _column(studies, KEYWORD)]
     for row, table in zip(rows, series, strict=True):
         codes = _column(table, "Modality")
-        values[row] = "\\".join(sorted(set(codes))) if codes and all(codes) else None
+        values[row] = "\\".join(sorted(set(codes))) if codes and all(codes) else values[row]
     column = pa.array(values, pa.string())
     if KEYWORD not in studies.column_names:
         return studies.append_column(KEYWORD, column)
@@ -356,10 +360,6 @@ def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.
 
 def _uids(studies: pa.Table) -> set[str]:
     return set(_column(studies, unique_key(Level.STUDY)))
-
-
-def _has(told: str, code: str) -> bool:
-    return code in told.split("\\")
 
 
 def _column(table: pa.Table, name: str) -> list[str]:

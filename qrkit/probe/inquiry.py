@@ -14,7 +14,7 @@ from qrkit.probe.questions import AnswerRow, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Statement
 from qrkit.profile.subjects import Subject, Verdict
 from qrkit.query.request import Request
-from qrkit.tables import Level, levels_of, unique_key, unique_keys_above
+from qrkit.tables import Level, levels_of, read_modalities, unique_key, unique_keys_above
 
 # modalities that accompany others; they distinguish studies poorly
 _SECONDARY = frozenset({"SR", "PR", "KO", "OT", "DOC", "SC", "REG", "SEG", "AU"})
@@ -65,9 +65,9 @@ class KnownStudies:
 
     def codes(self, study: str) -> frozenset[str] | None:
         """Return the modalities of a study by its ModalitiesInStudy or its series; None if unknown."""
-        text = self.studies.get(study, {}).get("ModalitiesInStudy")
-        if text:
-            return frozenset(part for part in str(text).split("\\") if part)
+        told = self.studies.get(study, {}).get("ModalitiesInStudy")
+        if known := read_modalities(str(told or "")).known:
+            return known
         found = [row.get("Modality") for row in self.series.get(study, {}).values()]
         return frozenset(str(code) for code in found) if found and all(found) else None
 

@@ -55,12 +55,16 @@ class FilterReport:
     before: int  # number of rows before it
     after: int  # and after it
     blank_kept: int = 0  # rows kept because they have no value to judge by
+    unsure_kept: int = 0  # rows kept because their value may match
+    reread: int = 0  # rows whose value is not written as DICOM does, and was read all the same
     where: Where = Where.LOCAL
 
     def sentence(self) -> str:
         """Return what it did, in words."""
         blank = f", {self.blank_kept:,} of them because blank" if self.blank_kept else ""
-        return f"{_PLACES[self.where]}, {self.name}: {self.after:,} of {self.before:,} kept{blank}."
+        unsure = f", {self.unsure_kept:,} of them because their value may match" if self.unsure_kept else ""
+        reread = f"; {counted(self.reread, 'value')} not written as DICOM does could be read" if self.reread else ""
+        return f"{_PLACES[self.where]}, {self.name}: {self.after:,} of {self.before:,} kept{blank}{unsure}{reread}."
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -72,6 +76,8 @@ class FilterReport:
             "before": self.before,
             "after": self.after,
             "blank_kept": self.blank_kept,
+            "unsure_kept": self.unsure_kept,
+            "reread": self.reread,
         }
 
     @classmethod
@@ -84,6 +90,8 @@ class FilterReport:
             before=values["before"],
             after=values["after"],
             blank_kept=values.get("blank_kept", 0),
+            unsure_kept=values.get("unsure_kept", 0),
+            reread=values.get("reread", 0),
             where=Where(values.get("where", "local")),
         )
 
@@ -341,8 +349,9 @@ def _filters_table(reports: Iterable[FilterReport]) -> Markup:
             report.before,
             report.after,
             report.blank_kept,
+            report.unsure_kept,
         ]
         for report in reports
     ]
-    head = ["filter", "where", "level", "terms", "before", "after", "kept because blank"]
+    head = ["filter", "where", "level", "terms", "before", "after", "kept because blank", "kept because unsure"]
     return grid(head, rows) if rows else Markup("")

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.query.coverage import FilterReport, Where
-from qrkit.query.local_matching import Judge, local_judge
+from qrkit.query.local_matching import Judge, Match, local_judge
 from qrkit.query.query import Filters, Query
-from qrkit.tables import Level, belongs_to
+from qrkit.tables import Level, belongs_to, read_modalities, with_warnings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_MAY_MATCH = "kept, although it may not match the query"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +57,11 @@ class Filter:
     name: str
     column: str
     terms: tuple[str, ...]  # what is sought, for the report
-    keeps: Judge  # whether a row with this value stays
+    judge: Callable[[str], Match]  # whether a row with this value stays: it does unless it surely does not match
     keeps_blank: bool = True  # whether a row without a value stays
     # BOTH: a precaution that repeats what the node was asked for; reported if it drops rows or cannot judge them
     where: Where = Where.LOCAL
+    is_odd: Judge = lambda _: False  # whether a value is not written as DICOM does and could be read all the same
 
 
 def select(
@@ -87,9 +91,9 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
     reports: list[FilterReport] = []
     for one in filters:
         before = table.num_rows
-        table, blank_kept = _apply_one(one, table)
-        if one.where is Where.LOCAL or table.num_rows != before or blank_kept:
-            judged_none = one.where is Where.BOTH and blank_kept == before
+        table, seen = _apply_one(one, table)
+        if one.where is Where.LOCAL or table.num_rows != before or seen.blank or seen.unsure or seen.odd:
+            judged_none = one.where is Where.BOTH and seen.blank == before
             reports.append(
                 FilterReport(
                     name=one.name,
@@ -97,7 +101,9 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
                     terms=one.terms,
                     before=before,
                     after=table.num_rows,
-                    blank_kept=blank_kept,
+                    blank_kept=seen.blank,
+                    unsure_kept=seen.unsure,
+                    reread=seen.odd,
                     where=Where.NODE if judged_none else one.where,
                 )
             )
@@ -111,13 +117,13 @@ def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tu
 
 def include(name: str, column: str, terms: tuple[str, ...], *, keep_blank: bool) -> Filter:
     """Return the filter that keeps rows with one of the terms in a column, as a substring in any case."""
-    return Filter(name=name, column=column, terms=terms, keeps=_has_any(terms), keeps_blank=keep_blank)
+    return Filter(name=name, column=column, terms=terms, judge=_sure(_has_any(terms)), keeps_blank=keep_blank)
 
 
 def exclude(name: str, column: str, terms: tuple[str, ...]) -> Filter:
     """Return the filter that drops rows with one of the terms in a column, as a substring in any case."""
     has_any = _has_any(terms)
-    return Filter(name=name, column=column, terms=terms, keeps=lambda value: not has_any(value))
+    return Filter(name=name, column=column, terms=terms, judge=_sure(lambda value: not has_any(value)))
 
 
 def text_filters(filters: Filters, level: Level) -> Iterator[Filter]:
@@ -140,14 +146,15 @@ def _matching(query: Query, level: Level, local: Collection[str]) -> Iterator[Fi
             name=column,
             column=column,
             terms=query.modalities,
-            keeps=lambda value: not codes.isdisjoint(value.split("\\")),
+            judge=partial(_has_modality, codes),
             where=_where(column, local),
+            is_odd=lambda value: read_modalities(value).is_odd,
         )
     for keyword, asked in _keys_at(query, level):
         judge = local_judge(keyword, asked)
         if judge is not None:
             terms = tuple(sorted(set(asked.split("\\"))))
-            yield Filter(name=keyword, column=keyword, terms=terms, keeps=judge, where=_where(keyword, local))
+            yield Filter(name=keyword, column=keyword, terms=terms, judge=_sure(judge), where=_where(keyword, local))
 
 
 def _keys_at(query: Query, level: Level) -> Iterator[tuple[str, str]]:
@@ -190,15 +197,44 @@ def _has_any(terms: Sequence[str]) -> Judge:
     return has_any
 
 
-def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, int]:
-    """Return the rows that a filter keeps, and how many of them have no value."""
+def _sure(judge: Judge) -> Callable[[str], Match]:
+    return lambda value: Match.sure(judge(value))
+
+
+def _has_modality(codes: frozenset[str], value: str) -> Match:
+    found = read_modalities(value)
+    if found.codes.isdisjoint(codes):
+        return Match.NO if found.are_known else Match.UNSURE
+    return Match.YES
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How many of the rows that a filter kept have no value, one that may match, or an odd one."""
+
+    blank: int
+    unsure: int
+    odd: int
+
+
+def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, _Seen]:
+    """Return the rows that a filter keeps, those that only may match marked, and what it saw in them."""
     import pyarrow as pa
 
     if one.column not in table.column_names:
         column: list[str | None] = [None] * table.num_rows
     else:
         column = table[one.column].cast(pa.string()).to_pylist()
-    verdicts = {value: one.keeps(value) if value else one.keeps_blank for value in set(column)}
-    kept = [row for row, value in enumerate(column) if verdicts[value]]
-    blank = sum(1 for row in kept if not column[row])
-    return (table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))), blank
+    blank = Match.YES if one.keeps_blank else Match.NO
+    verdicts = {value: one.judge(value) if value else blank for value in set(column)}
+    kept = [row for row, value in enumerate(column) if verdicts[value] is not Match.NO]
+    values = [column[row] for row in kept]
+    unsure = [row for row, value in enumerate(values) if verdicts[value] is Match.UNSURE]
+    seen = _Seen(
+        blank=sum(not value for value in values),
+        unsure=len(unsure),
+        odd=sum(one.is_odd(value) for value in values if value),
+    )
+    table = table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))
+    marks = {row: {"keyword": one.column, "raw": values[row] or "", "why": _MAY_MATCH} for row in unsure}
+    return with_warnings(table, marks), seen

@@ -13,11 +13,26 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
 
 from qrkit.tables import keyword_vr
 
 Judge = Callable[[str], bool]
+
+
+class Match(Enum):
+    """Whether a value answers what was asked for; UNSURE if a node could take it for one."""
+
+    YES = "yes"
+    UNSURE = "unsure"
+    NO = "no"
+
+    @classmethod
+    def sure(cls, is_match: bool) -> Match:  # noqa: FBT001 - the answer itself
+        """Return YES or NO."""
+        return cls.YES if is_match else cls.NO
+
 
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _FINAL_SIGMA, _SIGMA = "\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}"

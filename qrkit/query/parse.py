@@ -12,7 +12,7 @@ from qrkit.errors import InputError
 from qrkit.query.dates import dates, times
 from qrkit.query.matching import as_list, matching_value
 from qrkit.query.query import Filters, Query
-from qrkit.tables import Level, belongs_to, canonical_keyword, table_columns
+from qrkit.tables import DEFINED_MODALITIES, Level, belongs_to, canonical_keyword, table_columns
 from qrkit.words import nearest, shown
 
 TextList: TypeAlias = "str | Iterable[str]"
@@ -45,21 +45,6 @@ ARGUMENTS = (*_OTHERS, *_NAMED_KEYS, *_TERMS)
 
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}", re.ASCII)
 _ORDER = list(Level)
-# fmt: off
-_DEFINED = frozenset(
-    (
-        "ANN", "AR", "ASMT", "AU", "BDUS", "BI", "BMD", "CFM", "CR", "CT", "CTPROTOCOL", "DMS", "DG", "DOC", "DX",
-        "ECG", "EEG", "EMG", "EOG", "EPS", "ES", "FID", "GM", "HC", "HD", "IO", "IOL", "IVOCT", "IVUS", "KER", "KO",
-        "LEN", "LS", "M3D", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS",
-        "OT", "PA", "PLAN", "POS", "PR", "PT", "PX", "REG", "RESP", "RF", "RG", "RTDOSE", "RTIMAGE", "RTINTENT",
-        "RTPLAN", "RTRAD", "RTRECORD", "RTSEGANN", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "SRF", "STAIN",
-        "TEXTUREMAP", "TG", "US", "VA", "XA", "XAPROTOCOL", "XC",
-        # retired, but archives still have them
-        "AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR", "ST", "VF",
-    )
-)
-# fmt: on
-"""The defined terms of Modality (PS3.3 C.7.3.1.1.1)."""
 
 
 def build_query(*, today: date, **given: object) -> Query:
@@ -177,7 +162,7 @@ def unknown_codes(codes: Iterable[str]) -> Iterator[str]:
     ['CTT is not a DICOM modality code.']
     """
     for code in codes:
-        if code not in _DEFINED:
+        if code not in DEFINED_MODALITIES:
             yield f"{code} is not a DICOM modality code."
 
 

@@ -21,7 +21,8 @@ import plotly.graph_objects as go
 
 from qrkit.errors import InputError
 from qrkit.query import Coverage
-from qrkit.words import counted, modality_label, step_label
+from qrkit.tables import modality_label
+from qrkit.words import counted, step_label
 
 __all__ = [
     "descriptions_treemap",

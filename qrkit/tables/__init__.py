@@ -16,6 +16,7 @@ from qrkit.tables.frame import (
     to_frame,
     to_plain_frame,
     warnings_of,
+    with_warnings,
 )
 from qrkit.tables.keywords import canonical_keyword, keyword_tag, keyword_vm, keyword_vr
 from qrkit.tables.levels import (
@@ -28,10 +29,14 @@ from qrkit.tables.levels import (
     unique_key,
     unique_keys_above,
 )
+from qrkit.tables.modalities import DEFINED_MODALITIES, UNKNOWN_MODALITY, Modalities, modality_label, read_modalities
 
 __all__ = [
+    "DEFINED_MODALITIES",
+    "UNKNOWN_MODALITY",
     "WARNINGS",
     "Level",
+    "Modalities",
     "Records",
     "arrow_type",
     "belongs_to",
@@ -42,6 +47,8 @@ __all__ = [
     "keyword_vm",
     "keyword_vr",
     "levels_of",
+    "modality_label",
+    "read_modalities",
     "reasons_of",
     "return_keys",
     "schema",
@@ -52,4 +59,5 @@ __all__ = [
     "unique_key",
     "unique_keys_above",
     "warnings_of",
+    "with_warnings",
 ]

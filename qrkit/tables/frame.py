@@ -121,6 +121,26 @@ def warnings_of(table: pa.Table) -> list[dict[str, Any]]:
     return [{"row": row, **warning} for row, text in enumerate(texts) if text for warning in json.loads(text)]
 
 
+def with_warnings(table: pa.Table, warnings: Mapping[int, Mapping[str, str]]) -> pa.Table:
+    """Return a table with one more warning in some rows, by their number.
+
+    >>> import pyarrow as pa
+    >>> marked = with_warnings(pa.table({"n": [1, 2]}), {1: {"keyword": "n", "raw": "2", "why": "even"}})
+    >>> warnings_of(marked)
+    [{'row': 1, 'keyword': 'n', 'raw': '2', 'why': 'even'}]
+    """
+    import pyarrow as pa
+
+    if not warnings:
+        return table
+    has_any = WARNINGS in table.column_names
+    texts: list[str | None] = table[WARNINGS].to_pylist() if has_any else [None] * table.num_rows
+    for row, warning in warnings.items():
+        texts[row] = json.dumps([*json.loads(texts[row] or "[]"), dict(warning)], ensure_ascii=False)
+    rest = table.drop_columns([WARNINGS]) if has_any else table
+    return rest.append_column(WARNINGS, pa.array(texts, pa.string()))
+
+
 def reasons_of(warnings: Iterable[dict[str, Any]]) -> list[str]:
     """Return what was wrong in the answers in few sentences, the most frequent first, without any value of a patient.
 

@@ -14,7 +14,7 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
-from qrkit.words import modality_label
+from qrkit.tables import modality_label, read_modalities
 
 NAMES = {"job": "jobs", "query": "history"}
 """The kinds of things that an address may name, with their pages."""
@@ -160,8 +160,8 @@ def hint(explanation: str) -> ipywidgets.HTML:
 def modalities_in_words(frame: pd.DataFrame) -> str:
     r"""Return the number of rows of each modality; empty if the frame has no modalities.
 
-    >>> modalities_in_words(pd.DataFrame({"ModalitiesInStudy": ["CT\\SR", "CT", None, "MR"]}))
-    '1 CT, 1 CT with SR, 1 MR, 1 of unknown modality'
+    >>> modalities_in_words(pd.DataFrame({"ModalitiesInStudy": ["CT\\SR", "CT", None, "ct/sr"]}))
+    '2 CT with SR, 1 CT, 1 of unknown modality'
     """
     column = next((name for name in ("ModalitiesInStudy", "Modality") if name in frame.columns), None)
     if column is None or frame.empty:
@@ -177,7 +177,7 @@ def _modality(cell: object) -> str:
     label = modality_label(cell)
     if label == "unknown":
         return "of unknown modality"
-    return f"{label} with SR" if label != "SR" and "SR" in str(cell).split("\\") else label
+    return f"{label} with SR" if label != "SR" and "SR" in read_modalities(str(cell)).codes else label
 
 
 class DisclosureButtons(anywidget.AnyWidget):  # type: ignore[misc] # anywidget publishes no types

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from functools import lru_cache
 from html import escape
 
 import ipywidgets
@@ -15,6 +14,7 @@ import pandas as pd
 
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Coverage, build_query
+from qrkit.tables import UNKNOWN_MODALITY, read_modalities
 from qrkit.widgets.charts import Charts, charts_of_studies
 from qrkit.widgets.job_progress import JobProgress, running_jobs
 from qrkit.widgets.labels import field, fields, hint, modalities_in_words
@@ -28,6 +28,7 @@ from qrkit.workspace import Workspace
 _WORDS = "Words in the description, separated by commas."
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
 _MODALITIES = ("ModalitiesInStudy", "Modality")
+_UNKNOWN = frozenset({UNKNOWN_MODALITY})
 
 
 class QueryPage(Panel):
@@ -204,9 +205,9 @@ def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
     )
 
 
-@lru_cache(maxsize=1_000)
 def _codes(cell: str) -> frozenset[str]:
-    return frozenset(code.strip() for code in cell.split("\\") if code.strip())
+    """Return the modalities of a row, so that one whose modalities cannot be read has a box of its own."""
+    return read_modalities(cell).known or _UNKNOWN
 
 
 def _terms(text: str) -> list[str]:

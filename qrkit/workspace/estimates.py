@@ -13,6 +13,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Selection, estimate
 from qrkit.store.instances import held_bytes, node_history
 from qrkit.store.state import State
+from qrkit.tables import read_modalities
 
 _KINDS = (
     ("SOPInstanceUID", "", "Modality", "SOPClassUID"),
@@ -38,7 +39,7 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
         number = 1 if is_image else row.get(count)
         yield Selection(
             objects=_count(number),
-            modalities=_values(row.get(modality)),
+            modalities=tuple(sorted(_modalities(row.get(modality)))),
             sop_classes=_values(row.get(sop_class)),
         )
 
@@ -68,6 +69,10 @@ def _count(cell: Any) -> int | None:  # noqa: ANN401 - a cell of a table that ma
         return int(cell)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _modalities(cell: object) -> frozenset[str]:
+    return read_modalities(cell).known if isinstance(cell, str) else frozenset()
 
 
 def _values(cell: object) -> tuple[str, ...]:

@@ -210,6 +210,23 @@ def test_modalities_that_no_study_tells_are_taken_from_the_series(model: Informa
     ]
 
 
+def test_odd_modalities_lose_no_study_and_series_tell_what_cannot_be_read() -> None:
+    written = {"CT\\SR": "ct/sr", "CT\\MR": "*"}
+
+    def odd(request: Request, model: InformationModel) -> pa.Table:
+        table = ignoring("ModalitiesInStudy")(request, model)
+        if request.level is not Level.STUDY:
+            return table
+        column = [written.get(value, value) for value in table["ModalitiesInStudy"].to_pylist()]
+        return table.set_column(table.column_names.index("ModalitiesInStudy"), "ModalitiesInStudy", pa.array(column))
+
+    result, steps = ask(built(modalities="CT"), archive=odd)
+    assert [(request.level.value, request.value("StudyInstanceUID")) for request in steps[-1]] == [("SERIES", "1.3")]
+    assert result.table["ModalitiesInStudy"].to_pylist() == ["ct/sr", "CT\\MR"]
+    (report,) = result.reports
+    assert (report.before, report.after, report.unsure_kept, report.reread) == (3, 2, 0, 1)
+
+
 def test_modalities_are_not_taken_from_the_series_unless_the_query_needs_them() -> None:
     silent = ignoring(omitted=["ModalitiesInStudy"])
     assert shape(ask(built(date_from="2026-01-01"), archive=silent)[1]) == [("STUDY", 1)]

@@ -69,6 +69,8 @@ def test_its_json_has_the_names_that_programs_read() -> None:
             "before": 500,
             "after": 480,
             "blank_kept": 2,
+            "unsure_kept": 0,
+            "reread": 0,
         }
     ]
     assert told["not_found"] == {"AccessionNumber": ["A1", "A2"]}

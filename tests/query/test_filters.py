@@ -9,7 +9,7 @@ import pytest
 
 from qrkit.query import Query, Where, build_query
 from qrkit.query.filters import select
-from qrkit.tables import Level
+from qrkit.tables import Level, warnings_of
 
 TODAY = date(2026, 2, 1)
 
@@ -59,6 +59,20 @@ def test_terms_are_sought_as_substrings_in_any_case(given: dict[str, object], ex
 def test_modality_codes_are_members_not_substrings_and_an_unknown_modality_stays() -> None:
     assert kept(build_query(today=TODAY, modalities="CT")) == ["1", "2", "5", "6"]
     assert kept(build_query(today=TODAY, level="series", modalities=["CT", "MR"]), Level.SERIES) == ["1", "3"]
+
+
+def test_modalities_are_read_whatever_separates_them_and_what_is_no_list_stays_marked() -> None:
+    written = ["CT,SR", "ct/sr", "MR;SR", "*", "['OCT']", "CTSR"]
+    studies = pa.table({"StudyInstanceUID": list("123456"), "ModalitiesInStudy": written})
+    selected = select(build_query(today=TODAY, modalities="CT"), Level.STUDY, studies)
+    assert selected.table["StudyInstanceUID"].to_pylist() == ["1", "2", "4", "6"]
+    (report,) = selected.reports
+    assert (report.after, report.blank_kept, report.unsure_kept, report.reread) == (4, 0, 2, 2)
+    assert "2 of them because their value may match; 2 values not written as DICOM does" in report.sentence()
+    assert [(one["row"], one["keyword"], one["raw"]) for one in warnings_of(selected.table)] == [
+        (2, "ModalitiesInStudy", "*"),
+        (3, "ModalitiesInStudy", "CTSR"),
+    ]
 
 
 def test_station_filters_look_at_the_series_of_a_query_for_series() -> None:

@@ -402,8 +402,13 @@ def test_a_node_that_ignores_its_keys_is_filtered_here(linked: Linked) -> None:
 
 @pytest.mark.parametrize(
     "quirks",
-    [Quirks(ignore_keys=("ModalitiesInStudy",)), Quirks(no_modalities_in_study=True)],
-    ids=["ignored", "neither matched nor returned"],
+    [
+        Quirks(ignore_keys=("ModalitiesInStudy",)),
+        Quirks(no_modalities_in_study=True),
+        Quirks(ignore_keys=("ModalitiesInStudy",), modalities_text=","),
+        Quirks(ignore_keys=("ModalitiesInStudy",), modalities_text="*"),
+    ],
+    ids=["ignored", "neither matched nor returned", "in one value", "no codes"],
 )
 def test_modalities_are_right_whatever_a_node_does_with_them(linked: Linked, quirks: Quirks) -> None:
     linked.pacs.quirks = quirks
@@ -414,7 +419,8 @@ def test_modalities_are_right_whatever_a_node_does_with_them(linked: Linked, qui
     )
     assert frame["ModalitiesInStudy"].notna().all()
     asked = [one for one in linked.pacs.requests if one.level == "STUDY"]
-    assert len(asked) == (2 if quirks.ignore_keys else 3)  # one or two codes, and once without
+    is_told = quirks.ignore_keys and quirks.modalities_text != "*"
+    assert len(asked) == (2 if is_told else 3)  # one or two codes, and once without
 
 
 def test_a_profile_that_the_answers_contradict_is_stale(linked: Linked) -> None:

@@ -213,6 +213,9 @@ def _spoilt(keyword: str, vr: str, raw: bytes, value_and_quirks: tuple[Value, Qu
     value, quirks = value_and_quirks
     if keyword in quirks.blank_keys or (quirks.missing_modality and keyword == "Modality"):
         return b""
+    if quirks.modalities_text and keyword == "ModalitiesInStudy":
+        text = quirks.modalities_text.encode()
+        return text if text == b"*" else raw.replace(b"\\", text)
     if quirks.count_less and keyword in _COUNTS and raw:
         raw = str(max(int(raw) - quirks.count_less, 0)).encode()
     if quirks.decimal_integers and vr == "IS" and raw:

@@ -51,6 +51,7 @@ class Quirks:
     omit_keys: tuple[str, ...] = _quirk((), "keywords that are never returned")
     blank_keys: tuple[str, ...] = _quirk((), "keywords that are returned empty")
     no_modalities_in_study: bool = _quirk(False, "ModalitiesInStudy is neither matched nor returned")
+    modalities_text: str = _quirk("", "what separates codes in the one value of ModalitiesInStudy; `*`: its value")
     cap: int = _quirk(0, "most responses to one C-FIND (0: no limit)")
     cap_mode: str = _quirk("silent", "what ends a capped result: silent (success) or status (0xA700)")
     hide_answers: int = _quirk(0, "number of responses, the last ones, left out of each C-FIND")
