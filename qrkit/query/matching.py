@@ -252,9 +252,9 @@ def _check_form(keyword: str, vr: str, text: str) -> None:
 
 
 def _check_exists(keyword: str, vr: str, text: str) -> None:
-    """Refuse a date or time that no calendar or clock has, and dates in reverse order, which match nothing.
+    """Refuse a date or time that no calendar or clock has, and a range that ends before it begins.
 
-    Times in reverse order match hours over midnight.
+    Some nodes take times in reverse order for hours over midnight, others for nothing, or swap them.
     """
     range_ends = _ENDS[vr].fullmatch(text)
     given = [end for end in range_ends.groups() if end] if range_ends else [text]
@@ -262,8 +262,21 @@ def _check_exists(keyword: str, vr: str, text: str) -> None:
     if wrong is not None:
         what = {"DA": "a day", "TM": "a time of day"}.get(vr, "a date and time")
         raise InputError(f"{keyword}: {shown(wrong)} is not {what} that exists.", advice=f"Enter {_FORMS[vr][1]}.")
-    if vr == "DA" and len(given) == 2 and given[0] > given[1]:
-        raise InputError(f"{keyword}: {text} ends before it begins.", advice="Give the earlier date first.")
+    if range_ends and range_ends[1] and range_ends[2] and _ends_before(range_ends[1], range_ends[2], vr):
+        advice = "Give the earlier one first."
+        if vr == "TM":
+            advice = f"For hours over midnight, query {given[0]}-235959.999999 and 000000-{given[1]} separately."
+        raise InputError(f"{keyword}: {text} ends before it begins.", advice=advice)
+
+
+def _ends_before(first: str, last: str, vr: str) -> bool:
+    """Whether a range ends before it begins; not judged is one with offsets from UTC, or that may be one moment.
+
+    What the last end leaves out stands for all of it: 0830-08 ends at 08:59:59.
+    """
+    if vr == "DT" and (not (first + last).replace(".", "").isdigit() or len(last) == 4):
+        return False
+    return first.replace(".", "") > last.replace(".", "").ljust(20, "9")
 
 
 def _exists(digits: str, vr: str) -> bool:

@@ -106,7 +106,7 @@ def written_minutes(span: Span, within: str = "") -> str:
 
 
 def parse_minutes(text: str) -> Span | None:
-    """Return the minutes of a matching value; None if it is not a range.
+    """Return the minutes of a matching value; None if it is not a range, or one over midnight.
 
     >>> parse_minutes("080000-120000"), parse_minutes("0800")
     (Span(first=480, last=720), None)
@@ -114,6 +114,8 @@ def parse_minutes(text: str) -> Span | None:
     if "-" not in text:
         return None
     first, last = _ends(text)
+    if first > last:
+        return None
     return Span(int(first[:2]) * 60 + int(first[2:4]), int(last[:2]) * 60 + int(last[2:4]))
 
 
