@@ -88,7 +88,8 @@ class Plan:
         requests: dict[str, RetrieveRequest] = {}
         for row in _rows(self.tables.series, _JSON_SERIES):
             if row["keep"]:
-                request = _request(row, patients[row["StudyInstanceUID"]] or "")
+                patient_id = patients[row["StudyInstanceUID"]] or ""
+                request = _request(row, patient_id, refetch=self.asked.refetch)
                 known = requests.get(request.SeriesInstanceUID)
                 requests[request.SeriesInstanceUID] = request if known is None else _both(known, request)
         return tuple(requests.values())
@@ -145,7 +146,7 @@ def _rows(table: pa.Table, names: tuple[str, ...]) -> list[dict[str, Any]]:
     return rows
 
 
-def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
+def _request(row: Mapping[str, Any], patient_id: str, *, refetch: bool) -> RetrieveRequest:
     expected = tuple(row["expected"])
     return RetrieveRequest(
         level=Level.parse(row["level"]),
@@ -154,6 +155,7 @@ def _request(row: Mapping[str, Any], patient_id: str) -> RetrieveRequest:
         sop_instance_uids=expected if row["level"] == Level.IMAGE else (),
         patient_id=patient_id,
         expected=expected,
+        refetch=refetch,
     )
 
 

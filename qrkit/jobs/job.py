@@ -53,6 +53,7 @@ class RetrieveRequest:
     sop_instance_uids: tuple[str, ...] = ()
     patient_id: str = ""  # required by the Patient Root information model
     expected: tuple[str, ...] = ()  # SOP Instance UIDs that should arrive, if they are known
+    refetch: bool = False  # true to retrieve stored objects again, which may have other content at the node now
 
     def __post_init__(self) -> None:
         needed = {Level.STUDY: 1, Level.SERIES: 2, Level.IMAGE: 3}.get(self.level)
@@ -103,10 +104,11 @@ def _together(requests: Sequence[RetrieveRequest], *, is_whole: bool) -> Retriev
         return requests[0]
     images = tuple(dict.fromkeys(uid for request in requests for uid in request.sop_instance_uids))
     expected = tuple(dict.fromkeys(uid for request in requests for uid in request.expected))
+    refetch = any(request.refetch for request in requests)
     if not is_whole:
-        return replace(requests[0], sop_instance_uids=images, expected=expected)
+        return replace(requests[0], sop_instance_uids=images, expected=expected, refetch=refetch)
     largest = min(requests, key=lambda request: list(Level).index(request.level))
-    return replace(largest, expected=tuple(dict.fromkeys((*expected, *images))))
+    return replace(largest, expected=tuple(dict.fromkeys((*expected, *images))), refetch=refetch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,12 +77,15 @@ class WorkspaceDestination:
         self._stop = stop
 
     def stored(self, active: ActiveItem) -> set[str]:
-        """Return the SOP Instances whose files are here; of what is not listed, those from this node."""
+        """Return the SOP Instances whose files are here and need not come again.
+
+        Of what is not listed, those from this node.
+        """
         name = self._node.name
         stored = self._stored.of(active.places, source=name)
         if active.lacking or not active.is_listed:
             stored |= self._stored.of_request(active.item.request, source=name)
-        return stored
+        return active.fetched_again(stored) if active.item.request.refetch else stored
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send to us."""

@@ -121,6 +121,11 @@ class ActiveItem:
         self.stored.update(stored)
         self._stored_before |= frozenset(stored) - self._came
 
+    def fetched_again(self, stored: Collection[str]) -> set[str]:
+        """Return those of some stored objects that an earlier try of a refetch has received."""
+        before = self.item.outcome
+        return set(stored) - set(before.missing) if before.received and before.missing else set()
+
     def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
         """Note an object that was received for another item and is in its place: it is not requested again."""
         with self._arrived:

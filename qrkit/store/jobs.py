@@ -36,6 +36,7 @@ def item_values(job_id: str, position: int, request: RetrieveRequest) -> dict[st
         "SeriesInstanceUID": request.SeriesInstanceUID,
         "sop_instance_uids": list(request.sop_instance_uids),
         "expected_uids": list(request.expected),
+        "refetch": request.refetch,
         "state": JobState.QUEUED.value,
         "expected": len(expected) if expected else None,
         "missing": [],
@@ -67,6 +68,7 @@ def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
         sop_instance_uids=tuple(row.sop_instance_uids),
         patient_id=row.PatientID,
         expected=tuple(row.expected_uids),
+        refetch=row.refetch,
     )
     return value_of(ItemRow, row, request=request, outcome=item_outcome(row, paused=paused))
 

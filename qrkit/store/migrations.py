@@ -123,6 +123,11 @@ MIGRATIONS = (
         name="why the list of a job may be incomplete",
         apply=_column("jobs", "doubts JSON NOT NULL DEFAULT '[]'"),
     ),
+    Migration(
+        number=15,
+        name="items that retrieve stored objects again",
+        apply=_column("job_items", "refetch BOOLEAN NOT NULL DEFAULT FALSE"),
+    ),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

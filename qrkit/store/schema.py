@@ -177,6 +177,7 @@ job_items = sa.Table(
     _maybe("not_before"),
     sa.Column("proven", sa.Boolean),
     _list("why"),
+    sa.Column("refetch", sa.Boolean, nullable=False, default=False),
     sa.Index("job_items_job", "job_id", "position"),
     sa.Index("job_items_next", "job_id", "state", "position"),
     # All that a job's sums are made of, so that they are read from the index alone.

@@ -60,7 +60,8 @@ def bytes_to_come(
         return None
     else:
         size = estimate(selections(known), node_history(state, node)).bytes
-    return None if size is None else max(size - held_bytes(state, requests), 0)
+    held = held_bytes(state, [request for request in requests if not request.refetch])
+    return None if size is None else max(size - held, 0)
 
 
 def _count(cell: Any) -> int | None:  # noqa: ANN401 - a cell of a table that may be the user's own

@@ -84,6 +84,7 @@ class Quirks:
     send_more: int = _quirk(0, "number of objects sent that were not requested")
     runaway: bool = _quirk(False, "objects that were not requested are sent without end")
     send_twice: bool = _quirk(False, "every object is sent twice")
+    reissued: bool = _quirk(False, "objects are sent with other content than before under their UIDs")
     no_counters: bool = _quirk(False, "responses hold no numbers of sub-operations")
     no_pending: bool = _quirk(False, "only the final response is sent")
     retrieve_status: int = _quirk(0, "C-GET and C-MOVE end with this status, such as 0xA702 or 0xFE00")

@@ -59,6 +59,9 @@ SOME_FAILED = 0xB000
 
 _FAILED_LIST = 0x00080058
 
+_TRAILING_PADDING = 0xFFFCFFFC
+"""Data Set Trailing Padding, by which a reissued object differs from the first one."""
+
 
 def serve_echo(association: PacsAssociation, message: Message, state: ServerState) -> None:
     """Answer one C-ECHO-RQ."""
@@ -97,9 +100,10 @@ def _respond(association: PacsAssociation, message: Message, status: int) -> Non
 class Sender(ABC):
     """Sends the objects of one retrieve by C-STORE requests that are numbered from 1 and share some elements."""
 
-    def __init__(self, archive: Archive, elements: Mapping[str, int | str]) -> None:
+    def __init__(self, archive: Archive, elements: Mapping[str, int | str], *, is_reissued: bool) -> None:
         self._archive = archive
         self._elements = elements
+        self._is_reissued = is_reissued
         self._message_id = 0
 
     @abstractmethod
@@ -118,6 +122,9 @@ class Sender(ABC):
         if context is None:
             return False
         data = self._archive.encoded(item.study, item.series, instance, context.transfer_syntax)
+        if self._is_reissued:
+            explicit = context.transfer_syntax != IMPLICIT_VR
+            data += data_set_bytes([(_TRAILING_PADDING, "OB", b"reissued")], explicit=explicit)
         command: dict[str, int | str] = {
             "AffectedSOPClassUID": instance.SOPClassUID,
             "CommandField": C_STORE_RQ,
@@ -134,9 +141,9 @@ class GetSender(Sender):
     """Sends objects over the association of the C-GET."""
 
     def __init__(
-        self, association: PacsAssociation, archive: Archive, cancellation: Cancellation, priority: int
+        self, association: PacsAssociation, state: ServerState, cancellation: Cancellation, priority: int
     ) -> None:
-        super().__init__(archive, {"Priority": priority})
+        super().__init__(state.archive, {"Priority": priority}, is_reissued=state.quirks.reissued)
         self._association = association
         self._cancellation = cancellation
 
@@ -166,7 +173,7 @@ class MoveSender(Sender):
             "MoveOriginatorApplicationEntityTitle": originator,
             "MoveOriginatorMessageID": message.number("MessageID"),
         }
-        super().__init__(state.archive, elements)
+        super().__init__(state.archive, elements, is_reissued=state.quirks.reissued)
         self._state = state
         self._items = items
         self._destination = message.text("MoveDestination")
@@ -341,7 +348,7 @@ def serve_retrieve(association: PacsAssociation, message: Message, state: Server
         if items is None:
             retrieve.finish(record.status)
         elif not is_move:
-            sender = GetSender(association, state.archive, retrieve.cancellation, message.number("Priority"))
+            sender = GetSender(association, state, retrieve.cancellation, message.number("Priority"))
             retrieve.run(items, sender)
         elif destination not in state.destinations:
             retrieve.finish(MOVE_DESTINATION_UNKNOWN, comment=f"unknown move destination {destination}")
