@@ -1,7 +1,7 @@
-"""Associations as requestor: connect, negotiate by pynetdicom's PDUs, release or abort (PS3.8 chapters 7 and 9).
+"""Associations as requestor: connect, negotiate, release or abort (PS3.8 chapters 7 and 9).
 
-Why not pynetdicom's own `AE.associate`: it leaves the connection to two threads that poll, and reports refused,
-rejected, aborted and timed out alike. Its PDUs and primitives do the negotiation here, on a plain socket.
+Why not pynetdicom's `AE.associate`: it leaves the connection to two threads that poll, reports refused, rejected,
+aborted and timed out alike, and loses the association over an item that PS3.8 says to ignore.
 """
 
 from __future__ import annotations
@@ -262,9 +262,9 @@ def _not_answered(error: errors.ConnectionLost, *, peer: str, node: Node, callin
 
 
 def _not_accepted(kind: int, body: bytes, *, peer: str, node: Node, calling: str) -> errors.NodeError:
-    if kind == A_ASSOCIATE_RJ and len(body) == 10:
+    if kind == A_ASSOCIATE_RJ and len(body) >= 10:
         return rejection_error(*body[7:10], peer=peer, node=node, calling=calling)
-    if kind == A_ABORT and len(body) == 10:
+    if kind == A_ABORT and len(body) >= 10:
         return abort_error(peer, body[8], body[9])
     return errors.ProtocolError(
         f"{peer} answered the association request with a PDU of type 0x{kind:02X}.",

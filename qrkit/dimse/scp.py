@@ -17,8 +17,8 @@ from typing import Protocol, Self
 
 from qrkit import errors, uids
 from qrkit.dimse import messages as dimse
+from qrkit.dimse.acceptor import AcceptedAssociation, accept
 from qrkit.dimse.messages import Command, decode_command
-from qrkit.dimse.negotiation import AcceptedAssociation, accept
 from qrkit.dimse.status import SUCCESS
 from qrkit.dimse.stream import PeerReleased, Stream
 from qrkit.dimse.tls import accept_tls, server_context

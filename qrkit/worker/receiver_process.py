@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qrkit import errors
-from qrkit.dimse.negotiation import load_negotiation
 from qrkit.dimse.scp import STOP_LIMIT, Listener, StorageService
 from qrkit.node import Tls
 from qrkit.receipt import Arrival, Refused
@@ -164,7 +163,6 @@ class ReceiverProcess:
 
     def run(self) -> None:
         """Serve until the worker closes its end, or has died."""
-        load_negotiation()
         with suppress(BrokenPipeError, ConnectionResetError):  # the worker was killed
             self._control.sendall(READY)
             self._serve_all()

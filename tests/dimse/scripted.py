@@ -129,6 +129,12 @@ class Conversation:
                 received += chunk
         return received
 
+    def read_to_end_or_release(self) -> None:
+        """Wait for A-RELEASE-RQ, which is answered, or for the end of the connection."""
+        with contextlib.suppress(ConnectionError):
+            if self.read_pdu()[0] == 5:
+                self.send(RELEASE_RP)
+
     def _read_single_pdv(self) -> tuple[int, int, bytes]:
         kind, body = self.read_pdu()
         assert kind == 4, f"PDU of type {kind} instead of P-DATA-TF"
