@@ -5,6 +5,7 @@ Unique identifiers are those of PS3.6 annex A.
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from qrkit.version import __version__
@@ -48,12 +49,34 @@ SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
 """Prefix of the structured report classes, including Key Object Selection."""
 
 _VALID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+_USABLE = re.compile(r"(?=.*[0-9]|.{8})(?=.*[0-9A-Za-z])[0-9A-Za-z._:{}()+~@-]{1,128}", re.ASCII)
 _COMPONENT = r"(?:0|[1-9][0-9]*)"
 _STANDARD = re.compile(rf"{_COMPONENT}(?:\.{_COMPONENT})*", re.ASCII)
 
 
+def is_usable_uid(uid: str) -> bool:
+    """Whether a node may be asked for what it calls by this UID.
+
+    PACS hold objects whose UIDs are GUIDs, hexadecimal or too long, and only these find them. `path_name` gives the
+    name of the file. Wildcards, blanks, slashes and quotes are refused, and short words.
+
+    >>> is_usable_uid("1.2.840"), is_usable_uid("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}"), is_usable_uid("1.2.*")
+    (True, True, False)
+    """
+    return bool(_USABLE.fullmatch(uid))
+
+
+def path_name(uid: str) -> str:
+    """Return the name of a file or folder for a UID: the UID itself, or a digest of one that is not safe as a name.
+
+    >>> path_name("1.2.840"), path_name("../a")
+    ('1.2.840', 'uid-61b4c98bfb92bdc9391613020e5b8cbf')
+    """
+    return uid if is_valid_uid(uid) else f"uid-{hashlib.sha256(uid.encode()).hexdigest()[:32]}"
+
+
 def is_valid_uid(uid: str) -> bool:
-    """Whether a UID may be used as a key and as a file name.
+    """Whether a UID has only digits and dots, at most 64, and is safe as the name of a file.
 
     Only the character set and the length of PS3.5 9.1 are checked, since PACS hold objects whose components start
     with zeros. A name that consists of dots only is refused.

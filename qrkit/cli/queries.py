@@ -16,7 +16,7 @@ from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Filters, Query
 from qrkit.query.coverage import Coverage
 from qrkit.tables import Level, reasons_of
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_usable_uid
 from qrkit.words import counted, listed, local_time, shown, step_label
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def list_instances(
 ) -> None:
     """List the received objects: class, transfer syntax, size, SHA-256, source and job."""
     for name, uid in (("study", study), ("series", series)):
-        if uid and not is_valid_uid(uid):
+        if uid and not is_usable_uid(uid):
             raise InputError(
                 f"--{name} needs a UID: {shown(uid)} is not one. Enter digits and dots, at most 64 characters."
             )

@@ -19,7 +19,7 @@ from pydicom.filereader import read_dataset
 from pydicom.valuerep import TEXT_VR_DELIMS
 from pydicom.valuerep import VR as KNOWN_VR
 
-from qrkit.uids import is_standard_uid, is_valid_uid
+from qrkit.uids import is_standard_uid, is_usable_uid, is_valid_uid
 
 _ESCAPE = b"\x1b"
 _ASCII_TERMS = ("ISO_IR 6", "ISO 2022 IR 6")
@@ -325,9 +325,11 @@ def uid(raw: bytes) -> str | None:
     if len(text) <= 64 and not text.translate(None, _UID_BYTES) and _NOT_STANDARD.search(text) is None:
         return text.decode("ascii")
     parts = [part.strip(" \0") for part in text.decode("latin_1").split("\\")]
-    if not all(is_valid_uid(part) for part in parts):
+    if not all(is_usable_uid(part) for part in parts):
         raise MalformedValue("no valid UID")
     value = "\\".join(parts)
+    if not all(is_valid_uid(part) for part in parts):
+        raise MalformedValue("not a UID of digits and dots", value)
     if not all(is_standard_uid(part) for part in parts):
         raise MalformedValue(
             "a UID with a component that is empty or starts with a zero", value

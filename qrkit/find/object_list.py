@@ -24,7 +24,7 @@ from qrkit.node import InformationModel
 from qrkit.query import Query, Request
 from qrkit.query.filters import Reliance
 from qrkit.tables import Level
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_usable_uid
 from qrkit.words import counted
 
 _SERIES_COUNT, _OBJECT_COUNT = "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"
@@ -300,7 +300,7 @@ def _image_parents(
 def _objects(found: pa.Table) -> Iterator[ListedObject]:
     for row in found.to_pylist():
         uid = row["SOPInstanceUID"]
-        if uid and is_valid_uid(uid):
+        if uid and is_usable_uid(uid):
             series = row["SeriesInstanceUID"] or ""
             yield ListedObject(SeriesInstanceUID=series, SOPInstanceUID=uid, SOPClassUID=row.get("SOPClassUID") or "")
 

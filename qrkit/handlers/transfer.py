@@ -16,9 +16,9 @@ from qrkit.handlers.handler import SopReference, Task
 from qrkit.node import Node
 from qrkit.stop import Stop
 from qrkit.store.part10 import read_file_head
-from qrkit.uids import is_valid_uid
+from qrkit.uids import path_name
 
-_NAME = re.compile(r"[0-9.]{1,64}(\.[0-9a-f]+)?\.dcm", re.ASCII)
+_NAME = re.compile(r"(?:[0-9.]{1,64}|uid-[0-9a-f]{32})(?:\.[0-9a-f]+)?\.dcm", re.ASCII)
 
 _MOST_BREAKS = 3
 
@@ -36,10 +36,7 @@ def copy_files(task: Task) -> str:
         folder = task.settings.workspace / folder
     if not folder.is_dir():  # never fill the mount point of a share that is not mounted
         raise errors.HandlerFailed(f"The folder {folder} does not exist.", advice="Create or mount it.")
-    uids = (task.series.StudyInstanceUID, task.series.SeriesInstanceUID)
-    if not all(is_valid_uid(uid) for uid in uids):
-        raise errors.HandlerFailed("The series has no valid UIDs for the name of its folder.", transient=False)
-    target = folder.joinpath(*uids)
+    target = folder / path_name(task.series.StudyInstanceUID) / path_name(task.series.SeriesInstanceUID)
     try:
         target.mkdir(parents=True, exist_ok=True)
         copied = sum(_copy(path, target, task) for path in task.series.files)

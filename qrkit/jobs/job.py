@@ -15,7 +15,7 @@ from typing import Any
 from qrkit.errors import InputError
 from qrkit.node import Method
 from qrkit.tables import Level
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_usable_uid
 from qrkit.words import out_of, shown, volume
 
 
@@ -63,7 +63,7 @@ class RetrieveRequest:
             )
         object.__setattr__(self, "level", Level(self.level))  # a caller in a notebook writes it as text
         uids = [self.StudyInstanceUID, self.SeriesInstanceUID][:needed] + list(self.sop_instance_uids)
-        bad = next((uid for uid in uids if not is_valid_uid(uid)), None)
+        bad = next((uid for uid in uids if not is_usable_uid(uid)), None)
         if bad is not None:
             raise InputError(f"{shown(bad)} is not a valid UID in a {self.level} retrieve.")
         if needed == 3 and not self.sop_instance_uids:

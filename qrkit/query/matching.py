@@ -18,7 +18,7 @@ from datetime import date, datetime, time
 from qrkit.errors import InputError
 from qrkit.query.dates import as_day, is_missing
 from qrkit.tables import keyword_vr
-from qrkit.uids import is_well_formed_uid
+from qrkit.uids import is_usable_uid, is_valid_uid, is_well_formed_uid
 from qrkit.words import shown
 
 _LENGTHS = {"AE": 16, "AS": 4, "CS": 16, "LO": 64, "LT": 10240, "PN": 64 * 3 + 2, "SH": 16, "ST": 1024}
@@ -171,12 +171,17 @@ def _checked_list(keyword: str, vr: str, values: Sequence[object]) -> list[str]:
 
 
 def _checked_uid(keyword: str, vr: str, value: object) -> str:  # noqa: ARG001 - as `_checked_text`
-    if not isinstance(value, str) or not is_well_formed_uid(value):
-        raise InputError(
-            f"{keyword} needs UIDs, digits and dots, at most 64 characters, without wildcards; not {shown(value)}.",
-            advice="Write numbers with single dots between, such as 1.2.840.",
-        )
-    return value
+    if isinstance(value, str) and (is_well_formed_uid(value) or _is_odd_uid(value)):
+        return value
+    raise InputError(
+        f"{keyword} needs UIDs, digits and dots, at most 64 characters, without wildcards; not {shown(value)}.",
+        advice="Write numbers with single dots between, such as 1.2.840.",
+    )
+
+
+def _is_odd_uid(value: str) -> bool:
+    """Whether a value may be what a node calls a UID, such as a GUID, and is not a UID with a typing error."""
+    return is_usable_uid(value) and not is_valid_uid(value)
 
 
 def _checked_text(keyword: str, vr: str, value: object) -> str:

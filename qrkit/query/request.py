@@ -103,11 +103,12 @@ def identifier(request: Request, model: InformationModel, *, character_set: str 
     asked.SpecificCharacterSet = _term(keys.values(), character_set)
     asked.QueryRetrieveLevel = request.level.value
     for keyword in answer_keywords(request, model):
-        _add(asked, keyword, keys.get(keyword, ""))
+        add_key(asked, keyword, keys.get(keyword, ""))
     return asked
 
 
-def _add(asked: Dataset, keyword: str, text: str) -> None:
+def add_key(asked: Dataset, keyword: str, text: str) -> None:
+    """Add a key with a text, several values separated by backslashes, to an Identifier."""
     from pydicom import DataElement
     from pydicom.config import IGNORE
 

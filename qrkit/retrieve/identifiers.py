@@ -12,6 +12,7 @@ from qrkit.dimse.contexts import COMMON_STORAGE
 from qrkit.find.uid_lists import in_parts
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
+from qrkit.query.request import add_key
 from qrkit.retrieve.item import ActiveItem
 from qrkit.tables import Level
 
@@ -20,8 +21,8 @@ def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
     """Return an Identifier with the unique keys of a request's patient and study (PS3.4 C.4.2.1.4)."""
     identifier = Dataset()
     if node.information_model is not InformationModel.STUDY_ROOT:
-        identifier.PatientID = request.patient_id
-    identifier.StudyInstanceUID = request.StudyInstanceUID
+        add_key(identifier, "PatientID", request.patient_id)
+    add_key(identifier, "StudyInstanceUID", request.StudyInstanceUID)
     return identifier
 
 
@@ -38,7 +39,7 @@ def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iter
         identifier = unique_keys(node, request)
         identifier.QueryRetrieveLevel = request.level.value
         if request.level is Level.SERIES:
-            identifier.SeriesInstanceUID = request.SeriesInstanceUID
+            add_key(identifier, "SeriesInstanceUID", request.SeriesInstanceUID)
         yield identifier
         return
     again = active.short_series if active.lacking else ()
@@ -48,13 +49,13 @@ def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iter
         for some in in_parts(uids, 1) if by_uid else in_parts(uids):
             identifier = unique_keys(node, request)
             identifier.QueryRetrieveLevel = Level.IMAGE.value
-            identifier.SeriesInstanceUID = series_instance_uid
-            identifier.SOPInstanceUID = list(some)
+            add_key(identifier, "SeriesInstanceUID", series_instance_uid)
+            add_key(identifier, "SOPInstanceUID", "\\".join(some))
             yield identifier
     for series_instance_uid in again:
         identifier = unique_keys(node, request)
         identifier.QueryRetrieveLevel = Level.SERIES.value
-        identifier.SeriesInstanceUID = series_instance_uid
+        add_key(identifier, "SeriesInstanceUID", series_instance_uid)
         yield identifier
 
 

@@ -17,7 +17,7 @@ from qrkit.jobs import ItemOutcome, ItemRow
 from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
 from qrkit.tables import Level
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_usable_uid, path_name
 from qrkit.words import counted
 
 RUNAWAY = 50
@@ -180,8 +180,8 @@ class ActiveItem:
         return {uid: self._folder(series) for uid, series in self.series_of(self.expected or ()).items()}
 
     def _folder(self, series_instance_uid: str) -> str:
-        study = self.item.request.StudyInstanceUID
-        return f"{study}/{series_instance_uid}" if is_valid_uid(series_instance_uid) else ""
+        study = path_name(self.item.request.StudyInstanceUID)
+        return f"{study}/{path_name(series_instance_uid)}" if is_usable_uid(series_instance_uid) else ""
 
     def series_of(self, uids: Collection[str]) -> Mapping[str, str]:
         """Return the SeriesInstanceUID of some SOP Instances, as listed, or else that of the request."""

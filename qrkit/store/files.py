@@ -21,7 +21,7 @@ from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival, Refused
 from qrkit.store.header import HeaderIncomplete, ObjectHeader, ends_early, read_header
 from qrkit.store.part10 import NO_SPACE, PartFiles, file_head, place, read_file_head
-from qrkit.uids import is_valid_uid
+from qrkit.uids import is_usable_uid, path_name
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class StoredObject:
     @property
     def is_another_version(self) -> bool:
         """Whether the same SOP Instance with other bytes was here before; then both are kept."""
-        return self.path.stem != self.arrival.sop_instance_uid
+        return self.path.stem != path_name(self.arrival.sop_instance_uid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class FileStore:
 
         Raises Refused if its UID cannot be a file name, the disk is full, or the folder is not there.
         """
-        if not is_valid_uid(arrival.sop_instance_uid):
+        if not is_usable_uid(arrival.sop_instance_uid):
             raise Refused(_CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid UID")
         try:
             free = self.free_space()
@@ -176,13 +176,13 @@ class FileStore:
         Raises Refused if it cannot be put there.
         """
         header = written.header
-        folder = self.folder / header.StudyInstanceUID / header.SeriesInstanceUID
+        folder = self.folder / series_folder(header)
         receipt = written.part if self._keep_receipts else None
         try:
             if receipt is not None:
                 self._receipts.add(receipt)
-            path = place(written.part, folder, arrival.sop_instance_uid, keep_part=self._keep_receipts)
-            relative = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{path.name}"
+            path = place(written.part, folder, path_name(arrival.sop_instance_uid), keep_part=self._keep_receipts)
+            relative = f"{series_folder(header)}/{path.name}"
             stored = StoredObject(
                 path=path, relative=relative, size=written.size, header=header, arrival=arrival, receipt=receipt
             )
@@ -271,7 +271,7 @@ class IncomingFile:
 
     def _checked(self, header: ObjectHeader) -> ObjectHeader:
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
-            if not is_valid_uid(getattr(header, keyword)):
+            if not is_usable_uid(getattr(header, keyword)):
                 raise Refused(_CANNOT_UNDERSTAND, f"{keyword} is missing or not a valid UID")
         if header.SOPInstanceUID != self._arrival.sop_instance_uid:
             raise Refused(_DOES_NOT_MATCH, "SOPInstanceUID is not the Affected SOP Instance UID")
@@ -322,6 +322,11 @@ def _refusal(error: OSError) -> Refused:
     return Refused(_PROCESSING_FAILURE, "The object cannot be written")
 
 
+def series_folder(header: ObjectHeader) -> str:
+    """Return the folder of an object, relative to that of the files, with "/"."""
+    return f"{path_name(header.StudyInstanceUID)}/{path_name(header.SeriesInstanceUID)}"
+
+
 def stored_file(folder: Path, relative: str) -> StoredObject:
     """Return the stored object of a file that is in its place but was never listed.
 
@@ -353,8 +358,8 @@ def filed_object(folder: Path, receipt: Path) -> StoredObject | None:
     Raises ObjectUnreadable if it is no DICOM file; OSError if it cannot be read.
     """
     said = stored_file(folder, receipt.relative_to(folder).as_posix())
-    place, uid = folder / said.header.StudyInstanceUID / said.header.SeriesInstanceUID, said.header.SOPInstanceUID
-    path = next((one for one in place.glob(f"{uid}*.dcm") if one.samefile(receipt)), None)
+    place, name = folder / series_folder(said.header), path_name(said.header.SOPInstanceUID)
+    path = next((one for one in place.glob(f"{name}*.dcm") if one.samefile(receipt)), None)
     if path is None:
         return None
     return replace(said, path=path, relative=path.relative_to(folder).as_posix(), receipt=receipt)

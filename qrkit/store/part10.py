@@ -104,15 +104,15 @@ def _element(element: int, vr: bytes, text: str) -> bytes:
     return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
 
 
-def place(part: Path, folder: Path, sop_instance_uid: str, *, keep_part: bool = False) -> Path:
-    """Give a finished file its name in a folder, and return where the object is now.
+def place(part: Path, folder: Path, stem: str, *, keep_part: bool = False) -> Path:
+    """Give a finished file its name, a stem with ".dcm", in a folder, and return where the object is now.
 
     An existing copy of the object is kept and the new file removed. The same SOP Instance with another data set or
     transfer syntax gets a name of its own in the same folder, with the start of a SHA-256 of those two. So the same
     version always has the same name, whatever its sender and whichever process is first. With
     `keep_part` the part file stays as a second name of the placed file, if the file system has hard links.
     """
-    for name in _names(sop_instance_uid, part):
+    for name in _names(stem, part):
         path = folder / name
         if _moved(part, path, keep_part=keep_part):
             return path
@@ -180,15 +180,15 @@ def _renamed_under_lock(part: Path, final: Path) -> bool:
         return True
 
 
-def _names(sop_instance_uid: str, part: Path) -> Iterator[str]:
+def _names(stem: str, part: Path) -> Iterator[str]:
     """Give the names that the object may have, in the order of trying."""
-    yield f"{sop_instance_uid}.dcm"
+    yield f"{stem}.dcm"
     with part.open("rb") as file:
         version = hashlib.sha256(read_file_head(file).transfer_syntax_uid.encode())
         while chunk := file.read(_CHUNK):
             version.update(chunk)
-    yield f"{sop_instance_uid}.{version.hexdigest()[:8]}.dcm"
-    yield f"{sop_instance_uid}.{version.hexdigest()}.dcm"
+    yield f"{stem}.{version.hexdigest()[:8]}.dcm"
+    yield f"{stem}.{version.hexdigest()}.dcm"
 
 
 def _same_object(held: Path, part: Path) -> bool:

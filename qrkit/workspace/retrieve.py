@@ -144,6 +144,20 @@ def _check_blank(table: pd.DataFrame, needed: Sequence[str]) -> None:
             )
 
 
+def rows_with_uids(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the rows of a result that can be retrieved, and a doubt for the others.
+
+    A node may return rows without a UID. Those are not retrieved, and do not keep the others from it. Where no row
+    has one, all are returned, which is an error later.
+    """
+    columns = [name for name in _UIDS if name in table.columns]
+    named = [all(texts) for texts in zip(*(_texts(table, name) for name in columns), strict=True)]
+    without = named.count(False)
+    if not 0 < without < len(table):
+        return table, ()
+    return table[named], (f"{without:,} of {counted(len(table), 'row')} without a UID cannot be retrieved",)
+
+
 def _texts(table: pd.DataFrame, name: str) -> list[str]:
     return ["" if is_missing(value) else _text(value, name) for value in table[name]]
 
@@ -226,10 +240,12 @@ class Retriever:
         asked = options.node or (self._services.queries.get(source).node if source else "")
         node = self._node(asked)
         with_patients = node.information_model is not InformationModel.STUDY_ROOT
-        whole = self._with_keys_above(table, with_patients=with_patients)
+        rows, unnamed = rows_with_uids(table) if source else (table, ())
+        whole = self._with_keys_above(rows, with_patients=with_patients)
         requests = requests_from_table(whole, with_patients=with_patients)
         known = whole if has_counts(whole) else None
-        return _Retrieve(node=node, source=source, requests=requests, known=known, doubts=doubts_of(table))
+        doubts = (*(doubts_of(table) or self._doubts_of_source(options.source)), *unnamed)
+        return _Retrieve(node=node, source=source, requests=requests, known=known, doubts=doubts)
 
     def _doubts_of_source(self, source: str) -> tuple[str, ...]:
         """Return why the query or plan of a job may be incomplete, if the user has given its id."""

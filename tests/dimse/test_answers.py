@@ -91,7 +91,14 @@ def test_times_are_read_tolerantly(raw: bytes, value: time | None, reasons: list
         (b"1.2.3 ", "1.2.3", []),
         (b"../../etc", None, ["no valid UID"]),
         (b"..", None, ["no valid UID"]),
-        (b"1" * 65, None, ["no valid UID"]),
+        (b"1" * 65, "1" * 65, ["not a UID of digits and dots"]),
+        (
+            b"{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
+            "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
+            ["not a UID of digits and dots"],
+        ),
+        (b"1.2.*", None, ["no valid UID"]),
+        (b"1" * 129, None, ["no valid UID"]),
     ],
 )
 def test_a_uid_is_a_valid_uid_or_nothing(raw: bytes, value: str | None, reasons: list[str]) -> None:

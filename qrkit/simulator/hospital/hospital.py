@@ -277,14 +277,20 @@ class GeneratedHospital:
 
 
 def small_hospital(
-    seed: int = 1, *, until: date = DEFAULT_UNTIL, days: int = 60, studies: int = 300, matrix: int = 64
+    seed: int = 1,
+    *,
+    until: date = DEFAULT_UNTIL,
+    days: int = 60,
+    studies: int = 300,
+    matrix: int = 64,
+    uid_root: str = "2.25",
 ) -> GeneratedHospital:
     """Return a hospital with a few hundred studies of every kind, over some days until the last one.
 
-    `matrix` is rows and columns of the images.
+    `matrix` is rows and columns of the images. With a `uid_root` that is not a UID, such as a GUID, all UIDs are odd.
     """
     calendar = Calendar.spread(studies, until, days)
-    return GeneratedHospital(seed=seed, studies=studies, calendar=calendar, matrix=matrix)
+    return GeneratedHospital(seed=seed, studies=studies, calendar=calendar, matrix=matrix, root=uid_root)
 
 
 def empty_hospital() -> GeneratedHospital:

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from qrkit.errors import ObjectUnreadable
-from qrkit.store.files import stored_file
+from qrkit.store.files import series_folder, stored_file
 from qrkit.store.instances import InstanceRow, InstanceTable, index_row
 from qrkit.store.part10 import sha256_of
 from qrkit.store.quarantine import quarantine
@@ -95,7 +95,4 @@ def _row(folder: Path, relative: str) -> InstanceRow | None:
         stored = stored_file(folder, relative)
     except ObjectUnreadable:
         return None
-    study, series, _ = relative.split("/")
-    if (stored.header.StudyInstanceUID, stored.header.SeriesInstanceUID) != (study, series):
-        return None
-    return index_row(stored)
+    return index_row(stored) if series_folder(stored.header) == relative.rpartition("/")[0] else None
