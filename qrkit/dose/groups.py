@@ -20,7 +20,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The Modality codes of each group, in the order of their queries."""
 
 PRECEDENCE = ("MG", "DX", "FL", "CT", "NM")
-"""A study that fits several groups belongs to the first of these."""
+"""A study that fits several groups is judged in each of them, in this order."""
+
+X_RAY_GROUPS = ("MG", "DX", "FL", "CT")
+"""The groups whose dose is in an X-Ray Radiation Dose SR."""
 
 SR_GROUP = "SR"
 """The group of studies that contain only structured reports."""
@@ -46,7 +49,7 @@ DOSE_CLASSES: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         ESR: frozenset({uids.ENHANCED_SR}),
         RRDSR: frozenset({uids.RADIOPHARMACEUTICAL_RADIATION_DOSE_SR}),
-        PET: frozenset({uids.PET_IMAGE}),
+        PET: frozenset({uids.PET_IMAGE, uids.ENHANCED_PET_IMAGE, uids.LEGACY_CONVERTED_ENHANCED_PET_IMAGE}),
         NM: frozenset({uids.NUCLEAR_MEDICINE_IMAGE}),
         CAPTURE: frozenset({uids.SECONDARY_CAPTURE_IMAGE}),
     }
@@ -60,7 +63,7 @@ SR_KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "FL": (RDSR, ESR),
         "CT": (RDSR, ESR),
         "NM": (RRDSR,),
-        SR_GROUP: (RDSR, ESR),
+        SR_GROUP: (RDSR, ESR, RRDSR),
     }
 )
 """The types of structured reports of each group, the preferred one first."""
@@ -77,7 +80,7 @@ def dose_class_uids(classes: Mapping[str, Collection[str]]) -> str:
 
 
 def group_of(modalities: Collection[str], requested: Collection[str]) -> str:
-    """Return the requested group of a study; empty if the study has none of their codes.
+    """Return the first requested group of a study; empty if the study has none of their codes.
 
     Codes are compared as set members: OCT is not CT.
 
@@ -90,17 +93,41 @@ def group_of(modalities: Collection[str], requested: Collection[str]) -> str:
 
 @lru_cache(maxsize=10_000)
 def groups_of(modalities: frozenset[str], requested: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the groups of a study: one, or CT and NM for a PET/CT or SPECT/CT.
+    """Return all requested groups of a study; each makes one item of the plan.
 
-    >>> groups_of(frozenset({"CT", "PT", "SR"}), ("CT", "NM")), groups_of(frozenset({"CT", "PT"}), ("CT", "MG"))
-    (('CT', 'NM'), ('CT',))
+    >>> groups_of(frozenset({"CT", "PT", "SR"}), ("CT", "NM")), groups_of(frozenset({"CT", "DX", "MG"}), ("CT", "MG"))
+    (('CT', 'NM'), ('MG', 'CT'))
     >>> groups_of(frozenset({"MR"}), ("CT", "NM"))
     ()
     """
-    first = group_of(modalities, requested)
-    if first == "CT" and "NM" in requested and not _disjoint("NM", modalities):
-        return ("CT", "NM")
-    return (first,) if first else ()
+    return tuple(group for group in PRECEDENCE if group in requested and not _disjoint(group, modalities))
+
+
+def belongs(modality: str, group: str, groups: Collection[str]) -> bool:
+    """Return whether a series belongs to the item of a group, if a study is judged in several `groups`.
+
+    Reports belong to all items, and what belongs to no group to those of X-rays.
+
+    >>> [belongs(modality, "CT", ("DX", "CT")) for modality in ("CT", "DX", "SR", "US")]
+    [True, False, True, True]
+    >>> [belongs(modality, "NM", ("CT", "NM")) for modality in ("CT", "PT", "SR", "US")]
+    [False, True, True, False]
+    """
+    if modality in GROUPS[group]:
+        return True
+    if any(modality in GROUPS[other] for other in groups):
+        return False
+    return group in X_RAY_GROUPS or modality == SR
+
+
+@lru_cache(maxsize=10_000)
+def has_other_x_rays(modalities: frozenset[str], group: str) -> bool:
+    """Return whether a study has X-rays of another group, so that its report may be of that one.
+
+    >>> has_other_x_rays(frozenset({"DX", "CR", "SR"}), "DX"), has_other_x_rays(frozenset({"MG", "CT"}), "MG")
+    (False, True)
+    """
+    return any(other != group and not _disjoint(other, modalities) for other in X_RAY_GROUPS)
 
 
 def _disjoint(group: str, modalities: Collection[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qrkit.dose.facts import Need, NeedKind, SeriesRow
-from qrkit.dose.groups import CAPTURE, NO_IMAGES, SR
+from qrkit.dose.groups import CAPTURE, GROUPS, NO_IMAGES, SR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.dose.sr_rules import NO_DOSE_SR
 
@@ -14,14 +14,24 @@ DOSE_INFO = "dose info"
 FEW = 5
 """Largest number of instances in a possible dose sheet without a description."""
 
-_NO_IMAGE = "contains no images"
+_NO_IMAGE = "{modality} series, which contains no images"
+
+_UNKNOWN_MODALITY = "series of unknown Modality, so it may contain images of the group"
 
 Pick = Callable[[SeriesRow], SeriesChoice | None]
 
 
-def judge_all_images(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep all image series; None if the study has none."""
-    return _result(rule, context, lambda row: SeriesChoice(row, True, rule.name, rule.reason), "")
+def judge_group_images(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep the image series of the group's own modalities; None if the study has none."""
+    codes = " or ".join(GROUPS[context.group])
+    reason = f"not an image series of {codes}"
+
+    def pick(row: SeriesRow) -> SeriesChoice:
+        if not context.may_be_of_group(row):
+            return SeriesChoice(row, False, rule.name, f"{reason}, but {row.Modality}")
+        return SeriesChoice(row, True, rule.name, rule.reason if row.Modality else _UNKNOWN_MODALITY)
+
+    return _result(rule, context, pick, reason)
 
 
 def judge_dose_info(rule: Rule, context: StudyContext) -> RuleResult | None:
@@ -79,4 +89,4 @@ def _result(rule: Rule, context: StudyContext, pick: Pick, otherwise: str) -> Ru
 def _why_not(row: SeriesRow, otherwise: str) -> str:
     if row.Modality == SR:
         return NO_DOSE_SR
-    return _NO_IMAGE if row.Modality in NO_IMAGES else otherwise
+    return _NO_IMAGE.format(modality=row.Modality) if row.Modality in NO_IMAGES else otherwise

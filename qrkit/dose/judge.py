@@ -21,7 +21,7 @@ from qrkit.dose.facts import (
     needs_of,
     with_modalities,
 )
-from qrkit.dose.groups import BESIDE_SR, SR, SR_GROUP, group_of, groups_of
+from qrkit.dose.groups import BESIDE_SR, SR, SR_GROUP, belongs, group_of, groups_of
 from qrkit.dose.outcome import (
     ALREADY_STORED,
     UNDECIDED,
@@ -42,7 +42,6 @@ Result = TypeVar("Result")
 JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
 """Yields needs, is sent one answer for each in the same order, and returns the result."""
 
-_NUCLEAR = frozenset({"NM", "PT"})
 _NO_RULE = "no series contains dose according to the {group} rules"
 _STORED = "all its dose objects are stored already"
 _NO_CODE = "no series of a requested modality"
@@ -94,12 +93,11 @@ class StudyJudge:
         self.policy = policy
         self._stored = stored or StoredUids()
         self._rules = {group: policy.rules_of(group) for group in policy.judged_groups}
-        self._may_split = {"CT", "NM"} <= set(policy.groups)
         self._study_filters = policy.study_filters()
         self._series_filters = policy.series_filters()
 
     def study(self, study: StudyRow) -> JudgeSteps[tuple[PlanItem, ...]]:
-        """Judge one study; the result is one item, or two for a study that is judged as CT and as NM."""
+        """Judge one study; the result is one item for each of its groups."""
         decision = self._filtered(study)
         if not decision.keep:
             group = SR_GROUP if self.policy.sr_only else group_of(study.ModalitiesInStudy, self.policy.groups)
@@ -139,7 +137,7 @@ class StudyJudge:
         if others:
             reason = "contains more than structured reports"
             return _dropped(study, SR_GROUP, decision.dropped(ONLY_SR, reason), answer)
-        return (yield from self._item(self._case(study, SR_GROUP), decision, answer))
+        return (yield from self._item(self._case(study, SR_GROUP, (SR_GROUP,)), decision, answer))
 
     def _items(
         self, study: StudyRow, decision: Decision, groups: tuple[str, ...], answer: Answer | None
@@ -147,22 +145,33 @@ class StudyJudge:
         if not groups:
             return (_dropped(study, "", decision.dropped(MODALITY, _NO_CODE), answer),)
         items: list[PlanItem] = []
+        if answer is None and self._share_all_series(study, groups):
+            (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
+            answer = yield from _with_modalities(study, answer)
         for group in groups:
-            context = self._case(study, group, is_split=len(groups) > 1)
+            context = self._case(study, group, groups)
             items.append((yield from self._item(context, decision, answer)))
-        if len(groups) > 1 or not self._may_split:
+        if len(groups) == len(self.policy.groups):
             return tuple(items)
         seen = {outcome.row.Modality for item in items for outcome in item.series}
         by_series = groups_of(study.ModalitiesInStudy | seen, self.policy.groups)
-        if len(by_series) > len(groups):  # the series show a PET/CT, which ModalitiesInStudy did not
+        if len(by_series) > len(groups):  # the series show a group, which ModalitiesInStudy did not
             return (yield from self._items(study, decision, by_series, answer))
         return tuple(items)
 
-    def _case(self, study: StudyRow, group: str, *, is_split: bool = False) -> StudyContext:
+    def _share_all_series(self, study: StudyRow, groups: tuple[str, ...]) -> bool:
+        """Return whether one list of all series serves several groups better than a question for each."""
+        rules = self._rules
+        contexts = [self._case(study, group, groups) for group in groups] if len(groups) > 1 else []
+        asking = [context for context in contexts if not self._is_settled(context, rules[context.group])]
+        return len(asking) > 1 and not all(self._sr_first(context, rules[context.group]) for context in asking)
+
+    def _case(self, study: StudyRow, group: str, groups: tuple[str, ...]) -> StudyContext:
         return StudyContext(
             study=study,
             group=group,
-            is_split=is_split,
+            groups=groups,
+            modalities=study.ModalitiesInStudy,
             options=self.policy.options,
             classes=self.policy.classes,
         )
@@ -194,7 +203,7 @@ class StudyJudge:
 
     def _sr_first(self, context: StudyContext, rules: Sequence[Rule]) -> bool:
         """Return whether to ask for the SR series first: if that is cheap or certainly sufficient."""
-        if not rules or not rules[0].by_sr:
+        if not rules or not rules[0].by_sr or context.images_are_kept_too:
             return False
         if self.policy.sr_first:
             modalities = context.study.ModalitiesInStudy
@@ -207,7 +216,9 @@ class StudyJudge:
             return _unanswered(context.study, context.group, decision, answer.why)
         if not isinstance(answer, SeriesAnswer):
             raise TypeError(f"the series of a study were answered by {type(answer).__name__}")
-        rows = [row for row in answer.rows if not context.is_split or belongs(row, context.group)]
+        rows = answer.rows
+        if len(context.groups) > 1:
+            rows = tuple(row for row in rows if belongs(row.Modality, context.group, context.groups))
         passed, dropped = self._by_station(rows)
         if rows and not passed and not answer.only_sr:
             last = _last_filter(dropped, self._series_filters)
@@ -215,7 +226,8 @@ class StudyJudge:
         study = (
             context.study if agrees(context.study, answer) else replace(context.study, SOPClassesInStudy=frozenset())
         )
-        context = replace(context, study=study, series=passed, only_sr=answer.only_sr)
+        modalities = _modalities(answer, study)
+        context = replace(context, study=study, series=passed, modalities=modalities, only_sr=answer.only_sr)
         return (yield from self._ruled(context, decision, dropped))
 
     def _ruled(
@@ -322,11 +334,6 @@ def _modalities(answer: Answer, study: StudyRow) -> frozenset[str]:
     if not isinstance(answer, SeriesAnswer):
         return study.ModalitiesInStudy
     return study.ModalitiesInStudy | {row.Modality for row in answer.rows if row.Modality}
-
-
-def belongs(row: SeriesRow, group: str) -> bool:
-    """Return whether a series of a PET/CT or SPECT/CT belongs to the item of a group."""
-    return row.Modality in {SR, *_NUCLEAR} if group == "NM" else row.Modality not in _NUCLEAR
 
 
 def _unanswered(study: StudyRow, group: str, decision: Decision, why: str) -> PlanItem:

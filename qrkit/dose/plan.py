@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def studies(self) -> pd.DataFrame:
-        """One row per plan item, two for a PET/CT: `group`, `keep`, `rule`, `reason`, `trail`."""
+        """One row per plan item, which is a study and dose group: `group`, `keep`, `rule`, `reason`, `trail`."""
         return to_plain_frame(self.tables.studies)
 
     @property
@@ -181,9 +181,19 @@ def with_bytes(series: pa.Table, history: NodeHistory) -> pa.Table:
 
 
 def cost_of(series: pa.Table, history: NodeHistory) -> Estimate:
-    """Return the estimated cost of retrieving the series of a plan."""
-    rows = _columns(series, "keep", "Modality", "objects")
-    kept = [Selection(objects=objects, modalities=(modality or "",)) for keep, modality, objects in rows if keep]
+    """Return the estimated cost of retrieving the series of a plan; one that several items want counts once."""
+    wanted: dict[str, tuple[str, str | None, int | None, list[str]]] = {}
+    rows = series.filter(series["keep"])
+    columns = ("SeriesInstanceUID", "level", "Modality", "objects", "expected")
+    for uid, *values in zip(*(rows[name].to_pylist() for name in columns), strict=True):
+        level, modality, objects, expected = values
+        known = wanted.get(uid)
+        if known is None or level == Level.SERIES:
+            wanted[uid] = (level, modality, objects, expected)
+        elif known[0] != Level.SERIES:
+            both = list(dict.fromkeys((*known[3], *expected)))
+            wanted[uid] = (level, modality, len(both), both)
+    kept = [Selection(objects=objects, modalities=(modality or "",)) for _, modality, objects, _ in wanted.values()]
     if not kept:
         return Estimate(objects=0, bytes=0, seconds=None)
     return estimate(kept, history)

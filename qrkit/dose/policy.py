@@ -85,7 +85,7 @@ class Tally:
 
     empty_sr: int = 0  # dropped SR series without objects of a known class
     short: frozenset[ShortList] = frozenset()  # the lists of series and objects with fewer rows than the node counts
-    # plan items of which another list may be incomplete, by the reason
+    # studies of which another list may be incomplete, by the reason
     doubtful: Counter[str] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)  # studies that could not be judged, by the reason
     # `blank_studies` and `blank_series`: studies and series that an include filter keeps because their value is
@@ -131,8 +131,13 @@ class Tally:
 
 
 def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
-    """Count the doubts and remarks of plan items."""
-    unanswered = Counter(item.decision.reason for item in items if item.decision.rule == UNANSWERED)
+    """Count the doubts and remarks of plan items; what several items of a study share counts once."""
+    unanswered = {item.study.StudyInstanceUID: item.decision.reason for item in items if _is_unanswered(item)}
+    doubts = {(item.study.StudyInstanceUID, why) for item in items for why in item.doubts}
+    empty_sr: dict[str, int] = {}
+    for item in items:
+        if item.empty_sr:
+            empty_sr[item.study.StudyInstanceUID] = max(item.empty_sr, empty_sr.get(item.study.StudyInstanceUID, 0))
     blank_studies: Counter[str] = Counter()
     for include_filter in _includes(policy.study_filters()):
         blank = {item.study.StudyInstanceUID for item in items if not getattr(item.study, include_filter.column)}
@@ -143,13 +148,17 @@ def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
         blank = {row.SeriesInstanceUID for row in series if not row.StationName}
         blank_series += Counter({include_filter.name: len(blank)})
     return Tally(
-        empty_sr=sum(item.empty_sr for item in items),
+        empty_sr=sum(empty_sr.values()),
         short=frozenset(one for item in items for one in item.short),
-        doubtful=Counter(why for item in items for why in item.doubts),
-        unanswered=unanswered,
+        doubtful=Counter(why for _, why in sorted(doubts)),
+        unanswered=Counter(unanswered.values()),
         blank_studies=blank_studies,
         blank_series=blank_series,
     )
+
+
+def _is_unanswered(item: PlanItem) -> bool:
+    return item.decision.rule == UNANSWERED
 
 
 def _includes(filters: Sequence[Filter]) -> Iterator[Filter]:

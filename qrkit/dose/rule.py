@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from qrkit.dose.facts import Answer, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow, StudyRow, Unanswered
-from qrkit.dose.groups import DOSE_CLASSES, NO_IMAGES, SR
+from qrkit.dose.groups import DOSE_CLASSES, GROUPS, NO_IMAGES, SR, has_other_x_rays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +17,8 @@ class StudyContext:
     group: str
     series: tuple[SeriesRow, ...] = ()  # the series of the group that pass the filters
     only_sr: bool = False  # true if the study may have other series, which are not SR
-    # true for a PET/CT or the like, which is judged as two plan items that share the SR series
-    is_split: bool = False
+    groups: tuple[str, ...] = ()  # all groups of the study; each makes a plan item, and all share the SR series
+    modalities: frozenset[str] = frozenset()  # of the whole study, by its row and its known series
     options: frozenset[str] = frozenset()  # the optional rules that are on: `toshiba`, `empty_sr`
     # the SOP Classes of each type of dose object
     classes: Mapping[str, frozenset[str]] = field(default_factory=lambda: DOSE_CLASSES)
@@ -34,6 +34,15 @@ class StudyContext:
     def image_series(self) -> tuple[SeriesRow, ...]:
         """The series that may contain images: not SR, KO or PR."""
         return tuple(row for row in self.series if row.Modality not in NO_IMAGES)
+
+    def may_be_of_group(self, row: SeriesRow) -> bool:
+        """Return whether a series may contain images of the group; one of unknown Modality may."""
+        return not row.Modality or row.Modality in GROUPS.get(self.group, ())
+
+    @property
+    def images_are_kept_too(self) -> bool:
+        """True if a report does not replace the images of MG or DX, because it may be of another X-ray modality."""
+        return self.group in ("MG", "DX") and has_other_x_rays(self.modalities, self.group)
 
     def with_answers(self, needs: Sequence[Need], answers: Sequence[Answer]) -> StudyContext:
         """Return the context with more answers; the last list of a series replaces earlier ones."""

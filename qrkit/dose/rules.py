@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from qrkit.dose.groups import ESR, NM, RDSR, SR_GROUP, UNKNOWN_SR
+from qrkit.dose.groups import ESR, NM, RDSR, RRDSR, SR_GROUP, UNKNOWN_SR
 from qrkit.dose.image_rules import (
     FEW,
     first_image_needs,
-    judge_all_images,
     judge_dose_info,
     judge_few_images,
     judge_first_images,
+    judge_group_images,
 )
 from qrkit.dose.nuclear_rules import judge_first_nm, judge_nuclear_images, nuclear_needs
 from qrkit.dose.rule import Rule
-from qrkit.dose.sr_rules import class_needs, judge_reports
+from qrkit.dose.sr_rules import IMAGES, class_needs, judge_reports
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -35,6 +35,14 @@ RULES: tuple[Rule, ...] = (
         by_sr=True,
     ),
     Rule(
+        name=RRDSR,
+        groups=(SR_GROUP,),
+        reason="Radiopharmaceutical Radiation Dose SR",
+        judge=partial(judge_reports, RRDSR),
+        needs=class_needs,
+        by_sr=True,
+    ),
+    Rule(
         name=UNKNOWN_SR,
         groups=("MG", "DX", "FL", "CT", SR_GROUP),
         reason="SR series without listed objects, so it may be a dose report",
@@ -44,10 +52,10 @@ RULES: tuple[Rule, ...] = (
         option="empty_sr",
     ),
     Rule(
-        name="images",
+        name=IMAGES,
         groups=("MG", "DX"),
         reason="the study has no Radiation Dose SR, so its images are needed for the dose",
-        judge=judge_all_images,
+        judge=judge_group_images,
     ),
     Rule(
         name="Philips dose info",

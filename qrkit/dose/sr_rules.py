@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from qrkit.dose.facts import Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
-from qrkit.dose.groups import ESR, RDSR, RRDSR, SR, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
+from qrkit.dose.groups import ESR, NO_IMAGES, RDSR, RRDSR, SR, SR_GROUP, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
 
+IMAGES = "images"
+"""The rule of images that stand in for a dose report."""
+
 NO_DOSE_SR = "SR series without a dose report"
+
+OF_ANOTHER = "the report may be of another modality, so the images are kept too"
 
 _UNKNOWN_CLASS = "SR series whose SOP Class the node does not return, so it may be a dose report"
 
@@ -70,29 +75,48 @@ def _may_be_mixed(context: StudyContext, row: SeriesRow) -> bool:
 
 
 def judge_reports(kind: str, rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep the SR series with a type of report and drop the others; None if no series has it."""
+    """Keep the SR series with a type of report and drop the others; None if no series has it.
+
+    A report that may be of another X-ray modality does not replace the images of MG or DX.
+    """
     by_series = {row.SeriesInstanceUID: kinds_of(context, row) or frozenset() for row in context.sr_series}
     if not any(kind in kinds for kinds in by_series.values()):
         return None
-    needless = f"not needed: the study has a {_NAMES[kind]}"
-    other = f"SR series without {_NAMES[kind]}; another series has it"
     choices = []
     for row in context.series:
-        if row.Modality != SR:
-            choices.append(SeriesChoice(row, False, rule.name, needless))
-        elif kind in by_series[row.SeriesInstanceUID] or kind == UNKNOWN_SR:
-            choices.append(SeriesChoice(row, True, rule.name, rule.reason, _only(kind, context, row)))
+        if row.Modality == SR:
+            choices.append(_choice_of_report(kind, rule, context, row, by_series[row.SeriesInstanceUID]))
+        elif context.images_are_kept_too and row.Modality not in NO_IMAGES and context.may_be_of_group(row):
+            choices.append(SeriesChoice(row, True, IMAGES, OF_ANOTHER))
         else:
-            choices.append(SeriesChoice(row, False, rule.name, other))
-    return RuleResult(rule.name, rule.reason, tuple(choices))
+            choices.append(SeriesChoice(row, False, rule.name, f"not needed: the study has a {_NAMES[kind]}"))
+    reason = f"{rule.reason}; {OF_ANOTHER}" if context.images_are_kept_too else rule.reason
+    return RuleResult(rule.name, reason, tuple(choices))
 
 
-def _only(kind: str, context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, ...] | None:
-    """Return the objects of a type if the series contains others too."""
+def _choice_of_report(
+    kind: str, rule: Rule, context: StudyContext, row: SeriesRow, kinds: frozenset[str]
+) -> SeriesChoice:
+    if kind in kinds or kind == UNKNOWN_SR:
+        return SeriesChoice(row, True, rule.name, rule.reason, _only((kind, *_beside(context)), context, row))
+    for other in _beside(context):
+        if other in kinds:
+            return SeriesChoice(row, True, other, _NAMES[other], _only((other,), context, row))
+    return SeriesChoice(row, False, rule.name, f"SR series without {_NAMES[kind]}; another series has it")
+
+
+def _beside(context: StudyContext) -> tuple[str, ...]:
+    """Return the types that are kept in addition to any other: a radiopharmaceutical has a dose of its own."""
+    return (RRDSR,) if context.group == SR_GROUP else ()
+
+
+def _only(kinds: tuple[str, ...], context: StudyContext, row: SeriesRow) -> tuple[ObjectRow, ...] | None:
+    """Return the objects of some types if the series contains others too."""
     answer = context.objects(row)
-    if answer is None or kind == UNKNOWN_SR:
+    if answer is None or UNKNOWN_SR in kinds:
         return None
-    wanted = {*context.classes[kind], ""}  # an object of unknown class may be a report too
+    # an object of unknown class may be a report too
+    wanted = {"", *(uid for kind in kinds for uid in context.classes[kind])}
     winning = tuple(instance for instance in answer.rows if instance.SOPClassUID in wanted)
     return None if answer.is_whole and len(winning) == len(answer.rows) else winning
 

@@ -78,7 +78,7 @@ INSTANCES = _schema("StudyInstanceUID", "group", "SeriesInstanceUID", *OF_OBJECT
 class PlanTables:
     """The rows of a plan."""
 
-    # One row per plan item, two for a PET/CT. `series` and `objects` are the numbers to retrieve.
+    # One row per plan item: per study and dose group. `series` and `objects` are the numbers to retrieve.
     studies: pa.Table
     # `level` is SERIES or IMAGE if the series is to be retrieved. `expected` contains its SOP Instance UIDs if they
     # are known, `objects` their number, `bytes` an estimate.

@@ -8,9 +8,11 @@ from qrkit.dose import NeedKind, Policy, tally
 from tests.dose.world import (
     CAPTURE,
     CT,
+    ENHANCED_PET,
     ENHANCED_RDSR,
     ESR,
     KEY_OBJECTS,
+    LEGACY_PET,
     MG,
     NM,
     PATIENT_RDSR,
@@ -241,6 +243,12 @@ def test_nuclear_medicine_keeps_rrdsr_whole_and_pet_by_the_first_image() -> None
     assert not [need for need in world.asked if need.SeriesInstanceUID == f"{UID}.4"]
 
 
+@pytest.mark.parametrize("sop_class", [PET, ENHANCED_PET, LEGACY_PET])
+def test_enhanced_pet_is_pet(sop_class: str) -> None:
+    pet = Series(modality="PT", classes=(sop_class,) * 2)
+    assert kept(world_of(pet, NM_SERIES).judge(policy_of("NM"))) == {"1": ("IMAGE", (f"{UID}.1.1",))}
+
+
 def test_rrdsr_or_pet_alone_is_enough() -> None:
     assert kept(world_of(NM_SERIES, sr(RRDSR)).judge(policy_of("NM"))) == {"2": WHOLE}
     assert kept(world_of(NM_SERIES, PET_SERIES).judge(policy_of("NM"))) == {"2": ("IMAGE", (f"{UID}.2.1",))}
@@ -279,12 +287,12 @@ def test_a_pet_ct_is_known_by_its_series_too(modalities: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("codes", "group"), [("CT NM", "CT"), ("MG CT", "MG"), ("DX XA CT", "DX"), ("RF CT", "FL"), ("DX MG", "MG")]
+    ("codes", "groups"),
+    [("CT NM", "CT"), ("MG CT", "MG CT"), ("DX XA CT", "DX FL CT"), ("RF CT", "FL CT"), ("DX MG", "MG DX")],
 )
-def test_of_several_groups_the_first_of_mg_dx_fl_ct_nm_wins(codes: str, group: str) -> None:
+def test_several_groups_come_in_the_order_mg_dx_fl_ct_nm(codes: str, groups: str) -> None:
     world = world_of(*(Series(modality=code, classes=(CT,)) for code in codes.split()))
-    groups = [item.group for item in world.judge(policy_of("CT", "DX", "FL", "MG"))]
-    assert groups == [group]
+    assert [item.group for item in world.judge(policy_of("CT", "DX", "FL", "MG"))] == groups.split()
 
 
 def test_missing_modalities_are_built_from_the_series_and_oct_is_not_ct() -> None:
@@ -427,6 +435,24 @@ def test_sr_only_keeps_studies_of_sr_whatever_ko_and_pr_lie_beside(*, is_told: b
             policy_of(sr_only=True, options=["empty_sr"])
         )
     ) == {"1": WHOLE}
+
+
+def test_sr_only_takes_a_radiopharmaceutical_report_alone_and_beside_any_other() -> None:
+    policy = policy_of(sr_only=True)
+    for tells_classes in (True, False):
+        alone, beside = world_of(sr(RRDSR), sr(REPORT)), world_of(sr(RDSR), sr(RRDSR), sr(ESR))
+        mixed, enhanced = world_of(sr(REPORT, RDSR, RRDSR)), world_of(sr(ESR), sr(RRDSR))
+        worlds = [alone, beside, mixed, enhanced]
+        one_by_one = [with_classes(world) if tells_classes else world for world in worlds]
+        items = [one(world.judge(policy)) for world in one_by_one]
+        assert [item.decision.rule for item in items] == ["RRDSR", "RDSR", "RDSR", "ESR"]
+        assert [kept([item]) for item in items] == [
+            {"1": WHOLE},
+            {"1": WHOLE, "2": WHOLE},
+            {"1": ("IMAGE", (f"{UID}.1.2", f"{UID}.1.3"))},
+            {"1": WHOLE, "2": WHOLE},
+        ]
+        assert items[1].series[1].decision.reason == "Radiopharmaceutical Radiation Dose SR"
 
 
 def test_sr_only_does_not_believe_modalities_that_the_series_contradict() -> None:

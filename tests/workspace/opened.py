@@ -19,7 +19,7 @@ import pytest
 
 import qrkit
 from qrkit.simulator import Quirks, Simulator, small_hospital
-from qrkit.simulator.facts import Study
+from qrkit.simulator.facts import Hospital, Study
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.worker import process
 from qrkit.worker.process import is_running
@@ -43,7 +43,7 @@ class StartSimulator(Protocol):
     """Start a simulator that ends with the test."""
 
     def __call__(
-        self, hospital: GeneratedHospital | None = None, *, quirks: Quirks | None = None, ae_title: str = "SIMPACS"
+        self, hospital: Hospital | None = None, *, quirks: Quirks | None = None, ae_title: str = "SIMPACS"
     ) -> Simulator:
         """Give the simulator, started."""
 
@@ -65,7 +65,7 @@ def start_simulator(_temporary_files_stay_here: None) -> Iterator[StartSimulator
     with ExitStack() as stack:
 
         def start(
-            hospital: GeneratedHospital | None = None, *, quirks: Quirks | None = None, ae_title: str = "SIMPACS"
+            hospital: Hospital | None = None, *, quirks: Quirks | None = None, ae_title: str = "SIMPACS"
         ) -> Simulator:
             return stack.enter_context(Simulator(hospital, quirks=quirks, ae_title=ae_title))
 

@@ -1,0 +1,64 @@
+"""The selection rules at a simulated node with a few literal studies: what a user's plan keeps and drops, and why."""
+
+import pytest
+
+from qrkit.dose import Plan
+from qrkit.workspace import Workspace
+from tests.dose.hospitals import DAY, LiteralHospital
+from tests.dose.world import CAPTURE, CT, ENHANCED_PET, KEY_OBJECTS, MG, RDSR, RRDSR, Series
+from tests.workspace.opened import StartSimulator, link
+
+STUDIES = {
+    "1.2.1": (
+        Series(modality="MG", classes=(MG,) * 2, description="Views"),
+        Series(modality="US", classes=(CAPTURE,), description="Sonogram"),
+        Series(modality="MR", classes=(CAPTURE,), description="Breast"),
+        Series(modality="KO", classes=(KEY_OBJECTS,), description="Key images"),
+    ),
+    "1.2.2": (
+        Series(modality="DX", classes=(MG,), description="Chest"),
+        Series(modality="CT", classes=(CT,) * 7, description="Thorax"),
+        Series(modality="SR", classes=(RDSR,), description="Dose"),
+    ),
+    "1.2.3": (Series(modality="SR", classes=(RRDSR,), description="Injection"),),
+    "1.2.4": (Series(modality="PT", classes=(ENHANCED_PET,), description="Brain"),),
+}
+
+
+@pytest.fixture
+def pacs(workspace: Workspace, start_simulator: StartSimulator) -> Workspace:
+    """A workspace whose node `pacs` has these studies."""
+    link(workspace, start_simulator(LiteralHospital(STUDIES)))
+    return workspace
+
+
+def kept(plan: Plan) -> dict[tuple[str, str], set[str]]:
+    """The last parts of the UIDs of the kept series, by StudyInstanceUID and group."""
+    rows = plan.series[plan.series["keep"]]
+    found: dict[tuple[str, str], set[str]] = {}
+    for study, group, uid in zip(rows["StudyInstanceUID"], rows["group"], rows["SeriesInstanceUID"], strict=True):
+        found.setdefault((study, group), set()).add(uid.removeprefix(f"{study}."))
+    return found
+
+
+def test_images_of_other_modalities_are_dropped_and_each_group_is_judged(pacs: Workspace) -> None:
+    plan = pacs.plan("pacs", "MG,DX,CT,NM", date=DAY)
+    assert kept(plan) == {
+        ("1.2.1", "MG"): {"1"},
+        ("1.2.2", "DX"): {"1", "3"},
+        ("1.2.2", "CT"): {"3"},
+        ("1.2.4", "NM"): {"1"},
+    }
+    ultrasound = plan.series[plan.series["SeriesInstanceUID"] == "1.2.1.2"]
+    assert ultrasound["reason"].tolist() == ["not an image series of MG, but US"]
+    radiograph = plan.series[(plan.series["SeriesInstanceUID"] == "1.2.2.1") & plan.series["keep"]]
+    assert radiograph["reason"].tolist() == ["the report may be of another modality, so the images are kept too"]
+    assert plan.coverage["complete"]
+    assert [(request.SeriesInstanceUID, request.level.value) for request in plan.requests()].count(
+        ("1.2.2.3", "SERIES")
+    ) == 1
+    assert plan.cost.objects == 5
+
+
+def test_sr_only_finds_the_report_of_a_radiopharmaceutical(pacs: Workspace) -> None:
+    assert kept(pacs.plan("pacs", sr_only=True, date=DAY)) == {("1.2.3", "SR"): {"1"}}
