@@ -26,8 +26,8 @@ from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
 from qrkit.find.asked_values import MissingValues, missing_from_all
 from qrkit.find.finder import Finder
-from qrkit.find.parents import union
 from qrkit.find.session import FindSession
+from qrkit.find.united import union
 from qrkit.find.windowed import WindowedFind
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile, Subject

@@ -267,11 +267,12 @@ def _with_missing(coverage: Coverage, missing: MissingValues) -> Coverage:
     )
 
 
-def _notes(query: Query) -> Iterator[str]:
-    """Yield sentences on dates in reverse order and on unknown modality codes."""
+def _notes(query: Query, result: HierarchyResult) -> Iterator[str]:
+    """Yield sentences on dates in reverse order, on unknown modality codes and on rows that were united."""
     if query.dates and query.dates.note:
         yield query.dates.note
     yield from unknown_codes(query.modalities)
+    yield from result.notes
 
 
 def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result: HierarchyResult) -> Coverage:
@@ -287,7 +288,7 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
         load=session.pacing.load,
         keys_unsupported=session.keys_unsupported,
         filters=result.reports,
-        notes=tuple(_notes(query)),
+        notes=tuple(_notes(query, result)),
     )
 
 

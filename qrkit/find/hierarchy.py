@@ -2,9 +2,6 @@
 
 `ask_by_level` does no I/O. It yields the requests of a step, which do not depend on one another and so may be sent in
 any order or at once, and is sent their answers.
-
-Studies are asked by ModalitiesInStudy, an optional key (PS3.4 C.6.2.1.2): some nodes ignore it, others leave it out
-of their answers.
 """
 
 from __future__ import annotations
@@ -15,28 +12,30 @@ from itertools import product
 
 import pyarrow as pa
 
+from qrkit.find.modalities import KEYWORD, MOST_STUDIES, ask_by_modality, series_requests, with_modalities
 from qrkit.find.parents import (
     ROW,
     Parent,
     are_counted,
     conform,
     distinct_rows,
-    first_rows,
     inherited,
+    joined_tables,
     own_rows,
     parents_of,
+    repeats,
     short_of,
-    union,
 )
 from qrkit.find.uid_lists import ask_in_lists
+from qrkit.find.united import Judges, notes_on, union, united_rows
 from qrkit.find.value_lists import ask_values, value_list
 from qrkit.node import InformationModel
 from qrkit.query.coverage import FilterReport, Where
-from qrkit.query.filters import Reliance, Select
+from qrkit.query.filters import Reliance, Select, filters_at
 from qrkit.query.matching import is_enumerated
 from qrkit.query.query import Query
 from qrkit.query.request import Request, given_uniques, lowest_level, requests_at
-from qrkit.tables import Level, inherited_columns, levels_of, read_modalities, schema, unique_key, unique_keys_above
+from qrkit.tables import Level, inherited_columns, levels_of, schema, unique_key, unique_keys_above
 from qrkit.words import counted
 
 _MOST_AGAIN = 50
@@ -49,15 +48,6 @@ HierarchySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "HierarchyRe
 _UNCOUNTED = "the node ignores the UIDs of the level above and does not count the rows below: some may be missing"
 
 _Rows = Generator[tuple[Request, ...], Sequence[pa.Table], pa.Table]
-
-KEYWORD = "ModalitiesInStudy"
-MOST_STUDIES = 500
-"""Studies whose series are looked at for their modalities, a request each."""
-
-_FEW = 2
-"""Further codes that are asked at once, though none is known to be heeded."""
-
-ModalitySteps = Generator[tuple[Request, ...], Sequence[pa.Table], "ModalityAnswers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +62,7 @@ class HierarchyResult:
     contradiction: str = ""  # what came for ModalitiesInStudy that was not asked for; empty: nothing
     # what shows that series of several studies do not come whole in one request; empty: nothing
     against_lists: str = ""
+    notes: tuple[str, ...] = ()  # sentences on rows that were united
     ignored: tuple[str, ...] = ()  # keys that the node ignored for all values of a list, and how that is known
 
 
@@ -86,6 +77,18 @@ class FindAccount:
     doubts: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     reports: list[FilterReport] = field(default_factory=list)
+    # columns in which several rows of one study, series or patient differed, by Unique Key
+    differences: dict[Level, dict[str, frozenset[str]]] = field(default_factory=dict)
+
+    def unite(self, level: Level, tables: Sequence[pa.Table], names: Sequence[str], judges: Judges) -> pa.Table:
+        """Return rows of which those of one study, series or patient are united; record where they differ."""
+        joined = joined_tables(tables)
+        if not repeats(joined, level):
+            return joined
+        united = united_rows([joined], names, judges)
+        known = self.differences.setdefault(level, {})
+        known.update({uid: known.get(uid, frozenset()) | columns for uid, columns in united.differences.items()})
+        return united.table
 
     def note(self, reports: Sequence[FilterReport]) -> None:
         """Keep what filters did; a key that the answers contradict was matched here."""
@@ -138,8 +141,11 @@ def ask_by_level(
             break
         parents = parents_of(table, level, model)
         account.unasked += table.num_rows - len(parents)
+    table = union([table], query.level) if repeats(table, query.level) else table
     return HierarchyResult(
-        table=conform(union([table], query.level), schema(query.level, query.columns)),
+        table=conform(
+            union([table], query.level) if repeats(table, query.level) else table, schema(query.level, query.columns)
+        ),
         reports=tuple(account.reports),
         unasked=account.unasked,
         requests=account.requests,
@@ -147,6 +153,7 @@ def ask_by_level(
         contradiction=account.contradiction,
         against_lists=account.against_lists,
         ignored=tuple(account.ignored),
+        notes=tuple(notes_on(account.differences)) if account.differences else (),
     )
 
 
@@ -170,7 +177,7 @@ def ask_level(
     answers = yield from ask_values(values, level, ask)
     account.ignored += [answers.ignored] if answers.ignored else []
     account.doubts += [answers.doubt] if answers.doubt else []
-    return first_rows(answers.tables, _identity(query, level, model))
+    return account.unite(level, answers.tables, _identity(query, level, model), _judges(query, level))
 
 
 def _ask_all(
@@ -199,7 +206,8 @@ def _ask_all(
         tables = [[answer] for answer in ((yield tuple(requests)) if requests else ())]
     own = own_rows(asked, tables)
     account.note_foreign(level, tables, own, is_counted=are_counted(asked, level))
-    rows = first_rows([_empty(query, level), *_inherited(query, level, asked, own)], _identity(query, level, model))
+    found = [_empty(query, level), *_inherited(query, level, asked, own)]
+    rows = account.unite(level, found, _identity(query, level, model), _judges(query, level))
     rows = distinct_rows(rows, level)
     return distinct_rows((yield from _counted(query, where, asked, rows, account)), level)
 
@@ -220,7 +228,8 @@ def _counted(
     account.requests += len(again)
     answers = yield tuple(request for _, request in again)
     own = own_rows(again, [[answer] for answer in answers])
-    rows = first_rows([rows, *_inherited(query, level, again, own)], _identity(query, level, model))
+    found = [rows, *_inherited(query, level, again, own)]
+    rows = account.unite(level, found, _identity(query, level, model), _judges(query, level))
     short = short_of(asked, rows, level)
     if short.places:
         account.doubts.append(short.doubt(level))
@@ -271,98 +280,12 @@ def _identity(query: Query, level: Level, model: InformationModel) -> tuple[str,
     return (unique_key(level), *above)
 
 
+def _judges(query: Query, level: Level) -> Judges:
+    """Return which of the values of several rows answers the query, by column."""
+    return {one.column: one.judge for one in filters_at(query, level)}
+
+
 def _empty(query: Query, level: Level) -> pa.Table:
     """Return a table without rows, so that a level always has its columns and their types."""
     names = query.columns if level is query.level else inherited_columns(level)
     return schema(level, names).empty_table()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModalityAnswers:
-    """The answers to requests for studies by modality."""
-
-    asked: int  # how many requests were sent in all
-    tables: list[list[pa.Table]]  # the answers to each of the requests
-    contradiction: str = ""  # what came that was not asked for; empty: nothing
-
-
-def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> ModalitySteps:
-    """Ask each request for the first code, and decide by the answers how to ask for the others.
-
-    Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
-    once without it, not once for each further code. The first answer alone will not do, even if the node seems to
-    have answered with everything: it may match a key rightly whose values it tells only in part. The same holds
-    where studies tell no modalities at all, and two codes bring the same studies.
-    """
-    tables: list[list[pa.Table]] = [[] for _ in requests]
-    asked = yield from _ask_codes(requests, codes[:1], tables)
-    rest = list(codes[1:])
-    values = [read_modalities(value) for (answer,) in tables for value in _column(answer, KEYWORD)]
-    told = [modalities for modalities in values if modalities.are_known]
-    others = [modalities for modalities in told if codes[0] not in modalities.codes]
-    if not told and len(rest) > _FEW and any(answer.num_rows for (answer,) in tables):
-        asked += yield from _ask_codes(requests, rest[:1], tables)
-        rest = rest[1:]
-        is_ignored = all(_uids(one) == _uids(other) for one, other in tables)
-    else:
-        is_ignored = bool(others)
-    if rest:
-        asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
-    came = counted(len(others), "study")
-    said = f"ModalitiesInStudy {codes[0]} returned {came} without a series of {codes[0]}" if others else ""
-    return ModalityAnswers(asked=asked, tables=tables, contradiction=said)
-
-
-def _ask_codes(
-    requests: Sequence[Request], codes: Sequence[str], tables: list[list[pa.Table]]
-) -> Generator[tuple[Request, ...], Sequence[pa.Table], int]:
-    """Ask each request for each code, add what comes to its tables, and return how many were asked."""
-    following = tuple(one.with_key(KEYWORD, code) for one in requests for code in codes)
-    answers = yield following
-    for place, answer in enumerate(answers):
-        tables[place // len(codes)].append(answer)
-    return len(following)
-
-
-def series_requests(studies: pa.Table, model: InformationModel) -> list[tuple[int, Request]]:
-    """Return the requests for the series of studies, whose modalities are those of the study, with the study's row.
-
-    There is one for each row whose ModalitiesInStudy is no list of codes. A blank is one only where no row has codes:
-    otherwise the node says of a study what it knows. There is none if the information model has no series.
-    """
-    told = _column(studies, KEYWORD)
-    are_known = [read_modalities(value).are_known for value in told]
-    if Level.SERIES not in levels_of(model):
-        return []
-    names = [*unique_keys_above(Level.STUDY, model), unique_key(Level.STUDY)]
-    columns = [_column(studies, name) for name in names]
-    return [
-        (
-            row,
-            Request(level=Level.SERIES, keys=tuple(zip(names, uids, strict=True)), return_keys=("Modality",)),
-        )
-        for row, uids in enumerate(zip(*columns, strict=True))
-        if all(uids) and not are_known[row] and (told[row].strip() or not any(are_known))
-    ]
-
-
-def with_modalities(studies: pa.Table, rows: Sequence[int], series: Sequence[pa.Table]) -> pa.Table:
-    """Return studies, some rows with the modalities of their series; as they were where one series has none."""
-    values: list[str | None] = [value or None for value in _column(studies, KEYWORD)]
-    for row, table in zip(rows, series, strict=True):
-        codes = _column(table, "Modality")
-        values[row] = "\\".join(sorted(set(codes))) if codes and all(codes) else values[row]
-    column = pa.array(values, pa.string())
-    if KEYWORD not in studies.column_names:
-        return studies.append_column(KEYWORD, column)
-    return studies.set_column(studies.column_names.index(KEYWORD), KEYWORD, column)
-
-
-def _uids(studies: pa.Table) -> set[str]:
-    return set(_column(studies, unique_key(Level.STUDY)))
-
-
-def _column(table: pa.Table, name: str) -> list[str]:
-    if name not in table.column_names:
-        return [""] * table.num_rows
-    return [value or "" for value in table[name].to_pylist()]

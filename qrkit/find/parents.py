@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from qrkit.find.windows import row_keys
 from qrkit.node import InformationModel
@@ -28,7 +29,8 @@ _COUNTS = {
 
 _UIDS = frozenset({unique_key(Level.STUDY), unique_key(Level.SERIES)})
 
-_NOUNS = {
+NOUNS = {
+    Level.PATIENT: ("patient", "patients"),
     Level.STUDY: ("study", "studies"),
     Level.SERIES: ("series", "series"),
     Level.IMAGE: ("image", "images"),
@@ -115,9 +117,9 @@ class MissingChildren:
         '3 of 120 images were not returned: 2 series have fewer than their NumberOfSeriesRelatedInstances'
         """
         above, count = _COUNTS[level]
-        one, many = _NOUNS[above]
+        one, many = NOUNS[above]
         has, whose = ("has", "its") if len(self.places) == 1 else ("have", "their")
-        lacking = f"{self.missing:,} of {self.said:,} {_NOUNS[level][1]} were not returned"
+        lacking = f"{self.missing:,} of {self.said:,} {NOUNS[level][1]} were not returned"
         return f"{lacking}: {counted(len(self.places), one, plural=many)} {has} fewer than {whose} {count}"
 
 
@@ -159,23 +161,30 @@ def short_of(asked: Sequence[tuple[Parent, Request]], rows: pa.Table, level: Lev
     )
 
 
-ROW = {level: (unique_key(level),) for level in Level} | {
+ROW = {
     Level.PATIENT: ("PatientID", "IssuerOfPatientID"),
     Level.STUDY: ("StudyInstanceUID", "PatientID"),
+    Level.SERIES: ("SeriesInstanceUID", "StudyInstanceUID"),
+    Level.IMAGE: ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
 }
-"""The keys that identify a row. In some archives two patients share a study: both are shown."""
+"""The keys that identify a row. Where two patients share a study, or two studies a series, both are shown."""
 
 
-def union(tables: Sequence[pa.Table], level: Level) -> pa.Table:
-    """Return all rows, the first of each Unique Key; rows without one are all kept.
+def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of all tables; what one of them lacks is null."""
+    return pa.concat_tables(tables, promote_options="permissive")
 
-    At PATIENT level a patient is a PatientID of an IssuerOfPatientID; a study of two patients has a row for each.
 
-    >>> two = [pa.table({"StudyInstanceUID": ["1.2", None]}), pa.table({"StudyInstanceUID": ["1.2", "1.3", None]})]
-    >>> union(two, Level.STUDY)["StudyInstanceUID"].to_pylist()
-    ['1.2', None, '1.3', None]
+def repeats(table: pa.Table, level: Level) -> bool:
+    """Whether a Unique Key has several rows.
+
+    >>> repeats(pa.table({"StudyInstanceUID": ["1.2", None, None]}), Level.STUDY)
+    False
     """
-    return first_rows(tables, ROW[level])
+    if unique_key(level) not in table.column_names:
+        return False
+    uids = table[unique_key(level)]
+    return bool(pc.count_distinct(uids).as_py() < pc.count(uids).as_py())
 
 
 def distinct_rows(table: pa.Table, level: Level) -> pa.Table:
@@ -206,18 +215,3 @@ def conform(table: pa.Table, wanted: pa.Schema) -> pa.Table:
         for item in wanted
     ]
     return pa.table(columns, schema=wanted)
-
-
-def first_rows(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
-    """Return the first row of each combination of values, and all rows whose first value is blank."""
-    joined = pa.concat_tables(tables, promote_options="permissive")
-    if names[0] not in joined.column_names:
-        return joined
-    columns = [joined[name].to_pylist() for name in names if name in joined.column_names]
-    seen: set[tuple[str | None, ...]] = set()
-    kept: list[int] = []
-    for row, key in enumerate(zip(*columns, strict=True)):
-        if not key[0] or key not in seen:
-            seen.add(key)
-            kept.append(row)
-    return joined if len(kept) == joined.num_rows else joined.take(kept)

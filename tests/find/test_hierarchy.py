@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qrkit.errors import InputError
-from qrkit.find.hierarchy import MOST_STUDIES, HierarchyResult, ask_by_level
-from qrkit.find.parents import union
+from qrkit.find.hierarchy import HierarchyResult, ask_by_level
+from qrkit.find.modalities import MOST_STUDIES
+from qrkit.find.united import union
 from qrkit.node import InformationModel
 from qrkit.query import Query, Reliance, Request, answer_keywords, build_query, identifier
 from qrkit.query.filters import select
@@ -381,7 +382,7 @@ def test_extra_keys_are_asked_where_they_belong_and_come_down() -> None:
     assert {"PatientComments", "KVP", "ReferringPhysicianName"} <= set(result.table.column_names)
 
 
-def test_a_union_keeps_the_first_of_each_and_fills_missing_columns() -> None:
+def test_a_union_has_one_row_of_each_and_fills_what_is_missing() -> None:
     joined = union(
         [
             pa.table({"StudyInstanceUID": ["1.1"], "StudyDescription": ["first"]}),
@@ -390,7 +391,7 @@ def test_a_union_keeps_the_first_of_each_and_fills_missing_columns() -> None:
         Level.STUDY,
     )
     assert joined.to_pylist() == [
-        {"StudyInstanceUID": "1.1", "StudyDescription": "first", "StudyID": None},
+        {"StudyInstanceUID": "1.1", "StudyDescription": "first", "StudyID": "x"},
         {"StudyInstanceUID": "1.2", "StudyDescription": None, "StudyID": "y"},
     ]
 

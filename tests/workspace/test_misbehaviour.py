@@ -105,6 +105,23 @@ def test_what_does_no_harm_gives_the_same_table(linked: Linked, quirks: Quirks) 
 
 
 @pytest.mark.slow
+def test_several_rows_of_a_study_are_one_and_the_coverage_names_what_differs(linked: Linked) -> None:
+    wanted = found(linked, Quirks(), modalities="SR")
+    frame = found(linked, Quirks(row_per_modality=True), modalities="SR")
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert coverage["complete"]
+    assert frame.drop(columns="AccessionNumber").equals(wanted.drop(columns="AccessionNumber"))
+    assert [text.split("\\")[0] for text in frame["AccessionNumber"]] == wanted["AccessionNumber"].tolist()
+    (note,) = coverage["notes"]
+    assert note.endswith(
+        "returned in several rows, which are united; they differ in AccessionNumber and ModalitiesInStudy."
+    )
+    number = frame["AccessionNumber"][0].split("\\")[-1]
+    one = found(linked, Quirks(row_per_modality=True, ignore_keys=("AccessionNumber",)), accession=number)
+    assert one["StudyInstanceUID"].tolist() == frame["StudyInstanceUID"][:1].tolist()
+
+
+@pytest.mark.slow
 def test_series_of_a_node_without_relational_queries_are_asked_study_by_study(linked: Linked) -> None:
     frame = found(linked, Quirks(relational=False), level="SERIES")
     assert frame.equals(found(linked, Quirks(), level="SERIES"))

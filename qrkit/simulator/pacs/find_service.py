@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
 from qrkit.simulator.pacs.identifier import (
@@ -34,7 +34,7 @@ from qrkit.simulator.pacs.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from qrkit.simulator.objects.encoding import Value
     from qrkit.simulator.pacs.association import PacsAssociation, PacsContext
@@ -130,6 +130,7 @@ def _send_answers(
 
     matches = find_matches(state.archive, identifier, quirks, heed)
     for match in _with_duplicates(_without_last(matches, quirks.hide_answers), quirks):
+        parts = _parts(match, identifier.level, quirks)
         if quirks.cap and record.answers >= quirks.cap:
             return OUT_OF_RESOURCES if quirks.cap_mode == "status" else SUCCESS
         if record.answers == quirks.find_abort_after:
@@ -140,8 +141,9 @@ def _send_answers(
             state.pause(quirks.delay_answer)
         if quirks.delay_answer or record.answers % _ANSWERS_PER_CANCEL_CHECK == 0:
             cancellation.heed()
-        association.send(message.context_id, pending, encode(match))
-        record.answers += 1
+        for part in parts:
+            association.send(message.context_id, pending, encode(match, part))
+            record.answers += 1
     return SUCCESS
 
 
@@ -160,8 +162,25 @@ def _with_duplicates(matches: Iterator[Match], quirks: Quirks) -> Iterator[Match
             yield match
 
 
-def answer_encoder(identifier: Identifier, context: PacsContext, state: ServerState) -> Callable[[Match], bytes]:
-    """Return a function that gives the Identifier of the answer for one match."""
+Part: TypeAlias = "Mapping[str, Value]"
+"""The values by which one of several rows of a study differs from the study, by keyword."""
+
+
+def _parts(match: Match, level: QueryRetrieveLevel, quirks: Quirks) -> list[Part]:
+    """Return the rows of a match: one, without a quirk."""
+    if not quirks.row_per_modality or level != QueryRetrieveLevel.STUDY:
+        return [{}]
+    study = match.study
+    return [
+        {"ModalitiesInStudy": code, "AccessionNumber": f"{study.AccessionNumber}{number or ''}"}
+        for number, code in enumerate(study.ModalitiesInStudy)
+    ]
+
+
+def answer_encoder(
+    identifier: Identifier, context: PacsContext, state: ServerState
+) -> Callable[[Match, Part], bytes]:
+    """Return a function that gives the Identifier of the answer for one match, or a part of it."""
     quirks = state.quirks
     omitted = set(quirks.omit_keys) | ({"ModalitiesInStudy"} if quirks.no_modalities_in_study else set())
     omitted |= {"SOPClassUID", "SOPClassesInStudy"} if quirks.no_sop_class else set()
@@ -173,14 +192,15 @@ def answer_encoder(identifier: Identifier, context: PacsContext, state: ServerSt
     explicit = context.transfer_syntax != IMPLICIT_VR
     spoiling = quirks != Quirks()
 
-    def encode(match: Match) -> bytes:
+    def encode(match: Match, part: Part) -> bytes:
         character_set = match.study.patient.SpecificCharacterSet
         elements = [(0x00080052, "CS", identifier.level.name.encode())]
         beyond_ascii = False
         for tag, vr, keyword, read in fields:
-            raw = value_bytes(vr, read(match), character_set)
+            value = part[keyword] if keyword in part else read(match)
+            raw = value_bytes(vr, value, character_set)
             if spoiling:
-                raw = _spoilt(keyword, vr, raw, (read(match), quirks))
+                raw = _spoilt(keyword, vr, raw, (value, quirks))
             beyond_ascii = beyond_ascii or (vr in CHARSET_VR and not raw.isascii()) or b"\x1b" in raw
             elements.append((tag, vr, raw))
         if beyond_ascii:
