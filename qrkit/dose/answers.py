@@ -174,9 +174,15 @@ class AnswerCache:
             known = self._known.get(Need(kind, need.StudyInstanceUID, need.SeriesInstanceUID))
             if known is None or known.classes not in (None, self._classes):
                 continue
+            if need.kind is NeedKind.FIRST_IMAGE and not _rows_of(known.answer):
+                continue  # an earlier version looked for the numbers 1 and 0 only
             if known.holds(study, self._now, self._ages):
                 return known.answer
         return None
+
+
+def _rows_of(answer: Answer) -> tuple[SeriesRow, ...] | tuple[ObjectRow, ...]:
+    return () if isinstance(answer, Unanswered) else answer.rows
 
 
 def _head(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from qrkit.dose.facts import Answer, SeriesAnswer, StudyRow
+from qrkit.dose.facts import Answer, NeedKind, ObjectsAnswer, SeriesAnswer, SeriesRow, StudyRow, Unanswered
 from qrkit.dose.outcome import PlanItem, ShortList
 from qrkit.dose.rule import SeriesChoice, StudyContext
 from qrkit.tables import Level
@@ -38,6 +38,12 @@ def with_series_doubts(item: PlanItem, answer: Answer | None) -> PlanItem:
     return item
 
 
+def _without_image(context: StudyContext, row: SeriesRow) -> ObjectsAnswer | None:
+    """Return the empty list of a series in which the node lists no image."""
+    answer = context.answers.get(context.need(NeedKind.FIRST_IMAGE, row))
+    return answer if isinstance(answer, ObjectsAnswer) and not answer.rows else None
+
+
 def with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[SeriesChoice]) -> PlanItem:
     """Return an item with what is doubtful of the lists of objects.
 
@@ -48,7 +54,7 @@ def with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[
     short: list[ShortList] = []
     doubts: list[str] = []
     for row in context.series:
-        answer = context.objects(row)
+        answer = context.objects(row) or _without_image(context, row)
         if row.SeriesInstanceUID not in kept and context.has_unknown_class(row):
             doubts.append(_NO_CLASS)
         if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
@@ -61,4 +67,9 @@ def with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[
             short.append(ShortList(Level.IMAGE, row.SeriesInstanceUID, listed, count))
         elif answer.doubt and listed != count:
             doubts.append(answer.doubt)
+    doubts += [
+        f"the node did not answer: {answer.why}"
+        for need, answer in context.answers.items()
+        if isinstance(answer, Unanswered) and need.SeriesInstanceUID not in kept
+    ]
     return replace(item, short=tuple(short), doubts=tuple(dict.fromkeys(doubts))) if short or doubts else item

@@ -19,7 +19,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from qrkit.dose.groups import DOSE_CLASSES, ESR, RDSR, RRDSR, SR
-from qrkit.uids import KEY_OBJECT_SELECTION, PRESENTATION_STATE_STORAGE, SR_STORAGE, STANDARD_STORAGE
+from qrkit.uids import (
+    KEY_OBJECT_SELECTION,
+    PRESENTATION_STATE_STORAGE,
+    RAW_DATA_STORAGE,
+    SR_STORAGE,
+    STANDARD_STORAGE,
+)
 
 SMALL = 5
 """Largest number of instances in a series that is listed completely."""
@@ -99,7 +105,7 @@ class NeedKind(StrEnum):
     DOSE_OBJECTS
         The objects of a dose class in an SR series; all objects answer it too.
     FIRST_IMAGE
-        The image of a series with InstanceNumber 1, otherwise the one with 0.
+        The image of a series with InstanceNumber 1, otherwise 0, otherwise the smallest, otherwise any image.
     """
 
     SERIES = "series"
@@ -239,9 +245,32 @@ def _values(text: str | None) -> frozenset[str]:
     return frozenset(part.strip() for part in (text or "").split("\\") if part.strip())
 
 
+def is_image(row: ObjectRow) -> bool:
+    """Return whether an object may be an image: not a report, presentation state, registration or raw data."""
+    return not row.SOPClassUID.startswith((SR_STORAGE, PRESENTATION_STATE_STORAGE, RAW_DATA_STORAGE))
+
+
+def first_image_of(objects: Sequence[ObjectRow]) -> ObjectRow | None:
+    """Return the first image of the objects of a series, whatever their numbers are; None if there are no objects.
+
+    >>> rows = [ObjectRow("1.9"), ObjectRow("1.7", InstanceNumber=7), ObjectRow("1.5", InstanceNumber=5)]
+    >>> first_image_of(rows), first_image_of(rows[:1]), first_image_of([])
+    (ObjectRow(SOPInstanceUID='1.5', SOPClassUID='', InstanceNumber=5), ObjectRow(SOPInstanceUID='1.9', \
+SOPClassUID='', InstanceNumber=None), None)
+    """
+    return min(objects, key=_place_as_first, default=None)
+
+
+def _place_as_first(row: ObjectRow) -> tuple[bool, int, int]:
+    number = row.InstanceNumber
+    if number is None:
+        return not is_image(row), 3, 0
+    return not is_image(row), {1: 0, 0: 1}.get(number, 2), number
+
+
 def needs_of(study: str, answer: SeriesAnswer, objects: Mapping[Need, Answer]) -> tuple[Need, ...]:
-    """Return the needs for the objects of the series without a Modality; of all, if there is no first image."""
-    needs = (_need(study, row, objects) for row in answer.rows if not row.Modality)
+    """Return the needs for the objects of the series without a Modality."""
+    needs = (_need(study, row) for row in answer.rows if not row.Modality)
     return tuple(need for need in needs if need not in objects)
 
 
@@ -256,7 +285,7 @@ def with_modalities(study: StudyRow, answer: SeriesAnswer, objects: Mapping[Need
     rows: list[SeriesRow] = []
     unclear: set[str] = set()
     for row in answer.rows:
-        classes = _classes(objects.get(_need(study.StudyInstanceUID, row, objects)))
+        classes = _classes(objects.get(_need(study.StudyInstanceUID, row)))
         modality = row.Modality or (modality_of(classes) if any(classes) else only)
         rows.append(row._replace(Modality=modality))
         if not modality and not all(classes or [""]):
@@ -282,11 +311,9 @@ def modality_of(sop_classes: Sequence[str]) -> str:
     return ""
 
 
-def _need(study: str, row: SeriesRow, objects: Mapping[Need, Answer]) -> Need:
-    first = Need(NeedKind.FIRST_IMAGE, study, row.SeriesInstanceUID)
+def _need(study: str, row: SeriesRow) -> Need:
     is_small = row.instance_count is None or row.instance_count <= SMALL
-    without_first = first in objects and not _classes(objects[first])
-    return first._replace(kind=NeedKind.OBJECTS) if is_small or without_first else first
+    return Need(NeedKind.OBJECTS if is_small else NeedKind.FIRST_IMAGE, study, row.SeriesInstanceUID)
 
 
 def _classes(objects: Answer | None) -> list[str]:

@@ -74,7 +74,7 @@ def judge_first_images(rule: Rule, context: StudyContext) -> RuleResult | None:
             return SeriesChoice(row, True, rule.name, "possible dose sheet: its SOP Class is unknown")
         return SeriesChoice(row, True, rule.name, rule.reason, (image,))
 
-    return _result(rule, context, pick, "no image with InstanceNumber 1 or 0")
+    return _result(rule, context, pick, "the node lists no image in the series")
 
 
 def _result(rule: Rule, context: StudyContext, pick: Pick, otherwise: str) -> RuleResult | None:

@@ -12,21 +12,20 @@ from qrkit.dose.sr_rules import class_needs, judge_reports, kinds_of
 
 _UNKNOWN_PET = "PT series; the node does not return the SOP Class of its first image"
 
+_OTHER_NM = "first image of another NM series, which may be of another administration"
+
 _UNKNOWN_NM = "the first NM series; the node does not return the SOP Class of its first image"
 
 
 def nuclear_needs(context: StudyContext) -> tuple[Need, ...]:
-    """Return the needs of a nuclear medicine study: SR classes, first images of PT, then of NM one by one."""
+    """Return the needs of a nuclear medicine study: SR classes and first images of PT, then those of NM."""
     needs = (*class_needs(context), *_first_images(context, "PT", PET))
     if needs or _has_report(context) or _pet_images(context):
         return needs
-    for row in _series(context, "NM"):
-        if _is_settled(context, row):
-            break
-        needs = context.missing(NeedKind.FIRST_IMAGE, row) if _may_hold(context, NM) else ()
-        if needs or _image_of(context, row, NM):
-            return needs
-    return ()
+    rows = _series(context, "NM")
+    if len(rows) == 1 and _is_settled(context, rows[0]):
+        return ()
+    return _first_images(context, "NM", NM)
 
 
 def judge_nuclear_images(rule: Rule, context: StudyContext) -> RuleResult | None:
@@ -52,20 +51,24 @@ def judge_nuclear_images(rule: Rule, context: StudyContext) -> RuleResult | None
     return RuleResult(name, rule.reason, tuple(map(rule_on, context.series)))
 
 
-def judge_first_nm(rule: Rule, context: StudyContext) -> RuleResult | None:
-    """Keep the first NM series whose first image is an NM image; None if the study has none."""
-    fitting = (row for row in _series(context, "NM") if _is_settled(context, row) or _image_of(context, row, NM))
-    chosen = next(fitting, None)
-    if chosen is None:
+def judge_nm(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep the first NM series and the first image of all others; None if the study has no NM images.
+
+    The series of rest and stress are of two administrations.
+    """
+    fitting = [row for row in _series(context, "NM") if _is_settled(context, row) or _image_of(context, row, NM)]
+    if not fitting:
         return None
-    reason = _UNKNOWN_NM if context.has_unknown_class(chosen) else rule.reason
-    choices = (
-        SeriesChoice(row, True, rule.name, reason)
-        if row is chosen
-        else SeriesChoice(row, False, rule.name, "not the first NM series; one is enough")
-        for row in context.series
-    )
-    return RuleResult(rule.name, rule.reason, tuple(choices))
+
+    def rule_on(row: SeriesRow) -> SeriesChoice:
+        image = _image_of(context, row, NM)
+        if row is fitting[0]:
+            return SeriesChoice(row, True, rule.name, _UNKNOWN_NM if context.has_unknown_class(row) else rule.reason)
+        if row in fitting and image is not None:
+            return SeriesChoice(row, True, rule.name, _OTHER_NM, (image,))
+        return SeriesChoice(row, False, rule.name, "not an NM series, or its first image is not an NM image")
+
+    return RuleResult(rule.name, rule.reason, tuple(map(rule_on, context.series)))
 
 
 def in_order(rows: Iterable[SeriesRow]) -> list[SeriesRow]:

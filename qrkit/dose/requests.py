@@ -22,6 +22,8 @@ from qrkit.dose.facts import (
     SeriesRow,
     StudyRow,
     Unanswered,
+    first_image_of,
+    is_image,
     objects_by_series,
     series_by_study,
 )
@@ -108,6 +110,7 @@ class NeedRequests:
         single = [need for need in needs if need not in answers]
         answers |= yield from _ask(self._single(need) for need in single)
         answers |= yield from _ask(again for need in single for again in self._again(need, answers[need]))
+        answers |= yield from _ask(self._any_image(need) for need in single if _is_without_image(need, answers[need]))
         return answers
 
     def _by_date(self, needs: Sequence[Need]) -> Iterator[NeedRequest]:
@@ -221,12 +224,27 @@ class NeedRequests:
 
     def _again(self, need: Need, answer: Answer) -> Iterator[NeedRequest]:
         """Give what to ask after the answer to a single request: another first image, or all series of a study."""
-        if need.kind is NeedKind.FIRST_IMAGE and isinstance(answer, ObjectsAnswer) and not answer.rows:
+        if _is_without_image(need, answer):
             yield self._single(need, "0")
         elif isinstance(answer, SeriesAnswer) and answer.only_sr and self._is_partial(need, answer):
             every = Need(NeedKind.SERIES, need.StudyInstanceUID)
             request = self._single(every).request
             yield NeedRequest(request, lambda reply: {need: _with_rows(_answer(every, reply), answer.rows)})
+
+    def _any_image(self, need: Need) -> NeedRequest:
+        """Return the request for all objects of a series whose numbers do not start with 1 or 0."""
+        every = need._replace(kind=NeedKind.OBJECTS)
+        return NeedRequest(self._single(every).request, lambda reply: {need: _first(_answer(every, reply))})
+
+
+def _is_without_image(need: Need, answer: Answer) -> bool:
+    return need.kind is NeedKind.FIRST_IMAGE and isinstance(answer, ObjectsAnswer) and not answer.rows
+
+
+def _first(answer: Answer) -> Answer:
+    """Return the first image of a list of all objects of a series."""
+    image = first_image_of(answer.rows) if isinstance(answer, ObjectsAnswer) else None
+    return answer if image is None else ObjectsAnswer((image,))
 
 
 def _has_sr(study: StudyRow) -> bool:
@@ -288,8 +306,12 @@ def _answer(need: Need, reply: WindowedAnswer) -> Answer:
     objects = found.get(need.SeriesInstanceUID, ())
     if need.kind is not NeedKind.FIRST_IMAGE:
         return ObjectsAnswer(objects, doubt=doubt)
-    first = tuple(image for image in objects if image.InstanceNumber in (0, 1, None))[:1]
-    return ObjectsAnswer(first, doubt="" if first else doubt)
+    numbers = {row.InstanceNumber for row in objects}
+    is_list = len(numbers) > 1  # of all objects, from a node that ignores InstanceNumber
+    first = first_image_of(objects if is_list else [row for row in objects if row.InstanceNumber in (0, 1, None)])
+    if first is None or not (is_list or is_image(first)):
+        return ObjectsAnswer(doubt=doubt)
+    return ObjectsAnswer((first,))
 
 
 def _range(first: str, last: str) -> str:

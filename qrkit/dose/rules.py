@@ -13,7 +13,7 @@ from qrkit.dose.image_rules import (
     judge_first_images,
     judge_group_images,
 )
-from qrkit.dose.nuclear_rules import judge_first_nm, judge_nuclear_images, nuclear_needs
+from qrkit.dose.nuclear_rules import judge_nm, judge_nuclear_images, nuclear_needs
 from qrkit.dose.rule import Rule
 from qrkit.dose.sr_rules import IMAGES, class_needs, judge_reports
 
@@ -89,7 +89,7 @@ RULES: tuple[Rule, ...] = (
         name=NM,
         groups=("NM",),
         reason="the first NM series; the study has neither a Radiopharmaceutical Radiation Dose SR nor PET images",
-        judge=judge_first_nm,
+        judge=judge_nm,
         needs=nuclear_needs,
     ),
 )

@@ -201,17 +201,24 @@ def test_with_toshiba_few_images_do_not_count_either() -> None:
     assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": WHOLE}
 
 
-def test_toshiba_takes_captures_whole_one_image_of_others_and_nothing_without_a_first_image() -> None:
+def test_toshiba_takes_captures_whole_and_one_image_of_others_whatever_their_numbers() -> None:
     world = world_of(
         IMAGES,
         Series(modality="CT", classes=(CT, CT), first=0),
         Series(modality="CT", classes=(CT, CT), first=7),
         Series(modality="CT", classes=(CAPTURE, CAPTURE)),
         sr(REPORT),
+        Series(modality="CT", classes=(CT, CT), listed=False),
     )
     item = one(world.judge(policy_of("CT", options=["toshiba"])))
-    assert kept([item]) == {"1": ("IMAGE", (f"{UID}.1.1",)), "2": ("IMAGE", (f"{UID}.2.2",)), "4": WHOLE}
-    assert item.series[2].decision.reason == "no image with InstanceNumber 1 or 0"
+    assert kept([item]) == {
+        "1": ("IMAGE", (f"{UID}.1.1",)),
+        "2": ("IMAGE", (f"{UID}.2.2",)),
+        "3": ("IMAGE", (f"{UID}.3.1",)),
+        "4": WHOLE,
+    }
+    assert item.series[5].decision.reason == "the node lists no image in the series"
+    assert [(short.uid, short.listed, short.counted) for short in item.short] == [(f"{UID}.6", 0, 2)]
     assert one(world.judge(policy_of("CT"))).decision.rule == "CT rules"
 
 
@@ -254,10 +261,27 @@ def test_rrdsr_or_pet_alone_is_enough() -> None:
     assert kept(world_of(NM_SERIES, PET_SERIES).judge(policy_of("NM"))) == {"2": ("IMAGE", (f"{UID}.2.1",))}
 
 
-def test_only_the_first_nm_series_is_kept_and_only_without_the_former() -> None:
+def test_the_first_nm_series_is_kept_whole_and_others_by_their_first_image() -> None:
     secondary = Series(modality="NM", classes=(CAPTURE,), number=1)
-    world = world_of(NM_SERIES, secondary, Series(modality="NM", classes=(NM,), number=2), sr(RDSR))
-    assert kept(world.judge(policy_of("NM"))) == {"3": WHOLE}
+    stress = Series(modality="NM", classes=(NM,), number=2)
+    world = world_of(NM_SERIES, secondary, stress, sr(RDSR), NM_SERIES)
+    item = one(world.judge(policy_of("NM")))
+    others = {place: ("IMAGE", (f"{UID}.{place}.1",)) for place in "15"}
+    assert kept([item]) == {"3": WHOLE, **others}
+    assert (
+        item.series[0].decision.reason == "first image of another NM series, which may be of another administration"
+    )
+    assert [need.kind for need in world.asked].count(NeedKind.FIRST_IMAGE) == 4
+    assert kept(world_of(NM_SERIES, NM_SERIES, sr(RRDSR)).judge(policy_of("NM"))) == {"3": WHOLE}
+
+
+def test_a_first_image_that_the_node_does_not_return_is_a_doubt() -> None:
+    world = world_of(NM_SERIES, replace(NM_SERIES, listed=False))
+    item = one(world.judge(policy_of("NM")))
+    assert kept([item]) == {"1": WHOLE}
+    assert [(short.uid, short.listed, short.counted) for short in item.short] == [(f"{UID}.2", 0, 2)]
+    not_counted = one(world_of(NM_SERIES, replace(NM_SERIES, listed=False, count=None)).judge(policy_of("NM")))
+    assert not_counted.doubts == ("the node lists no objects in a series and does not count them",)
 
 
 def test_a_pt_series_that_begins_with_another_class_is_no_pet() -> None:

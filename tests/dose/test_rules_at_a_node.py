@@ -5,7 +5,7 @@ import pytest
 from qrkit.dose import Plan
 from qrkit.workspace import Workspace
 from tests.dose.hospitals import DAY, LiteralHospital
-from tests.dose.world import CAPTURE, CT, ENHANCED_PET, KEY_OBJECTS, MG, RDSR, RRDSR, Series
+from tests.dose.world import CAPTURE, CT, ENHANCED_PET, KEY_OBJECTS, MG, NM, RDSR, RRDSR, Series
 from tests.workspace.opened import StartSimulator, link
 
 STUDIES = {
@@ -21,7 +21,11 @@ STUDIES = {
         Series(modality="SR", classes=(RDSR,), description="Dose"),
     ),
     "1.2.3": (Series(modality="SR", classes=(RRDSR,), description="Injection"),),
-    "1.2.4": (Series(modality="PT", classes=(ENHANCED_PET,), description="Brain"),),
+    "1.2.4": (Series(modality="PT", classes=(ENHANCED_PET,) * 2, description="Brain", first=41),),
+    "1.2.5": (
+        Series(modality="NM", classes=(NM,) * 2, description="Rest"),
+        Series(modality="NM", classes=(NM,) * 2, description="Stress", first=0),
+    ),
 }
 
 
@@ -48,6 +52,7 @@ def test_images_of_other_modalities_are_dropped_and_each_group_is_judged(pacs: W
         ("1.2.2", "DX"): {"1", "3"},
         ("1.2.2", "CT"): {"3"},
         ("1.2.4", "NM"): {"1"},
+        ("1.2.5", "NM"): {"1", "2"},
     }
     ultrasound = plan.series[plan.series["SeriesInstanceUID"] == "1.2.1.2"]
     assert ultrasound["reason"].tolist() == ["not an image series of MG, but US"]
@@ -57,7 +62,17 @@ def test_images_of_other_modalities_are_dropped_and_each_group_is_judged(pacs: W
     assert [(request.SeriesInstanceUID, request.level.value) for request in plan.requests()].count(
         ("1.2.2.3", "SERIES")
     ) == 1
-    assert plan.cost.objects == 5
+    assert plan.cost.objects == 8
+
+
+def test_rest_and_stress_are_kept_and_a_series_is_not_dropped_for_its_numbers(pacs: Workspace) -> None:
+    plan = pacs.plan("pacs", "NM", date=DAY)
+    wanted = {request.SeriesInstanceUID: (request.level, request.sop_instance_uids) for request in plan.requests()}
+    assert wanted == {
+        "1.2.4.1": ("IMAGE", ("1.2.4.1.1",)),
+        "1.2.5.1": ("SERIES", ()),
+        "1.2.5.2": ("IMAGE", ("1.2.5.2.2",)),
+    }
 
 
 def test_sr_only_finds_the_report_of_a_radiopharmaceutical(pacs: Workspace) -> None:

@@ -19,6 +19,7 @@ from qrkit.dose import (
     Unanswered,
     together,
 )
+from qrkit.dose.facts import first_image_of
 from qrkit.query import Filters
 from qrkit.tables import Level
 
@@ -77,8 +78,8 @@ class World:
             return SeriesAnswer(tuple(row for row, _ in series if row.Modality == "SR"), only_sr=True)
         objects = next(objects for row, objects in series if row.SeriesInstanceUID == need.SeriesInstanceUID)
         if need.kind is NeedKind.FIRST_IMAGE:
-            wanted = [one for number in (1, 0) for one in objects if one.InstanceNumber == number]
-            return ObjectsAnswer(tuple(wanted[:1]))
+            first = first_image_of(objects)
+            return ObjectsAnswer(() if first is None else (first,))
         return ObjectsAnswer(objects)
 
     def series(self, uid: str) -> list[tuple[SeriesRow, tuple[ObjectRow, ...]]]:
