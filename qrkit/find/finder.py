@@ -25,7 +25,7 @@ from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
 from qrkit.store.queries import QueryTable
 from qrkit.store.results import Results
-from qrkit.tables import to_frame
+from qrkit.tables import Level, to_frame, unique_key
 from qrkit.words import counted
 
 
@@ -268,11 +268,16 @@ def _with_missing(coverage: Coverage, missing: MissingValues) -> Coverage:
 
 
 def _notes(query: Query, result: HierarchyResult) -> Iterator[str]:
-    """Yield sentences on dates in reverse order, on unknown modality codes and on rows that were united."""
+    """Yield sentences on dates in reverse order, unknown modality codes, and rows that are united or lack a UID."""
     if query.dates and query.dates.note:
         yield query.dates.note
     yield from unknown_codes(query.modalities)
     yield from result.notes
+    unique = unique_key(query.level)
+    without = sum(not uid for uid in result.table[unique].to_pylist()) if query.level is not Level.PATIENT else 0
+    if without:
+        has, they = ("has", "it") if without == 1 else ("have", "they")
+        yield f"{counted(without, 'row')} {has} no {unique}, so {they} cannot be retrieved."
 
 
 def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result: HierarchyResult) -> Coverage:

@@ -11,6 +11,7 @@ from qrkit.dose import Plan
 from qrkit.errors import InputError
 from qrkit.jobs import RetrieveRequest
 from qrkit.jobs.estimate import Selection, estimate
+from qrkit.query.dates import is_missing
 from qrkit.store.instances import held_bytes, node_history
 from qrkit.store.state import State
 from qrkit.tables import read_modalities
@@ -26,6 +27,8 @@ _KINDS = (
 def selections(frame: pd.DataFrame) -> Iterator[Selection]:
     """Yield what each row of a table of studies, series or images selects; each Unique Key counts once.
 
+    A row without one selects nothing: it cannot be retrieved.
+
     Raise `InputError` if the table has none of their UIDs.
     """
     kind = next((kind for kind in _KINDS if kind[0] in frame.columns), None)
@@ -33,12 +36,13 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
         raise InputError("The table has no StudyInstanceUID; give the rows of a find.")
     unique, count, modality, sop_class = kind
     present = [name for name in (count, modality, sop_class) if name in frame.columns]
-    once = frame.drop_duplicates(unique)[present]
+    once = frame.drop_duplicates(unique)[[unique, *present]]
     is_image = not count
     for row in once.to_dict("records"):
         number = 1 if is_image else row.get(count)
+        has_key = not is_missing(row[unique]) and bool(str(row[unique]).strip())
         yield Selection(
-            objects=_count(number),
+            objects=_count(number) if has_key else 0,
             modalities=tuple(sorted(_modalities(row.get(modality)))),
             sop_classes=_values(row.get(sop_class)),
         )

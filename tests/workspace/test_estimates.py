@@ -6,6 +6,7 @@ import pytest
 from qrkit.errors import InputError
 from qrkit.jobs import JobState
 from qrkit.store.files import FileStore
+from qrkit.workspace.estimates import selections
 from tests.workspace.opened import Linked, worker_in_thread
 
 DAY = "2026-06-30"
@@ -39,6 +40,14 @@ def test_series_and_images_are_counted_once_each(linked: Linked) -> None:
     assert (found.objects, found.uncounted) == (None, len(series))
     with pytest.raises(InputError, match="StudyInstanceUID"):
         linked.workspace.estimate(pd.DataFrame({"Modality": ["CT"]}))
+
+
+@pytest.mark.parametrize(
+    ("uids", "objects"), [(["1.2", None, None], 5), ([None, "", " "], 0), ([" ", "1.2", "1.2"], 7)]
+)
+def test_rows_without_a_uid_select_nothing(uids: list[str | None], objects: int) -> None:
+    frame = pd.DataFrame({"StudyInstanceUID": uids, "NumberOfStudyRelatedInstances": [5, 7, 9]})
+    assert sum(selection.objects or 0 for selection in selections(frame)) == objects
 
 
 @pytest.mark.slow

@@ -105,6 +105,19 @@ def test_what_does_no_harm_gives_the_same_table(linked: Linked, quirks: Quirks) 
 
 
 @pytest.mark.slow
+def test_studies_without_a_uid_are_rows_that_the_coverage_names_and_no_estimate_counts(linked: Linked) -> None:
+    frame = found(linked, Quirks(no_study_uid=2))
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert len(frame) == of_day(linked)
+    assert coverage["complete"]
+    assert coverage["notes"] == ["2 rows have no StudyInstanceUID, so they cannot be retrieved."]
+    counts = frame["NumberOfStudyRelatedInstances"][2:]
+    assert linked.workspace.estimate(frame).objects == counts.sum()
+    series = found(linked, Quirks(no_study_uid=2), level="SERIES").attrs["qrkit"]["coverage"]
+    assert series["why"] == ["2 rows without a unique key could not be asked for their contents"]
+
+
+@pytest.mark.slow
 def test_several_rows_of_a_study_are_one_and_the_coverage_names_what_differs(linked: Linked) -> None:
     wanted = found(linked, Quirks(), modalities="SR")
     frame = found(linked, Quirks(row_per_modality=True), modalities="SR")

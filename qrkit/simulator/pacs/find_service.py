@@ -130,7 +130,7 @@ def _send_answers(
 
     matches = find_matches(state.archive, identifier, quirks, heed)
     for match in _with_duplicates(_without_last(matches, quirks.hide_answers), quirks):
-        parts = _parts(match, identifier.level, quirks)
+        parts = _parts(match, record.answers, identifier.level, quirks)
         if quirks.cap and record.answers >= quirks.cap:
             return OUT_OF_RESOURCES if quirks.cap_mode == "status" else SUCCESS
         if record.answers == quirks.find_abort_after:
@@ -166,10 +166,12 @@ Part: TypeAlias = "Mapping[str, Value]"
 """The values by which one of several rows of a study differs from the study, by keyword."""
 
 
-def _parts(match: Match, level: QueryRetrieveLevel, quirks: Quirks) -> list[Part]:
-    """Return the rows of a match: one, without a quirk."""
-    if not quirks.row_per_modality or level != QueryRetrieveLevel.STUDY:
+def _parts(match: Match, number: int, level: QueryRetrieveLevel, quirks: Quirks) -> list[Part]:
+    """Return the rows of a match, the number of which in the answer is given: one, without a quirk."""
+    if level != QueryRetrieveLevel.STUDY:
         return [{}]
+    if not quirks.row_per_modality:
+        return [{"StudyInstanceUID": ""} if number < quirks.no_study_uid else {}]
     study = match.study
     return [
         {"ModalitiesInStudy": code, "AccessionNumber": f"{study.AccessionNumber}{number or ''}"}
