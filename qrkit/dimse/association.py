@@ -32,6 +32,9 @@ _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULD
 _RESOLVES_WITHIN = 60.0
 """Minimum seconds for a resolver, which tries its servers one after the other."""
 
+RELEASE_PATIENCE = 2.0
+"""Seconds that a peer has to answer A-RELEASE-RQ."""
+
 _Address = tuple[Any, ...]
 
 
@@ -139,6 +142,26 @@ def _open(connection: socket.socket, address: Any, patience: float, stop: Stop) 
         raise OSError(failed, os.strerror(failed))
 
 
+def _finish_release(stream: Stream) -> None:
+    """Wait for the answer to A-RELEASE-RQ on a thread of its own, and close the connection."""
+
+    def finish() -> None:
+        try:
+            stream.wait_for_release()
+        except errors.NodeError:
+            stream.send_abort()
+        finally:
+            stream.close()
+
+    stream.on_wait = None
+    stream.patience = RELEASE_PATIENCE - TICK
+    try:
+        _thread.start_new_thread(finish, ())
+    except RuntimeError:  # no memory for a thread
+        stream.send_abort()
+        stream.close()
+
+
 class Association:
     """An established association, released on success and aborted on error.
 
@@ -183,19 +206,24 @@ class Association:
         return self._message_id % 65_535 + 1
 
     def release(self) -> None:
-        """Release the association; a peer that does not answer is left with A-ABORT."""
+        """Release the association; the answer of a slow peer is waited for in the background.
+
+        A peer that has not answered after two seconds in all is left with A-ABORT.
+        """
         if not self._is_open:
             return
         self._is_open = False
         try:
-            self.stream.patience = self._release_patience
+            self.stream.patience = min(TICK, self._release_patience)
             self.stream.release()
-        except (errors.NodeTimeout, errors.Cancelled):
+        except errors.NodeTimeout:
+            _finish_release(self.stream)
+            return
+        except errors.Cancelled:
             self.stream.send_abort()
         except errors.NodeError:  # what was asked for has been done; how the peer leaves changes nothing
             pass
-        finally:
-            self.stream.close()
+        self.stream.close()
 
     def abort(self) -> None:
         """Send A-ABORT and close the connection."""

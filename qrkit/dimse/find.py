@@ -34,7 +34,8 @@ RELATIONAL = b"\x01"
 class FindResponses:
     """The answers to one C-FIND request, to be iterated once.
 
-    `count` is the number of answers so far. `keys_unsupported` becomes true if the node responds that it does not
+    `count` is the number of answers so far, `without_identifier` that of pending responses whose Identifier did not
+    come. `keys_unsupported` becomes true if the node responds that it does not
     support some optional key (0xFF01), so it ignored it.
     """
 
@@ -48,6 +49,7 @@ class FindResponses:
         stop: Stop = NEVER,
     ) -> None:
         self.count = 0
+        self.without_identifier = 0
         self.keys_unsupported = False
         self._association = association
         self._ask = ask
@@ -86,13 +88,14 @@ class FindResponses:
         status = check_response(self._association, command, Service.FIND)
         if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
             self.keys_unsupported |= status == PENDING_KEYS_UNSUPPORTED
-            if command.has_data_set:
-                self._decoder.add(self._association.stream.read_small_data(context_id))
+            answer = self._association.stream.read_small_data(context_id)
+            if answer is None:
+                self.without_identifier += 1
+            else:
+                self._decoder.add(answer)
                 self.count += 1
             return True
-        if command.has_data_set:
-            self._association.stream.read_small_data(context_id)
-        if status == SUCCESS:
+        if status == SUCCESS:  # a data set does not belong here, and is not waited for where one is announced
             return False
         if self._ask.is_cancelled:
             raise errors.Cancelled("The query was cancelled.")

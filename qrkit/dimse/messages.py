@@ -78,7 +78,7 @@ class Command:
 
     @property
     def has_data_set(self) -> bool:
-        """Whether a data set follows (0000,0800)."""
+        """Whether a data set is announced (0000,0800); some peers send the opposite of what they announce."""
         return self.number(COMMAND_DATA_SET_TYPE) != NO_DATA_SET
 
 
@@ -86,8 +86,8 @@ def decode_command(data: bytes, *, peer: str) -> Command:
     """Decode a command set.
 
     Elements of other groups are kept too: Orthanc 1.10 puts the Failed SOP Instance UID List of a C-GET there, not
-    into a data set. Raises ProtocolError if the command set is cut off, has an element twice, or lacks one that every
-    command has.
+    into a data set. Raises ProtocolError if the command set is cut off, has an element twice, or lacks its Command
+    Field.
     """
     elements: dict[int, bytes] = {}
     position, end = 0, len(data)
@@ -101,8 +101,8 @@ def decode_command(data: bytes, *, peer: str) -> Command:
             raise _malformed(peer, f"breaks off or repeats itself at ({group:04X},{element:04X})")
         elements[tag] = data[position : position + length]
         position += length
-    if COMMAND_FIELD not in elements or COMMAND_DATA_SET_TYPE not in elements:
-        raise _malformed(peer, "has no Command Field or no Command Data Set Type")
+    if COMMAND_FIELD not in elements:
+        raise _malformed(peer, "has no Command Field")
     return Command(elements)
 
 

@@ -42,6 +42,9 @@ class Suboperations:
     """The same, of the responses that also count those that remain."""
 
 
+_LIST_PATIENCE = 2.0
+"""Seconds in which the list of failures has to arrive after a final response that announces it."""
+
 OnProgress = Callable[[Suboperations], None]
 
 
@@ -121,7 +124,11 @@ class Retrieval:
 
     def _is_final(self, context_id: int, command: Command, service: Service) -> bool:
         status = check_response(self._association, command, service)
-        data = self._association.stream.read_small_data(context_id) if command.has_data_set else b""
+        is_final = classify(service, status).category is not Category.PENDING
+        # only a list of failures is of use; whatever else is announced or sent here is dropped by the next read
+        has_failures = is_final and status != SUCCESS and command.has_data_set
+        stream = self._association.stream
+        data = stream.read_optional_data(context_id, within=_LIST_PATIENCE) if has_failures else b""
         counts = [command.number(element) for element in (dimse.COMPLETED, dimse.FAILED, dimse.WARNING)]
         remaining = command.number(dimse.REMAINING)
         named = sum(number or 0 for number in (*counts, remaining)) if counts[0] is not None else None
@@ -137,7 +144,7 @@ class Retrieval:
             comment=command.text(dimse.ERROR_COMMENT),
             failed_uids=_failed_uids(command, data, self._association.contexts[context_id].transfer_syntax),
         )
-        return classify(service, status).category is not Category.PENDING
+        return is_final
 
     def _ended(self, ask: PendingRequest, service: Service) -> Suboperations:
         status = self.state.status

@@ -36,6 +36,9 @@ NEGOTIATION_TIMEOUT = 30.0
 STOP_LIMIT = 10.0
 """Seconds that `stop` waits for associations; one that is just storing an object ends after it."""
 
+_UNANNOUNCED_PATIENCE = 2.0
+"""Seconds in which the data set of a C-STORE request has to begin that announces none."""
+
 _STUCK = 6
 
 
@@ -66,7 +69,7 @@ def store(
 
 
 def _take(stream: Stream, context_id: int, receiver: Receiver, arrival: Arrival, *, has_data_set: bool) -> int:
-    if not has_data_set:
+    if not has_data_set and not stream.data_follows(within=_UNANNOUNCED_PATIENCE):
         raise Refused(0xC000, "the request has no data set")
     try:
         incoming = receiver.begin(arrival)

@@ -6,16 +6,25 @@ without being held.
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from qrkit.dimse.transport import Transport
-from qrkit.errors import AssociationAborted, ProtocolError
+from qrkit.errors import AssociationAborted, NodeError, NodeTimeout, ProtocolError
+
+logger = logging.getLogger(__name__)
 
 MAXIMUM_LENGTH = 262_144
-"""Maximum length that we propose; a larger P-DATA-TF is refused, so a stream's buffer bounds our memory."""
+"""Maximum length that we propose, in bytes."""
+
+LARGEST = 16 * 1_048_576 + 1024
+"""Maximum length that we accept of peers that send longer P-DATA-TF PDUs than we propose: 16 MB and their headers.
+
+Fragments pass through the buffer in pieces, so the length costs no memory.
+"""
 
 _FRAGMENT_LIMIT = 131_072
 
@@ -94,7 +103,15 @@ _BUFFER_SIZE = MAXIMUM_LENGTH + 65_536
 _NEGOTIATION_LIMIT = 1_048_576
 
 _ASK_FOR_LOG = "Ask the PACS team for the log of this moment."
+_INTERRUPTED = "sent a command set that is interrupted or too long"
+_LONGEST_COMMAND = 65_536
 _CHECK_PORT = "Check the port: another service, such as a web server, may listen there."
+
+
+_Read = TypeVar("_Read")
+
+_oversized: set[str] = set()
+"""Addresses of peers that are known to send longer PDUs than we propose."""
 
 
 class PeerReleased(Exception):
@@ -113,6 +130,9 @@ class Stream(Transport):
         self._pdu_left = 0
         self._pdv_left = 0
         self._is_last = False
+        self._read_ahead: tuple[int, bool] | None = None  # the PDV that was begun to be read, not yet asked for
+        self._may_follow = False  # whether the data set of the last command was not read, so it may still come
+        self._ended: Exception | None = None  # what ended the association while something optional was read
 
     # Sending
 
@@ -153,19 +173,55 @@ class Stream(Transport):
     def read_command(self) -> tuple[int, bytes]:
         """Return presentation context ID and bytes of the next command set.
 
-        Raises PeerReleased if the peer asks to release the association instead, and AssociationAborted,
+        A data set of the command before that was not read is dropped: some peers send or announce one where none
+        belongs. Raises PeerReleased if the peer asks to release the association instead, and AssociationAborted,
         ConnectionLost, NodeTimeout or ProtocolError if it does something else.
         """
         context_id, is_command = self._next_pdv()
+        if not is_command and self._may_follow:
+            self._read_ahead = context_id, False
+            self.read_data(context_id, _drop)
+            context_id, is_command = self._next_pdv()
         if not is_command:
             self._refuse("sent a data set where a command was due")
-        command = self._take_whole_fragment()
+        command = self._take_command_fragment(b"")
         while not self._is_last:
             following, is_command = self._next_pdv()
-            if following != context_id or not is_command or len(command) > 65_536:
-                self._refuse("sent a command set that is interrupted or too long")
-            command += self._take_whole_fragment()
+            if following != context_id or not is_command:
+                self._refuse(_INTERRUPTED)
+            command += self._take_command_fragment(command)
+        self._may_follow = True
         return context_id, command
+
+    def _take_command_fragment(self, before: bytes) -> bytes:
+        if len(before) > _LONGEST_COMMAND or self._pdv_left > MAXIMUM_LENGTH:
+            self._refuse(_INTERRUPTED)
+        return self._take_whole_fragment()
+
+    def data_follows(self, *, within: float) -> bool:
+        """Whether a data set begins within some seconds; what is sent instead is kept for the next read."""
+        return bool(self._read_within(within, self._look_ahead))
+
+    def read_optional_data(self, context_id: int, *, within: float) -> bytes:
+        """Return the data set that follows, if it arrives within some seconds; else nothing."""
+        return self._read_within(within, lambda: self.read_small_data(context_id)) or b""
+
+    def _look_ahead(self) -> bool:
+        self._read_ahead = self._next_pdv()
+        return not self._read_ahead[1]
+
+    def _read_within(self, seconds: float, read: Callable[[], _Read]) -> _Read | None:
+        """Return what is read, or None if it is late; the next read reports what ended the association."""
+        patience, self.patience = self.patience, min(self.patience, seconds)
+        try:
+            return read()
+        except NodeTimeout:
+            return None
+        except (NodeError, PeerReleased) as error:
+            self._ended = error
+            return None
+        finally:
+            self.patience = patience
 
     def read_data(self, context_id: int, write: Callable[[memoryview], None]) -> int:
         """Pass the fragments of the data set that follows to `write`; return its length in bytes.
@@ -177,28 +233,28 @@ class Stream(Transport):
             following, is_command = self._next_pdv()
             if following != context_id or is_command:
                 self._refuse("sent something else within a data set")
+            self._may_follow = not self._is_last
             total += self._pdv_left
-            while self._pdv_left:
-                self._need(1, announced=self._pdv_left)
-                taken = min(self._pdv_left, self._end - self._start)
-                write(self._view[self._start : self._start + taken])
-                self._start += taken
-                self._pdv_left -= taken
-                self._pdu_left -= taken
+            self._take_pdv(write)
             if self._is_last:
                 return total
 
-    def read_small_data(self, context_id: int, limit: int = 16_777_216) -> bytes:
-        """Return the data set that follows as bytes; at most `limit` of them.
+    def read_small_data(self, context_id: int, limit: int = 16_777_216) -> bytes | None:
+        """Return the data set that follows as bytes, at most `limit` of them; None if a command comes instead of it.
 
-        A data set in one fragment, as C-FIND answers are, is copied once.
+        Whether it was announced does not matter: some peers announce the opposite of what they send. A data set in
+        one fragment, as C-FIND answers are, is copied once.
         """
         parts: list[bytes] = []
         size = 0
         while True:
             following, is_command = self._next_pdv()
+            if is_command and not parts:
+                self._read_ahead = following, True
+                return None
             if following != context_id or is_command:
                 self._refuse("sent something else within a data set")
+            self._may_follow = not self._is_last
             size += self._pdv_left
             if size > limit:
                 self._refuse(f"sent an Identifier of more than {limit} bytes")
@@ -212,7 +268,15 @@ class Stream(Transport):
         Data still under way is dropped, and a request of the peer that crosses ours is answered (PS3.8 7.2.2).
         """
         with self._within_patience():
+            if isinstance(self._ended, PeerReleased):
+                self.send_release_response()
+                return
             self.send(RELEASE_RQ)
+            self.wait_for_release()
+
+    def wait_for_release(self) -> None:
+        """Read on until A-RELEASE-RP comes, which has been asked for."""
+        with self._within_patience():
             has_collided = False
             while True:
                 self._drop_pdu()
@@ -242,6 +306,11 @@ class Stream(Transport):
 
     def _next_pdv(self) -> tuple[int, bool]:
         """Read on to the next PDV; return its presentation context ID and whether it is a command."""
+        if self._read_ahead is not None:
+            pdv, self._read_ahead = self._read_ahead, None
+            return pdv
+        if self._ended is not None:
+            raise self._ended
         if not self._pdu_left:
             self._next_p_data()
         if self._pdu_left < 6:
@@ -261,11 +330,26 @@ class Stream(Transport):
             kind, length = self._read_pdu_header()
             if kind != P_DATA_TF:
                 self._not_data(kind, length)
-            if length > MAXIMUM_LENGTH or 0 < length < 6:
-                self._refuse(f"sent a P-DATA-TF PDU of {length} bytes; {MAXIMUM_LENGTH} are allowed")
+            if length > LARGEST or 0 < length < 6:
+                self._refuse(f"sent a P-DATA-TF PDU of {length} bytes; {LARGEST} are allowed")
+            if length > MAXIMUM_LENGTH:
+                self._note_oversized(length)
             self._pdu_left = length
 
+    def _note_oversized(self, length: int) -> None:
+        address = self.peer_address
+        if address not in _oversized:
+            _oversized.add(address)
+            logger.warning(
+                "%s sends P-DATA-TF PDUs of %s bytes, longer than the %s that were agreed on; they are accepted.",
+                self._peer,
+                f"{length:,}",
+                f"{MAXIMUM_LENGTH:,}",
+            )
+
     def _not_data(self, kind: int, length: int) -> None:
+        if kind == A_ABORT and length != 4:  # it ends the association, whatever it is made of
+            raise abort_error(self._peer, 2, 0)
         if kind not in (A_RELEASE_RQ, A_RELEASE_RP, A_ABORT) or length != 4:
             self._refuse(f"sent a PDU of type 0x{kind:02X}, length {length}, where none is due")
         self._need(4)
@@ -279,6 +363,8 @@ class Stream(Transport):
 
     def _take_whole_fragment(self) -> bytes:
         length = self._pdv_left
+        if length > len(self._view):
+            return self._take_large_fragment()
         self._need(length)
         fragment = bytes(self._view[self._start : self._start + length])
         self._start += length
@@ -286,7 +372,26 @@ class Stream(Transport):
         self._pdv_left = 0
         return fragment
 
+    def _take_large_fragment(self) -> bytes:
+        fragment = bytearray()
+        self._take_pdv(fragment.extend)
+        return bytes(fragment)
+
+    def _take_pdv(self, write: Callable[[memoryview], object]) -> None:
+        """Pass the rest of a PDV on, as it comes."""
+        while self._pdv_left:
+            self._need(1, announced=self._pdv_left)
+            taken = min(self._pdv_left, self._end - self._start)
+            write(self._view[self._start : self._start + taken])
+            self._start += taken
+            self._pdv_left -= taken
+            self._pdu_left -= taken
+
     def _refuse(self, what: str, *, advice: str = _ASK_FOR_LOG) -> NoReturn:
         """Abort the association because of something that PS3.8 does not allow."""
         self.send_abort(ABORT_UNEXPECTED_PDU)
         raise ProtocolError(f"{self._peer} {what} (PS3.8); the association was aborted.", advice=advice)
+
+
+def _drop(fragment: memoryview) -> None:
+    del fragment

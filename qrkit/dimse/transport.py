@@ -84,6 +84,24 @@ class Transport:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
+    @property
+    def peer_address(self) -> str:
+        """The address of the other side, without its port; empty if it has gone, or has none."""
+        try:
+            name = self._socket.getpeername()
+        except OSError:
+            return ""
+        return str(name[0]) if isinstance(name, tuple) else ""
+
+    @property
+    def own_address(self) -> str:
+        """Our address on this connection, as the other side sees it without a translation between; else empty."""
+        try:
+            name = self._socket.getsockname()
+        except OSError:
+            return ""
+        return str(name[0]) if isinstance(name, tuple) else ""
+
     def send(self, *parts: bytes | memoryview) -> None:
         """Send parts in one write.
 

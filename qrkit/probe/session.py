@@ -145,10 +145,10 @@ class _Exchange:
         """Read one response; return the result if it is the last one."""
         association = self._association
         context_id, command = read_command(association)
-        data = association.stream.read_small_data(context_id) if command.has_data_set else b""
         status = check_response(association, command, Service.FIND)
         if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
-            if command.has_data_set:
+            data = association.stream.read_small_data(context_id)
+            if data is not None:
                 self._take(data)
             return None
         if status == SUCCESS:

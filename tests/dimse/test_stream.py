@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrkit.dimse.stream import MAXIMUM_LENGTH, Stream
-from qrkit.errors import ProtocolError
+from qrkit.dimse import stream as stream_module
+from qrkit.dimse.stream import LARGEST, MAXIMUM_LENGTH, PeerReleased, Stream
+from qrkit.errors import AssociationAborted, ProtocolError
 from tests.dimse.connected import beside, connected, drop, read_exactly
-from tests.dimse.scripted import p_data, pdv
+from tests.dimse.scripted import RELEASE_RP, RELEASE_RQ, p_data, pdv
 
 Message = tuple[int, bytes, bytes | None]
 
@@ -120,14 +121,42 @@ def test_an_object_larger_than_all_buffers_comes_through() -> None:
             assert read_messages(stream, [(3, b"command", data)], small=False) == [(3, b"command", data)]
 
 
-def test_the_largest_pdu_that_we_propose_is_taken_and_a_larger_one_refused() -> None:
-    data = bytes(MAXIMUM_LENGTH - 6)
+@pytest.mark.parametrize("size", [MAXIMUM_LENGTH - 6, MAXIMUM_LENGTH, 1_048_576, 16_777_216])
+@pytest.mark.parametrize("small", [True, False])
+def test_pdus_larger_than_we_propose_are_taken(size: int, *, small: bool) -> None:
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
     with connected() as (stream, theirs):
         wire = p_data(1, b"command", command=True) + p_data(1, data, command=False)
         with beside(lambda: theirs.sendall(wire)):
-            assert read_messages(stream, [(1, b"command", data)], small=True) == [(1, b"command", data)]
-        theirs.sendall(struct.pack(">BxI", 4, MAXIMUM_LENGTH + 1))
-        with pytest.raises(ProtocolError, match="262145 bytes; 262144 are allowed"):
+            (message,) = read_messages(stream, [(1, b"command", data)], small=small)
+        assert message == (1, b"command", data)
+
+
+def test_many_values_in_one_large_pdu_are_taken() -> None:
+    pieces = [bytes([number]) * 40_000 for number in range(100)]
+    values = [pdv(1, b"command", command=True)]
+    values += [pdv(1, piece, command=False, last=number == 99) for number, piece in enumerate(pieces)]
+    with connected() as (stream, theirs), beside(lambda: theirs.sendall(pdus(values, 101))):
+        assert read_messages(stream, [(1, b"command", b"")], small=True) == [(1, b"command", b"".join(pieces))]
+
+
+def test_larger_pdus_than_agreed_on_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    stream_module._oversized.clear()
+    for _ in range(2):
+        with connected() as (stream, theirs):
+            wire = p_data(1, b"command", command=True) + p_data(1, bytes(MAXIMUM_LENGTH), command=False) * 2
+            with beside(lambda theirs=theirs, wire=wire: theirs.sendall(wire)):  # type: ignore[misc]  # bound now
+                stream.read_command()
+                stream.read_data(1, drop)
+                stream.read_data(1, drop)
+    (record,) = [record for record in caplog.records if record.name == "qrkit.dimse.stream"]
+    assert "PEER sends P-DATA-TF PDUs of 262,150 bytes, longer than the 262,144" in record.getMessage()
+
+
+def test_a_pdu_beyond_the_bound_is_refused() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(struct.pack(">BxI", 4, LARGEST + 1))
+        with pytest.raises(ProtocolError, match=f"{LARGEST + 1} bytes; {LARGEST} are allowed"):
             stream.read_command()
 
 
@@ -184,3 +213,86 @@ def test_a_data_set_that_is_interrupted_is_refused(second: bytes, *, small: bool
 def test_sockets_do_not_wait_for_small_packets() -> None:
     with connected() as (stream, _):
         assert stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+# data sets that are announced and do not come, or come and were not announced
+
+
+SENT = p_data(1, b"first", command=True), p_data(1, b"data", command=False), p_data(1, b"second", command=True)
+
+
+def test_a_data_set_that_nobody_read_is_dropped_before_the_next_command() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(b"".join(SENT))
+        assert stream.read_command() == (1, b"first")
+        assert stream.read_command() == (1, b"second")
+
+
+def test_a_second_data_set_is_not_dropped() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(SENT[0] + SENT[1] + SENT[1])
+        stream.read_command()
+        with pytest.raises(ProtocolError, match="a data set where a command was due"):
+            stream.read_command()
+
+
+def test_a_data_set_that_does_not_come_is_none_and_the_command_in_its_place_is_read() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(SENT[0] + SENT[2])
+        stream.read_command()
+        assert stream.read_small_data(1) is None
+        assert stream.read_command() == (1, b"second")
+
+
+@pytest.mark.parametrize("after", [b"", SENT[2]])
+def test_an_optional_data_set_is_waited_for_shortly(after: bytes) -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(SENT[0] + after)
+        stream.read_command()
+        assert stream.read_optional_data(1, within=0.01) == b""
+        theirs.sendall(SENT[1] if not after else b"")
+        theirs.sendall(p_data(1, b"third", command=True))
+        assert stream.read_command() == (1, b"second" if after else b"third")
+
+
+def test_an_optional_data_set_that_comes_is_read() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(b"".join(SENT))
+        stream.read_command()
+        assert stream.read_optional_data(1, within=1.0) == b"data"
+        assert stream.read_command() == (1, b"second")
+
+
+def test_an_optional_data_set_that_breaks_off_is_dropped_when_the_rest_of_it_comes() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(SENT[0] + p_data(1, b"be", command=False, last=False))
+        stream.read_command()
+        assert stream.read_optional_data(1, within=0.01) == b""
+        theirs.sendall(p_data(1, b"gun", command=False) + SENT[2])
+        assert stream.read_command() == (1, b"second")
+
+
+def test_a_release_in_place_of_an_optional_data_set_is_heard_by_the_next_read() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(SENT[0] + RELEASE_RQ)
+        stream.read_command()
+        assert stream.read_optional_data(1, within=1.0) == b""
+        with pytest.raises(PeerReleased):
+            stream.read_command()
+
+
+def test_a_release_in_place_of_an_optional_data_set_is_answered_by_our_release() -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(SENT[0] + RELEASE_RQ)
+        stream.read_command()
+        stream.read_optional_data(1, within=1.0)
+        stream.release()
+        assert read_exactly(theirs, 10) == RELEASE_RP
+
+
+@pytest.mark.parametrize("length", [0, 2, 10])
+def test_an_abort_of_any_length_is_an_abort(length: int) -> None:
+    with connected() as (stream, theirs):
+        theirs.sendall(struct.pack(">BxI", 7, length) + bytes(length))
+        with pytest.raises(AssociationAborted):
+            stream.read_command()
