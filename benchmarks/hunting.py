@@ -92,6 +92,7 @@ def quirks_of(chance: random.Random, *, plan: bool) -> Quirks:
         "congested_at_first": lambda: 1,
         "decimal_integers": lambda: True,
         "wrong_charset": lambda: True,
+        "named_charset": lambda: chance.choice(["none", "ISO_IR 100", "ISO 2022 IR 192", "GB2312", "KLINGON"]),
     }
     if not plan:
         makers |= {

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from qrkit.character_sets import encodings_of, is_known
 from qrkit.dimse.answer_elements import (
     BINARY,
     BYTES,
@@ -22,7 +23,6 @@ from qrkit.dimse.answer_elements import (
     MalformedValue,
     binary,
     day,
-    encodings_of,
     end_of_undefined,
     hexadecimal,
     is_sequence,
@@ -280,7 +280,8 @@ class AnswerDecoder:
         text = raw.decode("ascii", "replace").strip(" \0")
         if found is None:
             encodings = encodings_of(text) if text else self._default_encodings
-            found = self._columns(encodings) if encodings else self._default, "" if encodings else "unknown"
+            why = "" if not text or is_known(text) else "unknown"
+            found = self._columns(encodings) if encodings else self._default, why
             if len(self._switched) < _MOST_CHARACTER_SETS:
                 self._switched[raw] = found
         columns, why = found

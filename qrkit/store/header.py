@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import pydicom
-from pydicom.charset import decode_bytes, default_encoding, python_encoding
 from pydicom.filereader import read_dataset
-from pydicom.valuerep import TEXT_VR_DELIMS
 
 from qrkit import uids
+from qrkit.character_sets import encodings_of, read_text
 from qrkit.errors import ObjectUnreadable
 
 
@@ -51,6 +50,7 @@ class _Odd(Exception):
 
 
 _CHARACTER_SET = 0x00080005
+_OTHERWISE = ("latin_1",)
 _KEYWORDS = {
     0x00080016: "SOPClassUID",
     0x00080018: "SOPInstanceUID",
@@ -212,24 +212,30 @@ def _header(values: dict[int, bytes]) -> ObjectHeader:
     encodings = _encodings(values.get(_CHARACTER_SET, b""))
     texts = {keyword: _text(values[tag], encodings) for tag, keyword in _KEYWORDS.items() if tag in values}
     number = _number(texts.pop("InstanceNumber", ""))
+    texts["StudyDate"] = _date(texts.get("StudyDate", ""))
     return ObjectHeader(**texts, InstanceNumber=number)
 
 
-def _encodings(character_set: bytes) -> list[str]:
+def _encodings(character_set: bytes) -> tuple[str, ...]:
     """Return Python's names for SpecificCharacterSet (PS3.3 C.12.1.1.2); Latin-1 for unknown terms."""
-    terms = character_set.decode("ascii", "replace").split("\\")
-    return [python_encoding.get(term.strip(" \0"), default_encoding) for term in terms]
+    return encodings_of(character_set.decode("ascii", "replace")) or _OTHERWISE
 
 
-def _text(value: bytes, encodings: list[str]) -> str:
-    """Decode a value of text, without the padding after each of its components (PS3.5 6.2)."""
-    if b"\x1b" in value:
-        text = decode_bytes(value, encodings, TEXT_VR_DELIMS)
-    else:
-        text = value.decode(encodings[0], "replace")
+def _text(value: bytes, encodings: tuple[str, ...]) -> str:
+    """Decode a value of text as C-FIND answers are, without the padding around each of its components (PS3.5 6.2)."""
+    text, _ = read_text(value, encodings, _OTHERWISE)
     if "\\" in text:
-        return "\\".join(part.rstrip(" \0") for part in text.split("\\"))
-    return text.rstrip(" \0")
+        return "\\".join(part.strip(" \0") for part in text.split("\\"))
+    return text.strip(" \0")
+
+
+def _date(text: str) -> str:
+    """Return a date as PS3.5 writes it, also if it is one of ACR-NEMA.
+
+    >>> _date("1993.04.30"), _date("19930430"), _date("soon")
+    ('19930430', '19930430', 'soon')
+    """
+    return text.replace(".", "") if re.fullmatch(r"\d{4}\.\d{2}\.\d{2}", text, re.ASCII) else text
 
 
 def _number(text: str) -> int | None:

@@ -14,6 +14,7 @@ from pydicom.multival import MultiValue
 from qrkit import uids
 from qrkit.errors import ObjectUnreadable
 from qrkit.store.header import HeaderIncomplete, ObjectHeader, read_header
+from tests.dimse.identifiers import element
 from tests.store.objects import a_dataset, data_set_of, encoded
 
 _PLAIN = (uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN)
@@ -48,7 +49,15 @@ def test_the_samples_are_read_as_pydicom_reads_them(samples: list[Path]) -> None
         assert asdict(header) == _by_pydicom(dcmread(path)), path.name
 
 
-_TEXT = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters="\\"), max_size=12)
+_LETTERS = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters="\\"), max_size=12)
+_TEXT = _LETTERS.map(str.strip).filter(lambda text: text.isascii() or not _is_utf_8(text.encode("latin-1")))
+
+
+def _is_utf_8(content: bytes) -> bool:
+    """Whether bytes are UTF-8, as which they are read in any character set."""
+    return content.decode("utf-8", "replace").encode() == content
+
+
 _UID = st.from_regex(r"[1-9][0-9]{0,8}(\.[1-9][0-9]{0,8}){0,5}", fullmatch=True)
 
 
@@ -156,8 +165,25 @@ def test_an_unknown_character_set_and_bytes_outside_of_it_lose_no_object() -> No
     content = encoded(dataset)
     unknown = content.replace(b"ISO_IR 100", b"LATIN_XYZ ")
     assert read_header(unknown, uids.EXPLICIT_VR_LITTLE_ENDIAN, whole=True).SeriesDescription == "Schädel"
+    utf_8 = encoded(a_dataset(SpecificCharacterSet="ISO_IR 192", SeriesDescription="Schädel"))
+    undeclared = utf_8.replace(b"ISO_IR 192", b" " * 10)
+    assert read_header(undeclared, uids.EXPLICIT_VR_LITTLE_ENDIAN, whole=True).SeriesDescription == "Schädel"
     wrong = content.replace(b"ISO_IR 100", b"ISO_IR 192")
     assert "\ufffd" in read_header(wrong, uids.EXPLICIT_VR_LITTLE_ENDIAN, whole=True).SeriesDescription
+
+
+def test_blanks_around_a_value_and_dates_of_acr_nema_are_read_as_in_an_answer() -> None:
+    values = element(0x00080020, "DA", b"1993.04.30", implicit=False)
+    values += element(0x00081010, "SH", b"  CT 1  ", implicit=False)
+    values += element(0x0008103E, "LO", b" \\ Thorax\0", implicit=False)
+    values += element(0x0020000D, "UI", b"1.2\0", implicit=False) + element(
+        0x0020000E, "UI", b"1.3\0", implicit=False
+    )
+    values += element(0x00200013, "IS", b" 1", implicit=False)
+    whole = element(0x00080018, "UI", b"1.4\0", implicit=False) + values
+    header = read_header(whole, uids.EXPLICIT_VR_LITTLE_ENDIAN, whole=True)
+    assert (header.StudyDate, header.StationName, header.InstanceNumber) == ("19930430", "CT 1", 1)
+    assert header.SeriesDescription == "\\Thorax"
 
 
 @pytest.mark.parametrize(("text", "number"), [("7 ", 7), ("1.0 ", 1), ("", None), ("ABC ", None), ("-3", -3)])

@@ -390,6 +390,20 @@ def test_decimal_counts_are_whole_numbers_and_text_in_the_wrong_character_set_is
     assert frame["PatientName"].notna().all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("term", "is_readable"),
+    [("ISO_IR 100", True), ("none", True), ("ISO 2022 IR 192", False), ("\\GB18030", False), ("KLINGON", True)],
+)
+def test_text_is_read_whatever_character_set_is_named_for_it(linked: Linked, term: str, is_readable: bool) -> None:  # noqa: FBT001
+    names = found(linked, Quirks(), date=PAST)["PatientName"]
+    frame = found(linked, Quirks(named_charset=term), date=PAST)
+    odd = {one["row"] for one in frame.attrs["qrkit"]["warnings"]}
+    same = frame["PatientName"] == names
+    assert not set(names.index[~same]) - odd
+    assert same.all() or not is_readable
+
+
 def test_the_table_has_every_switch_once_and_each_line_a_test() -> None:
     assert [switch for switch, _ in LINES] == list(Quirks.descriptions())
     assert all(re.search(r"`tests/\S+\.py::\w+`", cell) for _, cell in LINES)

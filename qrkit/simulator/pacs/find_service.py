@@ -34,7 +34,7 @@ from qrkit.simulator.pacs.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from qrkit.simulator.objects.encoding import Value
     from qrkit.simulator.pacs.association import PacsAssociation, PacsContext
@@ -206,11 +206,16 @@ def answer_encoder(
             beyond_ascii = beyond_ascii or (vr in CHARSET_VR and not raw.isascii()) or b"\x1b" in raw
             elements.append((tag, vr, raw))
         if beyond_ascii:
-            named = ("ISO_IR 6",) if quirks.wrong_charset else character_set
-            elements.append((0x00080005, "CS", "\\".join(named).encode()))
+            elements += _named_character_set(character_set, quirks)
         return data_set_bytes(elements, explicit=explicit)
 
     return encode
+
+
+def _named_character_set(character_set: Sequence[str], quirks: Quirks) -> list[tuple[int, str, bytes]]:
+    """Return the element that names the character set of an answer, if it is named at all."""
+    named = "ISO_IR 6" if quirks.wrong_charset else quirks.named_charset or "\\".join(character_set)
+    return [] if named == "none" else [(0x00080005, "CS", named.encode())]
 
 
 def _reader(keyword: str, level: QueryRetrieveLevel, ae_title: str) -> Callable[[Match], Value] | None:

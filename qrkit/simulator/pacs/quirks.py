@@ -77,6 +77,7 @@ class Quirks:
     decimal_integers: bool = _quirk(False, "`1.0` where an integer string belongs")
     missing_modality: bool = _quirk(False, "Modality is empty at SERIES level")
     wrong_charset: bool = _quirk(False, "text is UTF-8 while SpecificCharacterSet is ISO_IR 6")
+    named_charset: str = _quirk("", "SpecificCharacterSet is always this; `none` leaves it out")
     invalid_uid: bool = _quirk(False, "series UIDs have a leading zero in a component")
     no_sop_class: bool = _quirk(False, "no SOPClassUID at IMAGE level, no SOPClassesInStudy")
 
