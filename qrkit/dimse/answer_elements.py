@@ -175,8 +175,8 @@ def is_sequence(header: ElementHeader) -> bool:
 Decode = Callable[[bytes], object]
 
 _PADDING = b" \0"
-_UID_BYTES = b"0123456789."
-_NOT_STANDARD = re.compile(rb"(?:^|\.)(?:0[0-9]|\.|$)")
+_UID_BYTES = b"0123456789.\\"
+_NOT_STANDARD = re.compile(rb"(?:^|[.\\])(?:0[0-9]|[.\\]|$)")
 _WHOLE = re.compile(rb"[+-]?\d{1,18}")
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _DAY = re.compile(rb"(\d{4})([.]?)(\d{2})\2(\d{2})")
@@ -275,7 +275,8 @@ def uid(raw: bytes) -> str | None:
     text = raw.strip(_PADDING)
     if not text:
         return None
-    if len(text) <= 64 and not text.translate(None, _UID_BYTES) and _NOT_STANDARD.search(text) is None:
+    is_short = len(text) <= 64 or max(map(len, text.split(b"\\"))) <= 64
+    if is_short and not text.translate(None, _UID_BYTES) and _NOT_STANDARD.search(text) is None:
         return text.decode("ascii")
     parts = [part.strip(" \0") for part in text.decode("latin_1").split("\\")]
     if not all(is_usable_uid(part) for part in parts):
