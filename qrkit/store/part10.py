@@ -11,15 +11,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import re
+import shutil
 import socket
 import struct
 import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -30,6 +32,8 @@ from filelock import FileLock
 from qrkit.errors import ObjectUnreadable
 from qrkit.receipt import Arrival
 from qrkit.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+logger = logging.getLogger(__name__)
 
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHL")
@@ -151,8 +155,9 @@ if os.name == "nt":
         return True
 
 else:
-    # What file systems without hard links answer: shares of Windows, exFAT, some object stores.
-    _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+    # What is no matter of links: renaming fails likewise. File systems without links answer nearly anything else:
+    # EPERM, ENOTSUP, ENOSYS and EMLINK shares of Windows and exFAT, EACCES, EXDEV, EINVAL and EIO FUSE and overlays.
+    _NOT_OF_LINKS = {errno.ENOENT, errno.EROFS, errno.ENAMETOOLONG, *NO_SPACE}
 
     def _renamed(part: Path, final: Path, *, keep_part: bool) -> bool:
         """Give the file its second name, which fails when that is taken, then take away the first."""
@@ -161,23 +166,60 @@ else:
         except FileExistsError:
             return False
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno in _NOT_OF_LINKS:
                 raise
-            return _renamed_under_lock(part, final)
+            renamed = _renamed_without_link(part, final)
+            _report_no_links(error.errno)
+            return renamed
         if not keep_part:
             part.unlink()
         return True
 
 
-def _renamed_under_lock(part: Path, final: Path) -> bool:
-    """Rename where nothing refuses to overwrite: all processes look and rename one after the other."""
+def _renamed_without_link(part: Path, final: Path) -> bool:
+    """Rename where nothing refuses to overwrite: all processes look and rename one after the other.
+
+    A file system without locks gets an empty file first, which holds the name.
+    """
     if not part.exists() or not final.parent.exists():
         raise FileNotFoundError(final)
-    with FileLock(part.parent / "place.lock"):
-        if final.exists():
-            return False
-        part.rename(final)
-        return True
+    try:
+        with FileLock(part.parent / "place.lock"):
+            return not final.exists() and _replaced(part, final)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and (error.errno in NO_SPACE or not part.exists()):
+            raise
+    try:
+        final.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    try:
+        return _replaced(part, final)
+    except BaseException:
+        final.unlink(missing_ok=True)
+        raise
+
+
+def _replaced(part: Path, final: Path) -> bool:
+    """Rename to a name that is known to be free; copy where the folders are on different file systems."""
+    try:
+        part.replace(final)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = final.with_name(f".{final.name}.part")
+        shutil.copyfile(part, copy)
+        copy.replace(final)
+        part.unlink()
+    return True
+
+
+@cache
+def _report_no_links(number: int) -> None:
+    """Log that files are renamed, once for each error number."""
+    logger.warning(
+        "The file system of the received objects makes no hard links: %s. Files are renamed.", os.strerror(number)
+    )
 
 
 def _names(stem: str, part: Path) -> Iterator[str]:

@@ -64,16 +64,34 @@ def _part(folder: Path, data_set: bytes, *, sender: str = "PACS", name: str = "x
     return path
 
 
-@pytest.fixture(params=["links", "no links"])
+ODD = ["EPERM", "ENOTSUP", "EACCES", "EXDEV", "EINVAL", "EIO", "ENOSYS"]
+
+
+@pytest.fixture(params=["links", *ODD, "no locks", "other disk"])
 def incoming(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for parts, on a file system with hard links, and on one that refuses them."""
-    if request.param == "no links":
+    """A folder for parts, on file systems with hard links, and on those that refuse links, locks or renames."""
+    if request.param != "links":
 
         def refuse(*_: object) -> None:
-            raise OSError(errno.EPERM, "no hard links here")
+            raise OSError(getattr(errno, request.param, errno.EXDEV), "no hard links here")
 
         monkeypatch.setattr(os, "link", refuse)
+    if request.param == "no locks":
+        monkeypatch.setattr("qrkit.store.part10.FileLock", _no_lock)
+    if request.param == "other disk":
+        replace = Path.replace
+
+        def within_a_folder(self: Path, target: Path) -> Path:
+            if self.parent != target.parent:
+                raise OSError(errno.EXDEV, "another disk")
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", within_a_folder)
     return tmp_path / ".incoming"
+
+
+def _no_lock(path: Path) -> None:
+    raise NotImplementedError(path)
 
 
 def test_the_first_file_gets_the_name_of_its_object(incoming: Path, tmp_path: Path) -> None:
@@ -119,14 +137,42 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
     assert sha256_of(part) == hashlib.sha256(part.read_bytes()).hexdigest()
 
 
-def test_an_error_of_the_disk_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_is_passed_on_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "broken disk")
 
     part = _part(tmp_path / ".incoming", b"one")
     monkeypatch.setattr(os, "link", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="broken disk"):
         place(part, tmp_path / "1", "1.2.3.1")
+    assert list((tmp_path / "1").iterdir()) == []
+
+
+def test_a_full_disk_is_not_taken_for_one_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    part = _part(tmp_path / ".incoming", b"one")
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(OSError, match="full"):
+        place(part, tmp_path / "1", "1.2.3.1")
+    assert part.exists()
+
+
+def test_a_file_system_without_links_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOTTY, "odd")
+
+    monkeypatch.setattr(os, "link", fail)
+    for number in range(3):
+        place(_part(tmp_path / ".incoming", b"one"), tmp_path / "1", f"1.2.3.{number}")
+    (record,) = (one for one in caplog.records if one.name == "qrkit.store.part10")
+    assert "makes no hard links" in record.getMessage()
 
 
 def test_a_part_that_was_taken_away_is_not_placed(incoming: Path, tmp_path: Path) -> None:
