@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from qrkit.errors import ObjectUnreadable, StoreError
@@ -166,7 +166,8 @@ class Arrivals:
             for candidate in admissible.candidates:
                 candidate.refuse(uid)
             raise Refused(NOT_AUTHORISED, "this object was not requested")
-        stored = keep()
+        with noted(() if active is None else (active,), uid):
+            stored = keep()
         if active is None:
             self.filed(stored, Origin(source=admissible.source))
             return
@@ -210,6 +211,17 @@ class Arrivals:
             self.files.listed(stored)
 
 
+@contextmanager
+def noted(items: Sequence[ActiveItem], sop_instance_uid: str) -> Iterator[None]:
+    """Note with some items why an object could not be stored here, so that the node is not blamed for it."""
+    try:
+        yield
+    except Refused as refusal:
+        for active in items:
+            active.unstored[sop_instance_uid] = refusal.comment
+        raise
+
+
 class _ItemReceiver:
     def __init__(self, arrivals: Arrivals, active: ActiveItem, source: str) -> None:
         self._arrivals = arrivals
@@ -218,7 +230,8 @@ class _ItemReceiver:
 
     def begin(self, arrival: Arrival) -> Incoming:
         self._active.touch()
-        file = self._arrivals.files.begin(arrival)
+        with noted((self._active,), arrival.sop_instance_uid):
+            file = self._arrivals.files.begin(arrival)
         return _Admission(self._arrivals, Admissible(candidates=(self._active,), source=self._source), file, arrival)
 
     def ready(self) -> None:
@@ -236,7 +249,8 @@ class CallerReceiver:
     def begin(self, arrival: Arrival) -> Incoming:
         """Start to take an object."""
         admissible = self._admissible(arrival)
-        file = self._arrivals.files.begin(arrival)
+        with noted(admissible.candidates, arrival.sop_instance_uid):
+            file = self._arrivals.files.begin(arrival)
         return _Admission(self._arrivals, admissible, file, arrival)
 
     def ready(self) -> None:
@@ -247,6 +261,12 @@ class CallerReceiver:
         """Note that an object is arriving in another process."""
         with suppress(Refused):
             self._admissible(arrival)
+
+    def note_unstored(self, arrival: Arrival, why: str) -> None:
+        """Note why another process could not write an object."""
+        with suppress(Refused):
+            for active in self._admissible(arrival).candidates:
+                active.unstored[arrival.sop_instance_uid] = why
 
     def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
         """Take an object that another process has received whole.
@@ -284,4 +304,6 @@ class _Admission:
         self.discard = file.discard
 
     def commit(self) -> None:
-        self._arrivals.admit(self._arrival, self._admissible, self._file.header, self._file.commit)
+        with noted(self._admissible.candidates, self._arrival.sop_instance_uid):
+            header = self._file.header
+        self._arrivals.admit(self._arrival, self._admissible, header, self._file.commit)

@@ -42,6 +42,7 @@ class ActiveItem:
         self.refused = 0  # objects sent along that do not belong to it
         self.move_message_id = 0  # of the C-MOVE request under way; 0: none
         self.reported = 0  # objects that only the node's counters report at the destination
+        self.unstored: dict[str, str] = {}  # why an object could not be stored here, by SOP Instance UID
         self.other_versions = 0  # same SOP Instance as a stored one, other bytes; both are kept
         self.has_ended = has_ended  # its missing objects may still arrive
         self.suboperations = Suboperations()  # what the node has counted in this try
@@ -101,6 +102,7 @@ class ActiveItem:
         """Count an object that is in its place; once, however often it comes."""
         with self._arrived:
             self.stored.add(sop_instance_uid)
+            self.unstored.pop(sop_instance_uid, None)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             self._came_in_try.add(sop_instance_uid)
             if sop_instance_uid not in self._came:

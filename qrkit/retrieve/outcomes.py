@@ -54,6 +54,10 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
     """Return what is wrong, and what to do about it."""
     reasons = list(active.notes)
     advice = ""
+    if active.unstored and active.is_open:
+        reasons, advice = [_unstored(active), *reasons], "Free disk space or correct the folder, then retrieve again."
+        if len(active.unstored) >= len(active.missing) + active.lacking and not cancelled:
+            return " ".join(reasons), advice
     if active.list.error is not None or active.lacking:
         reasons = [f"{why[:1].upper()}{why[1:]}." for why in active.list.why] + reasons
     if active.list.silent_series:
@@ -63,11 +67,17 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
         return f"The node lists no such {active.item.request.level.lower()}.", "Check the UID and the node."
     if active.error is not None and active.is_open:
         reasons.append(active.error.message)
-        advice = active.error.advice
+        advice = advice or active.error.advice
     elif active.is_open and not cancelled:
         reasons.append(_what_the_node_reported(active))
-        advice = "Retrieve again, or ask the PACS team for its log."
+        advice = advice or "Retrieve again, or ask the PACS team for its log."
     return " ".join(dict.fromkeys(reasons)), advice
+
+
+def _unstored(active: ActiveItem) -> str:
+    """Return why objects that the node sent could not be stored here."""
+    why = dict.fromkeys(comment.rstrip(".") for comment in active.unstored.values())
+    return f"{counted(len(active.unstored), 'received object')} could not be stored here: {'; '.join(why)}."
 
 
 def _is_absent(active: ActiveItem) -> bool:

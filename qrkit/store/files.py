@@ -319,7 +319,7 @@ def _refusal(error: OSError) -> Refused:
     if error.errno in NO_SPACE:
         return Refused(_OUT_OF_RESOURCES, "Out of resources: the disk is full")
     _log.error("A received object cannot be written: %s", error)
-    return Refused(_PROCESSING_FAILURE, "The object cannot be written")
+    return Refused(_PROCESSING_FAILURE, f"The object cannot be written: {error.strerror}"[:64])
 
 
 def series_folder(header: ObjectHeader) -> str:

@@ -39,6 +39,9 @@ class ObjectCommitter(Protocol):
     def touch(self, arrival: Arrival) -> None:
         """Note that an object is arriving."""
 
+    def note_unstored(self, arrival: Arrival, why: str) -> None:
+        """Note why an object could not be written."""
+
     def adopt(self, arrival: Arrival, written: WrittenObject) -> None:
         """Put an object in its place; if it raises `Refused`, the file is removed."""
 
@@ -146,7 +149,9 @@ class ReceiverPool:
                     message = ObjectMessage.from_line(line)
                     if committing is None:
                         committing = self._committing_for(message.arrival.sender)
-                    if message.written is None:
+                    if message.unstored:
+                        committing.note_unstored(message.arrival, message.unstored)
+                    elif message.written is None:
                         committing.touch(message.arrival)
                     else:
                         channel.sendall(_commit_status(committing, message.arrival, message.written))

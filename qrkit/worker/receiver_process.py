@@ -16,7 +16,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,10 +35,14 @@ _NOTE_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMessage:
-    """An object is arriving; once it is written, it is whole in its part file and waits to be put in its place."""
+    """An object is arriving; once it is written, it is whole in its part file and waits to be put in its place.
+
+    `unstored`: why it could not be written.
+    """
 
     arrival: Arrival
     written: WrittenObject | None = None
+    unstored: str = ""
 
     def to_line(self) -> bytes:
         """Return it as a line."""
@@ -49,7 +54,7 @@ class ObjectMessage:
         fields = json.loads(line)
         arrival, written = Arrival(**fields["arrival"]), fields["written"]
         if written is None:
-            return cls(arrival=arrival)
+            return cls(arrival=arrival, unstored=fields["unstored"])
         header = ObjectHeader(**written["header"])
         whole = WrittenObject(part=Path(written["part"]), size=written["size"], header=header)
         return cls(arrival=arrival, written=whole)
@@ -92,9 +97,22 @@ class _ForwardingReceiver:
         now = time.monotonic()
         if now - self._noted > _NOTE_EVERY:
             self._noted = now
-            with suppress(OSError):  # the end of the object reports that the worker is gone
-                self._end.sendall(ObjectMessage(arrival=arrival).to_line())
-        return _ForwardedObject(self._files.begin(arrival), self, arrival)
+            self._note(arrival)
+        with self.noting(arrival):
+            return _ForwardedObject(self._files.begin(arrival), self, arrival)
+
+    @contextmanager
+    def noting(self, arrival: Arrival) -> Iterator[None]:
+        """Report to the worker why an object could not be written here."""
+        try:
+            yield
+        except Refused as refusal:
+            self._note(arrival, refusal.comment)
+            raise
+
+    def _note(self, arrival: Arrival, unstored: str = "") -> None:
+        with suppress(OSError):  # the end of the object reports that the worker is gone
+            self._end.sendall(ObjectMessage(arrival=arrival, unstored=unstored).to_line())
 
     def ready(self) -> None:
         self._files.ready()
@@ -129,7 +147,8 @@ class _ForwardedObject:
         self.discard = file.discard
 
     def commit(self) -> None:
-        written = self._file.finish()
+        with self._receiver.noting(self._arrival):
+            written = self._file.finish()
         try:
             self._receiver.place(ObjectMessage(arrival=self._arrival, written=written))
         except errors.WorkerError:

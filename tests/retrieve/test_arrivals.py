@@ -1,5 +1,6 @@
 """What arrives without being asked for, and what is here already."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,29 @@ def test_a_disk_below_its_floor_takes_nothing_and_the_job_rests_and_says_so(
         wait_until(lambda: job.state is JobState.PAUSED, LIMIT, what="the job rests")
     assert "free" in job.status.reason
     assert files_of(full) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_what_cannot_be_stored_here_is_not_blamed_on_the_node(
+    linked: Linked, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EACCES, "not allowed")
+
+    monkeypatch.setattr("qrkit.store.files.place", fail)
+    study = all_studies(linked.hospital)[1]
+    with worker_in_thread(linked.workspace):
+        job = linked.workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method)
+        status = job.wait(timeout=LIMIT)
+    (item,) = status.items
+    count = len(uids_of(study))
+    assert status.state is JobState.FAILED
+    assert (
+        item.outcome.error
+        == f"{count} received objects could not be stored here: The object cannot be written: not allowed."
+    )
+    assert "folder" in item.outcome.advice
 
 
 @pytest.mark.parametrize("method", ["get", "move"])

@@ -1,6 +1,7 @@
 """Several senders at once: received by several processes, admitted and filed in one place, and nothing lost."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +48,10 @@ class Kept:
     refused_class: str = ""
     begun: list[Arrival] = field(default_factory=list)
     objects: dict[str, Path] = field(default_factory=dict)
+    unstored: dict[str, str] = field(default_factory=dict)
+
+    def note_unstored(self, arrival: Arrival, why: str) -> None:
+        self.unstored[arrival.sop_instance_uid] = why
 
     def touch(self, arrival: Arrival) -> None:
         self.begun.append(arrival)
@@ -102,6 +107,17 @@ def receiving(folder: Path, *, tls: Tls | None = None, most: int = 1) -> Iterato
         pids = reception.pids
     assert not any(map(psutil.pid_exists, pids))
     assert reception.pids == []
+
+
+def test_the_worker_learns_why_an_object_could_not_be_written(tmp_path: Path, samples: list[Path]) -> None:
+    with receiving(tmp_path) as ours:
+        ours.kept.files.incoming.mkdir(parents=True, exist_ok=True)
+        ours.kept.files.incoming.joinpath("sample").touch()
+        shutil.rmtree(ours.kept.files.folder)
+        ours.kept.files.folder.touch()  # a file where the folder was
+        assert "0x110" in storescu(ours.address, samples[:1], options=("-v",)).stdout
+        wait_until(lambda: ours.kept.unstored, what="the worker learns it")
+    assert list(ours.kept.unstored.values()) == ["The object cannot be written: Not a directory"]
 
 
 def test_one_association_alone_needs_no_other_process(tmp_path: Path) -> None:
