@@ -51,7 +51,7 @@ DOSE_CLASSES: Mapping[str, frozenset[str]] = MappingProxyType(
         RRDSR: frozenset({uids.RADIOPHARMACEUTICAL_RADIATION_DOSE_SR}),
         PET: frozenset({uids.PET_IMAGE, uids.ENHANCED_PET_IMAGE, uids.LEGACY_CONVERTED_ENHANCED_PET_IMAGE}),
         NM: frozenset({uids.NUCLEAR_MEDICINE_IMAGE}),
-        CAPTURE: frozenset({uids.SECONDARY_CAPTURE_IMAGE}),
+        CAPTURE: frozenset({uids.SECONDARY_CAPTURE_IMAGE, *uids.MULTI_FRAME_SECONDARY_CAPTURE_IMAGES}),
     }
 )
 """The SOP Classes of each type of dose object; a site may add more."""

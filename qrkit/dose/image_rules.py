@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from qrkit.dose.facts import Need, NeedKind, SeriesRow
+from qrkit.dose.facts import Need, NeedKind, SeriesRow, first_image_of
 from qrkit.dose.groups import CAPTURE, GROUPS, NO_IMAGES, SR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.dose.sr_rules import NO_DOSE_SR
@@ -13,6 +15,35 @@ DOSE_INFO = "dose info"
 
 FEW = 5
 """Largest number of instances in a possible dose sheet without a description."""
+
+MOST_PAGES = 10
+"""Largest number of instances in a dose sheet with a description: one for each page of the protocol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseSheet:
+    """The dose sheets of a vendor: series of few secondary captures whose description contains a term."""
+
+    vendor: str
+    terms: tuple[str, ...]  # in lower case, with single spaces
+    at_most: int = MOST_PAGES  # largest number of instances; series of unknown size match
+
+    def matches(self, row: SeriesRow) -> bool:
+        """Return whether the row of a series meets the criteria; its first image shows the SOP Class."""
+        description = " ".join(re.split(r"[\s_-]+", row.SeriesDescription.casefold()))
+        return (
+            row.Modality not in NO_IMAGES
+            and (row.instance_count is None or row.instance_count <= self.at_most)
+            and any(term in description for term in self.terms)
+        )
+
+
+DOSE_SHEETS = (
+    DoseSheet(vendor="GE", terms=("dose report",)),
+    DoseSheet(vendor="Siemens", terms=("patient protocol", "patientenprotokoll")),
+    DoseSheet(vendor="Canon", terms=("dose summary", "dose information", "dose sheet")),
+)
+"""Dose sheets of CT scanners; the rule `Philips dose info` has those of Philips."""
 
 _NO_IMAGE = "{modality} series, which contains no images"
 
@@ -54,6 +85,29 @@ def judge_few_images(rule: Rule, context: StudyContext) -> RuleResult | None:
         return SeriesChoice(row, True, rule.name, rule.reason) if few else None
 
     return _result(rule, context, pick, f"not a dose sheet, because it has more than {FEW} images")
+
+
+def dose_sheet_needs(context: StudyContext) -> tuple[Need, ...]:
+    """Return the needs for the objects of each possible dose sheet; one request may list those of many."""
+    return context.missing(NeedKind.OBJECTS, *(row for row in context.series if _sheet_of(row) is not None))
+
+
+def judge_dose_sheets(rule: Rule, context: StudyContext) -> RuleResult | None:
+    """Keep the dose sheets of other vendors; None if the study has none."""
+
+    def pick(row: SeriesRow) -> SeriesChoice | None:
+        sheet, listing = _sheet_of(row), context.objects(row)
+        image = first_image_of(listing.rows) if listing is not None else None
+        if sheet is None or image is None or image.SOPClassUID not in {"", *context.classes[CAPTURE]}:
+            return None
+        known = "secondary capture" if image.SOPClassUID else "series of unknown SOP Class"
+        return SeriesChoice(row, True, rule.name, f"{known} with the description of {sheet.vendor} {rule.reason}")
+
+    return _result(rule, context, pick, "not a dose sheet, but another series is")
+
+
+def _sheet_of(row: SeriesRow) -> DoseSheet | None:
+    return next((sheet for sheet in DOSE_SHEETS if sheet.matches(row)), None)
 
 
 def first_image_needs(context: StudyContext) -> tuple[Need, ...]:

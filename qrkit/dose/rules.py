@@ -7,8 +7,10 @@ from functools import partial
 from qrkit.dose.groups import ESR, NM, RDSR, RRDSR, SR_GROUP, UNKNOWN_SR
 from qrkit.dose.image_rules import (
     FEW,
+    dose_sheet_needs,
     first_image_needs,
     judge_dose_info,
+    judge_dose_sheets,
     judge_few_images,
     judge_first_images,
     judge_group_images,
@@ -16,6 +18,9 @@ from qrkit.dose.image_rules import (
 from qrkit.dose.nuclear_rules import judge_nm, judge_nuclear_images, nuclear_needs
 from qrkit.dose.rule import Rule
 from qrkit.dose.sr_rules import IMAGES, class_needs, judge_reports
+
+LAST = "dose sheets"
+"""The last rule; rules of a site without a place come before it."""
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -91,6 +96,13 @@ RULES: tuple[Rule, ...] = (
         reason="the first NM series; the study has neither a Radiopharmaceutical Radiation Dose SR nor PET images",
         judge=judge_nm,
         needs=nuclear_needs,
+    ),
+    Rule(
+        name=LAST,
+        groups=("CT",),
+        reason="dose sheets",
+        judge=judge_dose_sheets,
+        needs=dose_sheet_needs,
     ),
 )
 """The first rule that fits a study decides; a study without a fitting rule is dropped."""

@@ -10,6 +10,7 @@ from typing import Any
 from qrkit.dose.facts import Need, NeedKind, SeriesRow
 from qrkit.dose.groups import GROUPS, SR, SR_GROUP
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
+from qrkit.dose.rules import LAST
 from qrkit.errors import InputError
 
 SERIES, FIRST_IMAGE = "series", "first image"
@@ -25,7 +26,7 @@ class SiteRule:
     name: str
     groups: tuple[str, ...]  # the groups in which the rule applies
     reason: str = "kept by a rule of this site"
-    # `before` and `after`: name of the next or previous rule; without both the rule is the last one
+    # `before` and `after`: name of the next or previous rule; without both the rule comes before the last one
     before: str = ""
     after: str = ""
     modality: tuple[str, ...] = ()  # modality codes of the series
@@ -82,7 +83,7 @@ def insert_site_rule(rules: list[Rule], values: object) -> None:
     if any(rule.name == site.name for rule in rules):
         raise InputError(f"The rule {site.name!r} exists already.", advice="Give the site's rule another name.")
     neighbour = site.before or site.after
-    place = len(rules)
+    place = next(number for number, rule in enumerate(rules) if rule.name == LAST)
     if neighbour:
         named = [number for number, rule in enumerate(rules) if rule.name == neighbour]
         if not named:

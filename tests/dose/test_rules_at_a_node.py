@@ -22,6 +22,11 @@ STUDIES = {
     ),
     "1.2.3": (Series(modality="SR", classes=(RRDSR,), description="Injection"),),
     "1.2.4": (Series(modality="PT", classes=(ENHANCED_PET,) * 2, description="Brain", first=41),),
+    "1.2.6": (
+        Series(modality="CT", classes=(CT,) * 7, description="Thorax"),
+        Series(modality="CT", classes=(CAPTURE,) * 2, description="Patient Protocol"),
+        Series(modality="CT", classes=(CT,), description="Dose Report"),
+    ),
     "1.2.5": (
         Series(modality="NM", classes=(NM,) * 2, description="Rest"),
         Series(modality="NM", classes=(NM,) * 2, description="Stress", first=0),
@@ -51,6 +56,7 @@ def test_images_of_other_modalities_are_dropped_and_each_group_is_judged(pacs: W
         ("1.2.1", "MG"): {"1"},
         ("1.2.2", "DX"): {"1", "3"},
         ("1.2.2", "CT"): {"3"},
+        ("1.2.6", "CT"): {"2"},
         ("1.2.4", "NM"): {"1"},
         ("1.2.5", "NM"): {"1", "2"},
     }
@@ -62,7 +68,7 @@ def test_images_of_other_modalities_are_dropped_and_each_group_is_judged(pacs: W
     assert [(request.SeriesInstanceUID, request.level.value) for request in plan.requests()].count(
         ("1.2.2.3", "SERIES")
     ) == 1
-    assert plan.cost.objects == 8
+    assert plan.cost.objects == 10
 
 
 def test_rest_and_stress_are_kept_and_a_series_is_not_dropped_for_its_numbers(pacs: Workspace) -> None:

@@ -20,6 +20,8 @@ from tests.dose.world import ESR, RDSR
 from tests.workspace.opened import Linked, all_studies, files_of, worker_in_thread
 
 FIRST, LAST = "2026-06-19", "2026-06-30"
+OTHER_SHEETS = ("Dose Report", "Patient Dose Summary")
+"""Descriptions of the dose sheets of other vendors than Philips."""
 ALL: dict[str, Any] = {"date": (FIRST, LAST)}
 
 
@@ -36,6 +38,8 @@ def dose_series(study: Study) -> set[str]:
     if reports[RDSR] or reports[ESR]:
         return reports[RDSR] or reports[ESR]
     sheets = {one.SeriesInstanceUID for one in study.series if one.SeriesDescription.lower() == "dose info"}
+    others = {one.SeriesInstanceUID for one in study.series if one.SeriesDescription in OTHER_SHEETS}
+    sheets = sheets or others
     if any(one.SeriesDescription for one in study.series):
         return sheets
     return {one.SeriesInstanceUID for one in study.series if len(one.instances) <= 5}
