@@ -111,10 +111,42 @@ def ask_images(inquiry: Inquiry) -> ProbeSteps:
         answers = yield from _ask_number(inquiry, inquiry.series, 1)
         if answers.count == 1:
             inquiry.images = _by_uid(answers)
+            _record_classes(inquiry)
             return
     keys = inquiry.above(Level.IMAGE, inquiry.study, inquiry.series)
     answers = yield from inquiry.ask(Level.IMAGE, keys, IMAGE_KEYS, "images of one series")
     inquiry.images = _by_uid(answers) if answers.is_whole else {}
+    _record_classes(inquiry)
+
+
+def _record_classes(inquiry: Inquiry) -> None:
+    """Compare SOPClassesInStudy of the reference study with its series and images."""
+    text = str(inquiry.known.studies[inquiry.study].get("SOPClassesInStudy") or "")
+    named = {uid.strip() for uid in text.split("\\") if uid.strip()}
+    listed = {str(row["SOPClassUID"]) for row in inquiry.images.values() if row.get("SOPClassUID")}
+    codes = {str(row["Modality"]) for row in _series(inquiry).values() if row.get("Modality")}
+    if named and listed:
+        inquiry.record(Subject.SOP_CLASSES_IN_STUDY, judge_classes(named, listed, codes))
+
+
+def judge_classes(named: AbstractSet[str], listed: AbstractSet[str], codes: AbstractSet[str]) -> Finding:
+    """Return whether a study names all its classes: those of listed images, and at least one for each modality.
+
+    A study of one modality shows too little.
+
+    >>> judge_classes({"1.2", "1.3"}, {"1.3"}, {"CT", "SR"}).verdict.value
+    'honoured'
+    >>> judge_classes({"1.2"}, {"1.2"}, {"CT", "SR"}).verdict.value
+    'ignored'
+    """
+    evidence = (
+        f"SOPClassesInStudy of one study names {counted(len(named), 'class', plural='classes')}, among them "
+        f"{len(listed & named)} of the {len(listed)} of its listed images; its series have "
+        f"{counted(len(codes), 'modality', plural='modalities')}"
+    )
+    if not listed <= named or len(named) < len(codes):
+        return Finding(verdict=Verdict.IGNORED, evidence=evidence)
+    return Finding(verdict=Verdict.HONOURED if len(codes) > 1 else Verdict.UNKNOWN, evidence=evidence)
 
 
 def ask_instance_number(inquiry: Inquiry) -> ProbeSteps:

@@ -388,6 +388,6 @@ def _limits(profile: Profile) -> tuple[CardLine, ...]:
     names = ", ".join(name or "none named" for name in profile.character_sets)
     return (
         CardLine(about="cap", text=cap, evidence=profile.cap_evidence),
-        *_verdicts(profile, (Subject.CANCEL, Subject.CHARACTER_SET)),
+        *_verdicts(profile, (Subject.CANCEL, Subject.CHARACTER_SET, Subject.SOP_CLASSES_IN_STUDY)),
         CardLine(about="character sets", text=names or "no responses"),
     )

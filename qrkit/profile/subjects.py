@@ -85,6 +85,8 @@ class Subject(Enum):
         C-CANCEL during C-FIND.
     CHARACTER_SET
         Whether text is in the SpecificCharacterSet of its response.
+    SOP_CLASSES_IN_STUDY
+        Whether SOPClassesInStudy names all classes of a study; ignored: it does not.
     """
 
     STUDY_DATE = "StudyDate"
@@ -103,6 +105,7 @@ class Subject(Enum):
     IMAGES_BY_DATE_AND_CLASS = "images_by_date_and_class"
     CANCEL = "cancel"
     CHARACTER_SET = "SpecificCharacterSet"
+    SOP_CLASSES_IN_STUDY = "SOPClassesInStudy"
 
 
 MATCHING_KEYS = (
@@ -132,6 +135,7 @@ LABELS = {
     Subject.IMAGES_BY_DATE_AND_CLASS: "images by StudyDate and SOPClassUID",
     Subject.CANCEL: "C-CANCEL",
     Subject.CHARACTER_SET: "SpecificCharacterSet",
+    Subject.SOP_CLASSES_IN_STUDY: "SOPClassesInStudy, all classes",
 }
 """The label of each subject."""
 
