@@ -98,8 +98,10 @@ class CachedAnswer:
         """Return whether the answer is still valid for a study as the node returns it now; times are UTC, no zone."""
         then_and_now = ((self.study_series, study.series_count), (self.study_instances, study.instance_count))
         counted = [(then, count) for then, count in then_and_now if then is not None and count is not None]
-        if counted:
-            return all(then == count for then, count in counted)
+        if any(then != count for then, count in counted):
+            return False
+        if self.study_instances is not None and study.instance_count is not None:
+            return True  # as many series prove nothing: one of them may have another report
         day = _day(study.StudyDate)
         was_recent = day is None or self.asked_at - day < ages.recent
         return now - self.asked_at < (ages.of_recent if was_recent else ages.of_others)

@@ -10,7 +10,7 @@ small series, where a report may have any InstanceNumber, and of the first image
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -19,12 +19,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from qrkit.dose.groups import DOSE_CLASSES, ESR, RDSR, RRDSR, SR
+from qrkit.tables import read_modalities
 from qrkit.uids import (
     KEY_OBJECT_SELECTION,
     PRESENTATION_STATE_STORAGE,
     RAW_DATA_STORAGE,
     SR_STORAGE,
     STANDARD_STORAGE,
+    is_valid_uid,
 )
 
 SMALL = 5
@@ -70,10 +72,11 @@ class StudyRow:
     StudyDate: str = ""
     StudyDescription: str = ""
     StationName: str = ""
-    ModalitiesInStudy: frozenset[str] = frozenset()  # empty if the node does not return it
+    ModalitiesInStudy: frozenset[str] = frozenset()  # empty if the node does not return it, or not as codes
     SOPClassesInStudy: frozenset[str] = frozenset()  # empty if the node does not return it
     series_count: int | None = None
     instance_count: int | None = None
+    has_odd_modalities: bool = False  # true if ModalitiesInStudy is not written as DICOM does and was read
 
 
 class SeriesRow(NamedTuple):
@@ -173,28 +176,38 @@ def study_rows(table: pa.Table) -> dict[str, StudyRow]:
     for uid, patient, day, description, station, modalities, classes, series_count, count in _columns(table, names):
         if uid and (uid, patient) not in seen:
             seen.add((uid, patient))
+            read = read_modalities(modalities)
             row = StudyRow(
                 StudyInstanceUID=uid,
                 PatientID=patient or "",
                 StudyDate=f"{day:%Y%m%d}".rjust(8, "0") if day else "",
                 StudyDescription=description or "",
                 StationName=station or "",
-                ModalitiesInStudy=_values(modalities),
+                ModalitiesInStudy=read.known,
                 SOPClassesInStudy=_values(classes),
                 series_count=series_count,
                 instance_count=count,
+                has_odd_modalities=read.is_odd,
             )
             rows[uid] = _merged(rows[uid], row) if uid in rows else row
     return rows
 
 
+def lists_values(rows: Iterable[StudyRow]) -> bool:
+    """Return whether a row lists several modalities and several classes, so that the node does not name only one."""
+    return any(len(row.ModalitiesInStudy) > 1 and len(row.SOPClassesInStudy) > 1 for row in rows)
+
+
 def _merged(first: StudyRow, other: StudyRow) -> StudyRow:
+    """Return two rows of one study as one; its modalities are unknown if those of a row are."""
+    are_known = bool(first.ModalitiesInStudy and other.ModalitiesInStudy)
     return replace(
         first,
-        ModalitiesInStudy=first.ModalitiesInStudy | other.ModalitiesInStudy,
+        ModalitiesInStudy=first.ModalitiesInStudy | other.ModalitiesInStudy if are_known else frozenset(),
         SOPClassesInStudy=first.SOPClassesInStudy | other.SOPClassesInStudy,
         series_count=_sum(first.series_count, other.series_count),
         instance_count=_sum(first.instance_count, other.instance_count),
+        has_odd_modalities=first.has_odd_modalities or other.has_odd_modalities,
     )
 
 
@@ -216,9 +229,15 @@ def series_by_study(table: pa.Table, *, study_instance_uid: str = "") -> dict[st
     found: dict[str, dict[str, SeriesRow]] = {}
     for study, uid, modality, description, station, number, count in _columns(table, names):
         if uid:
-            row = SeriesRow(uid, (modality or "").strip(), description or "", station or "", number, count)
+            row = SeriesRow(uid, _modality(modality), description or "", station or "", number, count)
             found.setdefault(study or study_instance_uid, {}).setdefault(uid, row)
     return {study: tuple(rows.values()) for study, rows in found.items()}
+
+
+def _modality(text: str | None) -> str:
+    """Return the Modality of a series; empty if it is unknown, so that its objects decide."""
+    known = read_modalities(text).known
+    return next(iter(known)) if len(known) == 1 else ""
 
 
 def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict[str, tuple[ObjectRow, ...]]:
@@ -228,7 +247,7 @@ def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict
     for series, uid, sop_class, number in _columns(table, names):
         if uid:
             found.setdefault(series or series_instance_uid, {}).setdefault(
-                uid, ObjectRow(uid, sop_class or "", number)
+                uid, ObjectRow(uid, sop_class if is_valid_uid(sop_class or "") else "", number)
             )
     return {series: tuple(rows.values()) for series, rows in found.items()}
 
@@ -309,6 +328,12 @@ def modality_of(sop_classes: Sequence[str]) -> str:
         if uid in _IMAGES:
             return _IMAGES[uid]
     return ""
+
+
+@lru_cache(maxsize=10_000)
+def modalities_of(sop_classes: frozenset[str]) -> frozenset[str]:
+    """Return the modalities that some SOP Classes show."""
+    return frozenset(filter(None, (modality_of([uid]) for uid in sop_classes)))
 
 
 def _need(study: str, row: SeriesRow) -> Need:

@@ -13,7 +13,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "CT": ("CT",),
         "MG": ("MG",),
         "FL": ("RF", "XA"),
-        "DX": ("DX", "CR", "PX"),
+        "DX": ("DX", "CR", "PX", "DR", "IO", "RG"),
         "NM": ("NM", "PT"),
     }
 )
@@ -29,6 +29,9 @@ SR_GROUP = "SR"
 """The group of studies that contain only structured reports."""
 
 SR = "SR"
+MAY_BE_REPORTS = frozenset({SR, "OT", "DOC", ""})
+"""Modalities with which nodes return series of reports."""
+
 BESIDE_SR = frozenset({"KO", "PR"})
 """Modalities that a study of only SR may contain: they refer to objects and contain none."""
 
@@ -106,7 +109,7 @@ def groups_of(modalities: frozenset[str], requested: tuple[str, ...]) -> tuple[s
 def belongs(modality: str, group: str, groups: Collection[str]) -> bool:
     """Return whether a series belongs to the item of a group, if a study is judged in several `groups`.
 
-    Reports belong to all items, and what belongs to no group to those of X-rays.
+    Reports and what may contain some belong to all items, and what belongs to no group to those of X-rays.
 
     >>> [belongs(modality, "CT", ("DX", "CT")) for modality in ("CT", "DX", "SR", "US")]
     [True, False, True, True]
@@ -117,7 +120,7 @@ def belongs(modality: str, group: str, groups: Collection[str]) -> bool:
         return True
     if any(modality in GROUPS[other] for other in groups):
         return False
-    return group in X_RAY_GROUPS or modality == SR
+    return group in X_RAY_GROUPS or modality in MAY_BE_REPORTS
 
 
 @lru_cache(maxsize=10_000)

@@ -18,6 +18,7 @@ from qrkit.dose.facts import (
     SeriesRow,
     StudyRow,
     Unanswered,
+    modalities_of,
     needs_of,
     with_modalities,
 )
@@ -34,7 +35,7 @@ from qrkit.dose.outcome import (
 )
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
 from qrkit.dose.rule import Rule, RuleResult, StudyContext
-from qrkit.dose.sr_rules import empty_sr_series, kinds_by_study, with_unknown_classes
+from qrkit.dose.sr_rules import empty_sr_series, is_named_elsewhere, kinds_by_study, with_unknown_classes
 from qrkit.query.filters import Filter
 from qrkit.query.local_matching import Match
 
@@ -103,7 +104,7 @@ class StudyJudge:
             group = SR_GROUP if self.policy.sr_only else group_of(study.ModalitiesInStudy, self.policy.groups)
             return (PlanItem(study, group, self._also_without_code(study, decision)),)
         modalities, answer = study.ModalitiesInStudy, None
-        if not modalities or self.policy.sr_only:
+        if not modalities or self.policy.sr_only or self._is_contradictory(study):
             (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             if isinstance(answer, Unanswered):
                 return (_unanswered(study, "", decision, answer.why),)
@@ -113,6 +114,12 @@ class StudyJudge:
             return ((yield from self._only_sr(study, decision, modalities, answer)),)
         groups = groups_of(modalities, self.policy.groups)
         return (yield from self._items(study, decision, groups, answer))
+
+    def _is_contradictory(self, study: StudyRow) -> bool:
+        """Return whether SOPClassesInStudy shows a requested group that ModalitiesInStudy does not."""
+        requested, shown = self.policy.groups, modalities_of(study.SOPClassesInStudy)
+        both = groups_of(study.ModalitiesInStudy | shown, requested)
+        return both != groups_of(study.ModalitiesInStudy, requested)
 
     def _filtered(self, study: StudyRow) -> Decision:
         """Apply all filters of studies, so that the history contains each filter that drops the study."""
@@ -174,6 +181,9 @@ class StudyJudge:
             modalities=study.ModalitiesInStudy,
             options=self.policy.options,
             classes=self.policy.classes,
+            named_classes=study.SOPClassesInStudy,
+            names_all_classes=self.policy.names_all_classes,
+            lists_values=self.policy.lists_values,
         )
 
     def _item(self, context: StudyContext, decision: Decision, answer: Answer | None) -> JudgeSteps[PlanItem]:
@@ -244,7 +254,7 @@ class StudyJudge:
                 return (yield from self._without_stored(context, decision, result, dropped))
             if context.unanswered:
                 return _unanswered(context.study, context.group, decision, context.unanswered)
-        if context.only_sr and self._series_filters:
+        if context.only_sr and (self._series_filters or is_named_elsewhere(context)):
             return None
         possible = with_unknown_classes(context, None)
         if possible is not None:
@@ -330,10 +340,16 @@ def _no_rule(group: str) -> tuple[str, str]:
 
 
 def _modalities(answer: Answer, study: StudyRow) -> frozenset[str]:
-    """Return the modalities of a study, including those of its series."""
+    """Return the modalities of a study, including those of its series.
+
+    All series as the node counts them decide alone, where ModalitiesInStudy contradicts them.
+    """
     if not isinstance(answer, SeriesAnswer):
         return study.ModalitiesInStudy
-    return study.ModalitiesInStudy | {row.Modality for row in answer.rows if row.Modality}
+    shown = frozenset(row.Modality for row in answer.rows)
+    if shown and "" not in shown and len(answer.rows) == study.series_count and not answer.doubt:
+        return shown
+    return study.ModalitiesInStudy | shown - {""}
 
 
 def _unanswered(study: StudyRow, group: str, decision: Decision, why: str) -> PlanItem:

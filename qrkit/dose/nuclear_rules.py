@@ -83,7 +83,7 @@ def _series(context: StudyContext, modality: str) -> list[SeriesRow]:
 def _may_hold(context: StudyContext, kind: str) -> bool:
     """Return whether the study may contain images of a type, by SOPClassesInStudy."""
     classes = context.study.SOPClassesInStudy
-    return not classes or bool(classes & context.classes[kind])
+    return not context.names_all_classes or not classes or bool(classes & context.classes[kind])
 
 
 def _first_images(context: StudyContext, modality: str, kind: str) -> tuple[Need, ...]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from qrkit.advice import Action, Advice
 from qrkit.dose.answers import PATIENCE, AnswerCache, AnswerSession, from_table, newest, to_table
-from qrkit.dose.facts import StudyRow, study_rows
+from qrkit.dose.facts import StudyRow, lists_values, study_rows
 from qrkit.dose.groups import dose_class_uids
 from qrkit.dose.judge import StudyJudge, together
 from qrkit.dose.outcome import PlanItem, StoredUids
@@ -119,11 +119,14 @@ class Planner:
             options=asked.options,
             filters=asked.query.filters,
             sr_first=self._profile(node.name).lists_sr_series,
+            names_all_classes=self._profile(node.name).honours(Subject.SOP_CLASSES_IN_STUDY),
         )
         found = self._find(node, request)
+        rows = study_rows(found.table)
+        policy = replace(policy, lists_values=lists_values(rows.values()))
         parts = [
             self._part(node, StudyJudge(policy, self._stored(asked, studies)), studies, found.table, request)
-            for studies in _in_parts(study_rows(found.table))
+            for studies in _in_parts(rows)
         ]
         counted = sum((part.counted for part in parts), Tally())
         tables = joined([part.tables for part in parts])

@@ -48,6 +48,9 @@ class Policy:
     classes: Mapping[str, frozenset[str]] = field(default_factory=lambda: DOSE_CLASSES)
     # true if few requests list the SR series of many studies, so that they are asked for first
     sr_first: bool = False
+    # true if it was shown that SOPClassesInStudy names all classes of a study; otherwise it excludes none
+    names_all_classes: bool = False
+    lists_values: bool = False  # true if the node lists several modalities and classes in its rows
 
     @property
     def judged_groups(self) -> tuple[str, ...]:

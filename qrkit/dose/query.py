@@ -34,7 +34,7 @@ def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
     """Return the codes to ask for, in their order.
 
     >>> codes_of(("DX", "CT"), sr_only=False)
-    ('CT', 'DX', 'CR', 'PX')
+    ('CT', 'DX', 'CR', 'PX', 'DR', 'IO', 'RG')
     """
     return (SR,) if sr_only else tuple(code for group in GROUPS if group in groups for code in GROUPS[group])
 

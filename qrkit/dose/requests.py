@@ -217,8 +217,12 @@ class NeedRequests:
     def _is_partial(self, need: Need, answer: SeriesAnswer) -> bool:
         """Return whether SR series may be missing: the node counts all series, not those of a Modality.
 
-        A node that omits the Modality of series may also match none of them.
+        A node that omits the Modality of series may also match none of them. One that ignores Modality returns all
+        series; one that returns reports with another Modality does not.
         """
+        if not answer.only_sr:
+            is_listed = any(row.Modality == SR for row in answer.rows)
+            return not is_listed and len(answer.rows) != self._studies[need.StudyInstanceUID].series_count
         is_hidden = not answer.rows and _has_sr(self._studies[need.StudyInstanceUID])
         return is_hidden or bool(answer.doubt) or self._are_many(answer.rows)
 
@@ -226,7 +230,7 @@ class NeedRequests:
         """Give what to ask after the answer to a single request: another first image, or all series of a study."""
         if _is_without_image(need, answer):
             yield self._single(need, "0")
-        elif isinstance(answer, SeriesAnswer) and answer.only_sr and self._is_partial(need, answer):
+        elif need.kind is NeedKind.SR_SERIES and isinstance(answer, SeriesAnswer) and self._is_partial(need, answer):
             every = Need(NeedKind.SERIES, need.StudyInstanceUID)
             request = self._single(every).request
             yield NeedRequest(request, lambda reply: {need: _with_rows(_answer(every, reply), answer.rows)})

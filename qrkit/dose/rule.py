@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from qrkit.dose.facts import Answer, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow, StudyRow, Unanswered
-from qrkit.dose.groups import DOSE_CLASSES, GROUPS, NO_IMAGES, SR, has_other_x_rays
+from qrkit.dose.groups import DOSE_CLASSES, GROUPS, NO_IMAGES, SR, SR_KINDS, has_other_x_rays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +22,26 @@ class StudyContext:
     options: frozenset[str] = frozenset()  # the optional rules that are on: `toshiba`, `empty_sr`
     # the SOP Classes of each type of dose object
     classes: Mapping[str, frozenset[str]] = field(default_factory=lambda: DOSE_CLASSES)
+    # the classes of reports that the row of the study names, also if the row covers only a part of the study
+    named_classes: frozenset[str] = frozenset()
+    # true if it was shown that SOPClassesInStudy names all classes of a study; otherwise it excludes none
+    names_all_classes: bool = False
+    lists_values: bool = False  # true if the node lists several modalities and classes in its rows
     answers: Mapping[Need, Answer] = field(default_factory=dict)  # the answers of the node; see `with_answers`
     listed: Mapping[str, ObjectsAnswer] = field(default_factory=dict)  # the objects of the listed series
 
     @property
     def sr_series(self) -> tuple[SeriesRow, ...]:
-        """The SR series."""
-        return tuple(row for row in self.series if row.Modality == SR)
+        """The SR series, and series of another Modality in which an object is a report."""
+        return tuple(row for row in self.series if row.Modality == SR or self._has_report(row))
+
+    def _has_report(self, row: SeriesRow) -> bool:
+        answer = self.listed.get(row.SeriesInstanceUID)
+        return answer is not None and any(self.is_report(instance.SOPClassUID) for instance in answer.rows)
+
+    def is_report(self, sop_class: str) -> bool:
+        """Return whether a SOP Class is a dose report of the group."""
+        return any(sop_class in self.classes[kind] for kind in SR_KINDS[self.group])
 
     @property
     def image_series(self) -> tuple[SeriesRow, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qrkit.dose.facts import Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
+from collections.abc import Collection
+
+from qrkit.dose.facts import SMALL, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
 from qrkit.dose.groups import ESR, NO_IMAGES, RDSR, RRDSR, SR, SR_GROUP, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
@@ -27,8 +29,8 @@ _NAMES = {
 def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
     """Return the types of reports in every SR series, by SOPClassesInStudy; None if it is not sufficient.
 
-    It is sufficient if no class is a dose report, or if all reports have one type. A private class may be a report
-    too, and may be in any series.
+    It is sufficient if all reports have one type, or if no class is a dose report and the row excludes others. A
+    private class may be a report too, and may be in any series.
     """
     classes = context.study.SOPClassesInStudy
     if not classes or not all(uid.startswith(STANDARD_STORAGE) for uid in classes):
@@ -36,8 +38,36 @@ def kinds_by_study(context: StudyContext) -> frozenset[str] | None:
     reports = {uid for uid in classes if uid.startswith(SR_STORAGE) and uid != KEY_OBJECT_SELECTION}
     kinds = SR_KINDS[context.group]
     if not any(reports & context.classes[kind] for kind in kinds):
-        return frozenset()
+        return frozenset() if _excludes_others(context, reports) else None
     return next((frozenset({kind}) for kind in kinds if reports <= context.classes[kind]), None)
+
+
+def _excludes_others(context: StudyContext, reports: Collection[str]) -> bool:
+    """Return whether a study has no reports besides those that it names.
+
+    SOPClassesInStudy may name one class of many. ModalitiesInStudy with SR contradicts a row without a class of it;
+    if the node lists several values, both together show that there are no reports.
+    """
+    modalities = context.study.ModalitiesInStudy
+    if context.names_all_classes:
+        return bool(reports) or SR not in modalities
+    return context.lists_values and not reports and bool(modalities) and SR not in modalities
+
+
+def is_named_elsewhere(context: StudyContext) -> bool:
+    """Return whether a study names the class of a dose report that no SR series is known to have."""
+    if not any(map(context.is_report, context.named_classes)):
+        return False
+    return not any((kinds_of(context, row) or frozenset()) - {UNKNOWN_SR} for row in context.sr_series)
+
+
+def _elsewhere_needs(context: StudyContext) -> tuple[Need, ...]:
+    """Return the needs for the objects of series that are not SR, if one of them has a report; small series first."""
+    if context.only_sr or not is_named_elsewhere(context):
+        return ()
+    others = [row for row in context.series if row.Modality != SR]
+    small = [row for row in others if row.instance_count is None or row.instance_count <= SMALL]
+    return context.missing(NeedKind.OBJECTS, *small) or context.missing(NeedKind.OBJECTS, *others)
 
 
 def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
@@ -65,7 +95,7 @@ def class_needs(context: StudyContext) -> tuple[Need, ...]:
         return first
     unclear = [row for row in unknown if isinstance(context.objects(row), ObjectsAnswer)]
     unclear += [row for row in context.sr_series if row not in unclear and _may_be_mixed(context, row)]
-    return context.missing(NeedKind.OBJECTS, *unclear)
+    return context.missing(NeedKind.OBJECTS, *unclear) or _elsewhere_needs(context)
 
 
 def _may_be_mixed(context: StudyContext, row: SeriesRow) -> bool:
@@ -84,7 +114,7 @@ def judge_reports(kind: str, rule: Rule, context: StudyContext) -> RuleResult | 
         return None
     choices = []
     for row in context.series:
-        if row.Modality == SR:
+        if row.SeriesInstanceUID in by_series:
             choices.append(_choice_of_report(kind, rule, context, row, by_series[row.SeriesInstanceUID]))
         elif context.images_are_kept_too and row.Modality not in NO_IMAGES and context.may_be_of_group(row):
             choices.append(SeriesChoice(row, True, IMAGES, OF_ANOTHER))

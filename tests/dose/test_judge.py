@@ -332,8 +332,11 @@ def test_what_the_study_row_tells_is_not_asked_again() -> None:
     assert kept(world.judge(policy_of("CT"))) == {"2": WHOLE}
     assert [need.kind for need in world.asked] == [NeedKind.SR_SERIES]
     none = with_classes(world_of(Series(modality="XA", classes=(CT,)), sr(REPORT)))
-    assert one(none.judge(policy_of("FL"))).decision.rule == "FL rules"
+    assert one(none.judge(replace(policy_of("FL"), names_all_classes=True))).decision.rule == "FL rules"
     assert none.asked == []
+    images = with_classes(world_of(Series(modality="XA", classes=(CT,))))
+    assert one(images.judge(replace(policy_of("FL"), lists_values=True))).decision.rule == "FL rules"
+    assert images.asked == []
     two = with_classes(world_of(IMAGES, sr(RDSR), sr(REPORT)))
     assert kept(two.judge(policy_of("CT"))) == {"2": WHOLE}
     assert NeedKind.DOSE_OBJECTS in {need.kind for need in two.asked}

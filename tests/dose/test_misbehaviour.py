@@ -55,3 +55,27 @@ def test_a_plan_repeats_what_a_node_breaks_off_now_and_then(
     assert other.coverage.why == ()
     assert kept_studies(honest) == kept_studies(other)
     assert kept_series(honest) == kept_series(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(one_class_in_study=True),
+        Quirks(report_modality="OT"),
+        Quirks(report_modality="OT", ignore_keys=("ModalitiesInStudy",)),
+        Quirks(modalities_text="/"),
+        Quirks(modalities_text="*"),
+    ],
+    ids=["one class of many", "reports as OT", "reports as OT, key ignored", "CT/SR", "any"],
+)
+@pytest.mark.parametrize("is_probed", [False, True], ids=["", "probed"])
+def test_a_node_whose_rows_show_a_part_or_something_else_loses_no_study(
+    linked: Linked, start_simulator: StartSimulator, quirks: Quirks, *, is_probed: bool
+) -> None:
+    link(linked.workspace, start_simulator(linked.hospital, quirks=quirks), "odd")
+    if is_probed:
+        linked.workspace.probe("odd")
+    honest, other = plan_of(linked, "pacs", *GROUPS), plan_of(linked, "odd", *GROUPS)
+    assert kept_studies(honest) <= kept_studies(other)
+    assert kept_series(honest) <= kept_series(other)

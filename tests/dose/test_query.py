@@ -19,7 +19,7 @@ def asked(**given: object) -> DoseQuery:
 
 def test_codes_are_asked_in_the_order_of_the_groups() -> None:
     query = asked(dose="nm,fl,mg,dx,ct", date="today")
-    assert query.codes == ("CT", "MG", "RF", "XA", "DX", "CR", "PX", "NM", "PT")
+    assert query.codes == ("CT", "MG", "RF", "XA", "DX", "CR", "PX", "DR", "IO", "RG", "NM", "PT")
     assert asked(dose=["FL", "CT"], date="today").codes == ("CT", "RF", "XA")
     assert asked(sr_only=True, date="today").codes == ("SR",)
 

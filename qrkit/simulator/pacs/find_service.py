@@ -235,14 +235,24 @@ def _reader(keyword: str, level: QueryRetrieveLevel, ae_title: str) -> Callable[
     return None
 
 
+def _of_study_or_series(keyword: str, raw: bytes, quirks: Quirks) -> bytes:
+    """Return the modalities and classes of a study or series as a PACS with these quirks names them."""
+    if quirks.modalities_text and keyword == "ModalitiesInStudy":
+        text = quirks.modalities_text.encode()
+        return text if text == b"*" else raw.replace(b"\\", text)
+    if quirks.one_class_in_study and keyword == "SOPClassesInStudy":
+        return raw.partition(b"\\")[0].rstrip(b"\0")
+    if quirks.report_modality and keyword == "Modality" and raw.strip() == b"SR":
+        return quirks.report_modality.encode()
+    return raw
+
+
 def _spoilt(keyword: str, vr: str, raw: bytes, value_and_quirks: tuple[Value, Quirks]) -> bytes:
     """Return the value as a PACS with these quirks returns it."""
     value, quirks = value_and_quirks
     if keyword in quirks.blank_keys or (quirks.missing_modality and keyword == "Modality"):
         return b""
-    if quirks.modalities_text and keyword == "ModalitiesInStudy":
-        text = quirks.modalities_text.encode()
-        return text if text == b"*" else raw.replace(b"\\", text)
+    raw = _of_study_or_series(keyword, raw, quirks)
     if quirks.count_less and keyword in _COUNTS and raw:
         raw = str(max(int(raw) - quirks.count_less, 0)).encode()
     if quirks.decimal_integers and vr == "IS" and raw:

@@ -79,6 +79,8 @@ class Quirks:
     wrong_charset: bool = _quirk(False, "text is UTF-8 while SpecificCharacterSet is ISO_IR 6")
     named_charset: str = _quirk("", "SpecificCharacterSet is always this; `none` leaves it out")
     invalid_uid: bool = _quirk(False, "series UIDs have a leading zero in a component")
+    one_class_in_study: bool = _quirk(False, "SOPClassesInStudy names only the first class of a study")
+    report_modality: str = _quirk("", "Modality with which series of reports are returned, such as OT")
     no_sop_class: bool = _quirk(False, "no SOPClassUID at IMAGE level, no SOPClassesInStudy")
 
     # C-GET and C-MOVE
