@@ -9,7 +9,7 @@ A failure on one study does not fail the plan, and all answers are stored even i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -94,14 +94,19 @@ class CachedAnswer:
     study_instances: int | None
     classes: str | None = None
 
-    def holds(self, study: StudyRow, now: datetime, ages: Ages) -> bool:
-        """Return whether the answer is still valid for a study as the node returns it now; times are UTC, no zone."""
+    def holds(self, study: StudyRow, now: datetime, ages: Ages, *, is_held: bool = False) -> bool:
+        """Return whether the answer is still valid for a study as the node returns it now; times are UTC, no zone.
+
+        A series that is held already may have a later report, so only counts of instances prove its answer.
+        """
         then_and_now = ((self.study_series, study.series_count), (self.study_instances, study.instance_count))
         counted = [(then, count) for then, count in then_and_now if then is not None and count is not None]
         if any(then != count for then, count in counted):
             return False
         if self.study_instances is not None and study.instance_count is not None:
             return True  # as many series prove nothing: one of them may have another report
+        if is_held:
+            return False
         day = _day(study.StudyDate)
         was_recent = day is None or self.asked_at - day < ages.recent
         return now - self.asked_at < (ages.of_recent if was_recent else ages.of_others)
@@ -159,7 +164,9 @@ class AnswerCache:
         now: datetime,
         ages: Ages | None = None,
         classes: str = _USUAL,
+        held: Collection[str] = (),  # SeriesInstanceUIDs of which objects are stored
     ) -> None:
+        self._held = held
         self._known = known
         self._studies = studies
         self._now = now
@@ -178,7 +185,7 @@ class AnswerCache:
                 continue
             if need.kind is NeedKind.FIRST_IMAGE and not _rows_of(known.answer):
                 continue  # an earlier version looked for the numbers 1 and 0 only
-            if known.holds(study, self._now, self._ages):
+            if known.holds(study, self._now, self._ages, is_held=need.SeriesInstanceUID in self._held):
                 return known.answer
         return None
 

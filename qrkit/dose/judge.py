@@ -92,7 +92,7 @@ class StudyJudge:
 
     def __init__(self, policy: Policy, stored: StoredUids | None = None) -> None:
         self.policy = policy
-        self._stored = stored or StoredUids()
+        self.stored = stored or StoredUids()
         self._rules = {group: policy.rules_of(group) for group in policy.judged_groups}
         self._study_filters = policy.study_filters()
         self._series_filters = policy.series_filters()
@@ -273,13 +273,13 @@ class StudyJudge:
             *(
                 choice.row
                 for choice in result.choices
-                if must_be_listed(choice, context.objects(choice.row), self._stored.of(choice.row))
+                if must_be_listed(choice, context.objects(choice.row), self.stored.of(choice.row))
             ),
         )
         if needs:
             context = context.with_answers(needs, (yield needs))
         series = tuple(
-            outcome_of(choice, context.objects(choice.row), self._stored.of(choice.row)) for choice in result.choices
+            outcome_of(choice, context.objects(choice.row), self.stored.of(choice.row)) for choice in result.choices
         )
         decision = decision.kept(result.rule, result.reason)
         if not any(outcome.decision.keep for outcome in series):

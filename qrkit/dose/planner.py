@@ -201,8 +201,7 @@ class Planner:
             studies, self._profile(node.name), model=node.information_model, classes=judge.policy.classes
         )
         with _without_collector():
-            classes = dose_class_uids(judge.policy.classes)
-            with self._session(node, need_requests, studies, classes, request) as session:
+            with self._session(node, need_requests, studies, judge, request) as session:
                 items = _judged(judge, studies, session)
             if session.requests:
                 session.find.teach(self._profiles, user=self._user)
@@ -220,9 +219,10 @@ class Planner:
         node: Node,
         need_requests: NeedRequests,
         studies: Mapping[str, StudyRow],
-        classes: str,
+        judge: StudyJudge,
         request: _PlanRequest,
     ) -> AnswerSession:
+        classes, held = dose_class_uids(judge.policy.classes), judge.stored.by_series
         now = datetime.fromisoformat(self._state.now()).replace(tzinfo=None)
         known = None if request.refresh else self._known.read(node.name, studies)
         session = FindSession(
@@ -237,7 +237,7 @@ class Planner:
             session,
             WindowedFind(session, node, self._profile(node.name), today=date.today()),
             need_requests,
-            AnswerCache({} if known is None else from_table(known), studies, now=now, classes=classes),
+            AnswerCache({} if known is None else from_table(known), studies, now=now, classes=classes, held=held),
             keep=lambda asked: self._known.add(node.name, to_table(asked, studies, now, classes), newest),
             stop=request.stop,
         )

@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from qrkit.dose import AnswerCache, Need, NeedKind, SeriesAnswer, StudyRow, from_table, study_rows, to_table
+from qrkit.dose import (
+    AnswerCache,
+    Need,
+    NeedKind,
+    ObjectsAnswer,
+    SeriesAnswer,
+    StudyRow,
+    from_table,
+    study_rows,
+    to_table,
+)
 from tests.dose.world import (
     CT,
     ESR,
@@ -134,6 +144,18 @@ def test_as_many_series_do_not_prove_that_an_answer_still_holds() -> None:
     assert holds(study, minutes=30)
     assert not holds(study, minutes=61)
     assert not holds(replace(study, series_count=3), minutes=1)
+
+
+def test_an_answer_on_a_held_series_holds_only_while_instances_are_counted() -> None:
+    now = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - in UTC, as it is kept
+    need = Need(NeedKind.OBJECTS, "1", "1.1")
+    for study in (StudyRow(StudyInstanceUID="1"), StudyRow(StudyInstanceUID="1", series_count=2)):
+        for counted in (study, replace(study, instance_count=9)):
+            known = from_table(to_table({need: ObjectsAnswer()}, {"1": counted}, now))
+            later = now + timedelta(minutes=1)
+            assert need in AnswerCache(known, {"1": counted}, now=later).recall([need])
+            is_proven = counted.instance_count is not None
+            assert (need in AnswerCache(known, {"1": counted}, now=later, held={"1.1"}).recall([need])) is is_proven
 
 
 # ModalitiesInStudy and Modality as they come

@@ -6,13 +6,16 @@ from typing import Any
 import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import UID
+from pynetdicom import AE
 
 from qrkit.dose import Plan
 from qrkit.jobs import JobState
+from qrkit.simulator import Quirks, Simulator
 from qrkit.workspace import Workspace
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress
-from tests.workspace.opened import OpenWorkspace, files_of, worker_in_thread
+from tests.workspace.opened import OpenWorkspace, StartSimulator, files_of, link, worker_in_thread
 
 PET_CT = ("NM-CT-RDSR-Siemens", "NM-PetIm-Siemens", "NM-RRDSR-Siemens")
 """Three files of one study: PT and two SR, of which ModalitiesInStudy tells in two rows, for two patients."""
@@ -129,3 +132,29 @@ def test_a_plan_of_everything_is_fetched_whole_and_then_nothing_is_left(
     wanted = {str(files[name].SOPInstanceUID) for group in GROUPS for name in EXPECTED[group]}
     assert files_of(with_samples) == wanted
     assert with_samples.plan("orthanc", GROUPS, whole_archive=True).requests() == ()
+
+
+@pytest.mark.slow
+def test_a_later_report_in_a_held_series_is_found_at_a_node_that_does_not_count_instances(
+    with_samples: Workspace, start_simulator: StartSimulator, samples: list[Path]
+) -> None:
+    pacs = start_simulator(quirks=Quirks(omit_keys=("NumberOfStudyRelatedInstances",)))
+    link(with_samples, pacs)
+    report = dcmread(next(path for path in samples if path.stem == "CT-RDSR-Siemens_Flash-TAP-SS"))
+    store(pacs, report)
+    with worker_in_thread(with_samples):
+        with_samples.retrieve(with_samples.plan("pacs", sr_only=True, whole_archive=True)).wait(timeout=60)
+    assert with_samples.plan("pacs", sr_only=True, whole_archive=True).requests() == ()
+    report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = UID(f"{report.SOPInstanceUID}.2")
+    store(pacs, report)
+    (request,) = with_samples.plan("pacs", sr_only=True, whole_archive=True).requests()
+    assert request.sop_instance_uids == (report.SOPInstanceUID,)
+
+
+def store(pacs: Simulator, dataset: Dataset) -> None:
+    """Send one object to a simulator."""
+    entity = AE("STORES")
+    entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    association = entity.associate("127.0.0.1", pacs.port, ae_title=pacs.ae_title)
+    assert association.send_c_store(dataset).Status == 0x0000
+    association.release()
