@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qrkit import uids
 from qrkit.node import InformationModel
@@ -42,13 +43,23 @@ _DAILY = (
 COMMON_STORAGE = tuple(_STORAGE + suffix for suffix in _DAILY.split())
 """Frequent Storage SOP Classes (PS3.4 B.5), for objects whose class the node did not return."""
 
-_PATIENT_STUDY_ONLY = (uids.PATIENT_STUDY_ONLY_FIND, uids.PATIENT_STUDY_ONLY_MOVE, uids.PATIENT_STUDY_ONLY_GET)
-_MODELS = {
-    InformationModel.PATIENT_ROOT: (uids.PATIENT_ROOT_FIND, uids.PATIENT_ROOT_MOVE, uids.PATIENT_ROOT_GET),
-    InformationModel.STUDY_ROOT: (uids.STUDY_ROOT_FIND, uids.STUDY_ROOT_MOVE, uids.STUDY_ROOT_GET),
-    InformationModel.PATIENT_STUDY_ONLY: _PATIENT_STUDY_ONLY,
+
+class ModelClasses(NamedTuple):
+    """The SOP Class UIDs of C-FIND, C-MOVE and C-GET under an information model."""
+
+    find: str
+    move: str
+    get: str
+
+
+_OF_STUDY_ONLY = (uids.PATIENT_STUDY_ONLY_FIND, uids.PATIENT_STUDY_ONLY_MOVE, uids.PATIENT_STUDY_ONLY_GET)
+MODELS = {
+    InformationModel.PATIENT_ROOT: ModelClasses(
+        uids.PATIENT_ROOT_FIND, uids.PATIENT_ROOT_MOVE, uids.PATIENT_ROOT_GET
+    ),
+    InformationModel.STUDY_ROOT: ModelClasses(uids.STUDY_ROOT_FIND, uids.STUDY_ROOT_MOVE, uids.STUDY_ROOT_GET),
+    InformationModel.PATIENT_STUDY_ONLY: ModelClasses(*_OF_STUDY_ONLY),
 }
-"""SOP Class UIDs of C-FIND, C-MOVE and C-GET under each information model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +76,17 @@ class Proposal:
 
 def find_model(model: InformationModel) -> str:
     """Return the SOP Class UID of C-FIND under an information model."""
-    return _MODELS[model][0]
+    return MODELS[model].find
 
 
 def move_model(model: InformationModel) -> str:
     """Return the SOP Class UID of C-MOVE under an information model."""
-    return _MODELS[model][1]
+    return MODELS[model].move
 
 
 def get_model(model: InformationModel) -> str:
     """Return the SOP Class UID of C-GET under an information model."""
-    return _MODELS[model][2]
+    return MODELS[model].get
 
 
 def storage_proposals(sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:

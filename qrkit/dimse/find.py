@@ -11,7 +11,7 @@ from qrkit import errors, uids
 from qrkit.dimse import messages as dimse
 from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association
-from qrkit.dimse.contexts import Proposal, find_model
+from qrkit.dimse.contexts import MODELS, Proposal
 from qrkit.dimse.messages import (
     Command,
     PendingRequest,
@@ -115,7 +115,7 @@ def find(
     While iterating, StatusError is raised if the node ends with anything but success; answers before it are lost with
     it, since an answer that is cut off must not pass for one. Cancelled is raised if `stop` ends it.
     """
-    model = find_model(node.information_model)
+    model = MODELS[node.information_model].find
     ask = send_request(association, dimse.C_FIND_RQ, model, identifier)
     decoder = AnswerDecoder(
         keywords,
@@ -132,4 +132,4 @@ def find_proposals(node: Node, *, relational: bool = False) -> tuple[Proposal, .
     Relational queries (PS3.4 C.5.1.1.1) are offered to a node that is known to accept the offer.
     """
     extended = RELATIONAL if relational else b""
-    return (Proposal(abstract_syntax=find_model(node.information_model), extended=extended),)
+    return (Proposal(abstract_syntax=MODELS[node.information_model].find, extended=extended),)

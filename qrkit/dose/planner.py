@@ -229,7 +229,7 @@ class Planner:
             node,
             calling_ae_title=self._settings.ae_title,
             stop=request.stop,
-            relational=need_requests.offers_relational,
+            habits=replace(self._profile(node.name).habits, relational=need_requests.offers_relational),
             most_lost=2 * PATIENCE,  # each request is asked twice
         )
         session.has_answered = True  # the query for the studies

@@ -220,7 +220,8 @@ class Finder:
 
     def _ask(self, question: _Question, steps: HierarchySteps, requests: tuple[Request, ...]) -> _Found:
         node, profile = question.node, question.profile
-        with FindSession(node, calling_ae_title=self._calling_ae_title, stop=question.stop) as session:
+        title = self._calling_ae_title
+        with FindSession(node, calling_ae_title=title, stop=question.stop, habits=profile.habits) as session:
             windowed = WindowedFind(session, node, profile, today=date.today())
             values = _asked_values(question)
             while True:

@@ -81,6 +81,7 @@ class ObjectLister:
             self._node,
             calling_ae_title=self._calling_ae_title,
             stop=self._stop,
+            habits=self._profile.habits,
             patience=_PATIENCE,
         )
         with session:

@@ -11,22 +11,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from itertools import count as numbers
-from queue import Empty, SimpleQueue
 from statistics import median
 from threading import Lock
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import pyarrow as pa
 
-from qrkit.dimse.association import Association, associate
+from qrkit.dimse.association import Association
 from qrkit.dimse.find import find, find_proposals
-from qrkit.errors import AssociationAborted, Congested, ConnectionLost, NodeError, StatusError
+from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.find.associations import AssociationPool, Ending
 from qrkit.find.windows import Failure, failure_of
 from qrkit.node import Node
+from qrkit.profile.subjects import NO_HABITS, NodeHabits
 from qrkit.query import Load, Request, answer_keywords, identifier
 from qrkit.stop import NEVER, Stop
 
@@ -40,19 +39,11 @@ _PAGE = 100
 MOST_BACK_OFF = 2.0
 """Seconds that are waited at most because a node answers slower."""
 
-_RETRY_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds between the tries of an association that the node refuses; the last one is repeated."""
-
-_Answer = TypeVar("_Answer")
-
 _MOST_REPEATS = 2
 """How often a request that broke off is sent again."""
 
 _MOST_VAIN = 2
 """Repeated requests in a row that broke off again; then nothing is repeated any more."""
-
-_TICK = 0.25
-"""Seconds after which a waiting query checks whether it should end."""
 
 
 def back_off(usual: Sequence[float], latest: Sequence[float]) -> float:
@@ -92,6 +83,11 @@ class Pacing:
 
     def begin(self) -> float:
         """Wait for the turn of a request; return when it begins, which `end` wants."""
+        self.wait()
+        return self.start()
+
+    def wait(self) -> None:
+        """Wait for the turn of a request."""
         with self._lock:
             now = self.clock()
             gap = max(self.pause, back_off(self._usual, self._latest))
@@ -100,6 +96,9 @@ class Pacing:
             self.load = replace(self.load, waited=self.load.waited + begins - now)
         if begins > now:
             self.sleep(begins - now)
+
+    def start(self) -> float:
+        """Record that a request begins; return when, which `end` wants."""
         with self._lock:
             self._under_way += 1
             busiest = max(self.load.busiest, self._under_way)
@@ -121,48 +120,6 @@ class Pacing:
                 self._latest.append(per_page)
 
 
-class AssociationRetry:
-    """One query at a node's door, over all its threads (temporary congestion, local limit exceeded: PS3.8 9.3.4).
-
-    A node that lets none of our associations in is asked again for `limit` seconds, by the monotonic `clock`.
-    """
-
-    def __init__(self, limit: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._clock = clock
-        self._inside = 0
-        self._alone_since: float | None = None
-        self._lock = Lock()
-
-    def opened(self) -> None:
-        """Record that an association was opened."""
-        with self._lock:
-            self._inside += 1
-            self._alone_since = None
-
-    def closed(self) -> None:
-        """Record that an association has ended."""
-        with self._lock:
-            self._inside -= 1
-
-    def pause(self, tries: int) -> float | None:
-        """Return the seconds to wait after a number of failed tries; None: do not try again.
-
-        While an association of ours is open, there is always another try.
-
-        >>> [AssociationRetry(6.0, clock=lambda: 0.0).pause(tries) for tries in (1, 4, 5)]
-        [0.5, 5.0, None]
-        """
-        pause = _RETRY_PAUSES[min(tries, len(_RETRY_PAUSES)) - 1]
-        with self._lock:
-            if self._inside:
-                return pause
-            now = self._clock()
-            if self._alone_since is None:
-                self._alone_since = now
-            return pause if now + pause - self._alone_since <= self._limit else None
-
-
 class FindSession:
     """Asks one node; its associations stay open until the query ends.
 
@@ -177,20 +134,23 @@ class FindSession:
         *,
         calling_ae_title: str,
         stop: Stop = NEVER,  # ends early what is under way
-        relational: bool = False,  # offer relational queries, to a node that is known to accept them
+        habits: NodeHabits = NO_HABITS,  # what is known of the node
         patience: float | None = None,
         most_lost: int = 0,
     ) -> None:
         self._node = node
-        self._calling_ae_title = calling_ae_title
         self._stop = stop
-        self._relational = relational
+        self._relational = habits.relational
         self._most_lost = most_lost
         self._lost: list[Failure] = []
         self._vain = 0
-        self._idle: SimpleQueue[Association] = SimpleQueue()
-        self._retry = AssociationRetry(node.timeouts.association if patience is None else patience)
-        self._stack = ExitStack()
+        self._pool = AssociationPool(
+            node,
+            calling_ae_title=calling_ae_title,
+            stop=stop,
+            patience=patience,
+            one_request=habits.one_request,
+        )
         # keeps the node's pause over all associations, and account of the load
         self.pacing = Pacing(pause=node.pause, sleep=stop.wait)
         # whether the node said of a request that it does not support some optional key (0xFF01)
@@ -199,13 +159,17 @@ class FindSession:
         self.has_answered = False
 
     def __enter__(self) -> Self:
-        self._stack.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self._pool.close(is_failed=kind is not None)
+
+    @property
+    def one_request(self) -> str:
+        """The evidence that the node answers one request in each association; empty: there is none."""
+        return self._pool.evidence
 
     @property
     def requests(self) -> int:
@@ -219,39 +183,27 @@ class FindSession:
     def try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, or why there is none: each fails for itself.
 
-        An association on which a request has failed is aborted; the next request opens a new one.
+        What broke off while others were asked is asked again alone, and again as long as more is answered.
         """
-        answers = self._all(self._try_ask, requests)
-        if self._is_parallel(requests):
-            self._vain = 0  # so far what broke off again may have met what others asked
+        answers = self._all(requests)
+        broken = len(requests) + 1
+        while self._is_parallel(requests) and 0 < (left := sum(map(_has_broken_off, answers))) < broken:
+            broken, self._vain = left, 0  # so far what broke off again may have met what others asked
             answers = [self._repeat(request, answer) for request, answer in zip(requests, answers, strict=True)]
         return answers
 
-    def ask(self, requests: Sequence[Request]) -> list[pa.Table]:
-        """Return the answers to requests that do not depend on one another, in their order.
-
-        Raise the `NodeError` of the first request that fails; the others are given up.
-        """
-        return self._all(self._ask, requests)
-
-    def _all(self, ask: Callable[[Request], _Answer], requests: Sequence[Request]) -> list[_Answer]:
+    def _all(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         if not self._is_parallel(requests):
-            return [ask(request) for request in requests]
+            return [self._try_ask(request) for request in requests]
         with ThreadPoolExecutor(min(self._node.associations, len(requests)), thread_name_prefix="find") as pool:
             try:
-                return list(pool.map(ask, requests))
+                return list(pool.map(self._try_ask, requests))
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
     def _is_parallel(self, requests: Sequence[Request]) -> bool:
         return len(requests) > 1 and self._node.associations > 1
-
-    def _ask(self, request: Request) -> pa.Table:
-        answer = self._try_ask(request)
-        if isinstance(answer, Failure):
-            raise answer.error
-        return answer
 
     def _try_ask(self, request: Request) -> pa.Table | Failure:
         lost = list(self._lost)
@@ -277,75 +229,46 @@ class FindSession:
         return answer
 
     def _is_worth_repeating(self, answer: pa.Table | Failure) -> bool:
-        """Whether a request may have broken off by chance; what breaks off in a long answer needs smaller windows."""
+        """Whether a request that broke off may be answered now."""
         may_be_gone = self._most_lost and (not self.has_answered or len(self._lost) >= self._most_lost)
-        if may_be_gone or self._vain >= _MOST_VAIN or self._stop.wanted() or not isinstance(answer, Failure):
+        if may_be_gone or self._vain >= _MOST_VAIN or self._stop.wanted():
             return False
-        return isinstance(answer.error, (AssociationAborted, ConnectionLost)) and answer.count < _PAGE
+        return _has_broken_off(answer)
 
     def _ask_once(self, request: Request, *, is_repeated: bool = False) -> pa.Table | Failure:
-        try:
-            association = self._association(is_new=is_repeated)
-        except NodeError as error:
-            return failure_of(error)
         model = self._node.information_model
         keywords = answer_keywords(request, model)
         asked = identifier(request, model, character_set=self._node.character_set)
-        begun = self.pacing.begin()
-        count = 0
-        try:
-            finding = find(association, asked, keywords, node=self._node, stop=self._stop)
+
+        def send(association: Association, node: Node) -> pa.Table | Failure:
+            begun = self.pacing.start()
+            finding = find(association, asked, keywords, node=node, stop=self._stop)
             try:
-                answers = pa.Table.from_batches(list(finding))
+                return pa.Table.from_batches(list(finding))
+            except NodeError as error:
+                return failure_of(error, finding.count)
             finally:
-                count = finding.count
                 self.keys_unsupported |= finding.keys_unsupported
-        except StatusError as error:  # the operation has ended, and the association goes on
-            self._idle.put(association)
-            return failure_of(error, count)
-        except NodeError as error:
-            self._give_up(association)
-            return failure_of(error, count)
-        finally:
-            self.pacing.end(begun, count)
-        self._idle.put(association)
-        return answers
+                self.pacing.end(begun, finding.count)
 
-    def _association(self, *, is_new: bool = False) -> Association:
-        """Return a free association or a new one; of a congested node, one that becomes free."""
+        self.pacing.wait()  # before there is an association, which the node might end meanwhile
         proposals = find_proposals(self._node, relational=self._relational)
-        for tries in numbers(1):
-            with suppress(Empty):
-                if not is_new:
-                    return self._idle.get_nowait()
-            try:
-                opened = associate(
-                    self._node,
-                    proposals,
-                    calling_ae_title=self._calling_ae_title,
-                    stop=self._stop,
-                )
-            except Congested:
-                pause = self._retry.pause(tries)
-                if pause is None:
-                    raise
-                free = self._one_of_ours(pause)
-                if free is not None:
-                    return free
-            else:
-                self._retry.opened()
-                return self._stack.enter_context(opened)
-        raise AssertionError  # numbers have no end
+        try:
+            return self._pool.ask(proposals, send, _ending, is_new=is_repeated)
+        except NodeError as error:
+            return failure_of(error)
 
-    def _give_up(self, association: Association) -> None:
-        association.abort()
-        self._retry.closed()
 
-    def _one_of_ours(self, seconds: float) -> Association | None:
-        """Return an association of ours that becomes free within some seconds."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._stop.check()
-            with suppress(Empty):
-                return self._idle.get(timeout=min(left, _TICK))
-        return None
+def _has_broken_off(answer: pa.Table | Failure) -> bool:
+    """Whether a request may have broken off by chance, so that nothing smaller is needed."""
+    if not isinstance(answer, Failure) or answer.count >= _PAGE:
+        return False
+    return isinstance(answer.error, (AssociationAborted, ConnectionLost))
+
+
+def _ending(answer: pa.Table | Failure) -> Ending:
+    if not isinstance(answer, Failure) or isinstance(answer.error, StatusError):
+        return Ending.ANSWERED  # a status ends the operation, and the association goes on
+    if answer.count:
+        return Ending.CUT
+    return Ending.SILENCE if isinstance(answer.error, NodeTimeout) else Ending.NOTHING

@@ -121,6 +121,7 @@ class WindowedFind:
 
     def __init__(self, session: FindSession, node: Node, profile: Profile, *, today: date) -> None:
         self._lists = UidLists(session.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
+        self._session = session
         self._node = node
         self._profile = profile
         self._today = today.toordinal()
@@ -146,6 +147,7 @@ class WindowedFind:
                 Statement(subject=subject, verdict=Verdict.REFUSED, evidence=f"{why}; each UID alone was answered")
                 for subject, why in against
             ),
+            one_request=self._session.one_request,
             most_answers=max((caps.proven for caps in self._caps.values()), default=0),
         )
 

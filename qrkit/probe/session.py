@@ -27,7 +27,7 @@ from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.messages import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
-from qrkit.find.session import AssociationRetry
+from qrkit.find.associations import AssociationPool, AssociationRetry, Ending
 from qrkit.node import InformationModel, Node
 from qrkit.probe.probe import probe, probe_wildcards
 from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
@@ -52,7 +52,6 @@ QuestionCallback = Callable[[int, str], None]
 """Called before each question with its number and description."""
 
 _Found = TypeVar("_Found")
-_BROKEN = (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED)
 
 
 def make_offer(node: Node, offer: Offer, *, calling_ae_title: str, stop: Stop = NEVER) -> Agreement:
@@ -224,6 +223,14 @@ def _has_odd_text(warnings: str | None) -> bool:
     )
 
 
+def _ending(answers: QueryAnswers) -> Ending:
+    if answers.ended not in (QueryEnd.LOST, QueryEnd.SILENT, QueryEnd.CANCEL_IGNORED):
+        return Ending.ANSWERED
+    if answers.count:
+        return Ending.CUT
+    return Ending.SILENCE if answers.ended is QueryEnd.SILENT else Ending.NOTHING
+
+
 def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) -> tuple[Statement, Load]:
     """Find out by a few questions whether a node matches wildcards; return the result and its load.
 
@@ -256,23 +263,23 @@ class Prober:
         self._calling_ae_title = calling_ae_title
         self._stop = stop
         self._watch = watch
-        self._association: Association | None = None
+        self._pool = AssociationPool(node, calling_ae_title=calling_ae_title, stop=stop)
         self._retry = AssociationRetry(node.timeouts.association)
         self.load = Load()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self._association is not None:
-            self._association.__exit__(*error)
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.close(is_failed=kind is not None)
 
     def run(self, *, today: date, now: str) -> Profile:
         """Probe the node and return its profile.
 
         Raises NodeError if the node is unreachable or refuses the association, and Cancelled if `stop` ends it.
         """
-        return self._follow(probe(self._node, today=today, probed=now))
+        profile = self._follow(probe(self._node, today=today, probed=now))
+        return replace(profile, one_request=self._pool.evidence)
 
     def check_wildcards(self, *, today: date) -> Statement:
         """Find out by a few questions whether the node matches wildcards; raise as `run`."""
@@ -294,34 +301,20 @@ class Prober:
         self.load += Load(requests=1, busiest=1)
         if self._watch is not None:
             self._watch(self.load.requests, question.what)
+        asked = replace(self._node, information_model=question.model)
+
+        def send(association: Association, node: Node) -> QueryAnswers:
+            begun = time.monotonic()
+            answers = send_question(association, question, node, stop=self._stop)
+            self.load += Load(seconds=time.monotonic() - begun, answers=answers.count)
+            return answers
+
         try:
-            association = self._association or self._open(question)
+            return self._pool.ask(find_proposals(asked, relational=question.relational), send, _ending)
         except errors.NodeError as error:
             if self.load.requests == 1:
                 raise
             return QueryAnswers(ended=QueryEnd.LOST, failure=error.message)
-        self._association = association
-        begun = time.monotonic()
-        answers = send_question(association, question, self._node, stop=self._stop)
-        self.load += Load(seconds=time.monotonic() - begun, answers=answers.count)
-        if answers.ended in _BROKEN:
-            association.abort()
-            self._retry.closed()
-            self._association = None
-        return answers
-
-    def _open(self, question: Question) -> Association:
-        asked = replace(self._node, information_model=question.model)
-        opened = self._retried(
-            lambda: associate(
-                self._node,
-                find_proposals(asked, relational=question.relational),
-                calling_ae_title=self._calling_ae_title,
-                stop=self._stop,
-            )
-        )
-        self._retry.opened()
-        return opened
 
     def _offer(self, offer: Offer) -> Agreement:
         return self._retried(

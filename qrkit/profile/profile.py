@@ -25,10 +25,14 @@ from qrkit.profile.subjects import (
     Evidence,
     Extension,
     Fill,
+    NodeHabits,
     Returned,
     Statement,
     Subject,
     Verdict,
+    parse_subject,
+    returned_from,
+    statements_from,
 )
 from qrkit.query import Reliance
 from qrkit.tables import Level, belongs_to
@@ -66,6 +70,8 @@ class Profile:
         Largest number of responses to one request without a cap; a larger result is not proven complete.
     cap_evidence
         The evidence for these two.
+    one_request
+        The evidence that the node answers one request in each association; empty: it was not seen.
     character_sets
         Values of SpecificCharacterSet in responses; an empty text for responses without it.
     notes
@@ -88,6 +94,7 @@ class Profile:
     cap: int | None = None
     most_answers: int = 0
     cap_evidence: str = NO_EVIDENCE
+    one_request: str = ""
     character_sets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stale: str = ""
@@ -125,11 +132,13 @@ class Profile:
             statements=(*others, *evidence.statements),
             most_answers=evidence.most_answers if is_more else self.most_answers,
             cap_evidence=most if is_more else self.cap_evidence,
+            one_request=evidence.one_request or self.one_request,
         )
 
     def is_told_by(self, evidence: Evidence) -> bool:
         """Return whether the profile contains the evidence of a query already."""
-        return evidence.most_answers <= self.most_answers and all(
+        is_told = evidence.most_answers <= self.most_answers and (bool(self.one_request) or not evidence.one_request)
+        return is_told and all(
             self.statement(statement.subject).verdict is statement.verdict for statement in evidence.statements
         )
 
@@ -141,7 +150,7 @@ class Profile:
         InputError
             If the subject is unknown.
         """
-        wanted = _subject(subject)
+        wanted = parse_subject(subject)
         return next(
             (statement for statement in self.statements if statement.subject is wanted), Statement(subject=wanted)
         )
@@ -180,6 +189,11 @@ class Profile:
             unmatched=frozenset(key for key, result in results.items() if result.is_against),
             lists=frozenset({Level.SERIES, Level.IMAGE} if self.honours(Subject.SERIES_OF_STUDIES) else ()),
         )
+
+    @property
+    def habits(self) -> NodeHabits:
+        """The habits of the node that an association depends on; relational queries are not among them."""
+        return NodeHabits(one_request=self.is_known and bool(self.one_request))
 
     @property
     def lists_sr_series(self) -> bool:
@@ -246,6 +260,7 @@ class Profile:
                 for level in (Level.STUDY, Level.SERIES, Level.IMAGE)
             },
             "cap": {"likely": self.cap, "most_answers": self.most_answers, "evidence": self.cap_evidence},
+            "one_request": self.one_request,
             "character_sets": list(self.character_sets),
             "notes": list(self.notes),
         }
@@ -294,11 +309,12 @@ class Profile:
                 services=tuple(values["services"]),
                 extensions=tuple(Extension[name.upper()] for name in values["extensions"]),
                 negotiation=values["negotiation"],
-                statements=_statements(values["statements"]),
-                returned=_returned(values["returned"]),
+                statements=statements_from(values["statements"]),
+                returned=returned_from(values["returned"]),
                 cap=cap["likely"],
                 most_answers=cap["most_answers"],
                 cap_evidence=cap["evidence"],
+                one_request=values.get("one_request", ""),
                 character_sets=tuple(values["character_sets"]),
                 notes=tuple(values["notes"]),
             )
@@ -308,38 +324,16 @@ class Profile:
             ) from error
 
 
-def _subject(subject: Subject | str) -> Subject:
-    try:
-        return Subject(subject)
-    except ValueError as error:
-        known = ", ".join(member.value for member in Subject)
-        raise InputError(f"{subject!r} is not a subject of a profile.", advice=f"Use {known}.") from error
-
-
-def _statements(values: Mapping[str, Mapping[str, str]]) -> tuple[Statement, ...]:
-    known = {subject.value for subject in Subject}
-    return tuple(
-        Statement(subject=Subject(name), verdict=Verdict(entry["verdict"]), evidence=entry["evidence"])
-        for name, entry in values.items()
-        if name in known
-    )
-
-
-def _returned(values: Mapping[str, Mapping[str, Mapping[str, str]]]) -> tuple[Returned, ...]:
-    return tuple(
-        Returned(level=Level(level), keyword=keyword, fill=Fill(entry["fill"]), evidence=entry["evidence"])
-        for level, keys in values.items()
-        for keyword, entry in keys.items()
-    )
-
-
 def _unprobed(profile: Profile) -> Card:
     """Return the card of a node that was never probed: the results of queries only."""
     title = f"{profile.node} was never probed"
     if not profile.seen:
         return Card(title=title, warnings=(), sections=())
     known = [statement.subject for statement in profile.statements]
-    lines = (*_limits(profile)[:1], *_verdicts(profile, [subject for subject in LABELS if subject in known]))
+    lines = (
+        *_limits(profile)[: 2 if profile.one_request else 1],
+        *_verdicts(profile, [subject for subject in LABELS if subject in known]),
+    )
     seen = CardSection(heading=f"Seen by queries, last {_local(profile.seen)}", lines=lines)
     return Card(title=title, warnings=_stale(profile), sections=(seen,))
 
@@ -385,9 +379,11 @@ def _returned_lines(profile: Profile) -> tuple[CardLine, ...]:
 
 def _limits(profile: Profile) -> tuple[CardLine, ...]:
     cap = f"stops at {profile.cap} responses" if profile.cap is not None else "not seen"
+    each = (CardLine(about="associations", text="one request each", evidence=profile.one_request),)
     names = ", ".join(name or "none named" for name in profile.character_sets)
     return (
         CardLine(about="cap", text=cap, evidence=profile.cap_evidence),
+        *(each if profile.one_request else ()),
         *_verdicts(profile, (Subject.CANCEL, Subject.CHARACTER_SET, Subject.SOP_CLASSES_IN_STUDY)),
         CardLine(about="character sets", text=names or "no responses"),
     )

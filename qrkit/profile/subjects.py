@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
 
 from qrkit.advice import Advice, Surface
+from qrkit.errors import InputError
 from qrkit.tables import Level
 
 NO_EVIDENCE = "no evidence"
@@ -179,11 +181,51 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeHabits:
+    """The habits of a node that an association depends on."""
+
+    relational: bool = False  # it accepts relational queries (PS3.4 C.5.1.1.1)
+    one_request: bool = False  # it answers one request in each association
+
+
+NO_HABITS = NodeHabits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """The evidence of a query on its node."""
 
     statements: tuple[Statement, ...] = ()
     most_answers: int = 0  # largest number of responses to one request whose result was proven complete
+    one_request: str = ""  # what showed that it answers one request in each association; empty: nothing did
+
+
+def parse_subject(subject: Subject | str) -> Subject:
+    """Return the subject of that name; raise `InputError` if there is none."""
+    try:
+        return Subject(subject)
+    except ValueError as error:
+        known = ", ".join(member.value for member in Subject)
+        raise InputError(f"{subject!r} is not a subject of a profile.", advice=f"Use {known}.") from error
+
+
+def statements_from(values: Mapping[str, Mapping[str, str]]) -> tuple[Statement, ...]:
+    """Return the statements of a stored profile, without subjects that are unknown in this version."""
+    known = {subject.value for subject in Subject}
+    return tuple(
+        Statement(subject=Subject(name), verdict=Verdict(entry["verdict"]), evidence=entry["evidence"])
+        for name, entry in values.items()
+        if name in known
+    )
+
+
+def returned_from(values: Mapping[str, Mapping[str, Mapping[str, str]]]) -> tuple[Returned, ...]:
+    """Return the returned keys of a stored profile."""
+    return tuple(
+        Returned(level=Level(level), keyword=keyword, fill=Fill(entry["fill"]), evidence=entry["evidence"])
+        for level, keys in values.items()
+        for keyword, entry in keys.items()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,9 +65,9 @@ class PacsAssociation:
         """Return the next message of the peer; waits for it."""
         return receive_message(self._stream)
 
-    def has_input(self) -> bool:
-        """Whether the peer has sent something that was not read yet, such as a C-CANCEL."""
-        return self._stream.has_input()
+    def has_input(self, *, within: float = 0.0) -> bool:
+        """Whether the peer has sent something that was not read yet, such as a C-CANCEL; waits for it if wanted."""
+        return self._stream.has_input(within=within)
 
     def send(self, context_id: int, command: Mapping[str, int | str] | bytes, data: bytes | None = None) -> None:
         """Write one message; it is on the wire after `flush`, or before the next `receive`."""
@@ -99,6 +99,17 @@ class PacsAssociation:
         self._stream.write(RELEASE_RP_PDU)
         self._stream.flush()
         self._stream.wait_until_closed()
+
+    def end(self, mode: str) -> None:
+        """End the association as an acceptor that serves no more requests: by `Quirks.end_mode`."""
+        if mode == "abort":
+            self.abort()
+        elif mode == "silence":
+            while True:
+                self.receive()
+        elif mode == "release":
+            self._stream.write(RELEASE_RQ_PDU)
+            self._stream.receive_pdu()  # A-RELEASE-RP, or the next request, which is not answered
 
     def release(self) -> None:
         """Release an association that the simulator asked for."""

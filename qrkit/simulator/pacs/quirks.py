@@ -45,6 +45,9 @@ class Quirks:
     single_syntax: bool = _quirk(False, "a storage context that offers more than one transfer syntax is refused")
     transfer_syntaxes: tuple[str, ...] = _quirk((), "preferred transfer syntax UIDs, before all others")
     delay_association: float = _quirk(0.0, "wait before an association is answered")
+    end_after: int = _quirk(0, "number of requests after which an association is ended (0: never)")
+    end_when_idle: float = _quirk(0.0, "an association without a request for this long is ended (0: never)")
+    end_mode: str = _quirk("release", "how it ends an association: release, close, abort or silence")
 
     # C-FIND
     ignore_keys: tuple[str, ...] = _quirk((), "keywords whose matching is ignored")
@@ -70,6 +73,11 @@ class Quirks:
     find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND responses (-1: never)")
     find_abort_every: int = _quirk(0, "A-ABORT at each C-FIND whose number is a multiple of this (0: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
+    find_endless: str = _quirk("", "C-FIND pends for ever: repeat (the same rows) or empty (without Identifier)")
+    refuse_keys: tuple[str, ...] = _quirk(
+        (), "keywords that are refused with refuse_keys_status, also as return keys"
+    )
+    refuse_keys_status: int = _quirk(0xA900, "status of a C-FIND with one of refuse_keys, such as 0xC000 or 0x0106")
     delay_first_response: float = _quirk(0.0, "wait before the first C-FIND response")
     delay_answer: float = _quirk(0.0, "wait before each further C-FIND response")
 
@@ -150,6 +158,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "models": ("study", "patient", "patient-study"),
     "services": ("echo", "find", "get", "move", "store"),
     "cap_mode": ("silent", "status"),
+    "end_mode": ("release", "close", "abort", "silence"),
+    "find_endless": ("", "repeat", "empty"),
 }
 
 

@@ -101,8 +101,9 @@ def _refused_contexts(request: A_ASSOCIATE, quirks: Quirks) -> set[int]:
 
 
 def _serve_association(association: PacsAssociation, state: ServerState) -> None:
+    served = 0
     try:
-        while True:
+        while not _is_due_to_end(association, state, served):
             message = association.receive()
             command_field = message.number("CommandField")
             if command_field == C_CANCEL_RQ:
@@ -112,10 +113,20 @@ def _serve_association(association: PacsAssociation, state: ServerState) -> None
                 association.abort()
                 return
             service(association, message, state)
+            served += 1
+        association.end(state.quirks.end_mode)
     except AssociationEndedError as ending:
         if str(ending) != "released":
             raise
         association.confirm_release()
+
+
+def _is_due_to_end(association: PacsAssociation, state: ServerState, served: int) -> bool:
+    """Whether a quirk ends an association here, after some requests or without one for some time."""
+    quirks = state.quirks
+    if quirks.end_after and served >= quirks.end_after:
+        return True
+    return bool(quirks.end_when_idle) and not association.has_input(within=quirks.end_when_idle)
 
 
 def _refusal(request: A_ASSOCIATE, state: ServerState) -> str:

@@ -151,14 +151,14 @@ class PduStream:
         del self._received[: 6 + length]
         return pdu
 
-    def has_input(self) -> bool:
-        """Whether the peer has sent something that was not read yet; does not wait."""
+    def has_input(self, *, within: float = 0.0) -> bool:
+        """Whether the peer has sent something that was not read yet; waits some seconds for it."""
         if self._received:
             return True
-        self._socket.setblocking(False)
+        self._socket.settimeout(within)
         try:
             self._take()
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             return False
         finally:
             self._socket.setblocking(True)
@@ -201,7 +201,7 @@ class PduStream:
         """Add received bytes to the buffer; waits for them unless the socket does not block."""
         try:
             chunk = self._socket.recv(1 << 18)
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             raise
         except OSError as error:
             raise AssociationEndedError(f"the connection broke: {error}") from error
