@@ -9,10 +9,12 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -217,21 +219,54 @@ def print_bytes(content: bytes) -> None:
 
 
 def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode()
+    return (json.dumps(_valid(value), indent=2, ensure_ascii=False, default=_as_text) + "\n").encode()
+
+
+def _valid(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    """Return a value without numbers that JSON does not have: NaN is null, an infinite one is a text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _valid(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_valid(item) for item in value]
+    return value
+
+
+def _as_text(value: object) -> str:
+    """Return what JSON has no type for as text: bytes in hexadecimal digits, moments in ISO 8601."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _compact(value: Any) -> Any:  # noqa: ANN401 - a cell
+    """Return a list or a struct as the text of its JSON, bytes as hexadecimal digits; all else as it is."""
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(_valid(value), ensure_ascii=False, default=_as_text)
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _csv(table: Records) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
-    writer.writerows([row.get(name) for name in table.columns] for row in table.rows)
+    writer.writerows([_compact(row.get(name)) for name in table.columns] for row in table.rows)
     return text.getvalue().encode()
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:
+    """Return a DataFrame as Parquet; a column of values of several kinds becomes the text of their JSON."""
+    import pyarrow as pa
+
     buffer = io.BytesIO()
-    plain = frame.copy()
+    plain = frame.copy(deep=False)
     plain.attrs = {}
+    for name in plain.columns[plain.dtypes == "object"]:
+        try:
+            pa.array(plain[name], from_pandas=True)
+        except (pa.ArrowException, OverflowError):
+            plain[name] = [None if value is None else str(_compact(value)) for value in plain[name]]
     plain.to_parquet(buffer, index=False)
     return buffer.getvalue()
 
@@ -308,4 +343,5 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - a cell
         return str(len(value)) if value else ""
     if value is None:
         return ""
+    value = _compact(value)
     return local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else str(value)

@@ -80,15 +80,36 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def to_plain_frame(table: pa.Table) -> pd.DataFrame:
     """Return any table as a DataFrame with all its columns, typed as `to_frame` does.
 
+    Lists, structs and maps are lists and dicts of plain values. A column whose name was there before gets a number.
+
     >>> import pyarrow as pa
     >>> to_plain_frame(pa.table({"Modality": ["CT"], "n": [2]})).dtypes.astype("str").tolist()
     ['str', 'Int64']
     """
     import pandas as pd
 
-    names = table.column_names
-    columns = {name: _as_pandas(table.column(name)) for name in names}
+    names = _distinct(table.column_names)
+    columns = {name: _as_pandas(column) for name, column in zip(names, table.columns, strict=True)}
     return pd.DataFrame(columns, columns=pd.Index(names, dtype="str"), index=pd.RangeIndex(table.num_rows))
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return names of which each is there once.
+
+    >>> _distinct(["a", "a", "a_1", "a"])
+    ['a', 'a_2', 'a_1', 'a_3']
+    """
+    taken = set(names)
+    distinct: list[str] = []
+    for name in names:
+        chosen = name
+        for number in range(1, len(names) + 1 if name in distinct else 0):
+            chosen = f"{name}_{number}"
+            if chosen not in taken:
+                break
+        taken.add(chosen)
+        distinct.append(chosen)
+    return distinct
 
 
 def dates_as_text(column: pd.Series[Any], *, separator: str = " ") -> pd.Series[Any]:
@@ -158,21 +179,70 @@ def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
     import pyarrow as pa
 
     values: pd.Series[Any]
-    if pa.types.is_integer(column.type):
+    kind = column.type
+    if pa.types.is_integer(kind):
         values = column.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    elif pa.types.is_date(column.type):
-        values = column.to_pandas(date_as_object=False).astype("datetime64[us]")
-    elif pa.types.is_time(column.type):
+    elif pa.types.is_date(kind):
+        values = _dates(column)
+    elif pa.types.is_time(kind):
         values = pd.Series(column.to_pylist(), dtype="object")
-    elif (
-        pa.types.is_string(column.type)
-        or pa.types.is_large_string(column.type)
-        or pa.types.is_dictionary(column.type)
-    ):
-        values = column.to_pandas().astype("str")
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+        values = _texts(column)
+    elif pa.types.is_nested(kind) or pa.types.is_interval(kind):
+        values = pd.Series([_plain(value, kind) for value in column.to_pylist()], dtype="object")
     else:
         values = column.to_pandas()
     return values
+
+
+def _dates(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Return dates; as text where one is beyond those of pandas, as DuckDB's infinity is."""
+    import pandas as pd
+    import pyarrow as pa
+
+    dates: pd.Series[Any]
+    try:
+        dates = column.to_pandas(date_as_object=False).astype("datetime64[us]")
+    except (pa.ArrowException, pd.errors.OutOfBoundsDatetime, OverflowError):
+        dates = _texts(column.cast(pa.string()))
+    return dates
+
+
+def _texts(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Return texts as pandas keeps them in Arrow, without a Python object for each."""
+    import pandas as pd
+    import pyarrow as pa
+
+    plain = column.cast(pa.large_string())
+    kept_in_arrow: Any = pd.Series(dtype="str").dtype
+    return pd.Series(kept_in_arrow.__from_arrow__(plain))
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 - a value of any type
+    """Return a value of a nested type as lists, dicts and plain values; an interval as text.
+
+    >>> import pyarrow as pa
+    >>> _plain([("k", [1])], pa.map_(pa.string(), pa.list_(pa.int64())))
+    {'k': [1]}
+    """
+    import pyarrow as pa
+
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        pairs = [(_plain(key, kind.key_type), _plain(item, kind.item_type)) for key, item in value]
+        return dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else [list(pair) for pair in pairs]
+    if pa.types.is_struct(kind):
+        return {item.name: _plain(value[item.name], item.type) for item in kind}
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [_plain(item, kind.value_type) for item in value]
+    return f"{value.months} months {value.days} days {value.nanoseconds / 1e9:g} s" if _is_interval(kind) else value
+
+
+def _is_interval(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_interval(kind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from qrkit.cli.output import columns_that_fit
@@ -273,3 +274,32 @@ def test_dates_in_reverse_order_are_reported(hospital_here: Here) -> None:
     planned = hospital_here("plan", "pacs", "--dose", "CT", *reversed_ends)
     assert (planned.status, sentence in planned.err) == (0, True)
     assert "reverse order" not in hospital_here("find", "pacs", "--date", DAY).err
+
+
+_NESTED = """SELECT [1, 2] AS l, [['x', NULL], NULL] AS deep, {'x': 1, 'y': [DATE '2026-01-31']} AS s,
+    map {'k': [1.5::DOUBLE]} AS m, [INTERVAL 3 DAY] AS i, 'a'::BLOB AS b, ['nan'::DOUBLE] AS n,
+    union_value(u := 1) AS u, 2 AS l, [3] AS l"""
+
+
+def test_lists_structs_and_repeated_names_come_out_of_sql_in_every_format(here: Here, tmp_path: Path) -> None:
+    ran = here("sql", _NESTED, "--format", "json")
+    assert ran.json == [
+        {
+            "l": [1, 2],
+            "deep": [["x", None], None],
+            "s": {"x": 1, "y": ["2026-01-31"]},
+            "m": {"k": [1.5]},
+            "i": ["0 months 3 days 0 s"],
+            "b": "61",
+            "n": [None],
+            "u": 1,
+            "l_1": 2,
+            "l_2": [3],
+        }
+    ]
+    assert '"[[""x"", null], null]"' in here("sql", _NESTED, "--format", "csv").out
+    written = tmp_path / "nested.parquet"
+    assert here("sql", _NESTED, "--format", "parquet", "-o", str(written)).status == 0
+    assert pq.read_table(written)["l"].to_pylist() == [[1, 2]]
+    shown = here("sql", "SELECT {'x': [1]} AS s, [1] AS l, * FROM job_items")
+    assert shown.status == 0, shown.err
