@@ -15,7 +15,6 @@ from qrkit.dose.facts import (
     Need,
     NeedKind,
     SeriesAnswer,
-    SeriesRow,
     StudyRow,
     Unanswered,
     modalities_of,
@@ -36,8 +35,7 @@ from qrkit.dose.outcome import (
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
 from qrkit.dose.rule import Rule, RuleResult, StudyContext
 from qrkit.dose.sr_rules import empty_sr_series, is_named_elsewhere, kinds_by_study, with_unknown_classes
-from qrkit.query.filters import Filter
-from qrkit.query.local_matching import Match
+from qrkit.dose.stations import StationResult, by_station, filter_reason, last_filter, passes
 
 Result = TypeVar("Result")
 JudgeSteps = Generator[tuple[Need, ...], Sequence[Answer], Result]
@@ -126,7 +124,7 @@ class StudyJudge:
         decision = UNDECIDED
         for study_filter in self._study_filters:
             if not passes(study_filter, getattr(study, study_filter.column)):
-                decision = decision.dropped(study_filter.name, _filter_reason(study_filter))
+                decision = decision.dropped(study_filter.name, filter_reason(study_filter))
         return decision
 
     def _also_without_code(self, study: StudyRow, decision: Decision) -> Decision:
@@ -229,19 +227,21 @@ class StudyJudge:
         rows = answer.rows
         if len(context.groups) > 1:
             rows = tuple(row for row in rows if belongs(row.Modality, context.group, context.groups))
-        passed, dropped = self._by_station(rows)
-        if rows and not passed and not answer.only_sr:
-            last = _last_filter(dropped, self._series_filters)
-            return PlanItem(context.study, context.group, decision.dropped(last.rule, last.reason), dropped)
+        stations = by_station(rows, answer.rows, self._series_filters)
+        if answer.only_sr and stations.dropped:
+            return None  # the images may pass
+        if rows and not stations.passed and not answer.only_sr:
+            last = last_filter(stations.dropped, self._series_filters)
+            return PlanItem(context.study, context.group, decision.dropped(last.rule, last.reason), stations.dropped)
         study = (
             context.study if agrees(context.study, answer) else replace(context.study, SOPClassesInStudy=frozenset())
         )
         modalities = _modalities(answer, study)
-        context = replace(context, study=study, series=passed, modalities=modalities, only_sr=answer.only_sr)
-        return (yield from self._ruled(context, decision, dropped))
+        context = replace(context, study=study, series=stations.passed, modalities=modalities, only_sr=answer.only_sr)
+        return (yield from self._ruled(context, decision, stations))
 
     def _ruled(
-        self, context: StudyContext, decision: Decision, dropped: tuple[SeriesOutcome, ...]
+        self, context: StudyContext, decision: Decision, stations: StationResult
     ) -> JudgeSteps[PlanItem | None]:
         for rule in self._rules[context.group]:
             if context.only_sr and not rule.by_sr:
@@ -251,23 +251,24 @@ class StudyJudge:
             result = rule.judge(rule, context)
             if result is not None:
                 result = with_unknown_classes(context, result) or result
-                return (yield from self._without_stored(context, decision, result, dropped))
+                return (yield from self._without_stored(context, decision, result, stations))
             if context.unanswered:
                 return _unanswered(context.study, context.group, decision, context.unanswered)
         if context.only_sr and (self._series_filters or is_named_elsewhere(context)):
             return None
         possible = with_unknown_classes(context, None)
         if possible is not None:
-            return (yield from self._without_stored(context, decision, possible, dropped))
+            return (yield from self._without_stored(context, decision, possible, stations))
         end = decision.dropped(*_no_rule(context.group))
         series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
-        item = PlanItem(context.study, context.group, end, (*dropped, *series), empty_sr_series(context))
+        item = PlanItem(context.study, context.group, end, (*stations.dropped, *series), empty_sr_series(context))
         return with_object_doubts(item, context, ())
 
     def _without_stored(
-        self, context: StudyContext, decision: Decision, result: RuleResult, dropped: tuple[SeriesOutcome, ...]
+        self, context: StudyContext, decision: Decision, result: RuleResult, stations: StationResult
     ) -> JudgeSteps[PlanItem]:
         """Skip the objects that are stored already."""
+        result = replace(result, choices=tuple(map(stations.noted, result.choices)))
         needs = context.missing(
             NeedKind.OBJECTS,
             *(
@@ -289,24 +290,8 @@ class StudyJudge:
             if any(choice.keep and choice.row.Modality == SR for choice in result.choices)
             else empty_sr_series(context)
         )
-        item = PlanItem(context.study, context.group, decision, (*dropped, *series), unclear)
+        item = PlanItem(context.study, context.group, decision, (*stations.dropped, *series), unclear)
         return with_object_doubts(item, context, result.choices)
-
-    def _by_station(self, rows: Sequence[SeriesRow]) -> tuple[tuple[SeriesRow, ...], tuple[SeriesOutcome, ...]]:
-        """Return the series that pass the station filters, and the outcomes of the others."""
-        if not self._series_filters:
-            return tuple(rows), ()
-        passed, dropped = [], []
-        for row in rows:
-            decision = UNDECIDED
-            for station_filter in self._series_filters:
-                if not passes(station_filter, row.StationName):
-                    decision = decision.dropped(station_filter.name, _filter_reason(station_filter))
-            if decision.keep:
-                passed.append(row)
-            else:
-                dropped.append(SeriesOutcome(row, decision))
-        return tuple(passed), tuple(dropped)
 
 
 def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
@@ -317,22 +302,6 @@ def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
     while needs := needs_of(study.StudyInstanceUID, answer, objects):
         objects |= zip(needs, (yield needs), strict=True)
     return with_modalities(study, answer, objects)
-
-
-def passes(value_filter: Filter, value: str) -> bool:
-    """Return whether a value passes a filter."""
-    return value_filter.judge(value) is not Match.NO if value else value_filter.keeps_blank
-
-
-def _filter_reason(text_filter: Filter) -> str:
-    what = "none of" if text_filter.name.endswith("include") else "one of"
-    return f"{text_filter.column} contains {what}: {', '.join(text_filter.terms)}"
-
-
-def _last_filter(dropped: Sequence[SeriesOutcome], filters: Sequence[Filter]) -> Decision:
-    """Return the decision on the series that was dropped last, with which the study has no series left."""
-    order = [series_filter.name for series_filter in filters]
-    return max((outcome.decision for outcome in dropped), key=lambda decision: order.index(decision.rule))
 
 
 def _no_rule(group: str) -> tuple[str, str]:

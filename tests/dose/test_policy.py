@@ -69,7 +69,8 @@ def test_blank_says_what_include_filters_do_with_an_empty_value_and_how_many_is_
         ["Filter description include", "Filter station include"] if keep_blank else []
     )
     by_series = policy_of("CT", station_include=("ct1",), keep_blank=keep_blank)
-    nameless = world_of(Series(modality="SR", classes=(RDSR,)), IMAGES).judge(by_series)
+    images = replace(IMAGES, station="CT2")
+    nameless = world_of(Series(modality="SR", classes=(RDSR,)), images).judge(by_series)
     assert kept(nameless) == ({"1": ("SERIES", ())} if keep_blank else {})
     assert [note.split()[4] for note in tally(nameless, by_series).notes(by_series)] == ["1"] * keep_blank
 
@@ -87,14 +88,38 @@ def test_stations_are_those_of_the_series_unless_those_of_the_study_are_asked_fo
 
 
 def test_a_station_filter_comes_before_the_rules() -> None:
-    world = world_of(IMAGES, Series(modality="SR", classes=(RDSR,), station="RIS"), REPORT)
-    assert kept(world.judge(policy_of("CT", station_exclude=("ris",)))) == {"3": ("SERIES", ())}
-    without = world_of(IMAGES, Series(modality="SR", classes=(RDSR,), station="RIS"))
-    item = one(without.judge(policy_of("CT", station_include=("ct1",))))
+    sheet = Series(modality="CT", classes=(CT,), description="dose info", station="RIS")
+    item = one(world_of(IMAGES, sheet).judge(policy_of("CT", station_include=("ct1",))))
     assert (item.decision.rule, [outcome.decision.rule for outcome in item.series]) == (
         "CT rules",
         ["station include", "CT rules"],
     )
+
+
+@pytest.mark.parametrize(
+    "filters", [{"station_include": ("ct1",)}, {"station_exclude": ("ris",)}], ids=["include", "exclude"]
+)
+def test_a_report_of_a_console_passes_a_station_filter_if_images_of_its_study_do(
+    filters: dict[str, tuple[str, ...]],
+) -> None:
+    of_console = Series(modality="SR", classes=(RDSR,), station="RIS")
+    policy = policy_of("CT", **filters)
+    item = one(world_of(IMAGES, of_console, REPORT).judge(policy))
+    assert kept([item]) == {"2": ("SERIES", ()), "3": ("SERIES", ())}
+    assert [outcome.decision.reason.partition("; ")[2] for outcome in item.series[1:]] == [
+        f"its own StationName does not pass the filter, but that of image series {UID}.1 does",
+        "its own StationName passes the filter",
+    ]
+    elsewhere = world_of(replace(IMAGES, station="RIS"), of_console)
+    assert one(elsewhere.judge(policy)).decision.rule == next(iter(filters)).replace("_", " ")
+
+
+def test_a_report_without_station_is_kept_as_blank_or_by_its_images() -> None:
+    nameless = world_of(IMAGES, Series(modality="SR", classes=(RDSR,)))
+    by_blank = one(nameless.judge(policy_of("CT", station_include=("ct1",)))).series[1].decision
+    by_images = one(nameless.judge(policy_of("CT", station_include=("ct1",), keep_blank=False))).series[1].decision
+    assert by_blank.reason == "Radiation Dose SR; it has no StationName, which the filter keeps"
+    assert (by_images.keep, by_images.reason.endswith(f"that of image series {UID}.1 does")) == (True, True)
 
 
 def test_a_study_that_loses_its_last_series_to_a_station_filter_is_counted_there() -> None:
@@ -123,7 +148,7 @@ def test_a_station_filter_and_sr_first_drop_the_same_as_all_series_do() -> None:
         item = one(world_of(Series(modality="XA", classes=(CT,), station="CT1"), REPORT).judge(policy))
         assert item.decision.rule == "station exclude"
         other = one(world_of(Series(modality="XA", classes=(CT,), station="XA1"), REPORT).judge(policy))
-        assert other.decision.rule == "FL rules"
+        assert (other.decision.rule, kept([other])) == ("RDSR", {"2": ("SERIES", ())})
 
 
 def steps(items: list[PlanItem], world: World, policy: Policy) -> list[tuple[str, int]]:
