@@ -10,6 +10,7 @@ from qrkit.dose.facts import Need, NeedKind, SeriesRow, first_image_of
 from qrkit.dose.groups import CAPTURE, GROUPS, NO_IMAGES, SR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.dose.sr_rules import NO_DOSE_SR
+from qrkit.query.filters import as_compared
 
 DOSE_INFO = "dose info"
 
@@ -30,7 +31,7 @@ class DoseSheet:
 
     def matches(self, row: SeriesRow) -> bool:
         """Return whether the row of a series meets the criteria; its first image shows the SOP Class."""
-        description = " ".join(re.split(r"[\s_-]+", row.SeriesDescription.casefold()))
+        description = " ".join(re.split(r"[\s_-]+", as_compared(row.SeriesDescription)))
         return (
             row.Modality not in NO_IMAGES
             and (row.instance_count is None or row.instance_count <= self.at_most)
@@ -69,7 +70,7 @@ def judge_dose_info(rule: Rule, context: StudyContext) -> RuleResult | None:
     """Keep exactly the series with the description "dose info"; None if the study has none."""
 
     def pick(row: SeriesRow) -> SeriesChoice | None:
-        described = row.SeriesDescription.strip().casefold() == DOSE_INFO
+        described = as_compared(row.SeriesDescription.strip()) == DOSE_INFO
         return SeriesChoice(row, True, rule.name, rule.reason) if described else None
 
     return _result(rule, context, pick, 'another series of the study has the description "dose info"')

@@ -7,11 +7,12 @@ counts doubts and remarks while studies are judged, so that the plan shows each 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from qrkit.advice import Action, Advice
+from qrkit.dose.facts import SeriesRow, StudyRow
 from qrkit.dose.groups import DOSE_CLASSES, GROUPS, SR_GROUP
 from qrkit.dose.outcome import ALREADY_STORED, PlanItem, ShortList
 from qrkit.dose.plan import Budget
@@ -91,10 +92,12 @@ class Tally:
     # studies of which another list may be incomplete, by the reason
     doubtful: Counter[str] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)  # studies that could not be judged, by the reason
-    # `blank_studies` and `blank_series`: studies and series that an include filter keeps because their value is
-    # missing, by the filter's name
+    # `blank_studies` and `blank_series`: studies and series that a filter keeps because their value is
+    # missing or cannot be read, by the filter's name
     blank_studies: Counter[str] = field(default_factory=Counter)
     blank_series: Counter[str] = field(default_factory=Counter)
+    odd_modalities: int = 0  # studies whose ModalitiesInStudy is not written as DICOM does, and was read
+    unknown_modalities: int = 0  # studies without ModalitiesInStudy that can be read
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -104,6 +107,8 @@ class Tally:
             unanswered=self.unanswered + other.unanswered,
             blank_studies=self.blank_studies + other.blank_studies,
             blank_series=self.blank_series + other.blank_series,
+            odd_modalities=self.odd_modalities + other.odd_modalities,
+            unknown_modalities=self.unknown_modalities + other.unknown_modalities,
         )
 
     def doubts(self) -> Iterator[str]:
@@ -128,9 +133,15 @@ class Tally:
             text = f"The node lists {what}. They may be dose reports. Include them"
             yield str(Advice(text, Action.INCLUDE_EMPTY_REPORTS))
         for name, count in self.blank_studies.items():
-            yield f"Filter {name} keeps {counted(count, 'study')} without a value."
+            yield f"Filter {name} keeps {counted(count, 'study')} without a readable value."
         for name, count in self.blank_series.items():
-            yield f"Filter {name} keeps {counted(count, 'series')} without a value."
+            yield f"Filter {name} keeps {counted(count, 'series')} without a readable value."
+        if self.odd_modalities:
+            number = counted(self.odd_modalities, "study")
+            yield f"ModalitiesInStudy of {number} has other separators or letters than DICOM; it was read."
+        if self.unknown_modalities:
+            number = counted(self.unknown_modalities, "study")
+            yield f"ModalitiesInStudy of {number} is missing or has no codes; the series decided."
 
 
 def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
@@ -141,22 +152,17 @@ def tally(items: Sequence[PlanItem], policy: Policy) -> Tally:
     for item in items:
         if item.empty_sr:
             empty_sr[item.study.StudyInstanceUID] = max(item.empty_sr, empty_sr.get(item.study.StudyInstanceUID, 0))
-    blank_studies: Counter[str] = Counter()
-    for include_filter in _includes(policy.study_filters()):
-        blank = {item.study.StudyInstanceUID for item in items if not getattr(item.study, include_filter.column)}
-        blank_studies += Counter({include_filter.name: len(blank)})
-    blank_series: Counter[str] = Counter()
-    for include_filter in _includes(policy.series_filters()):
-        series = (outcome.row for item in items for outcome in item.series)
-        blank = {row.SeriesInstanceUID for row in series if not row.StationName}
-        blank_series += Counter({include_filter.name: len(blank)})
+    studies = {item.study.StudyInstanceUID: item.study for item in items}
+    series = {outcome.row.SeriesInstanceUID: outcome.row for item in items for outcome in item.series}
     return Tally(
         empty_sr=sum(empty_sr.values()),
         short=frozenset(one for item in items for one in item.short),
         doubtful=Counter(why for _, why in sorted(doubts)),
         unanswered=Counter(unanswered.values()),
-        blank_studies=blank_studies,
-        blank_series=blank_series,
+        blank_studies=_blank(policy.study_filters(), studies.values()),
+        blank_series=_blank(policy.series_filters(), series.values()),
+        odd_modalities=sum(study.has_odd_modalities for study in studies.values()),
+        unknown_modalities=sum(not study.ModalitiesInStudy for study in studies.values()),
     )
 
 
@@ -164,10 +170,20 @@ def _is_unanswered(item: PlanItem) -> bool:
     return item.decision.rule == UNANSWERED
 
 
-def _includes(filters: Sequence[Filter]) -> Iterator[Filter]:
-    return (
-        text_filter for text_filter in filters if text_filter.name.endswith("include") and text_filter.keeps_blank
-    )
+def _blank(filters: Sequence[Filter], rows: Collection[StudyRow | SeriesRow]) -> Counter[str]:
+    """Return how many rows each filter keeps because it cannot judge their value: it is missing, or cannot be read.
+
+    A filter that excludes terms keeps a row without a value anyway.
+    """
+    counts: Counter[str] = Counter()
+    for one in filters:
+        values = [getattr(row, one.column) for row in rows] if one.keeps_blank else []
+        counts[one.name] = sum(one.is_blank(value) and (bool(value) or _is_include(one)) for value in values)
+    return +counts
+
+
+def _is_include(text_filter: Filter) -> bool:
+    return text_filter.name.endswith("include")
 
 
 def site_policy(table: Any) -> Policy:  # noqa: ANN401 - unchecked user input

@@ -12,6 +12,7 @@ from qrkit.dose.groups import GROUPS, SR, SR_GROUP
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.dose.rules import LAST
 from qrkit.errors import InputError
+from qrkit.query.filters import as_compared
 
 SERIES, FIRST_IMAGE = "series", "first image"
 _GROUPS = (*GROUPS, SR_GROUP)
@@ -41,12 +42,12 @@ class SiteRule:
 
     def matches(self, row: SeriesRow) -> bool:
         """Return whether the row of a series meets the criteria."""
-        description = row.SeriesDescription.strip().casefold()
+        description = as_compared(row.SeriesDescription.strip())
         return (
             (not self.modality or row.Modality in self.modality)
-            and (not self.description or description in [text.strip().casefold() for text in self.description])
+            and (not self.description or description in [as_compared(text.strip()) for text in self.description])
             and (not self.description_has or _has_any(description, self.description_has))
-            and (not self.station_has or _has_any(row.StationName.casefold(), self.station_has))
+            and (not self.station_has or _has_any(as_compared(row.StationName), self.station_has))
             and (not self.at_most or row.instance_count is None or row.instance_count <= self.at_most)
         )
 
@@ -157,4 +158,4 @@ def _list(name: str, key: str, value: object) -> tuple[str, ...]:
 
 
 def _has_any(text: str, terms: Sequence[str]) -> bool:
-    return any(term.casefold() in text for term in terms)
+    return any(as_compared(term) in text for term in terms)

@@ -63,7 +63,9 @@ def _decision(row: SeriesRow, filters: Sequence[Filter]) -> Decision:
 
 def passes(value_filter: Filter, value: str) -> bool:
     """Return whether a value passes a filter."""
-    return value_filter.judge(value) is not Match.NO if value else value_filter.keeps_blank
+    if value_filter.is_blank(value):
+        return value_filter.keeps_blank
+    return value_filter.judge(value) is not Match.NO
 
 
 def filter_reason(text_filter: Filter) -> str:

@@ -6,11 +6,13 @@ value.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from qrkit.character_sets import folded
 from qrkit.query.coverage import FilterReport, Where
 from qrkit.query.local_matching import Judge, Match, local_judge
 from qrkit.query.query import Filters, Query
@@ -46,6 +48,9 @@ class Reliance:
         return replace(self, honoured=self.honoured - unmatched, unmatched=unmatched)
 
 
+_UNDECODED = "\ufffd"
+"""Stands in a text for what is not in its character set."""
+
 Select: TypeAlias = "Callable[[Query, Level, pa.Table], Selected]"
 """Applies the local filters that belong to a level; `qrkit.query.filters.select` is one."""
 
@@ -62,6 +67,11 @@ class Filter:
     # BOTH: a precaution that repeats what the node was asked for; reported if it drops rows or cannot judge them
     where: Where = Where.LOCAL
     is_odd: Judge = lambda _: False  # whether a value is not written as DICOM does and could be read all the same
+    is_text: bool = False  # whether values are free text, of which some may not be decoded
+
+    def is_blank(self, value: str | None) -> bool:
+        """Whether there is no value, or text that could not be decoded."""
+        return not value or (self.is_text and _UNDECODED in value)
 
 
 def select(
@@ -117,13 +127,14 @@ def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tu
 
 def include(name: str, column: str, terms: tuple[str, ...], *, keep_blank: bool) -> Filter:
     """Return the filter that keeps rows with one of the terms in a column, as a substring in any case."""
-    return Filter(name=name, column=column, terms=terms, judge=_sure(_has_any(terms)), keeps_blank=keep_blank)
+    judge = _sure(_has_any(terms))
+    return Filter(name=name, column=column, terms=terms, judge=judge, keeps_blank=keep_blank, is_text=True)
 
 
 def exclude(name: str, column: str, terms: tuple[str, ...]) -> Filter:
     """Return the filter that drops rows with one of the terms in a column, as a substring in any case."""
     has_any = _has_any(terms)
-    return Filter(name=name, column=column, terms=terms, judge=_sure(lambda value: not has_any(value)))
+    return Filter(name=name, column=column, terms=terms, judge=_sure(lambda value: not has_any(value)), is_text=True)
 
 
 def text_filters(filters: Filters, level: Level) -> Iterator[Filter]:
@@ -187,12 +198,21 @@ def _where(keyword: str, local: Collection[str]) -> Where:
     return Where.LOCAL if keyword in local else Where.BOTH
 
 
+def as_compared(text: str) -> str:
+    r"""Return the form in which descriptions are compared: case folded, equivalent letters the same (NFKC).
+
+    >>> as_compared("\uff23\uff34 SCHA\u0308DEL") == as_compared("ct sch\xe4del")
+    True
+    """
+    return folded(unicodedata.normalize("NFKC", text))
+
+
 def _has_any(terms: Sequence[str]) -> Judge:
-    sought = [term.casefold() for term in terms]
+    sought = [as_compared(term) for term in terms]
 
     def has_any(value: str) -> bool:
-        folded = value.casefold()
-        return any(term in folded for term in sought)
+        text = as_compared(value)
+        return any(term in text for term in sought)
 
     return has_any
 
@@ -226,12 +246,12 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, _Seen]:
     else:
         column = table[one.column].cast(pa.string()).to_pylist()
     blank = Match.YES if one.keeps_blank else Match.NO
-    verdicts = {value: one.judge(value) if value else blank for value in set(column)}
+    verdicts = {value: blank if one.is_blank(value) else one.judge(value or "") for value in set(column)}
     kept = [row for row, value in enumerate(column) if verdicts[value] is not Match.NO]
     values = [column[row] for row in kept]
     unsure = [row for row, value in enumerate(values) if verdicts[value] is Match.UNSURE]
     seen = _Seen(
-        blank=sum(not value for value in values),
+        blank=sum(map(one.is_blank, values)),
         unsure=len(unsure),
         odd=sum(one.is_odd(value) for value in values if value),
     )

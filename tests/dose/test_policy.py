@@ -75,6 +75,52 @@ def test_blank_says_what_include_filters_do_with_an_empty_value_and_how_many_is_
     assert [note.split()[4] for note in tally(nameless, by_series).notes(by_series)] == ["1"] * keep_blank
 
 
+@pytest.mark.parametrize(
+    ("term", "description"),
+    [
+        ("импорт", "ИМПОРТ из архива"),
+        ("SCHÄDEL", "scha\u0308del nativ"),
+        ("ct", "\uff23\uff34 Thorax"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_descriptions_are_compared_as_text_whatever_their_case_and_composition(term: str, description: str) -> None:
+    policy = policy_of("CT", description_exclude=(term,))
+    assert one(study(description).judge(policy)).decision.rule == "description exclude"
+    assert one(study(description).judge(policy_of("CT", description_include=(term,)))).decision.rule == "RDSR"
+    sheet = Series(modality="CT", classes=(CT,), description="\uff24ose Info")
+    assert one(world_of(IMAGES, sheet).judge(policy_of("CT"))).decision.rule == "Philips dose info"
+
+
+@pytest.mark.parametrize(
+    ("filters", "is_kept"),
+    [
+        ({"description_include": ("chest",)}, True),
+        ({"description_include": ("chest",), "keep_blank": False}, False),
+        ({"description_exclude": ("chest",)}, True),
+    ],
+)
+def test_a_description_that_cannot_be_decoded_is_blank_for_the_filter_and_counted(
+    filters: dict[str, Any], *, is_kept: bool
+) -> None:
+    policy = policy_of("CT", **filters)
+    items = study("chest \ufffd\ufffd").judge(policy)
+    assert one(items).decision.keep is is_kept
+    name = next(iter(filters)).replace("_", " ")
+    expected = [f"Filter {name} keeps 1 study without a readable value."] if is_kept else []
+    assert list(tally(items, policy).notes(policy)) == expected
+
+
+def test_a_plan_says_how_many_modalities_were_read_or_are_unknown() -> None:
+    world = world_of(IMAGES, REPORT)
+    row, series = world.studies[UID]
+    odd, unknown = replace(row, has_odd_modalities=True), replace(row, ModalitiesInStudy=frozenset())
+    for study_row, said in ((row, []), (odd, ["it was read"]), (unknown, ["the series decided"])):
+        items = World({UID: (study_row, series)}).judge(policy_of("CT"))
+        notes = list(tally(items, policy_of("CT")).notes(policy_of("CT")))
+        assert [note.rstrip(".").partition("; ")[2] for note in notes] == said
+
+
 def test_stations_are_those_of_the_series_unless_those_of_the_study_are_asked_for() -> None:
     by_series = policy_of("CT", station_exclude=("ct1",))
     item = one(study(station="CT2").judge(by_series))
@@ -100,7 +146,7 @@ def test_a_station_filter_comes_before_the_rules() -> None:
     "filters", [{"station_include": ("ct1",)}, {"station_exclude": ("ris",)}], ids=["include", "exclude"]
 )
 def test_a_report_of_a_console_passes_a_station_filter_if_images_of_its_study_do(
-    filters: dict[str, tuple[str, ...]],
+    filters: dict[str, Any],
 ) -> None:
     of_console = Series(modality="SR", classes=(RDSR,), station="RIS")
     policy = policy_of("CT", **filters)
