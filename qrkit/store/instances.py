@@ -17,7 +17,7 @@ from qrkit.errors import InputError
 from qrkit.jobs import JobState, RetrieveRequest
 from qrkit.jobs.estimate import NodeHistory, SizeSample
 from qrkit.store.part10 import sha256_of
-from qrkit.store.schema import instances, jobs
+from qrkit.store.schema import instance_aliases, instances, jobs
 from qrkit.store.state import State, StateTable, field_names, in_parts, insert_unless_known
 from qrkit.tables import Level
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST_RETRIEVES = 20
 """The newest retrieves of a node, from which its rate is taken."""
+
+_ABOVE = ("StudyInstanceUID", "SeriesInstanceUID")
 
 _LEAST_FOR_RATE = 1_000_000
 """With fewer, the waiting between requests is most of what is measured."""
@@ -59,10 +61,31 @@ class InstanceRow:
     received: str = ""  # UTC, ISO 8601
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceAlias:
+    """The study and series by whose UIDs a file was requested, where these are not its own."""
+
+    SOPInstanceUID: str
+    path: str  # of the file, as in its row
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPlace:
+    """A file, with the UIDs of its study and series or those by which it was requested."""
+
+    SOPInstanceUID: str
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
+    path: str
+    size: int
+
+
 class InstanceTable(StateTable):
     """The objects of a workspace."""
 
-    def add_many(self, rows: Iterable[InstanceRow]) -> None:
+    def add_many(self, rows: Iterable[InstanceRow], aliases: Iterable[InstanceAlias] = ()) -> None:
         """Add rows; those of files that are known already change nothing."""
         # In one order for everybody, so that two processes on PostgreSQL never wait for each other in a circle.
         ordered = sorted(rows, key=lambda row: (row.SOPInstanceUID, row.sha256))
@@ -70,8 +93,11 @@ class InstanceTable(StateTable):
             return
         now = self._state.now()
         values = [asdict(row) | {"received": row.received or now} for row in ordered]
+        other = [asdict(alias) for alias in sorted(aliases, key=lambda alias: alias.path)]
         with self._state.transaction() as connection:
             connection.execute(insert_unless_known(connection, instances), values)
+            if other:
+                connection.execute(insert_unless_known(connection, instance_aliases), other)
 
     def stored_uids(
         self,
@@ -82,10 +108,9 @@ class InstanceTable(StateTable):
     ) -> frozenset[str]:
         """Return the SOP Instance UIDs that are here: of those asked for, of a series, of a study."""
         conditions = _among(sop_instance_uids or ())
-        if series is not None:
-            conditions.append(instances.c.SeriesInstanceUID == series)
-        if study is not None:
-            conditions.append(instances.c.StudyInstanceUID == study)
+        for keyword, uid in (("SeriesInstanceUID", series), ("StudyInstanceUID", study)):
+            if uid is not None:
+                conditions += [instances.c[keyword] == uid, _requested_by({keyword: uid})]
         found: set[str] = set()
         with self._state.reading() as connection:
             for condition in conditions:
@@ -98,20 +123,32 @@ class InstanceTable(StateTable):
         With the folder of the `files`, objects whose file was deleted there are left out.
         """
         found: dict[str, set[str]] = {}
-        wanted = sa.select(instances.c.SeriesInstanceUID, instances.c.SOPInstanceUID, instances.c.path)
-        with self._state.reading() as connection:
-            for some in in_parts(study_uids):
-                for series, uid, path in connection.execute(wanted.where(instances.c.StudyInstanceUID.in_(some))):
-                    if files is None or (files / path).is_file():
-                        found.setdefault(series, set()).add(uid)
+        for place in self._places((instances, instance_aliases), "StudyInstanceUID", study_uids):
+            if files is None or (files / place.path).is_file():
+                found.setdefault(place.SeriesInstanceUID, set()).add(place.SOPInstanceUID)
         return {series: frozenset(uids) for series, uids in found.items()}
 
-    def paths(self, sop_instance_uids: Sequence[str]) -> tuple[tuple[str, str, int], ...]:
-        """Return SOP Instance UID, path and size of each file of some SOP Instances."""
-        wanted = sa.select(instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
+    def places(self, sop_instance_uids: Sequence[str]) -> tuple[StoredPlace, ...]:
+        """Return the files of some SOP Instances, once for their own UIDs and once for each by which one was requested."""
+        return self._places((instances, instances), "SOPInstanceUID", sop_instance_uids)
+
+    def _places(self, of: tuple[sa.Table, sa.Table], keyword: str, uids: Sequence[str]) -> tuple[StoredPlace, ...]:
+        """Return the files with some UIDs; `of`: where to look for these, in the own ones and in the requested ones."""
+        plain = (instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
+        same = (instance_aliases.c[name] == instances.c[name] for name in ("SOPInstanceUID", "path"))
+        joined = instances.join(instance_aliases, sa.and_(*same))
+        queries = (
+            (sa.select(*plain, *_series_of(instances)), of[0]),
+            (sa.select(*plain, *_series_of(instance_aliases)).select_from(joined), of[1]),
+        )
         with self._state.reading() as connection:
-            rows = [row for which in _among(sop_instance_uids) for row in connection.execute(wanted.where(which))]
-        return tuple((row.SOPInstanceUID, row.path, row.size) for row in rows)
+            rows = [
+                row
+                for some in in_parts(uids)
+                for query, table in queries
+                for row in connection.execute(query.where(table.c[keyword].in_(some)))
+            ]
+        return tuple(StoredPlace(**row._mapping) for row in rows)
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -137,14 +174,33 @@ class InstanceTable(StateTable):
             raise InputError(
                 f"Instances have no column {', '.join(unknown)}.", advice=f"They have {', '.join(names)}."
             )
+        above = {name: value for name, value in (filters or {}).items() if name in _ABOVE}
+        own: sa.ColumnElement[bool] = sa.and_(*(instances.c[name] == value for name, value in above.items()), True)
+        if above:
+            own = sa.or_(own, _requested_by(above))
         wanted = (
             sa.select(*(instances.c[name] for name in names))
-            .where(*(instances.c[name] == value for name, value in (filters or {}).items()))
+            .where(own, *(instances.c[name] == filters[name] for name in filters or () if name not in above))
             .order_by(instances.c.SeriesInstanceUID, instances.c.InstanceNumber, instances.c.SOPInstanceUID)
             .limit(limit)
         )
         # not by `value_of`, which takes longer: there may be a million rows
         return tuple(InstanceRow(**dict(zip(names, row, strict=True))) for row in self._state.rows(wanted))
+
+
+def _series_of(table: sa.Table) -> tuple[sa.ColumnElement[str], sa.ColumnElement[str]]:
+    return table.c.StudyInstanceUID, table.c.SeriesInstanceUID
+
+
+def _requested_by(uids: Mapping[str, object]) -> sa.ColumnElement[bool]:
+    """Return the condition for files that were requested by some UIDs which are not their own."""
+    wanted = tuple(instance_aliases.c[name] == uid for name, uid in uids.items())
+    return sa.and_(  # the SOP Instance UID has an index
+        *(
+            instances.c[name].in_(sa.select(instance_aliases.c[name]).where(*wanted))
+            for name in ("SOPInstanceUID", "path")
+        )
+    )
 
 
 def _among(sop_instance_uids: Sequence[str]) -> list[sa.ColumnElement[bool]]:

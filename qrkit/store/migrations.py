@@ -19,6 +19,7 @@ from qrkit.store.schema import (
     chosen_handlers,
     completed_items,
     handler_runs,
+    instance_aliases,
     metadata,
     plan_answers,
     plans,
@@ -128,6 +129,7 @@ MIGRATIONS = (
         name="items that retrieve stored objects again",
         apply=_column("job_items", "refetch BOOLEAN NOT NULL DEFAULT FALSE"),
     ),
+    Migration(number=16, name="objects requested by other UIDs than their own", apply=_tables(instance_aliases)),
 )
 
 # Of no meaning but to be ours: processes that migrate the same PostgreSQL wait for one another by it.

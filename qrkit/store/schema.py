@@ -226,6 +226,20 @@ instances = sa.Table(
     sa.Index("instances_study", "StudyInstanceUID"),
 )
 
+# Objects that were requested by the UIDs of another study or series than their own, such as one that was merged.
+instance_aliases = sa.Table(
+    "instance_aliases",
+    metadata,
+    sa.Column("alias_id", _Number, primary_key=True),
+    _text("SOPInstanceUID"),
+    _text("path"),
+    _text("StudyInstanceUID"),
+    _text("SeriesInstanceUID"),
+    sa.UniqueConstraint("path", "StudyInstanceUID", "SeriesInstanceUID", name="instance_aliases_once"),
+    sa.Index("instance_aliases_series", "SeriesInstanceUID"),
+    sa.Index("instance_aliases_study", "StudyInstanceUID"),
+)
+
 audit = sa.Table(
     "audit",
     metadata,
