@@ -19,7 +19,7 @@ from qrkit.retrieve.index_queue import IndexQueue
 from qrkit.retrieve.item import ActiveItem
 from qrkit.store.files import FileStore, IncomingFile, StoredObject, WrittenObject, filed_object
 from qrkit.store.header import ObjectHeader
-from qrkit.store.instances import InstanceRow, index_row
+from qrkit.store.instances import InstanceAlias, InstanceRow, index_row
 from qrkit.words import counted
 
 logger = logging.getLogger(__name__)
@@ -32,12 +32,16 @@ _FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The origin of an object: the node's name, its job and item, if any, and whether the item had ended."""
+    """The origin of an object: the node's name, its job and item, if any, and whether the item had ended.
+
+    `requested`: the study and series by which it was requested, if these are not its own.
+    """
 
     source: str
     job_id: str | None = None
     item_id: int | None = None
     is_late: bool = False
+    requested: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Arrivals:
     active
         Items under way.
     add_rows
-        Writes rows of the instances table.
+        Writes rows of the instances table, and aliases.
     count_late
         Counts objects, by their UIDs and bytes, for an item that had ended.
     node_name
@@ -83,7 +87,7 @@ class Arrivals:
         files: FileStore,
         active: ActiveItems,
         *,
-        add_rows: Callable[[Sequence[InstanceRow]], None],
+        add_rows: Callable[[Sequence[InstanceRow], Sequence[InstanceAlias]], None],
         count_late: Callable[[int, Collection[str], int], None],
         node_name: Callable[[str], str],
         keep_unsolicited: bool = False,
@@ -175,7 +179,13 @@ class Arrivals:
         if stored.is_another_version:
             active.other_versions += 1
         # the source of a job's object is the queried node, even if another one delivered it
-        origin = Origin(source=active.node, job_id=row.job_id, item_id=row.item_id, is_late=active.has_ended)
+        origin = Origin(
+            source=active.node,
+            job_id=row.job_id,
+            item_id=row.item_id,
+            is_late=active.has_ended,
+            requested=active.requested_place(uid, header),
+        )
         self.filed(stored, origin)
         active.took(uid, header, stored.size)
         for other in self.active.sharing(uid, header, active):
@@ -200,7 +210,8 @@ class Arrivals:
                     continue
                 # the file was removed
                 logger.warning("SOP Instance %s cannot be listed: %s", stored.header.SOPInstanceUID, error.strerror)
-        self._add_rows(rows)
+        aliases = [_alias(stored, origin.requested) for stored, origin in batch if origin.requested is not None]
+        self._add_rows(rows, aliases)
         for item_id, arrived in late.items():
             self._count_late(item_id, arrived.keys(), sum(arrived.values()))
         if unread:
@@ -220,6 +231,16 @@ def noted(items: Sequence[ActiveItem], sop_instance_uid: str) -> Iterator[None]:
         for active in items:
             active.unstored[sop_instance_uid] = refusal.comment
         raise
+
+
+def _alias(stored: StoredObject, requested: tuple[str, str]) -> InstanceAlias:
+    study, series = requested
+    return InstanceAlias(
+        SOPInstanceUID=stored.header.SOPInstanceUID,
+        path=stored.relative,
+        StudyInstanceUID=study,
+        SeriesInstanceUID=series,
+    )
 
 
 class _ItemReceiver:

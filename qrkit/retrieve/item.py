@@ -17,7 +17,6 @@ from qrkit.jobs import ItemOutcome, ItemRow
 from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
 from qrkit.tables import Level
-from qrkit.uids import is_usable_uid, path_name
 from qrkit.words import counted
 
 RUNAWAY = 50
@@ -43,6 +42,7 @@ class ActiveItem:
         self.move_message_id = 0  # of the C-MOVE request under way; 0: none
         self.reported = 0  # objects that only the node's counters report at the destination
         self.unstored: dict[str, str] = {}  # why an object could not be stored here, by SOP Instance UID
+        self.elsewhere: dict[str, tuple[str, str]] = {}  # study and series of objects that were requested by others
         self.other_versions = 0  # same SOP Instance as a stored one, other bytes; both are kept
         self.has_ended = has_ended  # its missing objects may still arrive
         self.suboperations = Suboperations()  # what the node has counted in this try
@@ -105,6 +105,8 @@ class ActiveItem:
             self.unstored.pop(sop_instance_uid, None)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             self._came_in_try.add(sop_instance_uid)
+            if self.requested_place(sop_instance_uid, header) is not None:
+                self.elsewhere[sop_instance_uid] = header.StudyInstanceUID, header.SeriesInstanceUID
             if sop_instance_uid not in self._came:
                 self._came.add(sop_instance_uid)
                 if sop_instance_uid not in self._stored_before:  # else it was sent before, in an earlier try
@@ -177,13 +179,17 @@ class ActiveItem:
         self.expected = frozenset(uids) or None
 
     @property
-    def places(self) -> Mapping[str, str]:
-        """The folder of each expected object, relative to that of the files; empty where its series is not known."""
-        return {uid: self._folder(series) for uid, series in self.series_of(self.expected or ()).items()}
+    def places(self) -> Mapping[str, tuple[str, str]]:
+        """The study and series of each expected object; the series is empty where it is not known."""
+        study = self.item.request.StudyInstanceUID
+        return {uid: (study, series) for uid, series in self.series_of(self.expected or ()).items()}
 
-    def _folder(self, series_instance_uid: str) -> str:
-        study = path_name(self.item.request.StudyInstanceUID)
-        return f"{study}/{path_name(series_instance_uid)}" if is_usable_uid(series_instance_uid) else ""
+    def requested_place(self, sop_instance_uid: str, header: ObjectHeader) -> tuple[str, str] | None:
+        """Return the study and series by which an object was requested; None if these are its own."""
+        series = self.series_of([sop_instance_uid])[sop_instance_uid] or header.SeriesInstanceUID
+        place = self.item.request.StudyInstanceUID, series
+        own = header.StudyInstanceUID, header.SeriesInstanceUID
+        return None if list(map(canonical, place)) == list(map(canonical, own)) else place
 
     def series_of(self, uids: Collection[str]) -> Mapping[str, str]:
         """Return the SeriesInstanceUID of some SOP Instances, as listed, or else that of the request."""

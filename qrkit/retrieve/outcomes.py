@@ -18,6 +18,8 @@ from qrkit.words import counted
 
 logger = logging.getLogger(__name__)
 
+_MOST_NAMED = 3
+
 
 def outcome_of(active: ActiveItem, *, cancelled: bool) -> ItemOutcome:
     """Return the outcome of an item as it is now."""
@@ -90,12 +92,27 @@ def _note(active: ActiveItem) -> str:
     notes = []
     if active.refused:
         notes.append(f"Refused, as not requested: {counted(active.refused, 'object')}.")
+    if active.elsewhere:
+        notes.append(_elsewhere(active))
     if active.other_versions:
         notes.append(
             f"{counted(active.other_versions, 'object')} arrived with other bytes than the stored SOP Instance; both "
             "are kept, the later one with the start of a digest in its name."
         )
     return " ".join(notes)
+
+
+def _elsewhere(active: ActiveItem) -> str:
+    """Return which objects belong to another study or series than the one by which they were requested."""
+    request = active.item.request
+    studies = sorted({study for study, _ in active.elsewhere.values()} - {request.StudyInstanceUID})
+    keyword = "StudyInstanceUID" if studies else "SeriesInstanceUID"
+    uids = studies or sorted({series for _, series in active.elsewhere.values()})
+    named = ", ".join(uids[:_MOST_NAMED]) + (", …" if len(uids) > _MOST_NAMED else "")
+    return (
+        f"{counted(len(active.elsewhere), 'object')} arrived with another {keyword} than requested: {named}. "
+        "Both UIDs find them."
+    )
 
 
 def _what_the_node_reported(active: ActiveItem) -> str:

@@ -129,12 +129,13 @@ class InstanceTable(StateTable):
         return {series: frozenset(uids) for series, uids in found.items()}
 
     def places(self, sop_instance_uids: Sequence[str]) -> tuple[StoredPlace, ...]:
-        """Return the files of some SOP Instances, once for their own UIDs and once for each by which one was requested."""
+        """Return the files of some SOP Instances: by their own UIDs, and by those they were requested by."""
         return self._places((instances, instances), "SOPInstanceUID", sop_instance_uids)
 
     def _places(self, of: tuple[sa.Table, sa.Table], keyword: str, uids: Sequence[str]) -> tuple[StoredPlace, ...]:
-        """Return the files with some UIDs; `of`: where to look for these, in the own ones and in the requested ones."""
+        """Return the files with some UIDs; `of`: the tables to look in, for own UIDs and for requested ones."""
         plain = (instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
+        names = [*(column.name for column in plain), "StudyInstanceUID", "SeriesInstanceUID"]
         same = (instance_aliases.c[name] == instances.c[name] for name in ("SOPInstanceUID", "path"))
         joined = instances.join(instance_aliases, sa.and_(*same))
         queries = (
@@ -148,7 +149,7 @@ class InstanceTable(StateTable):
                 for query, table in queries
                 for row in connection.execute(query.where(table.c[keyword].in_(some)))
             ]
-        return tuple(StoredPlace(**row._mapping) for row in rows)
+        return tuple(StoredPlace(**dict(zip(names, row, strict=True))) for row in rows)
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -175,12 +176,11 @@ class InstanceTable(StateTable):
                 f"Instances have no column {', '.join(unknown)}.", advice=f"They have {', '.join(names)}."
             )
         above = {name: value for name, value in (filters or {}).items() if name in _ABOVE}
-        own: sa.ColumnElement[bool] = sa.and_(*(instances.c[name] == value for name, value in above.items()), True)
-        if above:
-            own = sa.or_(own, _requested_by(above))
+        own = sa.and_(sa.true(), *(instances.c[name] == value for name, value in above.items()))
+        others = (instances.c[name] == value for name, value in (filters or {}).items() if name not in above)
         wanted = (
             sa.select(*(instances.c[name] for name in names))
-            .where(own, *(instances.c[name] == filters[name] for name in filters or () if name not in above))
+            .where(sa.or_(own, _requested_by(above)) if above else own, *others)
             .order_by(instances.c.SeriesInstanceUID, instances.c.InstanceNumber, instances.c.SOPInstanceUID)
             .limit(limit)
         )

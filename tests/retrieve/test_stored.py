@@ -4,11 +4,11 @@ import pytest
 
 from qrkit.retrieve.stored import StoredInstances
 from qrkit.store.files import FileStore
-from qrkit.store.instances import InstanceTable, index_row
+from qrkit.store.instances import InstanceAlias, InstanceTable, index_row
 from qrkit.store.state import State
 from tests.store.objects import a_dataset, an_arrival, encoded
 
-UID, PLACE = "1.2.3.1", "1.2/1.2.3"
+UID, PLACE = "1.2.3.1", ("1.2", "1.2.3")
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
@@ -34,3 +34,23 @@ def test_an_object_that_was_cut_is_put_aside_and_not_held_so_that_it_is_fetched_
         again = files.begin(an_arrival(UID))
         again.write(content)
         assert again.commit().path == stored.path
+
+
+def test_an_object_of_another_study_or_series_is_not_held_unless_it_was_requested_by_these_uids(
+    tmp_path: Path,
+) -> None:
+    with State.open(tmp_path) as state:
+        files, table = FileStore(tmp_path / "files", free_space_floor=0), InstanceTable(state)
+        incoming = files.begin(an_arrival(UID))
+        incoming.write(memoryview(encoded(a_dataset(UID))))
+        stored = incoming.commit()
+        table.add_many([index_row(stored)])
+        held = StoredInstances(table, tmp_path / "files")
+        places = [("1.2", "1.2.3"), ("1.2", ""), ("1.02", "1.2.03"), ("1.2", "1.2.4"), ("1.9", "1.2.3"), ("1.9", "")]
+        assert [held.of({UID: place}, source="pacs") == {UID} for place in places] == [True] * 3 + [False] * 3
+        alias = InstanceAlias(
+            SOPInstanceUID=UID, path=stored.relative, StudyInstanceUID="1.9", SeriesInstanceUID="1.9.1"
+        )
+        table.add_many([index_row(stored)], [alias])
+        assert held.of({UID: ("1.9", "1.9.1")}, source="pacs") == held.of({UID: PLACE}, source="pacs") == {UID}
+        assert held.of({UID: ("1.9", "1.9.2")}, source="pacs") == set()

@@ -5,7 +5,7 @@ import pytest
 from qrkit.errors import InputError
 from qrkit.jobs import ItemOutcome, JobState, NewJob, RetrieveRequest
 from qrkit.jobs.estimate import SizeSample
-from qrkit.store.instances import InstanceRow, InstanceTable, node_history
+from qrkit.store.instances import InstanceAlias, InstanceRow, InstanceTable, node_history
 from qrkit.store.job_progress import RunningItems
 from qrkit.store.job_queue import JobQueue
 from qrkit.store.jobs import JobTable
@@ -65,9 +65,26 @@ def test_what_is_held_is_told_of_objects_series_and_studies(table: InstanceTable
 
 def test_the_files_of_objects_are_told(table: InstanceTable) -> None:
     table.add_many([replace(_ROW, sha256="dd", path="1/1.1/1.1.1.dddd.dcm")])
-    assert set(table.paths(["1.1.1", "7.7"])) == {
-        ("1.1.1", "1/1.1/1.1.1.dcm", _ROW.size),
-        ("1.1.1", "1/1.1/1.1.1.dddd.dcm", _ROW.size),
+    assert {(one.SOPInstanceUID, one.SeriesInstanceUID, one.path) for one in table.places(["1.1.1", "7.7"])} == {
+        ("1.1.1", "1.1", "1/1.1/1.1.1.dcm"),
+        ("1.1.1", "1.1", "1/1.1/1.1.1.dddd.dcm"),
+    }
+
+
+def test_an_object_is_found_by_the_uids_that_it_was_requested_by_as_well(table: InstanceTable) -> None:
+    alias = InstanceAlias(SOPInstanceUID="1.1.1", path=_ROW.path, StudyInstanceUID="8", SeriesInstanceUID="8.1")
+    for _ in range(2):
+        table.add_many([_ROW], [alias])
+    assert table.list({"StudyInstanceUID": "8"}) == table.list({"SeriesInstanceUID": "8.1"}) == (_ROW,)
+    assert table.list({"StudyInstanceUID": "8", "SeriesInstanceUID": "8.1", "source": "pacs"}) == (_ROW,)
+    assert table.list({"StudyInstanceUID": "8", "source": "other"}) == ()
+    assert table.list({"StudyInstanceUID": "8", "SeriesInstanceUID": "1.1"}) == ()
+    assert len(table.list({"StudyInstanceUID": "1"})) == 3
+    assert table.by_series(["8"]) == {"8.1": {"1.1.1"}}
+    assert table.stored_uids(study="8") == table.stored_uids(series="8.1") == {"1.1.1"}
+    assert {(one.StudyInstanceUID, one.SeriesInstanceUID) for one in table.places(["1.1.1"])} == {
+        ("1", "1.1"),
+        ("8", "8.1"),
     }
 
 

@@ -172,7 +172,8 @@ def test_a_state_of_an_older_version_becomes_as_a_fresh_one_with_its_rows(
         (query,) = QueryTable(state).list()
         assert (query.query_id, query.row_count, query.outcome) == ("q", 7, "7 rows, complete")
         assert AuditTable(state).list()[0].action == "node added"
-        assert InstanceTable(state).paths(["1.2.3"]) == (("1.2.3", "1/1.2/1.2.3.dcm", 9),)
+        (place,) = InstanceTable(state).places(["1.2.3"])
+        assert (place.path, place.size) == ("1/1.2/1.2.3.dcm", 9)
         assert WorkerTable(state).running()[0].site == ""
     with State.open(where) as state, state.reading() as connection:
         migrated = _columns(connection)
