@@ -1,0 +1,54 @@
+"""Objects that come under other UIDs than the node lists: merged studies, one SOP Instance UID in several series."""
+
+from dataclasses import replace
+
+import pytest
+
+from qrkit.jobs import JobState
+from qrkit.simulator.facts import Instance, Series, Study
+from qrkit.simulator.hospital.hospital import DEFAULT_UNTIL, Calendar, GeneratedHospital
+from qrkit.workspace import Workspace
+from tests.retrieve.conftest import LIMIT
+from tests.workspace.opened import StartSimulator, all_studies, link, uids_of, worker_in_thread
+
+pytestmark = pytest.mark.slow
+
+
+class Merged(GeneratedHospital):
+    """A hospital that lists studies by their old UIDs, and sends their objects with the new ones."""
+
+    def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
+        """Return the object with the StudyInstanceUID of the study that its own was merged into."""
+        return super().encoded(merged(study), series, instance, transfer_syntax)
+
+
+def merged(study: Study) -> Study:
+    return replace(study, StudyInstanceUID=f"{study.StudyInstanceUID}.9")
+
+
+@pytest.fixture
+def hospital() -> Merged:
+    return Merged(seed=1, studies=3, calendar=Calendar.spread(3, DEFAULT_UNTIL, 1))
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_objects_of_a_merged_study_are_found_by_both_uids_and_not_retrieved_again(
+    workspace: Workspace, start_simulator: StartSimulator, hospital: Merged, method: str
+) -> None:
+    link(workspace, start_simulator(hospital))
+    study = all_studies(hospital)[0]
+    count = len(uids_of(study))
+    with worker_in_thread(workspace):
+        jobs = [
+            workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method).wait(timeout=LIMIT)
+            for _ in range(2)
+        ]
+    assert [(job.state, job.stored, job.received) for job in jobs] == [
+        (JobState.COMPLETE, count, count),
+        (JobState.COMPLETE, count, 0),
+    ]
+    note = jobs[0].items[0].outcome.note
+    assert "another StudyInstanceUID than requested" in note
+    assert merged(study).StudyInstanceUID in note
+    for uid in (study.StudyInstanceUID, merged(study).StudyInstanceUID):
+        assert set(workspace.files.list({"StudyInstanceUID": uid})["SOPInstanceUID"]) == uids_of(study)
