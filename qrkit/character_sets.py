@@ -18,16 +18,17 @@ ASCII = "ascii"
 _ESCAPE = b"\x1b"
 _CONTROLS = re.compile("[\x80-\x9f]")
 _HIGH = re.compile(rb"[\x80-\xff]+|[^\x80-\xff]+")
-_FOREIGN = re.compile(rb"[\xa1-\xff]{4}")
-"""Four letters beyond ASCII in a row: usual in Cyrillic, Greek, Korean and Chinese, but not in Latin 1."""
+_FOREIGN = re.compile(rb"(?![\xdf\xe4\xe9\xf1\xf6\xfc]{4})[\xa1-\xff]{4}")
+"""Four letters beyond ASCII in a row, other than umlauts, é and ñ: usual in Cyrillic, Korean and Chinese alone."""
 _ODD_IN_LATIN_1 = re.compile(rb"[\x1b\x80-\x9f]|[\xc2-\xf4][\x80-\xbf]|" + _FOREIGN.pattern)
 _EVIDENT_IN_UTF_8 = re.compile(
     "[\u3000-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]+|(?<=[a-z])[\x80-\u024f]+|[\x80-\u024f]+(?=[a-z])"
-    "|[\u0370-\u03ff]{3,}|[\u0400-\u052f]{3,}|[\u0590-\u05ff]{3,}|[\u0600-\u06ff]{3,}|[\u0e00-\u0e7f]{3,}"
 )
-"""Letters that bytes of a Chinese, Japanese or Korean character set do not make up by chance."""
-_WITHIN_WORD = re.compile("[A-Za-z][^\\x00-\x7f][a-z]|[\uff61-\uff9f][a-z]")
-"""A letter of Chinese, Japanese or Korean within a word of Latin letters."""
+_WORD_IN_UTF_8 = re.compile("[\u0370-\u03ff]+|[\u0400-\u052f]+|[\u0590-\u05ff]+|[\u0600-\u06ff]+|[\u0e00-\u0e7f]+")
+_LEAST_LETTERS = 3
+"""Different letters of one script; bytes of East Asian character sets do not make them up by chance."""
+_WITHIN_WORD = re.compile(rb"[A-Za-z][\xc0-\xff][a-z]")
+"""A letter of Latin 1 within a word, which in GBK is a rare ideograph."""
 _ISO_IR = re.compile(r"(?:ISO[ _-]*)?(?:2022[ _-]*)?(?:IR[ _-]*)?(\d{1,3})")
 _WORD = re.compile(r"[^A-Z0-9]")
 
@@ -221,7 +222,9 @@ def _is_meant(unicode: str, raw: bytes, declared: str | None, first: str) -> boo
     if declared is None or first == ASCII:
         return True
     if first in _MULTI_BYTE:
-        return _EVIDENT_IN_UTF_8.sub("", unicode).isascii()
+        words = _WORD_IN_UTF_8.findall(unicode)
+        rest = _WORD_IN_UTF_8.sub("", _EVIDENT_IN_UTF_8.sub("", unicode))
+        return rest.isascii() and all(len(set(word)) >= _LEAST_LETTERS for word in words)
     if _CONTROLS.search(declared) or (first in _LATIN_1 and len(unicode) + 2 <= len(raw)):
         return True
     return _encodable(unicode, first)
@@ -230,7 +233,8 @@ def _is_meant(unicode: str, raw: bytes, declared: str | None, first: str) -> boo
 def _checked(raw: bytes, text: str, encoding: str) -> tuple[str, str]:
     """Return a text of its declared character set, and whether it is one of Windows or of another script."""
     if encoding in _MULTI_BYTE:
-        return text, f"perhaps {_not_in((encoding,))}" if _WITHIN_WORD.search(text) else ""
+        is_latin = encoding in ("GB18030", "GBK") and _WITHIN_WORD.search(raw)
+        return text, f"perhaps {_not_in((encoding,))}" if is_latin else ""
     if _CONTROLS.search(text):
         windows = _decoded(raw, "cp1252") if encoding in _LATIN_1 else None
         return windows or text, _not_in((encoding,))

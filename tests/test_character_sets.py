@@ -107,7 +107,6 @@ UNCLEAR = [
     ("ISO_IR 100", "Люксембург".encode("cp1251")),
     ("ISO_IR 192", b"M\xfcller"),
     ("GB18030", b"M\xfcller"),
-    ("ISO_IR 13", b"\xc5kesson"),
     ("\\ISO 2022 IR 87", b"M\xfcller"),
     ("ISO_IR 100", b"\x1b$)Zabc"),
     ("ISO_IR 100", b"abc\x1b"),

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import struct
-import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
-from io import BytesIO
 
 from pydicom.datadict import dictionary_VR
-from pydicom.filereader import read_dataset
 from pydicom.valuerep import VR as KNOWN_VR
 
 from qrkit.character_sets import is_plain, read_text
 from qrkit.uids import is_standard_uid, is_usable_uid, is_valid_uid
 
 _ESCAPE = b"\x1b"
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _WHOLE_TEXT = ("LT", "ST", "UT", "UR")
 _DELIMITERS = {"PN": b"\\^="}
 
@@ -51,15 +47,23 @@ def text_decoder(vr: str, encodings: Sequence[str], otherwise: Sequence[str]) ->
     def decode(raw: bytes) -> str | None:
         if raw.isascii():
             if _ESCAPE not in raw:
-                return stripped(raw.decode("ascii"))
+                value = stripped(raw.decode("ascii"))
+                return value if value is None or value.isprintable() else _without_controls(value)
         elif is_plain(raw, first):
-            return stripped(raw.decode(first))
+            return _without_controls(stripped(raw.decode(first)))
         text, doubt = read_text(raw, encodings, otherwise, delimiters=delimiters)
         if doubt:
             raise MalformedValue(doubt, stripped(text))
-        return stripped(text)
+        return _without_controls(stripped(text))
 
     return decode
+
+
+def _without_controls(text: str | None) -> str | None:
+    """Return a text; raise MalformedValue if it has control characters that text cannot have (PS3.5 6.1.3)."""
+    if text and _CONTROLS.search(text):
+        raise MalformedValue("control characters in a text", text)
+    return text
 
 
 def _stripped_values(text: str) -> str | None:
@@ -76,13 +80,11 @@ UNDEFINED = 0xFFFFFFFF
 
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _KNOWN = frozenset(vr.value.encode() for vr in KNOWN_VR if len(vr.value) == 2)
-_ITEM = b"\xfe\xff\x00\xe0"
-_ITEM_END = b"\xfe\xff\x0d\xe0"
-_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
-_DEEPEST = 32
+ITEM = b"\xfe\xff\x00\xe0"
+ITEM_END = b"\xfe\xff\x0d\xe0"
+SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 _long_length = struct.Struct("<I").unpack_from
 _short_length = struct.Struct("<H").unpack_from
-_quiet = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ class ElementHeader:
     vr: str
     start: int
     length: int
+
+
+def is_known_vr(vr: str) -> bool:
+    """Whether PS3.5 6.2 has a value representation."""
+    return vr.encode("latin_1") in _KNOWN
 
 
 def read_header(data: bytes, pos: int, *, implicit: bool) -> ElementHeader | None:
@@ -120,45 +127,6 @@ def read_header(data: bytes, pos: int, *, implicit: bool) -> ElementHeader | Non
     if pos + 12 > end:
         return None
     return ElementHeader(tag, vr.decode(), pos + 12, _long_length(data, pos + 8)[0])
-
-
-def end_of_undefined(data: bytes, start: int, *, implicit: bool) -> int | None:
-    """Return where an element of undefined length ends, with its delimiter; None if it does not.
-
-    No recursion: what is nested is counted, so that no data can exhaust the stack.
-    """
-    open_items = [False]  # of each level: whether an item of undefined length is open
-    pos = start
-    while pos + 8 <= len(data):
-        header = read_header(data, pos, implicit=implicit)
-        if header is None:
-            return None
-        if header.tag in (_SEQUENCE_END, _ITEM_END):
-            open_items.pop()
-            pos = header.start
-            if not open_items:
-                return pos
-        elif header.length == UNDEFINED:
-            open_items.append(header.tag == _ITEM)
-            pos = header.start
-            if len(open_items) > 2 * _DEEPEST:
-                return None
-        else:
-            pos = header.start + header.length
-    return None
-
-
-def sequence_json(element: bytes, tag: int, encodings: Sequence[str], *, implicit: bool) -> str | None:
-    """Return an SQ element as a JSON list of items in the DICOM JSON model (PS3.18 F.2); raise MalformedValue."""
-    try:
-        # pydicom issues Python warnings for odd values; a filter is global to the process, hence the lock
-        with _quiet, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = read_dataset(BytesIO(element), implicit, True, parent_encoding=list(encodings))
-            items = [item.to_json_dict() for item in found[tag].value]
-            return json.dumps(items, ensure_ascii=False) if items else None
-    except Exception as error:  # noqa: BLE001 - on broken bytes pydicom raises nearly anything, and no row may be lost
-        raise MalformedValue(f"a sequence that cannot be read ({type(error).__name__})") from None
 
 
 def is_sequence(header: ElementHeader) -> bool:
@@ -309,7 +277,7 @@ def binary(vr: str, *, single: bool) -> Decode:
     >>> binary("US", single=True)(b"\x00\x02"), binary("US", single=False)(b"\x01\x00\x02\x00")
     (512, '1\\2')
     """
-    layout = struct.Struct("<" + _LAYOUTS[vr])
+    layout = struct.Struct("<" + LAYOUTS[vr])
 
     def one(raw: bytes) -> int | float | None:
         if not raw:
@@ -338,8 +306,31 @@ def hexadecimal(raw: bytes) -> str | None:
     return raw.hex().upper() or None
 
 
-_LAYOUTS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-BINARY = frozenset(_LAYOUTS)
+def retyped(read: Decode, again: Decode | None) -> Decode:
+    """Return a decoder that reads text by `read`, and that text as the type of the column."""
+
+    def decode(raw: bytes) -> object:
+        text = read(raw)
+        return text if again is None or text is None else again(str(text).encode())
+
+    return decode
+
+
+def text_or_bytes(text: Decode) -> Decode:
+    """Return a decoder for an unknown value: text if it is printable, else hexadecimal digits."""
+
+    def decode(raw: bytes) -> object:
+        try:
+            value = text(raw)
+        except MalformedValue:
+            return hexadecimal(raw)
+        return value if value is None or str(value).isprintable() else hexadecimal(raw)
+
+    return decode
+
+
+LAYOUTS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+BINARY = frozenset(LAYOUTS)
 """Value representations whose values are binary numbers."""
 
 BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})

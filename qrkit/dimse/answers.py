@@ -23,18 +23,20 @@ from qrkit.dimse.answer_elements import (
     MalformedValue,
     binary,
     day,
-    end_of_undefined,
     hexadecimal,
     is_sequence,
     moment,
     number,
     read_header,
-    sequence_json,
+    retyped,
     tags,
     text_decoder,
+    text_or_bytes,
     uid,
 )
 from qrkit.dimse.answer_elements import whole_number as whole
+from qrkit.dimse.answer_sequences import SequenceReader
+from qrkit.dimse.element_ends import Resumption, end_of_sequence, end_of_undefined, misspelt_header
 from qrkit.tables import WARNINGS, arrow_type, canonical_keyword, keyword_tag, keyword_vr
 
 TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -118,7 +120,7 @@ def own_decoder(keyword: str, encodings: Sequence[str], otherwise: Sequence[str]
     if vr in BYTES:
         return hexadecimal
     text = text_decoder(vr, encodings, otherwise)
-    return _text_or_bytes(text) if vr == "UN" else text
+    return text_or_bytes(text) if vr == "UN" else text
 
 
 def other_decoder(keyword: str, vr: str, encodings: Sequence[str], otherwise: Sequence[str]) -> Decode:
@@ -128,11 +130,11 @@ def other_decoder(keyword: str, vr: str, encodings: Sequence[str], otherwise: Se
     7
     """
     if vr in BINARY:
-        return _retyped(binary(vr, single=False), keyword)
+        return retyped(binary(vr, single=False), _BY_TYPE.get(arrow_type(keyword)))
     if vr == "AT":
-        return _retyped(tags, keyword)
+        return retyped(tags, _BY_TYPE.get(arrow_type(keyword)))
     if vr in BYTES:
-        return _retyped(hexadecimal, keyword)
+        return retyped(hexadecimal, _BY_TYPE.get(arrow_type(keyword)))
     if keyword_vr(keyword) in BINARY and vr != "UN":
         return _by_type(keyword, text_decoder("LO", encodings, otherwise))
     if keyword_vr(keyword) in ("UN", *BYTES) and vr in TEXT:
@@ -142,30 +144,6 @@ def other_decoder(keyword: str, vr: str, encodings: Sequence[str], otherwise: Se
 
 def _by_type(keyword: str, text: Decode) -> Decode:
     return _BY_TYPE.get(arrow_type(keyword), text)
-
-
-def _retyped(read: Decode, keyword: str) -> Decode:
-    """Return a decoder that reads text by `read`, and that text as the type of the column."""
-
-    def decode(raw: bytes) -> object:
-        text = read(raw)
-        again = _BY_TYPE.get(arrow_type(keyword))
-        return text if again is None or text is None else again(str(text).encode())
-
-    return decode
-
-
-def _text_or_bytes(text: Decode) -> Decode:
-    """Return a decoder for an unknown value: text if it is printable, else hexadecimal digits."""
-
-    def decode(raw: bytes) -> object:
-        try:
-            value = text(raw)
-        except MalformedValue:
-            return hexadecimal(raw)
-        return value if value is None or str(value).isprintable() else hexadecimal(raw)
-
-    return decode
 
 
 REQUIRED = frozenset(
@@ -195,6 +173,8 @@ _SKIPPED = (_SKIP, KnownValues(bytes))
 _SWITCHING = (_SWITCH, KnownValues(bytes))
 _MOST_CHARACTER_SETS = 32
 _LONGEST_RAW = 200
+_MOST_BREAKS = 16
+"""Breaks of one answer behind which it is read on."""
 
 
 class AnswerDecoder:
@@ -209,6 +189,7 @@ class AnswerDecoder:
         self._implicit = implicit
         self._header = struct.Struct("<4sI" if implicit else "<6sH").unpack_from
         self._indexes = {_tag_bytes(keyword): index for index, keyword in enumerate(self._keywords)}
+        self._breaks = 0  # of the latest answer
         self._template = [_ABSENT if keyword in REQUIRED else None for keyword in self._keywords]
         self._required = tuple(index for index, value in enumerate(self._template) if value is _ABSENT)
         self._default_encodings = encodings_of(character_set) or encodings_of("ISO_IR 100")
@@ -226,14 +207,18 @@ class AnswerDecoder:
         """Take the Identifier of one answer; never raises, whatever the bytes are, and always makes one row."""
         row = self._template.copy()
         self._rows.append(row)
-        self._read(data if type(data) is bytes else bytes(data), row)
+        self._breaks = 0
+        content = data if type(data) is bytes else bytes(data)
+        position = self._read(content, row)
+        if position < len(content):
+            self._warn("", content[position:], "the response ends within an element")
         for index in self._required:
             if row[index] is _ABSENT:
                 row[index] = None
-                self._warn(self._keywords[index], b"", "not returned")
+                self._read_hidden(content, index)
 
-    def _read(self, data: bytes, row: list[object]) -> None:
-        """Walk the elements: the inner loop, where every step counts some ten nanoseconds."""
+    def _read(self, data: bytes, row: list[object]) -> int:
+        """Walk the elements to their end: the inner loop, where every step counts some ten nanoseconds."""
         columns = self._default
         entries, read_start = columns.entries, self._header
         position, end = 0, len(data)
@@ -249,14 +234,18 @@ class AnswerDecoder:
             elif entry[0] >= 0:
                 index, known = entry
                 try:
-                    row[index] = known[data[start:position]]
+                    value = known[data[start:position]]
                 except MalformedValue as odd:
-                    self._keep_odd(index, data[start:position], odd)
+                    position = self._keep_odd(data, start, position, (index, known, odd))
+                else:
+                    if (
+                        value is not None or row[index] is _ABSENT
+                    ):  # an element that is repeated empty changes nothing
+                        row[index] = value
             elif entry is _SWITCHING:
                 columns = self._switch(data[start:position])
                 entries = columns.entries
-        if position < end:
-            self._warn("", data[position:], "the response ends within an element")
+        return position
 
     def take(self) -> pa.RecordBatch:
         """Return what was gathered, one row per answer, and start anew."""
@@ -294,59 +283,109 @@ class AnswerDecoder:
 
     def _read_unusual(self, data: bytes, position: int, columns: Columns) -> tuple[int, Columns]:
         """Read the element at a position whose header is not known yet, and return where the next one is."""
-        end = len(data)
         header = read_header(data, position, implicit=self._implicit)
-        if header is None:
-            self._warn("", data[position:], "the response ends within an element")
-            return end, columns
-        index = self._indexes.get(header.tag, _SKIP)
-        stop = self._stop(data, header)
-        if stop is None:
-            self._warn(self._keywords[index] if index >= 0 else "", data[header.start :], "cut off")
-            if index >= 0:
-                self._rows[-1][index] = None
-            return end, columns
+        stop = self._stop(data, header) if header else None
+        if stop is None and not self._implicit:
+            header = misspelt_header(data, position) or header
+            stop = self._stop(data, header) if header else None
+        if header is None or stop is None:
+            return self._read_broken(data, position, header, columns), columns
         raw = data[header.start : stop]
         if header.tag == _CHARACTER_SET:
             return stop, self._switch(raw)
-        entry = (index, columns.known(self._keywords[index], header.vr)) if index >= 0 else _SKIPPED
+        index = self._indexes.get(header.tag, _SKIP)
         if is_sequence(header):
-            self._read_sequence(data[position:stop], header, index, columns.encodings)
+            self._read_sequence(data, header, stop, columns.encodings)
             return stop, columns
+        entry = (index, columns.known(self._keywords[index], header.vr)) if index >= 0 else _SKIPPED
         if header.start == position + 8 and bool(header.vr) is not self._implicit:
             columns.remember(data[position : position + (4 if self._implicit else 6)], entry)
-        if index >= 0:
-            self._read_value(entry, raw)
-        return stop, columns
+        return (self._read_value(data, header.start, stop, entry) if index >= 0 else stop), columns
 
     def _stop(self, data: bytes, header: ElementHeader) -> int | None:
         """Return where a value ends; None if that is beyond the data."""
         if header.length == UNDEFINED:
             return end_of_undefined(data, header.start, implicit=self._implicit)
-        stop = header.start + header.length
+        if is_sequence(header):
+            stop = end_of_sequence(data, header, implicit=self._implicit)
+        else:
+            stop = header.start + header.length
         return stop if stop <= len(data) else None
 
-    def _read_value(self, entry: tuple[int, KnownValues], raw: bytes) -> None:
+    def _read_value(self, data: bytes, start: int, stop: int, entry: tuple[int, KnownValues]) -> int:
+        """Keep a value and return where the next element is."""
         index, known = entry
+        row = self._rows[-1]
         try:
-            self._rows[-1][index] = known[raw]
+            value = known[data[start:stop]]
         except MalformedValue as odd:
-            self._keep_odd(index, raw, odd)
+            return self._keep_odd(data, start, stop, (index, known, odd))
+        if value is not None or row[index] is _ABSENT:
+            row[index] = value
+        return stop
 
-    def _read_sequence(self, element: bytes, header: ElementHeader, index: int, encodings: Sequence[str]) -> None:
+    def _read_broken(self, data: bytes, position: int, header: ElementHeader | None, columns: Columns) -> int:
+        """Keep what can be read of an element without an end, and return where the response continues."""
+        tag = data[position : position + 4]
+        start = header.start if header else position
+        index = self._indexes.get(tag, _SKIP) if header else _SKIP
+        keyword = self._keywords[index] if index >= 0 else ""
+        self._breaks += 1
+        resumed = self._resumption().after(data, position, tag) if self._breaks <= _MOST_BREAKS else None
+        if resumed is None:
+            self._warn(keyword, data[start:], "cut off" if header else "the response ends within an element")
+            if index >= 0:
+                self._rows[-1][index] = None
+            return len(data)
+        self._warn(keyword, data[start:resumed], "a wrong length, or bytes outside of elements")
+        if header is None or index < 0 or resumed < start:
+            return resumed
+        if is_sequence(header):
+            self._read_sequence(data, header, resumed, columns.encodings)
+        else:
+            self._read_value(data, start, resumed, (index, columns.known(keyword, header.vr)))
+        return resumed
+
+    def _resumption(self) -> Resumption:
+        return Resumption(self._indexes, implicit=self._implicit)
+
+    def _read_hidden(self, data: bytes, index: int) -> None:
+        """Read a key that was not met, if another element with a wrong length has hidden it."""
+        keyword = self._keywords[index]
+        header = self._resumption().hidden(data, _tag_bytes(keyword))
+        if header is None:
+            self._warn(keyword, b"", "not returned")
+            return
+        raw = data[header.start : header.start + header.length]
+        self._warn(keyword, raw, "found within another element, whose length is wrong")
+        self._read_value(
+            data, header.start, header.start + header.length, (index, self._default.known(keyword, header.vr))
+        )
+
+    def _read_sequence(self, data: bytes, header: ElementHeader, stop: int, encodings: Sequence[str]) -> None:
+        index = self._indexes.get(header.tag, _SKIP)
         if index < 0:
             return
-        tag = int.from_bytes(header.tag[1::-1] + header.tag[:1:-1], "big")
-        try:
-            if self._schema[index].type != pa.string():
-                raise MalformedValue("a sequence, not a value")
-            self._rows[-1][index] = sequence_json(element, tag, encodings, implicit=not header.vr)
-        except MalformedValue as odd:
-            self._keep_odd(index, element, odd)
+        reader = SequenceReader(data, self._default_encodings)
+        if self._schema[index].type == pa.string():
+            self._rows[-1][index] = reader.json(header, stop, encodings)
+        else:
+            self._rows[-1][index] = None
+            reader.doubts.append((data[header.start : stop], "a sequence, not a value"))
+        for raw, why in reader.doubts:
+            self._warn(self._keywords[index], raw, why)
 
-    def _keep_odd(self, index: int, raw: bytes, odd: MalformedValue) -> None:
-        self._rows[-1][index] = odd.value
-        self._warn(self._keywords[index], raw, odd.why)
+    def _keep_odd(self, data: bytes, start: int, stop: int, odd: tuple[int, KnownValues, MalformedValue]) -> int:
+        """Keep what can be read of a value, and return where the next element is: within it if its length lies."""
+        index, known, error = odd
+        within = self._resumption().within(data, start, stop) if self._breaks < _MOST_BREAKS else None
+        if within is None:
+            self._rows[-1][index] = error.value
+            self._warn(self._keywords[index], data[start:stop], error.why)
+            return stop
+        self._breaks += 1
+        self._warn(self._keywords[index], data[start:stop], "a wrong length, or bytes outside of elements")
+        return self._read_value(data, start, within, (index, known))
 
     def _warn(self, keyword: str, raw: bytes, why: str) -> None:
         shown = repr(raw[:_LONGEST_RAW])[2:-1]

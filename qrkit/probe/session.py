@@ -20,10 +20,11 @@ import pyarrow as pa
 
 from qrkit import errors, uids
 from qrkit.dimse import messages as dimse
-from qrkit.dimse.answer_elements import UNDEFINED, end_of_undefined, read_header
+from qrkit.dimse.answer_elements import UNDEFINED, read_header
 from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association, associate
 from qrkit.dimse.contexts import Proposal, find_model, get_model, move_model
+from qrkit.dimse.element_ends import end_of_undefined
 from qrkit.dimse.find import find_proposals
 from qrkit.dimse.messages import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
