@@ -61,8 +61,8 @@ class Timeouts:
 
     connect: float = 10.0  # for the TCP connection
     association: float = 30.0  # for the answer to A-ASSOCIATE-RQ and to A-RELEASE-RQ (PS3.8 ARTIM)
-    response: float = 300.0  # for the first answer to a request: a PACS may take minutes to fetch from its archive
-    inactivity: float = 120.0  # for the next answer or object, once the first has come
+    response: float = 300.0  # for the first answer or object: a PACS may take minutes to fetch from its archive
+    inactivity: float = 120.0  # for the next answer, or bytes of an object, once the first has come
 
     def __post_init__(self) -> None:
         for name in ("connect", "association", "response", "inactivity"):

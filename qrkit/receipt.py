@@ -6,8 +6,12 @@ the `Incoming` it returns, and answers the peer with the result of `commit`.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+_LEAST_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +59,26 @@ class Receiver(Protocol):
 
     def ready(self) -> None:
         """Prepare for the next object, while the peer prepares it as well."""
+
+
+class ByteSigns:
+    """Calls `sign` while the bytes of an object arrive, at most once in `every` seconds.
+
+    Each takes a kilobyte: a peer that drips single bytes is as good as silent.
+    """
+
+    def __init__(self, sign: Callable[[], None], *, every: float) -> None:
+        self._sign = sign
+        self._every = every
+        self._bytes = 0
+        self._next = 0.0
+
+    def count(self, size: int) -> None:
+        """Count received bytes."""
+        self._bytes += size
+        if self._bytes < _LEAST_BYTES:
+            return
+        now = time.monotonic()
+        if now >= self._next:
+            self._bytes, self._next = 0, now + self._every
+            self._sign()

@@ -95,7 +95,7 @@ app = typer.Typer(cls=Commands, no_args_is_help=True)
 _TIMEOUTS = {
     "connect": "the TCP connection",
     "association": "the association",
-    "response": "a response",
+    "response": "a response, and the first object of a retrieve",
     "inactivity": "the next response or object of a retrieve",
 }
 _TEXTS = {

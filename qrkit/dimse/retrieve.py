@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -15,7 +17,7 @@ from qrkit.dimse.contexts import get_model, move_model
 from qrkit.dimse.messages import Command, PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.scp import store
 from qrkit.dimse.status import CANCELLED, PENDING, SUCCESS, Category, Service, classify, failure
-from qrkit.node import Node
+from qrkit.node import Node, Timeouts
 from qrkit.receipt import Receiver
 from qrkit.stop import NEVER, Stop
 
@@ -47,11 +49,102 @@ _LIST_PATIENCE = 2.0
 
 OnProgress = Callable[[Suboperations], None]
 
+_MOST_UNCOUNTED = 10_000
+"""Pending responses without counters that count as one object each, for objects that go to another node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveWatch:
+    """Facts on the objects of a C-MOVE that do not depend on its responses.
+
+    Attributes
+    ----------
+    last_sign
+        Returns the time of the last received bytes, by the monotonic clock; None: they go to another node, unseen.
+    expected
+        Number of objects that should arrive; 0: not known.
+    """
+
+    last_sign: Callable[[], float] | None = None
+    expected: int = 0
+
+
+class _Patience:
+    """How long a retrieve is waited for: since its last sign of life, and since it brought something new.
+
+    Until the first object the response timeout holds, which has to be long enough for a long-term archive; then
+    that of inactivity. Pending responses that count nothing new are no progress, however many there are.
+    """
+
+    def __init__(self, node: Node, peer: str, watch: MoveWatch) -> None:
+        self._timeouts: Timeouts = node.timeouts
+        self._node, self._peer, self._watch = node.name, peer, watch
+        self._began = self._heard = self._new = time.monotonic()
+        self._done = self._uncounted = 0
+        self._remaining: float = math.inf
+        self._has_begun = False
+
+    @property
+    def _limit(self) -> str:
+        return "inactivity" if self._has_begun or self._last_sign > self._began else "response"
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of silence that are allowed now."""
+        return float(getattr(self._timeouts, self._limit))
+
+    @property
+    def _last_sign(self) -> float:
+        return self._watch.last_sign() if self._watch.last_sign is not None else -math.inf
+
+    def stored(self) -> None:
+        """Note an object that has arrived over the association itself."""
+        self._heard = self._new = time.monotonic()
+        self._has_begun = True
+
+    def responded(self, counted: Suboperations) -> None:
+        """Note a pending response; raise NodeTimeout if nothing new was received for too long."""
+        self._heard = time.monotonic()
+        if self._counts_something_new(counted):
+            self._new, self._has_begun = self._heard, True
+        allowed = max(self._timeouts.response, self._timeouts.inactivity)
+        if self._heard - max(self._new, self._last_sign) >= allowed:
+            name = "response" if allowed == self._timeouts.response else "inactivity"
+            raise self._timeout(f"sent only responses that report nothing new for {allowed:g} seconds", name)
+
+    def check(self) -> None:
+        """Raise NodeTimeout if there was no sign of life for too long."""
+        if time.monotonic() - max(self._heard, self._last_sign) >= self.seconds:
+            raise self.silence()
+
+    def silence(self) -> errors.NodeTimeout:
+        """Return the error for a node that has been silent for too long."""
+        return self._timeout(f"sent nothing for {self.seconds:g} seconds, and no object arrived", self._limit)
+
+    def _counts_something_new(self, counted: Suboperations) -> bool:
+        numbers = [number for number in (counted.completed, counted.failed, counted.warning) if number is not None]
+        if not numbers and counted.remaining is None:
+            self._uncounted += 1
+            return self._watch.last_sign is None and self._uncounted <= (self._watch.expected or _MOST_UNCOUNTED)
+        # no more than there are: counters that rise without end bring nothing new
+        done = min(sum(numbers), self._watch.expected or math.inf)
+        remaining = math.inf if counted.remaining is None else counted.remaining
+        is_new = done > self._done or remaining < self._remaining < math.inf
+        self._done, self._remaining = max(int(done), self._done), min(remaining, self._remaining)
+        return is_new
+
+    def _timeout(self, what: str, limit: str) -> errors.NodeTimeout:
+        return errors.NodeTimeout(
+            f"{self._peer} {what}: the {limit} timeout of node {self._node}.",
+            advice=f"If the node needs longer, such as for its long-term archive, raise its {limit} timeout; "
+            "else try again.",
+        )
+
 
 class Retrieval:
     """One C-GET or C-MOVE request, run to its final response.
 
-    `on_progress` is called after each response and each object.
+    `on_progress` is called after each response and each object, and a few times a second while a C-MOVE waits.
     """
 
     def __init__(
@@ -85,30 +178,56 @@ class Retrieval:
         ask = send_request(self._association, dimse.C_GET_RQ, model, identifier)
         return self._run(ask, Service.GET, receiver)
 
-    def move(self, identifier: Dataset, destination: str) -> Suboperations:
-        """Retrieve by C-MOVE to the AE title `destination`; returns and raises as `get`."""
+    def move(self, identifier: Dataset, destination: str, watch: MoveWatch | None = None) -> Suboperations:
+        """Retrieve by C-MOVE to the AE title `destination`; returns and raises as `get`.
+
+        The objects that `watch` sees are signs of life, with or without pending responses.
+        """
         model = move_model(self._node.information_model)
         ask = send_request(self._association, dimse.C_MOVE_RQ, model, identifier, destination)
-        return self._run(ask, Service.MOVE, None)
+        return self._run(ask, Service.MOVE, None, watch or MoveWatch())
 
-    def _run(self, ask: PendingRequest, service: Service, receiver: Receiver | None) -> Suboperations:
+    def _run(
+        self, ask: PendingRequest, service: Service, receiver: Receiver | None, watch: MoveWatch | None = None
+    ) -> Suboperations:
         stream = self._association.stream
-        stream.patience = self._node.timeouts.response
+        patience = _Patience(self._node, self._association.peer, watch or MoveWatch())
         self.state = Suboperations(received=self.state.received, bytes=self.state.bytes)
-        outer, stream.on_wait = stream.on_wait, lambda: ask.check(self._stop)
+
+        def on_wait() -> None:
+            ask.check(self._stop)
+            if watch is not None:
+                patience.check()
+                self._report()
+
+        outer, stream.on_wait = stream.on_wait, on_wait
         try:
             while True:
-                context_id, command = read_command(self._association)
+                # the objects of a C-MOVE come elsewhere, so that only `on_wait` knows how long to wait
+                stream.patience = math.inf if watch is not None else patience.seconds
+                context_id, command = self._next(patience)
                 stream.patience = self._node.timeouts.inactivity
                 if command.field == dimse.C_STORE_RQ and receiver is not None:
                     self._store(context_id, command, receiver)
+                    patience.stored()
                 elif self._is_final(context_id, command, service):
                     return self._ended(ask, service)
+                else:
+                    patience.responded(self.state)
                 ask.check(self._stop)
-                if self._on_progress is not None:
-                    self._on_progress(self.state)
+                self._report()
         finally:
             stream.on_wait = outer
+
+    def _next(self, patience: _Patience) -> tuple[int, Command]:
+        try:
+            return read_command(self._association)
+        except errors.NodeTimeout as error:
+            raise patience.silence() from error
+
+    def _report(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self.state)
 
     def _store(self, context_id: int, command: Command, receiver: Receiver) -> None:
         size = store(

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from qrkit.errors import ObjectUnreadable, StoreError
-from qrkit.receipt import Arrival, Incoming, Receiver, Refused
+from qrkit.receipt import Arrival, ByteSigns, Incoming, Receiver, Refused
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.index_queue import IndexQueue
 from qrkit.retrieve.item import ActiveItem
@@ -25,6 +25,9 @@ from qrkit.words import counted
 logger = logging.getLogger(__name__)
 
 NOT_AUTHORISED = 0x0124
+
+_SIGN_EVERY = 0.25
+"""Seconds between two signs of life while the bytes of an object come."""
 
 _FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, "ESTALE", errno.EIO)}
 """Why a file cannot be read at this moment, and probably soon: the file itself is as it was."""
@@ -183,7 +186,7 @@ class Arrivals:
             source=active.node,
             job_id=row.job_id,
             item_id=row.item_id,
-            is_late=active.has_ended,
+            is_late=active.has_ended and uid not in active.stored,
             requested=active.requested_place(uid, header),
         )
         self.filed(stored, origin)
@@ -321,8 +324,16 @@ class _Admission:
         self._admissible = admissible
         self._arrival = arrival
         self._file = file
-        self.write = file.write
+        self._signs = ByteSigns(self._touch, every=_SIGN_EVERY)
         self.discard = file.discard
+
+    def write(self, fragment: memoryview) -> None:
+        self._file.write(fragment)
+        self._signs.count(len(fragment))
+
+    def _touch(self) -> None:
+        for active in self._admissible.candidates:
+            active.touch()
 
     def commit(self) -> None:
         with noted(self._admissible.candidates, self._arrival.sop_instance_uid):

@@ -20,12 +20,13 @@ from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
-from qrkit.jobs import ItemOutcome, ItemRow, RetrieveRequest
+from qrkit.jobs import ItemOutcome, ItemRow, JobState, RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.destinations import Destination
 from qrkit.retrieve.identifiers import identifiers, is_out_of_reach, sop_classes, tries
 from qrkit.retrieve.item import ActiveItem
+from qrkit.retrieve.late_objects import wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.stop import Stop
 
@@ -95,6 +96,7 @@ class Batch:
         self._active_items = active_items
         self._watch = watch
         self._undone: list[ActiveItem] = []
+        self._late: list[ActiveItem] = []  # asked for in this pass, and their objects may come late
         self._storage = StorageAnswers()
         self._has_yielded = False
         self._refuses_lists = False
@@ -156,6 +158,10 @@ class Batch:
     def _done(self, active: ActiveItem, *, cancelled: bool = False) -> None:
         self._undone.remove(active)
         active.outcome = outcome_of(active, cancelled=cancelled)
+        if self._destination.is_here and active.outcome.state in (JobState.PARTIAL, JobState.FAILED):
+            self._active_items.expect_late(
+                active.item, active.outcome.missing, node=self._node.name, stored=active.stored
+            )
         self._watch.on_done(active.item, active.outcome)
 
     def _list(self, items: Sequence[ActiveItem], *, again: bool = False) -> None:
@@ -196,7 +202,24 @@ class Batch:
             active.notes.append(f"{self._node.name} accepted no presentation context for {names} by C-GET.")
 
     def _fetch(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
-        """Fetch what is missing of each; an association that breaks is replaced, unless nothing comes any more."""
+        """Fetch what is missing of each, and wait once for the late objects of all of them."""
+        self._fetch_over_associations(items, method, storage)
+        late, self._late = self._late, []
+        if late:
+            stop = self._watch.stop
+            wait_for_late_objects(late, self._node.timeouts.inactivity, stop, self._watch.on_progress)
+        for active in late:
+            self._settle(active)
+            self._watch.on_progress(active)
+            if not _lacks_something(active):
+                self._done(active)
+        if any(map(_lacks_something, late)):
+            self._watch.stop.check()
+
+    def _fetch_over_associations(
+        self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...]
+    ) -> None:
+        """Fetch each; an association that breaks is replaced, unless nothing comes any more."""
         waiting = list(items)
         breaks = 0
         while waiting and not self._has_yielded:
@@ -212,8 +235,7 @@ class Batch:
                     for active in waiting:
                         active.error = error
                     return
-                self._settle(waiting[0])
-                del waiting[0]
+                self._ended(waiting.pop(0), method)
 
     def _fetch_in_turn(self, waiting: list[ActiveItem], method: Method, storage: tuple[Proposal, ...]) -> None:
         """Fetch over one association; what is done leaves `waiting`."""
@@ -223,8 +245,7 @@ class Batch:
             while waiting:
                 self._fetch_one(association, waiting[0], method)
                 active = waiting.pop(0)
-                if not (active.is_open or active.is_contradicted or active.may_be_listed_later):
-                    self._done(active)
+                self._ended(active, method)
                 if active.is_open or waiting:
                     self._watch.stop.check()
                 if waiting:
@@ -255,8 +276,16 @@ class Batch:
             raise active.error from stop
         except (errors.StatusError, errors.PortInUse, errors.InputError) as error:
             active.error = error
+
+    def _ended(self, active: ActiveItem, method: Method) -> None:
+        """Compare the received with the expected objects, at once unless more may arrive late."""
+        if method is Method.MOVE and self._destination.is_here and active.may_come_late:
+            self._late.append(active)
+            return
         self._settle(active)
         self._watch.on_progress(active)
+        if active in self._undone and not _lacks_something(active):
+            self._done(active)
 
     def _ask_for(self, active: ActiveItem, method: Method, retrieval: Retrieval) -> None:
         """Send the requests for what is missing; a list of UIDs that the node refuses is asked for UID by UID."""
@@ -310,3 +339,7 @@ class Batch:
             taken = [(context.abstract_syntax, context.transfer_syntax) for context in association.contexts.values()]
             self._storage = self._storage.after(proposals, taken)
         return association
+
+
+def _lacks_something(active: ActiveItem) -> bool:
+    return active.is_open or active.is_contradicted or active.may_be_listed_later

@@ -9,14 +9,13 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 
 from qrkit import errors
-from qrkit.dimse.retrieve import Retrieval, Suboperations
+from qrkit.dimse.retrieve import MoveWatch, Retrieval, Suboperations
 from qrkit.find.object_list import ObjectList
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.arrivals import Arrivals
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.stored import StoredInstances
-from qrkit.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +52,6 @@ class WorkspaceDestination:
         What is here.
     scp_error
         Gives why our Storage SCP does not listen, or None if it does.
-    stop
-        Ends early what is under way.
     """
 
     is_here = True
@@ -67,14 +64,12 @@ class WorkspaceDestination:
         *,
         stored: StoredInstances,
         scp_error: Callable[[], errors.QrkitError | None],
-        stop: Stop,
     ) -> None:
         self._arrivals = arrivals
         self._node = node
         self._move_destination = move_destination
         self._stored = stored
         self._scp_error = scp_error
-        self._stop = stop
 
     def stored(self, active: ActiveItem) -> set[str]:
         """Return the SOP Instances whose files are here and need not come again.
@@ -95,15 +90,11 @@ class WorkspaceDestination:
         if error is not None:
             raise error
         active.move_message_id = retrieval.message_id_to_come
-        before = active.arrived_in_try
-        counted = retrieval.move(identifier, self._move_destination)
-        wanted = _wanted(identifier, active)
-        active.wait_for_late_objects(
-            lambda: _has_come(active, active.arrived_in_try - before, counted.completed, wanted),
-            self._node.timeouts.inactivity,
-            self._stop,
+        job_id = active.item.job_id
+        watch = MoveWatch(
+            last_sign=lambda: self._arrivals.active.last_sign(job_id), expected=len(_wanted(identifier, active))
         )
-        return counted
+        return retrieval.move(identifier, self._move_destination, watch)
 
     def settle(self, active: ActiveItem) -> None:
         """Return when the rows of all arrived objects are written."""
@@ -115,13 +106,6 @@ def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:
     """Return the SOP Instances that a request should bring; empty where none are listed."""
     asked = identifier.get("SOPInstanceUID") or ()
     return frozenset([asked] if isinstance(asked, str) else asked) or active.expected or frozenset()
-
-
-def _has_come(active: ActiveItem, received: int, completed: int | None, wanted: frozenset[str]) -> bool:
-    """Whether no more will come: all is here, or as many as the node counted, which it will not exceed later."""
-    if wanted and wanted <= active.stored and not active.lacking:
-        return True
-    return completed is not None and received >= completed
 
 
 class StoreNodeDestination:
@@ -150,10 +134,10 @@ class StoreNodeDestination:
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send to the store node."""
-        del active
         if method is Method.GET:
             raise errors.InputError("Only C-MOVE delivers to a store node.", advice="Leave the method to qrkit.")
-        return retrieval.move(identifier, self._target.ae_title)
+        expected = len(_wanted(identifier, active)) if active.list.is_counted else 0
+        return retrieval.move(identifier, self._target.ae_title, MoveWatch(expected=expected))
 
     def settle(self, active: ActiveItem) -> None:
         """Count what is at the store node."""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
-from qrkit.dimse.status import PENDING, SUCCESS, Service, classify
+from qrkit.dimse.status import PENDING, SUCCESS, Category, Service, classify
 from qrkit.find.object_list import ObjectList, not_listed
 from qrkit.find.parents import canonical
 from qrkit.jobs import ItemOutcome, ItemRow
-from qrkit.stop import Stop
 from qrkit.store.header import ObjectHeader
 from qrkit.tables import Level
 from qrkit.words import counted
 
 RUNAWAY = 50
 """Unexpected objects after which a retrieve is stopped: the node sends something else."""
+
+_MOST_REPEATS = 4
+"""Times that each object may come again in a try: some nodes send every object twice."""
 
 _NOT_ASKED = not_listed("the node was not asked for its objects")
 
@@ -39,6 +42,7 @@ class ActiveItem:
         self.received = item.outcome.received  # objects, with those of earlier tries
         self.bytes = item.outcome.bytes
         self.refused = 0  # objects sent along that do not belong to it
+        self.repeated = 0  # objects of this try that had come in it before
         self.move_message_id = 0  # of the C-MOVE request under way; 0: none
         self.reported = 0  # objects that only the node's counters report at the destination
         self.unstored: dict[str, str] = {}  # why an object could not be stored here, by SOP Instance UID
@@ -61,8 +65,8 @@ class ActiveItem:
         self._is_confirmed = False
         self._is_whole_try = False
         self._refused_before = 0
-        self._last_arrival = time.monotonic()
-        self._arrived = threading.Condition()
+        self.last_sign = -math.inf  # when bytes for it came in this try, by the monotonic clock
+        self._lock = threading.Lock()
         self._came: set[str] = set()
         self._came_in_try: set[str] = set()
         self._stored_before: frozenset[str] = frozenset()
@@ -77,8 +81,8 @@ class ActiveItem:
 
     @property
     def is_runaway(self) -> bool:
-        """Whether the node sends so much else that the retrieve must be stopped."""
-        return self.refused > RUNAWAY
+        """Whether the node sends so much else, or the same so often, that the retrieve must be stopped."""
+        return self.refused > RUNAWAY or self.repeated > RUNAWAY + _MOST_REPEATS * len(self.stored)
 
     def wants(self, sop_instance_uid: str) -> bool:
         """Whether this object was expected by name."""
@@ -100,7 +104,8 @@ class ActiveItem:
 
     def took(self, sop_instance_uid: str, header: ObjectHeader, size: int) -> None:
         """Count an object that is in its place; once, however often it comes."""
-        with self._arrived:
+        with self._lock:
+            self.repeated += sop_instance_uid in self._came_in_try
             self.stored.add(sop_instance_uid)
             self.unstored.pop(sop_instance_uid, None)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
@@ -113,12 +118,6 @@ class ActiveItem:
                     self.received += 1
                     self.bytes += size
             self.touch()
-            self._arrived.notify_all()
-
-    @property
-    def arrived_in_try(self) -> int:
-        """How many objects have arrived since the try began, those that had been stored before as well."""
-        return len(self._came_in_try)
 
     def holds(self, stored: Collection[str]) -> None:
         """Note objects that are at the destination, without having been received in this run."""
@@ -132,12 +131,11 @@ class ActiveItem:
 
     def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
         """Note an object that was received for another item and is in its place: it is not requested again."""
-        with self._arrived:
+        with self._lock:
             self.stored.add(sop_instance_uid)
             self._came_in_try.add(sop_instance_uid)
             self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
             self.touch()
-            self._arrived.notify_all()
 
     def refuse(self, sop_instance_uid: str) -> None:
         """Count an object that was sent along and does not belong to the item."""
@@ -145,27 +143,8 @@ class ActiveItem:
         self._refused_uids.add(sop_instance_uid)
 
     def touch(self) -> None:
-        """Note that something arrived just now."""
-        self._last_arrival = time.monotonic()
-
-    def wait_for_late_objects(self, has_come: Callable[[], bool], patience: float, stop: Stop) -> None:
-        """Wait while objects still come: some nodes end C-MOVE before they arrive (PS3.4 C.4.2.3.1 forbids it).
-
-        Parameters
-        ----------
-        has_come
-            Whether no more are expected; asked again with each arrival.
-        patience
-            Seconds since the last arrival after which no more are expected.
-        stop
-            Ends early what is under way.
-        """
-        with self._arrived:
-            while not (has_come() or stop.wanted()):
-                left = self._last_arrival + patience - time.monotonic()
-                if left <= 0:
-                    return
-                self._arrived.wait(min(left, 0.25))
+        """Note that bytes for it have just been received."""
+        self.last_sign = time.monotonic()
 
     # what is expected
 
@@ -251,7 +230,7 @@ class ActiveItem:
     @property
     def is_open(self) -> bool:
         """Whether something is still to be fetched; where nothing is listed, the node's counters decide."""
-        if self.missing or self.lacking:
+        if (self.expected or frozenset()) - self.stored or self.lacking:
             return True
         if self.is_listed:  # a list that is not counted may lack what an error has cut off
             return self._is_unanswered and self.error is not None and not self._is_all_counted
@@ -260,7 +239,7 @@ class ActiveItem:
         there = len(self.stored) if has_come else self.reported
         counted = self.suboperations
         has_ended = counted.status != PENDING
-        number = max(counted.completed or 0, self.item.outcome.expected or 0)
+        number = max((counted.completed or 0) + (counted.remaining or 0), self.item.outcome.expected or 0)
         return not (has_ended and there) or bool(self._failed) or there < number
 
     @property
@@ -317,6 +296,7 @@ class ActiveItem:
         self._is_whole_try = self.wants_all
         self._refused_before = self.refused
         self._came_in_try = set()
+        self.repeated, self.last_sign = 0, -math.inf
 
     def count(self, counted: Suboperations) -> None:
         """Add what the node counted for one of the requests of a try."""
@@ -375,6 +355,21 @@ class ActiveItem:
         if self.error is not None:
             return self.error.transient
         return bool(self._failed) or classify(Service.MOVE, self.suboperations.status).transient
+
+    @property
+    def may_come_late(self) -> bool:
+        """Whether objects are missing, or nothing shows that none are: the node neither lists nor counts any."""
+        is_unknown = not self.is_listed and not self.suboperations.completed
+        return self.is_open or self.is_contradicted or is_unknown
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether no more will come: the retrieve failed, the node reports what failed, or has no such study."""
+        counted = self.suboperations
+        if self.list.is_absent and not (counted.completed or counted.remaining):
+            return True
+        is_warning = classify(Service.MOVE, counted.status).category is Category.WARNING
+        return self.error is not None or (is_warning and self._failed >= len(self.missing) + self.lacking)
 
     @property
     def arrived_since(self) -> tuple[frozenset[str], int]:

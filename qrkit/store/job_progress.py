@@ -183,16 +183,20 @@ class LateObjects(StateTable):
         return tuple((row.node, item_row(row)) for row in self._state.rows(wanted) if row.missing)
 
     def count(self, item_id: int, arrived: Collection[str], *, size: int) -> None:
-        """Count objects for an ended item; a running item and known objects are left as they are.
+        """Count objects for an ended item; a running or complete item and known objects are left as they are.
 
         `arrived` has their SOP Instance UIDs, and `size` is the total of their files in bytes.
         """
         now = self._state.now()
         with self._state.transaction() as connection:
             item = connection.execute(_to_lock(item_id)).one_or_none()
-            if item is None or set(arrived).isdisjoint(item.missing):
+            if item is None:
                 return
-            values = _counted(item, set(arrived).intersection(item.missing), size)
+            # of an item that names nothing as missing, all that arrives had been missing
+            came = set(arrived).intersection(item.missing or arrived)
+            if not came:
+                return
+            values = _counted(item, came, size)
             if not allows(Change.ARRIVE, JobState(item.state), JobState(values["state"])):
                 return
             connection.execute(job_items.update().where(job_items.c.item_id == item_id).values(values))
@@ -228,4 +232,9 @@ def _counted(item: sa.Row[Any], came: Collection[str], size: int) -> dict[str, A
     }
     if is_whole:
         return values | {"error": "", "advice": ""}
+    if not item.missing:  # nothing was named
+        lack = "It is not known whether more objects are missing."
+        if item.expected is not None:
+            lack = f"Still missing: {counted(item.expected - stored, 'object')}."
+        return values | {"error": lack}
     return values | ({"error": f"Still missing: {counted(len(left), 'object')}."} if left else {})

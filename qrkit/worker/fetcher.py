@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from qrkit import errors
 from qrkit.find.object_lister import ObjectLister
-from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState
+from qrkit.jobs import ItemRow, JobRow, JobState
 from qrkit.node import Node
 from qrkit.profile import Profile
 from qrkit.retrieve.arrivals import Arrivals
@@ -110,12 +110,6 @@ class Fetcher:
             worker_id=self._services.worker_id,
         )
 
-    def _ended(self, job: JobRow, item: ItemRow, outcome: ItemOutcome) -> None:
-        """Write down the outcome of an item; missing objects may still arrive later, unless it was cancelled."""
-        if outcome.missing and not job.destination and outcome.state is not JobState.CANCELLED:
-            self._services.arrivals.active.expect_late(item, outcome.missing, node=job.node)
-        self._services.outcomes.ended(item, outcome)
-
     def _failed(self, job: JobRow, items: Sequence[ItemRow], error: errors.QrkitError) -> None:
         outcomes = self._services.outcomes
         if isinstance(error, errors.NodeError) and is_out_of_reach(error):
@@ -136,7 +130,7 @@ class Fetcher:
             raise errors.InputError(f"Node {node.name} is disabled.", advice="Enable it, then retry the job.")
         watch = Watch(
             on_progress=watcher.progress,
-            on_done=lambda item, outcome: self._ended(job, item, outcome),
+            on_done=self._services.outcomes.ended,
             stop=watcher.stop,
             should_yield=watcher.should_yield,
             on_late=lambda item, uids, size: self._late.count(item.item_id, uids, size=size),
@@ -169,5 +163,4 @@ class Fetcher:
             node.move_destination or settings.ae_title,
             stored=StoredInstances(self._instances, settings.files),
             scp_error=lambda: self.scp_error,
-            stop=watcher.stop,
         )

@@ -3,7 +3,7 @@
 It is handed connected sockets, and runs the whole association on each: negotiation, bytes into part files, headers.
 What is admitted and where it goes the worker decides. It ends when the worker closes its end, or has died.
 
-For each association the process sends the worker lines of JSON, `ObjectMessage`: while an object arrives, and once it
+For each association the process sends the worker lines of JSON, `ObjectMessage`: while its bytes arrive, and once it
 is whole in its part file. The worker replies to the latter with the status and comment for the peer.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from qrkit import errors
 from qrkit.dimse.scp import STOP_LIMIT, Listener, StorageService
 from qrkit.node import Tls
-from qrkit.receipt import Arrival, Refused
+from qrkit.receipt import Arrival, ByteSigns, Refused
 from qrkit.store.files import FileStore, IncomingFile, WrittenObject
 from qrkit.store.header import ObjectHeader
 
@@ -94,10 +94,8 @@ class _ForwardingReceiver:
         self._noted = 0.0
 
     def begin(self, arrival: Arrival) -> _ForwardedObject:
-        now = time.monotonic()
-        if now - self._noted > _NOTE_EVERY:
-            self._noted = now
-            self._note(arrival)
+        if time.monotonic() - self._noted > _NOTE_EVERY:
+            self.note(arrival)
         with self.noting(arrival):
             return _ForwardedObject(self._files.begin(arrival), self, arrival)
 
@@ -107,10 +105,12 @@ class _ForwardingReceiver:
         try:
             yield
         except Refused as refusal:
-            self._note(arrival, refusal.comment)
+            self.note(arrival, refusal.comment)
             raise
 
-    def _note(self, arrival: Arrival, unstored: str = "") -> None:
+    def note(self, arrival: Arrival, unstored: str = "") -> None:
+        """Report to the worker that an object is arriving, or why it could not be written here."""
+        self._noted = time.monotonic()
         with suppress(OSError):  # the end of the object reports that the worker is gone
             self._end.sendall(ObjectMessage(arrival=arrival, unstored=unstored).to_line())
 
@@ -143,8 +143,12 @@ class _ForwardedObject:
         self._file = file
         self._receiver = receiver
         self._arrival = arrival
-        self.write = file.write
+        self._signs = ByteSigns(lambda: receiver.note(arrival), every=_NOTE_EVERY)
         self.discard = file.discard
+
+    def write(self, fragment: memoryview) -> None:
+        self._file.write(fragment)
+        self._signs.count(len(fragment))
 
     def commit(self) -> None:
         with self._receiver.noting(self._arrival):

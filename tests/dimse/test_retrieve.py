@@ -1,7 +1,11 @@
 """C-GET and C-MOVE with peers that do not behave."""
 
+import contextlib
+import itertools
+import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from pydicom import Dataset
@@ -11,7 +15,7 @@ from qrkit.dimse import messages as dimse
 from qrkit.dimse.association import associate
 from qrkit.dimse.contexts import Proposal, get_model, move_model, storage_proposals
 from qrkit.dimse.messages import Command, encode_identifier
-from qrkit.dimse.retrieve import Retrieval, Suboperations
+from qrkit.dimse.retrieve import MoveWatch, Retrieval, Suboperations
 from qrkit.node import InformationModel, Timeouts
 from qrkit.receipt import Arrival, Incoming
 from qrkit.stop import NEVER, Stop
@@ -321,3 +325,107 @@ def test_silence_after_the_first_answer_is_a_timeout() -> None:
         ):
             Retrieval(association, node=node).move(study(), "QRKIT")
         assert time.monotonic() - started < 3
+
+
+NOTHING_YET: dict[int, int | str] = {dimse.STATUS: 0xFF00, dimse.REMAINING: 3, dimse.COMPLETED: 0}
+
+
+def move_watched(script: Callable[[Conversation], None], timeouts: Timeouts, watch: MoveWatch) -> Suboperations:
+    """C-MOVE from a scripted peer whose objects are seen elsewhere."""
+    with ScriptedPeer(script) as peer:
+        node = peer.node(timeouts)
+        with associate(node, [Proposal(abstract_syntax=MOVE)], calling_ae_title="QRKIT") as association:
+            return Retrieval(association, node=node).move(study(), "QRKIT", watch)
+
+
+def pending_for_ever(responses: Iterable[dict[int, int | str]]) -> Callable[[Conversation], None]:
+    """A peer that sends these responses, 20 a second, until it is left."""
+
+    def answer(peer: Conversation, context_id: int, request: Command) -> None:
+        left = threading.Event()
+        with contextlib.suppress(OSError):
+            for response in responses:
+                peer.respond(context_id, request, response)
+                left.wait(0.05)
+
+    return answering(answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "responses",
+    [
+        pytest.param(lambda: itertools.repeat({dimse.STATUS: 0xFF00}), id="no counters"),
+        pytest.param(lambda: itertools.repeat(NOTHING_YET), id="the same counters"),
+        pytest.param(
+            lambda: itertools.cycle([NOTHING_YET, NOTHING_YET | {dimse.REMAINING: 5}]), id="counters back and forth"
+        ),
+        pytest.param(
+            lambda: (NOTHING_YET | {dimse.COMPLETED: number % 65_536} for number in itertools.count()),
+            id="more objects than there are",
+        ),
+    ],
+)
+def test_pending_responses_that_report_nothing_new_end_in_a_timeout_that_names_the_setting(
+    responses: Callable[[], Iterable[dict[int, int | str]]],
+) -> None:
+    watch = MoveWatch(last_sign=lambda: -math.inf, expected=3)
+    with pytest.raises(
+        errors.NodeTimeout, match=r"nothing new for 0\.4 seconds: the response timeout of node scripted"
+    ):
+        move_watched(pending_for_ever(responses()), Timeouts(response=0.4, inactivity=0.3), watch)
+
+
+@pytest.mark.slow
+def test_a_c_get_that_only_pends_ends_too() -> None:
+    with ScriptedPeer(pending_for_ever(itertools.repeat(NOTHING_YET))) as peer:
+        node = peer.node(Timeouts(response=0.4, inactivity=0.3))
+        proposals = [Proposal(abstract_syntax=GET), *storage_proposals([CT], room=1)]
+        with (
+            pytest.raises(errors.NodeTimeout, match="nothing new"),
+            associate(node, proposals, calling_ae_title="QRKIT") as association,
+        ):
+            Retrieval(association, node=node).get(study(), MemoryReceiver())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [None, NOTHING_YET], ids=["no response", "a response that counts nothing"])
+def test_before_the_first_object_the_response_timeout_holds(first: dict[int, int | str] | None) -> None:
+    def answer(peer: Conversation, context_id: int, request: Command) -> None:
+        if first is not None:
+            peer.respond(context_id, request, first)
+        threading.Event().wait(0.9)  # the long-term archive
+        peer.respond(context_id, request, {dimse.STATUS: 0, dimse.COMPLETED: 3})
+        peer.release()
+
+    quick = Timeouts(response=5, inactivity=0.3)
+    assert move_watched(answering(answer), quick, MoveWatch(last_sign=lambda: -math.inf)).completed == 3
+
+
+@pytest.mark.slow
+def test_objects_that_come_elsewhere_keep_a_silent_c_move_alive_and_their_end_does_not() -> None:
+    began = time.monotonic()
+
+    def last_sign() -> float:  # objects come for a second
+        return min(time.monotonic(), began + 1.0)
+
+    def silence(peer: Conversation, context_id: int, request: Command) -> None:
+        del context_id, request
+        peer.read_to_end()
+
+    with pytest.raises(errors.NodeTimeout, match=r"sent nothing for 0\.3 seconds.*the inactivity timeout"):
+        move_watched(answering(silence), Timeouts(response=0.4, inactivity=0.3), MoveWatch(last_sign=last_sign))
+    assert 1.2 < time.monotonic() - began < 3
+
+
+@pytest.mark.slow
+def test_responses_without_counters_are_progress_where_nobody_sees_the_objects() -> None:
+    def answer(peer: Conversation, context_id: int, request: Command) -> None:
+        for _ in range(20):
+            peer.respond(context_id, request, {dimse.STATUS: 0xFF00})
+            threading.Event().wait(0.05)
+        peer.respond(context_id, request, {dimse.STATUS: 0})
+        peer.release()
+
+    quick = Timeouts(response=0.4, inactivity=0.4)
+    assert move_watched(answering(answer), quick, MoveWatch()).status == 0

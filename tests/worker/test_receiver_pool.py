@@ -159,6 +159,25 @@ def test_objects_of_many_senders_are_all_in_place_byte_for_byte(tmp_path: Path, 
     assert list(ours.kept.files.incoming.glob("*.part")) == []
 
 
+@pytest.mark.slow
+def test_the_worker_hears_of_a_large_object_while_its_bytes_come(tmp_path: Path) -> None:
+    ct = "1.2.840.10008.5.1.4.1.1.2"
+    with (
+        receiving(tmp_path) as ours,
+        associate(node_at(ours.scp.port), [Proposal(abstract_syntax=ct)], calling_ae_title="X") as sender,
+    ):
+        context_id = sender.context_for(ct).context_id
+        sender.stream.send(p_data(context_id, store_request(ct, "1.2.3", 1), command=True))
+
+        def sign() -> bool:
+            sender.stream.send(p_data(context_id, bytes(10_000), command=False, last=False))
+            return len(ours.kept.begun) > 2
+
+        wait_until(sign, what="signs of life after the first, which its request gives")
+        sender.abort()
+    assert {arrival.sop_instance_uid for arrival in ours.kept.begun} == {"1.2.3"}
+
+
 def test_the_peer_is_told_what_the_worker_says_of_each_object(tmp_path: Path, samples: list[Path]) -> None:
     with receiving(tmp_path) as ours:
         ours.kept.refused_class = str(dcmread(samples[0], specific_tags=["SOPClassUID"]).SOPClassUID)

@@ -74,6 +74,17 @@ class PacsAssociation:
         raw = command if isinstance(command, bytes) else encode_command(command)
         self._stream.write(message_pdus(context_id, raw, data, self._maximum_length))
 
+    def send_slowly(
+        self, context_id: int, command: Mapping[str, int | str], data: bytes, pause: Callable[[], None]
+    ) -> None:
+        """Put one message on the wire in twenty pieces, with a pause before each."""
+        message = message_pdus(context_id, encode_command(command), data, self._maximum_length)
+        size = len(message) // 20 + 1
+        for start in range(0, len(message), size):
+            pause()
+            self._stream.write(message[start : start + size])
+            self._stream.flush()
+
     def break_off(self, context_id: int, command: Mapping[str, int | str], data: bytes) -> None:
         """Put half of a message on the wire, and no more; always raise AssociationEndedError: nothing can follow."""
         message = message_pdus(context_id, encode_command(command), data, self._maximum_length)

@@ -98,12 +98,20 @@ class Quirks:
     runaway: bool = _quirk(False, "objects that were not requested are sent without end")
     send_twice: bool = _quirk(False, "every object is sent twice")
     reissued: bool = _quirk(False, "objects are sent with other content than before under their UIDs")
+    send_endlessly: bool = _quirk(False, "the requested objects are sent again and again, without end")
     no_counters: bool = _quirk(False, "responses hold no numbers of sub-operations")
     no_pending: bool = _quirk(False, "only the final response is sent")
     retrieve_status: int = _quirk(0, "C-GET and C-MOVE end with this status, such as 0xA702 or 0xFE00")
     retrieve_status_after: int = _quirk(0, "objects sent before retrieve_status (-1: all of them)")
     retrieve_comment: str = _quirk("", "ErrorComment that goes with retrieve_status")
     finish_early: bool = _quirk(False, "C-MOVE reports success first and sends the objects afterwards")
+    early_counters: str = _quirk(
+        "completed", "what finish_early counts: every object as completed, as remaining, or nothing"
+    )
+    pend_forever: float = _quirk(0.0, "seconds between pending responses that never change and never end (0: none)")
+    pend_every: float = _quirk(0.0, "seconds between unchanged pending responses before each object (0: none)")
+    slow_object: float = _quirk(0.0, "seconds for the bytes of each object of a C-MOVE")
+    unreachable: bool = _quirk(False, "no move destination can be reached, so each sub-operation of C-MOVE fails")
     ignore_cancel: bool = _quirk(False, "C-CANCEL is ignored")
     drop_after: int = _quirk(-1, "A-ABORT after this number of objects of one C-GET or C-MOVE (-1: never)")
     drop_times: int = _quirk(-1, "number of C-GET and C-MOVE to which drop_after applies (-1: all)")
@@ -160,6 +168,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "cap_mode": ("silent", "status"),
     "end_mode": ("release", "close", "abort", "silence"),
     "find_endless": ("", "repeat", "empty"),
+    "early_counters": ("completed", "remaining", "nothing"),
 }
 
 

@@ -1,20 +1,13 @@
-"""C-STORE in both roles, C-ECHO, and C-GET and C-MOVE as service class provider (PS3.4 A.4, B.2, C.4.2, C.4.3).
-
-As service class provider the simulator receives objects, as service class user it sends those of a C-GET or C-MOVE.
-"""
+"""C-ECHO, C-STORE, C-GET and C-MOVE as service class provider (PS3.4 A.4, B.2, C.4.2, C.4.3)."""
 
 from __future__ import annotations
 
 import itertools
-from abc import ABC, abstractmethod
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from pynetdicom.presentation import PresentationContext, build_context
-
-from qrkit.simulator.objects.encoding import IMPLICIT_VR, UNCOMPRESSED, data_set_bytes, offered_transfer_syntaxes
-from qrkit.simulator.pacs.association import PacsAssociation, request_association
+from qrkit.simulator.objects.encoding import IMPLICIT_VR, data_set_bytes
+from qrkit.simulator.pacs.association import PacsAssociation
 from qrkit.simulator.pacs.find_service import checked_identifier
 from qrkit.simulator.pacs.identifier import UNIQUE_KEY, IdentifierError
 from qrkit.simulator.pacs.matching import (
@@ -25,14 +18,13 @@ from qrkit.simulator.pacs.matching import (
     unrequested_instances,
 )
 from qrkit.simulator.pacs.quirks import Quirks
+from qrkit.simulator.pacs.senders import GetSender, MoveSender, Sender
 from qrkit.simulator.pacs.server_state import Cancellation, Recorder
 from qrkit.simulator.pacs.wire import (
     C_MOVE_RQ,
-    C_STORE_RQ,
     CANCELLED,
     IDENTIFIER_DOES_NOT_MATCH,
     PENDING,
-    RESPONSE,
     SUCCESS,
     AssociationEndedError,
     Message,
@@ -40,17 +32,9 @@ from qrkit.simulator.pacs.wire import (
 )
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from qrkit.simulator.pacs.archive import Archive
     from qrkit.simulator.pacs.server_state import ServerState
-
-_DESTINATION_TIMEOUT = 30.0
-"""Seconds a move destination may take to connect and to confirm an object."""
-
-_STORED = frozenset({SUCCESS, 0xB000, 0xB006, 0xB007})
-"""Statuses of C-STORE with which the object was kept (PS3.4 B.2.3)."""
 
 UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
 MOVE_DESTINATION_UNKNOWN = 0xA801
@@ -58,9 +42,6 @@ SOME_FAILED = 0xB000
 """Sub-operations complete, one or more failures (PS3.4 C.4.2.1.5)."""
 
 _FAILED_LIST = 0x00080058
-
-_TRAILING_PADDING = 0xFFFCFFFC
-"""Data Set Trailing Padding, by which a reissued object differs from the first one."""
 
 
 def serve_echo(association: PacsAssociation, message: Message, state: ServerState) -> None:
@@ -95,141 +76,6 @@ def _respond(association: PacsAssociation, message: Message, status: int) -> Non
         elements["AffectedSOPInstanceUID"] = instance
     association.send(message.context_id, elements)
     association.flush()
-
-
-class Sender(ABC):
-    """Sends the objects of one retrieve by C-STORE requests that are numbered from 1 and share some elements."""
-
-    def __init__(self, archive: Archive, elements: Mapping[str, int | str], *, is_reissued: bool) -> None:
-        self._archive = archive
-        self._elements = elements
-        self._is_reissued = is_reissued
-        self._message_id = 0
-
-    @abstractmethod
-    def store(self, item: SelectedInstance) -> bool:
-        """Send one object and wait for its confirmation; return whether it arrived."""
-
-    @abstractmethod
-    def break_off(self, item: SelectedInstance) -> None:
-        """Send half of an object and close the connection."""
-
-    def _write(self, association: PacsAssociation, item: SelectedInstance, *, whole: bool = True) -> bool:
-        """Write a whole request or only its first half; False if no presentation context fits the object."""
-        self._message_id = self._message_id % 0xFFFF + 1
-        instance = item.instance
-        context = association.context_for(instance.SOPClassUID, offered_transfer_syntaxes(instance))
-        if context is None:
-            return False
-        data = self._archive.encoded(item.study, item.series, instance, context.transfer_syntax)
-        if self._is_reissued:
-            explicit = context.transfer_syntax != IMPLICIT_VR
-            data += data_set_bytes([(_TRAILING_PADDING, "OB", b"reissued")], explicit=explicit)
-        command: dict[str, int | str] = {
-            "AffectedSOPClassUID": instance.SOPClassUID,
-            "CommandField": C_STORE_RQ,
-            "MessageID": self._message_id,
-            "CommandDataSetType": 0x0001,
-            "AffectedSOPInstanceUID": instance.SOPInstanceUID,
-            **self._elements,
-        }
-        (association.send if whole else association.break_off)(context.context_id, command, data)
-        return True
-
-
-class GetSender(Sender):
-    """Sends objects over the association of the C-GET."""
-
-    def __init__(
-        self, association: PacsAssociation, state: ServerState, cancellation: Cancellation, priority: int
-    ) -> None:
-        super().__init__(state.archive, {"Priority": priority}, is_reissued=state.quirks.reissued)
-        self._association = association
-        self._cancellation = cancellation
-
-    def store(self, item: SelectedInstance) -> bool:
-        """Send one object, as `Sender.store`; handle a C-CANCEL received meanwhile."""
-        if not self._write(self._association, item):
-            return False
-        while True:
-            answer = self._association.receive()
-            if answer.number("CommandField") == C_STORE_RQ | RESPONSE:
-                return answer.number("Status") in _STORED
-            self._cancellation.note(answer)
-
-    def break_off(self, item: SelectedInstance) -> None:
-        """End the association, and with it the C-GET, in the middle of an object."""
-        self._write(self._association, item, whole=False)
-
-
-class MoveSender(Sender):
-    """Sends objects over an association of its own to the move destination."""
-
-    def __init__(
-        self, state: ServerState, items: Sequence[SelectedInstance], originator: str, message: Message
-    ) -> None:
-        elements: dict[str, int | str] = {
-            "Priority": message.number("Priority"),
-            "MoveOriginatorApplicationEntityTitle": originator,
-            "MoveOriginatorMessageID": message.number("MessageID"),
-        }
-        super().__init__(state.archive, elements, is_reissued=state.quirks.reissued)
-        self._state = state
-        self._items = items
-        self._destination = message.text("MoveDestination")
-        self._association: PacsAssociation | None = None
-        self._socket: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        if self._items:
-            titles = (self._state.ae_title, self._destination)
-            address = self._state.destinations[self._destination]
-            with suppress(AssociationEndedError):
-                self._association, self._socket = request_association(
-                    address, titles, _proposed(self._items), _DESTINATION_TIMEOUT
-                )
-                self._state.outgoing.add(self._socket)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._association is not None:
-            self._association.release()
-        if self._socket is not None:
-            self._state.outgoing.discard(self._socket)
-            self._socket.close()
-
-    def store(self, item: SelectedInstance) -> bool:
-        """Send one object, as `Sender.store`; False once the destination is lost."""
-        if self._association is None:
-            return False
-        try:
-            return self._write(self._association, item) and self._association.receive().number("Status") in _STORED
-        except AssociationEndedError:
-            self._association = None
-            return False
-
-    def break_off(self, item: SelectedInstance) -> None:
-        """Lose the destination in the middle of an object."""
-        if self._association is not None and self._socket is not None:
-            with suppress(AssociationEndedError):
-                self._write(self._association, item, whole=False)
-            self._association = None
-            self._socket.close()
-
-
-def _proposed(items: Sequence[SelectedInstance]) -> list[PresentationContext]:
-    """Presentation contexts for these objects: uncompressed, and as they are held where that differs."""
-    plain = dict.fromkeys(item.instance.SOPClassUID for item in items)
-    compressed = dict.fromkeys(
-        (item.instance.SOPClassUID, item.instance.TransferSyntaxUID)
-        for item in items
-        if item.instance.TransferSyntaxUID not in UNCOMPRESSED
-    )
-    contexts = [build_context(sop_class, list(UNCOMPRESSED)) for sop_class in plain]
-    contexts += [build_context(sop_class, [transfer_syntax]) for sop_class, transfer_syntax in compressed]
-    for number, context in enumerate(contexts[:128]):
-        context.context_id = 2 * number + 1
-    return contexts[:128]
 
 
 @dataclass(slots=True)
@@ -282,6 +128,9 @@ class Retrieve:
 
     def _send_all(self, items: Sequence[SelectedInstance], sender: Sender, counters: SubOperationCounters) -> int:
         quirks = self._state.quirks
+        while quirks.pend_forever and not self.cancellation.requested():
+            self._wait(quirks.pend_forever, counters)
+            self._respond(PENDING, counters)
         for number, item in enumerate(self._with_unrequested(items)):
             if self.cancellation.requested():
                 return CANCELLED
@@ -290,11 +139,20 @@ class Retrieve:
                 raise AssociationEndedError("aborted by a quirk")
             if quirks.retrieve_status and number == quirks.retrieve_status_after:
                 return quirks.retrieve_status
-            self._state.pause(quirks.delay_object if number else quirks.delay_first_object)
+            self._wait(quirks.delay_object if number else quirks.delay_first_object, counters)
             counters.count(item, stored=self._sub_operation(number, len(items), item, sender))
             if counters.remaining and not quirks.no_pending:
                 self._respond(PENDING, counters)
         return _final_status(quirks, counters)
+
+    def _wait(self, seconds: float, counters: SubOperationCounters) -> None:
+        """Wait before an object, with the pending responses of a PACS that has nothing new to report."""
+        every = self._state.quirks.pend_every
+        while every and seconds > every:
+            self._state.pause(every)
+            seconds -= every
+            self._respond(PENDING, counters)
+        self._state.pause(seconds)
 
     def _sub_operation(self, number: int, total: int, item: SelectedInstance, sender: Sender) -> bool:
         quirks = self._state.quirks
@@ -312,6 +170,8 @@ class Retrieve:
         yield from items
         if quirks.runaway:
             yield from endless_instances(self._state.archive, items)
+        elif quirks.send_endlessly:
+            yield from itertools.cycle(items)
         elif quirks.send_more:
             yield from itertools.islice(unrequested_instances(self._state.archive, items), quirks.send_more)
 
@@ -321,13 +181,19 @@ class Retrieve:
         shown = comment if status not in {PENDING, SUCCESS} else ""
         elements = response(self._message, status, shown, has_data=data is not None)
         if counters is not None and not self._state.quirks.no_counters:
-            if status in {PENDING, CANCELLED}:
+            if status in {PENDING, CANCELLED} or counters.remaining:
                 elements["NumberOfRemainingSuboperations"] = min(counters.remaining, 0xFFFF)
             elements["NumberOfCompletedSuboperations"] = min(counters.completed, 0xFFFF)
             elements["NumberOfFailedSuboperations"] = min(counters.failed, 0xFFFF)
             elements["NumberOfWarningSuboperations"] = 0
         self._association.send(self._message.context_id, elements, data)
         self._association.flush()
+
+
+def _early_counters(quirks: Quirks, number: int) -> SubOperationCounters:
+    """Return what a C-MOVE counts that has not sent any of its objects yet."""
+    count = quirks.early_counters
+    return SubOperationCounters(number if count == "remaining" else 0, number if count == "completed" else 0)
 
 
 def _final_status(quirks: Quirks, counters: SubOperationCounters) -> int:
@@ -354,7 +220,7 @@ def serve_retrieve(association: PacsAssociation, message: Message, state: Server
             retrieve.finish(MOVE_DESTINATION_UNKNOWN, comment=f"unknown move destination {destination}")
         elif state.quirks.finish_early:
             record.answers = len(items)
-            retrieve.finish(SUCCESS, SubOperationCounters(0, completed=len(items)))
+            retrieve.finish(SUCCESS, _early_counters(state.quirks, len(items)))
             state.run_in_background(lambda: _send_late(state, association, message, items))
         else:
             with MoveSender(state, items, association.calling_ae_title, message) as move_sender:
