@@ -33,8 +33,14 @@ from qrkit.dose.outcome import (
     outcome_of,
 )
 from qrkit.dose.policy import MODALITY, ONLY_SR, UNANSWERED, Policy
-from qrkit.dose.rule import Rule, RuleResult, StudyContext
-from qrkit.dose.sr_rules import empty_sr_series, is_named_elsewhere, kinds_by_study, with_unknown_classes
+from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
+from qrkit.dose.sr_rules import (
+    empty_sr_series,
+    is_named_elsewhere,
+    kinds_by_study,
+    with_documents_read,
+    with_unknown_classes,
+)
 from qrkit.dose.stations import StationResult, by_station, filter_reason, last_filter, passes
 
 Result = TypeVar("Result")
@@ -182,6 +188,7 @@ class StudyJudge:
             named_classes=study.SOPClassesInStudy,
             names_all_classes=self.policy.names_all_classes,
             lists_values=self.policy.lists_values,
+            without_dose=self.stored.without_dose,
         )
 
     def _item(self, context: StudyContext, decision: Decision, answer: Answer | None) -> JudgeSteps[PlanItem]:
@@ -250,7 +257,7 @@ class StudyJudge:
                 context = context.with_answers(needs, (yield needs))
             result = rule.judge(rule, context)
             if result is not None:
-                result = with_unknown_classes(context, result) or result
+                result = with_documents_read(context, with_unknown_classes(context, result) or result)
                 return (yield from self._without_stored(context, decision, result, stations))
             if context.unanswered:
                 return _unanswered(context.study, context.group, decision, context.unanswered)
@@ -258,9 +265,13 @@ class StudyJudge:
             return None
         possible = with_unknown_classes(context, None)
         if possible is not None:
+            possible = with_documents_read(context, possible)
             return (yield from self._without_stored(context, decision, possible, stations))
-        end = decision.dropped(*_no_rule(context.group))
-        series = (SeriesOutcome(row, UNDECIDED.dropped(*_no_rule(context.group))) for row in context.series)
+        name, reason = _no_rule(context.group)
+        nothing = RuleResult(name, reason, tuple(SeriesChoice(row, False, name, reason) for row in context.series))
+        nothing = with_documents_read(context, nothing)
+        series = (SeriesOutcome(one.row, UNDECIDED.dropped(name, one.reason)) for one in nothing.choices)
+        end = decision.dropped(name, nothing.reason)
         item = PlanItem(context.study, context.group, end, (*stations.dropped, *series), empty_sr_series(context))
         return with_object_doubts(item, context, ())
 

@@ -113,6 +113,8 @@ class StoredUids:
     """The stored objects: SOP Instance UIDs by SeriesInstanceUID."""
 
     by_series: Mapping[str, Collection[str]] = field(default_factory=dict)
+    # the Enhanced SR documents that were read and contain no dose, in the same form
+    without_dose: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def of(self, row: SeriesRow) -> Collection[str]:
         """Return the stored SOP Instances of a series."""

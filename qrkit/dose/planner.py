@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from qrkit.advice import Action, Advice
 from qrkit.dose.answers import PATIENCE, AnswerCache, AnswerSession, from_table, newest, to_table
+from qrkit.dose.content import may_contain_dose
 from qrkit.dose.facts import StudyRow, lists_values, study_rows
-from qrkit.dose.groups import dose_class_uids
+from qrkit.dose.groups import ESR, dose_class_uids
 from qrkit.dose.judge import StudyJudge, together
 from qrkit.dose.outcome import PlanItem, StoredUids
 from qrkit.dose.plan import Plan, cost_of, with_bytes
-from qrkit.dose.policy import UNANSWERED, Tally, site_policy, tally
+from qrkit.dose.policy import UNANSWERED, Policy, Tally, site_policy, tally
 from qrkit.dose.query import DoseQuery, ask_codes
 from qrkit.dose.requests import NeedRequests
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
@@ -124,10 +125,10 @@ class Planner:
         found = self._find(node, request)
         rows = study_rows(found.table)
         policy = replace(policy, lists_values=lists_values(rows.values()))
-        parts = [
-            self._part(node, StudyJudge(policy, self._stored(asked, studies)), studies, found.table, request)
-            for studies in _in_parts(rows)
-        ]
+        parts: list[_Part] = []
+        for studies in _in_parts(rows):
+            judge = StudyJudge(policy, self._stored(request, policy, studies))
+            parts.append(self._part(node, judge, studies, found.table, request))
         counted = sum((part.counted for part in parts), Tally())
         tables = joined([part.tables for part in parts])
         history = node_history(self._state, node.name)
@@ -207,12 +208,18 @@ class Planner:
                 session.find.teach(self._profiles, user=self._user)
             return _Part(plan_tables(items, found), tally(items, judge.policy), session.requests)
 
-    def _stored(self, asked: DoseQuery, studies: Mapping[str, StudyRow]) -> StoredUids:
-        return (
-            StoredUids()
-            if asked.refetch
-            else StoredUids(InstanceTable(self._state).by_series(list(studies), self._settings.files))
-        )
+    def _stored(self, request: _PlanRequest, policy: Policy, studies: Mapping[str, StudyRow]) -> StoredUids:
+        """Return what is stored of some studies, and which Enhanced SR of it contain no dose."""
+        if request.asked.refetch:
+            return StoredUids()
+        table, files = InstanceTable(self._state), self._settings.files
+        without_dose: dict[str, frozenset[str]] = {}
+        for series, documents in table.of_classes(list(studies), policy.classes[ESR], files).items():
+            request.stop.check()
+            read = frozenset(uid for uid, paths in documents.items() if not any(map(may_contain_dose, paths)))
+            if read:
+                without_dose[series] = read
+        return StoredUids(table.by_series(list(studies), files), without_dose)
 
     def _session(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from qrkit.dose.facts import Answer, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow, StudyRow, Unanswered
@@ -27,6 +27,8 @@ class StudyContext:
     # true if it was shown that SOPClassesInStudy names all classes of a study; otherwise it excludes none
     names_all_classes: bool = False
     lists_values: bool = False  # true if the node lists several modalities and classes in its rows
+    # the stored Enhanced SR documents without dose, by SeriesInstanceUID
+    without_dose: Mapping[str, Collection[str]] = field(default_factory=dict)
     answers: Mapping[Need, Answer] = field(default_factory=dict)  # the answers of the node; see `with_answers`
     listed: Mapping[str, ObjectsAnswer] = field(default_factory=dict)  # the objects of the listed series
 

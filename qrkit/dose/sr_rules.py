@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from qrkit.dose.facts import SMALL, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
 from qrkit.dose.groups import ESR, NO_IMAGES, RDSR, RRDSR, SR, SR_GROUP, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
@@ -13,6 +14,8 @@ IMAGES = "images"
 """The rule of images that stand in for a dose report."""
 
 NO_DOSE_SR = "SR series without a dose report"
+
+WITHOUT_DOSE = "the Enhanced SR is stored and contains no dose"
 
 OF_ANOTHER = "the report may be of another modality, so the images are kept too"
 
@@ -58,7 +61,10 @@ def is_named_elsewhere(context: StudyContext) -> bool:
     """Return whether a study names the class of a dose report that no SR series is known to have."""
     if not any(map(context.is_report, context.named_classes)):
         return False
-    return not any((kinds_of(context, row) or frozenset()) - {UNKNOWN_SR} for row in context.sr_series)
+    return not any(
+        row.SeriesInstanceUID in context.without_dose or (kinds_of(context, row) or frozenset()) - {UNKNOWN_SR}
+        for row in context.sr_series
+    )
 
 
 def _elsewhere_needs(context: StudyContext) -> tuple[Need, ...]:
@@ -72,15 +78,16 @@ def _elsewhere_needs(context: StudyContext) -> tuple[Need, ...]:
 
 def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
     """Return the types of reports in an SR series; None if they are not known yet."""
-    by_study = kinds_by_study(context)
-    if by_study is not None:
+    by_study, without_dose = kinds_by_study(context), context.without_dose.get(row.SeriesInstanceUID, ())
+    if by_study is not None and not (without_dose and ESR in by_study):
         return by_study
     answer = context.objects(row)
     if answer is None:
         return None
     if not any(instance.SOPClassUID for instance in answer.rows):
         return frozenset({UNKNOWN_SR}) if answer.is_whole else None
-    classes = {instance.SOPClassUID for instance in answer.rows}
+    read = {instance for instance in answer.rows if instance.SOPInstanceUID in without_dose}
+    classes = {instance.SOPClassUID for instance in answer.rows if instance not in read}
     return frozenset(kind for kind in SR_KINDS[context.group] if classes & context.classes[kind])
 
 
@@ -149,6 +156,19 @@ def _only(kinds: tuple[str, ...], context: StudyContext, row: SeriesRow) -> tupl
     wanted = {"", *(uid for kind in kinds for uid in context.classes[kind])}
     winning = tuple(instance for instance in answer.rows if instance.SOPClassUID in wanted)
     return None if answer.is_whole and len(winning) == len(answer.rows) else winning
+
+
+def with_documents_read(context: StudyContext, result: RuleResult) -> RuleResult:
+    """Return a result that names the stored documents without dose, because of which a later rule decides."""
+    read = {row.SeriesInstanceUID for row in context.sr_series if row.SeriesInstanceUID in context.without_dose}
+    if result.rule == RDSR or not read or ESR not in SR_KINDS[context.group]:
+        return result
+    choices = (
+        replace(choice, reason=WITHOUT_DOSE) if choice.row.SeriesInstanceUID in read and not choice.keep else choice
+        for choice in result.choices
+    )
+    reason = result.reason if result.rule == ESR else f"{result.reason}; {WITHOUT_DOSE}"
+    return RuleResult(result.rule, reason, tuple(choices))
 
 
 def with_unknown_classes(context: StudyContext, result: RuleResult | None) -> RuleResult | None:

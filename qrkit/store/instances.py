@@ -5,7 +5,7 @@ A row is made from the stored file on another thread than the one that received 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,12 +132,31 @@ class InstanceTable(StateTable):
         """Return the files of some SOP Instances: by their own UIDs, and by those they were requested by."""
         return self._places((instances, instances), "SOPInstanceUID", sop_instance_uids)
 
-    def _places(self, of: tuple[sa.Table, sa.Table], keyword: str, uids: Sequence[str]) -> tuple[StoredPlace, ...]:
+    def of_classes(
+        self, study_uids: Sequence[str], sop_classes: Collection[str], files: Path
+    ) -> dict[str, dict[str, list[Path]]]:
+        """Return the files of some SOP Classes in some studies, by SeriesInstanceUID and SOPInstanceUID.
+
+        A SOP Instance that was sent again with other content has several files. Objects whose file was deleted in the
+        folder `files` are left out.
+        """
+        found: dict[str, dict[str, list[Path]]] = {}
+        of = (instances, instance_aliases)
+        for place in self._places(of, "StudyInstanceUID", study_uids, sorted(sop_classes)):
+            if (files / place.path).is_file():
+                of_series = found.setdefault(place.SeriesInstanceUID, {})
+                of_series.setdefault(place.SOPInstanceUID, []).append(files / place.path)
+        return found
+
+    def _places(
+        self, of: tuple[sa.Table, sa.Table], keyword: str, uids: Sequence[str], sop_classes: Sequence[str] = ()
+    ) -> tuple[StoredPlace, ...]:
         """Return the files with some UIDs; `of`: the tables to look in, for own UIDs and for requested ones."""
         plain = (instances.c.SOPInstanceUID, instances.c.path, instances.c.size)
         names = [*(column.name for column in plain), "StudyInstanceUID", "SeriesInstanceUID"]
         same = (instance_aliases.c[name] == instances.c[name] for name in ("SOPInstanceUID", "path"))
         joined = instances.join(instance_aliases, sa.and_(*same))
+        of_class = instances.c.SOPClassUID.in_(sop_classes) if sop_classes else sa.true()
         queries = (
             (sa.select(*plain, *_series_of(instances)), of[0]),
             (sa.select(*plain, *_series_of(instance_aliases)).select_from(joined), of[1]),
@@ -147,7 +166,7 @@ class InstanceTable(StateTable):
                 row
                 for some in in_parts(uids)
                 for query, table in queries
-                for row in connection.execute(query.where(table.c[keyword].in_(some)))
+                for row in connection.execute(query.where(table.c[keyword].in_(some), of_class))
             ]
         return tuple(StoredPlace(**dict(zip(names, row, strict=True))) for row in rows)
 

@@ -3,10 +3,12 @@
 import pytest
 
 from qrkit.dose import Plan
+from qrkit.jobs import JobState
 from qrkit.workspace import Workspace
 from tests.dose.hospitals import DAY, LiteralHospital
-from tests.dose.world import CAPTURE, CT, ENHANCED_PET, KEY_OBJECTS, MG, NM, RDSR, RRDSR, Series
-from tests.workspace.opened import StartSimulator, link
+from tests.dose.test_enhanced_sr import item
+from tests.dose.world import CAPTURE, CT, ENHANCED_PET, ESR, KEY_OBJECTS, MG, NM, RDSR, RRDSR, Series
+from tests.workspace.opened import StartSimulator, link, worker_in_thread
 
 STUDIES = {
     "1.2.1": (
@@ -50,6 +52,7 @@ def kept(plan: Plan) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_images_of_other_modalities_are_dropped_and_each_group_is_judged(pacs: Workspace) -> None:
     plan = pacs.plan("pacs", "MG,DX,CT,NM", date=DAY)
     assert kept(plan) == {
@@ -83,3 +86,28 @@ def test_rest_and_stress_are_kept_and_a_series_is_not_dropped_for_its_numbers(pa
 
 def test_sr_only_finds_the_report_of_a_radiopharmaceutical(pacs: Workspace) -> None:
     assert kept(pacs.plan("pacs", sr_only=True, date=DAY)) == {("1.2.3", "SR"): {"1"}}
+
+
+@pytest.mark.slow
+def test_an_enhanced_sr_that_was_retrieved_and_contains_no_dose_makes_the_next_rule_decide(
+    workspace: Workspace, start_simulator: StartSimulator
+) -> None:
+    images, sheet = STUDIES["1.2.6"][:2]
+    enhanced = Series(modality="SR", classes=(ESR,), description="Report")
+    title = item("CONTAINER", ("18748-4", "LN", "Diagnostic Imaging Report"))
+    length = item("CONTAINER", ("113811", "DCM", "CT Accumulated Dose Data"))
+    hospital = LiteralHospital(
+        {"1.2.1": (images, enhanced, sheet), "1.2.2": (images, enhanced, sheet)},
+        documents={"1.2.1.2.1": title, "1.2.2.2.1": length},
+    )
+    pacs = start_simulator(hospital)
+    link(workspace, pacs)
+    first = workspace.plan("pacs", "CT", date=DAY)
+    assert kept(first) == {("1.2.1", "CT"): {"2"}, ("1.2.2", "CT"): {"2"}}
+    with worker_in_thread(workspace):
+        assert workspace.retrieve(first).wait(timeout=60).state is JobState.COMPLETE
+    follow_up = workspace.plan("pacs", "CT", date=DAY)
+    assert kept(follow_up) == {("1.2.1", "CT"): {"3"}}
+    assert follow_up.studies["rule"].tolist() == ["dose sheets", "held"]
+    assert "the Enhanced SR is stored and contains no dose" in follow_up.studies["reason"][0]
+    assert kept(workspace.plan("pacs", "CT", date=DAY, refetch=True)) == kept(first)

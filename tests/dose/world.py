@@ -1,6 +1,6 @@
 """Archives of a few literal rows, which answer what a judge needs to know: no network and no database."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from qrkit.dose import (
@@ -95,9 +95,15 @@ class World:
             found.append((row, objects if one.listed else ()))
         return found
 
-    def judge(self, policy: Policy, stored: Mapping[str, Iterable[str]] | None = None) -> list[PlanItem]:
+    def judge(
+        self,
+        policy: Policy,
+        stored: Mapping[str, Iterable[str]] | None = None,
+        without_dose: Mapping[str, Collection[str]] | None = None,
+    ) -> list[PlanItem]:
         """Judge all studies side by side."""
-        judge = StudyJudge(policy, StoredUids({uid: frozenset(uids) for uid, uids in (stored or {}).items()}))
+        uids = {uid: frozenset(uids) for uid, uids in (stored or {}).items()}
+        judge = StudyJudge(policy, StoredUids(uids, without_dose or {}))
         steps = together(judge.study(study) for study, _ in self.studies.values())
         try:
             needs = next(steps)
