@@ -182,6 +182,8 @@ def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
     kind = column.type
     if pa.types.is_integer(kind):
         values = column.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    elif pa.types.is_decimal(kind) and kind.scale == 0:
+        values = _whole_numbers(column)
     elif pa.types.is_date(kind):
         values = _dates(column)
     elif pa.types.is_time(kind):
@@ -193,6 +195,15 @@ def _as_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
     else:
         values = column.to_pandas()
     return values
+
+
+def _whole_numbers(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Return whole numbers that DuckDB sums in 128 bits; as Python's own where one is beyond 64 bits."""
+    import pandas as pd
+
+    numbers = [None if value is None else int(value) for value in column.to_pylist()]
+    is_short = all(number is None or -(2**63) <= number < 2**63 for number in numbers)
+    return pd.Series(numbers, dtype="Int64" if is_short else "object")
 
 
 def _dates(column: pa.ChunkedArray) -> pd.Series[Any]:
@@ -273,7 +284,12 @@ class Records:
         return Records.of(({name: row.get(name) for name in columns} for row in self.rows), columns)
 
     def frame(self) -> pd.DataFrame:
-        """Return the table as a DataFrame."""
+        """Return the table as a DataFrame; whole numbers stay such where some are missing."""
         import pandas as pd
 
-        return pd.DataFrame(list(self.rows), columns=list(self.columns))
+        frame = pd.DataFrame(list(self.rows), columns=list(self.columns))
+        for name in frame.columns[frame.dtypes == "float64"]:
+            values = [value for row in self.rows if (value := row.get(name)) is not None]
+            if values and all(type(value) is int for value in values):
+                frame[name] = pd.array([row.get(name) for row in self.rows], dtype="Int64")
+        return frame

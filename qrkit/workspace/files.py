@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from qrkit.store.instances import InstanceRow
+from qrkit.tables import Records
 from qrkit.words import counted, volume
 from qrkit.workspace.arguments import checks_arguments, read_values
 from qrkit.workspace.services import Services
@@ -64,7 +65,7 @@ class Files:
             If there is no such column.
         """
         rows = [asdict(row) for row in self._table.list(values or {}, limit)]
-        return pd.DataFrame(rows, columns=[item.name for item in fields(InstanceRow)])
+        return Records.of(rows, [item.name for item in fields(InstanceRow)]).frame()
 
     def paths(self, **values: object) -> tuple[Path, ...]:
         """Return the paths of the objects with some values, such as ``SeriesInstanceUID="1.2.3"``."""

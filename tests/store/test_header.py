@@ -14,7 +14,8 @@ from pydicom.multival import MultiValue
 from qrkit import uids
 from qrkit.errors import ObjectUnreadable
 from qrkit.store.header import HeaderIncomplete, ObjectHeader, read_header
-from tests.dimse.identifiers import element
+from qrkit.tables import keyword_tag
+from tests.dimse.identifiers import decoded, element
 from tests.store.objects import a_dataset, data_set_of, encoded
 
 _PLAIN = (uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN)
@@ -211,3 +212,29 @@ def test_sequences_nested_without_end_are_no_danger() -> None:
     opening = b"\x08\x00\x11\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     with pytest.raises(ObjectUnreadable):
         read_header(opening * 5000, uids.EXPLICIT_VR_LITTLE_ENDIAN, whole=True)
+
+
+_ALIKE = (
+    *("StudyDate", "AccessionNumber", "Modality", "StudyDescription", "SeriesDescription", "StationName"),
+    *("Manufacturer", "ManufacturerModelName", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("SOPClassUID", "SOPInstanceUID", "InstanceNumber"),
+)
+
+
+def _raw(found: Dataset, keyword: str) -> bytes:
+    value = found.get_item(keyword).value
+    return (
+        value if isinstance(value, bytes) else "\\".join([value] if isinstance(value, str) else value or []).encode()
+    )
+
+
+def test_the_samples_read_as_answers_that_hold_their_elements(samples: list[Path]) -> None:
+    for path in samples:
+        arrival, data_set = data_set_of(path)
+        header = asdict(read_header(data_set, arrival.transfer_syntax_uid, whole=True))
+        found = dcmread(path, stop_before_pixels=True)
+        keys = [keyword for keyword in ("SpecificCharacterSet", *_ALIKE) if keyword in found]
+        answer = b"".join(element(keyword_tag(key), "", _raw(found, key), implicit=True) for key in keys)
+        (row,) = decoded(answer, _ALIKE, implicit=True)
+        row["StudyDate"] = row["StudyDate"] and f"{row['StudyDate']:%Y%m%d}"
+        assert {key: row[key] or "" for key in _ALIKE} == {key: header[key] or "" for key in _ALIKE}, path.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +15,7 @@ from qrkit.errors import InputError
 from qrkit.node import InformationModel
 from qrkit.tables import (
     Level,
+    Records,
     arrow_type,
     belongs_to,
     canonical_keyword,
@@ -25,6 +27,7 @@ from qrkit.tables import (
     schemas,
     table_columns,
     to_frame,
+    to_plain_frame,
     unique_key,
     unique_keys_above,
 )
@@ -152,3 +155,18 @@ def test_a_frame_without_rows_has_all_columns_with_their_types(level: Level) -> 
 def test_dates_beyond_what_nanoseconds_hold_survive() -> None:
     frame = to_frame(pa.table({"PatientBirthDate": pa.array([dt.date(1, 1, 1), dt.date(9999, 12, 31)])}))
     assert frame["PatientBirthDate"].dt.year.tolist() == [1, 9999]
+
+
+def test_whole_numbers_stay_whole_where_some_are_missing() -> None:
+    rows: list[dict[str, float | None]] = [{"InstanceNumber": 1, "share": 0.5}, {"InstanceNumber": None, "share": 1}]
+    frame = Records.of(rows, ["InstanceNumber", "share"]).frame()
+    assert frame["InstanceNumber"].dtype == "Int64"
+    assert frame["share"].dtype == "float64"
+    assert frame["InstanceNumber"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("number", "dtype"), [(7, "Int64"), (10**30, "object")])
+def test_sums_in_128_bits_are_whole_numbers(number: int, dtype: str) -> None:
+    sums = pa.table({"sum": pa.array([Decimal(number), None], pa.decimal128(38, 0))})
+    column = to_plain_frame(sums)["sum"]
+    assert (str(column.dtype), column[0]) == (dtype, number)
