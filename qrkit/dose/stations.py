@@ -10,7 +10,7 @@ from qrkit.dose.groups import NO_IMAGES, SR
 from qrkit.dose.outcome import UNDECIDED, Decision, SeriesOutcome
 from qrkit.dose.rule import SeriesChoice
 from qrkit.query.filters import Filter
-from qrkit.query.local_matching import Match
+from qrkit.query.matches import Match
 
 _OWN = "its own StationName passes the filter"
 _BLANK = "it has no StationName, which the filter keeps"

@@ -14,6 +14,7 @@ from qrkit.find.windowed import WindowedAnswer
 from qrkit.node import InformationModel
 from qrkit.query import Coverage
 from qrkit.query.local_matching import local_judge
+from qrkit.query.matches import Match
 from qrkit.query.matching import has_wildcard, takes_list
 from qrkit.query.query import Query
 from qrkit.query.request import Request
@@ -144,7 +145,7 @@ def _values(table: pa.Table, keyword: str) -> Iterator[str]:
 def _has(seen: Collection[str], keyword: str, value: str) -> bool:
     """Whether a value was returned, or one that it matches by wildcards."""
     judge = local_judge(keyword, value) if has_wildcard(keyword, value) else None
-    return value in seen or (judge is not None and any(map(judge, seen)))
+    return value in seen or (judge is not None and any(judge(one) is not Match.NO for one in seen))
 
 
 def without_wildcards(coverage: Coverage, keywords: Collection[str]) -> MissingValues:

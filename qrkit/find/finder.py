@@ -70,7 +70,7 @@ class _Question:
     def begin(self, here: Sequence[str]) -> tuple[HierarchySteps, tuple[Request, ...]]:
         """Return its steps and the requests of the first; the keys `here` are matched here alone."""
         reliance = self.profile.reliance.without(here)
-        chosen = partial(select, local=reliance.unmatched, unjudged=self.unjudged)
+        chosen = partial(select, local=reliance.unmatched, honoured=reliance.honoured, unjudged=self.unjudged)
         steps = ask_by_level(self.query, self.node.information_model, chosen, reliance)
         return steps, next(steps)
 

@@ -8,7 +8,7 @@ of the values that did not stay.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from qrkit.find.parents import NOUNS, ROW, joined_tables
-from qrkit.query.local_matching import Match
+from qrkit.query.matches import Judge, Match
 from qrkit.tables import WARNINGS, Level, keyword_vm, read_modalities, unique_key
 from qrkit.words import counted, listed
 
@@ -25,7 +25,7 @@ _SETS = _MODALITIES | {"AccessionNumber"}
 _COUNT = "NumberOf"
 _DIFFERS = "another row of the same {what} has this value"
 
-Judges = Mapping[str, Callable[[str], Match]]
+Judges = Mapping[str, Judge]
 """By column: whether a value answers what was asked for."""
 
 
@@ -152,13 +152,15 @@ def _warnings(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [warning for row in rows for warning in json.loads(row.get(WARNINGS) or "[]")]
 
 
-def _one_value(name: str, values: Sequence[Any], judge: Callable[[str], Match] | None) -> object:
+def _one_value(name: str, values: Sequence[Any], judge: Judge | None) -> object:
     if _is_set(name, values):
         return "\\".join(dict.fromkeys(_parts(name, values)))
     if name.startswith(_COUNT):
         return max(values)
-    answering = (value for value in values if judge is not None and judge(_text(value)) is Match.YES)
-    return next(answering, values[0])
+    if judge is None:
+        return values[0]
+    answers = {value: judge(_text(value)) for value in values}
+    return next(value for match in Match for value in values if answers[value] is match)
 
 
 def _is_set(name: str, values: Sequence[object]) -> bool:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from qrkit.find.parents import Parent
 from qrkit.query.local_matching import local_judge
+from qrkit.query.matches import Match
 from qrkit.query.matching import is_enumerated
 from qrkit.query.query import Query
 from qrkit.query.request import Request
@@ -123,7 +124,11 @@ def _foreign(values: ValueList, level: Level, rows: pa.Table, samples: ChildRequ
         return set()
     judges = [local_judge(values.keyword, request.value(values.keyword)) for _, request in samples]
     pairs = zip(rows[unique_key(level)].to_pylist(), rows[values.keyword].to_pylist(), strict=True)
-    return {uid for uid, value in pairs if value and not any(judge is None or judge(value) for judge in judges)}
+    return {
+        uid
+        for uid, value in pairs
+        if value and all(judge is not None and judge(value) is Match.NO for judge in judges)
+    }
 
 
 def _differs(values: ValueList, level: Level, first: pa.Table, second: pa.Table) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from qrkit.query.coverage import Coverage, FilterReport, Load, Where
 from qrkit.query.dates import Dates, DayLike, DaysLike, TimeLike, Times, parse_date, parse_time
 from qrkit.query.filters import Reliance, Select, Selected
-from qrkit.query.local_matching import Judge, local_judge
+from qrkit.query.local_matching import local_judge
+from qrkit.query.matches import Judge, Match
 from qrkit.query.matching import is_single_value, matching_value
 from qrkit.query.parse import (
     ARGUMENTS,
@@ -30,6 +31,7 @@ __all__ = [
     "Filters",
     "Judge",
     "Load",
+    "Match",
     "Query",
     "Reliance",
     "Request",

@@ -7,21 +7,29 @@ value.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.character_sets import folded
 from qrkit.query.coverage import FilterReport, Where
-from qrkit.query.local_matching import Judge, Match, local_judge
+from qrkit.query.local_matching import is_identifier, local_judge, modality_judge
+from qrkit.query.matches import ESCAPES, Judge, Match
 from qrkit.query.query import Filters, Query
-from qrkit.tables import Level, belongs_to, read_modalities, with_warnings
+from qrkit.tables import Level, belongs_to, keyword_vr, read_modalities, with_warnings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MAY_MATCH = "kept, although it may not match the query"
+_SHARE = 3
+"""One in how many rows surely does not match, at least, where a node ignores a key."""
+
+_WHY_KEPT = {
+    Match.ALIKE: "kept: the node returned it for the query, though it is written in another way",
+    Match.UNSURE: "kept: it cannot be compared with the query",
+    Match.NO: "kept: the node returned it for the query, though it does not match",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +56,6 @@ class Reliance:
         return replace(self, honoured=self.honoured - unmatched, unmatched=unmatched)
 
 
-_UNDECODED = "\ufffd"
-"""Stands in a text for what is not in its character set."""
-
 Select: TypeAlias = "Callable[[Query, Level, pa.Table], Selected]"
 """Applies the local filters that belong to a level; `qrkit.query.filters.select` is one."""
 
@@ -62,30 +67,45 @@ class Filter:
     name: str
     column: str
     terms: tuple[str, ...]  # what is sought, for the report
-    judge: Callable[[str], Match]  # whether a row with this value stays: it does unless it surely does not match
-    keeps_blank: bool = True  # whether a row without a value stays
+    judge: Judge  # whether a row with this value stays: it does unless it surely does not match
+    keeps_blank: bool = True  # whether a row without a value stays, or without one that could be read
     # BOTH: a precaution that repeats what the node was asked for; reported if it drops rows or cannot judge them
     where: Where = Where.LOCAL
-    is_odd: Judge = lambda _: False  # whether a value is not written as DICOM does and could be read all the same
+    # how many values that surely do not match show, if frequent, that the node ignores the key; 0: any
+    evidence: int = 0
     is_text: bool = False  # whether values are free text, of which some may not be decoded
+    is_modality: bool = False
 
     def is_blank(self, value: str | None) -> bool:
         """Whether there is no value, or text that could not be decoded."""
-        return not value or (self.is_text and _UNDECODED in value)
+        return not value or (self.is_text and ESCAPES.search(value) is not None)
 
 
 def select(
-    query: Query, level: Level, table: pa.Table, *, local: Collection[str] = (), unjudged: Collection[str] = ()
+    query: Query,
+    level: Level,
+    table: pa.Table,
+    *,
+    local: Collection[str] = (),
+    honoured: Collection[str] = (),
+    unjudged: Collection[str] = (),
 ) -> Selected:
     """Apply the local filters of a query that belong to a level.
 
     Station filters at study level look at the study's own StationName. A row without a value for a matching key, such
     as a study without ModalitiesInStudy, stays, since the value is unknown.
 
-    The node is known not to match the keys `local`, so that they are matched here alone. The keys `unjudged` are
-    asked for, but not matched here.
+    The node is known not to match the keys `local`, so that they are matched here alone, and to match the keys
+    `honoured`. The keys `unjudged` are asked for, but not matched here.
+
+    A row that the node returned for a key is dropped only if the node ignores that key: by what is known of it, or
+    because too many of the rows surely do not match.
     """
-    filters = (one for one in filters_at(query, level, local=local) if one.name not in unjudged)
+    filters = (
+        replace(one, evidence=max(one.evidence, 1)) if one.where is Where.BOTH and one.name in honoured else one
+        for one in filters_at(query, level, local=local)
+        if one.name not in unjudged
+    )
     return apply(tuple(filters), level, table)
 
 
@@ -157,15 +177,22 @@ def _matching(query: Query, level: Level, local: Collection[str]) -> Iterator[Fi
             name=column,
             column=column,
             terms=query.modalities,
-            judge=partial(_has_modality, codes),
+            judge=modality_judge(codes),
             where=_where(column, local),
-            is_odd=lambda value: read_modalities(value).is_odd,
+            is_modality=True,
         )
     for keyword, asked in _keys_at(query, level):
         judge = local_judge(keyword, asked)
         if judge is not None:
             terms = tuple(sorted(set(asked.split("\\"))))
-            yield Filter(name=keyword, column=keyword, terms=terms, judge=_sure(judge), where=_where(keyword, local))
+            yield Filter(
+                name=keyword,
+                column=keyword,
+                terms=terms,
+                judge=judge,
+                where=_where(keyword, local),
+                evidence=_evidence(keyword),
+            )
 
 
 def _keys_at(query: Query, level: Level) -> Iterator[tuple[str, str]]:
@@ -194,6 +221,11 @@ def _homes(keyword: str, lowest: Level) -> tuple[Level, ...]:
     return (Level.PATIENT, Level.STUDY) if levels[0] is Level.PATIENT else (levels[-1],)
 
 
+def _evidence(keyword: str) -> int:
+    """Return how many values show that a node ignores a key: people and orders may have a second name or number."""
+    return 2 if keyword_vr(keyword) == "PN" or is_identifier(keyword) else 0
+
+
 def _where(keyword: str, local: Collection[str]) -> Where:
     return Where.LOCAL if keyword in local else Where.BOTH
 
@@ -207,7 +239,7 @@ def as_compared(text: str) -> str:
     return folded(unicodedata.normalize("NFKC", text))
 
 
-def _has_any(terms: Sequence[str]) -> Judge:
+def _has_any(terms: Sequence[str]) -> Callable[[str], bool]:
     sought = [as_compared(term) for term in terms]
 
     def has_any(value: str) -> bool:
@@ -217,15 +249,8 @@ def _has_any(terms: Sequence[str]) -> Judge:
     return has_any
 
 
-def _sure(judge: Judge) -> Callable[[str], Match]:
-    return lambda value: Match.sure(judge(value))
-
-
-def _has_modality(codes: frozenset[str], value: str) -> Match:
-    found = read_modalities(value)
-    if found.codes.isdisjoint(codes):
-        return Match.NO if found.are_known else Match.UNSURE
-    return Match.YES
+def _sure(passes: Callable[[str], bool]) -> Judge:
+    return lambda value: Match.YES if passes(value) else Match.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +270,35 @@ def _apply_one(one: Filter, table: pa.Table) -> tuple[pa.Table, _Seen]:
         column: list[str | None] = [None] * table.num_rows
     else:
         column = table[one.column].cast(pa.string()).to_pylist()
-    blank = Match.YES if one.keeps_blank else Match.NO
-    verdicts = {value: blank if one.is_blank(value) else one.judge(value or "") for value in set(column)}
-    kept = [row for row, value in enumerate(column) if verdicts[value] is not Match.NO]
+    counts = Counter(column)
+    blank = {value for value in counts if one.is_blank(value)}
+    verdicts: dict[str | None, Match] = {value: one.judge(value) for value in counts if value and value not in blank}
+    dropped = _dropped(one, verdicts, counts) | (set() if one.keeps_blank else blank)
+    kept = [row for row, value in enumerate(column) if value not in dropped]
     values = [column[row] for row in kept]
-    unsure = [row for row, value in enumerate(values) if verdicts[value] is Match.UNSURE]
+    marks = {
+        row: {"keyword": one.column, "raw": value or "", "why": _WHY_KEPT[verdicts[value]]}
+        for row, value in enumerate(values)
+        if value in verdicts and verdicts[value] is not Match.YES
+    }
+    is_odd = {value for value in verdicts if one.is_modality and read_modalities(value).is_odd}
     seen = _Seen(
-        blank=sum(map(one.is_blank, values)),
-        unsure=len(unsure),
-        odd=sum(one.is_odd(value) for value in values if value),
+        blank=sum(value in blank for value in values),
+        unsure=len(marks),
+        odd=sum(value in is_odd for value in values),
     )
     table = table if len(kept) == table.num_rows else table.take(pa.array(kept, pa.int64()))
-    marks = {row: {"keyword": one.column, "raw": values[row] or "", "why": _MAY_MATCH} for row in unsure}
     return with_warnings(table, marks), seen
+
+
+def _dropped(one: Filter, verdicts: Mapping[str | None, Match], counts: Mapping[str | None, int]) -> set[str | None]:
+    """Return the values that cost a row.
+
+    Where the node ignores the key, what only a node may take for a match does not match.
+    """
+    wrong = {value for value, match in verdicts.items() if match is Match.NO}
+    alike = {value for value, match in verdicts.items() if match is Match.ALIKE}
+    frequent = _SHARE * sum(counts[value] for value in wrong) > sum(counts[value] for value in verdicts)
+    if one.where is Where.LOCAL or (frequent and len(wrong) >= one.evidence):
+        return wrong | alike
+    return set() if one.evidence else wrong

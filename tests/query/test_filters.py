@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
 import pytest
 
-from qrkit.query import Query, Where, build_query
+from qrkit.query import Match, Query, Where, build_query, local_judge
 from qrkit.query.filters import select
 from qrkit.tables import Level, warnings_of
 
@@ -121,16 +122,80 @@ def test_the_table_that_is_filtered_stays_as_it_was() -> None:
 
 
 def test_every_matching_key_is_matched_again_after_the_node() -> None:
-    query = build_query(today=TODAY, StudyDescription="*CT*")
+    query = build_query(today=TODAY, StudyDescription="CT T*")
     selected = select(query, Level.STUDY, STUDIES)
-    assert selected.table["StudyInstanceUID"].to_pylist() == ["1.1", "1.3", "1.4", "1.5"]
+    assert selected.table["StudyInstanceUID"].to_pylist() == ["1.1", "1.4", "1.5"]
     (report,) = selected.reports
     assert (report.name, report.terms, report.blank_kept, report.where) == (
         "StudyDescription",
-        ("*CT*",),
+        ("CT T*",),
         2,
         Where.BOTH,
     )
+
+
+def returned(keyword: str, values: Sequence[str | None]) -> pa.Table:
+    return pa.table({"StudyInstanceUID": [f"1.{row}" for row in range(len(values))], keyword: values})
+
+
+@pytest.mark.parametrize(
+    ("keyword", "asked", "values"),
+    [
+        ("PatientName", "Yamada^Tarou", ["=山田^太郎", "ヤマダ^タロウ", "YAMADA^TARO"]),
+        ("PatientName", "Doe^Jane", ["Roe^Jane"]),  # a name before marriage
+        ("PatientID", "Q1", ["Q2", "Q2", "Q2"]),  # merged patients
+        ("PatientID", "Q1", ["Q1", "Q1", "Q1", "Q1", "q1", "Q2", "Q3"]),
+        ("StudyDescription", "*CT*", ["CT Chest", "ct chest", "\u80f8\u90e8"]),
+        ("StudyDescription", "Chest", ["CT Chest", "CHEST", "\x1b$B6;It\x1b(B"]),
+    ],
+)
+def test_a_row_that_a_node_returned_stays_and_is_marked_unless_the_node_ignores_the_key(
+    keyword: str, asked: str, values: list[str]
+) -> None:
+    rows = returned(keyword, values)
+    selected = select(build_query(today=TODAY, **{keyword: asked}), Level.STUDY, rows)
+    assert selected.table.num_rows == len(values)
+    judge = local_judge(keyword, asked)
+    assert judge is not None
+    marked = [row for row, value in enumerate(values) if judge(value) is not Match.YES]
+    assert [one["row"] for one in warnings_of(selected.table)] == marked
+    assert selected.reports[0].unsure_kept == len(marked)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "asked", "values", "kept"),
+    [
+        ("PatientID", "Q1", ["Q1", "q1", "Q2", "Q3", None], ["Q1", None]),
+        ("PatientName", "Doe", ["Doe^A", "Roe^B", "Poe^C", "山田^太郎"], ["Doe^A", "山田^太郎"]),
+        ("StudyDescription", "CT", ["CT", "CT Chest", "MR", "US"], ["CT"]),
+        ("StudyDescription", "CT*", ["CT", "CT Chest", "Chest CT", "CT", "MR"], ["CT", "CT Chest", "Chest CT", "CT"]),
+        ("PatientSex", "F", ["F", "F", "F", "F", "M"], ["F"] * 4),
+        ("StationName", "CT2", ["CT1", "CT2"], ["CT2"]),
+    ],
+)
+def test_where_a_node_ignores_a_key_what_surely_does_not_match_is_dropped(
+    keyword: str, asked: str, values: list[str | None], kept: list[str | None]
+) -> None:
+    query = build_query(today=TODAY, **{keyword: asked})
+    rows = returned(keyword, values)
+    assert select(query, Level.STUDY, rows).table[keyword].to_pylist() == kept
+
+
+def test_a_node_that_is_known_to_match_a_key_is_believed_unless_many_rows_speak_against_it() -> None:
+    query = build_query(today=TODAY, modalities="SR")
+    few, many = returned("ModalitiesInStudy", ["SR"] * 9 + ["CT"]), returned("ModalitiesInStudy", ["SR", "CT", "MR"])
+    honoured = ("ModalitiesInStudy",)
+    assert select(query, Level.STUDY, few, honoured=honoured).table.num_rows == 10
+    assert select(query, Level.STUDY, few).table.num_rows == 9
+    assert select(query, Level.STUDY, many, honoured=honoured).table.num_rows == 1
+
+
+def test_a_text_that_could_not_be_decoded_is_blank_for_a_text_filter() -> None:
+    rows = returned("StudyDescription", ["Sch\ufffddel", "\x1b$B6;It\x1b(B", "SCHA\u0308DEL", "Thorax"])
+    selected = select(build_query(today=TODAY, description_include="schädel"), Level.STUDY, rows)
+    assert (selected.table.num_rows, selected.reports[0].blank_kept) == (3, 2)
+    dropped = select(build_query(today=TODAY, description_include="schädel", blank="drop"), Level.STUDY, rows)
+    assert dropped.table["StudyDescription"].to_pylist() == ["SCHA\u0308DEL"]
 
 
 def test_a_filter_says_where_it_ran() -> None:

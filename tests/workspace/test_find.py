@@ -481,15 +481,19 @@ def test_any_key_that_a_node_ignores_is_matched_here_and_the_coverage_says_so(li
     )
 
 
-def test_rows_in_another_case_are_kept_for_names_only(linked: Linked) -> None:
+def test_rows_in_another_case_are_kept_and_marked_and_names_match_in_any_case(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(case_sensitive=False)
     some = next(one for one in all_studies(linked.hospital) if one.StudyDescription[:2].isupper())
     frame = linked.workspace.find("pacs", StudyDescription=some.StudyDescription.swapcase())
-    assert len(frame) == 0
+    assert set(frame["StudyDescription"]) == {some.StudyDescription}
     (told,) = frame.attrs["qrkit"]["coverage"]["filters"]
-    assert (told["filter"], told["where"], told["after"]) == ("StudyDescription", "both", 0)
-    assert told["before"] > 0
-    assert len(linked.workspace.find("pacs", patient_name=some.patient.PatientName.swapcase())) > 0
+    assert (told["filter"], told["where"]) == ("StudyDescription", "both")
+    assert (
+        told["before"] == told["after"] == told["unsure_kept"] == len(frame) == len(frame.attrs["qrkit"]["warnings"])
+    )
+    named = linked.workspace.find("pacs", patient_name=some.patient.PatientName.swapcase())
+    assert len(named) > 0
+    assert named.attrs["qrkit"]["coverage"]["filters"] == []
 
 
 def test_broken_values_are_warnings_and_never_lost_rows(linked: Linked) -> None:

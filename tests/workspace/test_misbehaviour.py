@@ -118,6 +118,18 @@ def test_studies_without_a_uid_are_rows_that_the_coverage_names_and_no_estimate_
 
 
 @pytest.mark.slow
+def test_names_in_another_script_than_the_key_stay_and_are_marked(linked: Linked) -> None:
+    name = found(linked, Quirks())["PatientName"][0]
+    frame = found(linked, Quirks(names_in_other_script=True), patient_name=name)
+    (report,) = frame.attrs["qrkit"]["coverage"]["filters"]
+    assert (report["filter"], report["after"], report["unsure_kept"]) == ("PatientName", len(frame), len(frame))
+    assert len(frame) > 0
+    assert {one["keyword"] for one in frame.attrs["qrkit"]["warnings"]} >= {"PatientName"}
+    ignored = found(linked, Quirks(ignore_keys=("PatientName",)), patient_name=name)
+    assert set(ignored["PatientName"]) == {name}
+
+
+@pytest.mark.slow
 def test_several_rows_of_a_study_are_one_and_the_coverage_names_what_differs(linked: Linked) -> None:
     wanted = found(linked, Quirks(), modalities="SR")
     frame = found(linked, Quirks(row_per_modality=True), modalities="SR")

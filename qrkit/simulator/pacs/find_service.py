@@ -49,6 +49,7 @@ LEVELS_OF_MODEL = {
 _ROOT, _INVALID_ROOT = "2.25.", "2.25.0"
 """A component with a leading zero makes a UID invalid (PS3.5 9.1)."""
 _COUNTS = ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances")
+_JAPANESE_NAME = b"=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B"
 _ANSWERS_PER_CANCEL_CHECK = 16
 
 
@@ -222,7 +223,9 @@ def answer_encoder(
         for tag, vr, keyword, read in fields:
             value = part[keyword] if keyword in part else read(match)
             raw = value_bytes(vr, value, character_set)
-            if spoiling:
+            if quirks.names_in_other_script and keyword == "PatientName":
+                raw = _JAPANESE_NAME
+            elif spoiling:
                 raw = _spoilt(keyword, vr, raw, (value, quirks))
             beyond_ascii = beyond_ascii or (vr in CHARSET_VR and not raw.isascii()) or b"\x1b" in raw
             elements.append((tag, vr, raw))
