@@ -11,6 +11,7 @@ stores several values as one text, separated by backslashes.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
@@ -207,7 +208,7 @@ def _text(keyword: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InputError(f"{keyword} takes a text or a number, not {shown(value)}.")
     try:
-        return str(value).strip(" ")
+        return unicodedata.normalize("NFC", str(value)).strip(" ")  # as character sets have letters and accents
     except ValueError as error:  # Python does not write numbers of thousands of digits
         raise InputError(f"{keyword} takes a text or a number, not {shown(value)}.") from error
 

@@ -91,3 +91,9 @@ def test_a_request_with_a_key_set_or_taken_away_is_another_request() -> None:
     without = request.with_key("StudyDate", "")
     assert (without.keys, without.return_keys) == ((), ("StudyDate",))
     assert request.value("StudyDate") == "20260131"
+
+
+def test_a_key_with_decomposed_letters_is_asked_for_in_the_character_set_of_the_node() -> None:
+    request = Request(level=Level.STUDY, keys=built(PatientName="Mu\u0308ller").keys)
+    asked = identifier(request, STUDY_ROOT)
+    assert (asked.SpecificCharacterSet, b"M\xfcller" in encoded(asked, implicit=True)) == ("ISO_IR 100", True)

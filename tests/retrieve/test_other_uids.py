@@ -52,3 +52,15 @@ def test_objects_of_a_merged_study_are_found_by_both_uids_and_not_retrieved_agai
     assert merged(study).StudyInstanceUID in note
     for uid in (study.StudyInstanceUID, merged(study).StudyInstanceUID):
         assert set(workspace.files.list({"StudyInstanceUID": uid})["SOPInstanceUID"]) == uids_of(study)
+
+
+def test_a_plan_does_not_select_the_stored_objects_of_a_merged_study_again(
+    workspace: Workspace, start_simulator: StartSimulator
+) -> None:
+    hospital = Merged(seed=1, studies=24, calendar=Calendar.spread(24, DEFAULT_UNTIL, 1))
+    link(workspace, start_simulator(hospital))
+    first = workspace.plan("pacs", dose=["CT", "MG", "DX"], date=DEFAULT_UNTIL)
+    with worker_in_thread(workspace):
+        assert workspace.retrieve(first).wait(timeout=LIMIT).state is JobState.COMPLETE
+    again = workspace.plan("pacs", dose=["CT", "MG", "DX"], date=DEFAULT_UNTIL)
+    assert (first.funnel[-1].studies > 0, again.funnel[-1].studies) == (True, 0)
