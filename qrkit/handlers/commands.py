@@ -12,19 +12,23 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
 from qrkit.advice import Action, Advice
+from qrkit.character_sets import encodings_of, read_text
 from qrkit.errors import HandlerFailed
 from qrkit.handlers.command_line import arguments, redacted
 from qrkit.handlers.entry import NOT_FOUND
 from qrkit.handlers.handler import Task
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +206,9 @@ _KEYWORDS = (
 )
 
 
+_OTHERWISE = ("latin_1",)
+
+
 def private_values(files: Sequence[Path]) -> tuple[str, ...] | None:
     """Return the patient's values in the first file of a series; they are the same in all its files.
 
@@ -212,8 +219,19 @@ def private_values(files: Sequence[Path]) -> tuple[str, ...] | None:
     try:
         with config.disable_value_validation():
             dataset = dcmread(files[0], stop_before_pixels=True, specific_tags=list(_KEYWORDS))
-            values = [str(dataset.get(keyword, "")) for keyword in _KEYWORDS]
+            values = [value for keyword in _KEYWORDS for value in _readings(dataset, keyword)]
     except Exception:  # noqa: BLE001 - the handler runs even if the reader fails on a broken object
         logger.info("The first file of a series cannot be read, so the output of its handler is discarded")
         return None
-    return tuple(value for value in values if value)
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+def _readings(dataset: Dataset, keyword: str) -> Iterator[str]:
+    """Yield the intended reading of a value, and that of pydicom, which a handler may print."""
+    raw = dataset.get_item(keyword).value if keyword in dataset else b""
+    if isinstance(raw, bytes):
+        named = dataset.get("SpecificCharacterSet") or ""
+        terms = [named] if isinstance(named, str) else named
+        text, _ = read_text(raw, encodings_of("\\".join(terms)) or _OTHERWISE, _OTHERWISE)
+        yield text.strip(" \0")
+    yield str(dataset.get(keyword, ""))

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from qrkit.errors import HandlerFailed
-from qrkit.handlers.commands import OUTPUT_LIMIT, run_program
+from qrkit.handlers.commands import OUTPUT_LIMIT, private_values, run_program
+from tests.dimse.identifiers import element
 from tests.peers.processes import runs
 from tests.peers.waiting import wait_until
 
@@ -114,3 +115,12 @@ def _runs(pid: int) -> bool:
         return runs(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_name_in_an_undeclared_character_set_is_removed_from_the_output_however_it_is_read(tmp_path: Path) -> None:
+    meta = element(0x00020010, "UI", b"1.2.840.10008.1.2.1\0", implicit=False)
+    length = element(0x00020000, "UL", len(meta).to_bytes(4, "little"), implicit=False)
+    name = element(0x00100010, "PN", "Müller ".encode(), implicit=False)
+    path = tmp_path / "object.dcm"
+    path.write_bytes(bytes(128) + b"DICM" + length + meta + name)
+    assert private_values([path]) == ("Müller", "MÃ¼ller")
