@@ -53,8 +53,9 @@ def with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[
     whole = {choice.row.SeriesInstanceUID for choice in choices if choice.keep and choice.objects is None}
     short: list[ShortList] = []
     doubts: list[str] = []
+    asked_images = any(need.kind is NeedKind.FIRST_IMAGE for need in context.answers)
     for row in context.series:
-        answer = context.objects(row) or _without_image(context, row)
+        answer = context.objects(row) or (_without_image(context, row) if asked_images else None)
         if row.SeriesInstanceUID not in kept and context.has_unknown_class(row):
             doubts.append(_NO_CLASS)
         if answer is None or (not answer.rows and row.SeriesInstanceUID in whole):
