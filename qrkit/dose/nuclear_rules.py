@@ -8,7 +8,7 @@ from dataclasses import replace
 from qrkit.dose.facts import Need, NeedKind, ObjectRow, SeriesRow
 from qrkit.dose.groups import NM, PET, RRDSR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
-from qrkit.dose.sr_rules import class_needs, judge_reports, kinds_of
+from qrkit.dose.sr_rules import class_needs, judge_reports
 
 _UNKNOWN_PET = "PT series; the node does not return the SOP Class of its first image"
 
@@ -18,10 +18,12 @@ _UNKNOWN_NM = "the first NM series; the node does not return the SOP Class of it
 
 
 def nuclear_needs(context: StudyContext) -> tuple[Need, ...]:
-    """Return the needs of a nuclear medicine study: SR classes and first images of PT, then those of NM."""
-    needs = (*class_needs(context), *_first_images(context, "PT", PET))
-    if needs or _has_report(context) or _pet_images(context):
-        return needs
+    """Return the needs for the SR classes and the first images of PT series."""
+    return (*class_needs(context), *_first_images(context, "PT", PET))
+
+
+def nm_needs(context: StudyContext) -> tuple[Need, ...]:
+    """Return the needs for the first images of NM series."""
     rows = _series(context, "NM")
     if len(rows) == 1 and _is_settled(context, rows[0]):
         return ()
@@ -99,10 +101,6 @@ def _image_of(context: StudyContext, row: SeriesRow, kind: str) -> ObjectRow | N
 def _pet_images(context: StudyContext) -> dict[str, ObjectRow]:
     found = ((row.SeriesInstanceUID, _image_of(context, row, PET)) for row in _series(context, "PT"))
     return {uid: image for uid, image in found if image is not None}
-
-
-def _has_report(context: StudyContext) -> bool:
-    return any(RRDSR in (kinds_of(context, row) or ()) for row in context.sr_series)
 
 
 def _is_settled(context: StudyContext, row: SeriesRow) -> bool:

@@ -15,7 +15,7 @@ from qrkit.dose.image_rules import (
     judge_first_images,
     judge_group_images,
 )
-from qrkit.dose.nuclear_rules import judge_nm, judge_nuclear_images, nuclear_needs
+from qrkit.dose.nuclear_rules import judge_nm, judge_nuclear_images, nm_needs, nuclear_needs
 from qrkit.dose.rule import Rule
 from qrkit.dose.sr_rules import IMAGES, class_needs, judge_reports
 
@@ -95,7 +95,7 @@ RULES: tuple[Rule, ...] = (
         groups=("NM",),
         reason="the first NM series; the study has neither a Radiopharmaceutical Radiation Dose SR nor PET images",
         judge=judge_nm,
-        needs=nuclear_needs,
+        needs=nm_needs,
     ),
     Rule(
         name=LAST,

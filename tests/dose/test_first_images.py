@@ -5,14 +5,24 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
-from qrkit.dose import AnswerCache, Need, NeedKind, NeedRequests, ObjectRow, ObjectsAnswer, StudyRow
+from qrkit.dose import (
+    Answer,
+    AnswerCache,
+    Need,
+    NeedKind,
+    NeedRequests,
+    ObjectRow,
+    ObjectsAnswer,
+    StudyRow,
+    Unanswered,
+)
 from qrkit.dose.answers import CachedAnswer
 from qrkit.dose.facts import first_image_of
 from qrkit.find.windowed import WindowedAnswer
 from qrkit.profile import Profile
 from qrkit.query import Request
 from tests.dose.test_answers import NOW
-from tests.dose.world import KEY_OBJECTS, PET, STATES
+from tests.dose.world import KEY_OBJECTS, NM, PET, STATES, UID, Series, World, kept, one, policy_of, world_of
 
 NEED = Need(NeedKind.FIRST_IMAGE, "1.2", "1.2.1")
 STUDIES = {"1.2": StudyRow(StudyInstanceUID="1.2")}
@@ -91,3 +101,18 @@ def test_a_series_that_an_earlier_version_found_without_a_first_image_is_asked_a
     assert AnswerCache(known, STUDIES, now=NOW).recall([NEED]) == {}
     found = {NEED: CachedAnswer(ObjectsAnswer(rows(7)), NOW, None, None)}
     assert AnswerCache(found, STUDIES, now=NOW).recall([NEED]) == {NEED: ObjectsAnswer(rows(7))}
+
+
+class SilentOnOne(World):
+    """A world that answers no question on the second series."""
+
+    def answer(self, need: Need) -> Answer:
+        return Unanswered("0xC001") if need.SeriesInstanceUID == f"{UID}.2" else super().answer(need)
+
+
+@pytest.mark.parametrize("modality", ["NM", "PT"])
+def test_a_series_that_is_dropped_because_its_first_image_was_not_answered_is_a_doubt(modality: str) -> None:
+    series = Series(modality=modality, classes=(NM if modality == "NM" else PET,) * 2)
+    item = one(SilentOnOne(world_of(series, series).studies).judge(policy_of("NM")))
+    assert set(kept([item])) == {"1"}
+    assert item.doubts == ("the node did not answer: 0xC001",)
