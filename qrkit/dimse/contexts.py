@@ -29,11 +29,36 @@ COMPRESSED = (
     "1.2.840.10008.1.2.4.203",  # HTJ2K
     "1.2.840.10008.1.2.4.102",  # MPEG-4 AVC/H.264 High Profile
     "1.2.840.10008.1.2.4.103",  # MPEG-4 AVC/H.264 BD-compatible
-    "1.2.840.10008.1.2.4.100",  # MPEG2 Main Profile
+    "1.2.840.10008.1.2.4.100",  # MPEG2 Main Profile / Main Level
+    "1.2.840.10008.1.2.4.101",  # MPEG2 Main Profile / High Level
+    "1.2.840.10008.1.2.4.107",  # HEVC/H.265 Main Profile
+    "1.2.840.10008.1.2.4.108",  # HEVC/H.265 Main 10 Profile
+    "1.2.840.10008.1.2.4.110",  # JPEG XL lossless
+    "1.2.840.10008.1.2.4.111",  # JPEG XL, JPEG recompression
+    "1.2.840.10008.1.2.4.112",  # JPEG XL
+    "1.2.840.10008.1.2.8.1",  # Deflated Image Frame Compression
+    "1.2.840.10008.1.2.4.104",  # MPEG-4 AVC/H.264 High Profile for 2D video
+    "1.2.840.10008.1.2.4.105",  # MPEG-4 AVC/H.264 High Profile for 3D video
+    "1.2.840.10008.1.2.4.106",  # MPEG-4 AVC/H.264 Stereo High Profile
+    "1.2.840.10008.1.2.4.102.1",  # the fragmentable ones of the MPEG profiles
+    "1.2.840.10008.1.2.4.103.1",
+    "1.2.840.10008.1.2.4.104.1",
+    "1.2.840.10008.1.2.4.105.1",
+    "1.2.840.10008.1.2.4.106.1",
+    "1.2.840.10008.1.2.4.100.1",
+    "1.2.840.10008.1.2.4.101.1",
+    "1.2.840.10008.1.2.4.92",  # JPEG 2000 multi-component lossless
+    "1.2.840.10008.1.2.4.93",  # JPEG 2000 multi-component
+    "1.2.840.10008.1.2.4.53",  # retired JPEG processes, which archives still hold
+    "1.2.840.10008.1.2.4.55",
+    "1.2.840.10008.1.2.1.98",  # Encapsulated Uncompressed Explicit VR Little Endian
     uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     uids.EXPLICIT_VR_BIG_ENDIAN,
 )
-"""Offered in addition to the uncompressed ones, most frequent first, so that a PACS can send objects as stored."""
+"""Offered in addition to the uncompressed ones, most frequent first, so that a PACS can send objects as stored.
+
+JPIP is left out: such objects hold no pixels but an address.
+"""
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _DAILY = (
@@ -97,7 +122,7 @@ def storage_proposals(sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS -
     its own as there is room for, most frequent syntaxes first; the last one takes the rest together.
 
     >>> [len(p.transfer_syntaxes) for p in storage_proposals(["1.2"], room=3)]
-    [2, 1, 16]
+    [2, 1, 38]
     >>> len(storage_proposals([f"1.{n}" for n in range(200)], room=127))
     127
     """

@@ -9,10 +9,12 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID
 
 from qrkit import errors, uids
 from qrkit.dimse.association import associate
-from qrkit.dimse.contexts import Proposal, storage_proposals
+from qrkit.dimse.contexts import COMPRESSED, UNCOMPRESSED, Proposal, storage_proposals
 from qrkit.dimse.stream import MAXIMUM_LENGTH
 from qrkit.node import Node, Timeouts
 from qrkit.stop import Stop
@@ -185,3 +187,14 @@ def test_storage_proposals_fill_the_room_and_no_more(classes: int, room: int) ->
 
 def test_a_class_named_twice_is_proposed_once() -> None:
     assert storage_proposals([CT, CT], room=2) == storage_proposals([CT], room=2)
+
+
+def test_every_transfer_syntax_with_pixels_is_offered() -> None:
+    kinds = [
+        uid for uid, (_, kind, _, retired, _) in UID_dictionary.items() if kind == "Transfer Syntax" and not retired
+    ]
+    without_pixels = {uid for uid in kinds if "JPIP" in UID(uid).name or "SMPTE" in UID(uid).name}
+    newer = {f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112)} | {"1.2.840.10008.1.2.8.1"}
+    assert newer | set(kinds) - without_pixels <= {*UNCOMPRESSED, *COMPRESSED}
+    assert not without_pixels & set(COMPRESSED)
+    assert len(set(COMPRESSED)) == len(COMPRESSED)
