@@ -134,13 +134,24 @@ def shown(value: object) -> str:
     return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
 
 
+def printable(text: str) -> str:
+    r"""Return a text whose control characters are escaped, so that it cannot steer a terminal.
+
+    >>> print(printable("a b\x1b[31m"))
+    a b\x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def one_line(text: str, *, most: int = 160) -> str:
     """Return a text in one line: control characters escaped, and the middle of a long text left out.
 
     >>> one_line("a b"), one_line("/data/archive/results", most=12)
     ('a b', '/data…esults')
     """
-    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    line = printable(text)
     return line if len(line) <= most else f"{line[: most // 2 - 1]}…{line[-(most - most // 2) :]}"
 
 

@@ -16,7 +16,7 @@ from qrkit.advice import Surface, read_on
 from qrkit.cli.options import Commands, WorkspaceOption, folder_given, uids_as_options
 from qrkit.cli.output import OUTPUT_CLOSED, discard_stdout
 from qrkit.errors import InputError, QrkitError
-from qrkit.words import did_you_mean
+from qrkit.words import did_you_mean, printable
 
 _COMMANDS = {
     "demo": ("demo:demo", "Try qrkit on a simulated hospital. Needs no network and no PACS."),
@@ -170,5 +170,5 @@ def _fail_usage(error: Any) -> int:  # noqa: ANN401 - typer's own click has no p
 
 
 def _fail(error: QrkitError, status: int) -> int:
-    print("qrkit: " + " ".join(str(error).split()), file=sys.stderr)  # noqa: T201 - the one line of an error
+    print("qrkit: " + printable(" ".join(str(error).split())), file=sys.stderr)  # noqa: T201 - the one line of an error
     return status

@@ -26,7 +26,7 @@ from rich.table import Table
 from qrkit.cli.options import Format
 from qrkit.errors import InputError, QrkitError
 from qrkit.tables import Records, dates_as_text
-from qrkit.words import local_time
+from qrkit.words import local_time, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -344,4 +344,4 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - a cell
     if value is None:
         return ""
     value = _compact(value)
-    return local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else str(value)
+    return local_time(value) if isinstance(value, str) and _UTC.fullmatch(value) else printable(str(value))

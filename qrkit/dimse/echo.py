@@ -38,6 +38,6 @@ def echo(node: Node, *, calling_ae_title: str) -> Echo:
         _, command = read_command(association)
         status = check_response(association, command, Service.ECHO)
         if classify(Service.ECHO, status).category is not Category.SUCCESS:
-            raise failure(Service.ECHO, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))
+            raise failure(Service.ECHO, status, peer=association.peer, comment=command.comment)
         answered = time.perf_counter()
     return Echo(association=established - started, round_trip=answered - established)

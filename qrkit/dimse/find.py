@@ -99,7 +99,7 @@ class FindResponses:
             return False
         if self._ask.is_cancelled:
             raise errors.Cancelled("The query was cancelled.")
-        raise failure(Service.FIND, status, peer=self._association.peer, comment=command.text(dimse.ERROR_COMMENT))
+        raise failure(Service.FIND, status, peer=self._association.peer, comment=command.comment)
 
 
 def find(

@@ -17,6 +17,7 @@ from qrkit.dimse.status import Service
 from qrkit.dimse.stream import PeerReleased
 from qrkit.errors import ProtocolError
 from qrkit.stop import Stop
+from qrkit.words import one_line
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_GET_RQ, C_GET_RSP = 0x0010, 0x8010
@@ -65,6 +66,11 @@ class Command:
     def text(self, element: int) -> str:
         """Return a UI, AE or LO value without its padding, or an empty text."""
         return self.elements.get(element, b"").decode("ascii", "replace").strip("\0 ")
+
+    @property
+    def comment(self) -> str:
+        """Error Comment (0000,0902) in one line; control characters are escaped, since it is shown to people."""
+        return one_line(self.text(ERROR_COMMENT))
 
     @property
     def field(self) -> int:

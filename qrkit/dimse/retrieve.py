@@ -167,6 +167,11 @@ class Retrieval:
         """Message ID that the next request will have."""
         return self._association.message_id_to_come
 
+    @property
+    def own_address(self) -> str:
+        """Our address, as the node sees it unless it is translated between."""
+        return self._association.stream.own_address
+
     def get(self, identifier: Dataset, receiver: Receiver) -> Suboperations:
         """Retrieve by C-GET; arriving objects go to `receiver`.
 
@@ -260,7 +265,7 @@ class Retrieval:
             completed=counts[0],
             failed=counts[1],
             warning=counts[2],
-            comment=command.text(dimse.ERROR_COMMENT),
+            comment=command.comment,
             failed_uids=_failed_uids(command, data, self._association.contexts[context_id].transfer_syntax),
         )
         return is_final

@@ -128,7 +128,7 @@ def _read(association: Association, answer: dimse.Command, outgoing: OutgoingFil
         return SendResult(outgoing=outgoing)
     if status.category is Category.WARNING:
         return SendResult(outgoing=outgoing, warning=f"0x{code:04X} ({status.meaning})")
-    comment = answer.text(dimse.ERROR_COMMENT)
+    comment = answer.comment
     return SendResult(outgoing=outgoing, error=failure(Service.STORE, code, peer=association.peer, comment=comment))
 
 

@@ -51,6 +51,7 @@ PENDING = 0xFF00
 PENDING_KEYS_UNSUPPORTED = 0xFF01
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
+MOVE_DESTINATION_UNKNOWN = 0xA801
 NOT_AUTHORISED = 0x0124
 
 _LESS = "Ask for less at once (a shorter date range, fewer studies), or later."
@@ -85,9 +86,9 @@ _GENERAL: dict[int, tuple[str, str, bool]] = {
 _RETRIEVE: dict[int, tuple[str, str, bool]] = {
     0xA701: ("refused: out of resources, cannot count the matches", _LESS, True),
     0xA702: ("refused: out of resources, cannot perform the sub-operations", _LESS, True),
-    0xA801: (
+    MOVE_DESTINATION_UNKNOWN: (
         "refused: move destination unknown",
-        "Ask the PACS team to enter the destination's AE title with its address and port.",
+        "Ask the PACS team to enter the AE title of the destination with its address and port.",
         False,
     ),
     0xA900: ("Identifier does not match SOP Class", "The node cannot answer at this level or model.", False),

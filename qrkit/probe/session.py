@@ -155,7 +155,7 @@ class _Exchange:
             return self.result(QueryEnd.SUCCESS)
         if status == CANCELLED and self._cancelled_at:
             return self.result(QueryEnd.CANCELLED, status=status)
-        error = failure(Service.FIND, status, peer=association.peer, comment=command.text(dimse.ERROR_COMMENT))
+        error = failure(Service.FIND, status, peer=association.peer, comment=command.comment)
         return self.result(QueryEnd.FAILED, status=status, failure=error.message)
 
     def _take(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.arrivals import Arrivals
 from qrkit.retrieve.item import ActiveItem
+from qrkit.retrieve.reachability import MoveTarget, naming
 from qrkit.retrieve.stored import StoredInstances
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ class WorkspaceDestination:
 
     Parameters
     ----------
-    move_destination
-        The AE title by which the node knows our Storage SCP.
+    target
+        Our Storage SCP, by the AE title by which the node knows it.
     stored
         What is here.
     scp_error
@@ -60,14 +61,14 @@ class WorkspaceDestination:
         self,
         arrivals: Arrivals,
         node: Node,
-        move_destination: str,
+        target: MoveTarget,
         *,
         stored: StoredInstances,
         scp_error: Callable[[], errors.QrkitError | None],
     ) -> None:
         self._arrivals = arrivals
         self._node = node
-        self._move_destination = move_destination
+        self._target = target
         self._stored = stored
         self._scp_error = scp_error
 
@@ -94,7 +95,8 @@ class WorkspaceDestination:
         watch = MoveWatch(
             last_sign=lambda: self._arrivals.active.last_sign(job_id), expected=len(_wanted(identifier, active))
         )
-        return retrieval.move(identifier, self._move_destination, watch)
+        with naming(self._target, retrieval.own_address):
+            return retrieval.move(identifier, self._target.ae_title, watch)
 
     def settle(self, active: ActiveItem) -> None:
         """Return when the rows of all arrived objects are written."""
@@ -137,7 +139,14 @@ class StoreNodeDestination:
         if method is Method.GET:
             raise errors.InputError("Only C-MOVE delivers to a store node.", advice="Leave the method to qrkit.")
         expected = len(_wanted(identifier, active)) if active.list.is_counted else 0
-        return retrieval.move(identifier, self._target.ae_title, MoveWatch(expected=expected))
+        target = MoveTarget(
+            ae_title=self._target.ae_title,
+            address=self._target.host,
+            port=self._target.port,
+            store_node=self._target.name,
+        )
+        with naming(target, retrieval.own_address):
+            return retrieval.move(identifier, target.ae_title, MoveWatch(expected=expected))
 
     def settle(self, active: ActiveItem) -> None:
         """Count what is at the store node."""

@@ -50,7 +50,8 @@ class ActiveItem:
         self.other_versions = 0  # same SOP Instance as a stored one, other bytes; both are kept
         self.has_ended = has_ended  # its missing objects may still arrive
         self.suboperations = Suboperations()  # what the node has counted in this try
-        self.error: errors.QrkitError | None = None  # of the last try
+        self.first_error: errors.QrkitError | None = None  # of all tries
+        self._error: errors.QrkitError | None = None
         self.notes: list[str] = []  # what else explains why objects are missing
         self.outcome: ItemOutcome | None = None
         # most objects that the counters of a retrieve of the whole item have named, without those refused in it
@@ -259,6 +260,16 @@ class ActiveItem:
         if self.item.request.level is Level.IMAGE or not self.is_listed or self.missing or self.lacking:
             return False
         return (self._is_unanswered or self._sent is not None) and not self.is_runaway
+
+    @property
+    def error(self) -> errors.QrkitError | None:
+        """The error of the last try."""
+        return self._error
+
+    @error.setter
+    def error(self, error: errors.QrkitError | None) -> None:
+        self._error = error
+        self.first_error = self.first_error or error
 
     @property
     def is_worth_another_try(self) -> bool:

@@ -67,13 +67,21 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
         reasons.append(f"The node lists no objects in {count}, so completeness cannot be proven.")
     if _is_absent(active) and not cancelled:
         return f"The node lists no such {active.item.request.level.lower()}.", "Check the UID and the node."
-    if active.error is not None and active.is_open:
-        reasons.append(active.error.message)
-        advice = advice or active.error.advice
-    elif active.is_open and not cancelled:
-        reasons.append(_what_the_node_reported(active))
-        advice = advice or "Retrieve again, or ask the PACS team for its log."
+    if active.is_open:
+        causes, cure = _causes(active, cancelled=cancelled)
+        reasons, advice = [*reasons, *causes], advice or cure
     return " ".join(dict.fromkeys(reasons)), advice
+
+
+def _causes(active: ActiveItem, *, cancelled: bool) -> tuple[list[str], str]:
+    """Return why the tries failed, and the advice of the first one: what followed it may be a result of it."""
+    errors_of_tries = [error for error in (active.first_error, active.error) if error is not None]
+    causes = [error.message for error in errors_of_tries]
+    advice = errors_of_tries[0].advice if errors_of_tries else ""
+    if active.error is None and not cancelled:
+        causes.append(_what_the_node_reported(active))
+        advice = advice or "Retrieve again, or ask the PACS team for its log."
+    return causes, advice
 
 
 def _unstored(active: ActiveItem) -> str:

@@ -17,6 +17,7 @@ from qrkit.retrieve.batch import Batch, BatchSource, Watch
 from qrkit.retrieve.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.retrieve.identifiers import is_out_of_reach
 from qrkit.retrieve.outcomes import Outcomes
+from qrkit.retrieve.reachability import our_target
 from qrkit.retrieve.stored import StoredInstances
 from qrkit.retrieve.watcher import Watcher
 from qrkit.settings import Settings
@@ -49,6 +50,7 @@ class Fetcher:
 
     def __init__(self, state: State, services: FetchServices) -> None:
         self.scp_error: errors.QrkitError | None = None  # error of the Storage SCP; None if it listens
+        self.scp_port = 0  # on which the Storage SCP listens; 0: it does not
         self._services = services
         self._jobs = JobTable(state)
         self._under_way = RunningItems(state)
@@ -160,7 +162,7 @@ class Fetcher:
         return WorkspaceDestination(
             self._services.arrivals,
             node,
-            node.move_destination or settings.ae_title,
+            our_target(node.move_destination or settings.ae_title, settings.host, self.scp_port),
             stored=StoredInstances(self._instances, settings.files),
             scp_error=lambda: self.scp_error,
         )

@@ -199,6 +199,7 @@ class Worker:
             self._fetcher.scp_error = error
             return 0
         self._scp = scp
+        self._fetcher.scp_port = scp.port
         return scp.port
 
     def _serve(self, pool: ThreadPoolExecutor, idle_exit: float | None) -> None:

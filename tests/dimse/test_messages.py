@@ -10,6 +10,7 @@ from pynetdicom import dimse_messages, dimse_primitives
 
 from qrkit.dimse import messages as dimse
 from qrkit.dimse.messages import Command, decode_command, encode_command
+from qrkit.dimse.status import Service, failure
 from qrkit.errors import ProtocolError
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -145,3 +146,20 @@ def test_a_value_of_the_wrong_length_is_no_number() -> None:
     decoded = Command({dimse.STATUS: b"\0\0\0\0", dimse.COMPLETED: b"\x05\0"})
     assert decoded.status is None
     assert decoded.number(dimse.COMPLETED) == 5
+
+
+@pytest.mark.parametrize(
+    ("comment", "shown"),
+    [
+        (b"index is rebuilt ", "index is rebuilt"),
+        (b"\x1b[31mred\x1b[0m\x07", r"\x1b[31mred\x1b[0m\x07"),
+        (b"two\r\nlines\ttab", r"two\r\nlines\ttab"),
+        (b"[red]x[/red] <b>x</b>", "[red]x[/red] <b>x</b>"),
+        (b"\x9b31m\xe4", "\ufffd31m\ufffd"),
+        (b"x" * 1000, "x" * 79 + "…" + "x" * 80),
+        (bytes(8), ""),
+    ],
+)
+def test_a_comment_of_a_peer_is_one_line_without_control_characters(comment: bytes, shown: str) -> None:
+    assert Command({dimse.ERROR_COMMENT: comment}).comment == shown
+    assert failure(Service.FIND, 0xC000, peer="PACS", comment=shown).message.isprintable()

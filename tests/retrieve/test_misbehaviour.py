@@ -7,7 +7,7 @@ from qrkit.jobs import ItemRow, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.tables import Level
-from tests.peers.waiting import wait_until
+from tests.peers.waiting import LOOPBACK, wait_until
 from tests.retrieve.conftest import LIMIT, fetch, services
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of
 
@@ -148,7 +148,10 @@ def test_a_destination_that_the_pacs_does_not_know_is_not_tried_twice_and_says_w
     status = fetch(linked, study, method="auto")
     assert status.state is JobState.FAILED
     assert "0xA801" in item(status).outcome.error
-    assert "SOMEWHERE" in item(status).outcome.error
+    assert item(status).outcome.advice == (
+        f"Ask the PACS team to enter our AE title SOMEWHERE with the address {LOOPBACK} and port "
+        f"{linked.workspace.settings.port} as a destination of C-MOVE."
+    )
     assert services(linked) == [("C-MOVE", "STUDY")]
     assert set(item(status).outcome.missing) == uids_of(study)
 

@@ -120,7 +120,7 @@ def test_a_store_node_that_the_pacs_does_not_know(linked: Linked, study: Study) 
     status = fetch(linked, study, to="store")
     assert status.state is JobState.FAILED
     assert "0xA801" in status.items[0].outcome.error
-    assert "UNKNOWN" in status.items[0].outcome.error
+    assert "enter the AE title UNKNOWN of store with the address 127.0.0.1 and port" in status.items[0].outcome.advice
 
 
 def test_c_get_cannot_deliver_elsewhere(linked: Linked, asked: Simulator, study: Study) -> None:
