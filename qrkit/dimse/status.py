@@ -52,7 +52,9 @@ PENDING_KEYS_UNSUPPORTED = 0xFF01
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
 MOVE_DESTINATION_UNKNOWN = 0xA801
+SOP_CLASS_NOT_SUPPORTED = 0x0122
 NOT_AUTHORISED = 0x0124
+UNRECOGNISED_OPERATION = 0x0211
 
 _LESS = "Ask for less at once (a shorter date range, fewer studies), or later."
 _ASK_PACS = "Ask the PACS team for the log of this moment."
@@ -74,11 +76,15 @@ _GENERAL: dict[int, tuple[str, str, bool]] = {
     0x0119: ("class-instance conflict", _ASK_PACS, False),
     0x0120: ("missing attribute", "Check the attributes asked for.", False),
     0x0121: ("missing attribute value", "Check the values asked for.", False),
-    0x0122: ("SOP Class not supported", "Try the other retrieve method or information model.", False),
+    SOP_CLASS_NOT_SUPPORTED: (
+        "SOP Class not supported",
+        "Try the other retrieve method or information model.",
+        False,
+    ),
     0x0123: ("no such action type", _ASK_PACS, False),
-    0x0124: ("refused: not authorised", _AUTHORISE, False),
+    NOT_AUTHORISED: ("refused: not authorised", _AUTHORISE, False),
     0x0210: ("duplicate invocation", _ASK_PACS, True),
-    0x0211: ("unrecognised operation", "The node does not offer this service.", False),
+    UNRECOGNISED_OPERATION: ("unrecognised operation", "The node does not offer this service.", False),
     0x0212: ("mistyped argument", _ASK_PACS, False),
     0x0213: ("resource limitation", _LESS, True),
 }

@@ -24,7 +24,7 @@ from qrkit.jobs import ItemOutcome, ItemRow, JobState, RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.destinations import Destination
-from qrkit.retrieve.identifiers import identifiers, is_out_of_reach, sop_classes, tries
+from qrkit.retrieve.identifiers import identifiers, is_of_method, is_out_of_reach, sop_classes, tries
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.late_objects import wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
@@ -139,11 +139,18 @@ class Batch:
                 for active in items
                 if active in self._undone
                 and (active.is_open or active.is_contradicted)
-                and (not number or active.is_worth_another_try)
+                and self._may_help(active, number)
             ]
             self._fetch(wanting, method)
             if method is Method.GET:
                 self._fetch_otherwise(items)
+
+    def _may_help(self, active: ActiveItem, number: int) -> bool:
+        """Whether a try is of use: the first, one after an error that may pass, or one by another method."""
+        if not number or active.error is None or active.is_worth_another_try:
+            return True
+        before = self._methods[number - 1]
+        return self._methods[number] is not before and is_of_method(active.error, before)
 
     def _tell_late(self, active: ActiveItem) -> None:
         uids, size = active.arrived_since

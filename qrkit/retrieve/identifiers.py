@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from qrkit import errors
 from qrkit.dimse.contexts import COMMON_STORAGE
+from qrkit.dimse.status import MOVE_DESTINATION_UNKNOWN, SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION
 from qrkit.find.uid_lists import in_parts
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
@@ -89,6 +90,21 @@ def tries(node: Node, method: Method) -> tuple[Method, Method]:
     if node.method in able:
         able.sort(key=lambda each: each is not node.method)
     return able[0], able[-1]
+
+
+def is_of_method(error: errors.QrkitError, method: Method) -> bool:
+    """Whether the node, or we, cannot do a method at all, so that the other one may bring the objects.
+
+    >>> is_of_method(errors.NoContextAccepted(""), Method.GET), is_of_method(errors.PortInUse(""), Method.MOVE)
+    (True, True)
+    >>> unknown = errors.StatusError("", status=0xA801)
+    >>> is_of_method(unknown, Method.MOVE), is_of_method(unknown, Method.GET)
+    (True, False)
+    """
+    if isinstance(error, errors.StatusError):
+        is_unknown = method is Method.MOVE and error.status == MOVE_DESTINATION_UNKNOWN
+        return is_unknown or error.status in (SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION)
+    return isinstance(error, (errors.NoContextAccepted, errors.PortInUse))
 
 
 def is_out_of_reach(error: errors.NodeError) -> bool:
