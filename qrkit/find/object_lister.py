@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from qrkit.errors import NoContextAccepted, NodeError
+from qrkit.errors import NoContextAccepted, NodeError, StatusError
 from qrkit.find.object_list import ListedRows, ListSteps, ObjectList, list_steps, not_listed
 from qrkit.find.session import FindSession
 from qrkit.find.windowed import WindowedAnswer, WindowedFind
@@ -102,7 +102,11 @@ class ObjectLister:
         listed = rows.object_list(request)
         if error is None:
             return listed
-        failed = _failed(error)  # what the node counts may be known all the same
+        failed = _failed(error)
+        has_none = not listed.objects and listed.counted is None
+        if has_none and isinstance(error, StatusError) and not error.transient:
+            return failed  # a node without IMAGE level: the counters of the retrieve are all that is known
+        # what the node counts is the next best proof
         return replace(listed, short=(*failed.short, *listed.short), error=error)
 
 

@@ -26,7 +26,7 @@ def outcome_of(active: ActiveItem, *, cancelled: bool) -> ItemOutcome:
     error, advice = _explanation(active, cancelled=cancelled)
     state, note, why = _state(active, error, cancelled=cancelled), _note(active), active.why
     if state is JobState.COMPLETE:  # nothing is wrong then, whatever went wrong on the way
-        error, advice, note = "", "", f"{error} {note}".strip()
+        error, advice, note = "", "", f"{_proof(active) or error} {note}".strip()
     return ItemOutcome(
         state=state,
         expected=active.expected_number,
@@ -60,7 +60,8 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
         reasons, advice = [_unstored(active), *reasons], "Free disk space or correct the folder, then retrieve again."
         if len(active.unstored) >= len(active.missing) + active.lacking and not cancelled:
             return " ".join(reasons), advice
-    if active.list.error is not None or active.lacking:
+    unlisted = active.list.error
+    if active.lacking or (unlisted is not None and (unlisted.transient or active.is_open)):
         reasons = [f"{why[:1].upper()}{why[1:]}." for why in active.list.why] + reasons
     if active.list.silent_series:
         count = counted(active.list.silent_series, "series", plural="series")
@@ -108,6 +109,15 @@ def _note(active: ActiveItem) -> str:
             "are kept, the later one with the start of a digest in its name."
         )
     return " ".join(notes)
+
+
+def _proof(active: ActiveItem) -> str:
+    """Return what shows that all is there although the node could not list its objects; empty if it did."""
+    if active.list.error is None:
+        return ""
+    why = active.list.short[0]
+    by = "it counts in the study or series" if active.list.is_counted else "its sub-operations report"
+    return f"{why[:1].upper()}{why[1:]}. As many objects are stored as {by}."
 
 
 def _elsewhere(active: ActiveItem) -> str:

@@ -103,11 +103,8 @@ def serve_find(association: PacsAssociation, message: Message, state: ServerStat
         try:
             identifier = checked_identifier(message.data, context, association, quirks)
             record.level, record.keywords = identifier.level.name, identifier.matching_keywords
-            if {key.keyword for key in identifier.keys} & set(quirks.refuse_keys):
-                record.status = quirks.refuse_keys_status
-            elif quirks.find_status:
-                record.status, comment = quirks.find_status, quirks.find_comment
-            else:
+            record.status, comment = _refusal(identifier, quirks)
+            if not record.status:
                 record.status = _send_answers(association, message, identifier, state, record)
                 if quirks.find_endless:
                     _send_endless(association, message, identifier, state, record)
@@ -118,6 +115,15 @@ def serve_find(association: PacsAssociation, message: Message, state: ServerStat
         record.put()
         association.send(message.context_id, response(message, record.status, comment))
         association.flush()
+
+
+def _refusal(identifier: Identifier, quirks: Quirks) -> tuple[int, str]:
+    """Return the status and comment by which a request is refused; 0 if it is not."""
+    if {key.keyword for key in identifier.keys} & set(quirks.refuse_keys):
+        return quirks.refuse_keys_status, ""
+    if quirks.image_level_status and identifier.level == QueryRetrieveLevel.IMAGE:
+        return quirks.image_level_status, ""
+    return quirks.find_status, quirks.find_comment
 
 
 def _send_answers(

@@ -69,6 +69,9 @@ class Quirks:
     row_per_modality: bool = _quirk(False, "a study has a row for each modality, with its own accession number")
     no_study_time_share: float = _quirk(0.0, "share of studies without StudyTime, 0 to 1")
     no_instances_of: tuple[str, ...] = _quirk((), "modalities whose IMAGE level results stay empty")
+    image_level_status: int = _quirk(
+        0, "C-FIND at IMAGE level ends with this status, such as 0xA900 (0: it is answered)"
+    )
     find_status: int = _quirk(0, "C-FIND ends with this status, such as 0xC001, without responses")
     find_comment: str = _quirk("", "ErrorComment that goes with find_status")
     find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND responses (-1: never)")
