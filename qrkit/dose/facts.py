@@ -69,6 +69,7 @@ class StudyRow:
 
     StudyInstanceUID: str
     PatientID: str = ""
+    AccessionNumber: str = ""
     StudyDate: str = ""
     StudyDescription: str = ""
     StationName: str = ""
@@ -163,6 +164,7 @@ def study_rows(table: pa.Table) -> dict[str, StudyRow]:
     names = (
         "StudyInstanceUID",
         "PatientID",
+        "AccessionNumber",
         "StudyDate",
         "StudyDescription",
         "StationName",
@@ -173,20 +175,21 @@ def study_rows(table: pa.Table) -> dict[str, StudyRow]:
     )
     rows: dict[str, StudyRow] = {}
     seen: set[tuple[str, str]] = set()
-    for uid, patient, day, description, station, modalities, classes, series_count, count in _columns(table, names):
+    for uid, patient, accession, day, description, station, modalities, classes, *counts in _columns(table, names):
         if uid and (uid, patient) not in seen:
             seen.add((uid, patient))
             read = read_modalities(modalities)
             row = StudyRow(
                 StudyInstanceUID=uid,
                 PatientID=patient or "",
+                AccessionNumber=accession or "",
                 StudyDate=f"{day:%Y%m%d}".rjust(8, "0") if day else "",
                 StudyDescription=description or "",
                 StationName=station or "",
                 ModalitiesInStudy=read.known,
                 SOPClassesInStudy=_values(classes),
-                series_count=series_count,
-                instance_count=count,
+                series_count=counts[0],
+                instance_count=counts[1],
                 has_odd_modalities=read.is_odd,
             )
             rows[uid] = _merged(rows[uid], row) if uid in rows else row

@@ -119,6 +119,13 @@ class StudyJudge:
         groups = groups_of(modalities, self.policy.groups)
         return (yield from self._items(study, decision, groups, answer))
 
+    def report(self, study: StudyRow, group: str) -> JudgeSteps[tuple[PlanItem, ...]]:
+        """Judge a study of only reports for a group, of which another study may need the report."""
+        decision = self._filtered(study)
+        if not decision.keep:
+            return (PlanItem(study, group, decision),)
+        return ((yield from self._item(self._case(study, group, (group,)), decision, None)),)
+
     def _is_contradictory(self, study: StudyRow) -> bool:
         """Return whether SOPClassesInStudy shows a requested group that ModalitiesInStudy does not."""
         requested, shown = self.policy.groups, modalities_of(study.SOPClassesInStudy)

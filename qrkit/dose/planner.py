@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -16,9 +16,10 @@ from qrkit.advice import Action, Advice
 from qrkit.dose.answers import PATIENCE, AnswerCache, AnswerSession, from_table, newest, to_table
 from qrkit.dose.content import may_contain_dose
 from qrkit.dose.facts import StudyRow, lists_values, study_rows
-from qrkit.dose.groups import ESR, dose_class_uids
-from qrkit.dose.judge import StudyJudge, together
+from qrkit.dose.groups import ESR, SR, dose_class_uids
+from qrkit.dose.judge import JudgeSteps, StudyJudge, together
 from qrkit.dose.outcome import PlanItem, StoredUids
+from qrkit.dose.own_studies import has_report, is_only_sr, links_of, report_studies, with_reports, without_report
 from qrkit.dose.plan import Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Policy, Tally, site_policy, tally
 from qrkit.dose.query import DoseQuery, ask_codes
@@ -26,7 +27,7 @@ from qrkit.dose.requests import NeedRequests
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
 from qrkit.find.asked_values import MissingValues, missing_from_all
-from qrkit.find.finder import Finder
+from qrkit.find.finder import Finder, FindResult
 from qrkit.find.session import FindSession
 from qrkit.find.united import union
 from qrkit.find.windowed import WindowedFind
@@ -73,6 +74,17 @@ class _Part:
     tables: PlanTables
     counted: Tally
     requests: int
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnReports:
+    """The items of a part, with those of reports in studies of their own, and what finding these has cost."""
+
+    items: Sequence[PlanItem]
+    found: pa.Table | None = None
+    requests: int = 0
+    why: tuple[str, ...] = ()
 
 
 class Planner:
@@ -133,7 +145,7 @@ class Planner:
         tables = joined([part.tables for part in parts])
         history = node_history(self._state, node.name)
         tables = replace(tables, series=with_bytes(tables.series, history))
-        why = (*found.why, *counted.doubts())
+        why = tuple(dict.fromkeys((*found.why, *(text for part in parts for text in part.why), *counted.doubts())))
         return Plan(
             plan_id=uuid4().hex,
             node=node.name,
@@ -163,13 +175,8 @@ class Planner:
         codes = ask_codes(asked.codes, self._profile(node.name).verdict(Subject.MODALITIES_IN_STUDY))
         code = next(codes)
         while True:
-            query = Query(
-                level=Level.STUDY,
-                keys=(*asked.query.keys, ("ModalitiesInStudy", code)),
-                dates=asked.query.dates,
-                times=asked.query.times,
-            )
-            answer = self._finder.find(node, query, unjudged=("ModalitiesInStudy",), stop=request.stop)
+            query = _query(asked, code)
+            answer = self._ask_code(node, request, code)
             tables.append(answer.table)
             coverages.append(answer.coverage)
             try:
@@ -194,19 +201,71 @@ class Planner:
             missing,
         )
 
+    def _ask_code(self, node: Node, request: _PlanRequest, code: str) -> FindResult:
+        """Ask for the studies of one Modality code."""
+        query = _query(request.asked, code)
+        return self._finder.find(node, query, unjudged=("ModalitiesInStudy",), stop=request.stop)
+
     def _part(
         self, node: Node, judge: StudyJudge, studies: Mapping[str, StudyRow], found: pa.Table, request: _PlanRequest
     ) -> _Part:
         """Judge some studies, usually all studies of the plan."""
+        with _without_collector():
+            tasks = (judge.study(study) for study in studies.values())
+            items, requests = self._judged(node, judge, studies, request, tasks)
+            own = self._own_reports(node, judge, items, request)
+            table = found if own.found is None else union([found, own.found], Level.STUDY)
+            tables = plan_tables(own.items, table)
+            return _Part(tables, tally(own.items, judge.policy), requests + own.requests, own.why)
+
+    def _own_reports(
+        self, node: Node, judge: StudyJudge, items: Sequence[PlanItem], request: _PlanRequest
+    ) -> _OwnReports:
+        """Keep the reports that lie in studies of their own for studies without a report.
+
+        If the result has no such study, and no study has a report, the node is asked for them by one query.
+        """
+        if judge.policy.sr_only or not without_report(items):
+            return _OwnReports(items)
+        reports, extra = report_studies(items), None
+        if not reports and not any(map(has_report, items)):
+            extra = self._ask_code(node, request, SR)
+            known = {item.study.StudyInstanceUID for item in items}
+            rows = study_rows(extra.table)
+            reports = {
+                uid: row for uid, row in rows.items() if uid not in known and is_only_sr(row.ModalitiesInStudy)
+            }
+        links = links_of(items, reports)
+        studies = {link.study.StudyInstanceUID: link.study for link in links}
+        filters = replace(judge.policy.filters, description_include=(), station_include=())
+        policy = replace(judge.policy, filters=filters)
+        judge = StudyJudge(policy, self._stored(request, policy, studies))
+        tasks = (judge.report(link.study, link.group) for link in links)
+        judged, requests = self._judged(node, judge, studies, request, tasks) if links else ([], 0)
+        return _OwnReports(
+            with_reports(items, reports, list(zip(links, judged, strict=True))),
+            None if extra is None else extra.table,
+            requests + (0 if extra is None else extra.coverage.requests or 0),
+            () if extra is None else extra.coverage.why,
+        )
+
+    def _judged(
+        self,
+        node: Node,
+        judge: StudyJudge,
+        studies: Mapping[str, StudyRow],
+        request: _PlanRequest,
+        tasks: Iterable[JudgeSteps[tuple[PlanItem, ...]]],
+    ) -> tuple[list[PlanItem], int]:
+        """Judge studies in parallel; return their items and the number of requests."""
         need_requests = NeedRequests(
             studies, self._profile(node.name), model=node.information_model, classes=judge.policy.classes
         )
-        with _without_collector():
-            with self._session(node, need_requests, studies, judge, request) as session:
-                items = _judged(judge, studies, session)
-            if session.requests:
-                session.find.teach(self._profiles, user=self._user)
-            return _Part(plan_tables(items, found), tally(items, judge.policy), session.requests)
+        with self._session(node, need_requests, studies, judge, request) as session:
+            items = _answered(tasks, session)
+        if session.requests:
+            session.find.teach(self._profiles, user=self._user)
+        return items, session.requests
 
     def _stored(self, request: _PlanRequest, policy: Policy, studies: Mapping[str, StudyRow]) -> StoredUids:
         """Return what is stored of some studies, and which Enhanced SR of it contain no dose."""
@@ -262,9 +321,9 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _judged(judge: StudyJudge, studies: Mapping[str, StudyRow], session: AnswerSession) -> list[PlanItem]:
+def _answered(tasks: Iterable[JudgeSteps[tuple[PlanItem, ...]]], session: AnswerSession) -> list[PlanItem]:
     """Judge studies in parallel; each step answers the needs of all of them."""
-    steps = together(judge.study(study) for study in studies.values())
+    steps = together(tasks)
     try:
         needs = next(steps)
         while True:
@@ -272,6 +331,16 @@ def _judged(judge: StudyJudge, studies: Mapping[str, StudyRow], session: AnswerS
     except StopIteration as end:
         judged: list[tuple[PlanItem, ...]] = end.value
     return [item for items in judged for item in items]
+
+
+def _query(asked: DoseQuery, code: str) -> Query:
+    """Return the query for the studies of a plan with one Modality code."""
+    return Query(
+        level=Level.STUDY,
+        keys=(*asked.query.keys, ("ModalitiesInStudy", code)),
+        dates=asked.query.dates,
+        times=asked.query.times,
+    )
 
 
 def _dates_note(asked: DoseQuery) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def test_rest_and_stress_are_kept_and_a_series_is_not_dropped_for_its_numbers(pa
     plan = pacs.plan("pacs", "NM", date=DAY)
     wanted = {request.SeriesInstanceUID: (request.level, request.sop_instance_uids) for request in plan.requests()}
     assert wanted == {
+        "1.2.3.1": ("SERIES", ()),  # a report of the same patient and day, in a study of its own
         "1.2.4.1": ("IMAGE", ("1.2.4.1.1",)),
         "1.2.5.1": ("SERIES", ()),
         "1.2.5.2": ("IMAGE", ("1.2.5.2.2",)),

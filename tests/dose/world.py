@@ -20,6 +20,7 @@ from qrkit.dose import (
     together,
 )
 from qrkit.dose.facts import first_image_of
+from qrkit.dose.judge import JudgeSteps
 from qrkit.query import Filters
 from qrkit.tables import Level
 
@@ -104,7 +105,14 @@ class World:
         """Judge all studies side by side."""
         uids = {uid: frozenset(uids) for uid, uids in (stored or {}).items()}
         judge = StudyJudge(policy, StoredUids(uids, without_dose or {}))
-        steps = together(judge.study(study) for study, _ in self.studies.values())
+        return self._answered(judge.study(study) for study, _ in self.studies.values())
+
+    def report(self, policy: Policy, study: StudyRow, group: str) -> list[PlanItem]:
+        """Judge a study of only reports for a group."""
+        return self._answered([StudyJudge(policy).report(study, group)])
+
+    def _answered(self, tasks: Iterable[JudgeSteps[tuple[PlanItem, ...]]]) -> list[PlanItem]:
+        steps = together(tasks)
         try:
             needs = next(steps)
             while True:

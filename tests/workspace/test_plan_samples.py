@@ -1,5 +1,6 @@
 """Plans of real objects of several vendors, in Orthanc: what is kept of each file, as read from the file by hand."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,22 @@ def store(pacs: Simulator, dataset: Dataset) -> None:
     association = entity.associate("127.0.0.1", pacs.port, ae_title=pacs.ae_title)
     assert association.send_c_store(dataset).Status == 0x0000
     association.release()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["key matched", "key ignored"])
+def test_a_report_in_a_study_of_its_own_is_planned_for_the_study_without_one(
+    with_samples: Workspace, start_simulator: StartSimulator, files: dict[str, Dataset], *, is_ignored: bool
+) -> None:
+    pacs = start_simulator(quirks=Quirks(ignore_keys=("ModalitiesInStudy",) if is_ignored else ()))
+    link(with_samples, pacs)
+    images, report = (deepcopy(files[name]) for name in ("MG-Im-GE_Seno_1_ForPresentation", "MG-RDSR-Hologic_2D"))
+    images.PatientID = report.PatientID = "P1"
+    images.AccessionNumber = report.AccessionNumber = "A1"
+    for dataset in (images, report):
+        store(pacs, dataset)
+    plan = with_samples.plan("pacs", "MG", whole_archive=True)
+    kept_series = set(plan.series[plan.series["keep"]]["SeriesInstanceUID"])
+    assert kept_series == {str(images.SeriesInstanceUID), str(report.SeriesInstanceUID)}
+    (reason,) = plan.studies[plan.studies["StudyInstanceUID"] == str(report.StudyInstanceUID)]["reason"]
+    assert f"for study {images.StudyInstanceUID} (same patient and accession number)" in reason
