@@ -22,7 +22,7 @@ from qrkit.dose.outcome import PlanItem, StoredUids
 from qrkit.dose.own_studies import has_report, is_only_sr, links_of, report_studies, with_reports, without_report
 from qrkit.dose.plan import Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Policy, Tally, site_policy, tally
-from qrkit.dose.query import DoseQuery, ask_codes
+from qrkit.dose.query import ANY_CODE, DoseQuery, ask_codes
 from qrkit.dose.requests import NeedRequests
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
@@ -32,7 +32,7 @@ from qrkit.find.session import FindSession
 from qrkit.find.united import union
 from qrkit.find.windowed import WindowedFind
 from qrkit.node import InformationModel, Node
-from qrkit.profile import Profile, Subject
+from qrkit.profile import Profile, Subject, Verdict
 from qrkit.query import Coverage, Query
 from qrkit.settings import Settings
 from qrkit.stop import NEVER, Stop
@@ -42,6 +42,8 @@ from qrkit.store.plans import PlanAnswers
 from qrkit.store.state import State
 from qrkit.tables import Level
 from qrkit.words import counted
+
+_ALL_ASKED = "The node returns no study by ModalitiesInStudy, so all studies were queried."
 
 AT_ONCE = 25_000
 """Studies that are judged in parallel; more of them need more memory and are not faster."""
@@ -56,6 +58,7 @@ class _FoundStudies:
     windows: int
     requests: int
     missing: MissingValues
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +165,7 @@ class Planner:
                 unanswered=found.missing.unanswered,
             ),
             funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
-            notes=(*_dates_note(asked), *counted.notes(policy)),
+            notes=(*_dates_note(asked), *filter(None, [found.note]), *counted.notes(policy)),
             cost=cost_of(tables.series, history),
             tables=tables,
         )
@@ -172,7 +175,8 @@ class Planner:
         asked = request.asked
         tables: list[pa.Table] = []
         coverages: list[Coverage] = []
-        codes = ask_codes(asked.codes, self._profile(node.name).verdict(Subject.MODALITIES_IN_STUDY))
+        verdict = self._profile(node.name).verdict(Subject.MODALITIES_IN_STUDY)
+        codes = ask_codes(asked.codes, verdict, may_ask_all=asked.query.is_narrow)
         code = next(codes)
         while True:
             query = _query(asked, code)
@@ -181,8 +185,13 @@ class Planner:
             coverages.append(answer.coverage)
             try:
                 code = codes.send({uid: row.ModalitiesInStudy for uid, row in study_rows(answer.table).items()})
-            except StopIteration:
+            except StopIteration as end:
+                verdict = end.value
                 break
+        checked = 0
+        if code == ANY_CODE and verdict is Verdict.HONOURED:  # other studies, so there are none of these codes
+            tables.pop()
+            checked = coverages.pop().requests or 0
         ignored = {text.partition(":")[0] for coverage in coverages for text in coverage.ignored}
         missing, load = self._finder.explain(
             node, query, missing_from_all(coverages), ignored=ignored, stop=request.stop
@@ -197,8 +206,9 @@ class Planner:
             table,
             tuple(dict.fromkeys(why)),
             sum(coverage.windows for coverage in coverages),
-            sum(coverage.requests or 0 for coverage in coverages) + load.requests,
+            sum(coverage.requests or 0 for coverage in coverages) + load.requests + checked,
             missing,
+            _ALL_ASKED if code == ANY_CODE and verdict is Verdict.IGNORED else "",
         )
 
     def _ask_code(self, node: Node, request: _PlanRequest, code: str) -> FindResult:
@@ -334,10 +344,11 @@ def _answered(tasks: Iterable[JudgeSteps[tuple[PlanItem, ...]]], session: Answer
 
 
 def _query(asked: DoseQuery, code: str) -> Query:
-    """Return the query for the studies of a plan with one Modality code."""
+    """Return the query for the studies of a plan with one Modality code, or with any."""
+    by_code = () if code == ANY_CODE else (("ModalitiesInStudy", code),)
     return Query(
         level=Level.STUDY,
-        keys=(*asked.query.keys, ("ModalitiesInStudy", code)),
+        keys=(*asked.query.keys, *by_code),
         dates=asked.query.dates,
         times=asked.query.times,
     )

@@ -39,32 +39,52 @@ def codes_of(groups: Sequence[str], *, sr_only: bool) -> tuple[str, ...]:
     return (SR,) if sr_only else tuple(code for group in GROUPS if group in groups for code in GROUPS[group])
 
 
-def ask_codes(codes: Sequence[str], known: Verdict = Verdict.UNKNOWN) -> Generator[str, ModalitiesByStudy, Verdict]:
+ANY_CODE = ""
+"""Asks for the studies of all codes, to find out a node that matches none of them."""
+
+
+def ask_codes(
+    codes: Sequence[str], known: Verdict = Verdict.UNKNOWN, *, may_ask_all: bool = False
+) -> Generator[str, ModalitiesByStudy, Verdict]:
     """Yield each code to ask for, and return how the node treats the key.
 
     A node that ignores the key returns the same studies for every code, so one code is enough. One result never
     proves that, since any archive may have an odd or blank row. If the first result with studies looks like it, the
     next result decides: the same studies again.
 
+    A node without ModalitiesInStudy may return nothing for any code, such as one that matches Modality at STUDY
+    level. If there are no studies at all and `may_ask_all`, `ANY_CODE` decides: HONOURED if its studies have other
+    modalities.
+
     The node's profile may know that in advance.
     """
+    has_found, known = yield from _ask_each(codes, known)
+    if has_found or not may_ask_all or known is not Verdict.UNKNOWN:
+        return known
+    every = yield ANY_CODE
+    is_ignored = any(not modalities or not modalities.isdisjoint(codes) for modalities in every.values())
+    return Verdict.IGNORED if is_ignored else Verdict.HONOURED
+
+
+def _ask_each(codes: Sequence[str], known: Verdict) -> Generator[str, ModalitiesByStudy, tuple[bool, Verdict]]:
+    """Yield the codes, and return whether there were studies and how the node treats the key."""
     suspected: ModalitiesByStudy | None = None
+    has_found = False
     for code in codes:
         found = yield code
+        has_found = has_found or bool(found)
         if known is Verdict.HONOURED:
             continue
         if known is Verdict.IGNORED:
-            return known
+            break
         if suspected is not None:
-            if found.keys() == suspected.keys():
-                return Verdict.IGNORED
-            known = Verdict.HONOURED
+            known = Verdict.IGNORED if found.keys() == suspected.keys() else Verdict.HONOURED
+            if known is Verdict.IGNORED:
+                break
         elif found:
-            if _looks_ignored(found, code):
-                suspected = found
-            else:
-                known = Verdict.HONOURED
-    return known
+            suspected = found if _looks_ignored(found, code) else None
+            known = known if suspected is not None else Verdict.HONOURED
+    return has_found, known
 
 
 def _looks_ignored(found: ModalitiesByStudy, code: str) -> bool:

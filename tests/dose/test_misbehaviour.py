@@ -80,3 +80,21 @@ def test_a_node_whose_rows_show_a_part_or_something_else_loses_no_study(
     assert any("ModalitiesInStudy of" in note for note in other.notes) is bool(quirks.modalities_text)
     assert kept_studies(honest) <= kept_studies(other)
     assert kept_series(honest) <= kept_series(other)
+
+
+@pytest.mark.slow
+def test_a_node_that_matches_no_study_by_its_modalities_is_found_out(
+    linked: Linked, start_simulator: StartSimulator
+) -> None:
+    link(linked.workspace, start_simulator(linked.hospital, quirks=Quirks(no_match_by_modalities=True)), "odd")
+    honest, other = plan_of(linked, "pacs", "CT"), plan_of(linked, "odd", "CT")
+    assert kept_series(honest) == kept_series(other) != set()
+    assert other.notes == ("The node returns no study by ModalitiesInStudy, so all studies were queried.",)
+
+
+def test_a_day_without_studies_of_a_group_costs_one_query_more_and_shows_no_others(linked: Linked) -> None:
+    days = ("2026-06-30", "2026-06-30")
+    plan = linked.workspace.plan("pacs", "NM", date=days, description_include="no such", blank="drop")
+    empty = linked.workspace.plan("pacs", "NM", date=days, patient_id="NOBODY")
+    assert (len(empty.studies), empty.coverage["complete"], empty.notes) == (0, True, ())
+    assert plan.funnel[-1].studies == 0

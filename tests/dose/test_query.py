@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from qrkit.dose import DoseQuery, ask_codes, build_dose_query
+from qrkit.dose.query import ANY_CODE
 from qrkit.errors import InputError
 from qrkit.profile import Verdict
 from qrkit.tables import Level
@@ -152,3 +153,30 @@ def test_no_answer_proves_nothing() -> None:
 
     assert sent_codes(empty) == (list(CODES), Verdict.UNKNOWN)
     assert sent_codes(ignores, ("CT",)) == (["CT"], Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("every", "verdict"),
+    [
+        ({}, Verdict.HONOURED),
+        ({"1": frozenset({"MR"})}, Verdict.HONOURED),
+        ({"1": frozenset({"MR"}), "2": frozenset({"CT", "SR"})}, Verdict.IGNORED),
+        ({"1": frozenset()}, Verdict.IGNORED),
+    ],
+    ids=["no studies", "other studies", "a study of the code", "a study without modalities"],
+)
+def test_no_studies_for_any_code_are_checked_by_one_query_without_the_key(
+    every: dict[str, frozenset[str]], verdict: Verdict
+) -> None:
+    asking = ask_codes(("CT", "MG"), may_ask_all=True)
+    sent = [next(asking), asking.send({}), asking.send({})]
+    with pytest.raises(StopIteration) as end:
+        asking.send(every)
+    assert (sent, end.value.value) == (["CT", "MG", ANY_CODE], verdict)
+
+
+def test_no_studies_are_not_checked_for_a_whole_archive_or_at_a_node_that_is_known_to_match_the_key() -> None:
+    for asking in (ask_codes(("CT",)), ask_codes(("CT",), Verdict.HONOURED, may_ask_all=True)):
+        next(asking)
+        with pytest.raises(StopIteration):
+            asking.send({})

@@ -169,6 +169,8 @@ def find_matches(
 
     `heed` is called between days, so that a search through a large archive can be ended by an error raised in it.
     """
+    if quirks.no_match_by_modalities and identifier.values("ModalitiesInStudy"):
+        return
     if quirks.no_modalities_in_study:
         identifier = identifier.without(["ModalitiesInStudy"])
     matches = _Matchers(identifier.without(quirks.ignore_keys), quirks)

@@ -55,6 +55,7 @@ class Quirks:
     blank_keys: tuple[str, ...] = _quirk((), "keywords that are returned empty")
     no_modalities_in_study: bool = _quirk(False, "ModalitiesInStudy is neither matched nor returned")
     modalities_text: str = _quirk("", "what separates codes in the one value of ModalitiesInStudy; `*`: its value")
+    no_match_by_modalities: bool = _quirk(False, "a value of ModalitiesInStudy matches no study")
     cap: int = _quirk(0, "most responses to one C-FIND (0: no limit)")
     cap_mode: str = _quirk("silent", "what ends a capped result: silent (success) or status (0xA700)")
     hide_answers: int = _quirk(0, "number of responses, the last ones, left out of each C-FIND")
