@@ -108,6 +108,10 @@ class ListedRows:
     def __init__(self, rows: _Rows) -> None:
         self._rows = rows
 
+    def doubt(self, reasons: Sequence[str]) -> None:
+        """Take note of reasons for which rows may be missing."""
+        self._rows.account.doubts += reasons
+
     def object_list(self, request: RetrieveRequest) -> ObjectList:
         """Return the list for one request."""
         if request.level is Level.IMAGE:

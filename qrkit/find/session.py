@@ -155,6 +155,8 @@ class FindSession:
         self.pacing = Pacing(pause=node.pause, sleep=stop.wait)
         # whether the node said of a request that it does not support some optional key (0xFF01)
         self.keys_unsupported = False
+        # how many rows the node announced and did not send, by the request that they answer
+        self.not_sent: dict[Request, int] = {}
         # whether the node has answered a request, of this session or just before
         self.has_answered = False
 
@@ -249,6 +251,8 @@ class FindSession:
                 return failure_of(error, finding.count)
             finally:
                 self.keys_unsupported |= finding.keys_unsupported
+                if finding.without_identifier:
+                    self.not_sent[request] = finding.without_identifier
                 self.pacing.end(begun, finding.count)
 
         self.pacing.wait()  # before there is an association, which the node might end meanwhile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
@@ -33,6 +33,7 @@ from qrkit.query import Coverage, Request, answer_keywords
 from qrkit.query.coverage import AskedWindow
 from qrkit.store.nodes import ProfileTable
 from qrkit.tables import Level, schema, unique_key
+from qrkit.words import counted
 
 _SCOUTS = 8
 """Requests of a step that are asked until the first answer comes; if none does, the others are not asked."""
@@ -75,6 +76,7 @@ class _Step:
         self._is_answered = False
         self.tables: list[list[pa.Table]] = [[] for _ in requests]  # what has come of each
         self.done: dict[int, WindowsResult] = {}  # how those went that are through, by their place
+        self.not_sent: list[dict[Request, int]] = [{} for _ in requests]  # rows of each that were announced in vain
         self.error: NodeError | None = None  # the first one; None: none yet
 
     def batches(self) -> dict[int, tuple[Request, ...]]:
@@ -110,7 +112,7 @@ class _Step:
     def doubts_of(self, place: int) -> tuple[str, ...]:
         """Return why the answer to the request of a place may be incomplete."""
         result = self.done.get(place)
-        return result.doubts if result is not None else ()
+        return (*(result.doubts if result is not None else ()), *not_sent_doubts(self.not_sent[place]))
 
 
 class WindowedFind:
@@ -120,6 +122,7 @@ class WindowedFind:
     """
 
     def __init__(self, session: FindSession, node: Node, profile: Profile, *, today: date) -> None:
+        self._session = session
         self._lists = UidLists(session.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
         self._session = session
         self._node = node
@@ -186,6 +189,7 @@ class WindowedFind:
             came = self._lists.try_ask([request for batch in batches.values() for request in batch])
             for place, batch in batches.items():
                 step.take(place, came[: len(batch)])
+                step.not_sent[place] |= {one: number for one in batch if (number := self._session.not_sent.get(one))}
                 came = came[len(batch) :]
         self._driven += [step.done[place] for place in sorted(step.done)]
         return [
@@ -203,8 +207,12 @@ class WindowedFind:
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
+        doubts = [
+            *(text for driven in self._driven for text in driven.doubts),
+            *not_sent_doubts(self._session.not_sent),
+        ]
         return Coverage(
-            why=_once(text for driven in self._driven for text in driven.doubts),
+            why=_once(doubts),
             assumptions=_once((*(text for driven in self._driven for text in driven.assumptions), *repeated, *small)),
             windows=len(windows),
             splits=sum(driven.splits for driven in self._driven),
@@ -237,6 +245,13 @@ class WindowedFind:
         if rows.num_rows < joined.num_rows:
             self._repeated[unique_key(request.level)] = None
         return rows
+
+
+def not_sent_doubts(announced: Mapping[Request, int]) -> tuple[str, ...]:
+    """Return why rows are missing that a node announced by pending responses without an Identifier."""
+    number = sum(announced.values())
+    were = "was" if number == 1 else "were"
+    return (f"{counted(number, 'row')} {were} announced and not sent",) if number else ()
 
 
 def _advised(error: NodeError, request: Request) -> NodeError:

@@ -36,11 +36,12 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
         raise InputError("The table has no StudyInstanceUID; give the rows of a find.")
     unique, count, modality, sop_class = kind
     present = [name for name in (count, modality, sop_class) if name in frame.columns]
-    once = frame.drop_duplicates(unique)[[unique, *present]]
+    once = frame.drop_duplicates(unique)
+    keys = once.loc[:, once.columns == unique].iloc[:, 0]  # the first of twins
     is_image = not count
-    for row in once.to_dict("records"):
+    for row, key in zip(once[present].to_dict("records"), keys, strict=True):
         number = 1 if is_image else row.get(count)
-        has_key = not is_missing(row[unique]) and bool(str(row[unique]).strip())
+        has_key = not is_missing(key) and bool(str(key).strip())
         yield Selection(
             objects=_count(number) if has_key else 0,
             modalities=tuple(sorted(_modalities(row.get(modality)))),

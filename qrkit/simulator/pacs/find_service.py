@@ -153,7 +153,9 @@ def _send_answers(
         if quirks.delay_answer or record.answers % _ANSWERS_PER_CANCEL_CHECK == 0:
             cancellation.heed()
         for part in parts:
-            association.send(message.context_id, pending, encode(match, part))
+            is_empty = record.answers < quirks.pending_without_identifier
+            sent = (encode_command(response(message, PENDING)),) if is_empty else (pending, encode(match, part))
+            association.send(message.context_id, *sent)
             record.answers += 1
     return SUCCESS
 

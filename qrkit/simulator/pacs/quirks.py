@@ -65,6 +65,7 @@ class Quirks:
     refuse_uid_lists: bool = _quirk(False, "a list of UIDs is refused with 0xA900")
     relational: bool = _quirk(True, "relational queries; without: 0xA900 if a higher unique key is missing")
     duplicate_answers: bool = _quirk(False, "every C-FIND response is sent twice")
+    pending_without_identifier: int = _quirk(0, "number of responses, the first ones, without the Identifier")
     names_in_other_script: bool = _quirk(False, "names are matched as they are, and returned in Japanese characters")
     no_study_uid: int = _quirk(0, "number of studies, the first of each C-FIND, without StudyInstanceUID")
     row_per_modality: bool = _quirk(False, "a study has a row for each modality, with its own accession number")
