@@ -232,6 +232,8 @@ class StorageScp:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._turns = self._seen = 0
+        self.connections = 0
+        """Connections of all peers that were accepted since the start."""
         self._times_seen = 0
 
     def __enter__(self) -> Self:
@@ -308,6 +310,7 @@ class StorageScp:
                 if not self._stopping.wait(0.5):
                     logger.warning("A connection could not be accepted: %s", error)
                 continue
+            self.connections += 1
             self._take(connection, service)
 
     def _take(self, connection: socket.socket, service: StorageService) -> None:

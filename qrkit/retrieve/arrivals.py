@@ -55,6 +55,8 @@ class Admissible:
     ----------
     candidates
         Items that it may belong to; its header decides.
+    waiting
+        Those for whose C-MOVE its bytes are a sign of life.
     source
         Where it came from, if it belongs to none.
     keep
@@ -62,6 +64,7 @@ class Admissible:
     """
 
     candidates: Sequence[ActiveItem]
+    waiting: Sequence[ActiveItem]
     source: str
     keep: bool = False
 
@@ -256,7 +259,8 @@ class _ItemReceiver:
         self._active.touch()
         with noted((self._active,), arrival.sop_instance_uid):
             file = self._arrivals.files.begin(arrival)
-        return _Admission(self._arrivals, Admissible(candidates=(self._active,), source=self._source), file, arrival)
+        admissible = Admissible(candidates=(self._active,), waiting=(self._active,), source=self._source)
+        return _Admission(self._arrivals, admissible, file, arrival)
 
     def ready(self) -> None:
         self._arrivals.files.ready()
@@ -311,9 +315,16 @@ class CallerReceiver:
         candidates = self._arrivals.active.candidates(arrival.sop_instance_uid, arrival.move_message_id)
         if not candidates and not self._keep:
             raise Refused(NOT_AUTHORISED, "this object was not requested")
-        for active in candidates:
+        # what another node sends on its own is no sign of life, unless its object is expected by name
+        waiting = [
+            active
+            for active in candidates
+            if self._source in ("", active.node) or active.wants(arrival.sop_instance_uid)
+        ]
+        for active in waiting:
             active.touch()
-        return Admissible(candidates=candidates, source=self._source or arrival.sender, keep=self._keep)
+        source = self._source or arrival.sender
+        return Admissible(candidates=candidates, waiting=waiting, source=source, keep=self._keep)
 
 
 class _Admission:
@@ -332,7 +343,7 @@ class _Admission:
         self._signs.count(len(fragment))
 
     def _touch(self) -> None:
-        for active in self._admissible.candidates:
+        for active in self._admissible.waiting:
             active.touch()
 
     def commit(self) -> None:

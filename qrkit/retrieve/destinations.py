@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from pydicom.dataset import Dataset
@@ -15,7 +17,7 @@ from qrkit.jobs import RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.arrivals import Arrivals
 from qrkit.retrieve.item import ActiveItem
-from qrkit.retrieve.reachability import MoveTarget, naming
+from qrkit.retrieve.reachability import MoveTarget, Unreached, naming
 from qrkit.retrieve.stored import StoredInstances
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,8 @@ class WorkspaceDestination:
         What is here.
     scp_error
         Gives why our Storage SCP does not listen, or None if it does.
+    connections
+        Returns how many connections it has accepted.
     """
 
     is_here = True
@@ -65,12 +69,15 @@ class WorkspaceDestination:
         *,
         stored: StoredInstances,
         scp_error: Callable[[], errors.QrkitError | None],
+        connections: Callable[[], int],
     ) -> None:
         self._arrivals = arrivals
         self._node = node
         self._target = target
         self._stored = stored
         self._scp_error = scp_error
+        last_sign = arrivals.active.last_sign
+        self._reach = _Reach(node.name, target, connections=connections, last_sign=last_sign)
 
     def stored(self, active: ActiveItem) -> set[str]:
         """Return the SOP Instances whose files are here and need not come again.
@@ -95,13 +102,56 @@ class WorkspaceDestination:
         watch = MoveWatch(
             last_sign=lambda: self._arrivals.active.last_sign(job_id), expected=len(_wanted(identifier, active))
         )
+        self._reach.begin(active, retrieval.own_address)
         with naming(self._target, retrieval.own_address):
             return retrieval.move(identifier, self._target.ae_title, watch)
 
     def settle(self, active: ActiveItem) -> None:
         """Return when the rows of all arrived objects are written."""
         active.move_message_id = 0
+        self._reach.end(active)
         self._arrivals.drain()
+
+
+class _Reach:
+    """Knows whether any object of a job has arrived by C-MOVE, and marks the items of which none has.
+
+    `connections` returns how many connections our Storage SCP has accepted; `last_sign` when the last bytes for a job
+    arrived.
+    """
+
+    def __init__(
+        self, node: str, target: MoveTarget, *, connections: Callable[[], int], last_sign: Callable[[str], float]
+    ) -> None:
+        self._node = node
+        self._target = target
+        self._connections = connections
+        self._last_sign = last_sign
+        self._before: dict[int, tuple[str, int]] = {}
+        self._unreached: list[ActiveItem] = []
+        self._is_reached = False
+
+    def begin(self, active: ActiveItem, own_address: str) -> None:
+        """Note that a C-MOVE of an item begins, over an association from this address of ours."""
+        self._before.setdefault(active.item.item_id, (own_address, self._connections()))
+
+    def end(self, active: ActiveItem) -> None:
+        """Mark an item whose C-MOVE has sent nothing, unless the node has sent anything for its job."""
+        begun = self._before.pop(active.item.item_id, None)
+        if begun is None:
+            return
+        if max(active.last_sign, self._last_sign(active.item.job_id)) > -math.inf or self._is_reached:
+            self._is_reached = True
+            for other in (*self._unreached, active):
+                other.unreached = None
+            self._unreached = []
+            return
+        address, connections = begun
+        target = replace(self._target, address=self._target.address or address)
+        active.unreached = Unreached(
+            node=self._node, target=target, connections=max(self._connections() - connections, 0)
+        )
+        self._unreached.append(active)
 
 
 def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:

@@ -15,6 +15,7 @@ from qrkit.dimse.status import PENDING, SUCCESS, Category, Service, classify
 from qrkit.find.object_list import ObjectList, not_listed
 from qrkit.find.parents import canonical
 from qrkit.jobs import ItemOutcome, ItemRow
+from qrkit.retrieve.reachability import Unreached
 from qrkit.store.header import ObjectHeader
 from qrkit.tables import Level
 from qrkit.words import counted
@@ -52,6 +53,7 @@ class ActiveItem:
         self.suboperations = Suboperations()  # what the node has counted in this try
         self.first_error: errors.QrkitError | None = None  # of all tries
         self._error: errors.QrkitError | None = None
+        self.unreached: Unreached | None = None  # its last C-MOVE has sent nothing to us
         self.notes: list[str] = []  # what else explains why objects are missing
         self.outcome: ItemOutcome | None = None
         # most objects that the counters of a retrieve of the whole item have named, without those refused in it

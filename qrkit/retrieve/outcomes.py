@@ -12,6 +12,7 @@ from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
 from qrkit.retrieve.item import ActiveItem
+from qrkit.retrieve.reachability import may_be_unreached
 from qrkit.store.job_progress import Postponement, RunningItems
 from qrkit.store.state import as_text
 from qrkit.words import counted
@@ -82,6 +83,9 @@ def _causes(active: ActiveItem, *, cancelled: bool) -> tuple[list[str], str]:
     if active.error is None and not cancelled:
         causes.append(_what_the_node_reported(active))
         advice = advice or "Retrieve again, or ask the PACS team for its log."
+    if active.unreached is not None and not cancelled and may_be_unreached(active.error):
+        causes.append(active.unreached.message)
+        advice = active.unreached.advice
     return causes, advice
 
 

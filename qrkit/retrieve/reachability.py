@@ -6,9 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from qrkit import errors
 from qrkit.advice import Advice
-from qrkit.dimse.status import MOVE_DESTINATION_UNKNOWN
-from qrkit.errors import StatusError
+from qrkit.dimse.status import (
+    CANCELLED,
+    DATA_SET_MISMATCH,
+    MOVE_DESTINATION_UNKNOWN,
+    NOT_AUTHORISED,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNISED_OPERATION,
+)
+from qrkit.words import counted
+
+_REFUSED = {
+    DATA_SET_MISMATCH,
+    NOT_AUTHORISED,
+    SOP_CLASS_NOT_SUPPORTED,
+    MOVE_DESTINATION_UNKNOWN,
+    UNRECOGNISED_OPERATION,
+    CANCELLED,
+}
+"""Statuses of a request that the node does not try to perform; each has its own advice."""
 
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -56,8 +74,59 @@ def naming(target: MoveTarget, own_address: str) -> Iterator[None]:
     """
     try:
         yield
-    except StatusError as error:
+    except errors.StatusError as error:
         if error.status == MOVE_DESTINATION_UNKNOWN:
             entry = replace(target, address=target.address or own_address).described
             error.remedy = Advice(f"Ask the PACS team to enter {entry} as a destination of C-MOVE.")
         raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached:
+    """A C-MOVE of which no object has arrived at our Storage SCP.
+
+    Attributes
+    ----------
+    node
+        Name of the node.
+    target
+        Our Storage SCP.
+    connections
+        How many connections of all peers it has accepted meanwhile.
+    """
+
+    node: str
+    target: MoveTarget
+    connections: int
+
+    @property
+    def message(self) -> str:
+        """The observation of our Storage SCP."""
+        if not self.connections:
+            return "No object arrived by C-MOVE: our Storage SCP saw no connection."
+        return (
+            "No object arrived by C-MOVE, although our Storage SCP saw "
+            f"{counted(self.connections, 'connection')} in that time."
+        )
+
+    @property
+    def advice(self) -> str:
+        """The next step, with our values."""
+        return (
+            f"Check with the PACS team that {self.node} can reach us: it has to send to {self.target.described}, "
+            "and no firewall may block that port."
+        )
+
+
+def may_be_unreached(error: errors.QrkitError | None) -> bool:
+    """Return whether a C-MOVE that ended so, without an object, may have failed to reach us.
+
+    >>> may_be_unreached(errors.StatusError("A702", status=0xA702)), may_be_unreached(None)
+    (True, True)
+    >>> may_be_unreached(errors.StatusError("A900", status=0xA900)), may_be_unreached(errors.InputError("no"))
+    (False, False)
+    """
+    if isinstance(error, errors.StatusError):
+        return error.status not in _REFUSED
+    ends = (errors.NodeTimeout, errors.AssociationAborted, errors.ConnectionLost)
+    return error is None or isinstance(error, ends)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qrkit import errors
@@ -50,6 +50,7 @@ class Fetcher:
 
     def __init__(self, state: State, services: FetchServices) -> None:
         self.scp_error: errors.QrkitError | None = None  # error of the Storage SCP; None if it listens
+        self.scp_connections: Callable[[], int] = lambda: 0  # how many the Storage SCP has accepted
         self.scp_port = 0  # on which the Storage SCP listens; 0: it does not
         self._services = services
         self._jobs = JobTable(state)
@@ -165,4 +166,5 @@ class Fetcher:
             our_target(node.move_destination or settings.ae_title, settings.host, self.scp_port),
             stored=StoredInstances(self._instances, settings.files),
             scp_error=lambda: self.scp_error,
+            connections=self.scp_connections,
         )

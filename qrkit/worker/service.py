@@ -200,6 +200,7 @@ class Worker:
             return 0
         self._scp = scp
         self._fetcher.scp_port = scp.port
+        self._fetcher.scp_connections = lambda: scp.connections
         return scp.port
 
     def _serve(self, pool: ThreadPoolExecutor, idle_exit: float | None) -> None:

@@ -157,6 +157,26 @@ def test_each_piece_of_an_object_is_a_sign_of_life_and_a_drip_is_none(
     files.close()
 
 
+@pytest.mark.parametrize(
+    ("sender", "uid", "is_sign"), [("pacs", "1.9", True), ("", "1.9", True), ("ct", "1.9", False)]
+)
+def test_what_another_node_sends_on_its_own_is_no_sign_of_life(
+    tmp_path: Path, sender: str, uid: str, *, is_sign: bool
+) -> None:
+    files, items = FileStore(tmp_path, free_space_floor=0), ActiveItems()
+    arrivals = Arrivals(
+        files, items, add_rows=lambda *_: None, count_late=lambda *_: None, node_name=lambda _: sender
+    )
+    active = ActiveItem(item(1), node="pacs", expected=frozenset(["1.2.3"]))
+    items.add(active)
+    receiver = arrivals.receiver_for_caller("X")
+    for arriving, touches in ((uid, is_sign), ("1.2.3", True)):
+        active.last_sign = 0.0
+        receiver.touch(Arrival(sop_class_uid="1.2", sop_instance_uid=arriving, transfer_syntax_uid="1.2"))
+        assert (active.last_sign > 0) is touches
+    files.close()
+
+
 def test_what_comes_late_for_an_item_without_a_list_is_known_by_its_study() -> None:
     items = ActiveItems()
     assert items.candidates("1.2.3", 0) == ()
