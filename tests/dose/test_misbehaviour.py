@@ -31,8 +31,9 @@ def kept_series(plan: Plan) -> set[str]:
         Quirks(missing_modality=True),
         Quirks(omit_keys=("Modality",)),
         Quirks(omit_keys=("Modality", "SOPClassesInStudy")),
+        Quirks(add_to_numbers=40),
     ],
-    ids=["no SOP Class", "counts too low", "blank Modality", "no Modality", "no Modality, no classes"],
+    ids=["no SOP Class", "counts too low", "blank Modality", "no Modality", "no Modality, no classes", "no image 1"],
 )
 def test_a_node_that_omits_what_a_plan_needs_loses_no_study(
     linked: Linked, start_simulator: StartSimulator, quirks: Quirks

@@ -206,8 +206,14 @@ def _below_study(study: Study, level: QueryRetrieveLevel, matches: _Matchers, qu
         if level == QueryRetrieveLevel.SERIES:
             yield match
         elif series.Modality not in quirks.no_instances_of:
-            images = (Match(study=study, series=series, instance=instance) for instance in series.instances)
+            images = (Match(study=study, series=series, instance=one) for one in _numbered(series, quirks))
             yield from (image for image in images if matches.accepts(QueryRetrieveLevel.IMAGE, image))
+
+
+def _numbered(series: Series, quirks: Quirks) -> Iterable[Instance]:
+    if not quirks.add_to_numbers:
+        return series.instances
+    return (replace(one, InstanceNumber=one.InstanceNumber + quirks.add_to_numbers) for one in series.instances)
 
 
 class _Matchers:

@@ -95,6 +95,7 @@ class Quirks:
     invalid_uid: bool = _quirk(False, "series UIDs have a leading zero in a component")
     one_class_in_study: bool = _quirk(False, "SOPClassesInStudy names only the first class of a study")
     report_modality: str = _quirk("", "Modality with which series of reports are returned, such as OT")
+    add_to_numbers: int = _quirk(0, "added to each InstanceNumber, so that no image has the number 1 or 0")
     no_sop_class: bool = _quirk(False, "no SOPClassUID at IMAGE level, no SOPClassesInStudy")
 
     # C-GET and C-MOVE
