@@ -23,7 +23,7 @@ from qrkit.dose.own_studies import has_report, is_only_sr, links_of, report_stud
 from qrkit.dose.plan import Plan, cost_of, with_bytes
 from qrkit.dose.policy import UNANSWERED, Policy, Tally, site_policy, tally
 from qrkit.dose.query import ANY_CODE, DoseQuery, ask_codes
-from qrkit.dose.requests import NeedRequests
+from qrkit.dose.requests import NeedRequests, refused_keys
 from qrkit.dose.tables import PlanTables, count_steps, joined, plan_tables
 from qrkit.errors import InputError
 from qrkit.find.asked_values import MissingValues, missing_from_all
@@ -34,6 +34,7 @@ from qrkit.find.windowed import WindowedFind
 from qrkit.node import InformationModel, Node
 from qrkit.profile import Profile, Subject, Verdict
 from qrkit.query import Coverage, Query
+from qrkit.query.coverage import KeysByLevel, all_keys, empty_columns
 from qrkit.settings import Settings
 from qrkit.stop import NEVER, Stop
 from qrkit.store.instances import InstanceTable, node_history
@@ -59,6 +60,7 @@ class _FoundStudies:
     requests: int
     missing: MissingValues
     note: str
+    refused_keys: KeysByLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,7 @@ class Planner:
         history = node_history(self._state, node.name)
         tables = replace(tables, series=with_bytes(tables.series, history))
         why = tuple(dict.fromkeys((*found.why, *(text for part in parts for text in part.why), *counted.doubts())))
+        refused = all_keys([found.refused_keys, refused_keys(self._profile(node.name))])
         return Plan(
             plan_id=uuid4().hex,
             node=node.name,
@@ -163,9 +166,10 @@ class Planner:
                 excluded=found.missing.excluded,
                 not_returned=found.missing.not_returned,
                 unanswered=found.missing.unanswered,
+                refused_keys=refused,
             ),
             funnel=count_steps(tables.studies, policy.steps(), quiet=UNANSWERED),
-            notes=(*_dates_note(asked), *filter(None, [found.note]), *counted.notes(policy)),
+            notes=(*_dates_note(asked), *filter(None, [found.note]), *counted.notes(policy), *empty_columns(refused)),
             cost=cost_of(tables.series, history),
             tables=tables,
         )
@@ -209,6 +213,7 @@ class Planner:
             sum(coverage.requests or 0 for coverage in coverages) + load.requests + checked,
             missing,
             _ALL_ASKED if code == ANY_CODE and verdict is Verdict.IGNORED else "",
+            all_keys(coverage.refused_keys for coverage in coverages),
         )
 
     def _ask_code(self, node: Node, request: _PlanRequest, code: str) -> FindResult:

@@ -33,6 +33,7 @@ from qrkit.find.windowed import HasAll, WindowedAnswer
 from qrkit.node import InformationModel
 from qrkit.profile import Extension, Profile, Subject
 from qrkit.query import Request
+from qrkit.query.coverage import KeysByLevel
 from qrkit.tables import Level
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE
 
@@ -287,6 +288,14 @@ def _with_rows(answer: Answer, others: tuple[SeriesRow, ...]) -> Answer:
         return answer
     known = {row.SeriesInstanceUID for row in answer.rows}
     return replace(answer, rows=(*answer.rows, *(row for row in others if row.SeriesInstanceUID not in known)))
+
+
+def refused_keys(profile: Profile) -> KeysByLevel:
+    """Return the keys that the requests of a plan lack, since the node refuses them."""
+    wanted = {Level.SERIES: SERIES_KEYS, Level.IMAGE: IMAGE_KEYS}
+    refused = profile.refused_keys
+    found = {level: tuple(key for key in keys if key in refused.get(level, {})) for level, keys in wanted.items()}
+    return tuple((level.value, keys) for level, keys in found.items() if keys)
 
 
 def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:

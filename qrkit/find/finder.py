@@ -19,6 +19,7 @@ from qrkit.find.windowed import WindowedFind
 from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Load, Query, Request, unknown_codes
+from qrkit.query.coverage import empty_columns
 from qrkit.query.filters import select
 from qrkit.query.matching import takes_list
 from qrkit.stop import NEVER, Stop
@@ -294,7 +295,7 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
         load=session.pacing.load,
         keys_unsupported=session.keys_unsupported,
         filters=result.reports,
-        notes=tuple(_notes(query, result)),
+        notes=(*_notes(query, result), *empty_columns(coverage.refused_keys)),
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from qrkit.advice import Advice
 from qrkit.errors import NodeError
 from qrkit.find.parents import distinct_rows
+from qrkit.find.refused_keys import RefusedKeys
 from qrkit.find.session import FindSession
 from qrkit.find.uid_lists import UidLists
 from qrkit.find.windows import (
@@ -28,7 +29,7 @@ from qrkit.find.windows import (
     window_answer,
 )
 from qrkit.node import Node
-from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
+from qrkit.profile import MATCHING_KEYS, Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Request, answer_keywords
 from qrkit.query.coverage import AskedWindow
 from qrkit.store.nodes import ProfileTable
@@ -122,8 +123,8 @@ class WindowedFind:
     """
 
     def __init__(self, session: FindSession, node: Node, profile: Profile, *, today: date) -> None:
-        self._session = session
-        self._lists = UidLists(session.try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
+        self._keys = RefusedKeys(try_ask=session.try_ask, model=node.information_model, refused=profile.refused_keys)
+        self._lists = UidLists(self._try_ask, lambda level: profile.verdict(_LIST_SUBJECTS[level]))
         self._session = session
         self._node = node
         self._profile = profile
@@ -131,6 +132,15 @@ class WindowedFind:
         self._caps: dict[Level, Caps] = {}
         self._driven: list[WindowsResult] = []
         self._repeated: dict[str, None] = {}  # the Unique Keys that repeated rows lacked
+
+    def _try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
+        """Return the answers to requests as they are sent; keys that the node refuses are left out."""
+        if self._keys.refused or self._keys.unmatched:
+            return self._keys.ask(requests)
+        answers = self._session.try_ask(requests)
+        if not any(isinstance(answer, Failure) for answer in answers):
+            return answers
+        return self._keys.settle(requests, requests, answers)
 
     @property
     def contradiction(self) -> str:
@@ -145,11 +155,18 @@ class WindowedFind:
         against = [
             (_LIST_SUBJECTS[level], why) for level, why in self._lists.against.items() if level is not Level.IMAGE
         ]
+        refused = [(subject, f"{why}; each UID alone was answered") for subject, why in against]
+        refused += [
+            (subject, why)
+            for keys in self._keys.unmatched.values()
+            for subject, why in ((one, keys.get(one.value, "")) for one in MATCHING_KEYS)
+            if why
+        ]
         return Evidence(
             statements=tuple(
-                Statement(subject=subject, verdict=Verdict.REFUSED, evidence=f"{why}; each UID alone was answered")
-                for subject, why in against
+                Statement(subject=subject, verdict=Verdict.REFUSED, evidence=why) for subject, why in refused
             ),
+            returned=self._keys.returned if self._keys.learnt else (),
             one_request=self._session.one_request,
             most_answers=max((caps.proven for caps in self._caps.values()), default=0),
         )
@@ -207,6 +224,8 @@ class WindowedFind:
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
+        unmatched = (key for keys in self._keys.unmatched.values() for key in keys)
+        ignored += [f"{key}: the node refuses it, so it was matched here" for key in unmatched]
         doubts = [
             *(text for driven in self._driven for text in driven.doubts),
             *not_sent_doubts(self._session.not_sent),
@@ -219,6 +238,7 @@ class WindowedFind:
             failures=sum(bool(window.failure) for window in windows),
             asked=tuple(map(_asked, windows[:_LISTED])) if len(windows) > len(self._driven) else (),
             ignored=_once(ignored),
+            refused_keys=self._keys.left_out if self._keys.refused else (),
         )
 
     def _context(self, level: Level) -> WindowContext:

@@ -29,12 +29,14 @@ from qrkit.dimse.find import find_proposals
 from qrkit.dimse.messages import PendingRequest, check_response, read_command, send_request
 from qrkit.dimse.status import CANCELLED, PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.find.associations import AssociationPool, AssociationRetry, Ending
+from qrkit.find.refused_keys import RefusedKeys, may_be_for_a_key
+from qrkit.find.windows import Failure, failure_of
 from qrkit.node import InformationModel, Node
 from qrkit.probe.probe import probe, probe_wildcards
 from qrkit.probe.questions import Agreement, Offer, QueryAnswers, QueryEnd, Question
 from qrkit.profile import Profile, Statement, Subject
 from qrkit.profile.subjects import Extension
-from qrkit.query import Load, answer_keywords, identifier
+from qrkit.query import Load, Request, answer_keywords, identifier
 from qrkit.stop import NEVER, Stop
 from qrkit.tables import WARNINGS, keyword_tag, keyword_vr
 
@@ -232,6 +234,15 @@ def _ending(answers: QueryAnswers) -> Ending:
     return Ending.SILENCE if answers.ended is QueryEnd.SILENT else Ending.NOTHING
 
 
+def _failure(answers: QueryAnswers) -> Failure | None:
+    """Return why a question was not answered; None if it was, in part or as a whole."""
+    if not answers.is_refusal:
+        return None
+    is_status = answers.ended is QueryEnd.FAILED
+    error = errors.StatusError(answers.failure, status=answers.status) if is_status else errors.ConnectionLost("")
+    return failure_of(error, answers.count)
+
+
 def check_wildcards(node: Node, *, calling_ae_title: str, stop: Stop = NEVER) -> tuple[Statement, Load]:
     """Find out by a few questions whether a node matches wildcards; return the result and its load.
 
@@ -264,6 +275,7 @@ class Prober:
         self._calling_ae_title = calling_ae_title
         self._stop = stop
         self._watch = watch
+        self._keys = RefusedKeys(try_ask=lambda _: [], model=node.information_model)
         self._pool = AssociationPool(node, calling_ae_title=calling_ae_title, stop=stop)
         self._retry = AssociationRetry(node.timeouts.association)
         self.load = Load()
@@ -280,7 +292,9 @@ class Prober:
         Raises NodeError if the node is unreachable or refuses the association, and Cancelled if `stop` ends it.
         """
         profile = self._follow(probe(self._node, today=today, probed=now))
-        return replace(profile, one_request=self._pool.evidence)
+        refused = {(one.level, one.keyword) for one in self._keys.returned}
+        returned = (one for one in profile.returned if (one.level, one.keyword) not in refused)
+        return replace(profile, one_request=self._pool.evidence, returned=(*returned, *self._keys.returned))
 
     def check_wildcards(self, *, today: date) -> Statement:
         """Find out by a few questions whether the node matches wildcards; raise as `run`."""
@@ -296,6 +310,30 @@ class Prober:
                 return found
 
     def _send(self, question: Question) -> QueryAnswers:
+        """Ask a question, without the keys that the node refuses; where it refuses it, find out which those are."""
+        keys = self._keys_under(question)
+        lean = keys.without(question.request)
+        answers = self._exchange(replace(question, request=lean))
+        failure = _failure(answers)
+        if failure is None or not may_be_for_a_key(failure):
+            return answers
+        least = keys.find(lean, failure)
+        after = keys.without(lean)
+        if least is None or after == lean:
+            return answers if least is None or least.num_rows else QueryAnswers()
+        return self._exchange(replace(question, request=after))
+
+    def _keys_under(self, question: Question) -> RefusedKeys:
+        """Return what is known of refused keys; the trials of them are small questions, too."""
+
+        def try_ask(requests: Sequence[Request]) -> list[pa.Table | Failure]:
+            answers = [self._exchange(replace(question, request=request)) for request in requests]
+            return [_failure(one) or pa.Table.from_pylist([dict(row) for row in one.rows]) for one in answers]
+
+        self._keys = replace(self._keys, try_ask=try_ask, model=question.model)
+        return self._keys
+
+    def _exchange(self, question: Question) -> QueryAnswers:
         if self.load.requests and self._node.pause:
             self.load += Load(waited=self._node.pause)
             self._stop.wait(self._node.pause)

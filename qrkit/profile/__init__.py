@@ -8,6 +8,7 @@ from __future__ import annotations
 from qrkit.profile.profile import Profile
 from qrkit.profile.subjects import (
     LABELS,
+    MATCHING_KEYS,
     NO_EVIDENCE,
     Card,
     Evidence,
@@ -21,6 +22,7 @@ from qrkit.profile.subjects import (
 
 __all__ = [
     "LABELS",
+    "MATCHING_KEYS",
     "NO_EVIDENCE",
     "Card",
     "Evidence",

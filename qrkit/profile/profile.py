@@ -32,6 +32,7 @@ from qrkit.profile.subjects import (
     Verdict,
     parse_subject,
     returned_from,
+    returned_lines,
     statements_from,
 )
 from qrkit.query import Reliance
@@ -124,12 +125,15 @@ class Profile:
         """
         shown = {statement.subject for statement in evidence.statements}
         others = (statement for statement in self.statements if statement.subject not in shown)
+        keys = {(one.level, one.keyword) for one in evidence.returned}
+        returned = (one for one in self.returned if (one.level, one.keyword) not in keys)
         is_more = evidence.most_answers > self.most_answers
         most = f"no cap was seen: a query got {evidence.most_answers} responses, and no more in smaller parts"
         return replace(
             self,
             seen=now,
             statements=(*others, *evidence.statements),
+            returned=(*returned, *evidence.returned),
             most_answers=evidence.most_answers if is_more else self.most_answers,
             cap_evidence=most if is_more else self.cap_evidence,
             one_request=evidence.one_request or self.one_request,
@@ -138,6 +142,7 @@ class Profile:
     def is_told_by(self, evidence: Evidence) -> bool:
         """Return whether the profile contains the evidence of a query already."""
         is_told = evidence.most_answers <= self.most_answers and (bool(self.one_request) or not evidence.one_request)
+        is_told &= all(self.returns(one.keyword, one.level).fill is one.fill for one in evidence.returned)
         return is_told and all(
             self.statement(statement.subject).verdict is statement.verdict for statement in evidence.statements
         )
@@ -230,6 +235,15 @@ class Profile:
         """
         return self.is_known and self.returns(keyword, level).fill is Fill.FILLED
 
+    @property
+    def refused_keys(self) -> dict[Level, dict[str, str]]:
+        """The return keys that the node refuses, by level, each with the evidence."""
+        refused = [one for one in self.returned if one.fill is Fill.REFUSED] if self.is_known else []
+        return {
+            level: {one.keyword: one.evidence for one in refused if one.level is level}
+            for level in dict.fromkeys(one.level for one in refused)
+        }
+
     def accepts(self, extension: Extension) -> bool:
         """Return whether the node accepted an extension of C-FIND."""
         return self.is_known and extension in self.extensions
@@ -257,7 +271,8 @@ class Profile:
                     for returned in self.returned
                     if returned.level is level
                 }
-                for level in (Level.STUDY, Level.SERIES, Level.IMAGE)
+                for level in Level
+                if level is not Level.PATIENT or any(one.level is level for one in self.returned)
             },
             "cap": {"likely": self.cap, "most_answers": self.most_answers, "evidence": self.cap_evidence},
             "one_request": self.one_request,
@@ -278,7 +293,7 @@ class Profile:
                 CardSection(heading="Services", lines=_services(self)),
                 CardSection(heading="Matching", lines=_verdicts(self, MATCHING_SUBJECTS)),
                 CardSection(heading="Relational queries", lines=_verdicts(self, RELATIONAL_SUBJECTS)),
-                CardSection(heading="Returned keys", lines=_returned_lines(self)),
+                CardSection(heading="Returned keys", lines=returned_lines(self.returned)),
                 CardSection(heading="Limits", lines=_limits(self)),
             ),
         )
@@ -332,6 +347,7 @@ def _unprobed(profile: Profile) -> Card:
     known = [statement.subject for statement in profile.statements]
     lines = (
         *_limits(profile)[: 2 if profile.one_request else 1],
+        *returned_lines(profile.returned),
         *_verdicts(profile, [subject for subject in LABELS if subject in known]),
     )
     seen = CardSection(heading=f"Seen by queries, last {_local(profile.seen)}", lines=lines)
@@ -364,17 +380,6 @@ def _verdicts(profile: Profile, subjects: Sequence[Subject]) -> tuple[CardLine, 
         for subject in subjects
         for statement in (profile.statement(subject),)
     )
-
-
-def _returned_lines(profile: Profile) -> tuple[CardLine, ...]:
-    """Return one line for each level and fill, since there are many keys."""
-    lines = []
-    for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
-        found = [returned for returned in profile.returned if returned.level is level]
-        for fill in dict.fromkeys(returned.fill for returned in found):
-            keywords = ", ".join(returned.keyword for returned in found if returned.fill is fill)
-            lines.append(CardLine(about=f"{level.value}, {fill.value}", text=keywords))
-    return tuple(lines)
 
 
 def _limits(profile: Profile) -> tuple[CardLine, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
@@ -43,12 +43,16 @@ class Verdict(Enum):
 
 
 class Fill(Enum):
-    """How a return key is filled: FILLED in all responses, PARTLY in some, EMPTY in all, or NOT_RETURNED."""
+    """How a return key is filled: FILLED in all responses, PARTLY in some, EMPTY in all, or NOT_RETURNED.
+
+    A REFUSED key is not requested, since with it the node returns an error instead of responses.
+    """
 
     FILLED = "filled"
     PARTLY = "partly filled"
     EMPTY = "empty"
     NOT_RETURNED = "not returned"
+    REFUSED = "refused"
     UNKNOWN = "unknown"
 
 
@@ -196,6 +200,7 @@ class Evidence:
     """The evidence of a query on its node."""
 
     statements: tuple[Statement, ...] = ()
+    returned: tuple[Returned, ...] = ()  # return keys that the node refuses
     most_answers: int = 0  # largest number of responses to one request whose result was proven complete
     one_request: str = ""  # what showed that it answers one request in each association; empty: nothing did
 
@@ -243,6 +248,17 @@ class CardSection:
 
     heading: str
     lines: tuple[CardLine, ...]
+
+
+def returned_lines(keys: Sequence[Returned]) -> tuple[CardLine, ...]:
+    """Return one line for each level and fill, since there are many keys."""
+    lines = []
+    for level in Level:
+        found = [returned for returned in keys if returned.level is level]
+        for fill in dict.fromkeys(returned.fill for returned in found):
+            keywords = ", ".join(returned.keyword for returned in found if returned.fill is fill)
+            lines.append(CardLine(about=f"{level.value}, {fill.value}", text=keywords))
+    return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
 from qrkit.markup import Markup, bullets, grid, paragraph, strong
 from qrkit.tables import Level
-from qrkit.words import counted
+from qrkit.words import counted, listed
 
 if TYPE_CHECKING:
     from IPython.lib.pretty import PrettyPrinter
@@ -20,6 +20,10 @@ _WORTH_TELLING = 1.0
 _MISSING = ("not_found", "excluded", "not_returned", "unanswered")
 
 _NO_ANSWER = "There was no answer."
+
+
+KeysByLevel = tuple[tuple[str, tuple[str, ...]], ...]
+"""Keys that were not requested, by level."""
 
 
 class Where(Enum):
@@ -170,6 +174,8 @@ class Coverage:
         What they cost the node; None where it was not measured.
     keys_unsupported
         Whether the node said that it does not support some optional key (0xFF01).
+    refused_keys
+        Keys that were not requested, by level, since the node returns an error with them: their columns are empty.
     filters
         What each filter left.
     not_found
@@ -197,6 +203,7 @@ class Coverage:
     requests: int | None = None
     load: Load | None = None
     keys_unsupported: bool = False
+    refused_keys: KeysByLevel = ()
     filters: tuple[FilterReport, ...] = ()
     not_found: tuple[tuple[str, tuple[str, ...]], ...] = ()
     excluded: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -279,6 +286,7 @@ class Coverage:
                 **({} if self.requests is None else {"requests": self.requests}),
                 **({} if self.load is None else {"load": self.load.to_json()}),
                 "keys_unsupported": self.keys_unsupported,
+                **({"refused_keys": _lists(self.refused_keys)} if self.refused_keys else {}),
                 "filters": [report.to_json() for report in self.filters],
                 **self.missing_json(),
                 **({"notes": list(self.notes)} if self.notes else {}),
@@ -287,11 +295,7 @@ class Coverage:
 
     def missing_json(self) -> dict[str, dict[str, list[str]]]:
         """Return the values of lists without a row as plain values, without what does not apply."""
-        return {
-            name: {keyword: list(some) for keyword, some in getattr(self, name)}
-            for name in _MISSING
-            if getattr(self, name)
-        }
+        return {name: _lists(getattr(self, name)) for name in _MISSING if getattr(self, name)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -303,7 +307,10 @@ class Coverage:
         nested: dict[str, Any] = {
             "asked": tuple(AskedWindow(**window) for window in values.get("asked", ())),
             "filters": tuple(FilterReport.from_json(report) for report in values.get("filters", ())),
-            **{name: tuple((key, tuple(some)) for key, some in values.get(name, {}).items()) for name in _MISSING},
+            **{
+                name: tuple((key, tuple(some)) for key, some in values.get(name, {}).items())
+                for name in (*_MISSING, "refused_keys")
+            },
             "load": Load(**values["load"]) if values.get("load") else None,
         }
         return cls(**(plain | lists | nested))
@@ -318,6 +325,33 @@ class Coverage:
         else:
             shown = Markup(paragraph(strong("May be incomplete:")) + bullets(self.why) + paragraph(cost))
         return shown + _filters_table(self.filters)
+
+
+def empty_columns(refused_keys: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """Yield a sentence on the columns that are empty at each level, since the node refuses their keys.
+
+    >>> next(empty_columns([("STUDY", ("StationName",))]))
+    'The node refuses StationName at STUDY level, so this column is empty.'
+    """
+    for level, keys in refused_keys:
+        columns = "this column is" if len(keys) == 1 else "these columns are"
+        yield f"The node refuses {listed(keys)} at {level} level, so {columns} empty."
+
+
+def all_keys(some: Iterable[Iterable[tuple[str, Sequence[str]]]]) -> KeysByLevel:
+    """Return the keys of several requests by level, each once.
+
+    >>> all_keys([[("STUDY", ("StudyID",))], [("STUDY", ("StudyID", "StationName"))]])
+    (('STUDY', ('StudyID', 'StationName')),)
+    """
+    found: dict[str, dict[str, None]] = {}
+    for level, keys in (pair for pairs in some for pair in pairs):
+        found.setdefault(level, {}).update(dict.fromkeys(keys))
+    return tuple((level, tuple(keys)) for level, keys in found.items())
+
+
+def _lists(pairs: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
+    return {key: list(some) for key, some in pairs}
 
 
 class CoverageJson(dict[str, Any]):

@@ -79,7 +79,6 @@ class Quirks:
     find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND responses (-1: never)")
     find_abort_every: int = _quirk(0, "A-ABORT at each C-FIND whose number is a multiple of this (0: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
-    find_endless: str = _quirk("", "C-FIND pends for ever: repeat (the same rows) or empty (without Identifier)")
     refuse_keys: tuple[str, ...] = _quirk(
         (), "keywords that are refused with refuse_keys_status, also as return keys"
     )
@@ -174,7 +173,6 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "services": ("echo", "find", "get", "move", "store"),
     "cap_mode": ("silent", "status"),
     "end_mode": ("release", "close", "abort", "silence"),
-    "find_endless": ("", "repeat", "empty"),
     "early_counters": ("completed", "remaining", "nothing"),
 }
 
