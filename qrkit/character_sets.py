@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,7 +20,8 @@ _CONTROLS = re.compile("[\x80-\x9f]")
 _HIGH = re.compile(rb"[\x80-\xff]+|[^\x80-\xff]+")
 _FOREIGN = re.compile(rb"(?![\xdf\xe4\xe9\xf1\xf6\xfc]{4})[\xa1-\xff]{4}")
 """Four letters beyond ASCII in a row, other than umlauts, é and ñ: usual in Cyrillic, Korean and Chinese alone."""
-_ODD_IN_LATIN_1 = re.compile(rb"[\x1b\x80-\x9f]|[\xc2-\xf4][\x80-\xbf]|" + _FOREIGN.pattern)
+_ODD_IN_LATIN_1 = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]|[\xc2-\xf4][\x80-\xbf]|" + _FOREIGN.pattern)
+_ANYTHING = re.compile(b"")
 _EVIDENT_IN_UTF_8 = re.compile(
     "[\u3000-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]+|(?<=[a-z])[\x80-\u024f]+|[\x80-\u024f]+(?=[a-z])"
 )
@@ -181,13 +182,14 @@ def read_text(
     return _without_escapes(raw, encodings, otherwise)
 
 
-def is_plain(raw: bytes, encoding: str) -> bool:
-    r"""Whether a text beyond ASCII is what it seems in its declared character set; quick, for nearly all of it.
+def oddities(encoding: str) -> Callable[[bytes], object]:
+    r"""Return a quick search for what makes a text beyond ASCII need `read_text`: None for nearly all in Latin 1.
 
-    >>> is_plain(b"M\xfcller", "latin_1"), is_plain("Müller".encode(), "latin_1")
-    (True, False)
+    >>> odd = oddities("latin_1")
+    >>> odd(b"M\xfcller"), odd("Müller".encode()) is None
+    (None, False)
     """
-    return encoding in _LATIN_1 and _ODD_IN_LATIN_1.search(raw) is None
+    return (_ODD_IN_LATIN_1 if encoding in _LATIN_1 else _ANYTHING).search
 
 
 def folded(text: str) -> str:
@@ -204,7 +206,7 @@ def folded(text: str) -> str:
 
 def _without_escapes(raw: bytes, encodings: Sequence[str], otherwise: Sequence[str]) -> tuple[str, str]:
     first = encodings[0]
-    if is_plain(raw, first):
+    if oddities(first)(raw) is None:
         return raw.decode(first), ""
     declared = _decoded(raw, first)
     if first == UTF_8:

@@ -12,10 +12,9 @@ from datetime import date, time
 from pydicom.datadict import dictionary_VR
 from pydicom.valuerep import VR as KNOWN_VR
 
-from qrkit.character_sets import is_plain, read_text
+from qrkit.character_sets import oddities, read_text
 from qrkit.uids import is_standard_uid, is_usable_uid, is_valid_uid
 
-_ESCAPE = b"\x1b"
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _WHOLE_TEXT = ("LT", "ST", "UT", "UR")
 _DELIMITERS = {"PN": b"\\^="}
@@ -41,16 +40,18 @@ def text_decoder(vr: str, encodings: Sequence[str], otherwise: Sequence[str]) ->
     'Müller'
     """
     first = encodings[0]
-    stripped = _stripped_whole if vr in _WHOLE_TEXT else _stripped_values
-    delimiters = _DELIMITERS.get(vr, b"" if vr in _WHOLE_TEXT else b"\\")
+    is_whole = vr in _WHOLE_TEXT
+    stripped = _stripped_whole if is_whole else _stripped_values
+    strip, is_odd = (bytes.rstrip if is_whole else bytes.strip), oddities(first)
+    delimiters = _DELIMITERS.get(vr, b"" if is_whole else b"\\")
 
     def decode(raw: bytes) -> str | None:
         if raw.isascii():
-            if _ESCAPE not in raw:
-                value = stripped(raw.decode("ascii"))
-                return value if value is None or value.isprintable() else _without_controls(value)
-        elif is_plain(raw, first):
-            return _without_controls(stripped(raw.decode(first)))
+            value = strip(raw, _PADDING).decode("ascii")
+            if value.isprintable() and (is_whole or "\\" not in value):  # an escape sequence is not
+                return value or None
+        elif is_odd(raw) is None:
+            return stripped(raw.decode(first))
         text, doubt = read_text(raw, encodings, otherwise, delimiters=delimiters)
         if doubt:
             raise MalformedValue(doubt, stripped(text))
