@@ -19,8 +19,10 @@ from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
 from qrkit.simulator.pacs.wire import (
     ABORT_PDU,
+    NO_DATA_SET,
     RELEASE_RP_PDU,
     RELEASE_RQ_PDU,
+    RESPONSE,
     AssociationEndedError,
     Message,
     PduStream,
@@ -31,6 +33,8 @@ from qrkit.simulator.pacs.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from qrkit.simulator.pacs.wire_faults import WireFaults
 
 IMPLEMENTATION_CLASS_UID = "2.25.199420444568450874164129485731964533565"
 IMPLEMENTATION_VERSION_NAME = "QRKIT_SIM_1"
@@ -59,7 +63,7 @@ class PacsAssociation:
         """SOP class extended negotiation that was accepted (PS3.4 C.5.1.1), by SOP class."""
         self.calling_ae_title = ""
         self._stream = stream
-        self._maximum_length = maximum_length
+        self._maximum_length = stream.faults.pdu_length or maximum_length
 
     def receive(self) -> Message:
         """Return the next message of the peer; waits for it."""
@@ -71,8 +75,14 @@ class PacsAssociation:
 
     def send(self, context_id: int, command: Mapping[str, int | str] | bytes, data: bytes | None = None) -> None:
         """Write one message; it is on the wire after `flush`, or before the next `receive`."""
-        raw = command if isinstance(command, bytes) else encode_command(command)
+        raw = command if isinstance(command, bytes) else encode_command(self._flagged(command, data))
         self._stream.write(message_pdus(context_id, raw, data, self._maximum_length))
+
+    def _flagged(self, command: Mapping[str, int | str], data: bytes | None) -> Mapping[str, int | str]:
+        is_response = int(command.get("CommandField", 0)) & RESPONSE
+        if not (self._stream.faults.wrong_flags and is_response):
+            return command
+        return {**command, "CommandDataSetType": 0x0001 if data is None else NO_DATA_SET}
 
     def send_slowly(
         self, context_id: int, command: Mapping[str, int | str], data: bytes, pause: Callable[[], None]
@@ -107,7 +117,8 @@ class PacsAssociation:
 
     def confirm_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ and wait for it to close the connection."""
-        self._stream.write(RELEASE_RP_PDU)
+        if not self._stream.faults.no_release_answer:
+            self._stream.write(RELEASE_RP_PDU)
         self._stream.flush()
         self._stream.wait_until_closed()
 
@@ -182,7 +193,7 @@ def accept(
             one.result = 0x04  # transfer syntaxes not supported (PS3.8 9.3.3.2)
     extended = _extended_answers(items, answer_extended)
     answered = [*_user_information(), *role_items, *_extended_items(extended)]
-    stream.write(_acceptance(request, negotiated, answered))
+    stream.write(stream.faults.negotiation(_acceptance(request, negotiated, answered)))
     stream.flush()
     contexts = [
         PacsContext(
@@ -216,6 +227,7 @@ def request_association(
     titles: tuple[str, str],
     proposed: Sequence[PresentationContext],
     timeout: float,
+    faults: WireFaults | None = None,
 ) -> tuple[PacsAssociation, socket.socket]:
     """Ask a Storage SCP for an association, with the calling and called AE titles.
 
@@ -227,7 +239,7 @@ def request_association(
     except OSError as error:
         raise AssociationEndedError(f"no connection to {address[0]}:{address[1]}: {error}") from error
     try:
-        return _negotiate(PduStream(sock), titles, proposed), sock
+        return _negotiate(PduStream(sock, faults), titles, proposed), sock
     except BaseException:
         sock.close()
         raise
@@ -241,7 +253,7 @@ def _negotiate(
     request.calling_ae_title, request.called_ae_title = titles
     request.presentation_context_definition_list = list(proposed)
     request.user_information = _user_information()
-    stream.write(A_ASSOCIATE_RQ(request).encode())
+    stream.write(stream.faults.negotiation(A_ASSOCIATE_RQ(request).encode()))
     pdu = stream.receive_pdu()
     if pdu[0] != _ASSOCIATE_AC_PDU:
         raise AssociationEndedError("the destination rejected the association")

@@ -49,6 +49,11 @@ class Quirks:
     end_when_idle: float = _quirk(0.0, "an association without a request for this long is ended (0: never)")
     end_mode: str = _quirk("release", "how it ends an association: release, close, abort or silence")
 
+    odd_negotiation: bool = _quirk(False, "unknown and empty items, padded UIDs and zeros in association PDUs")
+    no_release_answer: bool = _quirk(False, "A-RELEASE-RQ is never answered")
+    pdu_length: int = _quirk(0, "length of P-DATA-TF PDUs in bytes, whatever was agreed on (0: as agreed on)")
+    wrong_flags: bool = _quirk(False, "responses announce a data set where none follows, and none where one does")
+
     # C-FIND
     ignore_keys: tuple[str, ...] = _quirk((), "keywords whose matching is ignored")
     omit_keys: tuple[str, ...] = _quirk((), "keywords that are never returned")

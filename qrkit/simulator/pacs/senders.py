@@ -13,6 +13,7 @@ from qrkit.simulator.pacs.association import PacsAssociation, request_associatio
 from qrkit.simulator.pacs.matching import SelectedInstance
 from qrkit.simulator.pacs.server_state import Cancellation
 from qrkit.simulator.pacs.wire import C_STORE_RQ, RESPONSE, SUCCESS, AssociationEndedError, Message
+from qrkit.simulator.pacs.wire_faults import WireFaults
 
 if TYPE_CHECKING:
     import socket
@@ -131,7 +132,11 @@ class MoveSender(Sender):
             address = self._state.destinations[self._destination]
             with suppress(AssociationEndedError):
                 self._association, self._socket = request_association(
-                    address, titles, _proposed(self._items), _DESTINATION_TIMEOUT
+                    address,
+                    titles,
+                    _proposed(self._items),
+                    _DESTINATION_TIMEOUT,
+                    WireFaults.of(self._state.quirks),
                 )
                 self._state.outgoing.add(self._socket)
         return self

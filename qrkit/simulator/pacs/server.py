@@ -30,6 +30,7 @@ from qrkit.simulator.pacs.wire import (
     AssociationEndedError,
     PduStream,
 )
+from qrkit.simulator.pacs.wire_faults import WireFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ _BACKLOG = 128
 
 def serve_connection(sock: socket.socket, state: ServerState) -> None:
     """Serve one connection until it ends."""
-    stream = PduStream(sock)
+    stream = PduStream(sock, WireFaults.of(state.quirks))
     try:
         request = receive_request(stream)
         state.pause(state.quirks.delay_association)

@@ -12,6 +12,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qrkit.simulator.pacs.wire_faults import WireFaults
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -133,7 +135,8 @@ def decode_command(raw: bytes) -> dict[str, int | str]:
 class PduStream:
     """PDUs over one socket, read through a buffer and written in few large writes."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, faults: WireFaults | None = None) -> None:
+        self.faults = faults or WireFaults()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self._received = bytearray()
