@@ -64,8 +64,8 @@ class Command:
         return _us.unpack(value)[0] if value is not None and len(value) == 2 else None
 
     def text(self, element: int) -> str:
-        """Return a UI, AE or LO value without its padding, or an empty text."""
-        return self.elements.get(element, b"").decode("ascii", "replace").strip("\0 ")
+        """Return a UI, AE or LO value without its padding, or an empty text; it ends at a NUL."""
+        return self.elements.get(element, b"").partition(b"\0")[0].decode("ascii", "replace").strip()
 
     @property
     def comment(self) -> str:

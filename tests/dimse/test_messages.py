@@ -152,6 +152,7 @@ def test_a_value_of_the_wrong_length_is_no_number() -> None:
     ("comment", "shown"),
     [
         (b"index is rebuilt ", "index is rebuilt"),
+        (b"index is rebuilt\0\xff\xfe garbage", "index is rebuilt"),
         (b"\x1b[31mred\x1b[0m\x07", r"\x1b[31mred\x1b[0m\x07"),
         (b"two\r\nlines\ttab", r"two\r\nlines\ttab"),
         (b"[red]x[/red] <b>x</b>", "[red]x[/red] <b>x</b>"),
