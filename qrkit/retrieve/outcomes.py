@@ -12,7 +12,7 @@ from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
 from qrkit.retrieve.item import ActiveItem
-from qrkit.retrieve.reachability import may_be_unreached
+from qrkit.retrieve.reachability import Unreached, may_be_unreached
 from qrkit.store.job_progress import Postponement, RunningItems
 from qrkit.store.state import as_text
 from qrkit.words import counted
@@ -85,8 +85,14 @@ def _causes(active: ActiveItem, *, cancelled: bool) -> tuple[list[str], str]:
         advice = advice or "Retrieve again, or ask the PACS team for its log."
     if active.unreached is not None and not cancelled and may_be_unreached(active.error):
         causes.append(active.unreached.message)
-        advice = active.unreached.advice
+        advice = _what_to_check(active.unreached, active.error)
     return causes, advice
+
+
+def _what_to_check(unreached: Unreached, error: errors.QrkitError | None) -> str:
+    if isinstance(error, errors.NodeTimeout):  # the node may only need more time
+        return f"{unreached.advice} {error.advice}"
+    return unreached.advice
 
 
 def _unstored(active: ActiveItem) -> str:
