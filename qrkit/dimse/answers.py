@@ -148,19 +148,16 @@ def _by_type(keyword: str, text: Decode) -> Decode:
 
 REQUIRED = frozenset(
     {
-        "AccessionNumber",
-        "InstanceNumber",
-        "Modality",
-        "PatientID",
-        "PatientName",
-        "SOPClassUID",
-        "SOPInstanceUID",
-        "SeriesInstanceUID",
-        "SeriesNumber",
-        "StudyDate",
-        "StudyID",
-        "StudyInstanceUID",
-        "StudyTime",
+        *(
+            "AccessionNumber",
+            "InstanceNumber",
+            "Modality",
+            "PatientID",
+            "PatientName",
+            "SOPClassUID",
+            "SOPInstanceUID",
+        ),
+        *("SeriesInstanceUID", "SeriesNumber", "StudyDate", "StudyID", "StudyInstanceUID", "StudyTime"),
     }
 )
 """Keys that a PACS has to return if asked (types U and R of PS3.4 C.6), and SOPClassUID; warned of if missing."""
@@ -172,6 +169,8 @@ _SWITCH = -2
 _SKIPPED = (_SKIP, KnownValues(bytes))
 _SWITCHING = (_SWITCH, KnownValues(bytes))
 _MOST_CHARACTER_SETS = 32
+_GROUP_LENGTH = b"\x08\x00\x00\x00"
+"""The only tag of its group before SpecificCharacterSet (PS3.5 7.1)."""
 _LONGEST_RAW = 200
 _MOST_BREAKS = 16
 """Breaks of one answer behind which it is read on."""
@@ -190,6 +189,7 @@ class AnswerDecoder:
         self._header = struct.Struct("<4sI" if implicit else "<6sH").unpack_from
         self._indexes = {_tag_bytes(keyword): index for index, keyword in enumerate(self._keywords)}
         self._breaks = 0  # of the latest answer
+        self._is_late = False  # whether its character set is behind some of its text
         self._template = [_ABSENT if keyword in REQUIRED else None for keyword in self._keywords]
         self._required = tuple(index for index, value in enumerate(self._template) if value is _ABSENT)
         self._default_encodings = encodings_of(character_set) or encodings_of("ISO_IR 100")
@@ -207,9 +207,9 @@ class AnswerDecoder:
         """Take the Identifier of one answer; never raises, whatever the bytes are, and always makes one row."""
         row = self._template.copy()
         self._rows.append(row)
-        self._breaks = 0
+        self._breaks, self._is_late = 0, False
         content = data if type(data) is bytes else bytes(data)
-        position = self._read(content, row)
+        position = self._read(content, row, self._default)
         if position < len(content):
             self._warn("", content[position:], "the response ends within an element")
         for index in self._required:
@@ -217,9 +217,8 @@ class AnswerDecoder:
                 row[index] = None
                 self._read_hidden(content, index)
 
-    def _read(self, data: bytes, row: list[object]) -> int:
+    def _read(self, data: bytes, row: list[object], columns: Columns) -> int:
         """Walk the elements to their end: the inner loop, where every step counts some ten nanoseconds."""
-        columns = self._default
         entries, read_start = columns.entries, self._header
         position, end = 0, len(data)
         last = end - 8
@@ -243,7 +242,7 @@ class AnswerDecoder:
                     ):  # an element that is repeated empty changes nothing
                         row[index] = value
             elif entry is _SWITCHING:
-                columns = self._switch(data[start:position])
+                columns = self._switch(data, start, position)
                 entries = columns.entries
         return position
 
@@ -263,8 +262,9 @@ class AnswerDecoder:
         columns.remember(_CHARACTER_SET if self._implicit else _CHARACTER_SET + b"CS", _SWITCHING)
         return columns
 
-    def _switch(self, raw: bytes) -> Columns:
+    def _switch(self, data: bytes, start: int, stop: int) -> Columns:
         """Return the columns for a SpecificCharacterSet; an empty or unknown one leaves the node's."""
+        raw = data[start:stop]
         found = self._switched.get(raw)
         text = raw.decode("ascii", "replace").strip(" \0")
         if found is None:
@@ -274,6 +274,10 @@ class AnswerDecoder:
             if len(self._switched) < _MOST_CHARACTER_SETS:
                 self._switched[raw] = found
         columns, why = found
+        if start > 8 and data[:4] != _GROUP_LENGTH and not self._is_late:  # read the text before it again
+            self._is_late = True
+            self._warnings.pop(len(self._rows) - 1, None)
+            self._read(data[: start - 8], self._rows[-1], columns)
         if why:
             self._warn("SpecificCharacterSet", raw, why)
         index = self._indexes.get(_CHARACTER_SET)
@@ -290,9 +294,8 @@ class AnswerDecoder:
             stop = self._stop(data, header) if header else None
         if header is None or stop is None:
             return self._read_broken(data, position, header, columns), columns
-        raw = data[header.start : stop]
         if header.tag == _CHARACTER_SET:
-            return stop, self._switch(raw)
+            return stop, self._switch(data, header.start, stop)
         index = self._indexes.get(header.tag, _SKIP)
         if is_sequence(header):
             self._read_sequence(data, header, stop, columns.encodings)

@@ -340,3 +340,15 @@ def test_a_uid_against_the_standard_is_still_the_key_of_its_row_and_is_warned_of
 
 def test_zero_is_a_component_as_good_as_any() -> None:
     assert one(0x0020000E, "UI", b"0.1.0.20.0\0", "SeriesInstanceUID") == ("0.1.0.20.0", [])
+
+
+@BOTH
+def test_a_character_set_behind_the_text_counts_for_it(syntax: str) -> None:
+    parts = [
+        (0x00100010, "PN", "김희중".encode("euc_kr")),
+        (0x00080005, "CS", b"ISO_IR 149"),
+        (0x00100020, "LO", b"P1"),
+    ]
+    answer = b"".join(element(*part, implicit=syntax == IMPLICIT) for part in parts)
+    rows = decoded([answer, answer], ["PatientName", "PatientID"], implicit=syntax == IMPLICIT)
+    assert rows == [{"PatientName": "김희중", "PatientID": "P1", "warnings": []}] * 2
