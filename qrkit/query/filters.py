@@ -26,9 +26,9 @@ _SHARE = 3
 """One in how many rows surely does not match, at least, where a node ignores a key."""
 
 _WHY_KEPT = {
-    Match.ALIKE: "kept: the node returned it for the query, though it is written in another way",
-    Match.UNSURE: "kept: it cannot be compared with the query",
-    Match.NO: "kept: the node returned it for the query, though it does not match",
+    Match.ALIKE: "written in another way than the query; the row is kept, since the node returned it",
+    Match.UNSURE: "not comparable with the query; the row is kept",
+    Match.NO: "does not match the query; the row is kept, since the node returned it",
 }
 
 

@@ -29,11 +29,16 @@ from qrkit.tables.levels import (
     unique_key,
     unique_keys_above,
 )
-from qrkit.tables.modalities import DEFINED_MODALITIES, UNKNOWN_MODALITY, Modalities, modality_label, read_modalities
+from qrkit.tables.modalities import (
+    DEFINED_MODALITIES,
+    Modalities,
+    modality_label,
+    modality_labels,
+    read_modalities,
+)
 
 __all__ = [
     "DEFINED_MODALITIES",
-    "UNKNOWN_MODALITY",
     "WARNINGS",
     "Level",
     "Modalities",
@@ -48,6 +53,7 @@ __all__ = [
     "keyword_vr",
     "levels_of",
     "modality_label",
+    "modality_labels",
     "read_modalities",
     "reasons_of",
     "return_keys",

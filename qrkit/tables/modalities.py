@@ -95,14 +95,24 @@ def read_modalities(value: str | None) -> Modalities:
     )
 
 
+def modality_labels(modalities_in_study: object) -> frozenset[str]:
+    r"""Return the codes by which people select a study, those of a site included; ``unknown`` without any.
+
+    >>> [sorted(modality_labels(text)) for text in ("ct/sr", "CT\\QQ", "CT and others", "*", None)]
+    [['CT', 'SR'], ['CT', 'QQ'], ['CT'], ['unknown'], ['unknown']]
+    """
+    if not isinstance(modalities_in_study, str):
+        return frozenset({UNKNOWN_MODALITY})
+    found = read_modalities(modalities_in_study)
+    own = {part for part in modalities_in_study.split("\\") if _CODE.fullmatch(part)}
+    return found.known or frozenset(own | found.codes & DEFINED_MODALITIES) or frozenset({UNKNOWN_MODALITY})
+
+
 def modality_label(modalities_in_study: object) -> str:
     r"""Return the name of a study by its modalities, as in a chart.
 
     >>> modality_label("SR\\CT"), modality_label("PT,CT,SR"), modality_label("SR"), modality_label(None)
     ('CT', 'CT+PT', 'SR', 'unknown')
     """
-    if not isinstance(modalities_in_study, str):
-        return UNKNOWN_MODALITY
-    found = read_modalities(modalities_in_study)
-    codes = found.known or {part for part in modalities_in_study.split("\\") if _CODE.fullmatch(part)}
-    return "+".join(sorted(codes - _ACCOMPANYING or codes)) or UNKNOWN_MODALITY
+    codes = modality_labels(modalities_in_study)
+    return "+".join(sorted(codes - _ACCOMPANYING or codes))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from qrkit.jobs.estimate import cost_in_words
 from qrkit.query import Coverage, build_query
-from qrkit.tables import UNKNOWN_MODALITY, read_modalities
+from qrkit.tables import modality_labels
 from qrkit.widgets.charts import Charts, charts_of_studies
 from qrkit.widgets.job_progress import JobProgress, running_jobs
 from qrkit.widgets.labels import field, fields, hint, modalities_in_words
@@ -28,7 +28,6 @@ from qrkit.workspace import Workspace
 _WORDS = "Words in the description, separated by commas."
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription")
 _MODALITIES = ("ModalitiesInStudy", "Modality")
-_UNKNOWN = frozenset({UNKNOWN_MODALITY})
 
 
 class QueryPage(Panel):
@@ -166,7 +165,7 @@ class FilterPanel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes
         frame = self._table.frame
         # Once for each result: for five thousand rows this takes longer than a filter.
         words = [cell.casefold() for cell in _column(frame, _DESCRIPTIONS)]
-        self._rows = list(zip(words, map(_codes, _column(frame, _MODALITIES)), strict=True))
+        self._rows = list(zip(words, map(modality_labels, _column(frame, _MODALITIES)), strict=True))
         codes = sorted({code for _, own in self._rows for code in own})
         close_parts(self.modalities)
         self.modalities.children = [code_box(code, f"Show rows with {code}", width="72px") for code in codes]
@@ -203,11 +202,6 @@ def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
         if there
         else [""] * len(frame)
     )
-
-
-def _codes(cell: str) -> frozenset[str]:
-    """Return the modalities of a row, so that one whose modalities cannot be read has a box of its own."""
-    return read_modalities(cell).known or _UNKNOWN
 
 
 def _terms(text: str) -> list[str]:

@@ -51,6 +51,19 @@ def test_words_and_modalities_filter_at_once(table: SelectableTable, filters: Fi
     assert shown(table) == ["1.1", "1.2", "1.3"]
 
 
+def test_modalities_are_read_whatever_separates_them_and_unknown_ones_have_a_box(
+    table: SelectableTable, filters: FilterPanel
+) -> None:
+    table.show(_ANSWER.assign(ModalitiesInStudy=["ct/sr", "*", "", "MR\\QQ"]))
+    filters.show()
+    boxes = {box.description: box for box in filters.modalities.children}
+    assert list(boxes) == ["CT", "MR", "QQ", "SR", "unknown"]
+    boxes["CT"].value = True
+    assert shown(table) == ["1.1"]
+    boxes["unknown"].value = True
+    assert shown(table) == ["1.1", "1.2", "1.3"]
+
+
 def test_selected_rows_stay_selected_and_hidden_are_counted(table: SelectableTable, filters: FilterPanel) -> None:
     table.children[0].selected_rows = [1, 3]
     filters.modalities.children[1].value = True
