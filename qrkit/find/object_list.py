@@ -135,7 +135,7 @@ class ListedRows:
 
     def _judged(self, above: _Above, series: Mapping[str, Mapping[str, Any]]) -> ObjectList:
         by_series = {uid: self._rows.objects[uid] for uid in series}
-        objects = {uid: listed for some in by_series.values() for uid, listed in some.items()}
+        objects = [listed for some in by_series.values() for listed in some.values()]
         counts = {uid: row.get(_OBJECTS_OF_SERIES) for uid, row in series.items()}
         lost_series = max((above.series or 0) - len(series), above.unnamed)
         count, is_counted = above.count([*counts.values()], lost_series)
@@ -153,7 +153,7 @@ class ListedRows:
             short.append(uncounted)
             uncounted = ""
         return ObjectList(
-            objects=tuple(objects.values()),
+            objects=tuple(objects),
             counted=count,
             is_counted=is_counted,
             silent_series=silent,

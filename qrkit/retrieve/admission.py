@@ -99,8 +99,9 @@ class ActiveItems:
             active
             for active in items
             if active is not taker
-            and (active.wants(sop_instance_uid) or active.node == taker.node)
+            and (active.means(sop_instance_uid, header) or active.node == taker.node)
             and active.admits(sop_instance_uid, header)
+            and active.requested_place(sop_instance_uid, header) is None
         )
 
 

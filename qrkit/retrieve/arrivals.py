@@ -171,7 +171,10 @@ class Arrivals:
             If it belongs to none, or cannot be put there.
         """
         uid = arrival.sop_instance_uid
-        active = next((candidate for candidate in admissible.candidates if candidate.admits(uid, header)), None)
+        admitting = [candidate for candidate in admissible.candidates if candidate.admits(uid, header)]
+        # of items that expect one SOP Instance UID in several series, the one of this series
+        meant = (candidate for candidate in admitting if candidate.means(uid, header))
+        active = next(meant, admitting[0] if admitting else None)
         if active is None and not admissible.keep:
             for candidate in admissible.candidates:
                 candidate.refuse(uid)

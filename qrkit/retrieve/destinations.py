@@ -16,6 +16,7 @@ from qrkit.find.object_list import ObjectList
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.arrivals import Arrivals
+from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.reachability import MoveTarget, Unreached, naming
 from qrkit.retrieve.stored import StoredInstances
@@ -88,7 +89,7 @@ class WorkspaceDestination:
         stored = self._stored.of(active.places, source=name)
         if active.lacking or not active.is_listed:
             stored |= self._stored.of_request(active.item.request, source=name)
-        return active.fetched_again(stored) if active.item.request.refetch else stored
+        return fetched_again(stored, active) if active.item.request.refetch else stored
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:
         """Have the node send to us."""
@@ -154,6 +155,14 @@ class _Reach:
         self._unreached.append(active)
 
 
+def fetched_again(stored: set[str], active: ActiveItem) -> set[str]:
+    """Return those of some stored objects that an earlier try of a refetch has received."""
+    before = active.item.outcome
+    if not (before.received and before.missing):
+        return set()
+    return {key for key in stored if uid_of(key) not in before.missing}
+
+
 def _wanted(identifier: Dataset, active: ActiveItem) -> frozenset[str]:
     """Return the SOP Instances that a request should bring; empty where none are listed."""
     asked = identifier.get("SOPInstanceUID") or ()
@@ -203,7 +212,8 @@ class StoreNodeDestination:
         expected, counted = active.expected or frozenset(), active.suboperations
         found = self._found(active.item.request)
         if found:
-            active.stored |= found & expected if expected and not active.lacking else found
+            known = {key for key in expected if uid_of(key) in found}
+            active.stored |= known if expected and not active.lacking else found
         elif expected and (counted.completed or 0) >= len(expected) and not counted.failed:
             active.stored |= expected
         else:

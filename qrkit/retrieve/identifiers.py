@@ -14,6 +14,7 @@ from qrkit.find.uid_lists import in_parts
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import InformationModel, Method, Node
 from qrkit.query.request import add_key
+from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
 from qrkit.tables import Level
 
@@ -44,9 +45,12 @@ def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iter
         yield identifier
         return
     again = active.short_series if active.lacking else ()
-    missing = {uid: series for uid, series in active.series_of(active.missing).items() if series not in again}
-    for series_instance_uid in dict.fromkeys(missing.values()):
-        uids = [uid for uid, series in missing.items() if series == series_instance_uid]
+    missing: dict[str, list[str]] = {}
+    for key in active.missing:
+        missing.setdefault(active.objects.series(key), []).append(uid_of(key))
+    for series_instance_uid, uids in missing.items():
+        if series_instance_uid in again:
+            continue
         for some in in_parts(uids, 1) if by_uid else in_parts(uids):
             identifier = unique_keys(node, request)
             identifier.QueryRetrieveLevel = Level.IMAGE.value

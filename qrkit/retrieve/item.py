@@ -12,10 +12,12 @@ from dataclasses import replace
 from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
 from qrkit.dimse.status import PENDING, SUCCESS, Category, Service, classify
-from qrkit.find.object_list import ObjectList, not_listed
+from qrkit.find.object_list import ListedObject, ObjectList, not_listed
 from qrkit.find.parents import canonical
 from qrkit.jobs import ItemOutcome, ItemRow
+from qrkit.retrieve.expected import ExpectedObjects, uid_of
 from qrkit.retrieve.reachability import Unreached
+from qrkit.retrieve.stored import ObjectPlace
 from qrkit.store.header import ObjectHeader
 from qrkit.tables import Level
 from qrkit.words import counted
@@ -38,8 +40,9 @@ class ActiveItem:
         self.item = item  # the row it stands for
         self.node = node  # name of the node that is asked
         self.list: ObjectList = _NOT_ASKED  # what the node lists
-        self.expected = expected  # SOP Instance UIDs; None: unknown
-        self.stored: set[str] = set()  # SOP Instance UIDs at the destination
+        self.objects = ExpectedObjects(series=item.request.SeriesInstanceUID)  # the keys by which objects are named
+        self.expected = expected  # keys; None: unknown
+        self.stored: set[str] = set()  # keys of the objects at the destination
         self.received = item.outcome.received  # objects, with those of earlier tries
         self.bytes = item.outcome.bytes
         self.refused = 0  # objects sent along that do not belong to it
@@ -79,7 +82,7 @@ class ActiveItem:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Expected SOP Instance UIDs that are not stored, in a stable order."""
+        """Keys of the expected objects that are not stored, in a stable order."""
         return tuple(sorted((self.expected or frozenset()) - self.stored))
 
     @property
@@ -89,7 +92,12 @@ class ActiveItem:
 
     def wants(self, sop_instance_uid: str) -> bool:
         """Whether this object was expected by name."""
-        return self.expected is not None and sop_instance_uid in self.expected
+        expected = self.expected or frozenset()
+        return any(key in expected for key in self.objects.keys_of(sop_instance_uid))
+
+    def means(self, sop_instance_uid: str, header: ObjectHeader) -> bool:
+        """Whether this object was expected by name, in its study and series."""
+        return self.wants(sop_instance_uid) and self.requested_place(sop_instance_uid, header) is None
 
     def admits(self, sop_instance_uid: str, header: ObjectHeader) -> bool:
         """Whether an object is of the study, series or images that were asked for, listed or not."""
@@ -103,42 +111,38 @@ class ActiveItem:
 
     def has_taken(self, sop_instance_uid: str) -> bool:
         """Whether an object was received for this item itself, not only for another."""
-        return sop_instance_uid in self._came
+        return all(key in self._came for key in self.objects.keys_of(sop_instance_uid))
 
     def took(self, sop_instance_uid: str, header: ObjectHeader, size: int) -> None:
         """Count an object that is in its place; once, however often it comes."""
+        key = self.objects.key(sop_instance_uid, header.SeriesInstanceUID)
         with self._lock:
-            self.repeated += sop_instance_uid in self._came_in_try
-            self.stored.add(sop_instance_uid)
+            self.repeated += key in self._came_in_try
             self.unstored.pop(sop_instance_uid, None)
-            self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
-            self._came_in_try.add(sop_instance_uid)
             if self.requested_place(sop_instance_uid, header) is not None:
-                self.elsewhere[sop_instance_uid] = header.StudyInstanceUID, header.SeriesInstanceUID
-            if sop_instance_uid not in self._came:
-                self._came.add(sop_instance_uid)
-                if sop_instance_uid not in self._stored_before:  # else it was sent before, in an earlier try
+                self.elsewhere[key] = header.StudyInstanceUID, header.SeriesInstanceUID
+            self._has(key, header)
+            if key not in self._came:
+                self._came.add(key)
+                if key not in self._stored_before:  # else it was sent before, in an earlier try
                     self.received += 1
                     self.bytes += size
-            self.touch()
 
     def holds(self, stored: Collection[str]) -> None:
         """Note objects that are at the destination, without having been received in this run."""
         self.stored.update(stored)
         self._stored_before |= frozenset(stored) - self._came
 
-    def fetched_again(self, stored: Collection[str]) -> set[str]:
-        """Return those of some stored objects that an earlier try of a refetch has received."""
-        before = self.item.outcome
-        return set(stored) - set(before.missing) if before.received and before.missing else set()
-
     def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
         """Note an object that was received for another item and is in its place: it is not requested again."""
         with self._lock:
-            self.stored.add(sop_instance_uid)
-            self._came_in_try.add(sop_instance_uid)
-            self._of_series[canonical(header.SeriesInstanceUID)].add(sop_instance_uid)
-            self.touch()
+            self._has(self.objects.key(sop_instance_uid, header.SeriesInstanceUID), header)
+
+    def _has(self, key: str, header: ObjectHeader) -> None:
+        self.stored.add(key)
+        self._came_in_try.add(key)
+        self._of_series[canonical(header.SeriesInstanceUID)].add(key)
+        self.touch()
 
     def refuse(self, sop_instance_uid: str) -> None:
         """Count an object that was sent along and does not belong to the item."""
@@ -155,28 +159,27 @@ class ActiveItem:
         """Expect what the node lists, besides what the request names."""
         request = self.item.request
         self.list = listed
-        uids = {item.SOPInstanceUID for item in listed.objects}
-        uids |= {*request.expected, *request.sop_instance_uids}
-        uids |= {*self.item.outcome.missing}  # what an earlier try named stays expected, whatever is listed now
-        self.expected = frozenset(uids) or None
+        self.objects = ExpectedObjects(listed.objects, request.SeriesInstanceUID)
+        # what an earlier try named stays expected, whatever is listed now
+        uids = (*request.expected, *request.sop_instance_uids, *self.item.outcome.missing)
+        self.expected = self.objects.keys(uids) or None
 
     @property
-    def places(self) -> Mapping[str, tuple[str, str]]:
-        """The study and series of each expected object; the series is empty where it is not known."""
-        study = self.item.request.StudyInstanceUID
-        return {uid: (study, series) for uid, series in self.series_of(self.expected or ()).items()}
+    def places(self) -> Mapping[str, ObjectPlace]:
+        """Where each expected object is looked for, by its key; the series is empty where it is not known."""
+        study, series = self.item.request.StudyInstanceUID, self.objects.series
+        return {key: ObjectPlace(uid_of(key), study, series(key)) for key in self.expected or ()}
 
     def requested_place(self, sop_instance_uid: str, header: ObjectHeader) -> tuple[str, str] | None:
         """Return the study and series by which an object was requested; None if these are its own."""
-        series = self.series_of([sop_instance_uid])[sop_instance_uid] or header.SeriesInstanceUID
+        key = self.objects.key(sop_instance_uid, header.SeriesInstanceUID)
+        series = self.objects.series(key) or header.SeriesInstanceUID
         place = self.item.request.StudyInstanceUID, series
         own = header.StudyInstanceUID, header.SeriesInstanceUID
-        return None if list(map(canonical, place)) == list(map(canonical, own)) else place
+        return None if place == own or list(map(canonical, place)) == list(map(canonical, own)) else place
 
-    def series_of(self, uids: Collection[str]) -> Mapping[str, str]:
-        """Return the SeriesInstanceUID of some SOP Instances, as listed, or else that of the request."""
-        listed = {item.SOPInstanceUID: item.SeriesInstanceUID for item in self.list.objects}
-        return {uid: listed.get(uid, self.item.request.SeriesInstanceUID) for uid in uids}
+    def _is_stored(self, listed: ListedObject) -> bool:
+        return self.objects.key(listed.SOPInstanceUID, listed.SeriesInstanceUID) in self.stored
 
     @property
     def short_series(self) -> tuple[str, ...]:
@@ -185,7 +188,7 @@ class ActiveItem:
             return ()
         stored = {uid: set(uids) for uid, uids in self._of_series.items()}
         for listed in self.list.objects:
-            if listed.SOPInstanceUID in self.stored:
+            if self._is_stored(listed):
                 stored.setdefault(canonical(listed.SeriesInstanceUID), set()).add(listed.SOPInstanceUID)
         return tuple(
             uid
@@ -288,7 +291,7 @@ class ActiveItem:
         """SOP Class of each missing object; an empty one for what the node did not list."""
         # what is not listed is probably of the same classes
         lacking = self.lacking or self.is_contradicted
-        missing = [item for item in self.list.objects if lacking or item.SOPInstanceUID not in self.stored]
+        missing = [item for item in self.list.objects if lacking or not self._is_stored(item)]
         classes = [item.SOPClassUID for item in missing]
         is_unknown = not self.list.objects or self.list.silent_series or lacking
         return (*classes, "") if is_unknown else tuple(classes)
@@ -389,7 +392,8 @@ class ActiveItem:
         """The missing objects that arrived after the end: SOP Instance UIDs, and bytes."""
         if self.outcome is None:
             return frozenset(), 0
-        return frozenset(self.outcome.missing) & self.stored, self.bytes - self.outcome.bytes
+        missing = set(self.outcome.missing) - set(map(uid_of, self.missing))
+        return frozenset(missing), self.bytes - self.outcome.bytes
 
 
 def _sum(first: int | None, second: int | None) -> int | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
+from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.reachability import Unreached, may_be_unreached
 from qrkit.store.job_progress import Postponement, RunningItems
@@ -32,7 +33,7 @@ def outcome_of(active: ActiveItem, *, cancelled: bool) -> ItemOutcome:
         state=state,
         expected=active.expected_number,
         stored=len(active.stored) or active.reported,
-        missing=active.missing,
+        missing=tuple(map(uid_of, active.missing)),
         received=active.received,
         bytes=active.bytes,
         error=error,

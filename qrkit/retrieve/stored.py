@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from qrkit.errors import ObjectUnreadable
 from qrkit.find.parents import canonical
@@ -16,6 +18,14 @@ from qrkit.store.quarantine import quarantine
 from qrkit.uids import is_usable_uid, path_name
 
 logger = logging.getLogger(__name__)
+
+
+class ObjectPlace(NamedTuple):
+    """Where an object is looked for; the series is empty where it is not known."""
+
+    SOPInstanceUID: str
+    StudyInstanceUID: str
+    SeriesInstanceUID: str
 
 
 class StoredInstances:
@@ -38,8 +48,8 @@ class StoredInstances:
             filters["SeriesInstanceUID"] = request.SeriesInstanceUID
         return {row.SOPInstanceUID for row in self._instances.list(filters) if self._is_whole(row.path, row.size)}
 
-    def of(self, places: Mapping[str, tuple[str, str]], *, source: str) -> set[str]:
-        """Return those of some SOP Instances whose files are here, having listed those that were not.
+    def of(self, places: Mapping[str, ObjectPlace], *, source: str) -> set[str]:
+        """Return those of some objects, by key, whose files are here, having listed those that were not.
 
         A SOP Instance of another study or series is another object, unless it was requested by these UIDs before. A
         listed file may have been deleted; an unlisted one is from a worker that died before it wrote the row. One
@@ -48,21 +58,31 @@ class StoredInstances:
         Parameters
         ----------
         places
-            The study and the series in which each SOP Instance UID would be; without a series: unknown.
+            Where each object would be, by its key.
         source
             Name of the node that is asked, for the rows of unlisted files.
         """
-        listed = [place for place in self._instances.places(list(places)) if _is_at(place, places)]
-        held = {place.SOPInstanceUID for place in listed if self._is_whole(place.path, place.size)}
-        known = {place.SOPInstanceUID for place in listed}
-        unlisted = [
-            f"{path_name(study)}/{path_name(series)}/{path_name(uid)}.dcm"
-            for uid, (study, series) in places.items()
-            if is_usable_uid(series) and uid not in known
-        ]
-        rows = [row for relative in unlisted if (row := self._row(relative, source)) is not None]
-        self._instances.add_many(rows)
-        return held | {row.SOPInstanceUID for row in rows}
+        files: defaultdict[str, list[StoredPlace]] = defaultdict(list)
+        for file in self._instances.places([place.SOPInstanceUID for place in places.values()]):
+            files[file.SOPInstanceUID].append(file)
+        listed = {
+            key: [file for file in files[place.SOPInstanceUID] if _is_at(file, place)]
+            for key, place in places.items()
+        }
+        held = {key for key, some in listed.items() if any(self._is_whole(file.path, file.size) for file in some)}
+        found = {
+            key: row
+            for key, place in places.items()
+            if not listed[key] and (row := self._unlisted(place, source)) is not None
+        }
+        self._instances.add_many(found.values())
+        return held | found.keys()
+
+    def _unlisted(self, place: ObjectPlace, source: str) -> InstanceRow | None:
+        if not is_usable_uid(place.SeriesInstanceUID):
+            return None
+        uid, *folders = map(path_name, place)
+        return self._row("/".join((*folders, f"{uid}.dcm")), source)
 
     def _is_whole(self, relative: str, size: int) -> bool:
         try:
@@ -90,8 +110,8 @@ class StoredInstances:
             return None
 
 
-def _is_at(place: StoredPlace, wanted: Mapping[str, tuple[str, str]]) -> bool:
+def _is_at(file: StoredPlace, place: ObjectPlace) -> bool:
     """Whether a file is of the study and series in which its SOP Instance is looked for."""
-    study, series = wanted[place.SOPInstanceUID]
-    same_series = not series or canonical(series) == canonical(place.SeriesInstanceUID)
-    return same_series and canonical(study) == canonical(place.StudyInstanceUID)
+    series = place.SeriesInstanceUID
+    same_series = not series or canonical(series) == canonical(file.SeriesInstanceUID)
+    return same_series and canonical(place.StudyInstanceUID) == canonical(file.StudyInstanceUID)

@@ -64,3 +64,38 @@ def test_a_plan_does_not_select_the_stored_objects_of_a_merged_study_again(
         assert workspace.retrieve(first).wait(timeout=LIMIT).state is JobState.COMPLETE
     again = workspace.plan("pacs", dose=["CT", "MG", "DX"], date=DEFAULT_UNTIL)
     assert (first.funnel[-1].studies > 0, again.funnel[-1].studies) == (True, 0)
+
+
+class Shared(GeneratedHospital):
+    """A hospital with the same SOP Instance UIDs in the first two series of a study."""
+
+    def _make_study(self, number: int) -> Study:
+        study = super()._make_study(number)
+        if len(study.series) < 2:
+            return study
+        first, second, *others = study.series
+        twin = replace(second, instances=first.instances, sop_classes=first.sop_classes)
+        return replace(study, series=(first, twin, *others))
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
+def test_objects_with_one_uid_in_two_series_are_two_objects(
+    workspace: Workspace, start_simulator: StartSimulator, level: str, method: str
+) -> None:
+    hospital = Shared(seed=1, studies=12, calendar=Calendar.spread(12, DEFAULT_UNTIL, 1))
+    link(workspace, start_simulator(hospital))
+    study = next(one for one in all_studies(hospital) if len(one.series) > 2 and len(one.series[0].instances) < 30)
+    count = sum(len(series.instances) for series in study.series)
+    rows = workspace.find("pacs", level=level, study_uid=study.StudyInstanceUID)
+    with worker_in_thread(workspace):
+        jobs = [workspace.retrieve(rows, method=method).wait(timeout=LIMIT) for _ in range(2)]
+    assert [(job.state, job.stored, job.expected, job.received) for job in jobs] == [
+        (JobState.COMPLETE, count, count, count),
+        (JobState.COMPLETE, count, count, 0),
+    ]
+    listed = workspace.files.list()
+    assert len(listed) == len(list(workspace.files.folder.rglob("*.dcm"))) == count
+    assert set(zip(listed["SeriesInstanceUID"], listed["SOPInstanceUID"], strict=True)) == {
+        (series.SeriesInstanceUID, one.SOPInstanceUID) for series in study.series for one in series.instances
+    }

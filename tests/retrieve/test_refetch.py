@@ -7,6 +7,7 @@ import pytest
 from pydicom import dcmread
 
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, RetrieveRequest, without_overlap
+from qrkit.retrieve.destinations import fetched_again
 from qrkit.retrieve.item import ActiveItem
 from qrkit.simulator import Quirks
 from qrkit.tables import Level
@@ -93,4 +94,4 @@ def test_another_try_of_a_refetch_asks_only_for_what_the_earlier_one_lacked(
 ) -> None:
     request = RetrieveRequest(level=Level.SERIES, StudyInstanceUID="1.2", SeriesInstanceUID="1.3", refetch=True)
     active = ActiveItem(ItemRow(item_id=1, job_id="a", position=0, request=request, outcome=outcome), node="pacs")
-    assert active.fetched_again({"1.4", "1.5", "1.6"}) == stored
+    assert fetched_again({"1.4", "1.5", "1.6"}, active) == stored

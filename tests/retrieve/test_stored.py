@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from qrkit.retrieve.stored import StoredInstances
+from qrkit.retrieve.stored import ObjectPlace, StoredInstances
 from qrkit.store.files import FileStore
 from qrkit.store.instances import InstanceAlias, InstanceTable, index_row
 from qrkit.store.state import State
 from tests.store.objects import a_dataset, an_arrival, encoded
 
-UID, PLACE = "1.2.3.1", ("1.2", "1.2.3")
+UID = "1.2.3.1"
+PLACE = ObjectPlace(UID, "1.2", "1.2.3")
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
@@ -47,10 +48,15 @@ def test_an_object_of_another_study_or_series_is_not_held_unless_it_was_requeste
         table.add_many([index_row(stored)])
         held = StoredInstances(table, tmp_path / "files")
         places = [("1.2", "1.2.3"), ("1.2", ""), ("1.02", "1.2.03"), ("1.2", "1.2.4"), ("1.9", "1.2.3"), ("1.9", "")]
-        assert [held.of({UID: place}, source="pacs") == {UID} for place in places] == [True] * 3 + [False] * 3
+        found = [held.of({UID: ObjectPlace(UID, *place)}, source="pacs") == {UID} for place in places]
+        assert found == [True] * 3 + [False] * 3
         alias = InstanceAlias(
             SOPInstanceUID=UID, path=stored.relative, StudyInstanceUID="1.9", SeriesInstanceUID="1.9.1"
         )
         table.add_many([index_row(stored)], [alias])
-        assert held.of({UID: ("1.9", "1.9.1")}, source="pacs") == held.of({UID: PLACE}, source="pacs") == {UID}
-        assert held.of({UID: ("1.9", "1.9.2")}, source="pacs") == set()
+        assert (
+            held.of({UID: ObjectPlace(UID, "1.9", "1.9.1")}, source="pacs")
+            == held.of({UID: PLACE}, source="pacs")
+            == {UID}
+        )
+        assert held.of({UID: ObjectPlace(UID, "1.9", "1.9.2")}, source="pacs") == set()
