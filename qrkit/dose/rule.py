@@ -88,12 +88,6 @@ class StudyContext:
         answer = self.answers.get(self.need(NeedKind.FIRST_IMAGE, row))
         return answer.rows[0] if isinstance(answer, ObjectsAnswer) and answer.rows else None
 
-    @property
-    def names_classes(self) -> bool:
-        """True if the node returns the SOP Class of any object of this study."""
-        lists = (answer.rows for answer in self.answers.values() if isinstance(answer, ObjectsAnswer))
-        return any(instance.SOPClassUID for rows in lists for instance in rows)
-
     def has_unknown_class(self, row: SeriesRow) -> bool:
         """Return whether the node returns an object of a series without its SOP Class."""
         answer, image = self.objects(row), self.first_image(row)

@@ -172,19 +172,20 @@ def with_documents_read(context: StudyContext, result: RuleResult) -> RuleResult
 
 
 def with_unknown_classes(context: StudyContext, result: RuleResult | None) -> RuleResult | None:
-    """Return a result that also keeps the SR series of unknown class, at a node that returns no SOP Class.
+    """Return a result that also keeps the documents of unknown class, of which the node returns no SOP Class.
 
     It drops nothing else: a document of unknown class does not prove that the study has a dose report.
     """
     kept = {choice.row.SeriesInstanceUID for choice in result.choices if choice.keep} if result else set()
-    sr_series = context.sr_series if not context.names_classes else ()
-    added = {row.SeriesInstanceUID for row in sr_series if context.has_unknown_class(row)} - kept
+    added = {row.SeriesInstanceUID for row in context.sr_series if context.has_unknown_class(row)} - kept
     if not added:
         return result
     rule = UNKNOWN_CLASS
     others = result.choices if result else (SeriesChoice(row, False, rule, NO_DOSE_SR) for row in context.series)
     choices = (
-        SeriesChoice(choice.row, True, rule, _UNKNOWN_CLASS) if choice.row.SeriesInstanceUID in added else choice
+        SeriesChoice(choice.row, True, rule, _UNKNOWN_CLASS, _only((), context, choice.row))
+        if choice.row.SeriesInstanceUID in added
+        else choice
         for choice in others
     )
     decided = (result.rule, result.reason) if result else (rule, _UNKNOWN_CLASS)

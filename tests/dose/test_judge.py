@@ -89,7 +89,7 @@ def test_fluoroscopy_without_a_dose_report_is_dropped() -> None:
 # SR series without listed objects
 
 
-@pytest.mark.parametrize("hidden", [sr(RDSR, listed=False), sr(count=0), sr("", "")])
+@pytest.mark.parametrize("hidden", [sr(RDSR, listed=False), sr(count=0)])
 @pytest.mark.parametrize(("group", "code"), [("CT", "CT"), ("FL", "RF"), ("MG", "MG"), ("DX", "DX")])
 def test_with_empty_sr_an_sr_series_without_objects_is_kept_and_no_sr_dropped(
     group: str, code: str, hidden: Series
@@ -154,10 +154,18 @@ def test_an_object_of_unknown_class_is_kept_beside_a_report_of_its_series() -> N
     assert kept([item]) == {"2": ("IMAGE", (f"{UID}.2.2", f"{UID}.2.3"))}
 
 
-@pytest.mark.parametrize("other", [REPORT, RDSR])
-def test_a_dropped_object_of_unknown_class_is_a_doubt(other: str) -> None:
-    item = one(world_of(IMAGES, sr(other), sr("", REPORT)).judge(policy_of("CT")))
-    assert item.doubts == ("the node does not return the SOP Class of all objects",)
+@pytest.mark.parametrize(("other", "expected"), [(REPORT, set()), (RDSR, {"2"})])
+@pytest.mark.parametrize("group", ["CT", "FL", "MG"])
+def test_an_object_of_unknown_class_is_kept_at_a_node_that_names_the_class_of_others(
+    group: str, other: str, expected: set[str]
+) -> None:
+    code = {"CT": "CT", "FL": "RF", "MG": "MG"}[group]
+    images = Series(modality=code, classes=(CT,) * 9, description="x")
+    item = one(world_of(images, sr(other), sr("", REPORT), sr("")).judge(policy_of(group)))
+    found = kept([item])
+    assert (found["3"], found["4"]) == (("IMAGE", (f"{UID}.3.1",)), WHOLE)
+    assert set(found) - {"1", "3", "4"} == expected
+    assert item.doubts == ()
 
 
 @pytest.mark.parametrize("group", ["CT", "FL", "MG"])

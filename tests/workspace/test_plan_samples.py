@@ -14,6 +14,7 @@ from qrkit.dose import Plan
 from qrkit.jobs import JobState
 from qrkit.simulator import Quirks, Simulator
 from qrkit.workspace import Workspace
+from tests.peers.dcmqrscp import Dcmqrscp
 from tests.peers.orthanc import Orthanc
 from tests.peers.peer import PeerAddress
 from tests.workspace.opened import OpenWorkspace, StartSimulator, files_of, link, worker_in_thread
@@ -178,3 +179,18 @@ def test_a_report_in_a_study_of_its_own_is_planned_for_the_study_without_one(
     assert kept_series == {str(images.SeriesInstanceUID), str(report.SeriesInstanceUID)}
     (reason,) = plan.studies[plan.studies["StudyInstanceUID"] == str(report.StudyInstanceUID)]["reason"]
     assert f"for study {images.StudyInstanceUID} (same patient and accession number)" in reason
+
+
+@pytest.mark.parametrize("name", list(EXPECTED))
+def test_a_node_without_sop_classes_of_objects_loses_no_real_file(
+    open_workspace: OpenWorkspace, dcmqrscp: Dcmqrscp, files: dict[str, Dataset], name: str
+) -> None:
+    workspace = open_workspace()
+    workspace.nodes.add("dcmtk", host=dcmqrscp.host, port=dcmqrscp.port, ae_title=dcmqrscp.ae_title)
+    options: dict[str, Any] = {"sr_only": True} if name == "SR only" else {"dose": name}
+    plan = workspace.plan("dcmtk", whole_archive=True, **options)
+    assert set(EXPECTED[name]) <= set(kept(plan, files))
+    assert plan.coverage["complete"]
+    reasons = plan.series[plan.series["rule"] == "unknown class"]["reason"]
+    assert all("SOP Class the node does not return" in reason for reason in reasons)
+    assert len(reasons) == (len(EXPECTED[name]) if name == "SR only" else len(reasons))
