@@ -185,9 +185,15 @@ class AnswerCache:
                 continue
             if need.kind is NeedKind.FIRST_IMAGE and not _rows_of(known.answer):
                 continue  # an earlier version looked for the numbers 1 and 0 only
-            if known.holds(study, self._now, self._ages, is_held=need.SeriesInstanceUID in self._held):
+            if known.holds(study, self._now, self._ages, is_held=self._is_held(need, study, known.answer)):
                 return known.answer
         return None
+
+    def _is_held(self, need: Need, study: StudyRow, answer: Answer) -> bool:
+        """Return whether an answer is on a series that is held, or lists one without a count of series."""
+        if not isinstance(answer, SeriesAnswer):
+            return need.SeriesInstanceUID in self._held
+        return study.series_count is None and any(row.SeriesInstanceUID in self._held for row in answer.rows)
 
 
 def _rows_of(answer: Answer) -> tuple[SeriesRow, ...] | tuple[ObjectRow, ...]:

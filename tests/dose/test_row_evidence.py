@@ -12,6 +12,7 @@ from qrkit.dose import (
     NeedKind,
     ObjectsAnswer,
     SeriesAnswer,
+    SeriesRow,
     StudyRow,
     from_table,
     study_rows,
@@ -156,6 +157,18 @@ def test_an_answer_on_a_held_series_holds_only_while_instances_are_counted() -> 
             assert need in AnswerCache(known, {"1": counted}, now=later).recall([need])
             is_proven = counted.instance_count is not None
             assert (need in AnswerCache(known, {"1": counted}, now=later, held={"1.1"}).recall([need])) is is_proven
+
+
+def test_a_list_with_a_held_series_holds_only_while_series_are_counted() -> None:
+    now = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - in UTC, as it is kept
+    need = Need(NeedKind.SERIES, "1")
+    for study, is_proven in (
+        (StudyRow(StudyInstanceUID="1"), False),
+        (StudyRow(StudyInstanceUID="1", series_count=1), True),
+    ):
+        known = from_table(to_table({need: SeriesAnswer((SeriesRow("1.1", "SR"),))}, {"1": study}, now))
+        cache = AnswerCache(known, {"1": study}, now=now + timedelta(minutes=1), held={"1.1"})
+        assert (need in cache.recall([need])) is is_proven
 
 
 # ModalitiesInStudy and Modality as they come
