@@ -36,6 +36,19 @@ _CONGESTED_FOR = (0.1, 0.3, 1.0)
 """Seconds between tries: a node counts an association until it has seen its end, our last one as well."""
 
 
+_ENDS = (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)
+_SECOND = 2
+"""Message ID of the second request of an association."""
+
+
+class _UsedAssociationEnded(Exception):
+    """An association that was used before has ended without any object of the next item."""
+
+    def __init__(self, error: errors.NodeError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSource:
     """Where a batch comes from.
@@ -50,12 +63,15 @@ class BatchSource:
         By which we ask.
     list_objects
         Lists what the node has for some requests; see `qrkit.find.object_lister.ObjectLister`.
+    one_request
+        Whether the node is known to answer one request in each association.
     """
 
     node: Node
     method: Method
     calling_ae_title: str
     list_objects: Callable[[Sequence[RetrieveRequest]], Sequence[ObjectList]]
+    one_request: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +115,7 @@ class Batch:
         self._late: list[ActiveItem] = []  # asked for in this pass, and their objects may come late
         self._storage = StorageAnswers()
         self._has_yielded = False
+        self._one_request = False
         self._refuses_lists = False
 
     @property
@@ -226,13 +243,26 @@ class Batch:
     def _fetch_over_associations(
         self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...]
     ) -> None:
-        """Fetch each; an association that breaks is replaced, unless nothing comes any more."""
+        """Fetch each; an association that breaks is replaced, unless nothing comes any more.
+
+        Over an association that was used before, that is no fault of the item: it is asked for again over a new one,
+        and so are all others then.
+        """
+        self._one_request = self._one_request or self._source.one_request()
         waiting = list(items)
         breaks = 0
+        before: tuple[int, int] | None = None  # the items left and objects received when one last ended so
         while waiting and not self._has_yielded:
             arrived = sum(active.received for active in items)
             try:
                 self._fetch_in_turn(waiting, method, storage)
+            except _UsedAssociationEnded as ended:
+                self._one_request = True
+                left = len(waiting), sum(active.received for active in items)
+                if left == before:
+                    waiting[0].error = ended.error
+                    self._ended(waiting.pop(0), method)
+                before = left
             except errors.NodeError as error:
                 waiting[0].error = error
                 breaks = 0 if sum(active.received for active in items) > arrived else breaks + 1
@@ -250,7 +280,7 @@ class Batch:
             if storage and len(association.contexts) < 2:  # refused again: nothing more can come
                 waiting.clear()
             while waiting:
-                self._fetch_one(association, waiting[0], method)
+                self._fetch_over(association, waiting[0], method)
                 active = waiting.pop(0)
                 self._ended(active, method)
                 if active.is_open or waiting:
@@ -260,6 +290,18 @@ class Batch:
                 if waiting and self._watch.should_yield():
                     self._has_yielded = True
                     waiting.clear()
+                if self._one_request:
+                    return
+
+    def _fetch_over(self, association: Association, active: ActiveItem, method: Method) -> None:
+        """Fetch one item; tell apart an association that has ended because it was used before."""
+        received = active.received
+        try:
+            self._fetch_one(association, active, method)
+        except _ENDS as error:
+            if association.message_id_to_come > _SECOND and active.received == received:
+                raise _UsedAssociationEnded(error) from error
+            raise
 
     def _fetch_one(self, association: Association, active: ActiveItem, method: Method) -> None:
         retrieval = Retrieval(

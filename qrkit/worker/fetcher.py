@@ -143,13 +143,17 @@ class Fetcher:
             method=job.method,
             calling_ae_title=self._services.settings.ae_title,
             list_objects=self._lister(node, watcher).list_objects,
+            one_request=lambda: self._profile(node).habits.one_request,
         )
         return Batch(source, self._destination(job, node, watcher), self._services.arrivals.active, watch)
+
+    def _profile(self, node: Node) -> Profile:
+        return self._profiles.get(node.name) or Profile.unknown(node.name)
 
     def _lister(self, node: Node, watcher: Watcher) -> ObjectLister:
         return ObjectLister(
             node,
-            self._profiles.get(node.name) or Profile.unknown(node.name),
+            self._profile(node),
             calling_ae_title=self._services.settings.ae_title,
             stop=watcher.stop,
             learn=lambda find: find.teach(self._profiles, user=f"worker {self._services.worker_id}"),
