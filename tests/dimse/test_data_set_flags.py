@@ -26,7 +26,12 @@ from tests.peers.waiting import LOOPBACK
 GET, MOVE = get_model(InformationModel.STUDY_ROOT), move_model(InformationModel.STUDY_ROOT)
 ANNOUNCED, NOT_ANNOUNCED = 1, dimse.NO_DATA_SET
 LISTS = [encode_identifier(identifier("STUDY", FailedSOPInstanceUIDList="1.2.9"), EXPLICIT), b""]
-FLAGS = [ANNOUNCED, NOT_ANNOUNCED, 0, 0xFFFF, None]
+FLAGS = [
+    ANNOUNCED,
+    NOT_ANNOUNCED,
+    None,
+    *(pytest.param(flag, marks=pytest.mark.slow) for flag in (0, 0xFFFF)),
+]
 
 
 def response(request: Command, status: int, flag: int | None) -> dict[int, int | str]:

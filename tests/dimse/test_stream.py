@@ -121,7 +121,7 @@ def test_an_object_larger_than_all_buffers_comes_through() -> None:
             assert read_messages(stream, [(3, b"command", data)], small=False) == [(3, b"command", data)]
 
 
-@pytest.mark.parametrize("size", [MAXIMUM_LENGTH - 6, MAXIMUM_LENGTH, 1_048_576, 16_777_216])
+@pytest.mark.parametrize("size", [MAXIMUM_LENGTH - 6, 1_048_576, pytest.param(16_777_216, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("small", [True, False])
 def test_pdus_larger_than_we_propose_are_taken(size: int, *, small: bool) -> None:
     data = bytes(range(256)) * (size // 256) + bytes(size % 256)
@@ -244,7 +244,7 @@ def test_a_data_set_that_does_not_come_is_none_and_the_command_in_its_place_is_r
         assert stream.read_command() == (1, b"second")
 
 
-@pytest.mark.parametrize("after", [b"", SENT[2]])
+@pytest.mark.parametrize("after", [pytest.param(b"", marks=pytest.mark.slow), SENT[2]])
 def test_an_optional_data_set_is_waited_for_shortly(after: bytes) -> None:
     with connected() as (stream, theirs):
         theirs.sendall(SENT[0] + after)
