@@ -20,6 +20,7 @@ from benchmarks import (
     jobs,
     lab,
     memory,
+    million,
     page,
     planning,
     retrieving,
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument(
         "works",
         nargs="*",
-        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", "hunt", "start", []],
+        choices=[*WORKS, "memory", "windows", "jobs", "faults", "page", "lab", "hunt", "start", "million", []],
         help="which; all without",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
@@ -57,7 +58,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="qrkit-bench-", dir=options.folder))
     try:
         print(f"{date.today()}, {_versions()}; medians of {options.rounds}, in turn.\n")
-        if not {"jobs", "faults", "hunt", "start"}.issuperset(chosen):
+        if not {"jobs", "faults", "hunt", "start", "million"}.issuperset(chosen):
             print("| work | qrkit | peer | | times as fast | goal | |\n|---|--:|---|--:|--:|--:|---|")
         for name in chosen:
             _run(name, folder, options)
@@ -124,6 +125,12 @@ def _hunt(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         yield f"- {line}"
 
 
+def _million(folder: Path, _: argparse.Namespace) -> Iterator[str]:
+    yield "\n| C-FIND of many rows | |\n|---|--:|"
+    for what, figure in million.measure(folder / "million"):
+        yield f"| {what} | {figure} |"
+
+
 def _start(folder: Path, options: argparse.Namespace) -> Iterator[str]:
     yield "\n| command | CPU time | goal | |\n|---|--:|--:|---|"
     for started in start.measure(folder / "start", rounds=options.rounds):
@@ -140,6 +147,7 @@ LINES: dict[str, Callable[[Path, argparse.Namespace], Iterator[str]]] = {
     "lab": _lab,
     "hunt": _hunt,
     "start": _start,
+    "million": _million,
 }
 
 

@@ -21,6 +21,7 @@
     │   ├── ConnectionLost            the connection ended without A-RELEASE or A-ABORT
     │   ├── NodeTimeout               associated, then silent for longer than allowed
     │   ├── ProtocolError             the peer violated PS3.7 or PS3.8
+    │   ├── LimitReached              an answer is longer, or takes longer, than the node's settings allow
     │   └── StatusError               the operation ended with a failure status
     ├── PortInUse                     our own Storage SCP cannot listen
     ├── StoreError                    state, results or files
@@ -51,6 +52,7 @@ __all__ = [
     "HandlerFailed",
     "HostNotFound",
     "InputError",
+    "LimitReached",
     "NetworkUnreachable",
     "NoContextAccepted",
     "NodeError",
@@ -195,6 +197,10 @@ class NodeTimeout(NodeError):
 
 class ProtocolError(NodeError):
     """The peer violated PS3.7 or PS3.8."""
+
+
+class LimitReached(NodeError):
+    """An answer has more rows, or takes longer, than the node's settings allow; the rows until then are kept."""
 
 
 class StatusError(NodeError):

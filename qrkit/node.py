@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from qrkit.advice import Action, Advice
@@ -62,10 +63,11 @@ class Timeouts:
     connect: float = 10.0  # for the TCP connection
     association: float = 30.0  # for the answer to A-ASSOCIATE-RQ and to A-RELEASE-RQ (PS3.8 ARTIM)
     response: float = 300.0  # for the first answer or object: a PACS may take minutes to fetch from its archive
-    inactivity: float = 120.0  # for the next answer, or bytes of an object, once the first has come
+    inactivity: float = 120.0  # for the next whole answer, or bytes of an object, once the first has come
+    query: float = 3600.0  # for all answers to one C-FIND request
 
     def __post_init__(self) -> None:
-        for name in ("connect", "association", "response", "inactivity"):
+        for name in ("connect", "association", "response", "inactivity", "query"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"The {name} timeout must be more than 0 seconds, not {getattr(self, name)}.")
 
@@ -96,6 +98,8 @@ class Node:
         Maximum number of associations at a time.
     pause
         Seconds between two requests.
+    most_rows
+        Rows in the answer to one C-FIND request; a longer answer is ended there, and marked as incomplete.
     retrieve_hours
         When objects may be retrieved from it: ``22:00-06:00`` or ``Mon-Fri 22:00-06:00, Sat-Sun 00:00-24:00``; empty:
         always. Outside these hours jobs wait; queries do not.
@@ -124,6 +128,7 @@ class Node:
     tls: Tls = field(default_factory=Tls)
     associations: int = 2
     pause: float = 0.0
+    most_rows: int = 1_000_000
     retrieve_hours: str = ""
     time_zone: str = ""
     character_set: str = "ISO_IR 100"
@@ -150,11 +155,11 @@ class Node:
         if not 1 <= self.port <= 65535:
             raise _not_a_number("port", self.port, self.name)
         check_ae_title(self.ae_title, what=f"AE title of node {shown(self.name)}")
-        for what in ("calling_ae_title", "move_destination"):
-            if getattr(self, what):
-                check_ae_title(getattr(self, what), what=f"{what.replace('_', ' ')} of node {shown(self.name)}")
-        if self.associations < 1:
-            raise InputError(f"Node {shown(self.name)} needs at least 1 association, not {self.associations}.")
+        for name in filter(partial(getattr, self), ("calling_ae_title", "move_destination")):
+            check_ae_title(getattr(self, name), what=f"{name.replace('_', ' ')} of node {shown(self.name)}")
+        for least, what in ((self.associations, "association"), (self.most_rows, "row in most_rows")):
+            if least < 1:
+                raise InputError(f"Node {shown(self.name)} needs at least 1 {what}, not {least}.")
         if not 0 <= self.pause < math.inf:
             raise InputError(
                 f"The pause of node {shown(self.name)} cannot be negative or endless: {self.pause} seconds."
@@ -195,6 +200,7 @@ class Node:
             "Retrieve method": _METHODS[self.method],
             "Associations": f"{counted(self.associations, 'association')}, {self.pause:g} s between requests",
             "Timeouts": waits,
+            "Most rows": f"{self.most_rows:,} in one answer",
             "TLS": ("certificate checked" if self.tls.verify else "any certificate") if self.tls.enabled else None,
         }
         return facts(shown)
@@ -321,7 +327,7 @@ def _typed_table(table: str, values: object, name: str) -> dict[str, Any]:
 def _typed(key: str, value: object, name: str) -> Any:  # noqa: ANN401 - as the field is typed
     if key in _ENUMS:
         return _chosen(_ENUMS[key], key, value, name)
-    if key in ("port", "associations"):
+    if key in ("port", "associations", "most_rows"):
         number = _number(key, value, name)
         if number != int(number):
             raise InputError(f"The {key} of node {shown(name)} must be a whole number, not {shown(value)}.")

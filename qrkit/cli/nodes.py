@@ -96,7 +96,8 @@ _TIMEOUTS = {
     "connect": "the TCP connection",
     "association": "the association",
     "response": "a response, and the first object of a retrieve",
-    "inactivity": "the next response or object of a retrieve",
+    "inactivity": "the next whole response, or bytes of an object",
+    "query": "all responses to one C-FIND request",
 }
 _TEXTS = {
     "host": "Host name or IP address.",

@@ -68,8 +68,14 @@ def find(
     filters: dict[str, Any],
 ) -> None:
     """Query a node by C-FIND. The exit status is 3 if the result may be incomplete."""
-    with stderr.status(f"Querying {node} …"):
-        frame = workspace.find(node, level=level, **filters)
+    try:
+        with stderr.status(f"Querying {node} …"):
+            frame = workspace.find(node, level=level, **filters)
+    except KeyboardInterrupt as stopped:  # it names the query that has the rows until then, if there are any
+        if not str(stopped):
+            raise
+        say(str(stopped))
+        raise typer.Exit(NOT_COMPLETE) from None
     info = frame.attrs["qrkit"]
     query = Query.from_json(workspace.queries.show(info["query_id"]).request)
     print_frame(frame, form, output, requested=(*query.extra_keys, *dict(query.keys)))
@@ -166,6 +172,8 @@ def show_query(
     say(
         f"Page {page} of {pages}; {counted(row.row_count or 0, 'row')} from {row.node}, queried {when} by {row.user}."
     )
+    for why in row.coverage.why if row.coverage is not None else ():
+        say(f"May be incomplete: {why}.")
 
 
 @queries.command("rerun")

@@ -336,3 +336,33 @@ BINARY = frozenset(LAYOUTS)
 
 BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 """Value representations whose values are plain bytes."""
+
+
+_MOST_KNOWN = 2048
+_LONGEST_KNOWN = 64
+LONGEST_VALUE = 1_048_576
+"""Bytes of a value that are kept; no key of a query is that long."""
+
+
+class KnownValues(dict[bytes, object]):
+    """The values of a column by their bytes; a new one is decoded, and kept unless there are too many."""
+
+    __slots__ = ("decode",)
+
+    def __init__(self, decode: Decode) -> None:
+        super().__init__({b"": None})
+        self.decode = decode
+
+    def __missing__(self, raw: bytes) -> object:
+        if len(raw) > LONGEST_VALUE:
+            raise MalformedValue(f"{len(raw):,} bytes long; the first {LONGEST_VALUE:,} are kept", self._cut(raw))
+        value = self.decode(raw)
+        if len(self) < _MOST_KNOWN and len(raw) <= _LONGEST_KNOWN:
+            self[raw] = value
+        return value
+
+    def _cut(self, raw: bytes) -> object:
+        try:
+            return self.decode(raw[:LONGEST_VALUE])
+        except MalformedValue as odd:
+            return odd.value

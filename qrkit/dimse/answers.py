@@ -17,9 +17,11 @@ from qrkit.character_sets import encodings_of, is_known
 from qrkit.dimse.answer_elements import (
     BINARY,
     BYTES,
+    LONGEST_VALUE,
     UNDEFINED,
     Decode,
     ElementHeader,
+    KnownValues,
     MalformedValue,
     binary,
     day,
@@ -49,25 +51,7 @@ _BY_TYPE: dict[pa.DataType, Decode] = {
     pa.int64(): whole,
     pa.float64(): number,
 }
-_MOST_KNOWN = 2048
-_LONGEST_KNOWN = 64
 _MOST_HEADERS = 1024
-
-
-class KnownValues(dict[bytes, object]):
-    """The values of a column by their bytes; a new one is decoded, and kept unless there are too many."""
-
-    __slots__ = ("decode",)
-
-    def __init__(self, decode: Decode) -> None:
-        super().__init__({b"": None})
-        self.decode = decode
-
-    def __missing__(self, raw: bytes) -> object:
-        value = self.decode(raw)
-        if len(self) < _MOST_KNOWN and len(raw) <= _LONGEST_KNOWN:
-            self[raw] = value
-        return value
 
 
 class Columns:
@@ -246,6 +230,12 @@ class AnswerDecoder:
                 entries = columns.entries
         return position
 
+    def drop_unfinished(self) -> None:
+        """Drop an answer whose reading was interrupted."""
+        if self._rows and any(value is _ABSENT for value in self._rows[-1]):
+            self._rows.pop()
+            self._warnings.pop(len(self._rows), None)
+
     def take(self) -> pa.RecordBatch:
         """Return what was gathered, one row per answer, and start anew."""
         rows, self._rows = self._rows, []
@@ -370,7 +360,9 @@ class AnswerDecoder:
         if index < 0:
             return
         reader = SequenceReader(data, self._default_encodings)
-        if self._schema[index].type == pa.string():
+        if stop - header.start > LONGEST_VALUE:
+            reader.doubts.append((data[header.start : header.start + _LONGEST_RAW], "a sequence too long to be kept"))
+        elif self._schema[index].type == pa.string():
             self._rows[-1][index] = reader.json(header, stop, encodings)
         else:
             self._rows[-1][index] = None

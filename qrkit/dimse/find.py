@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 from pydicom.dataset import Dataset
@@ -27,6 +28,12 @@ from qrkit.stop import NEVER, Stop
 BATCH = 5_000
 """Answers in one Arrow batch, at most."""
 
+_BATCH_BYTES = 4_194_304
+"""Bytes of Identifiers after which a batch is passed on, so that large answers do not add up."""
+
+_OLDEST = 5.0
+"""Seconds after which the rows received so far are passed on, though the node sends no more for now."""
+
 RELATIONAL = b"\x01"
 """Service class application information that offers relational queries, and nothing else (PS3.4 C.5.1.1.1)."""
 
@@ -36,7 +43,8 @@ class FindResponses:
 
     `count` is the number of answers so far, `without_identifier` that of pending responses whose Identifier did not
     come. `keys_unsupported` becomes true if the node responds that it does not
-    support some optional key (0xFF01), so it ignored it.
+    support some optional key (0xFF01), so it ignored it. The answers before an error are passed on before it is
+    raised. `keep` takes answers while the node pauses; without it they stay until there are more.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class FindResponses:
         timeouts: tuple[float, float],
         stop: Stop = NEVER,
     ) -> None:
+        self.keep: Callable[[pa.RecordBatch], None] | None = None
         self.count = 0
         self.without_identifier = 0
         self.keys_unsupported = False
@@ -57,22 +66,50 @@ class FindResponses:
         self._response_timeout, self._inactivity_timeout = timeouts
         self._stop = stop
         self._last: tuple[bytes, Command] = (b"", Command({}))
+        self._size = 0  # bytes of the Identifiers that wait
+        self._seen = -1  # answers at the last progress
+        self._progress = self._taken = 0.0  # when that was, and when answers were last passed on
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         stream = self._association.stream
         stream.patience = self._response_timeout
-        outer, stream.on_wait = stream.on_wait, lambda: self._ask.check(self._stop)
+        self._progress = self._taken = time.monotonic()
+        outer, stream.on_wait = stream.on_wait, self._tick
         try:
             while self._read_one():
-                if len(self._decoder) >= BATCH:
+                if len(self._decoder) >= BATCH or self._size >= _BATCH_BYTES:
                     self._ask.check(self._stop)
-                    yield self._decoder.take()
+                    yield self._take()
                 elif self.count == 1:
                     stream.patience = self._inactivity_timeout
+        except BaseException:
+            self._decoder.drop_unfinished()
+            if len(self._decoder):
+                yield self._take()
+            raise
         finally:
             stream.on_wait = outer
         if len(self._decoder) or not self.count:
-            yield self._decoder.take()
+            yield self._take()
+
+    def _take(self) -> pa.RecordBatch:
+        self._size, self._taken = 0, time.monotonic()
+        return self._decoder.take()
+
+    def _tick(self) -> None:
+        """Check, some times a second, whether to end: only a whole answer is progress, not each of its bytes."""
+        self._ask.check(self._stop)
+        now = time.monotonic()
+        if self.count != self._seen:
+            self._seen, self._progress = self.count, now
+        patience = self._inactivity_timeout if self.count else self._response_timeout
+        if now - self._progress > patience:
+            raise errors.NodeTimeout(
+                f"{self._association.peer} sent no whole answer for {patience:g} seconds.",
+                advice="Try again; if the node is known to be slow, raise its response or inactivity timeout.",
+            )
+        if self.keep is not None and len(self._decoder) and now - self._taken > _OLDEST:
+            self.keep(self._take())
 
     def _read_one(self) -> bool:
         """Read one response; False after the last.
@@ -93,6 +130,7 @@ class FindResponses:
                 self.without_identifier += 1
             else:
                 self._decoder.add(answer)
+                self._size += len(answer)
                 self.count += 1
             return True
         if status == SUCCESS:  # a data set does not belong here, and is not waited for where one is announced
@@ -112,8 +150,8 @@ def find(
 ) -> FindResponses:
     """Send one C-FIND request under the node's information model; `keywords` are the columns of the answers.
 
-    While iterating, StatusError is raised if the node ends with anything but success; answers before it are lost with
-    it, since an answer that is cut off must not pass for one. Cancelled is raised if `stop` ends it.
+    While iterating, StatusError is raised if the node ends with anything but success, NodeTimeout if no whole answer
+    comes in time, and Cancelled if `stop` ends it.
     """
     model = MODELS[node.information_model].find
     ask = send_request(association, dimse.C_FIND_RQ, model, identifier)

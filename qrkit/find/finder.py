@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -14,7 +15,9 @@ import pyarrow as pa
 from qrkit.errors import NodeError, QrkitError, StatusError
 from qrkit.find.asked_values import AskedValues, MissingValues, queries_for_values_alone, without_wildcards
 from qrkit.find.hierarchy import HierarchyResult, HierarchySteps, ask_by_level
+from qrkit.find.parents import conform, has_all_values
 from qrkit.find.session import FindSession
+from qrkit.find.united import union
 from qrkit.find.windowed import WindowedFind
 from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
@@ -24,9 +27,9 @@ from qrkit.query.filters import select
 from qrkit.query.matching import takes_list
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
-from qrkit.store.queries import QueryTable
-from qrkit.store.results import Results
-from qrkit.tables import Level, to_frame, unique_key
+from qrkit.store.queries import INTERRUPTED, RUNNING, QueryTable
+from qrkit.store.results import Results, Spool, left_behind, read_left_behind
+from qrkit.tables import Level, schema, to_frame, unique_key
 from qrkit.words import counted
 
 
@@ -67,6 +70,7 @@ class _Question:
     query: Query
     unjudged: Collection[str]
     stop: Stop
+    spool: Spool | None = None
 
     def begin(self, here: Sequence[str]) -> tuple[HierarchySteps, tuple[Request, ...]]:
         """Return its steps and the requests of the first; the keys `here` are matched here alone."""
@@ -153,19 +157,56 @@ class Finder:
         question = _Question(node=node, profile=profile, query=query, unjudged=unjudged, stop=stop)
         steps, requests = question.begin(matched_here)
         query_id = self._queries.begin(node.name, query.level.value, query.to_json(), self._user)
-        try:
-            with self._queries.alive(query_id):
-                found = self._with_wildcards_checked(question, self._ask(question, steps, requests))
-                if found.coverage.not_found and not unjudged:
-                    found = self._with_excluded(question, found)
-            with self._results.writer(query_id, schema=found.table.schema) as writer:
-                writer.write(found.table)
-                self._queries.finish(query_id, writer.row_count, found.coverage, writer.commit())
-        except BaseException as error:
-            status = error.status if isinstance(error, StatusError) else None
-            self._queries.fail(query_id, _message(error), status)
-            raise
-        return FindResult(query_id=query_id, table=found.table, coverage=found.coverage)
+        with Spool(self._results.folder, query_id) as spool:
+            question = replace(question, spool=spool)
+            try:
+                with self._queries.alive(query_id):
+                    found = self._with_wildcards_checked(question, self._ask(question, steps, requests))
+                    if found.coverage.not_found and not unjudged:
+                        found = self._with_excluded(question, found)
+                self._store(query_id, found)
+            except BaseException as error:
+                self._fail(query_id, question, error)
+                raise
+            return FindResult(query_id=query_id, table=found.table, coverage=found.coverage)
+
+    def _store(self, query_id: str, found: _Found) -> None:
+        with self._results.writer(query_id, schema=found.table.schema) as writer:
+            writer.write(found.table)
+            self._queries.finish(query_id, writer.row_count, found.coverage, writer.commit())
+
+    def _fail(self, query_id: str, question: _Question, error: BaseException) -> None:
+        """Keep the rows until a query failed or was stopped, marked as incomplete; without any, keep its error."""
+        message = _message(error)
+        tables = question.spool.everything() if question.spool is not None else []
+        partial = partial_result(question.query, tables, message)
+        if partial is None:
+            self._queries.fail(query_id, message, error.status if isinstance(error, StatusError) else None)
+            return
+        self._store(query_id, _Found(*partial))
+        kept = f"{counted(partial[0].num_rows, 'row')} until then are stored as query {query_id}"
+        if isinstance(error, QrkitError):
+            error.message = f"{error.message} The {kept}."
+        elif isinstance(error, KeyboardInterrupt):
+            error.args = (f"The query was stopped. The {kept}.",)
+
+    def recover(self) -> None:
+        """Store the rows of queries whose process has ended, marked as incomplete."""
+        for query_id, paths in left_behind(self._results.folder).items():
+            row = self._queries.find(query_id)
+            if row is not None and row.state == RUNNING:
+                continue
+            if row is not None and row.state == INTERRUPTED:
+                partial = partial_result(
+                    row.query,
+                    [read_left_behind(path) for path in paths],
+                    "its process ended before the result was complete",
+                )
+                if partial is not None:
+                    self._store(query_id, _Found(*partial))
+            for path in paths:
+                with suppress(OSError):
+                    path.unlink()
 
     def explain(
         self, node: Node, query: Query, missing: MissingValues, *, ignored: Collection[str] = (), stop: Stop = NEVER
@@ -223,6 +264,7 @@ class Finder:
         node, profile = question.node, question.profile
         title = self._calling_ae_title
         with FindSession(node, calling_ae_title=title, stop=question.stop, habits=profile.habits) as session:
+            session.spool = question.spool
             windowed = WindowedFind(session, node, profile, today=date.today())
             values = _asked_values(question)
             while True:
@@ -243,6 +285,23 @@ class Finder:
             missing = values.missing(has_rows=result.table.num_rows > 0, ignored=ignored)
             coverage = _with_missing(coverage, missing)
         return _Found(result.table, coverage)
+
+
+def partial_result(query: Query, tables: Sequence[pa.Table], why: str) -> tuple[pa.Table, Coverage] | None:
+    """Return the rows of a query that did not end, where they match it; None if there are none."""
+    unique = unique_key(query.level)
+    own = [table for table in tables if unique in table.column_names and table.num_rows]
+    if query.level is not Level.IMAGE:  # a request below also returns the keys above
+        below = unique_key(list(Level)[list(Level).index(query.level) + 1])
+        own = [table for table in own if below not in table.column_names]
+    if not own:
+        return None
+    selected = select(query, query.level, union(own, query.level))
+    table = conform(selected.table, schema(query.level, query.columns))
+    reasons = [why.rstrip(".")]
+    if query.level is not Level.STUDY:
+        reasons.append("values of the levels above were not added")
+    return table, Coverage(why=tuple(reasons), filters=selected.reports)
 
 
 def _asked_values(question: _Question) -> AskedValues | None:
@@ -276,7 +335,8 @@ def _notes(query: Query, result: HierarchyResult) -> Iterator[str]:
     yield from unknown_codes(query.modalities)
     yield from result.notes
     unique = unique_key(query.level)
-    without = sum(not uid for uid in result.table[unique].to_pylist()) if query.level is not Level.PATIENT else 0
+    is_known = query.level is Level.PATIENT or has_all_values(result.table, unique)
+    without = 0 if is_known else sum(not uid for uid in result.table[unique].to_pylist())
     if without:
         has, they = ("has", "it") if without == 1 else ("have", "they")
         yield f"{counted(without, 'row')} {has} no {unique}, so {they} cannot be retrieved."

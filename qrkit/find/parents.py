@@ -187,12 +187,22 @@ def repeats(table: pa.Table, level: Level) -> bool:
     return bool(pc.count_distinct(uids).as_py() < pc.count(uids).as_py())
 
 
+def has_all_values(table: pa.Table, name: str) -> bool:
+    """Whether a column has a value in each row."""
+    if name not in table.column_names:
+        return False
+    column = table[name]
+    return column.null_count == 0 and not pc.any(pc.equal(column, "")).as_py()
+
+
 def distinct_rows(table: pa.Table, level: Level) -> pa.Table:
     """Return the rows, those without a Unique Key once for each content: windows overlap, and nodes repeat rows.
 
     >>> distinct_rows(pa.table({"StudyInstanceUID": ["1.2", None, None]}), Level.STUDY).num_rows
     2
     """
+    if has_all_values(table, unique_key(level)):
+        return table
     keys = row_keys(table, level)
     if all(is_unique for _, is_unique in keys):
         return table

@@ -21,13 +21,23 @@ import pyarrow as pa
 
 from qrkit.dimse.association import Association
 from qrkit.dimse.find import find, find_proposals
-from qrkit.errors import AssociationAborted, ConnectionLost, NodeError, NodeTimeout, StatusError
+from qrkit.errors import (
+    AssociationAborted,
+    Cancelled,
+    ConnectionLost,
+    LimitReached,
+    NodeError,
+    NodeTimeout,
+    StatusError,
+)
 from qrkit.find.associations import AssociationPool, Ending
 from qrkit.find.windows import Failure, failure_of
 from qrkit.node import Node
 from qrkit.profile.subjects import NO_HABITS, NodeHabits
 from qrkit.query import Load, Request, answer_keywords, identifier
 from qrkit.stop import NEVER, Stop
+from qrkit.store.results import Batch, Spool
+from qrkit.words import counted
 
 _SAMPLE = 5
 """Response times that make a figure; no fewer than twice as many are judged."""
@@ -38,6 +48,9 @@ _PAGE = 100
 """Answers that count as much as a request: a long answer does not mean that a node is slow."""
 MOST_BACK_OFF = 2.0
 """Seconds that are waited at most because a node answers slower."""
+
+_MOST_BYTES = 1_073_741_824
+"""Bytes of the rows of one answer that are kept: what a table in memory may have."""
 
 _MOST_REPEATS = 2
 """How often a request that broke off is sent again."""
@@ -139,7 +152,10 @@ class FindSession:
         most_lost: int = 0,
     ) -> None:
         self._node = node
-        self._stop = stop
+        self._stop = stop.or_when(lambda: self._is_interrupted)
+        self._is_interrupted = False
+        # keeps answers on disk, also those of a query that is stopped; None: in memory
+        self.spool: Spool | None = None
         self._relational = habits.relational
         self._most_lost = most_lost
         self._lost: list[Failure] = []
@@ -201,6 +217,7 @@ class FindSession:
             try:
                 return list(pool.map(self._try_ask, requests))
             except BaseException:
+                self._is_interrupted = True
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
@@ -244,11 +261,19 @@ class FindSession:
 
         def send(association: Association, node: Node) -> pa.Table | Failure:
             begun = self.pacing.start()
-            finding = find(association, asked, keywords, node=node, stop=self._stop)
+            answers = Answers(self.spool, node)
+            finding = find(association, asked, keywords, node=node, stop=answers.stop(self._stop))
+            finding.keep = answers.add
             try:
-                return pa.Table.from_batches(list(finding))
+                for batch in finding:
+                    answers.add(batch)
+                return answers.table()
             except NodeError as error:
-                return failure_of(error, finding.count)
+                return failure_of(error, finding.count, answers.rows)
+            except Cancelled:
+                if answers.limit is None:
+                    raise
+                return failure_of(answers.limit, finding.count, answers.rows)
             finally:
                 self.keys_unsupported |= finding.keys_unsupported
                 if finding.without_identifier:
@@ -263,6 +288,62 @@ class FindSession:
             return failure_of(error)
 
 
+class Answers:
+    """The rows of one answer, batch by batch, up to the node's limits."""
+
+    def __init__(self, spool: Spool | None, node: Node) -> None:
+        self._spool = spool
+        self._node = node
+        self._until = time.monotonic() + node.timeouts.query
+        self._batches: list[Batch] = []
+        self._size = 0
+        self.count = 0  # rows that are kept
+        self.limit: LimitReached | None = None  # the limit that was reached
+
+    def stop(self, stop: Stop) -> Stop:
+        """Return a token that ends the request at a limit too."""
+        return stop.or_when(self._is_beyond)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Keep a batch; of one that goes beyond the limit what is within it."""
+        room = self._node.most_rows - self.count
+        if batch.num_rows > room:
+            batch = batch.slice(0, room)
+            self._reached(f"more than {self._node.most_rows:,} rows, the limit of the node's settings", "most_rows")
+        if batch.num_rows or not self._batches:
+            self._batches.append(Batch(batch) if self._spool is None else self._spool.add(batch))
+        self.count += batch.num_rows
+        self._size += batch.nbytes
+        if self._size > _MOST_BYTES:
+            self._reached(f"more than {_MOST_BYTES:,} bytes in {counted(self.count, 'row')}", "")
+
+    @property
+    def rows(self) -> pa.Table | None:
+        """The rows so far; None if there are none."""
+        return self._table() if self.count else None
+
+    def table(self) -> pa.Table:
+        """Return all rows. Raises LimitReached if these are not all."""
+        if self.limit is not None:
+            raise self.limit
+        return self._table()
+
+    def _table(self) -> pa.Table:
+        if self._spool is not None:
+            return self._spool.table(self._batches)
+        return pa.Table.from_batches([batch.content for batch in self._batches])
+
+    def _is_beyond(self) -> bool:
+        if time.monotonic() >= self._until:
+            seconds = self._node.timeouts.query
+            self._reached(f"no end within {seconds:g} seconds, the limit of the node's settings", "query timeout")
+        return self.limit is not None
+
+    def _reached(self, what: str, setting: str) -> None:
+        advice = f"Narrow the query, or raise the {setting} of the node." if setting else "Narrow the query."
+        self.limit = self.limit or LimitReached(f"{self._node.name} sent {what}.", advice=advice)
+
+
 def _has_broken_off(answer: pa.Table | Failure) -> bool:
     """Whether a request may have broken off by chance, so that nothing smaller is needed."""
     if not isinstance(answer, Failure) or answer.count >= _PAGE:
@@ -273,6 +354,6 @@ def _has_broken_off(answer: pa.Table | Failure) -> bool:
 def _ending(answer: pa.Table | Failure) -> Ending:
     if not isinstance(answer, Failure) or isinstance(answer.error, StatusError):
         return Ending.ANSWERED  # a status ends the operation, and the association goes on
-    if answer.count:
+    if answer.count or isinstance(answer.error, LimitReached):
         return Ending.CUT
     return Ending.SILENCE if isinstance(answer.error, NodeTimeout) else Ending.NOTHING

@@ -14,8 +14,9 @@ from datetime import time
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from qrkit.find.parents import NOUNS, ROW, joined_tables
+from qrkit.find.parents import NOUNS, ROW, has_all_values, joined_tables
 from qrkit.query.matches import Judge, Match
 from qrkit.tables import WARNINGS, Level, keyword_vm, read_modalities, unique_key
 from qrkit.words import counted, listed
@@ -47,6 +48,8 @@ def united_rows(tables: Sequence[pa.Table], names: Sequence[str], judges: Judges
     [{'StudyInstanceUID': '1.2', 'AccessionNumber': 'A1\\A2'}]
     """
     joined = joined_tables(tables)
+    if has_all_values(joined, names[0]) and pc.count_distinct(joined[names[0]]).as_py() == joined.num_rows:
+        return United(table=joined)
     groups = _groups(joined, names)
     if len(groups) == joined.num_rows:
         return United(table=joined)

@@ -8,6 +8,7 @@ from datetime import date
 from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from qrkit.advice import Advice
 from qrkit.errors import NodeError
@@ -76,6 +77,7 @@ class _Step:
         self._wanted = {place: next(driver) for place, driver in enumerate(drivers)}
         self._is_answered = False
         self.tables: list[list[pa.Table]] = [[] for _ in requests]  # what has come of each
+        self.partial: list[list[pa.Table]] = [[] for _ in requests]  # what came before a request of it failed
         self.done: dict[int, WindowsResult] = {}  # how those went that are through, by their place
         self.not_sent: list[dict[Request, int]] = [{} for _ in requests]  # rows of each that were announced in vain
         self.error: NodeError | None = None  # the first one; None: none yet
@@ -91,6 +93,7 @@ class _Step:
         for answer in answers:
             if isinstance(answer, Failure):
                 self.error = self.error or answer.error
+                self.partial[place] += [] if answer.rows is None else [answer.rows]
             else:
                 self._is_answered = True
                 self.tables[place].append(answer)
@@ -109,6 +112,14 @@ class _Step:
             return None
         errors = result.errors if result is not None else ()
         return errors[0] if errors else self.error
+
+    def found(self, place: int, *, is_partial: bool) -> list[pa.Table]:
+        """Return the rows for the request of a place; those before failures too, if they may be partial."""
+        is_all = not is_partial or (self.error_of(place) is None and not self.doubts_of(place))
+        found = list(self.tables[place])
+        for table in [] if is_all else self.partial[place]:
+            found.append(_new_rows(table, found, unique_key(self._levels[place])))
+        return found
 
     def doubts_of(self, place: int) -> tuple[str, ...]:
         """Return why the answer to the request of a place may be incomplete."""
@@ -211,9 +222,11 @@ class WindowedFind:
         self._driven += [step.done[place] for place in sorted(step.done)]
         return [
             WindowedAnswer(
-                table=self._joined(request, found), error=step.error_of(place), doubts=step.doubts_of(place)
+                table=self._joined(request, step.found(place, is_partial=self._session.spool is not None)),
+                error=step.error_of(place),
+                doubts=step.doubts_of(place),
             )
-            for place, (request, found) in enumerate(zip(requests, step.tables, strict=True))
+            for place, request in enumerate(requests)
         ]
 
     def coverage(self) -> Coverage:
@@ -272,6 +285,18 @@ def not_sent_doubts(announced: Mapping[Request, int]) -> tuple[str, ...]:
     number = sum(announced.values())
     were = "was" if number == 1 else "were"
     return (f"{counted(number, 'row')} {were} announced and not sent",) if number else ()
+
+
+def _new_rows(table: pa.Table, found: Sequence[pa.Table], key: str) -> pa.Table:
+    """Return the rows whose Unique Key is not among those that were found, and those without one."""
+    if key not in table.column_names:
+        return table
+    known = [chunk for other in found if key in other.column_names for chunk in other[key].chunks]
+    if not known:
+        return table
+    is_known = pc.is_in(table[key], value_set=pa.chunked_array(known))
+    has_key = pc.not_equal(pc.fill_null(table[key], ""), "")
+    return table.filter(pc.invert(pc.and_(is_known, has_key)))
 
 
 def _advised(error: NodeError, request: Request) -> NodeError:

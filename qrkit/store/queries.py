@@ -167,6 +167,11 @@ class QueryTable(StateTable):
         with self._state.reading() as connection:
             return get_query(connection, query_id)
 
+    def find(self, query_id: str) -> QueryRow | None:
+        """Return the query with exactly this id; None if there is none."""
+        row = next(iter(self._state.rows(sa.select(queries).where(queries.c.query_id == query_id))), None)
+        return None if row is None else _query_row(row)
+
     def list(
         self, limit: int = 100, *, node: str | None = None, level: str | None = None, state: str | None = None
     ) -> tuple[QueryRow, ...]:

@@ -4,21 +4,29 @@
 `qrkit.store.queries.QueryTable.finish` names it. Besides the columns named by DICOM keyword, every answer has the
 reserved ones `query_id`, `node`, `asked_at` (UTC, without a zone: DuckDB needs pytz for the other kind) and,
 where the batches bring it, `warnings` (JSON list of texts, or null).
+
+While a query is under way, a `Spool` keeps its answers on disk as they arrive, so that they need no memory and
+outlive a crash. Few answers that arrive quickly never reach the disk. Others are written to
+``<folder>/<query_id>-<number>.answers``, a file for each schema. It is an Arrow IPC stream without an end, so what a
+process left behind is readable up to the last whole batch. Tables are read back by memory mapping.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import ipc
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound, StoreError
@@ -70,10 +78,10 @@ class ResultWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # the file is thrown away, now or by the next settling
+        with suppress(OSError):  # the file is thrown away, now or by the next settling
             if self._parquet is not None:
                 self._parquet.close()
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._part.unlink()
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -227,3 +235,135 @@ def _read_parquet(path: Path, offset: int, limit: int | None) -> pa.Table:
         raise
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The result {path} cannot be read: {error}.") from error
+
+
+_SPOOL_ENDING = ".answers"
+
+_MOST_WAITING = 4_194_304
+"""Bytes that wait in memory at most."""
+
+_OLDEST = 5.0
+"""Seconds that answers wait in memory, until the next ones."""
+
+
+class Batch:
+    """One batch of answers: `content` in memory, or None if it is in a file from `offset`."""
+
+    __slots__ = ("content", "offset", "schema")
+
+    def __init__(self, content: pa.RecordBatch) -> None:
+        self.content: pa.RecordBatch | None = content
+        self.schema: pa.Schema = content.schema
+        self.offset = 0
+
+
+class Spool:
+    """The answers of one query, in batches, from any thread; its files are removed at the end of the block."""
+
+    def __init__(self, folder: Path, query_id: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._query_id = query_id
+        self._clock = clock
+        self._files: list[tuple[pa.Schema, Path, BinaryIO]] = []
+        self._waiting: list[Batch] = []
+        self._size = 0
+        self._since = 0.0
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _, path, file in self._files:
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):  # Windows removes no file that is mapped; the next reader of the history does
+                path.unlink()
+        self._files.clear()
+
+    def add(self, content: pa.RecordBatch) -> Batch:
+        """Keep a batch. Raises DiskFull or StoreError if it cannot be written."""
+        batch = Batch(content)
+        with self._lock:
+            now = self._clock()
+            self._since = self._since if self._waiting else now
+            self._waiting.append(batch)
+            self._size += content.nbytes
+            if self._size >= _MOST_WAITING or now - self._since >= _OLDEST:
+                self._write()
+        return batch
+
+    def table(self, batches: Sequence[Batch]) -> pa.Table:
+        """Return the batches of one request as a table."""
+        with self._lock:
+            contents = [batch.content for batch in batches]
+            paths = {id(schema): path for schema, path, _ in self._files}
+        mapped: dict[Path, pa.MemoryMappedFile] = {}
+
+        def read(batch: Batch) -> pa.RecordBatch:
+            path = paths[id(batch.schema)]
+            source = mapped.get(path) or mapped.setdefault(path, pa.memory_map(str(path)))
+            source.seek(batch.offset)
+            return ipc.read_record_batch(ipc.read_message(source), batch.schema)
+
+        return pa.Table.from_batches(
+            [read(batch) if content is None else content for batch, content in zip(batches, contents, strict=True)]
+        )
+
+    def everything(self) -> list[pa.Table]:
+        """Return all batches so far, a table for each schema."""
+        with self._lock:
+            self._write()
+            paths = [path for _, path, _ in self._files]
+        return [read_left_behind(path) for path in paths]
+
+    def _write(self) -> None:
+        with writing("The received rows of a query"):
+            for batch in self._waiting:
+                if batch.content is None:
+                    continue
+                batch.schema, file = self._file(batch.schema)
+                batch.offset = file.tell()
+                file.write(batch.content.serialize())
+                batch.content = None
+            for _, _, file in self._files:
+                file.flush()
+        self._waiting.clear()
+        self._size = 0
+
+    def _file(self, schema: pa.Schema) -> tuple[pa.Schema, BinaryIO]:
+        """Return the file for batches of a schema, and that schema as it was first seen."""
+        for known, _, file in self._files:
+            if known.equals(schema):
+                return known, file
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{self._query_id}-{len(self._files)}{_SPOOL_ENDING}"
+        opened = path.open("wb")
+        self._files.append((schema, path, opened))
+        opened.write(schema.serialize())
+        return schema, opened
+
+
+def left_behind(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of queries that have not removed them, by the id of the query."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob(f"*-*{_SPOOL_ENDING}")):
+        found.setdefault(path.stem.rpartition("-")[0], []).append(path)
+    return found
+
+
+def read_left_behind(path: Path) -> pa.Table:
+    """Return the whole batches of a file that a process left behind; none if it has none."""
+    try:
+        with pa.memory_map(str(path)) as source, ipc.open_stream(source) as stream:
+            return pa.Table.from_batches(list(_whole(stream)), stream.schema)
+    except (OSError, pa.ArrowException):
+        return pa.table({})
+
+
+def _whole(stream: ipc.RecordBatchStreamReader) -> Iterator[pa.RecordBatch]:
+    with suppress(OSError, pa.ArrowException, StopIteration):
+        while True:
+            yield stream.read_next_batch()

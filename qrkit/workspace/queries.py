@@ -86,7 +86,13 @@ class Queries:
 
     def records(self, limit: int = 100) -> Records:
         """Return the same table as plain values."""
+        self._end_dead()
         return Records.of([_row(row) for row in self._table.list(limit)], _COLUMNS)
+
+    def _end_dead(self) -> None:
+        """Write down which queries were interrupted, and store the rows that they left behind."""
+        self._table.end_dead()
+        self._services.finder.recover()
 
     def show(self, query_id: str) -> QueryRow:
         """Return what was asked and how it went.
@@ -96,7 +102,7 @@ class Queries:
         NotFound
             If there is no such query.
         """
-        self._table.end_dead()
+        self._end_dead()
         return self._table.get(query_id)
 
     def read(self, query_id: str) -> pd.DataFrame:

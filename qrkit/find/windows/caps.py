@@ -14,6 +14,9 @@ _LEAST_TWICE = 10
 _LEAST_UNPROVEN = 20
 """A PACS with a smaller cap would be useless, so smaller numbers are not suspected: they are an assumption."""
 
+_MOST_SUSPECT = 100_000
+"""A PACS that stops does so to spare itself, so larger numbers are not suspected: they are an assumption."""
+
 _LEAST_ASSUMED = 2
 """A single answer is what most queries for a single thing get."""
 
@@ -22,7 +25,7 @@ def cap_reason(count: int) -> str:
     """Return why a number of answers is suspicious, or an empty text.
 
     Suspicious are 50, round numbers from 100, and powers of two from 64. The larger the number, the rounder it has to
-    be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 beyond.
+    be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 up to 100,000, none beyond.
 
     >>> cap_reason(200)
     '200 rows are a multiple of 100, as if the node had stopped there'
@@ -31,6 +34,8 @@ def cap_reason(count: int) -> str:
     >>> cap_reason(1100), cap_reason(99), cap_reason(0)
     ('', '', '')
     """
+    if count > _MOST_SUSPECT:
+        return ""
     if count >= 64 and count & (count - 1) == 0:
         return f"{count} rows are a power of two, as if the node had stopped there"
     step = 50 if count <= 100 else 100 if count <= 1_000 else 500 if count <= 10_000 else 1_000
@@ -103,7 +108,7 @@ class Caps:
         (False, True, False, False)
         """
         unproven = self.known is None and not self.is_told and count not in self._whole
-        return unproven and count >= max(_LEAST_UNPROVEN, self.largest, self.proven + 1)
+        return unproven and _MOST_SUSPECT >= count >= max(_LEAST_UNPROVEN, self.largest, self.proven + 1)
 
     def confirm(self, count: int) -> None:
         """Take note that an answer of this size was cut off."""

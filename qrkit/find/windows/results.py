@@ -35,12 +35,15 @@ class FailureKind(Enum):
         There is no association to be had.
     REFUSED
         The node does not answer such a request.
+    ENDED
+        We have ended it: by a limit of the node's settings, or because the query was stopped.
     """
 
     TOO_MUCH = "too much at once"
     BROKEN = "broke off"
     AWAY = "not reached"
     REFUSED = "refused"
+    ENDED = "ended by us"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +53,10 @@ class Failure:
     kind: FailureKind
     error: errors.NodeError
     count: int = 0  # answers that came before
+    rows: pa.Table | None = None  # these answers, where they are kept
 
 
-def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
+def failure_of(error: errors.NodeError, count: int = 0, rows: pa.Table | None = None) -> Failure:
     """Return what an error means for the requests to come.
 
     >>> failure_of(errors.StatusError("", status=0xA700)).kind, failure_of(errors.NodeTimeout("")).kind
@@ -62,11 +66,13 @@ def failure_of(error: errors.NodeError, count: int = 0) -> Failure:
         kind = FailureKind.TOO_MUCH if error.status in _OUT_OF_RESOURCES else FailureKind.REFUSED
     elif isinstance(error, (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)):
         kind = FailureKind.BROKEN
+    elif isinstance(error, errors.LimitReached):
+        kind = FailureKind.ENDED
     elif isinstance(error, errors.ProtocolError):
         kind = FailureKind.REFUSED
     else:
         kind = FailureKind.AWAY
-    return Failure(kind=kind, error=error, count=count)
+    return Failure(kind=kind, error=error, count=count, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,8 @@ def window_answer(table: pa.Table, level: Level) -> WindowAnswer:
     >>> found.count, [row.uid for row in found.rows], found.has_keys
     (3, ['1.2', '[]'], False)
     """
+    count = table.num_rows
+    table = table.slice(0, _MOST_ROWS)
     size = table.num_rows
     keys = row_keys(table, level)
     days, births = (_numbers(table, name, pa.int32(), size) for name in (DATE, BIRTH))
@@ -140,7 +148,7 @@ def window_answer(table: pa.Table, level: Level) -> WindowAnswer:
     }
     filled = {DATE: days, TIME: moments, BIRTH: births}
     returned = frozenset(name for name, values in filled.items() if any(value is not None for value in values))
-    return WindowAnswer(count=size, rows=tuple(rows.values()), returned=returned)
+    return WindowAnswer(count=count, rows=tuple(rows.values()), returned=returned)
 
 
 def row_keys(table: pa.Table, level: Level) -> list[tuple[str, bool]]:
@@ -171,6 +179,9 @@ def _numbers(table: pa.Table, name: str, kind: pa.DataType, size: int) -> list[i
     values: list[int | None] = table[name].cast(kind).to_pylist()
     return values
 
+
+_MOST_ROWS = 100_000
+"""Rows of one answer that the driver looks at: a larger answer is not split any more, unless it fails."""
 
 _LISTED = 3
 """Windows that a sentence names; the list of windows has all."""

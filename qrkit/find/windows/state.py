@@ -38,6 +38,7 @@ _PATIENCE = {
     FailureKind.BROKEN: (3, 8),
     FailureKind.AWAY: (0, 0),
     FailureKind.REFUSED: (0, 0),
+    FailureKind.ENDED: (0, 0),
 }
 """Failures in a row that are borne, each followed by a smaller window: before anything was answered, and after."""
 

@@ -85,11 +85,18 @@ class PacsAssociation:
         return {**command, "CommandDataSetType": 0x0001 if data is None else NO_DATA_SET}
 
     def send_slowly(
-        self, context_id: int, command: Mapping[str, int | str], data: bytes, pause: Callable[[], None]
+        self,
+        context_id: int,
+        command: Mapping[str, int | str] | bytes,
+        data: bytes | None,
+        pause: Callable[[], None],
+        *,
+        pieces: int = 20,
     ) -> None:
-        """Put one message on the wire in twenty pieces, with a pause before each."""
-        message = message_pdus(context_id, encode_command(command), data, self._maximum_length)
-        size = len(message) // 20 + 1
+        """Put one message on the wire in pieces, with a pause before each."""
+        raw = command if isinstance(command, bytes) else encode_command(command)
+        message = message_pdus(context_id, raw, data, self._maximum_length)
+        size = len(message) // pieces + 1
         for start in range(0, len(message), size):
             pause()
             self._stream.write(message[start : start + size])

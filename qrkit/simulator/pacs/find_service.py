@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
@@ -152,10 +153,21 @@ def _send_answers(
             cancellation.heed()
         for part in parts:
             is_empty = record.answers < quirks.pending_without_identifier
-            sent = (encode_command(response(message, PENDING)),) if is_empty else (pending, encode(match, part))
-            association.send(message.context_id, *sent)
+            sent = (encode_command(response(message, PENDING)), None) if is_empty else (pending, encode(match, part))
+            _send(association, (message.context_id, *sent), state, record)
             record.answers += 1
     return SUCCESS
+
+
+def _send(
+    association: PacsAssociation, answer: tuple[int, bytes, bytes | None], state: ServerState, record: Recorder
+) -> None:
+    """Send one answer: its presentation context ID, command set and Identifier."""
+    if state.quirks.find_drip and record.answers:
+        association.flush()
+        association.send_slowly(*answer, partial(state.pause, state.quirks.find_drip), pieces=1_000)
+    else:
+        association.send(*answer)
 
 
 def _without_last(matches: Iterator[Match], hidden: int) -> Iterator[Match]:

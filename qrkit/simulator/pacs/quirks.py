@@ -84,6 +84,7 @@ class Quirks:
     find_abort_after: int = _quirk(-1, "A-ABORT after this number of C-FIND responses (-1: never)")
     find_abort_every: int = _quirk(0, "A-ABORT at each C-FIND whose number is a multiple of this (0: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
+    find_drip: float = _quirk(0.0, "seconds before each byte of C-FIND responses after the first (0: none)")
     refuse_keys: tuple[str, ...] = _quirk(
         (), "keywords that are refused with refuse_keys_status, also as return keys"
     )
