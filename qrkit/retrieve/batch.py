@@ -294,7 +294,7 @@ class Batch:
                     return
 
     def _fetch_over(self, association: Association, active: ActiveItem, method: Method) -> None:
-        """Fetch one item; tell apart an association that has ended because it was used before."""
+        """Fetch one item; distinguish an association that has ended because it was used before."""
         received = active.received
         try:
             self._fetch_one(association, active, method)
