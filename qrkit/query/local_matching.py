@@ -129,10 +129,15 @@ def _text(keyword: str, vr: str, asked: str) -> Judge:
 
 
 def _words(asked: str) -> Callable[[str], bool]:
-    """Whether a text contains what is asked for, in any case, width, accents and punctuation, as many nodes do."""
-    bare = _spelt(asked)
-    sought = pattern(f"*{bare}*")
-    return lambda value: bool(bare) and sought.fullmatch(_spelt(value)) is not None
+    """Whether a text contains what is asked for, in any case, width, accents and punctuation, as many nodes do.
+
+    Whole words without wildcards may stand in any order.
+    """
+    words = [word for word in map(_spelt, _OTHER_CHARACTERS.split(asked)) if word]
+    if any(len(word) == 1 or set(word) & set("*?") for word in words):
+        words = [_spelt(asked)]
+    sought = [pattern(f"*{word}*") for word in words]
+    return lambda value: bool(sought) and all(word.fullmatch(_spelt(value)) for word in sought)
 
 
 def _identifier(asked: str) -> Callable[[str], bool]:

@@ -21,6 +21,8 @@ _PARTICLE = 3
 
 _UNSEPARATED = frozenset({"CJK", "HANGUL", "HIRAGANA"})
 """Scripts in which a family name and a given name are often written as one word."""
+_NAMES = 3
+"""Components before prefix and suffix: family, given and middle name (PS3.5 6.2.1)."""
 _LONGEST = 64
 """Characters of a component group (PS3.5 6.2); nodes cut off longer ones."""
 
@@ -109,7 +111,9 @@ def _matches(asked: str) -> Callable[[str], bool]:
 def _resembles(asked: str) -> Judge:
     """Return whether a group may be another spelling or order of a key; UNSURE in another script."""
     own = scripts(asked)
-    components = [some for part in asked.split("^") if (some := _without_particles(_words(part)))]
+    parts = [part.strip(" ") for part in asked.split("^")]
+    titles = len(parts) if not any(parts[:_NAMES]) else _NAMES  # a node may leave titles out
+    components = [some for part in parts[:titles] if (some := _without_particles(_words(part)))]
     joined = _joined(asked)
 
     def resembles(group: str) -> Match:

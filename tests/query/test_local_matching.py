@@ -100,6 +100,7 @@ def test_a_name_answers_in_any_case_by_its_components(asked: str, yes: list[str]
         ("van der Berg^Jan", ["Vanderberg^Jan", "Berg^Jan^van der"], ["van der Meer^Jan"]),
         ("O'Brien^Pat", ["OBrien^Pat", "O Brien^Pat"], ["Brown^Pat"]),
         ("Meyer", ["Maier^A", "MAYR^B", "Meier-Huber"], ["Meister"]),
+        ("Smith^^^Dr", ["Smith^John"], ["Jones^John^^Dr"]),
         ("Schmidt^Stephan", ["Schmitt^Stefan", "SCHMID^STEFAN"], ["Schulz^Stephan"]),
     ],
 )
@@ -125,6 +126,7 @@ def test_a_name_that_a_node_may_take_for_the_key_is_not_surely_wrong(
             ["Abdomen"],
         ),
         ("StudyDescription", "Schädel", ["SCHÄDEL", "SCHAEDEL CT", "Scha\u0308del nativ"], [], ["Skull"]),
+        ("StudyDescription", "Kopf CT", ["CT Kopf", "CT-KOPF nativ"], [], ["CT Thorax"]),
         ("StudyDescription", "x" * 65, ["x" * 64], [], ["x" * 63]),
         ("ModalitiesInStudy", "CT", [], ["*", "CTSR"], ["OCT", "MR/SR"]),
         ("InstanceNumber", "1", [], ["one"], ["2"]),
