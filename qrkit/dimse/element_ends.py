@@ -134,7 +134,7 @@ def is_plausible(data: bytes, position: int, *, implicit: bool) -> bool:
     if header.vr and not is_known_vr(header.vr):
         return False
     if header.length == UNDEFINED:
-        return end_of_undefined(data, header.start, implicit=implicit) is not None
+        return data[header.start : header.start + 4] in (ITEM, SEQUENCE_END)
     return header.start + header.length <= len(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -89,3 +90,12 @@ def test_what_can_be_read_of_a_broken_sequence_is_kept_and_its_text_is_read_as_a
 def test_many_breaks_in_one_answer_cost_little() -> None:
     broken = b"".join(element(0x00100020, "LO", b"P1", implicit=True)[:-1] for _ in range(20_000))
     assert len(decoded(broken, KEYWORDS, implicit=True)) == 1
+
+
+def test_sequences_without_end_cost_little() -> None:
+    opening = b"\x08\x00\x32\x10\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    hidden = b"\x08\x00\x30\x10\xff\xff\xff\xff"
+    flat = element(0x00080100, "SH", b"", implicit=True) * 8_000
+    begun = time.process_time()
+    decoded((hidden + opening) * 300 + flat, [*KEYWORDS, "StudyID"], implicit=True)
+    assert time.process_time() - begun < 5
