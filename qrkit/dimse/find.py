@@ -24,6 +24,7 @@ from qrkit.dimse.messages import (
 from qrkit.dimse.status import PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.node import Node
 from qrkit.stop import NEVER, Stop
+from qrkit.words import counted
 
 BATCH = 5_000
 """Answers in one Arrow batch, at most."""
@@ -36,6 +37,39 @@ _OLDEST = 5.0
 
 RELATIONAL = b"\x01"
 """Service class application information that offers relational queries, and nothing else (PS3.4 C.5.1.1.1)."""
+
+
+_REMEMBERED = 1_024
+"""Distinct answers of a request that are remembered, to know them again."""
+
+_MOST_VAIN = 50_000
+"""Pending responses that bring nothing new; and at least `_MOST_ROUNDS` for each remembered answer."""
+
+_MOST_ROUNDS = 20
+
+
+class _Novelty:
+    """Counts the pending responses of a request, and those that bring nothing new: some nodes send them for ever."""
+
+    def __init__(self) -> None:
+        self.new = 0
+        self.vain = 0
+        self._known: set[int] = set()
+
+    def take(self, answer: bytes | None) -> None:
+        """Count a response by its Identifier; None: it has none."""
+        key = hash(answer)
+        if answer is None or key in self._known:
+            self.vain += 1
+            return
+        self.new += 1
+        if len(self._known) < _REMEMBERED:
+            self._known.add(key)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing new can be expected."""
+        return self.vain >= max(_MOST_VAIN, _MOST_ROUNDS * len(self._known))
 
 
 class FindResponses:
@@ -67,7 +101,8 @@ class FindResponses:
         self._stop = stop
         self._last: tuple[bytes, Command] = (b"", Command({}))
         self._size = 0  # bytes of the Identifiers that wait
-        self._seen = -1  # answers at the last progress
+        self._novelty = _Novelty()
+        self._seen = -1  # new answers at the last progress
         self._progress = self._taken = 0.0  # when that was, and when answers were last passed on
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -97,19 +132,28 @@ class FindResponses:
         return self._decoder.take()
 
     def _tick(self) -> None:
-        """Check, some times a second, whether to end: only a whole answer is progress, not each of its bytes."""
+        """Check, some times a second, whether to end: only a new, whole answer is progress, not each of its bytes."""
         self._ask.check(self._stop)
-        now = time.monotonic()
-        if self.count != self._seen:
-            self._seen, self._progress = self.count, now
-        patience = self._inactivity_timeout if self.count else self._response_timeout
+        now, new = time.monotonic(), self._novelty.new
+        if new != self._seen:
+            self._seen, self._progress = new, now
+        patience = self._inactivity_timeout if new else self._response_timeout
         if now - self._progress > patience:
+            if self._novelty.vain:
+                raise self._nothing_new(f" for {patience:g} seconds")
             raise errors.NodeTimeout(
                 f"{self._association.peer} sent no whole answer for {patience:g} seconds.",
                 advice="Try again; if the node is known to be slow, raise its response or inactivity timeout.",
             )
         if self.keep is not None and len(self._decoder) and now - self._taken > _OLDEST:
             self.keep(self._take())
+
+    def _nothing_new(self, how_long: str = "") -> errors.LimitReached:
+        vain = f"{self._novelty.vain:,} pending responses without anything new"
+        return errors.LimitReached(
+            f"{self._association.peer} sent {vain}{how_long}, after {counted(self._novelty.new, 'answer')}.",
+            advice="Ask the PACS team for the log of this moment.",
+        )
 
     def _read_one(self) -> bool:
         """Read one response; False after the last.
@@ -126,6 +170,9 @@ class FindResponses:
         if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
             self.keys_unsupported |= status == PENDING_KEYS_UNSUPPORTED
             answer = self._association.stream.read_small_data(context_id)
+            self._novelty.take(answer)
+            if self._novelty.is_over:
+                raise self._nothing_new()
             if answer is None:
                 self.without_identifier += 1
             else:

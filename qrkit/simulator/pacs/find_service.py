@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from qrkit.simulator.objects.encoding import CHARSET_VR, IMPLICIT_VR, data_set_bytes, value_bytes
 from qrkit.simulator.pacs.identifier import (
@@ -107,6 +107,8 @@ def serve_find(association: PacsAssociation, message: Message, state: ServerStat
             record.status, comment = _refusal(identifier, quirks)
             if not record.status:
                 record.status = _send_answers(association, message, identifier, state, record)
+                if quirks.find_endless:
+                    _send_endless(association, message, identifier, state, record)
         except RequestCancelledError:
             record.status = CANCELLED
         except IdentifierError as error:
@@ -123,6 +125,23 @@ def _refusal(identifier: Identifier, quirks: Quirks) -> tuple[int, str]:
     if quirks.image_level_status and identifier.level == QueryRetrieveLevel.IMAGE:
         return quirks.image_level_status, ""
     return quirks.find_status, quirks.find_comment
+
+
+def _send_endless(
+    association: PacsAssociation, message: Message, identifier: Identifier, state: ServerState, record: Recorder
+) -> NoReturn:
+    """Send pending responses, after the first answers, until the request is cancelled or the association ends."""
+    cancellation = Cancellation(association, message.number("MessageID"), ignored=state.quirks.ignore_cancel)
+    pending = encode_command(response(message, PENDING))
+    while True:
+        if state.quirks.find_endless == "empty" or not record.answers:
+            association.send(message.context_id, pending)
+        else:
+            _send_answers(association, message, identifier, state, record)
+        association.flush()
+        state.check_running()
+        state.pause(state.quirks.delay_answer)
+        cancellation.heed()
 
 
 def _send_answers(

@@ -85,6 +85,7 @@ class Quirks:
     find_abort_every: int = _quirk(0, "A-ABORT at each C-FIND whose number is a multiple of this (0: never)")
     find_hang: bool = _quirk(False, "C-FIND is never answered")
     find_drip: float = _quirk(0.0, "seconds before each byte of C-FIND responses after the first (0: none)")
+    find_endless: str = _quirk("", "C-FIND pends for ever: repeat (the same rows) or empty (without Identifier)")
     refuse_keys: tuple[str, ...] = _quirk(
         (), "keywords that are refused with refuse_keys_status, also as return keys"
     )
@@ -178,6 +179,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "models": ("study", "patient", "patient-study"),
     "services": ("echo", "find", "get", "move", "store"),
     "cap_mode": ("silent", "status"),
+    "find_endless": ("", "repeat", "empty"),
     "end_mode": ("release", "close", "abort", "silence"),
     "early_counters": ("completed", "remaining", "nothing"),
 }
