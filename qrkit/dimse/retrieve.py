@@ -144,7 +144,7 @@ class _Patience:
 class Retrieval:
     """One C-GET or C-MOVE request, run to its final response.
 
-    `on_progress` is called after each response and each object, and a few times a second while a C-MOVE waits.
+    `on_progress` is called after each response and each object.
     """
 
     def __init__(
@@ -203,7 +203,6 @@ class Retrieval:
             ask.check(self._stop)
             if watch is not None:
                 patience.check()
-                self._report()
 
         outer, stream.on_wait = stream.on_wait, on_wait
         try:
