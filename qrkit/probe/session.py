@@ -108,6 +108,7 @@ class _Exchange:
         self._keywords = {keyword_tag(keyword): keyword for keyword in keywords}
         self._element_counts: Counter[str] = Counter()
         self._count = 0
+        self._vain = 0  # pending responses without an Identifier
         self._cancelled_at = 0.0
 
     def run(self) -> QueryAnswers:
@@ -120,7 +121,7 @@ class _Exchange:
         try:
             while (ended := self._read_one()) is None:
                 stream.patience = self._node.timeouts.inactivity
-                if self._count >= self._question.limit and not ask.is_cancelled:
+                if self._count + self._vain >= self._question.limit and not ask.is_cancelled:
                     self._cancelled_at = time.monotonic()
                     ask.cancel()
                 self._heed(ask)
@@ -150,7 +151,9 @@ class _Exchange:
         status = check_response(association, command, Service.FIND)
         if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
             data = association.stream.read_small_data(context_id)
-            if data is not None:
+            if data is None:
+                self._vain += 1
+            else:
                 self._take(data)
             return None
         if status == SUCCESS:

@@ -57,6 +57,18 @@ def test_beyond_the_limit_c_cancel_is_sent_and_obeyed(pacs: Simulator) -> None:
     assert answers.count < 100
 
 
+def test_responses_without_end_and_without_identifier_are_cancelled_at_the_limit_too(pacs: Simulator) -> None:
+    pacs.quirks = Quirks(find_endless="empty")
+    nothing = Question(
+        request=Request(level=Level.STUDY, keys=(("StudyInstanceUID", "1.2"),)),
+        model=InformationModel.STUDY_ROOT,
+        limit=20,
+    )
+    with associate(node(pacs), find_proposals(node(pacs)), calling_ae_title="QRKIT") as association:
+        answers = send_question(association, nothing, node(pacs))
+    assert (answers.ended, answers.was_cancelled, answers.count) == (QueryEnd.CANCELLED, True, 0)
+
+
 @pytest.mark.slow
 def test_a_node_that_goes_on_is_left_after_two_seconds(pacs: Simulator) -> None:
     answers = ask(pacs, Quirks(delay_answer=0.02, ignore_cancel=True))
