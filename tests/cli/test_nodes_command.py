@@ -20,7 +20,8 @@ def test_a_node_is_added_shown_changed_listed_and_removed(here: Here) -> None:
     assert "qrkit echo pacs" in added.err
     shown = here("nodes", "show", "pacs").json
     assert (shown["ae_title"], shown["port"], shown["information_model"]) == ("MAINPACS", 104, "patient-root")
-    assert shown["timeouts"] == {"connect": 10.0, "association": 30.0, "response": 60.0, "inactivity": 120.0}
+    waits = {"connect": 10.0, "association": 30.0, "response": 60.0, "inactivity": 120.0, "query": 3600.0}
+    assert shown["timeouts"] == waits
     assert here("nodes", "edit", "pacs", "--no-can-get", "--associations", "4").status == 0
     (listed,) = here("nodes", "list", "--format", "json").json
     assert (listed["can_get"], listed["associations"], listed["response_timeout"]) == (False, 4, 60.0)

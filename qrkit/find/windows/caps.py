@@ -14,7 +14,7 @@ _LEAST_TWICE = 10
 _LEAST_UNPROVEN = 20
 """A PACS with a smaller cap would be useless, so smaller numbers are not suspected: they are an assumption."""
 
-_MOST_SUSPECT = 100_000
+_MOST_SUSPECT = 65_536
 """A PACS that stops does so to spare itself, so larger numbers are not suspected: they are an assumption."""
 
 _LEAST_ASSUMED = 2
@@ -25,7 +25,7 @@ def cap_reason(count: int) -> str:
     """Return why a number of answers is suspicious, or an empty text.
 
     Suspicious are 50, round numbers from 100, and powers of two from 64. The larger the number, the rounder it has to
-    be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 up to 100,000, none beyond.
+    be: any multiple of 100 up to 1,000, of 500 up to 10,000, of 1,000 up to 65,536, none beyond.
 
     >>> cap_reason(200)
     '200 rows are a multiple of 100, as if the node had stopped there'

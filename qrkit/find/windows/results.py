@@ -180,7 +180,7 @@ def _numbers(table: pa.Table, name: str, kind: pa.DataType, size: int) -> list[i
     return values
 
 
-_MOST_ROWS = 100_000
+_MOST_ROWS = 65_536
 """Rows of one answer that the driver looks at: a larger answer is not split any more, unless it fails."""
 
 _LISTED = 3
