@@ -28,6 +28,7 @@ from qrkit.retrieve.identifiers import identifiers, is_of_method, is_out_of_reac
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.late_objects import wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
+from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
 from qrkit.stop import Stop
 
 _MOST_BREAKS = 3
@@ -159,12 +160,15 @@ class Batch:
                 and self._may_help(active, number)
             ]
             self._fetch(wanting, method)
+            for active in wanting:
+                if active in self._undone and not self._has_yielded and may_be_divided(active):
+                    self._fetch_parts(active, method)
             if method is Method.GET:
                 self._fetch_otherwise(items)
 
     def _may_help(self, active: ActiveItem, number: int) -> bool:
         """Whether a try is of use: the first, one after an error that may pass, or one by another method."""
-        if not number or active.error is None or active.is_worth_another_try:
+        if not number or active.error is None or _is_worth_another_try(active):
             return True
         before = self._methods[number - 1]
         return self._methods[number] is not before and is_of_method(active.error, before)
@@ -206,7 +210,7 @@ class Batch:
         """
         vain: list[ActiveItem] = []
         for _ in range(_MOST_REGROUPINGS):
-            wanting = [one for one in items if one.is_open and one.is_worth_another_try and one not in vain]
+            wanting = [one for one in items if one.is_open and _is_worth_another_try(one) and one not in vain]
             contexts = self._storage.otherwise(sop_classes(wanting))
             if not contexts:
                 return
@@ -303,16 +307,18 @@ class Batch:
                 raise _UsedAssociationEnded(error) from error
             raise
 
-    def _fetch_one(self, association: Association, active: ActiveItem, method: Method) -> None:
+    def _fetch_one(
+        self, association: Association, active: ActiveItem, method: Method, part: tuple[str, ...] = ()
+    ) -> None:
         retrieval = Retrieval(
             association,
             node=self._node,
             on_progress=lambda _: self._watch.on_progress(active),
             stop=self._watch.stop.or_when(lambda: active.is_runaway),
         )
-        active.begin_try()
+        active.begin_try(in_parts=bool(part))
         try:
-            self._ask_for(active, method, retrieval)
+            self._ask_for(active, method, retrieval, part)
             active.error = None
         except errors.Cancelled as stop:
             if not active.is_runaway:
@@ -326,6 +332,33 @@ class Batch:
         except (errors.StatusError, errors.PortInUse, errors.InputError) as error:
             active.error = error
 
+    def _fetch_parts(self, active: ActiveItem, method: Method) -> None:
+        """Ask for what is missing in ever smaller parts, since one object may have ended the request for all."""
+        parts, error = Parts(active.missing), active.error
+        part = parts.take()
+        while part:
+            try:
+                with self._associated([active], method, ()) as association:
+                    while part:
+                        self._watch.stop.check()
+                        self._fetch_one(association, active, method, part)
+                        error, part = active.error or error, self._next_part(parts, part, active)
+            except errors.NodeError as broken:
+                if is_out_of_reach(broken):
+                    raise
+                active.error = error = broken
+                part = self._next_part(parts, part, active)
+        active.error = error if active.missing else None
+        self._watch.on_progress(active)
+        if not _lacks_something(active):
+            self._done(active)
+
+    def _next_part(self, parts: Parts, part: tuple[str, ...], active: ActiveItem) -> tuple[str, ...]:
+        self._settle(active)
+        if active.error is not None or has_ended_early(active):
+            parts.failed(part, missing=active.missing)
+        return parts.take()
+
     def _ended(self, active: ActiveItem, method: Method) -> None:
         """Compare the received with the expected objects, at once unless more may arrive late."""
         if method is Method.MOVE and self._destination.is_here and active.may_come_late:
@@ -336,19 +369,19 @@ class Batch:
         if active in self._undone and not _lacks_something(active):
             self._done(active)
 
-    def _ask_for(self, active: ActiveItem, method: Method, retrieval: Retrieval) -> None:
+    def _ask_for(self, active: ActiveItem, method: Method, retrieval: Retrieval, part: tuple[str, ...]) -> None:
         """Send the requests for what is missing; a list of UIDs that the node refuses is asked for UID by UID."""
         try:
-            self._send(active, method, retrieval)
+            self._send(active, method, retrieval, part)
         except errors.StatusError as error:
             is_list = not active.wants_all and len(active.missing) > 1
             if error.status != DATA_SET_MISMATCH or not is_list or self._refuses_lists:
                 raise
             self._refuses_lists = True
-            self._send(active, method, retrieval)
+            self._send(active, method, retrieval, part)
 
-    def _send(self, active: ActiveItem, method: Method, retrieval: Retrieval) -> None:
-        for identifier in identifiers(self._node, active, by_uid=self._refuses_lists):
+    def _send(self, active: ActiveItem, method: Method, retrieval: Retrieval, part: tuple[str, ...]) -> None:
+        for identifier in identifiers(self._node, active, by_uid=self._refuses_lists, part=part):
             self._watch.stop.check()
             try:
                 counted = self._destination.fetch(method, retrieval, identifier, active)
@@ -392,3 +425,8 @@ class Batch:
 
 def _lacks_something(active: ActiveItem) -> bool:
     return active.is_open or active.is_contradicted or active.may_be_listed_later
+
+
+def _is_worth_another_try(active: ActiveItem) -> bool:
+    """Whether the last error may have gone by now; a try without an error that left something out, too."""
+    return active.error is None or active.error.transient

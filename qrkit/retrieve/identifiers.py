@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pydicom.dataset import Dataset
 
@@ -28,25 +28,29 @@ def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
     return identifier
 
 
-def identifiers(node: Node, active: ActiveItem, *, by_uid: bool = False) -> Iterator[Dataset]:
+def identifiers(
+    node: Node, active: ActiveItem, *, by_uid: bool = False, part: Collection[str] = ()
+) -> Iterator[Dataset]:
     """Yield the Identifiers that ask for what is missing: as a whole, by series, or by image.
 
     Parameters
     ----------
     by_uid
         Ask for each image alone, at a node that refuses lists of UIDs.
+    part
+        Keys of some missing objects; then only these are asked for.
     """
     request = active.item.request
-    if active.wants_all:
+    if active.wants_all and not part:
         identifier = unique_keys(node, request)
         identifier.QueryRetrieveLevel = request.level.value
         if request.level is Level.SERIES:
             add_key(identifier, "SeriesInstanceUID", request.SeriesInstanceUID)
         yield identifier
         return
-    again = active.short_series if active.lacking else ()
+    again = active.short_series if active.lacking and not part else ()
     missing: dict[str, list[str]] = {}
-    for key in active.missing:
+    for key in part or active.missing:
         missing.setdefault(active.objects.series(key), []).append(uid_of(key))
     for series_instance_uid, uids in missing.items():
         if series_instance_uid in again:

@@ -277,9 +277,9 @@ class ActiveItem:
         self.first_error = self.first_error or error
 
     @property
-    def is_worth_another_try(self) -> bool:
-        """Whether the last error may have gone by now; a try without an error that left something out, too."""
-        return self.error is None or self.error.transient
+    def has_progress(self) -> bool:
+        """Whether something has arrived in this try."""
+        return bool(self._came_in_try)
 
     @property
     def may_be_listed_later(self) -> bool:
@@ -306,10 +306,10 @@ class ActiveItem:
 
     # what the node counts
 
-    def begin_try(self) -> None:
+    def begin_try(self, *, in_parts: bool = False) -> None:
         """Forget what the node counted before."""
         self.suboperations = Suboperations()
-        self._is_whole_try = self.wants_all
+        self._is_whole_try = self.wants_all and not in_parts
         self._refused_before = self.refused
         self._came_in_try = set()
         self.repeated, self.last_sign = 0, -math.inf

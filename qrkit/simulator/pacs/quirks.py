@@ -114,6 +114,8 @@ class Quirks:
     send_endlessly: bool = _quirk(False, "the requested objects are sent again and again, without end")
     no_counters: bool = _quirk(False, "responses hold no numbers of sub-operations")
     no_pending: bool = _quirk(False, "only the final response is sent")
+    broken_object: int = _quirk(0, "place of an object in its study, from 1, at which C-GET and C-MOVE end (0: none)")
+    broken_status: int = _quirk(0xC000, "the status by which they end there; 0: A-ABORT")
     retrieve_status: int = _quirk(0, "C-GET and C-MOVE end with this status, such as 0xA702 or 0xFE00")
     retrieve_status_after: int = _quirk(0, "objects sent before retrieve_status (-1: all of them)")
     retrieve_comment: str = _quirk("", "ErrorComment that goes with retrieve_status")

@@ -137,6 +137,8 @@ class Retrieve:
             if number == quirks.drop_after and self._state.happens_again("drop", quirks.drop_times):
                 self._association.abort()
                 raise AssociationEndedError("aborted by a quirk")
+            if quirks.broken_object and _number_in_study(item) == quirks.broken_object:
+                return self._end_at_broken_object()
             if quirks.retrieve_status and number == quirks.retrieve_status_after:
                 return quirks.retrieve_status
             self._wait(quirks.delay_object if number else quirks.delay_first_object, counters)
@@ -144,6 +146,12 @@ class Retrieve:
             if counters.remaining and not quirks.no_pending:
                 self._respond(PENDING, counters)
         return _final_status(quirks, counters)
+
+    def _end_at_broken_object(self) -> int:
+        if not self._state.quirks.broken_status:
+            self._association.abort()
+            raise AssociationEndedError("aborted by a quirk")
+        return self._state.quirks.broken_status
 
     def _wait(self, seconds: float, counters: SubOperationCounters) -> None:
         """Wait before an object, with the pending responses of a PACS that has nothing new to report."""
@@ -188,6 +196,11 @@ class Retrieve:
             elements["NumberOfWarningSuboperations"] = 0
         self._association.send(self._message.context_id, elements, data)
         self._association.flush()
+
+
+def _number_in_study(item: SelectedInstance) -> int:
+    uids = [one.SOPInstanceUID for series in item.study.series for one in series.instances]
+    return uids.index(item.instance.SOPInstanceUID) + 1
 
 
 def _early_counters(quirks: Quirks, number: int) -> SubOperationCounters:
