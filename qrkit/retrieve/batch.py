@@ -8,33 +8,38 @@ presentation context was refused is asked for in other contexts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pydicom.uid import UID
 
 from qrkit import errors
-from qrkit.dimse.association import Association, associate
+from qrkit.dimse.association import Association
 from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model, storage_proposals
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
-from qrkit.jobs import ItemOutcome, ItemRow, JobState, RetrieveRequest
+from qrkit.jobs import ItemRow, JobState, RetrieveRequest
 from qrkit.node import Method, Node
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.destinations import Destination
-from qrkit.retrieve.identifiers import identifiers, is_of_method, is_out_of_reach, sop_classes, tries
+from qrkit.retrieve.identifiers import (
+    associate_patiently,
+    identifiers,
+    is_of_method,
+    is_out_of_reach,
+    sop_classes,
+    tries,
+)
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.late_objects import wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
-from qrkit.stop import Stop
+from qrkit.retrieve.watcher import Watch
 
 _MOST_BREAKS = 3
 _MOST_REGROUPINGS = 4
-_CONGESTED_FOR = (0.1, 0.3, 1.0)
-"""Seconds between tries: a node counts an association until it has seen its end, our last one as well."""
 
 
 _ENDS = (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)
@@ -73,31 +78,6 @@ class BatchSource:
     calling_ae_title: str
     list_objects: Callable[[Sequence[RetrieveRequest]], Sequence[ObjectList]]
     one_request: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Callbacks of a batch: what reports its progress, and what stops it.
-
-    Attributes
-    ----------
-    on_progress
-        Called often with the item under way.
-    on_done
-        Called once per item with its outcome, as soon as that is known.
-    stop
-        Ends early what is under way.
-    should_yield
-        Asked when an item has ended; True ends the batch there.
-    on_late
-        Called at the end of an item with the SOP Instance UIDs and bytes that arrived after its outcome.
-    """
-
-    on_progress: Callable[[ActiveItem], None]
-    on_done: Callable[[ItemRow, ItemOutcome], None]
-    stop: Stop
-    should_yield: Callable[[], bool] = lambda: False
-    on_late: Callable[[ItemRow, Collection[str], int], None] = lambda *_: None
 
 
 class Batch:
@@ -394,29 +374,15 @@ class Batch:
         self._destination.settle(active)
         active.end_try()
 
-    def _associate(self, proposals: Sequence[Proposal]) -> Association:
-        """Associate, unless the batch is to end before the node has answered; ask again where it is congested."""
-        for pause in _CONGESTED_FOR:
-            with suppress(errors.Congested):
-                return self._associate_once(proposals)
-            self._watch.stop.wait(pause)
-        return self._associate_once(proposals)
-
-    def _associate_once(self, proposals: Sequence[Proposal]) -> Association:
-        return associate(
-            self._node,
-            proposals,
-            calling_ae_title=self._source.calling_ae_title,
-            stop=self._watch.stop,
-        )
-
     def _associated(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...]) -> Association:
         """Associate; for C-GET with these storage contexts, or those that the missing objects want."""
         proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
         if method is Method.GET:
             proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
             proposals += storage or storage_proposals(sop_classes(items))
-        association = self._associate(proposals)
+        association = associate_patiently(
+            self._node, proposals, calling_ae_title=self._source.calling_ae_title, stop=self._watch.stop
+        )
         if method is Method.GET:
             taken = [(context.abstract_syntax, context.transfer_syntax) for context in association.contexts.values()]
             self._storage = self._storage.after(proposals, taken)

@@ -1,14 +1,16 @@
-"""How an item is asked for: by which method, by which Identifiers, in which presentation contexts."""
+"""How an item is asked for: by which method and Identifiers, in which contexts, over which association."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from pydicom.dataset import Dataset
 
 from qrkit import errors
-from qrkit.dimse.contexts import COMMON_STORAGE
+from qrkit.dimse.association import Association, associate
+from qrkit.dimse.contexts import COMMON_STORAGE, Proposal
 from qrkit.dimse.status import MOVE_DESTINATION_UNKNOWN, SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION
 from qrkit.find.uid_lists import in_parts
 from qrkit.jobs import RetrieveRequest
@@ -16,7 +18,11 @@ from qrkit.node import InformationModel, Method, Node
 from qrkit.query.request import add_key
 from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
+from qrkit.stop import Stop
 from qrkit.tables import Level
+
+_CONGESTED_FOR = (0.1, 0.3, 1.0)
+"""Seconds between tries: a node counts an association until it has seen its end, our last one as well."""
 
 
 def unique_keys(node: Node, request: RetrieveRequest) -> Dataset:
@@ -113,6 +119,17 @@ def is_of_method(error: errors.QrkitError, method: Method) -> bool:
         is_unknown = method is Method.MOVE and error.status == MOVE_DESTINATION_UNKNOWN
         return is_unknown or error.status in (SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION)
     return isinstance(error, (errors.NoContextAccepted, errors.PortInUse))
+
+
+def associate_patiently(
+    node: Node, proposals: Sequence[Proposal], *, calling_ae_title: str, stop: Stop
+) -> Association:
+    """Associate, unless `stop` wants the end before the node has answered; ask again where it is congested."""
+    for pause in _CONGESTED_FOR:
+        with suppress(errors.Congested):
+            return associate(node, proposals, calling_ae_title=calling_ae_title, stop=stop)
+        stop.wait(pause)
+    return associate(node, proposals, calling_ae_title=calling_ae_title, stop=stop)
 
 
 def is_out_of_reach(error: errors.NodeError) -> bool:

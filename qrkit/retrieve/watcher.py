@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from qrkit.errors import StoreError
-from qrkit.jobs import ItemOutcome, JobState
+from qrkit.jobs import ItemOutcome, ItemRow, JobState
 from qrkit.retrieve.item import ActiveItem
 from qrkit.stop import Stop
 from qrkit.store.job_progress import JobControl, RunningItems
@@ -20,6 +21,20 @@ _EVERY = 0.25
 
 SLICE = 5.0
 """Seconds after which a batch makes room for another job of its node, as soon as an item has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Callbacks of a batch: what reports its progress, and what stops it."""
+
+    on_progress: Callable[[ActiveItem], None]  # called often with the item under way
+    # called once per item with its outcome, as soon as that is known
+    on_done: Callable[[ItemRow, ItemOutcome], None]
+    stop: Stop  # ends early what is under way
+    # asked when an item has ended; True ends the batch there
+    should_yield: Callable[[], bool] = lambda: False
+    # called at the end of an item with the SOP Instance UIDs and bytes that arrived after its outcome
+    on_late: Callable[[ItemRow, Collection[str], int], None] = lambda *_: None
 
 
 class Watcher:

@@ -13,13 +13,13 @@ from qrkit.jobs import ItemRow, JobRow, JobState
 from qrkit.node import Node
 from qrkit.profile import Profile
 from qrkit.retrieve.arrivals import Arrivals
-from qrkit.retrieve.batch import Batch, BatchSource, Watch
+from qrkit.retrieve.batch import Batch, BatchSource
 from qrkit.retrieve.destinations import Destination, StoreNodeDestination, WorkspaceDestination
 from qrkit.retrieve.identifiers import is_out_of_reach
 from qrkit.retrieve.outcomes import Outcomes
 from qrkit.retrieve.reachability import our_target
 from qrkit.retrieve.stored import StoredInstances
-from qrkit.retrieve.watcher import Watcher
+from qrkit.retrieve.watcher import Watch, Watcher
 from qrkit.settings import Settings
 from qrkit.store.instances import InstanceTable
 from qrkit.store.job_progress import LateObjects, RunningItems
