@@ -34,9 +34,9 @@ _REQUIRED = frozenset(
 )
 """Required Keys of the information models (PS3.4 C.6.1.1, C.6.2.1)."""
 
-_NARROW = frozenset(
-    {"StudyDate", "AccessionNumber", "PatientID", "PatientName", *(unique_key(level) for level in Level)}
-)
+_UIDS = frozenset(unique_key(level) for level in (Level.STUDY, Level.SERIES, Level.IMAGE))
+
+_NARROW = frozenset({"StudyDate", "AccessionNumber", "PatientID", "PatientName", *_UIDS})
 """Keys of which one has to stay if others are not matched by the node."""
 
 _OF_THE_SERVICE = frozenset({0x0122, 0x0124, 0x0210, 0x0211, 0xFE00})
@@ -115,6 +115,12 @@ class RefusedKeys:
     learnt: dict[tuple[Level, str], str] = field(default_factory=dict)  # refused keys that were not known before
     _left: dict[Level, dict[str, None]] = field(default_factory=dict)  # what was not requested because of that
     _vain: set[tuple[Level, frozenset[str]]] = field(default_factory=set)
+    _sampled: dict[Request, pa.Table] = field(default_factory=dict)  # answers to single UIDs of refused lists
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a request may be sent in another way, or is answered already."""
+        return bool(self.refused or self.unmatched or self._sampled)
 
     @property
     def left_out(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -132,7 +138,11 @@ class RefusedKeys:
     def ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, each with all columns that were requested."""
         sent = [self.without(request) for request in requests]
-        return self.settle(requests, sent, self.try_ask(sent))
+        sampled = [self._sampled.pop(request, None) for request in sent]
+        rest = [request for request, answer in zip(sent, sampled, strict=True) if answer is None]
+        others = iter(self.try_ask(rest) if rest else ())
+        answers = [next(others) if answer is None else answer for answer in sampled]
+        return self.settle(requests, sent, answers)
 
     def settle(
         self, requests: Sequence[Request], sent: Sequence[Request], answers: Sequence[pa.Table | Failure]
@@ -163,6 +173,8 @@ class RefusedKeys:
             (answer,) = self.try_ask([lean])
         if not isinstance(answer, Failure) or not may_be_for_a_key(answer):
             return answer
+        if (single := _with_single_uids(lean)) != lean:
+            return self._list_settled(request, single, answer)
         least = self.find(lean, answer)
         if least is None or (after := self.without(request)) == lean:
             return answer if least is None else least
@@ -172,12 +184,28 @@ class RefusedKeys:
             return least
         return whole
 
+    def _list_settled(self, request: Request, single: Request, failure: Failure) -> pa.Table | Failure:
+        """Return the answer to a refused list of UIDs without the keys that are refused for a single UID, too.
+
+        If there are none, the list itself is refused: the answer to the single UID is kept for who asks for it next.
+        """
+        if _place(single) in self._vain:
+            return failure
+        before = self.without(request)
+        (sample,) = self.ask([single])
+        if (after := self.without(request)) != before:
+            (whole,) = self.try_ask([after])
+            return whole
+        if not isinstance(sample, Failure):
+            self._sampled[self.without(single)] = sample
+        return failure
+
     def find(self, request: Request, failure: Failure) -> pa.Table | None:
         """Find out which keys of a refused request the node refuses.
 
         Return an answer without optional keys; None if the node refuses that, too.
         """
-        place = (request.level, frozenset(keyword for keyword, _ in request.keys))
+        place = _place(request)
         if place in self._vain:
             return None
         bare, answer = self._least(request, failure)
@@ -266,6 +294,19 @@ class RefusedKeys:
             if column.name not in answer.column_names:
                 answer = answer.append_column(column, pa.nulls(answer.num_rows, column.type))
         return answer
+
+
+def _place(request: Request) -> tuple[Level, frozenset[str]]:
+    """Return what requests have in common whose refused keys are the same."""
+    return request.level, frozenset(keyword for keyword, _ in request.keys)
+
+
+def _with_single_uids(request: Request) -> Request:
+    """Return a request with the first UID of each list."""
+    for key, value in request.keys:
+        if key in _UIDS and "\\" in value:
+            request = request.with_key(key, value.partition("\\")[0])
+    return request
 
 
 def _is_narrow(request: Request, *, without: Sequence[str]) -> bool:

@@ -146,7 +146,7 @@ class WindowedFind:
 
     def _try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests as they are sent; keys that the node refuses are left out."""
-        if self._keys.refused or self._keys.unmatched:
+        if self._keys.is_needed:
             return self._keys.ask(requests)
         answers = self._session.try_ask(requests)
         if not any(isinstance(answer, Failure) for answer in answers):
