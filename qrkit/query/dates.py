@@ -7,6 +7,7 @@ A text is read as a whole or refused.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -28,7 +29,8 @@ TimeLike: TypeAlias = "str | time | datetime | np.datetime64"
 _DATE = re.compile(r"(\d{4})([-.]?)(\d{2})\2(\d{2})", re.ASCII)
 _DAY = r"\d{4}([-.]?)\d{2}\%d\d{2}"
 _RANGE = re.compile(rf"({_DAY % 2})?\s*-\s*({_DAY % 4})?", re.ASCII)
-_WORDED_RANGE = re.compile(r"(.*\S)?\s*\.\.\s*(\S.*)?|(.*\S) to (\S.*)")
+_WORDED_RANGE = re.compile(r"(.*\S)?\s*(?:\.\.|/)\s*(\S.*)?|(.*\S) to (\S.*)")
+_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4}([-.]?)\d{2}\2\d{2})[ t]?(\d{2}:?\d{2}(?::?\d{2}(?:\.\d+)?)?)(z|[+-]\d{2}:?\d{2})?", re.ASCII
 )
@@ -36,9 +38,10 @@ _TIME = re.compile(r"(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.
 _WEEK_DATE = re.compile(r"\d{4}(-?)w\d{2}\1\d", re.ASCII)
 _WEEK = re.compile(r"(\d{4})-?w(\d{2})", re.ASCII)
 _LAST_DAYS = re.compile(r"last (\d{1,4}) (day|week)s?", re.ASCII)
+_NAMED = tuple(f"{which} {unit}" for which in ("this", "last") for unit in ("week", "month", "year"))
 _FIRST = date(1900, 1, 1)
 _LAST = time(23, 59, 59, 999999)
-_ADVICE = "Enter 2026-01-31, today, yesterday, last 7 days, or a range such as 2026-01-01 to 2026-01-31."
+_ADVICE = "Enter 2026-01-31, today, yesterday, last 7 days, last month, 2026-01, or 2026-01-01 to 2026-01-31."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,10 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
 
     An open end is today, an open start 1900-01-01; a reversed pair is swapped, which `Dates.note` says. ``last 7
     days`` is today and the seven days before, ``last 2 weeks`` likewise; ``last month`` is the previous calendar
-    month; ``2026-W05`` is the ISO week, Monday to Sunday. A text range is ``20260101-20260131`` as DICOM writes it,
-    with either end open, or ``2026-01-01 to 2026-01-31``, or with ``..``.
+    month, as are ``last week`` (Monday to Sunday) and ``last year``; ``this month`` ends today. ``2026-01`` is the
+    month, ``2026-W05`` the ISO week; so are pandas' Period and NumPy's months and years. A text range is
+    ``20260101-20260131`` as DICOM writes it, with either end open, or ``2026-01-01 to 2026-01-31``, or with ``..`` or
+    ``/`` (ISO 8601). Its ends may be months.
 
     Raises
     ------
@@ -104,6 +109,8 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
     '20260102-20260109'
     >>> dates("last month", None, None, today=date(2026, 3, 5)).matching
     '20260201-20260228'
+    >>> dates("2026-01/2026-02", None, None, today=date(2026, 3, 5)).matching
+    '20260101-20260228'
     >>> dates("20260105-", None, None, today=date(2026, 1, 9)).matching
     '20260105-20260109'
     >>> dates(None, "2026-01-05", None, today=date(2026, 1, 9)).matching
@@ -131,6 +138,8 @@ def dates(single: object, first: object, last: object, *, today: date) -> Dates 
 def _ends(single: object, *, today: date) -> tuple[object, object]:
     if isinstance(single, str):
         return _ends_of_text(" ".join(single.lower().split()), today=today) or (single, single)
+    if (span := _span(single)) is not None:
+        return span
     if getattr(single, "ndim", 0):
         raise InputError(
             "date takes one day or a pair, not a whole column.",
@@ -141,9 +150,10 @@ def _ends(single: object, *, today: date) -> tuple[object, object]:
 
 def _ends_of_text(text: str, *, today: date) -> tuple[object, object] | None:
     """Return the ends of a range in words or as DICOM writes it; None if the text is not a range."""
-    if text == "last month":
-        end = today.replace(day=1) - timedelta(days=1)
-        return end.replace(day=1), end
+    if text in _NAMED:
+        return _named(text, today=today)
+    if _MONTH.fullmatch(text):
+        return _month(text)
     last_days = _LAST_DAYS.fullmatch(text)
     if last_days:
         return today - timedelta(days=int(last_days[1]) * (7 if last_days[2] == "week" else 1)), today
@@ -154,9 +164,51 @@ def _ends_of_text(text: str, *, today: date) -> tuple[object, object] | None:
         return None
     found = _RANGE.fullmatch(text)
     first, last = (found[1], found[3]) if found else (None, None)
-    if not found and (worded := _WORDED_RANGE.fullmatch(text)):
+    if not found and text.count("/") < 2 and (worded := _WORDED_RANGE.fullmatch(text)):
         first, last = worded[1] or worded[3], worded[2] or worded[4]
-    return (first, last) if first or last else None
+    months = [_month(end) if end else None for end in (first, last)]
+    ends = (months[0][0] if months[0] else first, months[1][1] if months[1] else last)
+    return ends if first or last else None
+
+
+def _named(text: str, *, today: date) -> tuple[date, date]:
+    """Return the first and the last day of this or the last week, month or year; of this one, the last is today."""
+    which, unit = text.split()
+    begins = {
+        "week": today - timedelta(days=today.weekday()),
+        "month": today.replace(day=1),
+        "year": today.replace(month=1, day=1),
+    }[unit]
+    if which == "this":
+        return begins, today
+    end = begins - timedelta(days=1)
+    return {"week": begins - timedelta(days=7), "month": end.replace(day=1), "year": end.replace(month=1, day=1)}[
+        unit
+    ], end
+
+
+def _month(text: str) -> tuple[date, date] | None:
+    """Return the first and the last day of a month such as 2026-01; None if it is not one."""
+    found = _MONTH.fullmatch(text)
+    try:
+        first = date(int(found[1]), int(found[2]), 1) if found else None
+    except ValueError:
+        return None
+    return None if first is None else (first, first.replace(day=monthrange(first.year, first.month)[1]))
+
+
+def _span(value: Any) -> tuple[date, date] | None:  # noqa: ANN401 - any type that people have dates in
+    """Return the first and the last day of pandas' Period, or of a month, week or year of NumPy; else None."""
+    if type(value).__name__ == "Period":
+        return value.start_time.date(), value.end_time.date()
+    if type(value).__name__ != "datetime64" or _unit(value) not in ("Y", "M", "W"):
+        return None
+    first, following = (one.astype("datetime64[D]").item() for one in (value, value + 1))
+    return (first, following - timedelta(days=1)) if isinstance(following, date) else None
+
+
+def _unit(value: Any) -> str:  # noqa: ANN401 - of NumPy, which is not imported here
+    return str(value.dtype).partition("[")[2].rstrip("]").lstrip("0123456789")
 
 
 def _days_of_week(year: int, week: int) -> tuple[date, date] | None:
@@ -276,14 +328,15 @@ def _plain(value: Any) -> object:  # noqa: ANN401 - any type that people have da
     """Return NumPy's date as Python's; anything else as it is. NumPy is not imported here."""
     if type(value).__name__ != "datetime64":
         return value
-    unit = str(value.dtype).partition("[")[2].rstrip("]")
-    if unit.lstrip("0123456789") in ("Y", "M", "W"):
+    if str(value) == "NaT":
+        return float("nan")
+    if _unit(value) in ("Y", "M", "W"):
         raise InputError(f"{value!s} is not a single day.", advice="Give a pair, such as (first, last).")
     day: object = value.astype("datetime64[D]").item()
     if isinstance(day, int):  # before or after the years that Python has; in microseconds NumPy would overflow
         raise InputError(f"{value!s} is not a date of the years 1 to 9999.", advice="Give another date.")
     moment: object = value.astype("datetime64[us]").item()
-    return float("nan") if moment is None else moment
+    return moment
 
 
 def parse_time(value: object) -> time:

@@ -73,9 +73,11 @@ class Questions(NodeChecks):
         modalities
             List of modality codes, such as ``"CT,MR"``; studies or series of any of them.
         date
-            StudyDate: one day, a pair ``(first, last)``, a range ``"20260101-20260131"``, ``"last 7 days"`` or an ISO
-            week ``"2026-W05"``. A day is ``today``, ``yesterday``, ISO or DICOM text, or a date of Python, pandas or
-            NumPy. Dates in reverse order are put in order, which ``notes`` of the coverage reports.
+            StudyDate: one day, a pair ``(first, last)``, a range ``"20260101-20260131"``, ``"2026-01-01 to
+            2026-01-31"`` or ``"2026-01-01/2026-01-31"``, a month ``"2026-01"``, an ISO week ``"2026-W05"``, ``"last
+            7 days"``, ``"this month"``, ``"last week"``, or a pandas Period. A day is ``today``, ``yesterday``, text
+            as of ISO or DICOM, or a date of Python, pandas or NumPy. Dates in reverse order are put in order, which
+            ``notes`` of the coverage reports.
         date_from
             First StudyDate; without `date_until`, until today.
         date_until

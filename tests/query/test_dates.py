@@ -71,6 +71,22 @@ def test_a_day_may_be_given_in_many_ways(date: object, matching: str) -> None:
         ({"last": "2026-01-05"}, "19000101-20260105"),
         ({"single": "2026-W05"}, "20260126-20260201"),
         ({"single": "2025W01"}, "20241230-20250105"),
+        ({"single": "2026-01"}, "20260101-20260131"),
+        ({"single": "2024-02"}, "20240201-20240229"),
+        ({"single": "2025-11 to 2026-01"}, "20251101-20260131"),
+        ({"single": "2025-12/2026-01-05"}, "20251201-20260105"),
+        ({"single": "20260101/20260131"}, "20260101-20260131"),
+        ({"single": "2026-01-01/"}, "20260101-20260201"),
+        ({"single": "/2026-01-01"}, "19000101-20260101"),
+        ({"single": "this month"}, "20260201"),
+        ({"single": "this week"}, "20260126-20260201"),
+        ({"single": "last week"}, "20260119-20260125"),
+        ({"single": "this year"}, "20260101-20260201"),
+        ({"single": "last year"}, "20250101-20251231"),
+        ({"single": pd.Period("2026-01")}, "20260101-20260131"),
+        ({"single": pd.Period("2025Q4")}, "20251001-20251231"),
+        ({"single": np.datetime64("2026-01")}, "20260101-20260131"),
+        ({"single": np.datetime64("2025")}, "20250101-20251231"),
     ],
 )
 def test_a_range_may_be_given_in_many_ways(given: dict[str, object], matching: str) -> None:
@@ -125,11 +141,20 @@ def test_dates_that_are_used_otherwise_than_given_have_a_note(
         (pd.NA, "missing"),
         (float("nan"), "missing"),
         (np.datetime64("NaT", "D"), "missing"),
-        (np.datetime64("2026-01"), "not a single day"),
+        (("2026-01-01", np.datetime64("2026-01")), "not a single day"),
+        (np.datetime64("NaT", "M"), "missing"),
+        (np.datetime64(2**40, "Y"), "not a single day"),
+        ("2026-13", "not a date"),
+        ("2026", "not a date"),
+        ("01/31/2026", "not a date"),
+        ("1/31/26", "not a date"),
+        ("2026/01/31", "not a date"),
+        ("31/01/2026", "not a date"),
+        ("2026-01-01/2026-01-31/2026-02-01", "not a date"),
+        (("2026-01", "2026-02"), "is a range"),
         (COLUMN, "column.min()"),
         (pd.DatetimeIndex(COLUMN), "column.min()"),
         (COLUMN.to_numpy(), "column.min()"),
-        (pd.Period("2026-01"), "not a date"),
     ],
 )
 def test_what_is_not_a_day_or_a_range_is_refused(wrong: object, says: str) -> None:
@@ -147,6 +172,9 @@ def test_a_text_is_read_as_a_whole_or_refused(text: str) -> None:
     assert found is not None
     read = {f"{day:%Y%m%d}" for day in (found.first, found.last)} - {"19000101", "20260201"}
     digits = "".join(one for one in text if one.isdigit())
+    if len(digits) == 6:  # a month
+        assert (f"{found.first:%Y%m}", f"{found.last:%Y%m}") == (digits, digits)
+        return
     assert all(day in digits for day in read)
     assert set(digits.replace("20260201", "").replace("19000101", "")) <= set("".join(read)) | {"0"}
 
