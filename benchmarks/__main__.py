@@ -6,6 +6,7 @@ import argparse
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -17,6 +18,7 @@ from benchmarks import (
     faults,
     finding,
     hunting,
+    hunting_retrieves,
     jobs,
     lab,
     memory,
@@ -37,6 +39,11 @@ WORKS: dict[str, Callable[..., Iterator[Measured]]] = {
     "plan": planning.measure,
 }
 
+HUNTS: dict[str, Callable[[Path, hunting.Hunt], Iterator[str]]] = {
+    "queries": hunting.measure,
+    "retrieves": hunting_retrieves.measure,
+}
+
 
 def main() -> None:
     """Run the benchmarks that are asked for, all by default."""
@@ -53,6 +60,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="of the worker, by jobs")
     parser.add_argument("--seed", default=uuid4().hex[:6], help="of faults and the hunt; the same one repeats them")
     parser.add_argument("--minutes", type=float, default=20, help="of the soak of jobs, or of the hunt")
+    parser.add_argument("--hunted", action="append", choices=[*HUNTS], help="what the hunt sends; all without")
+    parser.add_argument("--random", action="store_true", help="no switches alone and in pairs before those at random")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case of the hunt")
+    parser.add_argument("--cases", type=int, default=sys.maxsize, help="cases of the hunt at most")
     options = parser.parse_args()
     chosen = options.works or [*WORKS, "memory"]
     folder = Path(tempfile.mkdtemp(prefix="qrkit-bench-", dir=options.folder))
@@ -121,8 +132,17 @@ def _lab(folder: Path, _: argparse.Namespace) -> Iterator[str]:
 
 
 def _hunt(folder: Path, options: argparse.Namespace) -> Iterator[str]:
-    for line in hunting.measure(folder / "hunt", seed=options.seed, seconds=60 * options.minutes):
-        yield f"- {line}"
+    chosen = options.hunted or [*HUNTS]
+    hunt = hunting.Hunt(
+        seed=options.seed,
+        seconds=60 * options.minutes / len(chosen),
+        first=options.first,
+        most=options.cases,
+        systematic=not options.random,
+    )
+    for name in chosen:
+        for line in HUNTS[name](folder / f"hunt-{name}", hunt):
+            yield f"- {line}"
 
 
 def _million(folder: Path, _: argparse.Namespace) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Random switches of the simulated PACS against random queries and plans, in search of rows missing in silence.
+"""Switches of the simulated PACS against random queries and plans, in search of rows missing in silence.
 
 Each answer is compared with that of a PACS that behaves. What it lacks must be told: the answer is not complete, or
 one of its assumptions says what it rests on, or there is an error instead of an answer.
@@ -6,53 +6,42 @@ one of its assumptions says what it rests on, or there is an error instead of an
 
 from __future__ import annotations
 
+import logging
 import random
+import sys
+import threading
 import time
+import traceback
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.servers import workspace
-from qrkit.errors import NodeError
+from benchmarks.switches import FIND, described, names_of, quirks_of
+from qrkit.errors import NodeError, QrkitError
 from qrkit.find.parents import canonical
+from qrkit.jobs import RetrieveRequest
 from qrkit.simulator import Quirks, Simulator, small_hospital
 from qrkit.simulator.hospital.hospital import GeneratedHospital
 from qrkit.tables import Level, unique_key
 from qrkit.workspace import Workspace
 
 DAYS = 12
-STUDIES = 500
+STUDIES = 300
+TIMEOUTS = {"connect": 5.0, "association": 4.0, "response": 4.0, "inactivity": 3.0, "query": 20.0}
+LIMIT = 90.0
+"""Seconds after which a case counts as one that hangs."""
 
-_CAPPED, _PLANS, _PROBED = 0.5, 0.2, 0.4
-"""Shares of cases with a cap, of plans, and of nodes that are probed first."""
-
-_KEYS = (
-    "StudyDate",
-    "StudyTime",
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "ModalitiesInStudy",
-    "Modality",
-    "StudyDescription",
-    "AccessionNumber",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-)
-_RETURNED = (
-    "SOPClassesInStudy",
-    "ModalitiesInStudy",
-    "NumberOfStudyRelatedSeries",
-    "NumberOfStudyRelatedInstances",
-    "NumberOfSeriesRelatedInstances",
-    "StudyDescription",
-    "StationName",
-    "PatientBirthDate",
-    "StudyTime",
-)
+_PLANS, _PROBED = 0.25, 0.4
+"""Shares of plans, and of nodes that are probed first."""
+_ALONE = 4
+"""Cases of each switch alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,52 +56,9 @@ class Case:
     what: dict[str, Any]
 
     def __str__(self) -> str:
-        switches = {
-            name: value
-            for name in Quirks.descriptions()
-            if (value := getattr(self.quirks, name)) != getattr(Quirks(), name)
-        }
-        return f"case {self.number}: {switches}, probed {self.is_probed}, {self.model}, {self.what}"
-
-
-def quirks_of(chance: random.Random, *, plan: bool) -> Quirks:
-    """Return some switches; plans leave out those that change the contents of the hospital."""
-    makers: dict[str, Any] = {
-        "cap": lambda: chance.randint(20, 80),
-        "ignore_keys": lambda: tuple(chance.sample(_KEYS, chance.randint(1, 3))),
-        "omit_keys": lambda: tuple(chance.sample(_RETURNED, chance.randint(1, 3))),
-        "no_modalities_in_study": lambda: True,
-        "ignore_wildcards": lambda: True,
-        "case_sensitive": lambda: False,
-        "refuse_uid_lists": lambda: True,
-        "relational": lambda: False,
-        "duplicate_answers": lambda: True,
-        "find_abort_after": lambda: chance.randint(15, 60),
-        "max_associations": lambda: chance.randint(1, 2),
-        "congested_at_first": lambda: 1,
-        "odd_negotiation": lambda: True,
-        "no_release_answer": lambda: True,
-        "pdu_length": lambda: chance.choice([1_000, 300_000, 1_048_576]),
-        "wrong_flags": lambda: True,
-        "decimal_integers": lambda: True,
-        "wrong_charset": lambda: True,
-        "named_charset": lambda: chance.choice(["none", "ISO_IR 100", "ISO 2022 IR 192", "GB2312", "KLINGON"]),
-    }
-    if not plan:
-        makers |= {
-            "blank_keys": lambda: tuple(chance.sample(_RETURNED, chance.randint(1, 3))),
-            "no_study_time_share": lambda: chance.choice([0.05, 0.5, 1.0]),
-            "missing_modality": lambda: True,
-            "invalid_uid": lambda: True,
-            "no_instances_of": lambda: (chance.choice(["CT", "SR", "MR"]),),
-            "no_sop_class": lambda: True,
-        }
-    chosen = {name: makers[name]() for name in chance.sample(sorted(makers), chance.randint(1, 4))}
-    if chance.random() < 0.5:
-        chosen["cap"] = makers["cap"]()
-    if "cap" in chosen:
-        chosen["cap_mode"] = chance.choice(["silent", "status"])
-    return Quirks(**chosen)
+        asked = "plan" if self.plan else "find"
+        probed = "probed" if self.is_probed else "not probed"
+        return f"case {self.number}: {described(self.quirks)}; {probed}, {self.model}, {asked} {self.what}"
 
 
 def question_of(chance: random.Random, hospital: GeneratedHospital, *, model: str) -> dict[str, Any]:
@@ -161,86 +107,189 @@ def plan_of(chance: random.Random, hospital: GeneratedHospital) -> dict[str, Any
     return what | {"refetch": True}
 
 
-def case_of(seed: str, number: int, hospital: GeneratedHospital) -> Case:
+def case_of(seed: str, number: int, hospital: GeneratedHospital, *, systematic: bool = True) -> Case:
     """Return the case of a number, always the same."""
     chance = random.Random(f"{seed} {number}")  # noqa: S311 - no secret, but the same each time
     plan = chance.random() < _PLANS
     model = chance.choice(["study-root", "study-root", "patient-root"])
     what = plan_of(chance, hospital) if plan else question_of(chance, hospital, model=model)
-    quirks = quirks_of(chance, plan=plan)
+    names = names_of(FIND, number + (0 if systematic else 1_000_000), seed, times=_ALONE)
+    quirks = quirks_of(names, chance)
     if what.get("time"):  # what has no StudyTime is in no range of times, at any PACS
         quirks = replace(quirks, no_study_time_share=0.0)
     return Case(number=number, quirks=quirks, is_probed=chance.random() < _PROBED, model=model, plan=plan, what=what)
 
 
-def asked(opened: Workspace, node: str, case: Case) -> tuple[set[Any], dict[str, Any]]:
-    """Return the rows by their unique keys, and the coverage."""
+class Truth:
+    """The objects and studies of a hospital, by canonical UIDs."""
+
+    def __init__(self, hospital: GeneratedHospital) -> None:
+        studies = [hospital.study(number) for number in range(hospital.size)]
+        self.objects: dict[str, frozenset[str]] = {}
+        self.parent: dict[str, str] = {}  # the study of each series and object
+        for study in studies:
+            all_objects: set[str] = set()
+            for series in study.series:
+                uids = frozenset(canonical(one.SOPInstanceUID) for one in series.instances)
+                self.objects[canonical(series.SeriesInstanceUID)] = uids
+                all_objects |= uids
+                for uid in (canonical(series.SeriesInstanceUID), *uids):
+                    self.parent[uid] = canonical(study.StudyInstanceUID)
+            self.objects[canonical(study.StudyInstanceUID)] = frozenset(all_objects)
+
+    def requested(self, request: RetrieveRequest) -> Iterable[str]:
+        """Return the objects that a request of a plan retrieves."""
+        if request.level is Level.IMAGE:
+            return map(canonical, request.sop_instance_uids)
+        uid = request.SeriesInstanceUID if request.level is Level.SERIES else request.StudyInstanceUID
+        return self.objects[canonical(uid)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The rows by their unique keys, or the objects of a plan; the coverage; the rows that have no unique key."""
+
+    rows: frozenset[str]
+    coverage: dict[str, Any]
+    nameless: int = 0
+
+
+def asked(opened: Workspace, node: str, case: Case, truth: Truth) -> Answer:
+    """Ask what a case asks."""
     if case.plan:
         plan = opened.plan(node, **case.what)
-        kept = {
-            (study["group"], series["SeriesInstanceUID"], series["level"], *series["instances"])
-            for study in plan.to_json()["studies"]
-            for series in study["series"]
-            if series["keep"]
-        }
-        return kept, {**plan.coverage, "assumptions": list(plan.notes)}
+        objects = frozenset(uid for request in plan.requests() for uid in truth.requested(request))
+        return Answer(rows=objects, coverage={**plan.coverage, "assumptions": list(plan.notes)})
     frame = opened.find(node, **case.what)
     level = Level.parse(case.what["level"])
     uids = frame[unique_key(level)].dropna()
-    return {canonical(uid) if level is not Level.PATIENT else uid for uid in uids}, frame.attrs["qrkit"]["coverage"]
+    rows = frozenset(canonical(uid) if level is not Level.PATIENT else uid for uid in uids)
+    return Answer(rows=rows, coverage=frame.attrs["qrkit"]["coverage"], nameless=len(frame) - len(uids))
 
 
-def judge(opened: Workspace, case: Case) -> tuple[str, str]:
+def judge(opened: Workspace, case: Case, truth: Truth) -> tuple[str, str]:
     """Return the outcome of a case: a word, and for a fault its description."""
-    expected, _ = asked(opened, f"honest{case.number}", case)
+    expected = asked(opened, f"honest{case.number}", case, truth)
     try:
         if case.is_probed:
             opened.probe(f"odd{case.number}")
-        came, coverage = asked(opened, f"odd{case.number}", case)
-    except NodeError as error:
-        return f"error {type(error).__name__}", str(error)
-    except Exception as error:  # noqa: BLE001 - an error of ours is what is hunted; the hunt goes on
-        return "EXCEPTION", repr(error)
-    return compared(expected, came, coverage)
+        came = asked(opened, f"odd{case.number}", case, truth)
+    except QrkitError as error:
+        return f"error {type(error).__name__}", "" if isinstance(error, NodeError) else repr(error)
+    return compared(case, expected, came, truth)
 
 
-def compared(expected: set[Any], came: set[Any], coverage: dict[str, Any]) -> tuple[str, str]:
+def compared(case: Case, expected: Answer, came: Answer, truth: Truth) -> tuple[str, str]:
     """Return in a word how an answer compares with that of a PACS that behaves, and for a fault what it is."""
-    missing, more = expected - came, came - expected
-    if not coverage["complete"]:
+    missing, more = expected.rows - came.rows, came.rows - expected.rows
+    if case.quirks.hide_answers:  # what no level above counts cannot be missed
+        shown = {truth.parent.get(uid) for uid in came.rows}
+        missing = frozenset(uid for uid in missing if truth.parent.get(uid) in shown)
+    if not came.coverage["complete"]:
         return ("missing, and reported" if missing else "all, unproven"), ""
-    if missing and coverage.get("assumptions"):
-        return "MISSING, except what was assumed", f"{len(missing)} of {len(expected)}: {coverage['assumptions']}"
+    if missing and len(missing) <= came.nameless:
+        return "all, some without a unique key", ""
+    if missing and came.coverage.get("assumptions"):
+        told = f"{len(missing)} of {len(expected.rows)}: {came.coverage['assumptions']}"
+        return "MISSING, except what was assumed", told
     if missing:
-        return "MISSING", f"{len(missing)} of {len(expected)}"
-    if more and "filters" in coverage and not any(one["blank_kept"] for one in coverage["filters"]):
-        return "MORE", f"{len(more)} beyond {len(expected)}"
+        return "MISSING", f"{len(missing)} of {len(expected.rows)}"
+    if more and "filters" in came.coverage and not any(one["blank_kept"] for one in came.coverage["filters"]):
+        return "MORE", f"{len(more)} beyond {len(expected.rows)}"
     return "all, complete", ""
 
 
-def measure(folder: Path, *, seed: str, seconds: float, first: int = 0) -> Iterator[str]:
-    """Judge cases until the time is over: a line for each fault, then the number of each outcome."""
+def bounded(work: Callable[[], tuple[str, str]], limit: float) -> tuple[str, str]:
+    """Return what work ends with; as faults also a traceback, and that it takes longer than some seconds."""
+    ended: list[tuple[str, str]] = []
+
+    def run() -> None:
+        try:
+            ended.append(work())
+        except Exception:  # noqa: BLE001 - what is hunted; the hunt goes on
+            ended.append(("EXCEPTION", traceback.format_exc()))
+
+    thread = threading.Thread(target=run, name="hunted", daemon=True)
+    begun = time.monotonic()
+    thread.start()
+    thread.join(limit)
+    if ended:
+        return ended[0]
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, in spite of its name
+    where = "".join(traceback.format_stack(frame)) if frame is not None else ""
+    thread.join(10 * limit)
+    state = f"ended after {time.monotonic() - begun:.0f} s: {ended[0]}" if ended else "did not end"
+    return "HANG", f"{state}\n{where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunt:
+    """Which cases are judged: of a seed, from a number, until the time is over."""
+
+    seed: str
+    seconds: float
+    first: int = 0
+    most: int = sys.maxsize
+    systematic: bool = True
+
+
+def measure(folder: Path, hunt: Hunt) -> Iterator[str]:
+    """Judge queries and plans: a line for each fault, then the number of each outcome."""
     hospital = small_hospital(seed=1, studies=STUDIES, days=DAYS)
-    until = time.monotonic() + seconds
+    truth = Truth(hospital)
+    until = time.monotonic() + hunt.seconds
     counts: Counter[str] = Counter()
-    number = first
-    with Simulator(hospital) as honest, Simulator(hospital) as odd, workspace(folder / "w") as opened:
-        while time.monotonic() < until:
-            case = case_of(seed, number, hospital)
-            for name, pacs in (("honest", honest), ("odd", odd)):
-                opened.nodes.add(
-                    f"{name}{number}",
-                    host=pacs.host,
-                    port=pacs.port,
-                    ae_title=pacs.ae_title,
-                    information_model=case.model,
-                    associations=1 + number % 3,
-                )
-            odd.quirks = case.quirks
-            word, fault = judge(opened, case)
+    number = hunt.first
+    with Simulator(hospital) as honest, workspace(folder / "w") as opened, errors_are_faults() as logged:
+        while time.monotonic() < until and number < hunt.first + hunt.most:
+            case = case_of(hunt.seed, number, hospital, systematic=hunt.systematic)
+            with Simulator(hospital, quirks=case.quirks) as odd:
+                for name, pacs, waits in (("honest", honest, {}), ("odd", odd, TIMEOUTS)):
+                    opened.nodes.add(
+                        f"{name}{number}",
+                        host=pacs.host,
+                        port=pacs.port,
+                        ae_title=pacs.ae_title,
+                        information_model=case.model,
+                        associations=1 + number % 3,
+                        timeouts=waits,
+                    )
+                word, fault = bounded(partial(judge, opened, case, truth), LIMIT)
             counts[word] += 1
             if fault:
                 yield f"{word} ({fault}): {case}"
+            while logged:
+                yield f"LOGGED ({logged.pop(0)}): {case}"
             number += 1
     told = "; ".join(f"{word} {count}" for word, count in counts.most_common())
-    yield f"{number - first} cases of seed {seed}: {told}"
+    yield f"{number - hunt.first} queries and plans of seed {hunt.seed}: {told}"
+
+
+class _Faults(logging.Handler):
+    """Keeps the tracebacks that are logged."""
+
+    def __init__(self, kept: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self._kept.append(self.format(record))
+
+
+@contextmanager
+def errors_are_faults() -> Iterator[list[str]]:
+    """Collect tracebacks of threads and of the log; warnings are errors meanwhile."""
+    kept: list[str] = []
+    handler, hook = _Faults(kept), threading.excepthook
+    logging.getLogger().addHandler(handler)
+    threading.excepthook = lambda arguments: kept.append(
+        "".join(traceback.format_exception(arguments.exc_type, arguments.exc_value, arguments.exc_traceback))
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield kept
+    finally:
+        threading.excepthook = hook
+        logging.getLogger().removeHandler(handler)
