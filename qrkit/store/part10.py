@@ -45,6 +45,10 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MOST_SPARES = 16
+_LOCK_PATIENCE = 10.0
+"""Seconds for a lock that is held while files are renamed: some file systems answer as if it were always held."""
+_WITHOUT_LOCKS: set[Path] = set()
+"""Folders on file systems without locks."""
 _MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
@@ -121,7 +125,7 @@ def place(part: Path, folder: Path, stem: str, *, keep_part: bool = False) -> Pa
         if _moved(part, path, keep_part=keep_part):
             return path
         if _same_object(path, part):
-            part.unlink(missing_ok=True)
+            _remove(part)
             return path
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder / name))
 
@@ -172,46 +176,66 @@ else:
             _report_no_links(error.errno)
             return renamed
         if not keep_part:
-            part.unlink()
+            _remove(part)
         return True
 
 
 def _renamed_without_link(part: Path, final: Path) -> bool:
-    """Rename where nothing refuses to overwrite: all processes look and rename one after the other.
-
-    A file system without locks gets an empty file first, which holds the name.
-    """
+    """Rename where nothing refuses to overwrite; copy where the folders are on different file systems."""
     if not part.exists() or not final.parent.exists():
         raise FileNotFoundError(final)
     try:
-        with FileLock(part.parent / "place.lock"):
-            return not final.exists() and _replaced(part, final)
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and (error.errno in NO_SPACE or not part.exists()):
-            raise
-    try:
-        final.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    try:
-        return _replaced(part, final)
-    except BaseException:
-        final.unlink(missing_ok=True)
-        raise
-
-
-def _replaced(part: Path, final: Path) -> bool:
-    """Rename to a name that is known to be free; copy where the folders are on different file systems."""
-    try:
-        part.replace(final)
+        return _renamed_in_turn(part, final, part.parent)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy = final.with_name(f".{final.name}.part")
+    copy = final.with_name(f".{part.name}")
+    try:
         shutil.copyfile(part, copy)
-        copy.replace(final)
-        part.unlink()
+        is_renamed = _renamed_in_turn(copy, final, part.parent)
+    finally:
+        copy.unlink(missing_ok=True)
+    if is_renamed:
+        _remove(part)
+    return is_renamed
+
+
+def _renamed_in_turn(file: Path, final: Path, locks: Path) -> bool:
+    """Rename to a name that an empty file holds first; all processes do so one after the other, if they can.
+
+    So none takes the empty file of another for an object that was damaged.
+    """
+    with _turn(locks):
+        try:
+            final.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        try:
+            file.replace(final)
+        except BaseException:
+            final.unlink(missing_ok=True)
+            raise
     return True
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, unless its file system has none; that may show in any error, or in none."""
+    with contextlib.ExitStack() as stack:
+        if folder not in _WITHOUT_LOCKS:
+            try:
+                stack.enter_context(FileLock(folder / "place.lock", timeout=_LOCK_PATIENCE))
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno in NO_SPACE:
+                    raise
+                _WITHOUT_LOCKS.add(folder)
+        yield
+
+
+def _remove(part: Path) -> None:
+    """Remove a file of which the object has another name; what cannot be removed is swept later."""
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 @cache

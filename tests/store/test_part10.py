@@ -90,7 +90,7 @@ def incoming(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return tmp_path / ".incoming"
 
 
-def _no_lock(path: Path) -> None:
+def _no_lock(path: Path, **_: object) -> None:
     raise NotImplementedError(path)
 
 
@@ -173,6 +173,48 @@ def test_a_file_system_without_links_is_reported_once(
         place(_part(tmp_path / ".incoming", b"one"), tmp_path / "1", f"1.2.3.{number}")
     (record,) = (one for one in caplog.records if one.name == "qrkit.store.part10")
     assert "makes no hard links" in record.getMessage()
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported:UserWarning")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN, errno.ENOLCK, errno.EINVAL, errno.EIO, errno.ENOSYS])
+def test_a_lock_that_is_never_had_is_not_waited_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    tries = []
+
+    def no_link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    def no_lock(*_: object) -> None:
+        tries.append(number)
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr("qrkit.store.part10._LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(os, "link", no_link)
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    folder = tmp_path / "1"
+    first = place(_part(tmp_path / ".incoming", b"one"), folder, "1.2.3.1")
+    assert 0 < len(tries) < 10
+    tries.clear()
+    second = place(_part(tmp_path / ".incoming", b"two"), folder, "1.2.3.1")
+    assert (first.read_bytes()[-3:], second.read_bytes()[-3:]) == (b"one", b"two")
+    assert number == errno.ENOSYS or not tries  # a file holds the lock then
+
+
+def test_a_part_that_cannot_be_removed_is_no_reason_to_refuse_an_object(
+    incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def busy(self: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as Path.unlink
+        if self.parent == incoming:
+            raise OSError(errno.EBUSY, "busy")
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", busy)
+    first = place(_part(incoming, b"one"), tmp_path / "1", "1.2.3.1")
+    assert place(_part(incoming, b"one", name="y.part"), tmp_path / "1", "1.2.3.1") == first
+    assert [one.name for one in (tmp_path / "1").iterdir()] == ["1.2.3.1.dcm"]
 
 
 def test_a_part_that_was_taken_away_is_not_placed(incoming: Path, tmp_path: Path) -> None:
