@@ -35,6 +35,9 @@ _RESOLVES_WITHIN = 60.0
 RELEASE_PATIENCE = 2.0
 """Seconds that a peer has to answer A-RELEASE-RQ."""
 
+_FIRST_MESSAGE_ID = 2
+"""Some peers answer every request as message 0 or 1; so they are known by their first response."""
+
 _Address = tuple[Any, ...]
 
 
@@ -166,7 +169,8 @@ class Association:
     """An established association, released on success and aborted on error.
 
     It has the accepted presentation contexts by their ID, the refused proposals, and the peer's answers to SOP Class
-    Extended Negotiation (PS3.7 D.3.3.5) by SOP Class. Messages name the other side by `peer`.
+    Extended Negotiation (PS3.7 D.3.3.5) by SOP Class. Messages name the other side by `peer`. `names_requests`:
+    whether its responses name the request that they answer by its Message ID; None: not known yet.
     """
 
     def __init__(self, stream: Stream, acceptance: Acceptance, *, peer: str) -> None:
@@ -175,7 +179,8 @@ class Association:
         self.contexts = {context.context_id: context for context in acceptance.contexts}
         self.refused = acceptance.refused
         self.extended = acceptance.extended
-        self._message_id = 0
+        self.names_requests: bool | None = None
+        self._message_id = _FIRST_MESSAGE_ID - 1
         self._is_open = True
         self._release_patience = stream.patience
 
@@ -199,6 +204,11 @@ class Association:
         """Return a Message ID that no earlier request on this association had lately."""
         self._message_id = self.message_id_to_come
         return self._message_id
+
+    @property
+    def is_used(self) -> bool:
+        """Whether more than one request was sent over it."""
+        return self._message_id > _FIRST_MESSAGE_ID
 
     @property
     def message_id_to_come(self) -> int:

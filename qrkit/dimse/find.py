@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 from pydicom.dataset import Dataset
@@ -14,7 +15,6 @@ from qrkit.dimse.answers import AnswerDecoder
 from qrkit.dimse.association import Association
 from qrkit.dimse.contexts import MODELS, Proposal
 from qrkit.dimse.messages import (
-    Command,
     PendingRequest,
     check_response,
     decode_command,
@@ -72,13 +72,23 @@ class _Novelty:
         return self.vain >= max(_MOST_VAIN, _MOST_ROUNDS * len(self._known))
 
 
+class _Response(NamedTuple):
+    """The parts of a response other than its Identifier."""
+
+    status: int = 0
+    is_pending: bool = False
+    is_ours: bool = True
+    comment: str = ""
+
+
 class FindResponses:
     """The answers to one C-FIND request, to be iterated once.
 
     `count` is the number of answers so far, `without_identifier` that of pending responses whose Identifier did not
-    come. `keys_unsupported` becomes true if the node responds that it does not
-    support some optional key (0xFF01), so it ignored it. The answers before an error are passed on before it is
-    raised. `keep` takes answers while the node pauses; without it they stay until there are more.
+    come, `of_another` that of pending responses that name another request. `keys_unsupported` becomes true if the
+    node responds that it does not support some optional key (0xFF01), so it ignored it. The answers before an error
+    are passed on before it is raised. `keep` takes answers while the node pauses; without it they stay until there
+    are more.
     """
 
     def __init__(
@@ -93,13 +103,14 @@ class FindResponses:
         self.keep: Callable[[pa.RecordBatch], None] | None = None
         self.count = 0
         self.without_identifier = 0
+        self.of_another = 0
         self.keys_unsupported = False
         self._association = association
         self._ask = ask
         self._decoder = decoder
         self._response_timeout, self._inactivity_timeout = timeouts
         self._stop = stop
-        self._last: tuple[bytes, Command] = (b"", Command({}))
+        self._last: tuple[bytes, _Response] = (b"", _Response())
         self._size = 0  # bytes of the Identifiers that wait
         self._novelty = _Novelty()
         self._seen = -1  # new answers at the last progress
@@ -161,30 +172,43 @@ class FindResponses:
         One pending response is like the other, so a command set that repeats is not decoded again.
         """
         context_id, data = read_command_bytes(self._association)
-        if data == self._last[0]:
-            command = self._last[1]
-        else:
-            command = decode_command(data, peer=self._association.peer)
-            self._last = (data, command)
-        status = check_response(self._association, command, Service.FIND)
-        if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
-            self.keys_unsupported |= status == PENDING_KEYS_UNSUPPORTED
-            answer = self._association.stream.read_small_data(context_id)
-            self._novelty.take(answer)
-            if self._novelty.is_over:
-                raise self._nothing_new()
-            if answer is None:
-                self.without_identifier += 1
-            else:
-                self._decoder.add(answer)
-                self._size += len(answer)
-                self.count += 1
+        if data != self._last[0]:
+            self._last = (data, self._read(data))
+        response = self._last[1]
+        if response.is_pending or not response.is_ours:
+            self._take_answer(response, context_id)
             return True
+        status = response.status
         if status == SUCCESS:  # a data set does not belong here, and is not waited for where one is announced
             return False
         if self._ask.is_cancelled:
             raise errors.Cancelled("The query was cancelled.")
-        raise failure(Service.FIND, status, peer=self._association.peer, comment=command.comment)
+        raise failure(Service.FIND, status, peer=self._association.peer, comment=response.comment)
+
+    def _read(self, data: bytes) -> _Response:
+        association, was_named = self._association, self._association.names_requests
+        command = decode_command(data, peer=association.peer)
+        status = check_response(association, command, Service.FIND)
+        is_pending = status in (PENDING, PENDING_KEYS_UNSUPPORTED)
+        is_ours = self._ask.is_answered_by(command, is_final=not is_pending)
+        if was_named is False and association.names_requests:  # so the answers before were to another request
+            self.of_another += self.count
+        self.keys_unsupported |= is_ours and status == PENDING_KEYS_UNSUPPORTED
+        return _Response(status, is_pending=is_pending, is_ours=is_ours, comment=command.comment)
+
+    def _take_answer(self, response: _Response, context_id: int) -> None:
+        answer = self._association.stream.read_small_data(context_id) if response.is_pending else None
+        self._novelty.take(answer if response.is_ours else None)
+        if self._novelty.is_over:
+            raise self._nothing_new()
+        if not response.is_ours:
+            self.of_another += response.is_pending
+        elif answer is None:
+            self.without_identifier += 1
+        else:
+            self._decoder.add(answer)
+            self._size += len(answer)
+            self.count += 1
 
 
 def find(

@@ -229,6 +229,10 @@ def send_request(
     return PendingRequest(association, context, message_id)
 
 
+_STRAY_PATIENCE = 0.5
+"""Seconds in which more follows, where the first response of a peer ends an operation and names another."""
+
+
 class PendingRequest:
     """A request that waits for its final response and can be cancelled."""
 
@@ -242,6 +246,21 @@ class PendingRequest:
     def is_cancelled(self) -> bool:
         """Whether C-CANCEL was sent."""
         return self._cancelled_at > 0
+
+    def is_answered_by(self, response: Command, *, is_final: bool) -> bool:
+        """Whether a response is for this request: some peers answer late or twice, others never name the request.
+
+        What names another request is left out, unless the first response over the association does so too.
+        """
+        association = self._association
+        if response.number(MESSAGE_ID_BEING_RESPONDED_TO) == self.message_id:
+            association.names_requests = True
+            return True
+        if association.names_requests is None:
+            if is_final and association.stream.command_follows(within=_STRAY_PATIENCE):
+                return False
+            association.names_requests = False
+        return not association.names_requests
 
     def cancel(self) -> None:
         """Send C-CANCEL once (PS3.7 9.3.2.3); two seconds later `check` aborts."""

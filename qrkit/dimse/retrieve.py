@@ -214,7 +214,7 @@ class Retrieval:
                 if command.field == dimse.C_STORE_RQ and receiver is not None:
                     self._store(context_id, command, receiver)
                     patience.stored()
-                elif self._is_final(context_id, command, service):
+                elif self._is_final(context_id, command, service, ask):
                     return self._ended(ask, service)
                 else:
                     patience.responded(self.state)
@@ -245,9 +245,11 @@ class Retrieval:
         if size:
             self.state = replace(self.state, received=self.state.received + 1, bytes=self.state.bytes + size)
 
-    def _is_final(self, context_id: int, command: Command, service: Service) -> bool:
+    def _is_final(self, context_id: int, command: Command, service: Service, ask: PendingRequest) -> bool:
         status = check_response(self._association, command, service)
         is_final = classify(service, status).category is not Category.PENDING
+        if not ask.is_answered_by(command, is_final=is_final):
+            return False
         # only a list of failures is of use; whatever else is announced or sent here is dropped by the next read
         has_failures = is_final and status != SUCCESS and command.has_data_set
         stream = self._association.stream

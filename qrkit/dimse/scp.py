@@ -69,7 +69,7 @@ def store(
 
 
 def _take(stream: Stream, context_id: int, receiver: Receiver, arrival: Arrival, *, has_data_set: bool) -> int:
-    if not has_data_set and not stream.data_follows(within=_UNANNOUNCED_PATIENCE):
+    if not has_data_set and stream.command_follows(within=_UNANNOUNCED_PATIENCE) is not False:
         raise Refused(0xC000, "the request has no data set")
     try:
         incoming = receiver.begin(arrival)

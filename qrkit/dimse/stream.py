@@ -198,9 +198,9 @@ class Stream(Transport):
             self._refuse(_INTERRUPTED)
         return self._take_whole_fragment()
 
-    def data_follows(self, *, within: float) -> bool:
-        """Whether a data set begins within some seconds; what is sent instead is kept for the next read."""
-        return bool(self._read_within(within, self._look_ahead))
+    def command_follows(self, *, within: float) -> bool | None:
+        """Whether a command begins within some seconds, not a data set; None: neither. The next read has it."""
+        return self._read_within(within, self._look_ahead)
 
     def read_optional_data(self, context_id: int, *, within: float) -> bytes:
         """Return the data set that follows, if it arrives within some seconds; else nothing."""
@@ -208,7 +208,7 @@ class Stream(Transport):
 
     def _look_ahead(self) -> bool:
         self._read_ahead = self._next_pdv()
-        return not self._read_ahead[1]
+        return self._read_ahead[1]
 
     def _read_within(self, seconds: float, read: Callable[[], _Read]) -> _Read | None:
         """Return what is read, or None if it is late; the next read reports what ended the association."""

@@ -126,6 +126,7 @@ class AssociationPool:
         self.evidence = ""  # what showed that; empty: nothing did
         self._ended = 0  # used associations in a row that brought nothing while a new one did
         self._is_proven = False  # whether a request was ever answered over a used association
+        self._names_requests: bool | None = None  # False: no response names its request (Message ID)
         self._is_slow = False  # whether a new association was as silent as a used one
 
     def close(self, *, is_failed: bool) -> None:
@@ -206,7 +207,9 @@ class AssociationPool:
             raise
         if ending(answer) is not Ending.ANSWERED:
             self._give_up(association)
-        elif self.one_request:
+        elif self.one_request or association.names_requests is False:
+            if association.names_requests is False:  # what comes late would be taken for the next answer
+                self._names_requests = False
             self._leave(association)
             association.release()
         else:
@@ -234,6 +237,7 @@ class AssociationPool:
                 if free is not None:
                     return free, True
             else:
+                opened.names_requests = self._names_requests
                 self._retry.opened()
                 with self._lock:
                     self._open.add(opened)

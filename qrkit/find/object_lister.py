@@ -9,7 +9,7 @@ from datetime import date
 from qrkit.errors import NoContextAccepted, NodeError, StatusError
 from qrkit.find.object_list import ListedRows, ListSteps, ObjectList, list_steps, not_listed
 from qrkit.find.session import FindSession
-from qrkit.find.windowed import WindowedAnswer, WindowedFind, not_sent_doubts
+from qrkit.find.windowed import WindowedAnswer, WindowedFind, vain_doubts
 from qrkit.find.windows import FailureKind, failure_of
 from qrkit.jobs import RetrieveRequest
 from qrkit.node import InformationModel, Node
@@ -96,7 +96,7 @@ class ObjectLister:
                     rows: ListedRows = end.value
                     break
         self._learn(windowed)
-        rows.doubt(not_sent_doubts(session.not_sent))
+        rows.doubt(vain_doubts(session.vain))
         return rows
 
     def _list_of(self, request: RetrieveRequest, rows: ListedRows, error: NodeError | None) -> ObjectList:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import pyarrow as pa
 
@@ -171,8 +171,8 @@ class FindSession:
         self.pacing = Pacing(pause=node.pause, sleep=stop.wait)
         # whether the node said of a request that it does not support some optional key (0xFF01)
         self.keys_unsupported = False
-        # how many rows the node announced and did not send, by the request that they answer
-        self.not_sent: dict[Request, int] = {}
+        # pending responses that brought no row, by the request that was under way
+        self.vain: dict[Request, VainResponses] = {}
         # whether the node has answered a request, of this session or just before
         self.has_answered = False
 
@@ -276,8 +276,8 @@ class FindSession:
                 return failure_of(answers.limit, finding.count, answers.rows)
             finally:
                 self.keys_unsupported |= finding.keys_unsupported
-                if finding.without_identifier:
-                    self.not_sent[request] = finding.without_identifier
+                if finding.without_identifier or finding.of_another:
+                    self.vain[request] = VainResponses(finding.without_identifier, finding.of_another)
                 self.pacing.end(begun, finding.count)
 
         self.pacing.wait()  # before there is an association, which the node might end meanwhile
@@ -286,6 +286,13 @@ class FindSession:
             return self._pool.ask(proposals, send, _ending, is_new=is_repeated)
         except NodeError as error:
             return failure_of(error)
+
+
+class VainResponses(NamedTuple):
+    """Numbers of pending responses that brought no row of a request."""
+
+    without_identifier: int = 0
+    of_another: int = 0  # they name another request
 
 
 class Answers:

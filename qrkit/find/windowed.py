@@ -14,7 +14,7 @@ from qrkit.advice import Advice
 from qrkit.errors import NodeError
 from qrkit.find.parents import distinct_rows
 from qrkit.find.refused_keys import RefusedKeys
-from qrkit.find.session import FindSession
+from qrkit.find.session import FindSession, VainResponses
 from qrkit.find.uid_lists import UidLists
 from qrkit.find.windows import (
     Caps,
@@ -79,7 +79,7 @@ class _Step:
         self.tables: list[list[pa.Table]] = [[] for _ in requests]  # what has come of each
         self.partial: list[list[pa.Table]] = [[] for _ in requests]  # what came before a request of it failed
         self.done: dict[int, WindowsResult] = {}  # how those went that are through, by their place
-        self.not_sent: list[dict[Request, int]] = [{} for _ in requests]  # rows of each that were announced in vain
+        self.vain: list[dict[Request, VainResponses]] = [{} for _ in requests]  # responses that brought no row
         self.error: NodeError | None = None  # the first one; None: none yet
 
     def batches(self) -> dict[int, tuple[Request, ...]]:
@@ -124,7 +124,7 @@ class _Step:
     def doubts_of(self, place: int) -> tuple[str, ...]:
         """Return why the answer to the request of a place may be incomplete."""
         result = self.done.get(place)
-        return (*(result.doubts if result is not None else ()), *not_sent_doubts(self.not_sent[place]))
+        return (*(result.doubts if result is not None else ()), *vain_doubts(self.vain[place]))
 
 
 class WindowedFind:
@@ -217,7 +217,7 @@ class WindowedFind:
             came = self._lists.try_ask([request for batch in batches.values() for request in batch])
             for place, batch in batches.items():
                 step.take(place, came[: len(batch)])
-                step.not_sent[place] |= {one: number for one in batch if (number := self._session.not_sent.get(one))}
+                step.vain[place] |= {one: vain for one in batch if (vain := self._session.vain.get(one))}
                 came = came[len(batch) :]
         self._driven += [step.done[place] for place in sorted(step.done)]
         return [
@@ -241,7 +241,7 @@ class WindowedFind:
         ignored += [f"{key}: the node refuses it, so it was matched here" for key in unmatched]
         doubts = [
             *(text for driven in self._driven for text in driven.doubts),
-            *not_sent_doubts(self._session.not_sent),
+            *vain_doubts(self._session.vain),
         ]
         return Coverage(
             why=_once(doubts),
@@ -280,11 +280,17 @@ class WindowedFind:
         return rows
 
 
-def not_sent_doubts(announced: Mapping[Request, int]) -> tuple[str, ...]:
-    """Return why rows are missing that a node announced by pending responses without an Identifier."""
-    number = sum(announced.values())
-    were = "was" if number == 1 else "were"
-    return (f"{counted(number, 'row')} {were} announced and not sent",) if number else ()
+def vain_doubts(vain: Mapping[Request, VainResponses]) -> tuple[str, ...]:
+    """Return why rows may be missing: pending responses lack an Identifier, or name another request."""
+    not_sent = sum(one.without_identifier for one in vain.values())
+    of_another = sum(one.of_another for one in vain.values())
+    were = "was" if not_sent == 1 else "were"
+    named = "names" if of_another == 1 else "name"
+    doubts = {
+        f"{counted(not_sent, 'row')} {were} announced and not sent": not_sent,
+        f"{counted(of_another, 'response')} {named} another request, so rows may be missing or wrong": of_another,
+    }
+    return tuple(text for text, number in doubts.items() if number)
 
 
 def _new_rows(table: pa.Table, found: Sequence[pa.Table], key: str) -> pa.Table:

@@ -119,7 +119,7 @@ class _Exchange:
         stream.patience = self._node.timeouts.response
         stream.on_wait = partial(self._heed, ask)
         try:
-            while (ended := self._read_one()) is None:
+            while (ended := self._read_one(ask)) is None:
                 stream.patience = self._node.timeouts.inactivity
                 if self._count + self._vain >= self._question.limit and not ask.is_cancelled:
                     self._cancelled_at = time.monotonic()
@@ -144,14 +144,16 @@ class _Exchange:
             failure=failure,
         )
 
-    def _read_one(self) -> QueryAnswers | None:
+    def _read_one(self, ask: PendingRequest) -> QueryAnswers | None:
         """Read one response; return the result if it is the last one."""
         association = self._association
         context_id, command = read_command(association)
         status = check_response(association, command, Service.FIND)
-        if status in (PENDING, PENDING_KEYS_UNSUPPORTED):
-            data = association.stream.read_small_data(context_id)
-            if data is None:
+        is_pending = status in (PENDING, PENDING_KEYS_UNSUPPORTED)
+        is_ours = ask.is_answered_by(command, is_final=not is_pending)
+        if is_pending or not is_ours:
+            data = association.stream.read_small_data(context_id) if is_pending else None
+            if data is None or not is_ours:
                 self._vain += 1
             else:
                 self._take(data)

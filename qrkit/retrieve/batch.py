@@ -43,8 +43,6 @@ _MOST_REGROUPINGS = 4
 
 
 _ENDS = (errors.AssociationAborted, errors.ConnectionLost, errors.NodeTimeout)
-_SECOND = 2
-"""Message ID of the second request of an association."""
 
 
 class _UsedAssociationEnded(Exception):
@@ -283,7 +281,7 @@ class Batch:
         try:
             self._fetch_one(association, active, method)
         except _ENDS as error:
-            if association.message_id_to_come > _SECOND and active.received == received:
+            if association.is_used and active.received == received:
                 raise _UsedAssociationEnded(error) from error
             raise
 
