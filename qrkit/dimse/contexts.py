@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,7 +60,24 @@ COMPRESSED = (
 JPIP is left out: such objects hold no pixels but an address.
 """
 
+_JPEG = "1.2.840.10008.1.2.4."
+_MPEG_AND_HEVC = "100 100.1 101 101.1 102 102.1 103 103.1 104 104.1 105 105.1 106 106.1 107 108"
+_WITH_LOSS = "50 51 53 55 81 91 93 112 203"
+_VIDEO = frozenset(_JPEG + rest for rest in _MPEG_AND_HEVC.split())
+LOSSY = _VIDEO | frozenset(_JPEG + rest for rest in _WITH_LOSS.split())
+"""Transfer syntaxes whose pixel data may have lost quality."""
+
+_OF_DATA_SETS = (uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN)
+"""Further transfer syntaxes of objects without pixel data."""
+
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
+_BEGINNINGS = "9. 11. 66.1 66.2 66.3 66.5 67 68. 78. 79. 80. 88. 104. 131 481.3 481.4 481.5 481.6 481.7 481.8 481.9"
+_WITHOUT_PIXELS = tuple(_BEGINNINGS.split())
+"""Beginnings of the Storage SOP Classes of reports, presentation states, registrations, waveforms and plans."""
+
+_VIDEO_CLASSES = ("3.1", "6.2", "7.2", "7.3", "7.4", "12.1", "12.2", "77.1.")
+"""Beginnings of the classes whose objects may be video: multi-frame, and visible light."""
+
 _DAILY = (
     "2 4 7 1 1.1 1.2 88.67 88.22 88.33 88.11 12.1 12.2 20 128 6.1 3.1 2.1 4.1 1.1.1 1.2.1 1.3 7.4 7.2 7.3 "
     "11.1 88.59 88.68 88.76 88.73 13.1.3 13.1.1 481.1 481.2 481.3 481.5 66 66.1 66.4 77.1.4 104.1 130 128.1"
@@ -114,35 +131,87 @@ def get_model(model: InformationModel) -> str:
     return MODELS[model].get
 
 
-def storage_proposals(sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:
+def storage_proposals(
+    sop_classes: Sequence[str], known: Mapping[str, Sequence[str]] | None = None, *, room: int = MOST_CONTEXTS - 1
+) -> tuple[Proposal, ...]:
     """Return the contexts by which objects of these classes may arrive, at most `room`.
 
-    A peer picks one transfer syntax of each context, so compressed objects arrive as they are only if their
-    syntax has a context of its own. Each class therefore gets one for the uncompressed syntaxes and as many of
-    its own as there is room for, most frequent syntaxes first; the last one takes the rest together.
+    A peer picks one transfer syntax of each context, so objects arrive as they are only if their syntax has a context
+    of its own. Where the syntaxes in which a peer holds a class are known, these are offered and no others: it has
+    then no reason to convert. Else each class gets a context for each uncompressed syntax, one for each that objects
+    of this class usually have, and one for the rest. Classes share what room there is: less frequent syntaxes then
+    follow together in the last context, and the uncompressed ones in the first.
 
     >>> [len(p.transfer_syntaxes) for p in storage_proposals(["1.2"], room=3)]
     [2, 1, 38]
+    >>> [p.transfer_syntaxes for p in storage_proposals(["1.2"], {"1.2": [COMPRESSED[0]]})] == [(COMPRESSED[0],)]
+    True
     >>> len(storage_proposals([f"1.{n}" for n in range(200)], room=127))
     127
     """
-    classes = list(dict.fromkeys(sop_classes))[:room]
-    if not classes:
-        return ()
-    share, spare = divmod(room, len(classes))
+    offers = {one: _offers(one, (known or {}).get(one, ())) for one in list(dict.fromkeys(sop_classes))[:room]}
+    shares = _shares([len(groups) for groups in offers.values()], room)
     return tuple(
         Proposal(abstract_syntax=sop_class, transfer_syntaxes=syntaxes, we_receive=True)
-        for place, sop_class in enumerate(classes)
-        for syntaxes in _groups(share + (place < spare))
+        for (sop_class, groups), share in zip(offers.items(), shares, strict=True)
+        for syntaxes in _fitting(groups, share)
     )
 
 
-def _groups(room: int) -> list[tuple[str, ...]]:
-    if room == 1:
-        return [UNCOMPRESSED]
-    single = COMPRESSED[: room - 2]
-    rest = COMPRESSED[len(single) :]
-    return [UNCOMPRESSED, *((syntax,) for syntax in single), *([rest] if rest else [])]
+def contexts_needed(known: Mapping[str, Sequence[str]]) -> int:
+    """Return how many contexts it takes that no object of these classes has to be converted.
+
+    >>> contexts_needed({"1.2": ["1.2.840.10008.1.2.5"], "1.2.840.10008.5.1.4.1.1.88.67": []})
+    6
+    """
+    return sum(len(_offers(sop_class, syntaxes)) for sop_class, syntaxes in known.items())
+
+
+def usable_syntaxes(syntaxes: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some transfer syntaxes that we offer, the ones without loss of quality first.
+
+    >>> usable_syntaxes(["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.1", "1.2.3"])
+    ('1.2.840.10008.1.2.1', '1.2.840.10008.1.2.4.50')
+    """
+    usable = [one for one in dict.fromkeys(syntaxes) if one in UNCOMPRESSED or one in COMPRESSED]
+    return tuple(sorted(usable, key=lambda one: one in LOSSY))
+
+
+def _offers(sop_class: str, known: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the transfer syntaxes of each context of a class, if there is room for all of them."""
+    if known:
+        return [(syntax,) for syntax in known]
+    suffix = sop_class.removeprefix(_STORAGE)
+    is_ours = sop_class.startswith(_STORAGE)
+    if is_ours and suffix.startswith(_WITHOUT_PIXELS):
+        likely: Sequence[str] = _OF_DATA_SETS
+    else:
+        may_be_video = not is_ours or suffix.startswith(_VIDEO_CLASSES)
+        likely = [syntax for syntax in COMPRESSED if may_be_video or syntax not in _VIDEO]
+    rest = tuple(syntax for syntax in COMPRESSED if syntax not in likely)
+    return [*((syntax,) for syntax in (*UNCOMPRESSED, *likely)), *([rest] if rest else [])]
+
+
+def _shares(needs: Sequence[int], room: int) -> list[int]:
+    """Divide the room: a class that needs less than an equal share leaves the rest to the others."""
+    shares = [0] * len(needs)
+    for place, index in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):
+        shares[index] = min(needs[index], room // (len(needs) - place))
+        room -= shares[index]
+    return shares
+
+
+def _fitting(groups: list[tuple[str, ...]], room: int) -> list[tuple[str, ...]]:
+    """Unite the uncompressed syntaxes in the first context, and the last ones in the last context, if they must."""
+    if len(groups) <= room:
+        return groups
+    plain = tuple(one for group in groups for one in group if one in UNCOMPRESSED)
+    others = [one for group in groups for one in group if one not in UNCOMPRESSED]
+    if room == 1 or not others:
+        return [plain or tuple(others)]
+    singles = others[: room - 2] if plain else others[: room - 1]
+    rest = tuple(others[len(singles) :])
+    return [*([plain] if plain else []), *((syntax,) for syntax in singles), *([rest] if rest else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,16 +29,18 @@ from qrkit.words import counted
 
 _SERIES_COUNT, _OBJECT_COUNT = "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"
 _OBJECTS_OF_SERIES = "NumberOfSeriesRelatedInstances"
+_OF_OBJECT = ("SOPClassUID", "AvailableTransferSyntaxUID")
 _NO_COUNT = "the node does not count its objects"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedObject:
-    """One SOP Instance that a node lists; the SOP Class UID is empty where the node does not return it."""
+    """One SOP Instance that a node lists; SOP Class and transfer syntaxes are empty where it does not return them."""
 
     SeriesInstanceUID: str
     SOPInstanceUID: str
     SOPClassUID: str = ""
+    AvailableTransferSyntaxUID: str = ""  # one or several, separated by a backslash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +224,7 @@ def list_steps(requests: Sequence[RetrieveRequest], model: InformationModel, rel
         found = yield from ask_level(_QUERY, (model, Level.SERIES), below, reliance, rows.account)
         _keep(rows, Request(level=Level.SERIES), found)
     images = dict(_image_parents(requests, rows, model))
-    asked: _Asked = [(Parent(keys, row), _request(Level.IMAGE, keys, "SOPClassUID")) for keys, row in images.items()]
+    asked: _Asked = [(Parent(keys, row), _request(Level.IMAGE, keys, *_OF_OBJECT)) for keys, row in images.items()]
     if asked:
         found = yield from ask_level(_QUERY, (model, Level.IMAGE), asked, reliance, rows.account)
         for listed in _objects(found):
@@ -305,8 +307,11 @@ def _objects(found: pa.Table) -> Iterator[ListedObject]:
     for row in found.to_pylist():
         uid = row["SOPInstanceUID"]
         if uid and is_usable_uid(uid):
-            series = row["SeriesInstanceUID"] or ""
-            yield ListedObject(SeriesInstanceUID=series, SOPInstanceUID=uid, SOPClassUID=row.get("SOPClassUID") or "")
+            yield ListedObject(
+                SeriesInstanceUID=row["SeriesInstanceUID"] or "",
+                SOPInstanceUID=uid,
+                **{keyword: row.get(keyword) or "" for keyword in _OF_OBJECT},
+            )
 
 
 def not_listed(reason: str, error: NodeError | None = None) -> ObjectList:

@@ -17,7 +17,14 @@ from qrkit.receipt import Arrival, ByteSigns, Incoming, Receiver, Refused
 from qrkit.retrieve.admission import ActiveItems
 from qrkit.retrieve.index_queue import IndexQueue
 from qrkit.retrieve.item import ActiveItem
-from qrkit.store.files import FileStore, IncomingFile, StoredObject, WrittenObject, filed_object
+from qrkit.store.files import (
+    FileStore,
+    IncomingFile,
+    StoredObject,
+    WrittenObject,
+    filed_object,
+    first_transfer_syntax,
+)
 from qrkit.store.header import ObjectHeader
 from qrkit.store.instances import InstanceAlias, InstanceRow, index_row
 from qrkit.words import counted
@@ -186,7 +193,8 @@ class Arrivals:
             return
         row = active.item
         if stored.is_another_version:
-            active.other_versions += 1
+            active.other_versions[uid] = first_transfer_syntax(stored), arrival.transfer_syntax_uid
+        active.syntaxes[uid] = arrival.transfer_syntax_uid
         # the source of a job's object is the queried node, even if another one delivered it
         origin = Origin(
             source=active.node,

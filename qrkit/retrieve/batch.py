@@ -12,11 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pydicom.uid import UID
-
 from qrkit import errors
 from qrkit.dimse.association import Association
-from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model, storage_proposals
+from qrkit.dimse.contexts import MOST_CONTEXTS, Proposal, StorageAnswers, get_model, move_model, storage_proposals
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
@@ -29,13 +27,13 @@ from qrkit.retrieve.identifiers import (
     identifiers,
     is_of_method,
     is_out_of_reach,
-    sop_classes,
     tries,
 )
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.late_objects import wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
+from qrkit.retrieve.transfer_syntaxes import by_contexts, refusals, wanted_classes
 from qrkit.retrieve.watcher import Watch
 
 _MOST_BREAKS = 3
@@ -125,7 +123,7 @@ class Batch:
                 self._list(unlisted, again=True)
                 self._fetch_all(unlisted)
             for active in () if self._has_yielded else tuple(self._undone):
-                self._name_refused(active)
+                active.notes += refusals(self._storage, active)
                 self._done(active)
 
     def _fetch_all(self, items: Sequence[ActiveItem]) -> None:
@@ -137,12 +135,13 @@ class Batch:
                 and (active.is_open or active.is_contradicted)
                 and self._may_help(active, number)
             ]
-            self._fetch(wanting, method)
-            for active in wanting:
-                if active in self._undone and not self._has_yielded and may_be_divided(active):
-                    self._fetch_parts(active, method)
-            if method is Method.GET:
-                self._fetch_otherwise(items)
+            for some in by_contexts(wanting) if method is Method.GET else [wanting]:
+                self._fetch(some, method)
+                for active in some:
+                    if active in self._undone and not self._has_yielded and may_be_divided(active):
+                        self._fetch_parts(active, method)
+                if method is Method.GET:
+                    self._fetch_otherwise(some)
 
     def _may_help(self, active: ActiveItem, number: int) -> bool:
         """Whether a try is of use: the first, one after an error that may pass, or one by another method."""
@@ -184,12 +183,12 @@ class Batch:
     def _fetch_otherwise(self, items: Sequence[ActiveItem]) -> None:
         """Ask again for what C-GET left out, by the presentation contexts that are left to try.
 
-        An item of which nothing more came by other contexts is not asked for by yet others.
+        An item of which nothing more came by all other contexts that may help is not asked for by yet others.
         """
         vain: list[ActiveItem] = []
         for _ in range(_MOST_REGROUPINGS):
             wanting = [one for one in items if one.is_open and _is_worth_another_try(one) and one not in vain]
-            contexts = self._storage.otherwise(sop_classes(wanting))
+            contexts = self._storage.otherwise(tuple(wanted_classes(wanting)))
             if not contexts:
                 return
             offered = {"", *(context.abstract_syntax for context in contexts)}
@@ -199,13 +198,8 @@ class Batch:
             self._fetch(again, Method.GET, contexts)
             if self._storage == before:  # there was no association
                 return
-            vain += [active for active, count in zip(again, stored, strict=True) if len(active.stored) == count]
-
-    def _name_refused(self, active: ActiveItem) -> None:
-        refused = self._storage.refused(dict.fromkeys(active.missing_classes)) if active.is_open else ()
-        if refused:
-            names = ", ".join(UID(sop_class).name for sop_class in refused)
-            active.notes.append(f"{self._node.name} accepted no presentation context for {names} by C-GET.")
+            if len(contexts) < MOST_CONTEXTS - 1:  # there was room for all of them
+                vain += [active for active, count in zip(again, stored, strict=True) if len(active.stored) == count]
 
     def _fetch(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
         """Fetch what is missing of each, and wait once for the late objects of all of them."""
@@ -377,7 +371,8 @@ class Batch:
         proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
         if method is Method.GET:
             proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
-            proposals += storage or storage_proposals(sop_classes(items))
+            wanted = wanted_classes(items)
+            proposals += storage or storage_proposals(tuple(wanted), wanted)
         association = associate_patiently(
             self._node, proposals, calling_ae_title=self._source.calling_ae_title, stop=self._watch.stop
         )

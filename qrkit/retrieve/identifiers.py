@@ -1,16 +1,15 @@
-"""How an item is asked for: by which method and Identifiers, in which contexts, over which association."""
+"""How an item is asked for: by which method and Identifiers, over which association."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from pydicom.dataset import Dataset
 
 from qrkit import errors
 from qrkit.dimse.association import Association, associate
-from qrkit.dimse.contexts import COMMON_STORAGE, Proposal
+from qrkit.dimse.contexts import Proposal
 from qrkit.dimse.status import MOVE_DESTINATION_UNKNOWN, SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION
 from qrkit.find.uid_lists import in_parts
 from qrkit.jobs import RetrieveRequest
@@ -72,16 +71,6 @@ def identifiers(
         identifier.QueryRetrieveLevel = Level.SERIES.value
         add_key(identifier, "SeriesInstanceUID", series_instance_uid)
         yield identifier
-
-
-def sop_classes(items: Iterable[ActiveItem]) -> tuple[str, ...]:
-    """Return the SOP Classes of what is missing, most frequent first; the usual ones where a node lists none.
-
-    So a second try has fewer classes and more presentation contexts for each.
-    """
-    counts = Counter(sop_class for active in items for sop_class in active.missing_classes)
-    known = [sop_class for sop_class, _ in counts.most_common() if sop_class]
-    return tuple(dict.fromkeys((*known, *COMMON_STORAGE))) if "" in counts else tuple(known)
 
 
 def tries(node: Node, method: Method) -> tuple[Method, Method]:

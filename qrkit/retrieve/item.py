@@ -51,7 +51,8 @@ class ActiveItem:
         self.reported = 0  # objects that only the node's counters report at the destination
         self.unstored: dict[str, str] = {}  # why an object could not be stored here, by SOP Instance UID
         self.elsewhere: dict[str, tuple[str, str]] = {}  # study and series of objects that were requested by others
-        self.other_versions = 0  # same SOP Instance as a stored one, other bytes; both are kept
+        self.other_versions: dict[str, tuple[str, str]] = {}  # transfer syntaxes of a stored and a new version
+        self.syntaxes: dict[str, str] = {}  # transfer syntax in which an object came, by SOP Instance UID
         self.has_ended = has_ended  # its missing objects may still arrive
         self.suboperations = Suboperations()  # what the node has counted in this try
         self.first_error: errors.QrkitError | None = None  # of all tries
@@ -291,8 +292,7 @@ class ActiveItem:
         """SOP Class of each missing object; an empty one for what the node did not list."""
         # what is not listed is probably of the same classes
         lacking = self.lacking or self.is_contradicted
-        missing = [item for item in self.list.objects if lacking or not self._is_stored(item)]
-        classes = [item.SOPClassUID for item in missing]
+        classes = [item.SOPClassUID for item in self.list.objects if lacking or not self._is_stored(item)]
         is_unknown = not self.list.objects or self.list.silent_series or lacking
         return (*classes, "") if is_unknown else tuple(classes)
 

@@ -14,6 +14,7 @@ from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, fail
 from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.reachability import Unreached, may_be_unreached
+from qrkit.retrieve.transfer_syntaxes import conversions
 from qrkit.store.job_progress import Postponement, RunningItems
 from qrkit.store.state import as_text
 from qrkit.words import counted
@@ -116,10 +117,10 @@ def _note(active: ActiveItem) -> str:
         notes.append(_elsewhere(active))
     if active.other_versions:
         notes.append(
-            f"{counted(active.other_versions, 'object')} arrived with other bytes than the stored SOP Instance; both "
-            "are kept, the later one with the start of a digest in its name."
+            f"{counted(len(active.other_versions), 'object')} arrived with other bytes than the stored SOP Instance; "
+            "both are kept, the later one with the start of a digest in its name."
         )
-    return " ".join(notes)
+    return " ".join((*notes, *conversions(active)))
 
 
 def _proof(active: ActiveItem) -> str:

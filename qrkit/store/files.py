@@ -363,3 +363,13 @@ def filed_object(folder: Path, receipt: Path) -> StoredObject | None:
     if path is None:
         return None
     return replace(said, path=path, relative=path.relative_to(folder).as_posix(), receipt=receipt)
+
+
+def first_transfer_syntax(stored: StoredObject) -> str:
+    """Return the transfer syntax of the first version of an object that has several; empty if it cannot be read."""
+    path = stored.path.with_name(f"{path_name(stored.arrival.sop_instance_uid)}.dcm")
+    try:
+        with path.open("rb") as file:
+            return read_file_head(file).transfer_syntax_uid
+    except (OSError, ObjectUnreadable):
+        return ""

@@ -113,9 +113,16 @@ class PacsAssociation:
         """Put everything sent so far on the wire."""
         self._stream.flush()
 
-    def context_for(self, sop_class: str, transfer_syntaxes: Sequence[str]) -> PacsContext | None:
-        """Return the context in which an object can be sent, preferring the transfer syntaxes in their order."""
+    def context_for(
+        self, sop_class: str, transfer_syntaxes: Sequence[str], *, first: bool = False
+    ) -> PacsContext | None:
+        """Return the context in which an object can be sent, preferring the transfer syntaxes in their order.
+
+        With `first`, the first context that will do, whatever its transfer syntax.
+        """
         usable = [one for one in self.contexts.values() if one.can_send and one.abstract_syntax == sop_class]
+        if first:
+            return next((context for context in usable if context.transfer_syntax in transfer_syntaxes), None)
         for transfer_syntax in transfer_syntaxes:
             for context in usable:
                 if context.transfer_syntax == transfer_syntax:

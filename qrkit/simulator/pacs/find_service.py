@@ -279,8 +279,10 @@ def _reader(keyword: str, level: QueryRetrieveLevel, ae_title: str) -> Callable[
     return None
 
 
-def _of_study_or_series(keyword: str, raw: bytes, quirks: Quirks) -> bytes:
-    """Return the modalities and classes of a study or series as a PACS with these quirks names them."""
+def _as_named(keyword: str, raw: bytes, quirks: Quirks) -> bytes:
+    """Return modalities, classes and transfer syntaxes as a PACS with these quirks names them."""
+    if quirks.listed_syntax and keyword == "AvailableTransferSyntaxUID":
+        return quirks.listed_syntax.encode()
     if quirks.modalities_text and keyword == "ModalitiesInStudy":
         text = quirks.modalities_text.encode()
         return text if text == b"*" else raw.replace(b"\\", text)
@@ -296,7 +298,7 @@ def _spoilt(keyword: str, vr: str, raw: bytes, value_and_quirks: tuple[Value, Qu
     value, quirks = value_and_quirks
     if keyword in quirks.blank_keys or (quirks.missing_modality and keyword == "Modality"):
         return b""
-    raw = _of_study_or_series(keyword, raw, quirks)
+    raw = _as_named(keyword, raw, quirks)
     if quirks.count_less and keyword in _COUNTS and raw:
         raw = str(max(int(raw) - quirks.count_less, 0)).encode()
     if quirks.decimal_integers and vr == "IS" and raw:

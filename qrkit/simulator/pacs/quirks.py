@@ -44,6 +44,10 @@ class Quirks:
     most_contexts: int = _quirk(0, "presentation contexts accepted, the first ones; the others are refused (0: all)")
     single_syntax: bool = _quirk(False, "a storage context that offers more than one transfer syntax is refused")
     transfer_syntaxes: tuple[str, ...] = _quirk((), "preferred transfer syntax UIDs, before all others")
+    first_context: bool = _quirk(
+        False, "each object is sent in the first context accepted for its SOP Class, converted if it must be"
+    )
+    listed_syntax: str = _quirk("", "transfer syntax UID that every object is listed with, whatever it is held in")
     delay_association: float = _quirk(0.0, "wait before an association is answered")
     end_after: int = _quirk(0, "number of requests after which an association is ended (0: never)")
     end_when_idle: float = _quirk(0.0, "an association without a request for this long is ended (0: never)")

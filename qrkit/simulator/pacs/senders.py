@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qrkit.simulator.pacs.archive import Archive
+    from qrkit.simulator.pacs.quirks import Quirks
     from qrkit.simulator.pacs.server_state import ServerState
 
 _DESTINATION_TIMEOUT = 30.0
@@ -35,10 +36,10 @@ _TRAILING_PADDING = 0xFFFCFFFC
 class Sender(ABC):
     """Sends the objects of one retrieve by C-STORE requests that are numbered from 1 and share some elements."""
 
-    def __init__(self, archive: Archive, elements: Mapping[str, int | str], *, is_reissued: bool) -> None:
+    def __init__(self, archive: Archive, elements: Mapping[str, int | str], quirks: Quirks) -> None:
         self._archive = archive
         self._elements = elements
-        self._is_reissued = is_reissued
+        self._quirks = quirks
         self._message_id = 0
 
     @abstractmethod
@@ -53,11 +54,13 @@ class Sender(ABC):
         """Write a whole request or only its first half; False if no presentation context fits the object."""
         self._message_id = self._message_id % 0xFFFF + 1
         instance = item.instance
-        context = association.context_for(instance.SOPClassUID, offered_transfer_syntaxes(instance))
+        context = association.context_for(
+            instance.SOPClassUID, offered_transfer_syntaxes(instance), first=self._quirks.first_context
+        )
         if context is None:
             return False
         data = self._archive.encoded(item.study, item.series, instance, context.transfer_syntax)
-        if self._is_reissued:
+        if self._quirks.reissued:
             explicit = context.transfer_syntax != IMPLICIT_VR
             data += data_set_bytes([(_TRAILING_PADDING, "OB", b"reissued")], explicit=explicit)
         command: dict[str, int | str] = {
@@ -89,7 +92,7 @@ class GetSender(Sender):
     def __init__(
         self, association: PacsAssociation, state: ServerState, cancellation: Cancellation, priority: int
     ) -> None:
-        super().__init__(state.archive, {"Priority": priority}, is_reissued=state.quirks.reissued)
+        super().__init__(state.archive, {"Priority": priority}, state.quirks)
         self._association = association
         self._cancellation = cancellation
 
@@ -119,7 +122,7 @@ class MoveSender(Sender):
             "MoveOriginatorApplicationEntityTitle": originator,
             "MoveOriginatorMessageID": message.number("MessageID"),
         }
-        super().__init__(state.archive, elements, is_reissued=state.quirks.reissued)
+        super().__init__(state.archive, elements, state.quirks)
         self._state = state
         self._items = items
         self._destination = message.text("MoveDestination")
