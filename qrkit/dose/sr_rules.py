@@ -85,7 +85,7 @@ def kinds_of(context: StudyContext, row: SeriesRow) -> frozenset[str] | None:
     if answer is None:
         return None
     if not any(instance.SOPClassUID for instance in answer.rows):
-        return frozenset({UNKNOWN_SR}) if answer.is_whole else None
+        return (frozenset() if answer.rows else frozenset({UNKNOWN_SR})) if answer.is_whole else None
     read = {instance for instance in answer.rows if instance.SOPInstanceUID in without_dose}
     classes = {instance.SOPClassUID for instance in answer.rows if instance not in read}
     return frozenset(kind for kind in SR_KINDS[context.group] if classes & context.classes[kind])
@@ -193,5 +193,5 @@ def with_unknown_classes(context: StudyContext, result: RuleResult | None) -> Ru
 
 
 def empty_sr_series(context: StudyContext) -> int:
-    """Return the number of SR series without objects, or without any of a known class."""
+    """Return the number of SR series without objects."""
     return sum(1 for row in context.sr_series if kinds_of(context, row) == frozenset({UNKNOWN_SR}))

@@ -25,6 +25,7 @@ from qrkit.query import Coverage, Load, Query, Request, unknown_codes
 from qrkit.query.coverage import empty_columns
 from qrkit.query.filters import select
 from qrkit.query.matching import takes_list
+from qrkit.query.request import not_requested
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
 from qrkit.store.queries import INTERRUPTED, RUNNING, QueryTable
@@ -75,7 +76,8 @@ class _Question:
     def begin(self, here: Sequence[str]) -> tuple[HierarchySteps, tuple[Request, ...]]:
         """Return its steps and the requests of the first; the keys `here` are matched here alone."""
         reliance = self.profile.reliance.without(here)
-        chosen = partial(select, local=reliance.unmatched, honoured=reliance.honoured, unjudged=self.unjudged)
+        local = reliance.unmatched | not_requested(self.query, self.node.information_model)
+        chosen = partial(select, local=local, honoured=reliance.honoured, unjudged=self.unjudged)
         steps = ask_by_level(self.query, self.node.information_model, chosen, reliance)
         return steps, next(steps)
 

@@ -221,7 +221,7 @@ def request_at(
     """Return the request of a level below one row above; studies are asked for modalities by `ask_by_modality`."""
     keys = {**dict(above), **_keys_at(query, level, model)}
     if level is Level.SERIES and len(query.modalities) == 1:
-        keys["Modality"] = query.modalities[0]  # several codes: one request, filtered here, is the fewest round trips
+        keys["Modality"] = query.modalities[0]
     for keyword in reliance.unmatched & set(keys) - {"StudyDate", "StudyTime", *dict(above)}:
         if above or query.dates is not None:  # without a key the whole archive would answer
             del keys[keyword]
@@ -240,11 +240,25 @@ def requests_at(
     Where several such keys have several values, the first is asked value by value, and the others are matched here.
     """
     request = request_at(query, level, model, above, reliance)
-    listed = [keyword for keyword, value in request.keys if is_enumerated(keyword, value)]
+    listed = _listed(request.keys)
     if not listed:
         return (request,)
-    first = min(listed)
+    first, *others = listed
     values = request.value(first).split("\\")
-    for other in set(listed) - {first}:
+    for other in others:
         request = request.with_key(other, "")
     return tuple(request.with_key(first, value) for value in values)
+
+
+def _listed(keys: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the keys of which each value needs a request, the one that is asked value by value first."""
+    return sorted(keyword for keyword, value in keys if is_enumerated(keyword, value))
+
+
+def not_requested(query: Query, model: InformationModel) -> frozenset[str]:
+    """Return the keys with values that no request has, so that they are matched here alone.
+
+    For several modalities, one request for all series of a study takes the fewest round trips.
+    """
+    keys = {key for level in levels_of(model) for key in _listed(_keys_at(query, level, model).items())[1:]}
+    return frozenset(keys | ({"Modality"} if len(query.modalities) > 1 else set()))

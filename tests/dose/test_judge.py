@@ -118,11 +118,12 @@ def test_a_dose_report_wins_over_an_sr_series_without_objects() -> None:
     [("CT", "CT", {"2"}), ("FL", "RF", {"2"}), ("MG", "MG", {"1", "2"}), ("DX", "DX", {"1", "2"})],
 )
 @pytest.mark.parametrize("count", [-1, None])
+@pytest.mark.parametrize("options", [(), ("empty_sr",)])
 def test_an_sr_of_unknown_class_is_kept_and_replaces_no_images(
-    group: str, code: str, expected: set[str], count: int | None
+    group: str, code: str, expected: set[str], count: int | None, options: tuple[str, ...]
 ) -> None:
     images = Series(modality=code, classes=("",) * 9, description="x")
-    items = world_of(images, sr("", count=count)).judge(policy_of(group))
+    items = world_of(images, sr("", count=count)).judge(policy_of(group, options=options))
     assert set(kept(items)) == expected
     assert one(items).series[1].decision.reason == (
         "SR series whose SOP Class the node does not return, so it may be a dose report"

@@ -8,6 +8,7 @@ import pytest
 
 from qrkit.node import InformationModel
 from qrkit.query import Query, Request, answer_keywords, build_query, identifier
+from qrkit.query.request import not_requested
 from qrkit.tables import Level
 from tests.dimse.identifiers import encoded
 
@@ -97,3 +98,11 @@ def test_a_key_with_decomposed_letters_is_asked_for_in_the_character_set_of_the_
     request = Request(level=Level.STUDY, keys=built(PatientName="Mu\u0308ller").keys)
     asked = identifier(request, STUDY_ROOT)
     assert (asked.SpecificCharacterSet, b"M\xfcller" in encoded(asked, implicit=True)) == ("ISO_IR 100", True)
+
+
+def test_keys_that_no_request_has_are_matched_here() -> None:
+    series = built(level="SERIES", date="2026-01-31", modalities="CT,MR", accession="A1,A2", patient_id="P1,P2")
+    assert not_requested(series, STUDY_ROOT) == {"Modality", "PatientID"}
+    assert not_requested(series, PATIENT_ROOT) == {"Modality"}
+    one = built(level="SERIES", date="2026-01-31", modalities="CT", accession="A1", patient_id="P1,P2")
+    assert not not_requested(one, STUDY_ROOT)

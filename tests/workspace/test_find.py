@@ -10,9 +10,11 @@ import pytest
 
 from qrkit.errors import AssociationAborted, ConnectionRefused, InputError, NodeTimeout, NotFound, StatusError
 from qrkit.jobs import NewJob
+from qrkit.profile import Profile, Statement, Subject, Verdict
 from qrkit.simulator import Quirks, small_hospital
 from qrkit.simulator.facts import Study
 from qrkit.store.jobs import JobTable
+from qrkit.store.nodes import ProfileTable
 from qrkit.workspace import Workspace
 from tests.peers.waiting import free_port
 from tests.workspace.opened import Linked, StartSimulator, all_studies, link, uids_of
@@ -46,6 +48,14 @@ def test_dates_in_reverse_order_are_reported_in_the_coverage_and_the_notes_of_a_
 def test_a_code_that_is_not_a_modality_is_reported_in_the_coverage(linked: Linked) -> None:
     coverage = linked.workspace.find("pacs", date=DAY, modalities="CTT,CT").attrs["qrkit"]["coverage"]
     assert (coverage["complete"], coverage["notes"]) == (True, ["CTT is not a DICOM modality code."])
+
+
+def test_rows_are_dropped_by_a_key_that_the_node_honours_and_was_not_asked_for(linked: Linked) -> None:
+    seen = Statement(subject=Subject.MODALITY, verdict=Verdict.HONOURED, evidence="CT found 3 of 3")
+    profile = Profile(node="pacs", probed="2026-07-01T08:00:00+00:00", statements=(seen,))
+    ProfileTable(linked.workspace._state).add(profile, "test")
+    frame = linked.workspace.find("pacs", level="SERIES", date=DAY, modalities=["CT", "SR"])
+    assert set(frame["Modality"]) == {"CT", "SR"}
 
 
 def test_an_id_may_be_shortened_to_its_first_characters(linked: Linked) -> None:
