@@ -105,6 +105,15 @@ class ActiveItems:
         )
 
 
+def lacking_unnamed(items: Iterable[ActiveItem], header: ObjectHeader) -> ActiveItem | None:
+    """Return the item that an object with another StudyInstanceUID fits, since its study was merged.
+
+    The node sent it for one of these items, counts more objects of it than have come, and does not list them by name.
+    """
+    fitting = (active for active in items if active.lacking)
+    return next((one for one in fitting if one.item.request.StudyInstanceUID != header.StudyInstanceUID), None)
+
+
 def _those(items: Iterable[ActiveItem]) -> tuple[ActiveItem, ...]:
     return tuple(items)
 

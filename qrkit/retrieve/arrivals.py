@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from qrkit.errors import ObjectUnreadable, StoreError
 from qrkit.receipt import Arrival, ByteSigns, Incoming, Receiver, Refused
-from qrkit.retrieve.admission import ActiveItems
+from qrkit.retrieve.admission import ActiveItems, lacking_unnamed
 from qrkit.retrieve.index_queue import IndexQueue
 from qrkit.retrieve.item import ActiveItem
 from qrkit.store.files import (
@@ -68,12 +68,15 @@ class Admissible:
         Where it came from, if it belongs to none.
     keep
         Whether it is kept even then.
+    asking
+        Items for which the node surely sends it.
     """
 
     candidates: Sequence[ActiveItem]
     waiting: Sequence[ActiveItem]
     source: str
     keep: bool = False
+    asking: Sequence[ActiveItem] = ()
 
 
 class Arrivals:
@@ -181,7 +184,7 @@ class Arrivals:
         admitting = [candidate for candidate in admissible.candidates if candidate.admits(uid, header)]
         # of items that expect one SOP Instance UID in several series, the one of this series
         meant = (candidate for candidate in admitting if candidate.means(uid, header))
-        active = next(meant, admitting[0] if admitting else None)
+        active = next(meant, admitting[0] if admitting else lacking_unnamed(admissible.asking, header))
         if active is None and not admissible.keep:
             for candidate in admissible.candidates:
                 candidate.refuse(uid)
@@ -270,7 +273,8 @@ class _ItemReceiver:
         self._active.touch()
         with noted((self._active,), arrival.sop_instance_uid):
             file = self._arrivals.files.begin(arrival)
-        admissible = Admissible(candidates=(self._active,), waiting=(self._active,), source=self._source)
+        only = (self._active,)
+        admissible = Admissible(candidates=only, waiting=only, source=self._source, asking=only)
         return _Admission(self._arrivals, admissible, file, arrival)
 
     def ready(self) -> None:
@@ -334,8 +338,12 @@ class CallerReceiver:
         ]
         for active in waiting:
             active.touch()
+        move = arrival.move_message_id
+        asking = [active for active in waiting if move and active.move_message_id == move]
+        if len(asking) > 1:  # the numbers are those of associations
+            asking = []
         source = self._source or arrival.sender
-        return Admissible(candidates=candidates, waiting=waiting, source=source, keep=self._keep)
+        return Admissible(candidates=candidates, waiting=waiting, source=source, keep=self._keep, asking=asking)
 
 
 class _Admission:

@@ -30,7 +30,7 @@ from qrkit.retrieve.identifiers import (
     tries,
 )
 from qrkit.retrieve.item import ActiveItem
-from qrkit.retrieve.late_objects import wait_for_late_objects
+from qrkit.retrieve.late_objects import arrived_since, wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
 from qrkit.retrieve.transfer_syntaxes import by_contexts, refusals, wanted_classes
@@ -151,7 +151,7 @@ class Batch:
         return self._methods[number] is not before and is_of_method(active.error, before)
 
     def _tell_late(self, active: ActiveItem) -> None:
-        uids, size = active.arrived_since
+        uids, size = arrived_since(active)
         if uids:
             self._watch.on_late(active.item, uids, size)
 

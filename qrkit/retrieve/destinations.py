@@ -88,7 +88,9 @@ class WorkspaceDestination:
         name = self._node.name
         stored = self._stored.of(active.places, source=name)
         if active.lacking or not active.is_listed:
-            stored |= self._stored.of_request(active.item.request, source=name)
+            held = self._stored.of_request(active.item.request, source=name)
+            active.came_elsewhere(held)
+            stored |= held.keys()
         return fetched_again(stored, active) if active.item.request.refetch else stored
 
     def fetch(self, method: Method, retrieval: Retrieval, identifier: Dataset, active: ActiveItem) -> Suboperations:

@@ -134,6 +134,11 @@ class ActiveItem:
         self.stored.update(stored)
         self._stored_before |= frozenset(stored) - self._came
 
+    def came_elsewhere(self, places: Mapping[str, tuple[str, str]]) -> None:
+        """Note those of some stored objects that have another StudyInstanceUID than requested."""
+        study = canonical(self.item.request.StudyInstanceUID)
+        self.elsewhere.update({uid: own for uid, own in places.items() if canonical(own[0]) != study})
+
     def shares(self, sop_instance_uid: str, header: ObjectHeader) -> None:
         """Note an object that was received for another item and is in its place: it is not requested again."""
         with self._lock:
@@ -158,8 +163,7 @@ class ActiveItem:
 
     def expect(self, listed: ObjectList) -> None:
         """Expect what the node lists, besides what the request names."""
-        request = self.item.request
-        self.list = listed
+        request, self.list = self.item.request, listed
         self.objects = ExpectedObjects(listed.objects, request.SeriesInstanceUID)
         # what an earlier try named stays expected, whatever is listed now
         uids = (*request.expected, *request.sop_instance_uids, *self.item.outcome.missing)
@@ -359,6 +363,8 @@ class ActiveItem:
             reasons.append(listed.uncounted)
         if self._sent is not None and self._sent != listed.counted:
             reasons.append(f"the node reports {counted(self._sent, 'object')}")
+        if unnamed := len(self.elsewhere.keys() - (self.expected or frozenset())):
+            reasons.append(f"{counted(unnamed, 'object')} arrived with another StudyInstanceUID, not listed")
         if self._cut:
             reasons.append(self._cut)
         if self.reported and not self.stored:
@@ -386,14 +392,6 @@ class ActiveItem:
             return True
         is_warning = classify(Service.MOVE, counted.status).category is Category.WARNING
         return self.error is not None or (is_warning and self._failed >= len(self.missing) + self.lacking)
-
-    @property
-    def arrived_since(self) -> tuple[frozenset[str], int]:
-        """The missing objects that arrived after the end: SOP Instance UIDs, and bytes."""
-        if self.outcome is None:
-            return frozenset(), 0
-        missing = set(self.outcome.missing) - set(map(uid_of, self.missing))
-        return frozenset(missing), self.bytes - self.outcome.bytes
 
 
 def _sum(first: int | None, second: int | None) -> int | None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
 from qrkit.stop import Stop
 
@@ -55,3 +56,11 @@ def _until(active: ActiveItem, ended: float, last_sign: float, inactivity: float
     if active.is_explained or (active.is_contradicted and not active.is_open):
         return last_sign + min(_AFTER_FAILURE, inactivity)
     return max(ended, last_sign) + inactivity
+
+
+def arrived_since(active: ActiveItem) -> tuple[frozenset[str], int]:
+    """Return the missing objects that arrived after the end of an item: SOP Instance UIDs, and bytes."""
+    if active.outcome is None:
+        return frozenset(), 0
+    missing = set(active.outcome.missing) - set(map(uid_of, active.missing))
+    return frozenset(missing), active.bytes - active.outcome.bytes

@@ -15,6 +15,7 @@ from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.reachability import Unreached, may_be_unreached
 from qrkit.retrieve.transfer_syntaxes import conversions
+from qrkit.store.files import is_own_failure
 from qrkit.store.job_progress import Postponement, RunningItems
 from qrkit.store.state import as_text
 from qrkit.words import counted
@@ -60,7 +61,8 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
     reasons = list(active.notes)
     advice = ""
     if active.unstored and active.is_open:
-        reasons, advice = [_unstored(active), *reasons], "Free disk space or correct the folder, then retrieve again."
+        why, advice = _unstored(active)
+        reasons = [why, *reasons]
         if len(active.unstored) >= len(active.missing) + active.lacking and not cancelled:
             return " ".join(reasons), advice
     unlisted = active.list.error
@@ -97,10 +99,18 @@ def _what_to_check(unreached: Unreached, error: errors.QrkitError | None) -> str
     return unreached.advice
 
 
-def _unstored(active: ActiveItem) -> str:
-    """Return why objects that the node sent could not be stored here."""
-    why = dict.fromkeys(comment.rstrip(".") for comment in active.unstored.values())
-    return f"{counted(len(active.unstored), 'received object')} could not be stored here: {'; '.join(why)}."
+def _unstored(active: ActiveItem) -> tuple[str, str]:
+    """Return why objects that the node sent could not be stored, and what to do: about the disk, or the objects."""
+    why = "; ".join(dict.fromkeys(comment.rstrip(".") for comment in active.unstored.values()))
+    if any(map(is_own_failure, active.unstored.values())):
+        objects = counted(len(active.unstored), "received object")
+        advice = "Free disk space or correct the folder, then retrieve again."
+        return f"{objects} could not be stored here: {why}.", advice
+    objects = counted(len(active.unstored), "object")
+    return (
+        f"{active.node} sent {objects} that cannot be stored: {why}.",
+        "Ask the PACS team to correct these objects.",
+    )
 
 
 def _is_absent(active: ActiveItem) -> bool:

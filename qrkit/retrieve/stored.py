@@ -41,12 +41,16 @@ class StoredInstances:
         self._instances = instances
         self._files = files
 
-    def of_request(self, request: RetrieveRequest, *, source: str) -> set[str]:
-        """Return the SOP Instances of a study or series that a node has sent and whose files are in place."""
+    def of_request(self, request: RetrieveRequest, *, source: str) -> dict[str, tuple[str, str]]:
+        """Return the SOP Instances of a study or series that a node has sent and whose files are in place.
+
+        Each with its own study and series: it may have been requested by others.
+        """
         filters: dict[str, object] = {"StudyInstanceUID": request.StudyInstanceUID, "source": source}
         if request.SeriesInstanceUID:
             filters["SeriesInstanceUID"] = request.SeriesInstanceUID
-        return {row.SOPInstanceUID for row in self._instances.list(filters) if self._is_whole(row.path, row.size)}
+        whole = (row for row in self._instances.list(filters) if self._is_whole(row.path, row.size))
+        return {row.SOPInstanceUID: (row.StudyInstanceUID, row.SeriesInstanceUID) for row in whole}
 
     def of(self, places: Mapping[str, ObjectPlace], *, source: str) -> set[str]:
         """Return those of some objects, by key, whose files are here, having listed those that were not.

@@ -322,6 +322,15 @@ def _refusal(error: OSError) -> Refused:
     return Refused(_PROCESSING_FAILURE, f"The object cannot be written: {error.strerror}"[:64])
 
 
+def is_own_failure(comment: str) -> bool:
+    """Whether an object was refused because of this machine; else because of the object itself.
+
+    >>> is_own_failure("Out of resources: the disk is full"), is_own_failure("The data set cannot be read")
+    (True, False)
+    """
+    return comment.startswith(("Out of resources", "The object cannot be written"))
+
+
 def series_folder(header: ObjectHeader) -> str:
     """Return the folder of an object, relative to that of the files, with "/"."""
     return f"{path_name(header.StudyInstanceUID)}/{path_name(header.SeriesInstanceUID)}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from qrkit.jobs import JobState
+from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Instance, Series, Study
 from qrkit.simulator.hospital.hospital import DEFAULT_UNTIL, Calendar, GeneratedHospital
 from qrkit.workspace import Workspace
@@ -54,6 +55,40 @@ def test_objects_of_a_merged_study_are_found_by_both_uids_and_not_retrieved_agai
         assert set(workspace.files.list({"StudyInstanceUID": uid})["SOPInstanceUID"]) == uids_of(study)
 
 
+class HalfMerged(Merged):
+    """A hospital that sends every other object with the StudyInstanceUID of another study."""
+
+    def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
+        """Return the object; those with an odd number are of the other study."""
+        if instance.InstanceNumber % 2:
+            return super().encoded(study, series, instance, transfer_syntax)
+        return GeneratedHospital.encoded(self, study, series, instance, transfer_syntax)
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_objects_of_a_merged_study_are_kept_where_the_node_lists_no_images(
+    workspace: Workspace, start_simulator: StartSimulator, method: str
+) -> None:
+    hospital = HalfMerged(seed=1, studies=3, calendar=Calendar.spread(3, DEFAULT_UNTIL, 1))
+    link(workspace, start_simulator(hospital, quirks=Quirks(image_level_status=0xA900)))
+    study = all_studies(hospital)[0]
+    count = len(uids_of(study))
+    with worker_in_thread(workspace):
+        jobs = [
+            workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method).wait(timeout=LIMIT)
+            for _ in range(2)
+        ]
+    assert [(job.state, job.stored, job.received) for job in jobs] == [
+        (JobState.COMPLETE, count, count),
+        (JobState.COMPLETE, count, 0),
+    ]
+    for job in jobs:
+        outcome = job.items[0].outcome
+        assert not outcome.proven
+        assert "arrived with another StudyInstanceUID, not listed" in " ".join(outcome.why)
+    assert set(workspace.files.list({"StudyInstanceUID": study.StudyInstanceUID})["SOPInstanceUID"]) == uids_of(study)
+
+
 def test_a_plan_does_not_select_the_stored_objects_of_a_merged_study_again(
     workspace: Workspace, start_simulator: StartSimulator
 ) -> None:
@@ -64,6 +99,31 @@ def test_a_plan_does_not_select_the_stored_objects_of_a_merged_study_again(
         assert workspace.retrieve(first).wait(timeout=LIMIT).state is JobState.COMPLETE
     again = workspace.plan("pacs", dose=["CT", "MG", "DX"], date=DEFAULT_UNTIL)
     assert (first.funnel[-1].studies > 0, again.funnel[-1].studies) == (True, 0)
+
+
+class Inconsistent(GeneratedHospital):
+    """A hospital whose objects have another SOP Instance UID than the C-STORE requests that send them."""
+
+    def encoded(self, study: Study, series: Series, instance: Instance, transfer_syntax: str) -> bytes:
+        """Return the object with another SOP Instance UID."""
+        other = replace(instance, SOPInstanceUID=f"{instance.SOPInstanceUID}.9")
+        return super().encoded(study, series, other, transfer_syntax)
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_objects_that_contradict_their_requests_are_no_fault_of_this_disk(
+    workspace: Workspace, start_simulator: StartSimulator, method: str
+) -> None:
+    hospital = Inconsistent(seed=1, studies=3, calendar=Calendar.spread(3, DEFAULT_UNTIL, 1))
+    link(workspace, start_simulator(hospital))
+    study = min(all_studies(hospital), key=lambda one: one.NumberOfStudyRelatedInstances)
+    with worker_in_thread(workspace):
+        job = workspace.retrieve_uids("pacs", study_uids=[study.StudyInstanceUID], method=method).wait(timeout=LIMIT)
+    outcome = job.items[0].outcome
+    assert outcome.state is JobState.FAILED
+    assert "pacs sent" in outcome.error
+    assert "SOPInstanceUID is not the Affected SOP Instance UID" in outcome.error
+    assert outcome.advice == "Ask the PACS team to correct these objects."
 
 
 class Shared(GeneratedHospital):
