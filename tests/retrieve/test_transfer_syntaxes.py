@@ -129,15 +129,17 @@ def syntaxes_of(study: Study) -> dict[str, set[str]]:
     return held
 
 
+def is_held_alike(study: Study) -> bool:
+    """Whether each class of a study is held in one transfer syntax, and one of them in RLE Lossless."""
+    syntaxes = list(syntaxes_of(study).values())
+    return {RLE} in syntaxes and all(len(some) == 1 for some in syntaxes)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("worker")
 def test_a_node_that_takes_the_first_context_sends_what_it_holds(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(first_context=True)
-    study = next(
-        study
-        for study in all_studies(linked.hospital)
-        if {RLE} in syntaxes_of(study).values() and all(len(some) == 1 for some in syntaxes_of(study).values())
-    )
+    study = next(filter(is_held_alike, all_studies(linked.hospital)))
     job = fetch(linked, study, method="get")
     files = linked.workspace.files.list()
     assert (job.state, set(files["SOPInstanceUID"])) == (JobState.COMPLETE, uids_of(study))
@@ -155,6 +157,20 @@ def test_objects_of_a_node_that_lists_a_syntax_it_cannot_send_arrive_and_the_cha
     assert (job.state, files_of(linked.workspace)) == (JobState.COMPLETE, uids_of(study))
     note = job.items[0].outcome.note
     assert note.startswith(f"The node converted {counted(len(uids_of(study)), 'object')}: JPEG Lossless")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("worker")
+def test_a_stored_object_that_comes_again_in_another_syntax_is_named(linked: Linked) -> None:
+    study = next(filter(is_held_alike, all_studies(linked.hospital)))
+    fetch(linked, study, method="get")
+    linked.pacs.quirks = Quirks(first_context=True, omit_keys=("AvailableTransferSyntaxUID",))
+    request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID=study.StudyInstanceUID, refetch=True)
+    job = linked.workspace.retrieve([request], node="pacs", method="get").wait(timeout=LIMIT)
+    (item,) = job.items
+    assert (job.state, item.outcome.missing) == (JobState.COMPLETE, ())
+    assert "In another transfer syntax than the stored SOP Instance: " in item.outcome.note
+    assert "RLE Lossless to Explicit VR Little Endian (" in item.outcome.note
 
 
 _NAMES = (
