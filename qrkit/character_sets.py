@@ -16,7 +16,9 @@ UTF_8 = "UTF8"
 ASCII = "ascii"
 
 _ESCAPE = b"\x1b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONTROLS = re.compile("[\x80-\x9f]")
+_WORDS = re.compile(rb"[ \0]+|[\x80-\xff]+|[^ \0\x80-\xff]+")
 _HIGH = re.compile(rb"[\x80-\xff]+|[^\x80-\xff]+")
 _FOREIGN = re.compile(rb"(?![\xdf\xe4\xe9\xf1\xf6\xfc]{4})[\xa1-\xff]{4}")
 """Four letters beyond ASCII in a row, other than umlauts, é and ñ: usual in Cyrillic, Korean and Chinese alone."""
@@ -175,6 +177,9 @@ def read_text(
     >>> read_text("Müller".encode(), ("latin_1",))
     ('Müller', 'not in the character set latin_1')
     """
+    if raw.startswith(_BYTE_ORDER_MARK):  # of UTF-8, and of nothing else
+        text, doubt = read_text(raw[len(_BYTE_ORDER_MARK) :], (UTF_8,), otherwise, delimiters=delimiters)
+        return text, doubt or ("" if encodings[0] == UTF_8 else _not_in(encodings))
     if _ESCAPE in raw:
         return _Reader(encodings, otherwise, delimiters).read(raw)
     if raw.isascii():
@@ -283,6 +288,8 @@ class _Reader:
     def __init__(self, encodings: Sequence[str], otherwise: Sequence[str], delimiters: bytes) -> None:
         self._encodings = encodings
         self._otherwise = otherwise
+        self._delimiters = delimiters
+        self._single = {bytes((one,)) for one in delimiters}
         self._delimited = re.compile(b"(?<=[" + re.escape(delimiters) + rb"\t\n\f\r])")
         self._low: _Designated | None = None
         self._high: _Designated | None = None
@@ -298,13 +305,28 @@ class _Reader:
         if chunk.startswith(_ESCAPE):
             return self._designate(chunk)
         if self._low is not None and self._low.codec != ASCII:
-            return "".join(self._read_run(run) for run in _HIGH.findall(chunk))
+            return "".join(self._read_run(run) for run in self._runs(chunk))
         texts = []
         for number, part in enumerate(self._delimited.split(chunk)):
             if number:
                 self._low = self._high = None
             texts.append(self._read_part(part))
         return "".join(texts)
+
+    def _runs(self, chunk: bytes) -> list[bytes]:
+        """Split text in a designated character set; of two-byte characters, also at blanks and a sure delimiter."""
+        if not (self._low and self._low.prefix):
+            return _HIGH.findall(chunk)
+        return [run for word in _WORDS.findall(chunk) for run in self._at_delimiter(word)]
+
+    def _at_delimiter(self, word: bytes) -> list[bytes]:
+        """Split an odd number of bytes of two-byte characters, if only one of them can be a delimiter."""
+        places = [place for place in range(0, len(word), 2) if word[place] in self._delimiters]
+        if len(word) % 2 == 0 or len(places) != 1:
+            return [word]
+        self._doubt("an escape sequence that is missing before a delimiter")
+        place = places[0]
+        return list(filter(None, (word[:place], word[place : place + 1], word[place + 1 :])))
 
     def _designate(self, escape: bytes) -> str:
         found = _SETS.get(escape[1:])
@@ -333,7 +355,7 @@ class _Reader:
     def _read_run(self, run: bytes) -> str:
         """Read bytes of which all are in the upper half, or none."""
         designated = self._low if run.isascii() else self._high
-        if designated is None:
+        if designated is None or (designated.prefix and (not run.strip(b" \0") or run in self._single)):
             return self._unextended(run)
         if run.isascii() and designated.codec == "shift_jis":
             return self._strictly(run.translate(_TO_HIGH), "shift_jis")

@@ -202,3 +202,29 @@ TERMS = st.sampled_from([term for term, *_ in DECLARED])
 def test_no_bytes_raise_and_no_doubt_hides_a_replacement(raw: bytes, term: str) -> None:
     text, doubt = read_text(raw, encodings_of(term))
     assert doubt or "\N{REPLACEMENT CHARACTER}" not in text or b"\xef\xbf\xbd" in raw or term.find("GB") >= 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Yamada^Tarou=\x1b$B;3ED^\x1b$BB@O:",
+        b"Yamada^Tarou=\x1b$B;3ED^\x1b$BB@O: ",
+        b"Yamada^Tarou=\x1b$B;3ED^B@O:",
+        b"Yamada^Tarou=\x1b$B;3ED^B@O:\x1b(B",
+    ],
+)
+def test_a_delimiter_is_read_where_the_escape_before_it_is_missing(raw: bytes) -> None:
+    text, doubt = read_text(raw, ("ascii", "iso2022_jp"), delimiters=b"\\^=")
+    assert text.rstrip() == "Yamada^Tarou=山田^太郎"
+    assert doubt == "an escape sequence that is missing before a delimiter"
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "latin_1", "ascii", "iso8859_5"])
+@pytest.mark.parametrize("name", ["Müller", "Miller"])
+def test_a_byte_order_mark_is_no_part_of_a_text(encoding: str, name: str) -> None:
+    text, doubt = read_text(b"\xef\xbb\xbf" + name.encode(), (encoding,))
+    assert (text, bool(doubt)) == (name, encoding != "UTF8")
+
+
+def test_a_blank_between_characters_of_two_bytes_is_a_blank() -> None:
+    assert read_text(b"\x1b$B;3ED B@O:\x1b(B", ("ascii", "iso2022_jp")) == ("山田 太郎", "")

@@ -260,6 +260,18 @@ def uid(raw: bytes) -> str | None:
     return value
 
 
+def single_uid(raw: bytes) -> str | None:
+    r"""Read a UI (VM 1).
+
+    >>> single_uid(b"1.2.840\0")
+    '1.2.840'
+    """
+    value = uid(raw)
+    if b"\\" in raw and value:
+        raise MalformedValue("several UIDs where one belongs", value)
+    return value
+
+
 def tags(raw: bytes) -> str | None:
     r"""Read an AT as eight hexadecimal digits, several separated by backslashes.
 

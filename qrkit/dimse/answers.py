@@ -31,6 +31,7 @@ from qrkit.dimse.answer_elements import (
     number,
     read_header,
     retyped,
+    single_uid,
     tags,
     text_decoder,
     text_or_bytes,
@@ -39,7 +40,7 @@ from qrkit.dimse.answer_elements import (
 from qrkit.dimse.answer_elements import whole_number as whole
 from qrkit.dimse.answer_sequences import SequenceReader
 from qrkit.dimse.element_ends import Resumption, end_of_sequence, end_of_undefined, misspelt_header
-from qrkit.tables import WARNINGS, arrow_type, canonical_keyword, keyword_tag, keyword_vr
+from qrkit.tables import WARNINGS, arrow_type, canonical_keyword, keyword_tag, keyword_vm, keyword_vr
 
 TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 """Value representations read in the character set of a response; PACS use it for more of them than PS3.5 allows."""
@@ -98,7 +99,7 @@ def own_decoder(keyword: str, encodings: Sequence[str], otherwise: Sequence[str]
     if vr in BINARY:
         return binary(vr, single=is_single)
     if vr == "UI":
-        return uid
+        return single_uid if keyword_vm(keyword) == "1" else uid
     if vr == "AT":
         return tags
     if vr in BYTES:
@@ -148,6 +149,7 @@ REQUIRED = frozenset(
 
 _CHARACTER_SET = b"\x08\x00\x05\x00"
 _ABSENT = object()
+_UNSET = (None, _ABSENT)
 _SKIP = -1
 _SWITCH = -2
 _SKIPPED = (_SKIP, KnownValues(bytes))
@@ -156,6 +158,7 @@ _MOST_CHARACTER_SETS = 32
 _GROUP_LENGTH = b"\x08\x00\x00\x00"
 """The only tag of its group before SpecificCharacterSet (PS3.5 7.1)."""
 _LONGEST_RAW = 200
+_REPEATED = "the response has this element again, with another value"
 _MOST_BREAKS = 16
 """Breaks of one answer behind which it is read on."""
 
@@ -221,10 +224,7 @@ class AnswerDecoder:
                 except MalformedValue as odd:
                     position = self._keep_odd(data, start, position, (index, known, odd))
                 else:
-                    if (
-                        value is not None or row[index] is _ABSENT
-                    ):  # an element that is repeated empty changes nothing
-                        row[index] = value
+                    row[index] = value if row[index] in _UNSET else self._last(index, value)
             elif entry is _SWITCHING:
                 columns = self._switch(data, start, position)
                 entries = columns.entries
@@ -267,6 +267,7 @@ class AnswerDecoder:
         if start > 8 and data[:4] != _GROUP_LENGTH and not self._is_late:  # read the text before it again
             self._is_late = True
             self._warnings.pop(len(self._rows) - 1, None)
+            self._rows[-1][:] = self._template
             self._read(data[: start - 8], self._rows[-1], columns)
         if why:
             self._warn("SpecificCharacterSet", raw, why)
@@ -308,14 +309,21 @@ class AnswerDecoder:
     def _read_value(self, data: bytes, start: int, stop: int, entry: tuple[int, KnownValues]) -> int:
         """Keep a value and return where the next element is."""
         index, known = entry
-        row = self._rows[-1]
         try:
             value = known[data[start:stop]]
         except MalformedValue as odd:
             return self._keep_odd(data, start, stop, (index, known, odd))
-        if value is not None or row[index] is _ABSENT:
-            row[index] = value
+        self._rows[-1][index] = self._last(index, value)
         return stop
+
+    def _last(self, index: int, value: object) -> object:
+        """Return the last value of an element that a response may repeat; an empty one changes nothing."""
+        before = self._rows[-1][index]
+        if before in _UNSET:
+            return value
+        if value is not None and value != before:
+            self._warn(self._keywords[index], str(before).encode(), _REPEATED)
+        return before if value is None else value
 
     def _read_broken(self, data: bytes, position: int, header: ElementHeader | None, columns: Columns) -> int:
         """Keep what can be read of an element without an end, and return where the response continues."""
@@ -375,7 +383,7 @@ class AnswerDecoder:
         index, known, error = odd
         within = self._resumption().within(data, start, stop) if self._breaks < _MOST_BREAKS else None
         if within is None:
-            self._rows[-1][index] = error.value
+            self._rows[-1][index] = self._last(index, error.value)
             self._warn(self._keywords[index], data[start:stop], error.why)
             return stop
         self._breaks += 1

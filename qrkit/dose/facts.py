@@ -26,7 +26,7 @@ from qrkit.uids import (
     RAW_DATA_STORAGE,
     SR_STORAGE,
     STANDARD_STORAGE,
-    is_valid_uid,
+    is_standard_uid,
 )
 
 SMALL = 5
@@ -243,6 +243,12 @@ def _modality(text: str | None) -> str:
     return next(iter(known)) if len(known) == 1 else ""
 
 
+def _class(text: str | None) -> str:
+    """Return the SOP Class of an object; empty if it is unknown, or cannot be one."""
+    uid = (text or "").strip(" .")
+    return uid if is_standard_uid(uid) else ""
+
+
 def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict[str, tuple[ObjectRow, ...]]:
     """Return the objects of a table by SeriesInstanceUID, each once; of `series_instance_uid` without it."""
     names = ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber")
@@ -250,7 +256,7 @@ def objects_by_series(table: pa.Table, *, series_instance_uid: str = "") -> dict
     for series, uid, sop_class, number in _columns(table, names):
         if uid:
             found.setdefault(series or series_instance_uid, {}).setdefault(
-                uid, ObjectRow(uid, sop_class if is_valid_uid(sop_class or "") else "", number)
+                uid, ObjectRow(uid, _class(sop_class), number)
             )
     return {series: tuple(rows.values()) for series, rows in found.items()}
 

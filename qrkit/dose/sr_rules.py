@@ -21,6 +21,9 @@ OF_ANOTHER = "the report may be of another modality, so the images are kept too"
 
 _UNKNOWN_CLASS = "SR series whose SOP Class the node does not return, so it may be a dose report"
 
+_ANYTHING = frozenset({"OT", "DOC"})
+"""Codes of Modality of series that may contain anything."""
+
 _NAMES = {
     RDSR: "Radiation Dose SR",
     ESR: "Enhanced SR",
@@ -59,9 +62,12 @@ def _excludes_others(context: StudyContext, reports: Collection[str]) -> bool:
 
 def is_named_elsewhere(context: StudyContext) -> bool:
     """Return whether a study names the class of a dose report that no SR series is known to have."""
-    if not any(map(context.is_report, context.named_classes)):
-        return False
-    return not any(
+    return any(map(context.is_report, context.named_classes)) and not _has_reports(context)
+
+
+def _has_reports(context: StudyContext) -> bool:
+    """Return whether a series of reports is known to have a type that the group knows."""
+    return any(
         row.SeriesInstanceUID in context.without_dose or (kinds_of(context, row) or frozenset()) - {UNKNOWN_SR}
         for row in context.sr_series
     )
@@ -69,10 +75,13 @@ def is_named_elsewhere(context: StudyContext) -> bool:
 
 def _elsewhere_needs(context: StudyContext) -> tuple[Need, ...]:
     """Return the needs for the objects of series that are not SR, if one of them has a report; small series first."""
-    if context.only_sr or not is_named_elsewhere(context):
+    if context.only_sr:
         return ()
     others = [row for row in context.series if row.Modality != SR]
     small = [row for row in others if row.instance_count is None or row.instance_count <= SMALL]
+    if not is_named_elsewhere(context):
+        is_open = not context.study.SOPClassesInStudy and not _has_reports(context)
+        return context.missing(NeedKind.OBJECTS, *(row for row in small if is_open and row.Modality in _ANYTHING))
     return context.missing(NeedKind.OBJECTS, *small) or context.missing(NeedKind.OBJECTS, *others)
 
 

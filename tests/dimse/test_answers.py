@@ -251,9 +251,36 @@ def test_private_elements_are_read_as_text_or_as_digits() -> None:
     assert one(0x0019100A, "US", b"\x01\x00\x02\x00", "0019100A") == ("1\\2", [])
 
 
-def test_a_repeated_element_counts_by_its_last() -> None:
-    twice = element(0x00100020, "LO", b"Q1", implicit=False) + element(0x00100020, "LO", b"Q2", implicit=False)
-    assert decoded(twice, ["PatientID"], implicit=False)[0]["PatientID"] == "Q2"
+@BOTH
+def test_a_repeated_element_counts_by_its_last_and_its_other_values_are_warned_of(syntax: str) -> None:
+    values = [b"Q1", b"Q1", b"", b"Q2"]
+    answer = b"".join(element(0x00100020, "LO", raw, implicit=syntax == IMPLICIT) for raw in values)
+    first, second = decoded([answer, answer], ["PatientID"], implicit=syntax == IMPLICIT)
+    assert first["PatientID"] == "Q2"
+    why = "the response has this element again, with another value"
+    assert first["warnings"] == second["warnings"] == [{"keyword": "PatientID", "raw": "Q1", "why": why}]
+
+
+def test_a_repeated_element_that_cannot_be_read_costs_no_value() -> None:
+    days = b"".join(element(0x00080020, "DA", raw, implicit=True) for raw in (b"20260131", b"none"))
+    row = decoded(days, ["StudyDate"], implicit=True)[0]
+    assert row["StudyDate"] == date(2026, 1, 31)
+    assert [one["why"] for one in row["warnings"] if one["keyword"] == "StudyDate"] == ["no date"]
+
+
+def test_a_character_set_behind_its_text_repeats_no_element() -> None:
+    late = [(0x00100010, "PN", "Müller".encode()), (0x00080005, "CS", b"ISO_IR 192")]
+    answer = b"".join(element(*one, implicit=True) for one in late)
+    row = decoded(answer, ["PatientName"], implicit=True)[0]
+    assert (row["PatientName"], row["warnings"]) == ("Müller", [])
+
+
+def test_several_uids_where_one_belongs_are_warned_of() -> None:
+    assert one(0x0020000D, "UI", b"1.2\\1.3\0", "StudyInstanceUID") == (
+        "1.2\\1.3",
+        ["several UIDs where one belongs"],
+    )
+    assert one(0x00080062, "UI", b"1.2\\1.3\0", "SOPClassesInStudy") == ("1.2\\1.3", [])
 
 
 def test_take_empties_and_warnings_stay_with_their_rows() -> None:
@@ -305,7 +332,7 @@ def test_no_python_warning_escapes_from_odd_answers() -> None:
         (0x00101020, "DS", b" ", "PatientSize", None, []),
         (0x00080030, "TM", b" ", "StudyTime", None, []),
         (0x00080020, "DA", b"20260231120000", "StudyDate", None, ["no such day"]),
-        (0x0020000D, "UI", b" 1.2\\1.3 ", "StudyInstanceUID", "1.2\\1.3", []),
+        (0x0020000D, "UI", b" 1.2\\1.3 ", "StudyInstanceUID", "1.2\\1.3", ["several UIDs where one belongs"]),
     ],
 )
 def test_values_that_do_not_fit_their_column_are_nothing_and_say_why(

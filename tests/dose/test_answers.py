@@ -22,6 +22,8 @@ from qrkit.dose import (
     newest,
     to_table,
 )
+from qrkit.dose.facts import objects_by_series
+from tests.dose.world import RDSR
 
 NOW = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - in UTC, as it is kept
 SERIES = Need(NeedKind.SERIES, "1")
@@ -117,3 +119,12 @@ def test_dose_objects_are_asked_for_again_by_other_sop_classes_and_whole_lists_a
     assert set(AnswerCache(from_table(kept), {"1": OLD}, now=NOW).recall(told)) == {whole}
     older = from_table(kept.drop_columns(["classes"]))
     assert set(AnswerCache(older, {"1": OLD}, now=NOW).recall(told)) == {part, whole}
+
+
+@pytest.mark.parametrize(
+    ("text", "known"), [(RDSR, RDSR), (f"{RDSR}. ", RDSR), ("1.2..3", ""), ("RDSR", ""), ("1.02", ""), (None, "")]
+)
+def test_a_sop_class_that_cannot_be_one_is_unknown(text: str | None, known: str) -> None:
+    table = pa.table({"SOPInstanceUID": ["1.5"], "SOPClassUID": pa.array([text], pa.string())})
+    (row,) = objects_by_series(table, series_instance_uid="1.4")["1.4"]
+    assert row.SOPClassUID == known

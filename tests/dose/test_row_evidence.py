@@ -19,6 +19,7 @@ from qrkit.dose import (
     to_table,
 )
 from tests.dose.world import (
+    CAPTURE,
     CT,
     ESR,
     MG,
@@ -205,3 +206,18 @@ def test_a_study_in_two_rows_has_unknown_modalities_if_those_of_a_row_are() -> N
         {"StudyInstanceUID": ["1", "1"], "PatientID": ["a", "b"], "ModalitiesInStudy": ["MR", "all of them"]}
     )
     assert study_rows(table)["1"].ModalitiesInStudy == frozenset()
+
+
+def test_a_report_in_a_small_series_of_modality_ot_is_found_where_the_node_names_no_classes() -> None:
+    other = Series(modality="OT", classes=(RDSR,))
+    world = world_of(IMAGES, other)
+    assert kept(world.judge(policy_of("CT"))) == {"2": WHOLE}
+    with_report = world_of(IMAGES, Series(modality="SR", classes=(RDSR,)), other)
+    with_report.judge(policy_of("CT"))
+    assert Need(NeedKind.OBJECTS, UID, f"{UID}.3") not in with_report.asked
+
+
+def test_a_large_series_of_modality_ot_is_not_asked_for() -> None:
+    world = world_of(IMAGES, Series(modality="OT", classes=(CAPTURE,) * 40))
+    assert kept(world.judge(policy_of("CT"))) == {}
+    assert Need(NeedKind.OBJECTS, UID, f"{UID}.2") not in world.asked
