@@ -47,6 +47,7 @@ class ActiveItem:
         self.bytes = item.outcome.bytes
         self.refused = 0  # objects sent along that do not belong to it
         self.repeated = 0  # objects of this try that had come in it before
+        self.failed = 0  # objects that the node counted as failed in the request of this try that ended with an error
         self.move_message_id = 0  # of the C-MOVE request under way; 0: none
         self.reported = 0  # objects that only the node's counters report at the destination
         self.unstored: dict[str, str] = {}  # why an object could not be stored here, by SOP Instance UID
@@ -316,7 +317,7 @@ class ActiveItem:
         self._is_whole_try = self.wants_all and not in_parts
         self._refused_before = self.refused
         self._came_in_try = set()
-        self.repeated, self.last_sign = 0, -math.inf
+        self.repeated, self.failed, self.last_sign = 0, 0, -math.inf
 
     def count(self, counted: Suboperations) -> None:
         """Add what the node counted for one of the requests of a try."""
@@ -329,6 +330,7 @@ class ActiveItem:
 
     def break_off(self, counted: Suboperations, error: errors.NodeError) -> None:
         """Keep what the node had counted for a request before the error that ended it."""
+        self.failed = counted.failed or 0
         self._keep_counters(counted, f"the retrieve failed: {error.message.rstrip('.')}")
 
     def _keep_counters(self, counted: Suboperations, cut: str) -> None:

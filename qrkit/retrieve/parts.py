@@ -53,7 +53,8 @@ def has_ended_early(active: ActiveItem) -> bool:
     """Whether a request may have ended at one object.
 
     A node that failed before it sent anything has failed at an object if its status reports that it was unable to
-    process (0xC000), or if it broke off. A warning does not count the others as failed.
+    process (0xC000), if it counts some objects as failed and not all, or if it broke off. A warning does not count
+    the others as failed. A node that is silent from the start may just not work.
     """
     error, counted = active.error, active.suboperations
     if error is None:
@@ -61,5 +62,8 @@ def has_ended_early(active: ActiveItem) -> bool:
         return is_warning and (counted.failed or 0) < len(active.missing)
     if isinstance(error, errors.StatusError):
         unable = 0xC000 <= error.status <= 0xCFFF
-        return unable or (classify(Service.MOVE, error.status).category is Category.FAILURE and active.has_progress)
-    return isinstance(error, (errors.AssociationAborted, errors.ConnectionLost))
+        is_partial = active.has_progress or 0 < active.failed < len(active.missing)
+        return unable or (classify(Service.MOVE, error.status).category is Category.FAILURE and is_partial)
+    if isinstance(error, errors.NodeTimeout):
+        return active.has_progress
+    return isinstance(error, (errors.AssociationAborted, errors.ConnectionLost, errors.ProtocolError))

@@ -2,9 +2,14 @@
 
 import pytest
 
-from qrkit.jobs import JobState
+from qrkit.errors import NodeError, NodeTimeout, ProtocolError
+from qrkit.jobs import ItemOutcome, ItemRow, JobState, RetrieveRequest
+from qrkit.retrieve.item import ActiveItem
+from qrkit.retrieve.parts import has_ended_early
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
+from qrkit.store.header import ObjectHeader
+from qrkit.tables import Level
 from tests.retrieve.conftest import LIMIT, fetch, services
 from tests.workspace.opened import Linked, of_size, uids_of
 
@@ -37,7 +42,7 @@ def test_the_others_are_retrieved_and_the_one_is_named(
     assert len(services(linked)) <= 3 + 2 * count.bit_length()
 
 
-@pytest.mark.parametrize("status", [0xC000, 0])
+@pytest.mark.parametrize("status", [0xC000, 0xA702, 0])
 def test_an_object_that_stands_first_ends_nothing_either(linked: Linked, study: Study, status: int) -> None:
     linked.pacs.quirks = Quirks(broken_object=1, broken_status=status)
     job = fetch(linked, study, method="get")
@@ -49,6 +54,28 @@ def test_a_node_that_sends_nothing_is_not_asked_for_each_object(linked: Linked, 
     job = fetch(linked, study, method="get")
     assert (job.state, job.stored) == (JobState.FAILED, 0)
     assert len(services(linked)) <= 4 + 2 * len(uids_of(study)).bit_length()
+
+
+@pytest.mark.parametrize(
+    ("error", "arrived", "ends_early"),
+    [
+        (NodeTimeout("silent"), True, True),
+        (NodeTimeout("silent"), False, False),
+        (ProtocolError("a PDU that is too long"), False, True),
+        (ProtocolError("a PDU that is too long"), True, True),
+    ],
+)
+def test_silence_and_broken_messages_may_be_those_of_one_object(
+    error: NodeError, *, arrived: bool, ends_early: bool
+) -> None:
+    request = RetrieveRequest(level=Level.STUDY, StudyInstanceUID="1.2", expected=("1.3", "1.4", "1.5"))
+    row = ItemRow(item_id=1, job_id="a", position=0, request=request, outcome=ItemOutcome(state=JobState.RUNNING))
+    active = ActiveItem(row, node="pacs", expected=frozenset(request.expected))
+    active.begin_try()
+    if arrived:
+        active.took("1.3", ObjectHeader(StudyInstanceUID="1.2"), 10)
+    active.error = error
+    assert has_ended_early(active) is ends_early
 
 
 def test_series_and_images_are_divided_as_well(linked: Linked, study: Study) -> None:

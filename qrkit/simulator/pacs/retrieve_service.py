@@ -138,6 +138,7 @@ class Retrieve:
                 self._association.abort()
                 raise AssociationEndedError("aborted by a quirk")
             if quirks.broken_object and _number_in_study(item) == quirks.broken_object:
+                counters.count(item, stored=False)
                 return self._end_at_broken_object()
             if quirks.retrieve_status and number == quirks.retrieve_status_after:
                 return quirks.retrieve_status
