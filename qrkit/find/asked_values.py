@@ -13,7 +13,7 @@ import pyarrow as pa
 from qrkit.find.windowed import WindowedAnswer
 from qrkit.node import InformationModel
 from qrkit.query import Coverage
-from qrkit.query.local_matching import local_judge
+from qrkit.query.local_matching import local_judge, modality_judge
 from qrkit.query.matches import Match
 from qrkit.query.matching import has_wildcard, takes_list
 from qrkit.query.query import Query
@@ -75,8 +75,10 @@ class AskedValues:
 
     def __init__(self, query: Query, model: InformationModel) -> None:
         self._model = model
+        self._has_modality = modality_judge(frozenset(query.modalities)) if query.modalities else None
         self._keys = {keyword: asked.split("\\") for keyword, asked in query.keys if takes_list(keyword)}
         self._seen: dict[str, set[str]] = {keyword: set() for keyword in self._keys}
+        self._excluded: dict[str, set[str]] = {keyword: set() for keyword in self._keys}
         self._unproven: dict[str, set[str]] = {keyword: set() for keyword in self._keys}
         self._odd: dict[str, set[str]] = {keyword: set() for keyword in self._keys}
 
@@ -97,12 +99,23 @@ class AskedValues:
             self._unproven[keyword].update(asked)
         if not answer.table.num_rows or keyword not in answer.table.column_names:
             return
-        seen = set(_values(answer.table, keyword))
-        if not seen and is_single and keyword in unique_keys_above(request.level, self._model):
+        fitting, others = self._by_modality(answer.table)
+        excluded = set(_values(others, keyword))
+        self._excluded[keyword] |= excluded
+        seen = set(_values(fitting, keyword))
+        if not seen | excluded and is_single and keyword in unique_keys_above(request.level, self._model):
             seen = set(asked)  # what is below a row need not return its key
         self._seen[keyword] |= seen
-        if not seen or (is_single and not _has(seen, keyword, asked[0])):
+        if not (seen := seen | excluded) or (is_single and not _has(seen, keyword, asked[0])):
             self._odd[keyword].update(asked)
+
+    def _by_modality(self, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the rows that may have a modality of the query, and those that surely do not."""
+        if self._has_modality is None or "ModalitiesInStudy" not in rows.column_names:
+            return rows, rows.slice(0, 0)
+        values = rows["ModalitiesInStudy"].to_pylist()
+        fits = [not value or self._has_modality(value) is not Match.NO for value in values]
+        return rows.filter(pa.array(fits, pa.bool_())), rows.filter(pa.array([not one for one in fits], pa.bool_()))
 
     def missing(self, *, has_rows: bool = False, ignored: Collection[str] = ()) -> MissingValues:
         """Return the values without a row, by the reason.
@@ -125,6 +138,8 @@ class AskedValues:
                 if not _has(self._seen[keyword], keyword, value):
                     is_odd, is_unproven = not odd.isdisjoint({value, _ALL}), not unproven.isdisjoint({value, _ALL})
                     reason = "unanswered" if is_unproven else "not_returned" if is_odd else "not_found"
+                    if not is_unproven and _has(self._excluded[keyword], keyword, value):
+                        reason = "excluded"
                     reasons[reason][keyword] = (*reasons[reason].get(keyword, ()), value)
         return MissingValues(**{reason: tuple(values.items()) for reason, values in reasons.items()})
 

@@ -191,7 +191,11 @@ def _ask_all(
     model, level = where
     requests = [request for _, request in asked]
     if requests and level is Level.STUDY and query.modalities and KEYWORD not in reliance.unmatched:
-        came = yield from ask_by_modality(requests, query.modalities)
+        is_honoured = KEYWORD in reliance.honoured
+        came = yield from ask_by_modality(
+            requests, query.modalities, is_honoured=is_honoured, is_narrow=query.is_narrow
+        )
+        account.doubts += [came.doubt] if came.doubt else []
         account.contradiction = came.contradiction or account.contradiction
         account.requests += came.asked
         tables = came.tables

@@ -20,6 +20,11 @@ KEYWORD = "ModalitiesInStudy"
 MOST_STUDIES = 500
 """Studies whose series are looked at for their modalities, a request each."""
 
+_UNSEEN = (
+    "no study was returned for ModalitiesInStudy, and whether the node matches that key is not known: give dates, "
+    "to match it here"
+)
+
 _FEW = 2
 """Further codes that are asked at once, though none is known to be heeded."""
 
@@ -32,16 +37,23 @@ class ModalityAnswers:
 
     asked: int  # how many requests were sent in all
     tables: list[list[pa.Table]]  # the answers to each of the requests
-    contradiction: str = ""  # what came that was not asked for; empty: nothing
+    contradiction: str = ""  # what came that was not asked for, or only without the key; empty: nothing
+    doubt: str = ""  # why there may be studies though none came; empty: none
 
 
-def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> ModalitySteps:
+def ask_by_modality(
+    requests: Sequence[Request], codes: Sequence[str], *, is_honoured: bool, is_narrow: bool
+) -> ModalitySteps:
     """Ask each request for the first code, and decide by the answers how to ask for the others.
 
     Where studies come that say they do not have the code, ModalitiesInStudy is no reliable key: the rest is asked
     once without it, not once for each further code. The first answer alone will not do, even if the node seems to
     have answered with everything: it may match a key rightly whose values it tells only in part. The same holds
     where studies tell no modalities at all, and two codes bring the same studies.
+
+    A node may match no study by the key, such as one that matches Modality at STUDY level. If no code brings any
+    study, each request is sent once more without it, unless it is not narrow: it would be for a whole archive. A node
+    that is known to honour the key is believed.
     """
     tables: list[list[pa.Table]] = [[] for _ in requests]
     asked = yield from _ask_codes(requests, codes[:1], tables)
@@ -58,7 +70,22 @@ def ask_by_modality(requests: Sequence[Request], codes: Sequence[str]) -> Modali
         asked += yield from _ask_codes(requests, [""] if is_ignored else rest, tables)
     came = counted(len(others), "study")
     said = f"ModalitiesInStudy {codes[0]} returned {came} without a series of {codes[0]}" if others else ""
+    if is_honoured or any(answer.num_rows for answers in tables for answer in answers):
+        return ModalityAnswers(asked=asked, tables=tables, contradiction=said)
+    if not is_narrow:
+        return ModalityAnswers(asked=asked, tables=tables, doubt=_UNSEEN)
+    asked += yield from _ask_codes(requests, [""], tables)
+    unmatched = {uid for *_, answer in tables for uid in _with_modalities(answer, frozenset(codes))}
+    came = counted(len(unmatched), "study")
+    said = f"ModalitiesInStudy returned no study, and {came} without it" if unmatched else ""
     return ModalityAnswers(asked=asked, tables=tables, contradiction=said)
+
+
+def _with_modalities(studies: pa.Table, codes: frozenset[str]) -> Iterator[str]:
+    """Yield the studies that have a modality of some, or may have it."""
+    for uid, value in zip(_column(studies, unique_key(Level.STUDY)), _column(studies, KEYWORD), strict=True):
+        if read_modalities(value).may_be_one_of(codes):
+            yield uid
 
 
 def _ask_codes(

@@ -130,6 +130,19 @@ def test_values_of_studies_that_the_modalities_exclude_are_told_apart(linked: Li
     assert "exclude all studies of 1 AccessionNumber value" in str(alone.attrs["qrkit"]["coverage"])
 
 
+@pytest.mark.parametrize("quirks", [Quirks(no_match_by_modalities=True), Quirks(ignore_keys=("ModalitiesInStudy",))])
+def test_values_that_the_modalities_exclude_are_told_where_the_node_does_not_match_these(
+    linked: Linked, quirks: Quirks
+) -> None:
+    of_ct, others = numbers_of(linked, is_ct=True), numbers_of(linked, is_ct=False)
+    linked.pacs.quirks = quirks
+    frame = linked.workspace.find("pacs", accession=[*of_ct, *others, "NOSUCH"], modalities=["CT"])
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert set(frame[ACCESSION]) == set(of_ct)
+    assert coverage["excluded"] == {ACCESSION: others}
+    assert coverage["not_found"] == {ACCESSION: ["NOSUCH"]}
+
+
 @pytest.mark.parametrize("groups", ["CT", "CT,FL"])
 def test_a_plan_tells_values_of_other_modalities_from_unknown_ones(linked: Linked, groups: str) -> None:
     of_ct = numbers_of(linked, is_ct=True)

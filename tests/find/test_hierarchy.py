@@ -169,6 +169,39 @@ def test_a_node_seen_to_ignore_modalities_is_asked_once_for_all_others() -> None
     assert result.contradiction == "ModalitiesInStudy MR returned 1 study without a series of MR"
 
 
+def matching_none(request: Request, model: InformationModel) -> pa.Table:
+    """The archive, which finds no study by ModalitiesInStudy."""
+    table = archive(request, model)
+    return table.slice(0, 0) if request.value("ModalitiesInStudy") else table
+
+
+@pytest.mark.parametrize("level", ["study", "series", "image"])
+def test_a_node_that_matches_no_study_by_its_modalities_is_asked_once_without_them(level: str) -> None:
+    query = built(level=level, modalities=["SR", "PT"], date_from="2026-01-01")
+    result, steps = ask(query, archive=matching_none)
+    assert [one.value("ModalitiesInStudy") for step in steps for one in step if one.level is Level.STUDY] == [
+        "SR",
+        "PT",
+        "",
+    ]
+    honest, _ = ask(query)
+    assert uids(result, query.level) == uids(honest, query.level) != []
+    assert result.contradiction == "ModalitiesInStudy returned no study, and 1 study without it"
+
+
+def test_whether_there_is_no_study_of_a_modality_is_not_checked_without_dates_or_where_it_is_known() -> None:
+    result, steps = ask(built(modalities=["SR"]), archive=matching_none)
+    assert shape(steps) == [("STUDY", 1)]
+    (doubt,) = result.doubts
+    assert doubt.startswith("no study was returned for ModalitiesInStudy")
+    result, steps = ask(
+        built(modalities=["PT"], date_from="2026-01-01"), reliance=Reliance(honoured=frozenset({"ModalitiesInStudy"}))
+    )
+    assert (shape(steps), result.doubts) == ([("STUDY", 1)], ())
+    result, steps = ask(built(modalities=["PT"], date_from="2026-01-01"))
+    assert (shape(steps), result.doubts, result.contradiction) == ([("STUDY", 1), ("STUDY", 1)], (), "")
+
+
 def test_a_node_that_tells_one_modality_of_each_study_still_answers_all() -> None:
     def first_only(request: Request, model: InformationModel) -> pa.Table:
         table = archive(request, model)

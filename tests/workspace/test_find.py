@@ -415,10 +415,11 @@ def test_a_node_that_ignores_its_keys_is_filtered_here(linked: Linked) -> None:
     [
         Quirks(ignore_keys=("ModalitiesInStudy",)),
         Quirks(no_modalities_in_study=True),
+        Quirks(no_match_by_modalities=True),
         Quirks(ignore_keys=("ModalitiesInStudy",), modalities_text=","),
         Quirks(ignore_keys=("ModalitiesInStudy",), modalities_text="*"),
     ],
-    ids=["ignored", "neither matched nor returned", "in one value", "no codes"],
+    ids=["ignored", "matches none", "neither matched nor returned", "in one value", "no codes"],
 )
 def test_modalities_are_right_whatever_a_node_does_with_them(linked: Linked, quirks: Quirks) -> None:
     linked.pacs.quirks = quirks
@@ -430,7 +431,8 @@ def test_modalities_are_right_whatever_a_node_does_with_them(linked: Linked, qui
     assert frame["ModalitiesInStudy"].notna().all()
     asked = [one for one in linked.pacs.requests if one.level == "STUDY"]
     is_told = quirks.ignore_keys and quirks.modalities_text != "*"
-    assert len(asked) == (2 if is_told else 3)  # one or two codes, and once without
+    # one or two codes, or all four, and once without
+    assert len(asked) == (5 if quirks.no_match_by_modalities else 2 if is_told else 3)
 
 
 def test_a_profile_that_the_answers_contradict_is_stale(linked: Linked) -> None:
