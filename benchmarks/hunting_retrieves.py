@@ -173,14 +173,14 @@ def _outcomes(opened: Workspace, running: Running) -> Iterator[tuple[str, str]]:
         return
     on_disk = {path.stem: path for path in opened.settings.files.rglob("*.dcm")}
     for item, (request, uids) in zip(ended.items, running.case.requests, strict=True):
-        word, fault = _judge_item(item.outcome, len(uids), len(uids & on_disk.keys()))
+        word, fault = judge_item(item.outcome, len(uids), len(uids & on_disk.keys()))
         yield word, f"{request.level}: {fault}" if fault else ""
         for uid in uids & on_disk.keys():
             if not _is_whole(on_disk[uid], uid):
                 yield "BROKEN", f"{request.level}: {on_disk[uid]}"
 
 
-def _judge_item(outcome: ItemOutcome, there: int, here: int) -> tuple[str, str]:
+def judge_item(outcome: ItemOutcome, there: int, here: int) -> tuple[str, str]:
     """Return how the report of an item compares with the objects, in a word, and for a fault its description."""
     told = f"{here} of {there}; {outcome}"
     if outcome.state is JobState.COMPLETE:
