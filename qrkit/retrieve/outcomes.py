@@ -10,6 +10,7 @@ from datetime import datetime
 
 from qrkit import errors
 from qrkit.dimse.retrieve import Suboperations
+from qrkit.dimse.status import MOVE_DESTINATION_UNKNOWN, SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION
 from qrkit.jobs import ItemOutcome, ItemRow, JobRow, JobState, RetryPolicy, failures_after, outcome
 from qrkit.retrieve.expected import uid_of
 from qrkit.retrieve.item import ActiveItem
@@ -80,10 +81,10 @@ def _explanation(active: ActiveItem, *, cancelled: bool) -> tuple[str, str]:
 
 
 def _causes(active: ActiveItem, *, cancelled: bool) -> tuple[list[str], str]:
-    """Return why the tries failed, and the advice of the first one: what followed it may be a result of it."""
+    """Return why the tries failed, and what to do about it."""
     errors_of_tries = [error for error in (active.first_error, active.error) if error is not None]
     causes = [error.message for error in errors_of_tries]
-    advice = errors_of_tries[0].advice if errors_of_tries else ""
+    advice = _advice(errors_of_tries)
     if active.error is None and not cancelled:
         causes.append(_what_the_node_reported(active))
         advice = advice or "Retrieve again, or ask the PACS team for its log."
@@ -91,6 +92,23 @@ def _causes(active: ActiveItem, *, cancelled: bool) -> tuple[list[str], str]:
         causes.append(active.unreached.message)
         advice = _what_to_check(active.unreached, active.error)
     return causes, advice
+
+
+def _advice(errors_of_tries: Sequence[errors.QrkitError]) -> str:
+    """Return the advice of the first error, since the second may be a result of it, unless the node lacks the method.
+
+    What has to be entered for an unknown destination is advised as well, whatever else failed.
+    """
+    of_use = [error for error in errors_of_tries if not _is_of_missing_method(error)] or list(errors_of_tries)
+    statuses = {getattr(error, "status", None): error.advice for error in of_use[1:]}
+    advice = [of_use[0].advice, statuses.get(MOVE_DESTINATION_UNKNOWN, "")] if of_use else []
+    return " ".join(one for one in dict.fromkeys(advice) if one)
+
+
+def _is_of_missing_method(error: errors.QrkitError) -> bool:
+    """Whether the node lacks a retrieve method altogether."""
+    status = error.status if isinstance(error, errors.StatusError) else None
+    return isinstance(error, errors.NoContextAccepted) or status in (SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION)
 
 
 def _what_to_check(unreached: Unreached, error: errors.QrkitError | None) -> str:

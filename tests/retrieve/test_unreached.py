@@ -119,3 +119,26 @@ def test_a_request_that_the_node_refuses_keeps_its_own_advice(status: int) -> No
     seen.reach.end(active)
     active.error = errors.StatusError("refused", advice="Do something else.", status=status)
     assert outcome_of(active, cancelled=False).advice == "Do something else."
+
+
+@pytest.mark.parametrize(
+    ("statuses", "advised"),
+    [
+        ((0xA702, 0xA801), (0xA702, 0xA801)),
+        ((0x0122, 0xA801), (0xA801,)),
+        ((0xA801, 0x0122), (0xA801,)),
+        ((0x0122, 0x0124), (0x0124,)),
+        ((0xC000, 0x0122), (0xC000,)),
+        ((0xA900, 0x0124), (0xA900,)),
+        ((0x0122, 0x0211), (0x0122,)),
+    ],
+)
+def test_of_two_methods_the_first_that_the_node_has_gives_the_advice_and_an_unknown_destination_is_to_be_entered(
+    statuses: tuple[int, int], advised: tuple[int, ...]
+) -> None:
+    active = item(1)
+    for status in statuses:
+        active.error = errors.StatusError(f"0x{status:04X}.", advice=f"Mend 0x{status:04X}.", status=status)
+    outcome = outcome_of(active, cancelled=False)
+    assert outcome.error == " ".join(f"0x{status:04X}." for status in statuses)
+    assert outcome.advice == " ".join(f"Mend 0x{status:04X}." for status in advised)
