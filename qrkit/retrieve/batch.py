@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from qrkit import errors
 from qrkit.dimse.association import Association
-from qrkit.dimse.contexts import MOST_CONTEXTS, Proposal, StorageAnswers, get_model, move_model, storage_proposals
+from qrkit.dimse.contexts import MOST_CONTEXTS, Proposal, StorageAnswers, get_model, move_model
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
@@ -33,7 +33,7 @@ from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.late_objects import arrived_since, wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
-from qrkit.retrieve.transfer_syntaxes import by_contexts, refusals, wanted_classes
+from qrkit.retrieve.transfer_syntaxes import by_contexts, refusals, storage_contexts, wanted_classes
 from qrkit.retrieve.watcher import Watch
 
 _MOST_BREAKS = 3
@@ -371,8 +371,7 @@ class Batch:
         proposals = [Proposal(abstract_syntax=move_model(self._node.information_model))]
         if method is Method.GET:
             proposals = [Proposal(abstract_syntax=get_model(self._node.information_model))]
-            wanted = wanted_classes(items)
-            proposals += storage or storage_proposals(tuple(wanted), wanted)
+            proposals += storage or storage_contexts(items)
         association = associate_patiently(
             self._node, proposals, calling_ae_title=self._source.calling_ae_title, stop=self._watch.stop
         )

@@ -11,8 +11,10 @@ from qrkit.dimse.contexts import (
     COMMON_STORAGE,
     LOSSY,
     MOST_CONTEXTS,
+    Proposal,
     StorageAnswers,
     contexts_needed,
+    storage_proposals,
     usable_syntaxes,
 )
 from qrkit.find.object_list import ListedObject
@@ -44,6 +46,20 @@ def wanted_classes(items: Iterable[ActiveItem]) -> Wanted:
         for one in active.list.objects:
             listed[one.SOPClassUID].add(one.AvailableTransferSyntaxUID)
     return {sop_class: _known(listed[sop_class]) for sop_class in classes}
+
+
+def storage_contexts(items: Sequence[ActiveItem]) -> tuple[Proposal, ...]:
+    """Return the contexts by which what is missing of some items may arrive.
+
+    Where a node has failed to send some of it, objects may be of another SOP Class than it lists: what room is left
+    is for the usual classes.
+    """
+    wanted = wanted_classes(items)
+    contexts = storage_proposals(tuple(wanted), wanted)
+    if not any(active.suboperations.failed for active in items):
+        return contexts
+    others = [sop_class for sop_class in COMMON_STORAGE if sop_class not in wanted]
+    return (*contexts, *storage_proposals(others, room=_ROOM - len(contexts)))
 
 
 def by_contexts(items: Sequence[ActiveItem]) -> list[list[ActiveItem]]:

@@ -8,11 +8,19 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
-from qrkit.dimse.contexts import COMPRESSED, MOST_CONTEXTS, UNCOMPRESSED, contexts_needed, storage_proposals
+from qrkit.dimse.contexts import (
+    COMMON_STORAGE,
+    COMPRESSED,
+    MOST_CONTEXTS,
+    UNCOMPRESSED,
+    contexts_needed,
+    storage_proposals,
+)
+from qrkit.dimse.retrieve import Suboperations
 from qrkit.find.object_list import ListedObject, ObjectList
 from qrkit.jobs import ItemOutcome, ItemRow, JobState, RetrieveRequest
 from qrkit.retrieve.item import ActiveItem
-from qrkit.retrieve.transfer_syntaxes import by_contexts, conversions, wanted_classes
+from qrkit.retrieve.transfer_syntaxes import by_contexts, conversions, storage_contexts, wanted_classes
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Study
 from qrkit.tables import Level
@@ -53,6 +61,24 @@ def one(sop_class: str, syntax: str = "", *, number: int = 1) -> ListedObject:
 
 def classes(items: Sequence[ActiveItem]) -> list[list[str]]:
     return [[listed.SOPClassUID for item in group for listed in item.list.objects] for group in by_contexts(items)]
+
+
+def test_other_classes_than_listed_are_offered_where_the_node_could_not_send_some_objects() -> None:
+    item = active(one(CT), one(MR, JPEG, number=2))
+    first = storage_contexts([item])
+    assert {proposal.abstract_syntax for proposal in first} == {CT, MR}
+    item.begin_try()
+    item.count(Suboperations(status=0xB000, completed=1, failed=1))
+    second = storage_contexts([item])
+    assert second[: len(first)] == first
+    assert {proposal.abstract_syntax for proposal in second} == {CT, MR, *COMMON_STORAGE}
+    assert len(second) < MOST_CONTEXTS
+
+
+def test_no_other_classes_are_offered_where_there_is_no_room() -> None:
+    item = active(*(one(f"{CLASS}9.{number}", number=number) for number in range(150)))
+    item.count(Suboperations(status=0xB000, completed=1, failed=149))
+    assert len(storage_contexts([item])) == MOST_CONTEXTS - 1
 
 
 def test_known_transfer_syntaxes_are_offered_alone_and_no_others() -> None:
