@@ -15,7 +15,7 @@ from qrkit.dose.plan import load_plan
 from qrkit.errors import NotFound
 from qrkit.store.plans import PlanRow
 from qrkit.tables import Level
-from qrkit.uids import is_usable_uid
+from qrkit.uids import is_usable_uid, is_valid_uid
 from qrkit.words import shown
 from qrkit.workspace.arguments import checks_arguments
 from qrkit.workspace.services import Services
@@ -67,7 +67,7 @@ class Reasons:
         if not len(found):
             sentence = f"No plan includes {shown(what)}."
             advice = Advice("Create a plan for its study date", Action.CREATE_PLAN)
-            if not is_usable_uid(what):
+            if not is_valid_uid(what):
                 raise NotFound(sentence, advice=advice)
             logger.warning("%s %s", sentence, advice)
         return found

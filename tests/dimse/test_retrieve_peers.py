@@ -147,8 +147,8 @@ def test_a_move_destination_that_the_archive_does_not_know(archive: Archive, sam
     assert caught.value.status == status
     if status == 0xA801:
         assert str(caught.value).endswith(
-            "(refused: move destination unknown). Ask the PACS team to enter the destination's AE title with its "
-            "address and port."
+            "(refused: move destination unknown). Ask the PACS team to enter the AE title of the destination with "
+            "its address and port."
         )
 
 
