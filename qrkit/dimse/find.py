@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -24,6 +26,7 @@ from qrkit.dimse.messages import (
 from qrkit.dimse.status import PENDING, PENDING_KEYS_UNSUPPORTED, SUCCESS, Service, failure
 from qrkit.node import Node
 from qrkit.stop import NEVER, Stop
+from qrkit.tables import Level, keyword_tag, unique_key
 from qrkit.words import counted
 
 BATCH = 5_000
@@ -46,6 +49,9 @@ _MOST_VAIN = 50_000
 """Pending responses that bring nothing new; and at least `_MOST_ROUNDS` for each remembered answer."""
 
 _MOST_ROUNDS = 20
+
+_LAST_PATIENCE = 0.25
+"""Seconds for a data set that the final response announces."""
 
 
 class _Novelty:
@@ -79,6 +85,7 @@ class _Response(NamedTuple):
     is_pending: bool = False
     is_ours: bool = True
     comment: str = ""
+    has_data_set: bool = False
 
 
 class FindResponses:
@@ -101,6 +108,7 @@ class FindResponses:
         stop: Stop = NEVER,
     ) -> None:
         self.keep: Callable[[pa.RecordBatch], None] | None = None
+        self.is_row: Callable[[bytes], bool] = bool
         self.count = 0
         self.without_identifier = 0
         self.of_another = 0
@@ -112,6 +120,7 @@ class FindResponses:
         self._stop = stop
         self._last: tuple[bytes, _Response] = (b"", _Response())
         self._size = 0  # bytes of the Identifiers that wait
+        self._has_ended = False
         self._novelty = _Novelty()
         self._seen = -1  # new answers at the last progress
         self._progress = self._taken = 0.0  # when that was, and when answers were last passed on
@@ -177,10 +186,12 @@ class FindResponses:
         response = self._last[1]
         if response.is_pending or not response.is_ours:
             self._take_answer(response, context_id)
-            return True
+            return not self._has_ended or self._goes_on()
         status = response.status
-        if status == SUCCESS:  # a data set does not belong here, and is not waited for where one is announced
-            return False
+        if status == SUCCESS or self._has_ended:
+            self._has_ended = True
+            self._take_last(context_id, is_announced=response.has_data_set)
+            return self._goes_on()
         if self._ask.is_cancelled:
             raise errors.Cancelled("The query was cancelled.")
         raise failure(Service.FIND, status, peer=self._association.peer, comment=response.comment)
@@ -194,7 +205,22 @@ class FindResponses:
         if was_named is False and association.names_requests:  # so the answers before were to another request
             self.of_another += self.count
         self.keys_unsupported |= is_ours and status == PENDING_KEYS_UNSUPPORTED
-        return _Response(status, is_pending=is_pending, is_ours=is_ours, comment=command.comment)
+        return _Response(status, is_pending, is_ours, command.comment, command.has_data_set)
+
+    def _goes_on(self) -> bool:
+        """Whether a response is here already that a node sent after the final one."""
+        stream = self._association.stream
+        return stream.has_more and stream.command_follows(within=_LAST_PATIENCE) is True
+
+    def _take_last(self, context_id: int, *, is_announced: bool) -> None:
+        """Take a row that is the data set of the final response: none belongs there, so it is hardly waited for."""
+        stream = self._association.stream
+        if not (is_announced or stream.has_more):
+            return
+        answer = stream.read_optional_data(context_id, within=_LAST_PATIENCE)
+        if self.is_row(answer):
+            self._decoder.add(answer)
+            self.count += 1
 
     def _take_answer(self, response: _Response, context_id: int) -> None:
         answer = self._association.stream.read_small_data(context_id) if response.is_pending else None
@@ -232,7 +258,15 @@ def find(
         character_set=node.character_set,
     )
     timeouts = (node.timeouts.response, node.timeouts.inactivity)
-    return FindResponses(association, ask, decoder, timeouts=timeouts, stop=stop)
+    responses = FindResponses(association, ask, decoder, timeouts=timeouts, stop=stop)
+    responses.is_row = partial(_has_value, keyword_tag(unique_key(Level(identifier.QueryRetrieveLevel))))
+    return responses
+
+
+def _has_value(tag: int, data: bytes) -> bool:
+    """Whether an element has a value, in explicit or implicit VR."""
+    place = data.find(struct.pack("<HH", tag >> 16, tag & 0xFFFF))
+    return place >= 0 and any(data[place + (6 if data[place + 4 : place + 6].isalpha() else 4) : place + 8])
 
 
 def find_proposals(node: Node, *, relational: bool = False) -> tuple[Proposal, ...]:

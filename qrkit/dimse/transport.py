@@ -85,6 +85,11 @@ class Transport:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     @property
+    def has_more(self) -> bool:
+        """Whether more was received than was read."""
+        return self._end > self._start
+
+    @property
     def peer_address(self) -> str:
         """The address of the other side, without its port; empty if it has gone, or has none."""
         try:

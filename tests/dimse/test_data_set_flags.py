@@ -128,6 +128,44 @@ def retrieve(peer: ScriptedPeer, memory: MemoryReceiver, *, by_get: bool) -> Sub
         return retrieval.get(study(), memory) if by_get else retrieval.move(study(), "QRKIT")
 
 
+@pytest.mark.parametrize("flag", [ANNOUNCED, NOT_ANNOUNCED])
+def test_a_row_with_the_final_response_is_a_row(flag: int) -> None:
+    def script(peer: Conversation) -> None:
+        peer.accept()
+        for _ in range(2):
+            context_id, request, _ = peer.read_message()
+            for number in range(2):
+                peer.respond(context_id, request, {dimse.STATUS: 0xFF00}, one_row(number))
+            command = p_data(context_id, dimse.encode_command(response(request, 0, flag)), command=True)
+            peer.send(command, p_data(context_id, one_row(2), command=False))
+        peer.release()
+
+    with ScriptedPeer(script) as peer:
+        assert ask_twice(peer.node()) == ([3, 3], 0)
+
+
+def test_rows_after_the_final_response_are_rows() -> None:
+    def script(peer: Conversation) -> None:
+        peer.accept()
+        for _ in range(2):
+            context_id, request, _ = peer.read_message()
+            end = p_data(context_id, dimse.encode_command(response(request, 0, NOT_ANNOUNCED)), command=True)
+            pending = dimse.encode_command(response(request, 0xFF00, ANNOUNCED))
+            rows = [
+                part
+                for number in range(3)
+                for part in (
+                    p_data(context_id, pending, command=True),
+                    p_data(context_id, one_row(number), command=False),
+                )
+            ]
+            peer.send(*rows[:2], end, *rows[2:], end)
+        peer.release()
+
+    with ScriptedPeer(script) as peer:
+        assert ask_twice(peer.node()) == ([3, 3], 0)
+
+
 @pytest.mark.parametrize("by_get", [True, False], ids=["get", "move"])
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("data", LISTS, ids=["sent", "not sent"])
