@@ -35,6 +35,9 @@ MAY_BE_REPORTS = frozenset({SR, "OT", "DOC", ""})
 BESIDE_SR = frozenset({"KO", "PR"})
 """Modalities that a study of only SR may contain: they refer to objects and contain none."""
 
+ANYTHING = frozenset({"OT", "DOC"})
+"""Codes of Modality of series that may contain anything, reports too."""
+
 NO_IMAGES = frozenset({SR, *BESIDE_SR})
 """Modalities of series without images."""
 

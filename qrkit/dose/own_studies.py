@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from qrkit.character_sets import folded
 from qrkit.dose.facts import StudyRow
-from qrkit.dose.groups import BESIDE_SR, ESR, RDSR, RRDSR, SR, UNKNOWN_CLASS, UNKNOWN_SR
+from qrkit.dose.groups import ANYTHING, BESIDE_SR, ESR, RDSR, RRDSR, SR, UNKNOWN_CLASS, UNKNOWN_SR
 from qrkit.dose.outcome import ALREADY_STORED, Decision, PlanItem
 from qrkit.words import counted
 
@@ -35,12 +36,12 @@ class ReportLink:
 
 
 def is_only_sr(modalities: Collection[str]) -> bool:
-    """Return whether a study has structured reports and nothing else.
+    """Return whether a study has structured reports and no images of a modality.
 
-    >>> is_only_sr({"SR", "KO"}), is_only_sr({"CT", "SR"}), is_only_sr(set())
-    (True, False, False)
+    >>> is_only_sr({"SR", "KO"}), is_only_sr({"SR", "OT"}), is_only_sr({"CT", "SR"}), is_only_sr(set())
+    (True, True, False, False)
     """
-    return SR in modalities and {SR, *BESIDE_SR}.issuperset(modalities)
+    return SR in modalities and {SR, *BESIDE_SR, *ANYTHING}.issuperset(modalities)
 
 
 def report_studies(items: Iterable[PlanItem]) -> dict[str, StudyRow]:
@@ -73,7 +74,7 @@ def links_of(items: Iterable[PlanItem], reports: Mapping[str, StudyRow]) -> tupl
     by_patient = _by_patient(reports.values())
     targets: dict[tuple[str, str], dict[str, str]] = {}
     for item in without_report(items):
-        for study in by_patient.get(item.study.PatientID, ()):
+        for study in by_patient.get(_compared(item.study.PatientID), ()):
             common = _common(study, item.study)
             if common and study.StudyInstanceUID != item.study.StudyInstanceUID:
                 place = (study.StudyInstanceUID, item.group)
@@ -85,13 +86,18 @@ def _by_patient(studies: Iterable[StudyRow]) -> dict[str, list[StudyRow]]:
     found: dict[str, list[StudyRow]] = {}
     for study in studies:
         if study.PatientID:
-            found.setdefault(study.PatientID, []).append(study)
+            found.setdefault(_compared(study.PatientID), []).append(study)
     return found
+
+
+def _compared(identifier: str) -> str:
+    """Return the form in which identifiers are compared: systems differ in their case and blanks."""
+    return folded(identifier.strip())
 
 
 def _common(study: StudyRow, other: StudyRow) -> str:
     """Return what two studies of a patient have in common; empty if they belong to different examinations."""
-    numbers, others = (set(filter(None, row.AccessionNumber.split("\\"))) for row in (study, other))
+    numbers, others = (set(filter(None, map(_compared, row.AccessionNumber.split("\\")))) for row in (study, other))
     if numbers & others:
         return _ACCESSION_NUMBER
     return _DAY if study.StudyDate and study.StudyDate == other.StudyDate else ""
@@ -112,7 +118,7 @@ def with_reports(
     for item in items:
         if item.study.StudyInstanceUID in linked and id(item) not in lacking and not has_report(item):
             continue  # judged for another study
-        others = len(by_patient.get(item.study.PatientID, ())) if id(item) in lacking else 0
+        others = len(by_patient.get(_compared(item.study.PatientID), ())) if id(item) in lacking else 0
         uids = found.get((item.study.StudyInstanceUID, item.group), [])
         if uids:
             item = _noted(item, f"its report may be in study {', '.join(uids)}")  # noqa: PLW2901 - the same item

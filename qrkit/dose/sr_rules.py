@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from qrkit.dose.facts import SMALL, Need, NeedKind, ObjectRow, ObjectsAnswer, SeriesRow
-from qrkit.dose.groups import ESR, NO_IMAGES, RDSR, RRDSR, SR, SR_GROUP, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
+from qrkit.dose.groups import ANYTHING, ESR, NO_IMAGES, RDSR, RRDSR, SR, SR_GROUP, SR_KINDS, UNKNOWN_CLASS, UNKNOWN_SR
 from qrkit.dose.rule import Rule, RuleResult, SeriesChoice, StudyContext
 from qrkit.uids import KEY_OBJECT_SELECTION, SR_STORAGE, STANDARD_STORAGE
 
@@ -20,9 +20,6 @@ WITHOUT_DOSE = "the Enhanced SR is stored and contains no dose"
 OF_ANOTHER = "the report may be of another modality, so the images are kept too"
 
 _UNKNOWN_CLASS = "SR series whose SOP Class the node does not return, so it may be a dose report"
-
-_ANYTHING = frozenset({"OT", "DOC"})
-"""Codes of Modality of series that may contain anything."""
 
 _NAMES = {
     RDSR: "Radiation Dose SR",
@@ -81,7 +78,7 @@ def _elsewhere_needs(context: StudyContext) -> tuple[Need, ...]:
     small = [row for row in others if row.instance_count is None or row.instance_count <= SMALL]
     if not is_named_elsewhere(context):
         is_open = not context.study.SOPClassesInStudy and not _has_reports(context)
-        return context.missing(NeedKind.OBJECTS, *(row for row in small if is_open and row.Modality in _ANYTHING))
+        return context.missing(NeedKind.OBJECTS, *(row for row in small if is_open and row.Modality in ANYTHING))
     return context.missing(NeedKind.OBJECTS, *small) or context.missing(NeedKind.OBJECTS, *others)
 
 

@@ -38,6 +38,8 @@ def planned(*studies: tuple[StudyRow, tuple[Series, ...]], group: str = "CT") ->
         (row("2", "SR", day="20260701", accession="A1"), "accession number"),
         (row("2", "SR", day="20260701", accession="A0\\A1"), "accession number"),
         (row("2", "SR KO"), "day"),
+        (row("2", "SR OT DOC"), "day"),
+        (row("2", "SR", patient=" p", day="20260701", accession="a1 "), "accession number"),
     ],
 )
 def test_a_report_in_a_study_of_its_own_is_kept_for_the_study_that_has_none(report: StudyRow, common: str) -> None:
