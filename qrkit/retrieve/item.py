@@ -166,8 +166,7 @@ class ActiveItem:
         """Expect what the node lists, besides what the request names."""
         request, self.list = self.item.request, listed
         self.objects = ExpectedObjects(listed.objects, request.SeriesInstanceUID)
-        # what an earlier try named stays expected, whatever is listed now
-        uids = (*request.expected, *request.sop_instance_uids, *self.item.outcome.missing)
+        uids = (*request.expected, *request.sop_instance_uids, *self.item.outcome.missing)  # of an earlier try, too
         self.expected = self.objects.keys(uids) or None
 
     @property
@@ -325,7 +324,8 @@ class ActiveItem:
         if before.status != PENDING:
             completed, failed = _sum(before.completed, counted.completed), _sum(before.failed, counted.failed)
             self.suboperations = replace(counted, completed=completed, failed=failed)
-        is_explained = counted.status == SUCCESS or bool(counted.failed or counted.warning)
+        are_sent = self.list.is_counted and (counted.completed or 0) >= (self.list.counted or math.inf)
+        is_explained = counted.status == SUCCESS or bool(counted.failed or counted.warning or are_sent)
         self._keep_counters(counted, "" if is_explained else f"the retrieve ended with status 0x{counted.status:04X}")
 
     def break_off(self, counted: Suboperations, error: errors.NodeError) -> None:

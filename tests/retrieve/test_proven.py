@@ -8,7 +8,7 @@ from qrkit.jobs import ItemOutcome, JobRow, JobState, RetrieveRequest
 from qrkit.simulator import Quirks
 from qrkit.simulator.facts import Series, Study
 from qrkit.tables import Level
-from tests.retrieve.conftest import LIMIT, fetch
+from tests.retrieve.conftest import LIMIT, fetch, services
 from tests.workspace.opened import Linked, all_studies, files_of, of_size, uids_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("worker")]
@@ -84,6 +84,20 @@ def test_what_is_not_listed_but_counted_and_comes_makes_the_item_complete(
 def test_a_list_that_is_counted_is_proven(linked: Linked, study: Study, method: str) -> None:
     job = fetch(linked, study, method=method)
     assert (job.state, job.proven, job.why) == (JobState.COMPLETE, True, ())
+
+
+@BOTH
+@pytest.mark.parametrize("no_counters", [False, True])
+def test_a_warning_that_counts_all_objects_as_sent_takes_nothing_from_the_proof(
+    linked: Linked, study: Study, method: str, *, no_counters: bool
+) -> None:
+    linked.pacs.quirks = Quirks(
+        retrieve_status=0xB000, retrieve_status_after=-1, no_pending=True, no_counters=no_counters
+    )
+    job = fetch(linked, study, method=method)
+    assert (job.state, job.stored) == (JobState.COMPLETE, len(uids_of(study)))
+    assert outcome(job).proven is not no_counters
+    assert no_counters or len(services(linked)) == 1
 
 
 @BOTH
