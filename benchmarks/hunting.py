@@ -81,7 +81,7 @@ def question_of(chance: random.Random, hospital: GeneratedHospital, *, model: st
     if level != "PATIENT":
         extras |= {
             "modalities": lambda: chance.sample(["CT", "MR", "MG", "SR", "PT", "DX", "US"], chance.randint(1, 3)),
-            "accession": lambda: study.AccessionNumber,
+            "accession": lambda: study.AccessionNumber or "A*",
             "StudyDescription": lambda: chance.choice([study.StudyDescription, study.StudyDescription[:3] + "*"]),
             "description_include": lambda: "ct,thorax",
             "description_exclude": lambda: "ct",

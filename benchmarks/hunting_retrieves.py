@@ -31,13 +31,13 @@ from qrkit.workspace.jobs import Job
 LIMIT = 120.0
 """Seconds after which a job counts as one that hangs."""
 
-_AT_ONCE = 12
+_AT_ONCE = 24
 _STUDIES, _DAYS, _MATRIX = 40, 2, 8
 _QUERIED = 0.2
 """Share of the nodes of which a query has learnt something before."""
 _LARGE = 6
 """Objects of a series that is used."""
-_PATIENCE = TIMEOUTS | {"inactivity": 1.0}
+_PATIENCE = TIMEOUTS | {"response": 3.0, "inactivity": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def measure(folder: Path, hunt: Hunt) -> Iterator[str]:
     until = time.monotonic() + hunt.seconds
     counts: Counter[str] = Counter()
     number = hunt.first
-    with workspace(folder / "w") as opened, errors_are_faults() as logged, _worker(opened):
+    with workspace(folder / "w", retries=0) as opened, errors_are_faults() as logged, _worker(opened):
         while time.monotonic() < until and number < hunt.first + hunt.most:
             some = range(number, min(number + _AT_ONCE, hunt.first + hunt.most))
             for case, word, fault in _judged(opened, hunt, some):

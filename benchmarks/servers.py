@@ -101,9 +101,10 @@ def pynetdicom_storescp(folder: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
-def workspace(folder: Path, port: int = 0) -> Iterator[Workspace]:
+def workspace(folder: Path, port: int = 0, **settings: int) -> Iterator[Workspace]:
     """Open a workspace that knows the sender."""
-    with qrkit.open(folder, port=port or free_port(), host="127.0.0.1", worker_idle_exit=2) as opened:
+    given = {"worker_idle_exit": 2} | settings
+    with qrkit.open(folder, port=port or free_port(), host="127.0.0.1", **given) as opened:
         opened.nodes.add("sender", host="127.0.0.1", ae_title=SENDER)
         opened.files.folder.mkdir(exist_ok=True)
         yield opened
