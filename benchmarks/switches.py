@@ -155,6 +155,9 @@ _WITH: Mapping[str, tuple[str, Maker]] = {
 
 _COUNTLESS: Mapping[str, tuple[str, ...]] = {"omit_keys": _COUNTS, "blank_keys": _COUNTS}
 
+_REFUSING = frozenset({"reject", "known_ae_titles", "refuse_contexts"})
+"""Switches beside which no other has an effect: their pairs come last, and they never come at random."""
+
 FIND = {**ASSOCIATIONS, **QUERIES}
 RETRIEVE = {**ASSOCIATIONS, **QUERIES, **TRANSFERS}
 AFTER_OTHERS = frozenset(name for name, _ in _WITH.values())
@@ -190,9 +193,11 @@ def names_of(switches: Mapping[str, Maker], number: int, seed: str, *, times: in
         return (names[number % len(names)],)
     pairs = list(combinations(names, 2))
     random.Random(seed).shuffle(pairs)  # noqa: S311 - no secret, but the same each time
+    pairs.sort(key=lambda pair: not _REFUSING.isdisjoint(pair))
     if (place := number - times * len(names)) < len(pairs):
         return pairs[place]
     chance = random.Random(f"{seed} {number} switches")  # noqa: S311 - as above
+    names = [name for name in names if name not in _REFUSING]
     return tuple(chance.sample(names, min(len(names), chance.randint(3, 5))))
 
 
