@@ -117,6 +117,8 @@ TRANSFERS: Mapping[str, Maker] = {
     "most_contexts": _one_of(1, 5, 40),
     "single_syntax": _always(True),
     "transfer_syntaxes": _one_of(("1.2.840.10008.1.2.2",), ("1.2.840.10008.1.2.4.70",)),
+    "first_context": _always(True),
+    "listed_syntax": _one_of("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.1"),
     "send_less": _between(1, 3),
     "fail_objects": _between(1, 3),
     "send_more": _between(1, 3),
@@ -156,7 +158,7 @@ _WITH: Mapping[str, tuple[str, Maker]] = {
 _COUNTLESS: Mapping[str, tuple[str, ...]] = {"omit_keys": _COUNTS, "blank_keys": _COUNTS}
 
 _REFUSING = frozenset({"reject", "known_ae_titles", "refuse_contexts"})
-"""Switches beside which no other has an effect: their pairs come last, and they never come at random."""
+"""Switches that leave no other an effect: their pairs are the last ones, and no random case has them."""
 
 FIND = {**ASSOCIATIONS, **QUERIES}
 RETRIEVE = {**ASSOCIATIONS, **QUERIES, **TRANSFERS}
