@@ -160,10 +160,12 @@ def show_query(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Show the result of a query again, page by page."""
+    """Show the result of a query again, page by page. The exit status is 3 if it may be incomplete."""
     row = workspace.queries.show(query_id)
+    coverage = row.coverage or Coverage()
     if about:
         print_json(asdict(row))
+        _exit_for(coverage)
         return
     frame = workspace.queries.read_page(query_id, offset=(page - 1) * rows, limit=rows)
     print_frame(frame, form, output)
@@ -172,8 +174,7 @@ def show_query(
     say(
         f"Page {page} of {pages}; {counted(row.row_count or 0, 'row')} from {row.node}, queried {when} by {row.user}."
     )
-    for why in row.coverage.why if row.coverage is not None else ():
-        say(f"May be incomplete: {why}.")
+    _exit_for(coverage)
 
 
 @queries.command("rerun")
@@ -181,10 +182,12 @@ def show_query(
 def rerun_query(
     workspace: Workspace, query_id: QueryId, *, form: FormatOption = Format.TABLE, output: OutputOption = None
 ) -> None:
-    """Run a query again, as a new query."""
+    """Run a query again, as a new query. The exit status is 3 if the result may be incomplete."""
     frame = workspace.queries.rerun(query_id)
     print_frame(frame, form, output)
-    say(f"{counted(len(frame), 'row')}; stored as query {frame.attrs['qrkit']['query_id']}.")
+    info = frame.attrs["qrkit"]
+    say(f"{counted(len(frame), 'row')}; stored as query {info['query_id']}.")
+    _exit_for(Coverage.from_json(info["coverage"]))
 
 
 @queries.command("diff")
@@ -197,10 +200,12 @@ def diff_queries(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Compare two results: rows added, removed and changed."""
+    """Compare two results: rows added, removed and changed. The exit status is 3 if one may be incomplete."""
     frame = workspace.queries.diff(before, after)
     print_frame(frame, form, output)
     say(f"{counted(len(frame), 'difference')}.")
+    both = [workspace.queries.show(query_id).coverage or Coverage() for query_id in (before, after)]
+    _exit_for(Coverage(why=tuple(dict.fromkeys(why for coverage in both for why in coverage.why))))
 
 
 instances = typer.Typer(cls=Commands, no_args_is_help=True)

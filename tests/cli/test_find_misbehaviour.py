@@ -54,3 +54,16 @@ def test_windows_that_break_off_whatever_their_size_are_named_and_status_3(
     assert ran.status == 3
     assert ran.json
     assert "May be incomplete: " in ran.err
+
+
+@pytest.mark.slow
+def test_an_incomplete_query_has_status_3_also_where_it_is_shown_repeated_or_compared(
+    hospital_here: Here, linked: Linked
+) -> None:
+    linked.pacs.quirks = Quirks(pending_without_identifier=2)
+    found = hospital_here("find", "pacs", "--date", DAY, "--format", "json")
+    query = hospital_here.workspace.queries.records().rows[0]["query_id"]
+    for words in (("show", query), ("show", query, "--about"), ("rerun", query), ("diff", query, query)):
+        ran = hospital_here("queries", *words, "--format", "json")
+        assert (found.status, ran.status) == (3, 3), words
+        assert "May be incomplete: " in ran.err, words
