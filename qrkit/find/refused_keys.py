@@ -49,8 +49,12 @@ KeySteps = Generator[tuple[str, ...], bool, tuple[str, ...]]
 """Yields keys that are to be requested together, is sent whether the node takes them, returns those that it takes."""
 
 
-def taken_keys(keys: Sequence[str]) -> KeySteps:
-    """Find out by halves which keys a node takes, of some that it does not take together.
+def taken_keys(keys: Sequence[str], *, are_refused: bool = True) -> KeySteps:
+    """Find out by halves which keys a node takes, of some that it is thought not to take together.
+
+    No key counts as refused that was not refused by itself: a node may have failed for another reason.
+
+    `are_refused`: False where the keys were never requested without another one that may be the reason.
 
     >>> steps = taken_keys(["a", "b", "bad", "c"])
     >>> tried = next(steps)
@@ -62,11 +66,11 @@ def taken_keys(keys: Sequence[str]) -> KeySteps:
     ('a', 'b', 'c')
     """
     taken: tuple[str, ...] = ()
-    waiting = [(tuple(keys), True)]  # keys, and whether they are refused for certain
+    waiting = [(tuple(keys), are_refused and len(keys) > 1)]  # keys, and whether they need not be tried together
     trials = 0
     while waiting:
-        some, is_refused = waiting.pop(0)
-        if not is_refused:
+        some, is_known = waiting.pop(0)
+        if not is_known:
             if trials >= _MOST_TRIALS:
                 continue
             trials += 1
@@ -79,7 +83,7 @@ def taken_keys(keys: Sequence[str]) -> KeySteps:
         trials += 1
         if (yield (*taken, *first)):
             taken = (*taken, *first)
-            waiting.insert(0, (second, True))
+            waiting.insert(0, (second, len(second) > 1))
         else:
             waiting[:0] = [(first, True), (second, False)]
     return taken
@@ -212,9 +216,10 @@ class RefusedKeys:
         if answer is None:
             self._vain.add(place)
             return None
+        is_for_match = bare.keys != request.keys
         request = replace(self.without(request), keys=bare.keys)
         if answer.num_rows and set(request.return_keys) - set(bare.return_keys):
-            self._search(request, bare, answer, failure)
+            self._search(request, bare, answer, failure, is_for_match=is_for_match)
         return answer
 
     def _needed(self, request: Request) -> frozenset[str]:
@@ -251,10 +256,16 @@ class RefusedKeys:
                 self.unmatched.setdefault(bare.level, {})[key] = _evidence(failure)
         return least, answer
 
-    def _search(self, request: Request, bare: Request, answer: pa.Table, failure: Failure) -> None:
-        """Find out by halves which return keys the node refuses, in requests for one row of an answer."""
+    def _search(
+        self, request: Request, bare: Request, answer: pa.Table, failure: Failure, *, is_for_match: bool
+    ) -> None:
+        """Find out by halves which return keys the node refuses, in requests for one row of an answer.
+
+        `is_for_match`: the request failed for a matching key, so that all its return keys may be taken.
+        """
         one = self._for_one_row(bare, answer)
-        steps = taken_keys([key for key in request.return_keys if key not in bare.return_keys])
+        keys_alone = [key for key in request.return_keys if key not in bare.return_keys]
+        steps = taken_keys(keys_alone, are_refused=not is_for_match)
         try:
             keys = next(steps)
             while True:
@@ -263,8 +274,7 @@ class RefusedKeys:
             taken: tuple[str, ...] = end.value
         except _NotDecided:
             return
-        rest = [key for key in request.return_keys if key not in bare.return_keys and key not in taken]
-        self._refuse(request.level, rest, failure)
+        self._refuse(request.level, [key for key in keys_alone if key not in taken], failure)
 
     def _takes(self, request: Request) -> bool:
         (answer,) = self.try_ask([request])

@@ -54,6 +54,12 @@ def test_a_node_that_refuses_everything_gets_a_limited_number_of_trials() -> Non
     assert run(keys, set(keys))[1] <= 41
 
 
+def test_no_key_is_refused_that_was_not_refused_by_itself() -> None:
+    keys = [f"key {number}" for number in range(7)]
+    assert run(keys, set())[0] == tuple(keys)
+    assert run(keys[:1], set())[0] == tuple(keys[:1])
+
+
 def found(linked: Linked, **what: Any) -> tuple[pd.DataFrame, dict[str, Any]]:  # noqa: ANN401 - any argument of find
     frame = linked.workspace.find("pacs", **({"date": DAY} | what))
     return frame, frame.attrs["qrkit"]["coverage"]
@@ -107,6 +113,23 @@ def test_a_matching_key_that_is_refused_is_matched_here(linked: Linked, level: s
     assert set(frame[unique]) == set(honest[unique])
     assert coverage["complete"]
     assert coverage["ignored"] == ["ModalitiesInStudy: the node refuses it, so it was matched here"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["STUDY", "SERIES"])
+@pytest.mark.parametrize("keyword", ["StationName", "IssuerOfPatientID"])
+def test_a_matching_key_that_is_known_as_refused_costs_no_other_column(
+    linked: Linked, level: str, keyword: str
+) -> None:
+    linked.pacs.quirks = Quirks(refuse_keys=("StationName", "IssuerOfPatientID"))
+    _, before = found(linked, level=level)
+    frame, coverage = found(linked, level=level, **{keyword: "CT99"})
+    by_level = [{at: sorted(keys) for at, keys in one["refused_keys"].items()} for one in (coverage, before)]
+    assert by_level[0] == by_level[1]
+    assert frame["InstanceAvailability"].notna().all()
+    profile = linked.workspace.profile("pacs")
+    assert profile is not None
+    assert {key for keys in profile.refused_keys.values() for key in keys} == {"StationName", "IssuerOfPatientID"}
 
 
 def test_a_refused_matching_key_without_dates_does_not_ask_for_the_archive(linked: Linked) -> None:
