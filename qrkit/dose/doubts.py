@@ -12,6 +12,7 @@ from qrkit.tables import Level
 
 _NO_OBJECTS = "the node lists no objects in a series and does not count them"
 _NO_CLASS = "the node does not return the SOP Class of all objects"
+NO_SERIES_OF_SR = "the node returns SR in ModalitiesInStudy and no series of it"
 _NO_MODALITY = "the node does not return the Modality of all series, and their objects do not show it"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from qrkit.dose.doubts import agrees, with_object_doubts, with_series_doubts
+from qrkit.dose.doubts import NO_SERIES_OF_SR, agrees, with_object_doubts, with_series_doubts
 from qrkit.dose.facts import (
     Answer,
     Need,
@@ -151,10 +151,10 @@ class StudyJudge:
     ) -> JudgeSteps[PlanItem]:
         others = modalities - {SR} - BESIDE_SR
         if SR not in modalities:
-            return _dropped(study, "", decision.dropped(MODALITY, _NO_CODE), answer)
+            return _without_sr(_dropped(study, "", decision.dropped(MODALITY, _NO_CODE), answer), answer)
         if others:
             reason = "contains more than structured reports"
-            return _dropped(study, SR_GROUP, decision.dropped(ONLY_SR, reason), answer)
+            return _without_sr(_dropped(study, SR_GROUP, decision.dropped(ONLY_SR, reason), answer), answer)
         return (yield from self._item(self._case(study, SR_GROUP, (SR_GROUP,)), decision, answer))
 
     def _items(
@@ -320,6 +320,15 @@ def _with_modalities(study: StudyRow, answer: Answer) -> JudgeSteps[Answer]:
     while needs := needs_of(study.StudyInstanceUID, answer, objects):
         objects |= zip(needs, (yield needs), strict=True)
     return with_modalities(study, answer, objects)
+
+
+def _without_sr(item: PlanItem, answer: Answer | None) -> PlanItem:
+    """Return an item with the doubt of a study that has only SR by ModalitiesInStudy, and none by its series."""
+    modalities = item.study.ModalitiesInStudy
+    shown = {row.Modality for row in answer.rows} if isinstance(answer, SeriesAnswer) else {SR}
+    if SR not in modalities or modalities - {SR} - BESIDE_SR or SR in shown:
+        return item
+    return replace(item, doubts=(NO_SERIES_OF_SR, *item.doubts))
 
 
 def _no_rule(group: str) -> tuple[str, str]:

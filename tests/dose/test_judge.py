@@ -473,6 +473,13 @@ def test_sr_only_keeps_studies_of_sr_whatever_ko_and_pr_lie_beside(*, is_told: b
     ) == {"1": WHOLE}
 
 
+def test_sr_only_doubts_a_study_whose_sr_is_in_none_of_its_series() -> None:
+    hidden = Series(modality="OT", classes=(RDSR,))
+    item = one(world_of(hidden, modalities=("SR",)).judge(policy_of(sr_only=True)))
+    assert item.doubts == ("the node returns SR in ModalitiesInStudy and no series of it",)
+    assert one(world_of(hidden, modalities=("OT",)).judge(policy_of(sr_only=True))).doubts == ()
+
+
 def test_sr_only_takes_a_radiopharmaceutical_report_alone_and_beside_any_other() -> None:
     policy = policy_of(sr_only=True)
     for tells_classes in (True, False):
