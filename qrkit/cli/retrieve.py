@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,9 +20,9 @@ from qrkit.cli.handlers import handler_names, say_after
 from qrkit.cli.options import Commands, Format, FormatOption, OutputOption, with_workspace
 from qrkit.cli.output import print_json, print_records, say, stderr
 from qrkit.errors import InputError
-from qrkit.jobs import JobRow, JobState, PausedBy
+from qrkit.jobs import ItemRow, JobRow, JobState, PausedBy
 from qrkit.jobs.estimate import Rate
-from qrkit.words import comma_list, counted, local_time, out_of, volume
+from qrkit.words import comma_list, counted, listed, local_time, out_of, volume
 
 if TYPE_CHECKING:
     from qrkit.dose import Budget, Plan
@@ -51,6 +51,12 @@ _NOTHING: dict[str, object] = {
     "why": [],
     "items": [],
 }
+
+_MOST_SHOWN = 10
+"""Items that are not complete and that the outcome of a job names."""
+
+_MOST_MISSING = 5
+"""Missing objects that the outcome of an item names."""
 
 JobId = Annotated[str, typer.Argument(help="Id of the job.")]
 
@@ -95,14 +101,7 @@ def exit_for(job: JobRow) -> None:
     """Report how a job ended, and exit: 0 complete, 3 objects missing or not proven, 1 nothing received."""
     stored = f"{out_of(job.stored, job.expected, 'object')} stored"
     say(f"{stored}, {volume(job.bytes)} retrieved: {job.state_in_words}.")
-    failed = [item for item in job.items if item.outcome.state is not JobState.COMPLETE]
-    for item in failed[:10]:
-        request = item.request
-        what = request.SeriesInstanceUID or request.StudyInstanceUID
-        missing = f", {len(item.outcome.missing)} missing" if item.outcome.missing else ""
-        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.error_text}")
-    if len(failed) > 10:
-        say(f"… and {len(failed) - 10} more: qrkit jobs show {job.job_id}")
+    failed = _say_failed(job)
     for note, count in Counter(item.outcome.note for item in job.items if item.outcome.note).items():
         say(f"{note} ({count} items)" if count > 1 else note)
     if job.doubt:
@@ -110,6 +109,33 @@ def exit_for(job: JobRow) -> None:
     if failed and not any(item.outcome.error for item in failed) and job.error:
         say(job.error_text)
     exit_with_status(job)
+
+
+def _say_failed(job: JobRow) -> list[ItemRow]:
+    """Report the first items that are not complete: the missing objects, the error and the advice; return all."""
+    failed = [
+        item for item in job.items if item.outcome.state in (JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED)
+    ]
+    for item in failed[:_MOST_SHOWN]:
+        request = item.request
+        what = request.SeriesInstanceUID or request.StudyInstanceUID
+        missing = _missing(item.outcome.missing)
+        say(f"{request.level} {what}: {item.outcome.state.value}{missing}. {item.outcome.error_text}".strip())
+    if len(failed) > _MOST_SHOWN:
+        say(f"… and {len(failed) - _MOST_SHOWN:,} more: qrkit jobs show {job.job_id} --format json")
+    return failed
+
+
+def _missing(uids: Sequence[str]) -> str:
+    """Return how many objects are missing, with the first UIDs.
+
+    >>> _missing(["1.1"]), _missing([])
+    (', 1 missing (1.1)', '')
+    """
+    if not uids:
+        return ""
+    more = len(uids) - _MOST_MISSING
+    return f", {len(uids):,} missing ({listed([*uids[:_MOST_MISSING], *([f'{more:,} more'] if more > 0 else [])])})"
 
 
 def exit_with_status(job: JobRow) -> None:
@@ -150,7 +176,12 @@ def retrieve(
             help="With --plan: refuse a plan with more bytes; 0: only the limit in qrkit.toml counts.", min=0
         ),
     ] = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="With --plan: retrieve it even if it exceeds a budget.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="Retrieve a plan even if it exceeds a budget, and a plan or query even from another node."
+        ),
+    ] = False,
     priority: Annotated[int, typer.Option(help="-100 to 100. Jobs with a higher priority run first.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait. The job runs in the background.")] = False,
     form: FormatOption = Format.TABLE,
@@ -213,8 +244,11 @@ def _queued(
         raise InputError("Select what to retrieve by one of --plan, --study, --series or --from-query.")
     if plan:
         kept = _within(budget, workspace.plans[plan])
+        _check_node(f"Plan {kept.plan_id}", kept.node, node, is_confirmed=budget is None)
         return workspace.retrieve(kept, node=node, **options) if kept.requests() else doubts_of(kept)
     if query:
+        row = workspace.queries.show(query)
+        _check_node(f"Query {row.query_id}", row.node, node, is_confirmed=budget is None)
         rows = workspace.queries.read(query)
         return workspace.retrieve(rows, node=node, **options) if len(rows) else doubts_of(rows)
     return workspace.retrieve_uids(node, study_uids=studies, series_uids=all_series, **options)
@@ -237,6 +271,15 @@ def _within(budget: Budget | None, plan: Plan) -> Plan:
         return plan.confirmed()
     budget.check(plan.cost)
     return plan
+
+
+def _check_node(what: str, its_node: str, node: str, *, is_confirmed: bool) -> None:
+    """Refuse to retrieve from another node than the one that a plan or query is of, unless that is confirmed."""
+    if node != its_node and not is_confirmed:
+        raise InputError(
+            f"{what} is of node {its_node}, not of node {node}.",
+            advice=f"Retrieve from {its_node}, or confirm that {node} has the same studies: --yes.",
+        )
 
 
 def _uids(given: list[str]) -> list[str]:
@@ -280,6 +323,7 @@ def show(
     if wait:
         exit_for(status)
     else:
+        _say_failed(status)
         lines = [
             f"{status.state_in_words}: {out_of(status.stored, status.expected, 'object')} stored.",
             status.doubt,

@@ -142,7 +142,7 @@ class _OutcomeInWords:
     @property
     def doubt(self) -> str:
         """The reasons why the expected objects are not proven, as one sentence; empty if there are none."""
-        return f"Not verified: {'; '.join(self.why)}, so the expected number is unknown." if self.why else ""
+        return _doubt(self.why)
 
     @property
     def state_in_words(self) -> str:
@@ -213,7 +213,9 @@ class JobRow(_OutcomeInWords):
         Whether what to expect is proven for all of its items, and the plan or query that lists them is complete;
         None: this is not known of each item.
     why
-        The reasons against it: why the plan or query may be incomplete, and those of the first items that have some.
+        The reasons against it: `doubts`, and those of the first items that have some.
+    doubts
+        Why the plan or query that lists the items may be incomplete, or is of another node.
     """
 
     job_id: str
@@ -241,7 +243,13 @@ class JobRow(_OutcomeInWords):
     estimated_bytes: int | None = None
     proven: bool | None = None
     why: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     items: tuple[ItemRow, ...] = field(default=())
+
+    @property
+    def doubt(self) -> str:
+        """The reasons why the job is not proven, as one sentence; empty if there are none."""
+        return _doubt(self.why, self.doubts)
 
     def __repr__(self) -> str:
         proven = {None: "", True: ", proven", False: ", not proven"}[self.proven if self.state.is_final else None]
@@ -252,6 +260,16 @@ class JobRow(_OutcomeInWords):
         """True if the job needs a worker: it has not ended, and no user paused it."""
         is_paused = self.paused_by is PausedBy.USER and not self.cancel_requested
         return not self.state.is_final and not is_paused
+
+
+def _doubt(why: Sequence[str], doubts: Sequence[str] = ()) -> str:
+    """Return reasons as one sentence. Those of a plan or query leave the expected number of each item known.
+
+    >>> _doubt(["not counted"]), _doubt(["cut off"], ["cut off"])
+    ('Not verified: not counted, so the expected number is unknown.', 'Not verified: cut off.')
+    """
+    ending = ", so the expected number is unknown" if set(why) - set(doubts) else ""
+    return f"Not verified: {'; '.join(why)}{ending}." if why else ""
 
 
 def state_in_words(state: JobState, *, proven: bool | None) -> str:

@@ -75,7 +75,8 @@ def item_row(row: sa.Row[Any], *, paused: bool = False) -> ItemRow:
 
 def job_row(row: sa.Row[Any], items: tuple[ItemRow, ...] = ()) -> JobRow:
     """Return a job from its row."""
-    converted = {"method": Method(row.method), "state": JobState(row.state), "why": tuple(row.why), "items": items}
+    lists = {"why": tuple(row.why), "doubts": tuple(row.doubts), "items": items}
+    converted = {"method": Method(row.method), "state": JobState(row.state), **lists}
     return value_of(JobRow, row, paused_by=PausedBy(row.paused_by) if row.paused_by else None, **converted)
 
 

@@ -216,7 +216,10 @@ class Retriever:
                 destination=to,
                 user=self._services.user,
                 source=chosen_node.source,
-                doubts=chosen_node.doubts or self._doubts_of_source(options.source),
+                doubts=(
+                    *(chosen_node.doubts or self._doubts_of_source(options.source)),
+                    *self._elsewhere(what, chosen_node.source, node.name),
+                ),
                 after=self._handlers(options.after, to),
                 estimated_bytes=estimated,
                 lack_of_room=self._lack_of_room(node, estimated or 0),
@@ -246,6 +249,22 @@ class Retriever:
         known = whole if has_counts(whole) else None
         doubts = (*(doubts_of(table) or self._doubts_of_source(options.source)), *unnamed)
         return _Retrieve(node=node, source=source, requests=requests, known=known, doubts=doubts)
+
+    def _elsewhere(self, what: Retrievable, source: str, node: str) -> tuple[str, ...]:
+        """Return the doubt about a retrieve from another node than the one that its plan or query is of."""
+        kind, name = ("plan", what.node) if isinstance(what, Plan) else self._origin(source)
+        if name in ("", node):
+            return ()
+        return (f"{kind} {source} is of node {name}, and the objects are requested from node {node}",)
+
+    def _origin(self, source: str) -> tuple[str, str]:
+        """Return what a source is, a query or a plan, and the name of its node; empty if it is not known here."""
+        if source:
+            with suppress(NotFound):
+                return "query", self._services.queries.get(source).node
+            with suppress(NotFound):
+                return "plan", self._services.plans.get(source).node
+        return "", ""
 
     def _doubts_of_source(self, source: str) -> tuple[str, ...]:
         """Return why the query or plan of a job may be incomplete, if the user has given its id."""

@@ -184,7 +184,8 @@ class Workspace(Questions):
             with SOPInstanceUID images; other columns do not matter. Or a column, list or text of UIDs, taken as
             studies unless the workspace knows all as series or images. Or a plan, or requests.
         node
-            Name of the node to retrieve from. Not needed for rows of a `find` or for a plan.
+            Name of the node to retrieve from. Not needed for rows of a `find` or for a plan. With another node than
+            theirs, the job is not proven, and names both nodes.
         method
             ``auto``, ``get`` or ``move``.
         to
