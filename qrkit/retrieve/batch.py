@@ -33,7 +33,13 @@ from qrkit.retrieve.item import ActiveItem
 from qrkit.retrieve.late_objects import arrived_since, wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
-from qrkit.retrieve.transfer_syntaxes import by_contexts, refusals, storage_contexts, wanted_classes
+from qrkit.retrieve.transfer_syntaxes import (
+    are_contexts_no_cause,
+    by_contexts,
+    refusals,
+    storage_contexts,
+    wanted_classes,
+)
 from qrkit.retrieve.watcher import Watch
 
 _MOST_BREAKS = 3
@@ -188,6 +194,7 @@ class Batch:
         vain: list[ActiveItem] = []
         for _ in range(_MOST_REGROUPINGS):
             wanting = [one for one in items if one.is_open and _is_worth_another_try(one) and one not in vain]
+            wanting = [one for one in wanting if not are_contexts_no_cause(self._storage, one)]
             contexts = self._storage.otherwise(tuple(wanted_classes(wanting)))
             if not contexts:
                 return

@@ -183,7 +183,8 @@ class ActiveItem:
         own = header.StudyInstanceUID, header.SeriesInstanceUID
         return None if place == own or list(map(canonical, place)) == list(map(canonical, own)) else place
 
-    def _is_stored(self, listed: ListedObject) -> bool:
+    def is_stored(self, listed: ListedObject) -> bool:
+        """Whether a listed object is at the destination."""
         return self.objects.key(listed.SOPInstanceUID, listed.SeriesInstanceUID) in self.stored
 
     @property
@@ -193,7 +194,7 @@ class ActiveItem:
             return ()
         stored = {uid: set(uids) for uid, uids in self._of_series.items()}
         for listed in self.list.objects:
-            if self._is_stored(listed):
+            if self.is_stored(listed):
                 stored.setdefault(canonical(listed.SeriesInstanceUID), set()).add(listed.SOPInstanceUID)
         return tuple(
             uid
@@ -293,10 +294,9 @@ class ActiveItem:
 
     @property
     def missing_classes(self) -> tuple[str, ...]:
-        """SOP Class of each missing object; an empty one for what the node did not list."""
-        # what is not listed is probably of the same classes
+        """SOP Class of each missing object; an empty one for what is not listed, probably one of the same classes."""
         lacking = self.lacking or self.is_contradicted
-        classes = [item.SOPClassUID for item in self.list.objects if lacking or not self._is_stored(item)]
+        classes = [item.SOPClassUID for item in self.list.objects if lacking or not self.is_stored(item)]
         is_unknown = not self.list.objects or self.list.silent_series or lacking
         return (*classes, "") if is_unknown else tuple(classes)
 

@@ -17,6 +17,7 @@ from qrkit.dimse.contexts import (
     storage_proposals,
     usable_syntaxes,
 )
+from qrkit.dimse.status import SUCCESS
 from qrkit.find.object_list import ListedObject
 from qrkit.retrieve.item import ActiveItem
 from qrkit.words import counted
@@ -75,6 +76,18 @@ def by_contexts(items: Sequence[ActiveItem]) -> list[list[ActiveItem]]:
         else:
             groups.append(([active], wanted))
     return [group for group, _ in groups]
+
+
+def are_contexts_no_cause(answers: StorageAnswers, active: ActiveItem) -> bool:
+    """Whether a node left objects out although it accepted their listed syntaxes, and counts none as failed."""
+    ended = active.suboperations
+    if active.error is not None or ended.status != SUCCESS or ended.failed or active.lacking:
+        return False
+    missing = [one for one in active.list.objects if not active.is_stored(one)]
+    return bool(missing) and all(
+        any((one.SOPClassUID, syntax) in answers.taken for syntax in _split(one.AvailableTransferSyntaxUID))
+        for one in missing
+    )
 
 
 def conversions(active: ActiveItem) -> Iterator[str]:
