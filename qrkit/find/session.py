@@ -31,7 +31,7 @@ from qrkit.errors import (
     StatusError,
 )
 from qrkit.find.associations import AssociationPool, Ending
-from qrkit.find.windows import Failure, failure_of
+from qrkit.find.windows import Failure, FailureKind, failure_of
 from qrkit.node import Node
 from qrkit.profile.subjects import NO_HABITS, NodeHabits
 from qrkit.query import Load, Request, answer_keywords, identifier
@@ -57,6 +57,9 @@ _MOST_REPEATS = 2
 
 _MOST_VAIN = 2
 """Repeated requests in a row that broke off again; then nothing is repeated any more."""
+
+_MOST_ENDLESS = 10
+"""Answers in a row that a limit has ended, each after a timeout or very many responses; then no more is asked."""
 
 
 def back_off(usual: Sequence[float], latest: Sequence[float]) -> float:
@@ -160,6 +163,7 @@ class FindSession:
         self._most_lost = most_lost
         self._lost: list[Failure] = []
         self._vain = 0
+        self._endless: list[Failure] = []  # answers in a row that did not end by themselves
         self._pool = AssociationPool(
             node,
             calling_ae_title=calling_ae_title,
@@ -225,9 +229,11 @@ class FindSession:
         return len(requests) > 1 and self._node.associations > 1
 
     def _try_ask(self, request: Request) -> pa.Table | Failure:
-        lost = list(self._lost)
+        lost, endless = list(self._lost), list(self._endless)
         if self._most_lost and len(lost) >= self._most_lost:
             return lost[-1]
+        if len(endless) >= _MOST_ENDLESS:
+            return replace(endless[-1], count=0, rows=None)
         return self._repeat(request, self._ask_counted(request))
 
     def _repeat(self, request: Request, answer: pa.Table | Failure) -> pa.Table | Failure:
@@ -245,6 +251,10 @@ class FindSession:
         else:
             self._lost.clear()
             self.has_answered = True
+        if isinstance(answer, Failure) and answer.kind is FailureKind.ENDED:
+            self._endless.append(answer)
+        else:
+            self._endless.clear()
         return answer
 
     def _is_worth_repeating(self, answer: pa.Table | Failure) -> bool:

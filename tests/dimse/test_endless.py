@@ -50,6 +50,19 @@ def test_a_query_that_pends_for_ever_ends(linked: Linked, how: str) -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.slow
+def test_a_node_whose_answers_never_end_is_not_asked_for_everything(linked: Linked) -> None:
+    studies = list(linked.workspace.find("pacs")["StudyInstanceUID"])
+    asked = len(linked.pacs.requests)
+    linked.pacs.quirks = Quirks(find_endless="empty")
+    linked.workspace.nodes.edit("pacs", timeouts={"response": 0.5, "inactivity": 0.5})
+    frame = linked.workspace.find("pacs", level="SERIES", study_uid=studies[:40])
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert not coverage["complete"]
+    assert 0 < frame["StudyInstanceUID"].nunique() < 40
+    assert len(linked.pacs.requests) - asked < 20
+
+
 def test_a_drip_of_the_same_row_ends_by_the_inactivity_timeout() -> None:
     def serve(peer: Conversation) -> None:
         peer.accept()
