@@ -345,7 +345,7 @@ def _notes(query: Query, result: HierarchyResult) -> Iterator[str]:
 
 
 def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result: HierarchyResult) -> Coverage:
-    coverage = windowed.coverage()
+    coverage = windowed.coverage(result.reports)
     why = [*coverage.why, *result.doubts]
     if result.unasked:
         why.append(f"{counted(result.unasked, 'row')} without a unique key could not be asked for their contents")
@@ -356,7 +356,6 @@ def _coverage(query: Query, windowed: WindowedFind, session: FindSession, result
         requests=session.requests,
         load=session.pacing.load,
         keys_unsupported=session.keys_unsupported,
-        filters=result.reports,
         notes=(*_notes(query, result), *empty_columns(coverage.refused_keys)),
     )
 

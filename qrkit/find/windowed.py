@@ -32,7 +32,8 @@ from qrkit.find.windows import (
 from qrkit.node import Node
 from qrkit.profile import MATCHING_KEYS, Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Request, answer_keywords
-from qrkit.query.coverage import AskedWindow
+from qrkit.query.coverage import AskedWindow, FilterReport, Where
+from qrkit.query.filters import with_places
 from qrkit.store.nodes import ProfileTable
 from qrkit.tables import Level, schema, unique_key
 from qrkit.words import counted
@@ -42,6 +43,8 @@ _SCOUTS = 8
 
 _LISTED = 500
 """Windows that a coverage lists; their number is always given."""
+
+_NOT_APPLIED = "the node does not match it, and returned no value to match here"
 
 _LIST_SUBJECTS = {
     Level.PATIENT: Subject.UID_LISTS,
@@ -229,17 +232,23 @@ class WindowedFind:
             for place, request in enumerate(requests)
         ]
 
-    def coverage(self) -> Coverage:
-        """Return what the windows so far have proven."""
+    def coverage(self, filters: Sequence[FilterReport] = ()) -> Coverage:
+        """Return what the windows so far have proven, and the local filters of their rows."""
+        unmatched = dict.fromkeys(key for keys in self._keys.unmatched.values() for key in keys)
+        against = self._profile.reliance.unmatched | unmatched.keys()
+        applied = with_places(filters, against, self._keys.left_out)
+        vain = dict.fromkeys(report.name for report in applied if report.where is Where.NONE)
         windows = [window for driven in self._driven for window in driven.windows]
         repeated = [f"rows without {key} are the same where all their values are" for key in self._repeated]
         small = filter(None, (caps.assumption for caps in self._caps.values()))
         ignored = [f"{key}: {why}" for driven in self._driven for key, why in driven.unusable]
         if self._lists.told:
             ignored.append(self._lists.told)
-        unmatched = (key for keys in self._keys.unmatched.values() for key in keys)
-        ignored += [f"{key}: the node refuses it, so it was matched here" for key in unmatched]
+        ignored += [
+            f"{key}: the node refuses it{'' if key in vain else ', so it was matched here'}" for key in unmatched
+        ]
         doubts = [
+            *(f"the filter {name} could not be applied: {_NOT_APPLIED}" for name in vain),
             *(text for driven in self._driven for text in driven.doubts),
             *vain_doubts(self._session.vain),
         ]
@@ -252,6 +261,7 @@ class WindowedFind:
             asked=tuple(map(_asked, windows[:_LISTED])) if len(windows) > len(self._driven) else (),
             ignored=_once(ignored),
             refused_keys=self._keys.left_out if self._keys.refused else (),
+            filters=applied,
         )
 
     def _context(self, level: Level) -> WindowContext:

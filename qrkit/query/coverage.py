@@ -35,17 +35,21 @@ class Where(Enum):
         Here alone: no PACS offers it, or this node does not match the key.
     BOTH
         At the node, and again here, since nodes ignore keys and say success.
+    NONE
+        Nowhere: the node does not match the key, and no row has a value to judge by here.
     """
 
     NODE = "node"
     LOCAL = "local"
     BOTH = "both"
+    NONE = "none"
 
 
 _PLACES = {
     Where.NODE: "Filter at the node only",
     Where.LOCAL: "Local filter",
     Where.BOTH: "Filter at the node and here",
+    Where.NONE: "Filter not applied",
 }
 
 

@@ -140,6 +140,34 @@ def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
     return Selected(table=table, reports=tuple(reports))
 
 
+_COLUMNS = {"description": "StudyDescription", "station": "StationName"}
+"""The columns of text filters, by the first word of their names."""
+
+
+def with_places(
+    reports: Iterable[FilterReport], unmatched: Collection[str], refused: Iterable[tuple[str, Collection[str]]]
+) -> tuple[FilterReport, ...]:
+    """Return reports with `Where.NONE` for filters that ran nowhere: not at the node, and on no value here.
+
+    The node does not match the keys `unmatched`, and was not asked for the columns `refused`, by level. The
+    modalities of studies are not among these keys: their series are asked.
+
+    >>> report = FilterReport(name="StationName", level=Level.STUDY, terms=("CT1",), before=4, after=4, blank_kept=4)
+    >>> [with_places([report], unmatched, [])[0].where.value for unmatched in ({"StationName"}, ())]
+    ['none', 'local']
+    """
+    no_column = {(level, key) for level, keys in refused for key in keys}
+
+    def is_vain(report: FilterReport) -> bool:
+        column = _COLUMNS.get(report.name.partition(" ")[0])
+        if column is not None:
+            return report.before > 0 and (report.level.value, column) in no_column
+        is_blank = 0 < report.before == report.blank_kept
+        return is_blank and report.name in unmatched and report.name != "ModalitiesInStudy"
+
+    return tuple(replace(report, where=Where.NONE) if is_vain(report) else report for report in reports)
+
+
 def filters_at(query: Query, level: Level, *, local: Collection[str] = ()) -> tuple[Filter, ...]:
     """Return the local filters of a query at a level, in the order of their application; `local` as in `select`."""
     return (*_matching(query, level, local), *text_filters(query.filters, level))
@@ -159,9 +187,10 @@ def exclude(name: str, column: str, terms: tuple[str, ...]) -> Filter:
 
 def text_filters(filters: Filters, level: Level) -> Iterator[Filter]:
     """Yield the filters of descriptions and stations that belong to a level, in their order."""
-    columns = {"description": "StudyDescription"} if level is Level.STUDY else {}
-    columns |= {"station": "StationName"} if level is filters.station_level else {}
-    for what, column in columns.items():
+    levels = {"description": Level.STUDY, "station": filters.station_level}
+    for what, column in _COLUMNS.items():
+        if levels[what] is not level:
+            continue
         if included := getattr(filters, f"{what}_include"):
             yield include(f"{what} include", column, included, keep_blank=filters.keep_blank)
         if excluded := getattr(filters, f"{what}_exclude"):

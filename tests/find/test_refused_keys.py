@@ -132,6 +132,32 @@ def test_a_matching_key_that_is_known_as_refused_costs_no_other_column(
     assert {key for keys in profile.refused_keys.values() for key in keys} == {"StationName", "IssuerOfPatientID"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["STUDY", "SERIES"])
+@pytest.mark.parametrize("what", [{"IssuerOfPatientID": "X"}, {"StationName": "CT99", "blank": "drop"}], ids=str)
+def test_a_filter_that_ran_nowhere_leaves_the_answer_unproven(
+    linked: Linked, level: str, what: dict[str, str]
+) -> None:
+    linked.pacs.quirks = Quirks(refuse_keys=("StationName", "IssuerOfPatientID"))
+    keyword = next(iter(what))
+    for _ in range(2):  # the second time, the keys are known as refused
+        _, coverage = found(linked, level=level, **what)
+        (report,) = [one for one in coverage["filters"] if one["filter"] == keyword]
+        assert (report["where"], report["before"]) == ("none", report["after"])
+        assert not coverage["complete"]
+        assert coverage["why"][0].startswith(f"the filter {keyword} could not be applied: the node does not match it")
+        assert coverage["ignored"] == [f"{keyword}: the node refuses it"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blank", ["keep", "drop"])
+def test_a_filter_of_a_refused_column_leaves_the_answer_unproven(linked: Linked, blank: str) -> None:
+    linked.pacs.quirks = Quirks(refuse_keys=("StudyDescription",))
+    frame, coverage = found(linked, description_include="chest", blank=blank)
+    assert (len(frame) > 0, coverage["complete"]) == (blank == "keep", False)
+    assert coverage["why"][0].startswith("the filter description include could not be applied")
+
+
 def test_a_refused_matching_key_without_dates_does_not_ask_for_the_archive(linked: Linked) -> None:
     linked.pacs.quirks = Quirks(refuse_keys=("StudyDescription",))
     with pytest.raises(StatusError, match="0xA900"):
