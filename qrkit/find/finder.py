@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Protocol
 
@@ -23,15 +23,18 @@ from qrkit.node import Node, check_can_find
 from qrkit.profile import Evidence, Profile, Statement, Subject, Verdict
 from qrkit.query import Coverage, Load, Query, Request, unknown_codes
 from qrkit.query.coverage import empty_columns
-from qrkit.query.filters import select
+from qrkit.query.filters import Select, select, select_sure
 from qrkit.query.matching import takes_list
 from qrkit.query.request import not_requested
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
 from qrkit.store.queries import INTERRUPTED, RUNNING, QueryTable
 from qrkit.store.results import Results, Spool, left_behind, read_left_behind
-from qrkit.tables import Level, schema, to_frame, unique_key
-from qrkit.words import counted
+from qrkit.tables import Level, keyword_vr, schema, to_frame, unique_key
+from qrkit.words import counted, listed
+
+_MOST_DAYS = timedelta(days=31)
+"""Days of which all rows are queried where a node found nothing by letters that it may compare as bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +76,13 @@ class _Question:
     stop: Stop
     spool: Spool | None = None
 
-    def begin(self, here: Sequence[str]) -> tuple[HierarchySteps, tuple[Request, ...]]:
-        """Return its steps and the requests of the first; the keys `here` are matched here alone."""
+    def begin(self, here: Sequence[str], *, is_sure: bool = False) -> tuple[HierarchySteps, tuple[Request, ...]]:
+        """Return its steps and the requests of the first; the keys `here` are matched here alone, or for sure."""
         reliance = self.profile.reliance.without(here)
         local = reliance.unmatched | not_requested(self.query, self.node.information_model)
-        chosen = partial(select, local=local, honoured=reliance.honoured, unjudged=self.unjudged)
+        unjudged = {*self.unjudged, *(here if is_sure else ())}
+        chosen: Select = partial(select, local=local, honoured=reliance.honoured, unjudged=unjudged)
+        chosen = partial(select_sure, sure=here, others=chosen) if is_sure else chosen
         steps = ask_by_level(self.query, self.node.information_model, chosen, reliance)
         return steps, next(steps)
 
@@ -164,6 +169,7 @@ class Finder:
             try:
                 with self._queries.alive(query_id):
                     found = self._with_wildcards_checked(question, self._ask(question, steps, requests))
+                    found = self._with_letters_checked(question, found)
                     if found.coverage.not_found and not unjudged:
                         found = self._with_excluded(question, found)
                 self._store(query_id, found)
@@ -261,6 +267,24 @@ class Finder:
         else:
             found = found.assuming(f"wildcards: {statement.evidence}")
         return found.with_load(load)
+
+    def _with_letters_checked(self, question: _Question, found: _Found) -> _Found:
+        """Return what was found, with keys matched here by which the node found nothing as it compares bytes."""
+        query = question.query
+        if found.table.num_rows:
+            return found
+        keys = [key for key in query.encoded_keys if key not in question.unjudged]
+        if not keys:
+            names = [key for key, _ in query.keys if keyword_vr(key) == "PN"]
+            return found.assuming(f"the node ignores case in {', '.join(names)}") if names else found
+        rest = query.without(keys)
+        is_short = query.dates is not None and query.dates.last - query.dates.first < _MOST_DAYS
+        if not is_short and not replace(rest, dates=None, times=None).is_narrow:
+            return found.doubted(_give_few_days(keys), keys)
+        again = self._ask(question, *question.begin(keys, is_sure=True))
+        note = f"The node found nothing by {listed(keys)}; qrkit matched that here."
+        again = replace(again, coverage=replace(again.coverage, notes=(*again.coverage.notes, note)))
+        return again.with_load((found.coverage.load or Load()) + (again.coverage.load or Load()))
 
     def _ask(self, question: _Question, steps: HierarchySteps, requests: tuple[Request, ...]) -> _Found:
         node, profile = question.node, question.profile
@@ -364,6 +388,11 @@ def _message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
     return str(error) if isinstance(error, QrkitError) else f"interrupted ({type(error).__name__})"
+
+
+def _give_few_days(keys: Sequence[str]) -> str:
+    why = f"nothing was found by the letters beyond ASCII in {', '.join(keys)}, which the node may compare as bytes"
+    return f"{why}; give at most {_MOST_DAYS.days} days, to match them here"
 
 
 def _give_dates(keys: Sequence[str]) -> str:

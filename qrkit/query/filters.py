@@ -109,6 +109,19 @@ def select(
     return apply(tuple(filters), level, table)
 
 
+def select_sure(query: Query, level: Level, table: pa.Table, *, sure: Collection[str], others: Select) -> Selected:
+    """Apply the filters of the keys `sure`, by which only rows stay that surely match, and then the others."""
+    filters = tuple(_strict(one) for one in filters_at(query, level, local=sure) if one.name in sure)
+    first = apply(filters, level, table)
+    rest = others(query, level, first.table)
+    return replace(rest, reports=(*first.reports, *rest.reports))
+
+
+def _strict(one: Filter) -> Filter:
+    """Return a filter that only keeps rows that surely match."""
+    return replace(one, judge=_sure(lambda value: one.judge(value) is Match.YES), keeps_blank=False)
+
+
 def apply(filters: Sequence[Filter], level: Level, table: pa.Table) -> Selected:
     """Apply filters one after the other.
 

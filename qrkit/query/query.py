@@ -6,8 +6,8 @@ The history stores it as plain JSON values. It is shown in words, and as the cal
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, time
 from typing import Any
 
@@ -89,6 +89,15 @@ class Query:
     def wildcard_keys(self) -> tuple[str, ...]:
         """The keys whose value has wildcards."""
         return tuple(key for key, value in self.keys if has_wildcard(key, value))
+
+    @property
+    def encoded_keys(self) -> tuple[str, ...]:
+        """The keys whose value has letters beyond ASCII, which a node may compare as bytes."""
+        return tuple(key for key, value in self.keys if not value.isascii())
+
+    def without(self, keywords: Collection[str]) -> Query:
+        """Return the query without some of its keys."""
+        return replace(self, keys=tuple(pair for pair in self.keys if pair[0] not in keywords))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values, without what is not given."""

@@ -223,7 +223,7 @@ def request_at(
     if level is Level.SERIES and len(query.modalities) == 1:
         keys["Modality"] = query.modalities[0]
     for keyword in reliance.unmatched & set(keys) - {"StudyDate", "StudyTime", *dict(above)}:
-        if above or query.dates is not None:  # without a key the whole archive would answer
+        if above or query.without(reliance.unmatched).is_narrow:  # without a key the whole archive would answer
             del keys[keyword]
     extra = [keyword for keyword in query.extra_keys if _home(keyword, query.level, model) is level]
     returned = dict.fromkeys((*return_keys(level, model), *_keys_at(query, level, model), *extra))

@@ -355,6 +355,33 @@ def test_nothing_for_a_wildcard_is_checked_at_a_node_that_was_never_probed(linke
     assert "whether the node matches any is not known" in unknown["why"][-1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["STUDY", "SERIES"])
+def test_nothing_by_letters_that_a_node_may_compare_as_bytes_is_matched_here(linked: Linked, level: str) -> None:
+    honest = found(linked, Quirks(names_in_other_script=True), level=level)
+    name = honest["PatientName"][0]
+    assert not name.isascii()
+    wanted = honest[honest["PatientName"] == name]
+    frame = linked.workspace.find("pacs", date=DAY, level=level, patient_name=f"*{name[1:]}")
+    coverage = frame.attrs["qrkit"]["coverage"]
+    assert len(frame) == len(wanted) > 0
+    assert (coverage["complete"], coverage["load"]["requests"]) == (True, coverage["requests"])
+    assert "The node found nothing by PatientName; qrkit matched that here." in coverage["notes"]
+    nobody = linked.workspace.find("pacs", date=DAY, level=level, patient_name="*Müßig*").attrs["qrkit"]["coverage"]
+    assert (nobody["complete"], nobody["filters"][0]["after"]) == (True, 0)
+
+
+@pytest.mark.slow
+def test_nothing_by_letters_beyond_ascii_in_a_whole_archive_is_doubted(linked: Linked) -> None:
+    for what in ({"date": None}, {"date": "2020-01-01/2026-06-30"}):
+        linked.workspace.probe("pacs")
+        coverage = found(linked, Quirks(), patient_name="*Müßig*", **what).attrs["qrkit"]["coverage"]
+        assert "letters beyond ASCII in PatientName, which the node may compare as bytes" in coverage["why"][-1]
+        assert "give at most 31 days" in coverage["why"][-1]
+    in_ascii = found(linked, Quirks(), patient_name="nobody").attrs["qrkit"]["coverage"]
+    assert (in_ascii["complete"], in_ascii["assumptions"]) == (True, ["the node ignores case in PatientName"])
+
+
 @pytest.mark.parametrize(
     ("verdict", "said"), [(Verdict.UNKNOWN, "the node refuses lists"), (Verdict.REFUSED, "by its profile")]
 )
