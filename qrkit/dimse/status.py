@@ -97,7 +97,11 @@ _RETRIEVE: dict[int, tuple[str, str, bool]] = {
         "Ask the PACS team to enter the AE title of the destination with its address and port.",
         False,
     ),
-    0xA900: ("Identifier does not match SOP Class", "The node cannot answer at this level or model.", False),
+    0xA900: (
+        "Identifier does not match SOP Class",
+        "Retrieve at another level, such as the whole series, or choose another information model.",
+        False,
+    ),
     0xB000: ("sub-operations complete, with failures or warnings", "Retrieve what is missing again.", True),
     0xFE00: ("sub-operations cancelled", "If you did not cancel it, ask the PACS team who did.", False),
 }
@@ -106,7 +110,11 @@ _BY_SERVICE: dict[Service, dict[int, tuple[str, str, bool]]] = {
     Service.ECHO: {},
     Service.FIND: {
         0xA700: ("refused: out of resources", _LESS, True),
-        0xA900: ("Identifier does not match SOP Class", "The node cannot answer at this level or model.", False),
+        0xA900: (
+            "Identifier does not match SOP Class",
+            "Query another level and retrieve whole series, or choose another information model.",
+            False,
+        ),
         0xFE00: ("matching cancelled", "", False),
         0xFF00: ("pending", "", False),
         0xFF01: ("pending, but optional keys are not supported", "", False),

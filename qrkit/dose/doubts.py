@@ -70,7 +70,7 @@ def with_object_doubts(item: PlanItem, context: StudyContext, choices: Sequence[
         elif answer.doubt and listed != count:
             doubts.append(answer.doubt)
     doubts += [
-        f"the node did not answer: {answer.why}"
+        answer.reason
         for need, answer in context.answers.items()
         if isinstance(answer, Unanswered) and need.SeriesInstanceUID not in kept
     ]

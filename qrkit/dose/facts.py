@@ -151,6 +151,12 @@ class Unanswered:
     """The node failed to answer; `why` is the reason."""
 
     why: str
+    is_error: bool = False  # whether it answered, with an error status
+
+    @property
+    def reason(self) -> str:
+        """The failure of the node, with its reason."""
+        return f"the node {'returned an error' if self.is_error else 'did not answer'}: {self.why}"
 
 
 Answer = SeriesAnswer | ObjectsAnswer | Unanswered

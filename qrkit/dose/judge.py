@@ -111,7 +111,7 @@ class StudyJudge:
         if not modalities or self.policy.sr_only or self._is_contradictory(study):
             (answer,) = yield (Need(NeedKind.SERIES, study.StudyInstanceUID),)
             if isinstance(answer, Unanswered):
-                return (_unanswered(study, "", decision, answer.why),)
+                return (_unanswered(study, "", decision, answer.reason),)
             answer = yield from _with_modalities(study, answer)
             modalities = _modalities(answer, study)
         if self.policy.sr_only:
@@ -235,7 +235,7 @@ class StudyJudge:
     def _by_series(self, context: StudyContext, decision: Decision, answer: Answer) -> JudgeSteps[PlanItem | None]:
         """Judge a study by its series; None if only its SR series are known and not sufficient."""
         if isinstance(answer, Unanswered):
-            return _unanswered(context.study, context.group, decision, answer.why)
+            return _unanswered(context.study, context.group, decision, answer.reason)
         if not isinstance(answer, SeriesAnswer):
             raise TypeError(f"the series of a study were answered by {type(answer).__name__}")
         rows = answer.rows
@@ -349,7 +349,7 @@ def _modalities(answer: Answer, study: StudyRow) -> frozenset[str]:
 
 
 def _unanswered(study: StudyRow, group: str, decision: Decision, why: str) -> PlanItem:
-    return PlanItem(study, group, decision.dropped(UNANSWERED, f"the node did not answer: {why}"))
+    return PlanItem(study, group, decision.dropped(UNANSWERED, why))
 
 
 def _dropped(study: StudyRow, group: str, decision: Decision, answer: Answer | None) -> PlanItem:

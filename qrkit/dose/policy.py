@@ -128,6 +128,10 @@ class Tally:
 
     def notes(self, policy: Policy) -> Iterator[str]:
         """Yield remarks for the user."""
+        if self.unanswered:
+            number = counted(self.unanswered.total(), "study")
+            option = ", or leave out SR only" if policy.sr_only else ""
+            yield f"The plan has nothing of {number} with the rule unanswered. Retrieve them whole{option}."
         if self.empty_sr and "empty_sr" not in policy.options:
             what = f"no objects of a known class in {self.empty_sr} SR series"
             text = f"The node lists {what}. They may be dose reports. Include them"

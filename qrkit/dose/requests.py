@@ -28,6 +28,7 @@ from qrkit.dose.facts import (
     series_by_study,
 )
 from qrkit.dose.groups import DOSE_CLASSES, SR, dose_class_uids
+from qrkit.errors import StatusError
 from qrkit.find.uid_lists import in_parts
 from qrkit.find.windowed import HasAll, WindowedAnswer
 from qrkit.node import InformationModel
@@ -308,7 +309,7 @@ def _request(level: Level, keys: Iterable[tuple[str, str]]) -> Request:
 def _answer(need: Need, reply: WindowedAnswer) -> Answer:
     """Return the answer from the result of a single request; match locally what a node may ignore."""
     if reply.error is not None:
-        return Unanswered(reply.error.message.rstrip("."))
+        return Unanswered(reply.error.message.rstrip("."), is_error=isinstance(reply.error, StatusError))
     doubt = next(iter(reply.doubts), "")
     if need.kind in (NeedKind.SERIES, NeedKind.SR_SERIES):
         rows = series_by_study(reply.table, study_instance_uid=need.StudyInstanceUID).get(need.StudyInstanceUID, ())

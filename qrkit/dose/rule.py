@@ -102,7 +102,7 @@ class StudyContext:
     @property
     def unanswered(self) -> str:
         """The reason why the node did not answer a need of this study; empty if it answered all."""
-        failed = (answer.why for answer in self.answers.values() if isinstance(answer, Unanswered))
+        failed = (answer.reason for answer in self.answers.values() if isinstance(answer, Unanswered))
         return next(failed, "")
 
 

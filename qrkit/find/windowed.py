@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -292,14 +293,16 @@ class WindowedFind:
 
 def vain_doubts(vain: Mapping[Request, VainResponses]) -> tuple[str, ...]:
     """Return why rows may be missing: pending responses lack an Identifier, or name another request."""
-    not_sent = sum(one.without_identifier for one in vain.values())
+    not_sent: Counter[Level] = Counter()
+    for request, responses in vain.items():
+        not_sent[request.level] += responses.without_identifier
     of_another = sum(one.of_another for one in vain.values())
-    were = "was" if not_sent == 1 else "were"
     named = "names" if of_another == 1 else "name"
     doubts = {
-        f"{counted(not_sent, 'row')} {were} announced and not sent": not_sent,
-        f"{counted(of_another, 'response')} {named} another request, so rows may be missing or wrong": of_another,
+        f"{counted(number, f'{level.value} row')} {'was' if number == 1 else 'were'} announced and not sent": number
+        for level, number in not_sent.items()
     }
+    doubts[f"{counted(of_another, 'response')} {named} another request, so rows may be missing or wrong"] = of_another
     return tuple(text for text, number in doubts.items() if number)
 
 

@@ -64,7 +64,8 @@ TIMES = frozenset(
 )
 """Columns that hold a time, where they are text."""
 
-_LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing"})
+_LISTS = frozenset({"sop_instance_uids", "expected_uids", "missing", "why", "doubts"})
+"""Columns that hold a list of texts."""
 
 _TYPES: tuple[tuple[type[sa.types.TypeEngine[Any]], pa.DataType], ...] = (
     (sa.Boolean, pa.bool_()),
@@ -78,7 +79,7 @@ _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.St
 
 
 def read_state_table(connection: sa.Connection, name: str, before: pa.Table | None = None) -> pa.Table:
-    """Return all rows of a table of the state; JSON is text, lists of UIDs are lists.
+    """Return all rows of a table of the state; JSON is text, lists of texts are lists.
 
     `before`: the rows that were read before. Rows of `instances` are many, and only ever added: those that are known
     are not read again.

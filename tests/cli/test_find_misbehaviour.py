@@ -67,3 +67,18 @@ def test_an_incomplete_query_has_status_3_also_where_it_is_shown_repeated_or_com
         ran = hospital_here("queries", *words, "--format", "json")
         assert (found.status, ran.status) == (3, 3), words
         assert "May be incomplete: " in ran.err, words
+
+
+@pytest.mark.slow
+def test_a_node_without_the_image_level_returns_an_error_and_the_advice_says_what_to_do(
+    hospital_here: Here, linked: Linked
+) -> None:
+    linked.pacs.quirks = Quirks(image_level_status=0xA900)
+    image = hospital_here("find", "pacs", "--level", "image", "--date", DAY)
+    assert (image.status, image.out) == (1, "")
+    assert image.err.rstrip().endswith(
+        "Query another level and retrieve whole series, or choose another information model."
+    )
+    plan = " ".join(hospital_here("plan", "pacs", "--dose", "CT,MG,FL,DX,NM", "--date", DAY).err.split())
+    assert "could not be judged: the node returned an error: pacs (" in plan
+    assert "with the rule unanswered. Retrieve them whole." in plan

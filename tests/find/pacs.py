@@ -47,6 +47,8 @@ class Pacs:
         Whether it tells no StudyDate.
     hides_uids
         Whether it tells no StudyInstanceUID.
+    unsent
+        How many rows of each answer, the first ones, it does not send.
     withholds_rows
         Whether it ends whatever has rows before the first: with 0xA700 (`status`) or else A-ABORT.
     said_before
@@ -68,6 +70,7 @@ class Pacs:
     withholds_rows: bool = False
     hides_days: bool = False
     hides_uids: bool = False
+    unsent: int = 0
     requests: list[Request] = field(default_factory=list)
 
     def answer(self, request: Request) -> WindowAnswer:
@@ -75,7 +78,7 @@ class Pacs:
         self.requests.append(request)
         if any(request.value(keyword) for keyword in self.refuses):
             return WindowAnswer(failure=failure_of(errors.StatusError("refused", status=0xA900)))
-        found = self._ordered([one for one in self.studies if self._matches(one, request)])
+        found = self._ordered([one for one in self.studies if self._matches(one, request)])[self.unsent :]
         if self.withholds_rows and found:
             error = (
                 errors.StatusError("too many", status=0xA700) if self.status else errors.AssociationAborted("aborted")

@@ -136,6 +136,14 @@ def test_an_answer_that_nothing_parts_is_a_doubt() -> None:
     assert (found, driven.doubts, len(undated.requests)) == (uids(undated), (), 3)
 
 
+def test_an_answer_whose_rows_its_halves_lack_is_a_doubt_that_says_so() -> None:
+    pacs = Pacs(studies=studies(1), unsent=2)
+    found, driven = ask(pacs, dates=range_of(*MONTH))
+    assert len(found) == 28
+    (doubt,) = driven.doubts
+    assert "28 rows are more than this node has returned in one proven result, and smaller windows did not" in doubt
+
+
 @pytest.mark.parametrize("cap", [25, 37, 73])
 def test_rows_without_unique_keys_prove_nothing_and_are_counted(cap: int) -> None:
     pacs, caps = Pacs(studies=studies(40, days=4), cap=cap, order="any", hides_uids=True), Caps()

@@ -24,6 +24,6 @@ def test_only_the_request_whose_rows_did_not_come_is_in_doubt(
     with FindSession(node, calling_ae_title="QRKIT") as session:
         windowed = WindowedFind(session, node, Profile.unknown("pacs"), today=date(2026, 7, 1))
         some, none = windowed.ask(requests)
-    assert some.doubts == ("1 row was announced and not sent",)
+    assert some.doubts == ("1 STUDY row was announced and not sent",)
     assert (none.doubts, none.table.num_rows) == ((), 0)
-    assert windowed.coverage().why == ("1 row was announced and not sent",)
+    assert windowed.coverage().why == ("1 STUDY row was announced and not sent",)

@@ -147,8 +147,8 @@ def test_jobs_instances_workers_and_the_audit_are_tables(ask: Asking) -> None:
     InstanceTable(ask.state).add_many([_instance("1.1.1", job_id)])
     WorkerTable(ask.state).register("w", NewWorker(host="pc", pid=1, ae_title="QRKIT", port=1))
     AuditTable(ask.state).write("ann", "login", "dashboard", {"from": "here"})
-    assert ask("select jobs.state, expected_uids from jobs join job_items using (job_id)") == [
-        {"state": "queued", "expected_uids": ["1.1.1"]}
+    assert ask("select jobs.state, expected_uids, job_items.why, doubts from jobs join job_items using (job_id)") == [
+        {"state": "queued", "expected_uids": ["1.1.1"], "why": [], "doubts": []}
     ]
     assert ask("select StudyDate d, size, received > '2026-01-01' late from instances") == [
         {"d": dt.date(2026, 1, 31), "size": 10, "late": True}

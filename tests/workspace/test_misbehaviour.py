@@ -121,7 +121,7 @@ def test_studies_without_a_uid_are_rows_that_the_coverage_names_and_no_estimate_
 def test_rows_that_are_announced_and_not_sent_are_named(linked: Linked) -> None:
     frame = found(linked, Quirks(pending_without_identifier=2))
     assert len(frame) == of_day(linked) - 2
-    assert frame.attrs["qrkit"]["coverage"]["why"] == ["2 rows were announced and not sent"]
+    assert frame.attrs["qrkit"]["coverage"]["why"] == ["2 STUDY rows were announced and not sent"]
     plan = linked.workspace.plan("pacs", dose="CT", date=DAY)
     assert any("announced and not sent" in why for why in plan.coverage.why)
 

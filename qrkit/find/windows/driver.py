@@ -13,7 +13,7 @@ something new; if it has not, they bring the same once more, which is needed onc
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 
 from qrkit.find.windows.ranges import ask_parts
 from qrkit.find.windows.results import Assumption, Doubt, Failure, FailureKind, WindowAnswer, WindowsResult
@@ -50,6 +50,7 @@ def ask_again_in_halves(
     if not state.is_bulk or state.list_key(window) or not state.caps.wants_proof(answer.count):
         return ""
     reason = f"{answer.count} rows are more than this node has returned in one proven result"
+    doubt = Doubt.UNPARTED
     for keyword in (DATE, TIME, BIRTH):
         halves = _halves(state, window, answer, keyword)
         if not halves:
@@ -61,12 +62,14 @@ def ask_again_in_halves(
             return f"the node returned only {counted(answer.count, 'row')}"
         came = {uid for half in answers for uid in half.uids}
         expected = {row.uid for row in answer.rows if row.value(keyword) is not None} or answer.uids
+        if _lack_rows(halves, answer, keyword, came):
+            doubt = Doubt.UNREPEATED
         if expected <= came and keyword not in state.unusable:
             state.clear(answer.count)
             if keyword != DATE or window.span(DATE) == _FULL:  # those without a value are in neither half
                 state.note(Assumption.CLEARED, window, reason)
             return ""
-    state.note(Doubt.UNPARTED, window, reason)
+    state.note(doubt, window, reason)
     return ""
 
 
@@ -87,6 +90,13 @@ def _halves(state: WindowState, window: Window, answer: WindowAnswer, keyword: s
     least = cut if values[-1] > values[0] else middle
     sides = (Span(span.first, least - 1), Span(cut, span.last))
     return [window.narrowed(keyword, side) for side in sides if not _is_empty(side)]
+
+
+def _lack_rows(halves: Sequence[Window], answer: WindowAnswer, keyword: str, came: Collection[str]) -> bool:
+    """Whether rows of an answer did not come again although their value is in one of its halves."""
+    spans = [half.span(keyword) or _FULL for half in halves]
+    valued = ((row.uid, row.value(keyword)) for row in answer.rows if row.uid not in came)
+    return any(value is not None and any(span.holds(value) for span in spans) for _, value in valued)
 
 
 def _is_empty(span: Span) -> bool:

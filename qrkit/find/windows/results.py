@@ -198,6 +198,7 @@ class Doubt(Enum):
     FAILED = "{where}: {reason}"
     NOT_ASKED = "{where}: not asked any more, after {reason}"
     UNPARTED = "{where}: {reason}, and no key splits this query, so rows may be missing"
+    UNREPEATED = "{where}: {reason}, and smaller windows did not return all of them, so rows may be missing"
     UNKEYED = "{reason}, so nothing shows whether there are more"
     IGNORED = "{reason}. The node ignores StudyDate, so the query cannot be split by date"
 
