@@ -97,11 +97,12 @@ def find(
     _exit_for(coverage)
 
 
-def _exit_for(coverage: Coverage) -> None:
-    """Exit with status 3 if a result may be incomplete, and report why."""
-    if not coverage.is_complete:
-        for why in coverage.why:
-            say(f"May be incomplete: {why}.")
+def _exit_for(*coverages: Coverage) -> None:
+    """Exit with status 3 if a result, or one of several, may be incomplete, and report why."""
+    reasons = dict.fromkeys(why for coverage in coverages for why in coverage.why)
+    for why in reasons:
+        say(f"May be incomplete: {why}.")
+    if reasons:
         raise typer.Exit(NOT_COMPLETE)
 
 
@@ -204,8 +205,7 @@ def diff_queries(
     frame = workspace.queries.diff(before, after)
     print_frame(frame, form, output)
     say(f"{counted(len(frame), 'difference')}.")
-    both = [workspace.queries.show(query_id).coverage or Coverage() for query_id in (before, after)]
-    _exit_for(Coverage(why=tuple(dict.fromkeys(why for coverage in both for why in coverage.why))))
+    _exit_for(*(workspace.queries.show(query_id).coverage or Coverage() for query_id in (before, after)))
 
 
 instances = typer.Typer(cls=Commands, no_args_is_help=True)
@@ -299,10 +299,11 @@ def diff_plans(
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Compare two plans: the series that only one of them retrieves, and why."""
+    """Compare two plans: the series that only one of them retrieves, and why. Status 3 if one may lack studies."""
     frame = workspace.plans.diff(before, after)
     print_frame(frame, form, output)
     say(f"{counted(len(frame), 'difference')}.")
+    _exit_for(*(workspace.plans[plan_id].coverage for plan_id in (before, after)))
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -265,7 +265,7 @@ class Finder:
             why = f"the wildcards in {', '.join(keys)} found nothing, and whether the node matches any is not known"
             found = found.doubted(f"{why}: {statement.evidence}", keys)
         else:
-            found = found.assuming(f"wildcards: {statement.evidence}")
+            found = found.assuming(f"the node matches wildcards, as in this test: {statement.evidence}")
         return found.with_load(load)
 
     def _with_letters_checked(self, question: _Question, found: _Found) -> _Found:

@@ -70,7 +70,8 @@ class FilterReport:
     def sentence(self) -> str:
         """Return what it did, in words."""
         blank = f", {self.blank_kept:,} of them because blank" if self.blank_kept else ""
-        unsure = f", {self.unsure_kept:,} of them because their value may match" if self.unsure_kept else ""
+        its = "its" if self.unsure_kept == 1 else "their"
+        unsure = f", {self.unsure_kept:,} of them because {its} value may match" if self.unsure_kept else ""
         reread = f"; {counted(self.reread, 'value')} not written as DICOM does could be read" if self.reread else ""
         return f"{_PLACES[self.where]}, {self.name}: {self.after:,} of {self.before:,} kept{blank}{unsure}{reread}."
 

@@ -31,7 +31,8 @@ class NodeTable(StateTable):
                 connection.execute(sa.text("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE"))
             if connection.scalar(_present(node.name)) is not None:
                 raise InputError(
-                    f"There is a node {shown(node.name)} already.", advice="Change that one, or give another name."
+                    f"There is a node {shown(node.name)} already.",
+                    advice=Advice("Give another name, or change that node", Action.EDIT_NODE, node.name),
                 )
             now, settings = self._state.now(), node_to_mapping(node)
             connection.execute(nodes.insert().values(name=node.name, settings=settings, created=now))
@@ -96,11 +97,11 @@ def _advice(name: str, known: list[str]) -> Advice:
     """Suggest the nearest node name, or list the existing ones.
 
     >>> _advice("pasc", ["pacs", "ct1"]).text, _advice("x", ["pacs", "ct1"]).text
-    ('Did you mean pacs?', 'There are ct1, pacs.')
+    ('Did you mean pacs?', 'Nodes: ct1, pacs.')
     """
     if not known:
         return Advice(action=Action.ADD_NODE)
-    return Advice(did_you_mean(name, known, otherwise=f"There are {', '.join(sorted(known))}."))
+    return Advice(did_you_mean(name, known, otherwise=f"Nodes: {', '.join(sorted(known))}."))
 
 
 class ProfileTable(StateTable):

@@ -82,3 +82,7 @@ def test_a_node_without_the_image_level_returns_an_error_and_the_advice_says_wha
     plan = " ".join(hospital_here("plan", "pacs", "--dose", "CT,MG,FL,DX,NM", "--date", DAY).err.split())
     assert "could not be judged: the node returned an error: pacs (" in plan
     assert "with the rule unanswered. Retrieve them whole." in plan
+    plan_id = linked.workspace.plans.list()["plan_id"][0]
+    for words in (("show", plan_id), ("diff", plan_id, plan_id)):
+        shown = hospital_here("plans", *words)
+        assert (shown.status, "May be incomplete: " in shown.err) == (3, True), words

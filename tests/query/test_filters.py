@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -70,6 +71,7 @@ def test_modalities_are_read_whatever_separates_them_and_what_is_no_list_stays_m
     (report,) = selected.reports
     assert (report.after, report.blank_kept, report.unsure_kept, report.reread) == (4, 0, 2, 2)
     assert "2 of them because their value may match; 2 values not written as DICOM does" in report.sentence()
+    assert "1 of them because its value may match; 2" in replace(report, unsure_kept=1).sentence()
     assert [(one["row"], one["keyword"], one["raw"]) for one in warnings_of(selected.table)] == [
         (2, "ModalitiesInStudy", "*"),
         (3, "ModalitiesInStudy", "CTSR"),

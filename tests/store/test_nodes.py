@@ -36,7 +36,10 @@ def test_a_node_comes_back_as_it_was(table: NodeTable) -> None:
 
 
 def test_a_name_is_given_once(table: NodeTable) -> None:
-    with pytest.raises(InputError, match="There is a node 'pacs' already"):
+    with pytest.raises(
+        InputError,
+        match=r"There is a node 'pacs' already\. Give another name, or change that node: qrkit nodes edit pacs",
+    ):
         table.add(_PACS, "bob")
 
 
@@ -48,7 +51,7 @@ def test_a_changed_node_is_the_new_one(table: NodeTable) -> None:
 def test_a_missing_node_is_not_found_and_the_close_name_is_told(table: NodeTable) -> None:
     with pytest.raises(NotFound, match="Did you mean pacs"):
         table.get("PASC")
-    with pytest.raises(NotFound, match=r"There are CT 1, pacs\."):
+    with pytest.raises(NotFound, match=r"Nodes: CT 1, pacs\."):
         table.get("xyzzy")
     with pytest.raises(NotFound, match="no node"):
         table.change(replace(_PACS, name="other"), "bob")

@@ -336,7 +336,7 @@ def test_nothing_for_a_wildcard_is_checked_at_a_node_that_was_never_probed(linke
     nothing = found(linked, Quirks(), patient_id="NOBODY*")
     told = nothing.attrs["qrkit"]["coverage"]
     assert (len(nothing), told["complete"], told["why"]) == (0, True, [])
-    assert "wildcards: the first 6 letters" in told["assumptions"][-1]
+    assert "the node matches wildcards, as in this test: the first 6 letters" in told["assumptions"][-1]
     again = found(linked, Quirks(), patient_id="NOBODY*").attrs["qrkit"]["coverage"]
     assert (told["requests"] > 1, again["requests"], again["complete"]) == (True, 1, True)
     linked.workspace.doubt_profile("pacs", "the next lines are of another PACS")
