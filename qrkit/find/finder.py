@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import Protocol
 
@@ -25,16 +25,14 @@ from qrkit.query import Coverage, Load, Query, Request, unknown_codes
 from qrkit.query.coverage import empty_columns
 from qrkit.query.filters import Select, select, select_sure
 from qrkit.query.matching import takes_list
+from qrkit.query.query import FEW_DAYS
 from qrkit.query.request import not_requested
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
 from qrkit.store.queries import INTERRUPTED, RUNNING, QueryTable
 from qrkit.store.results import Results, Spool, left_behind, read_left_behind
-from qrkit.tables import Level, keyword_vr, schema, to_frame, unique_key
+from qrkit.tables import Level, schema, to_frame, unique_key
 from qrkit.words import counted, listed
-
-_MOST_DAYS = timedelta(days=31)
-"""Days of which all rows are queried where a node found nothing by letters that it may compare as bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,17 +269,18 @@ class Finder:
     def _with_letters_checked(self, question: _Question, found: _Found) -> _Found:
         """Return what was found, with keys matched here by which the node found nothing as it compares bytes."""
         query = question.query
-        if found.table.num_rows:
+        keys = [key for key in query.spelt_keys if key not in question.unjudged]
+        if found.table.num_rows or not keys:
             return found
-        keys = [key for key in query.encoded_keys if key not in question.unjudged]
-        if not keys:
-            names = [key for key, _ in query.keys if keyword_vr(key) == "PN"]
-            return found.assuming(f"the node ignores case in {', '.join(names)}") if names else found
-        rest = query.without(keys)
-        is_short = query.dates is not None and query.dates.last - query.dates.first < _MOST_DAYS
-        if not is_short and not replace(rest, dates=None, times=None).is_narrow:
+        if not query.is_small_without(keys):
+            beyond = [key for key, value in query.keys if key in keys and not value.isascii()]
+            ignored = f"the node ignores case in {listed(keys)}"
+            return found.doubted(_give_few_days(beyond), beyond) if beyond else found.assuming(ignored)
+        try:
+            again = self._ask(question, *question.begin(keys, is_sure=True))
+        except NodeError:
             return found.doubted(_give_few_days(keys), keys)
-        again = self._ask(question, *question.begin(keys, is_sure=True))
+        again = again.assuming(f"values of {listed(keys)} that are unreadable or in another script do not match")
         note = f"The node found nothing by {listed(keys)}; qrkit matched that here."
         again = replace(again, coverage=replace(again.coverage, notes=(*again.coverage.notes, note)))
         return again.with_load((found.coverage.load or Load()) + (again.coverage.load or Load()))
@@ -392,7 +391,7 @@ def _message(error: BaseException) -> str:
 
 def _give_few_days(keys: Sequence[str]) -> str:
     why = f"nothing was found by the letters beyond ASCII in {', '.join(keys)}, which the node may compare as bytes"
-    return f"{why}; give at most {_MOST_DAYS.days} days, to match them here"
+    return f"{why}; give at most {FEW_DAYS} days, to match them here"
 
 
 def _give_dates(keys: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from qrkit.errors import InputError
 from qrkit.query.dates import Dates, Times
 from qrkit.query.matching import has_wildcard, is_single_value, takes_list
-from qrkit.tables import Level, table_columns
+from qrkit.tables import Level, keyword_vr, table_columns
 from qrkit.words import listed
 
 _NARROW = (
@@ -25,6 +25,10 @@ _NARROW = (
     "SeriesInstanceUID",
     "SOPInstanceUID",
 )
+
+
+FEW_DAYS = 31
+"""Days of which all rows may be queried to match a key locally that the node may have compared as bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +95,14 @@ class Query:
         return tuple(key for key, value in self.keys if has_wildcard(key, value))
 
     @property
-    def encoded_keys(self) -> tuple[str, ...]:
-        """The keys whose value has letters beyond ASCII, which a node may compare as bytes."""
-        return tuple(key for key, value in self.keys if not value.isascii())
+    def spelt_keys(self) -> tuple[str, ...]:
+        """The keys that a node may compare as bytes by mistake: names, and values with letters beyond ASCII."""
+        return tuple(key for key, value in self.keys if keyword_vr(key) == "PN" or not value.isascii())
+
+    def is_small_without(self, keywords: Collection[str]) -> bool:
+        """Whether few days, or a patient or study, narrow it down without some of its keys."""
+        is_short = self.dates is not None and (self.dates.last - self.dates.first).days < FEW_DAYS
+        return is_short or replace(self.without(keywords), dates=None, times=None).is_narrow
 
     def without(self, keywords: Collection[str]) -> Query:
         """Return the query without some of its keys."""
