@@ -222,6 +222,8 @@ class StorageAnswers:
     """SOP Classes offered."""
     alone: frozenset[tuple[str, str]] = frozenset()
     """SOP Class and transfer syntax of each context with one transfer syntax that was offered."""
+    offered: frozenset[tuple[str, str]] = frozenset()
+    """SOP Class and transfer syntax of all that was offered."""
     taken: frozenset[tuple[str, str]] = frozenset()
     """SOP Class and transfer syntax of each accepted context."""
 
@@ -234,6 +236,8 @@ class StorageAnswers:
         return StorageAnswers(
             classes=self.classes | {one.abstract_syntax for one in offered},
             alone=self.alone | alone,
+            offered=self.offered
+            | {(one.abstract_syntax, syntax) for one in offered for syntax in one.transfer_syntaxes},
             taken=self.taken | set(taken),
         )
 
@@ -241,6 +245,11 @@ class StorageAnswers:
         """Return those of the classes that were offered and never accepted."""
         accepted = {sop_class for sop_class, _ in self.taken}
         return tuple(one for one in sop_classes if one in self.classes and one not in accepted)
+
+    def are_taken(self, sop_classes: Iterable[str]) -> bool:
+        """Whether all that was offered of some classes was accepted."""
+        wanted = set(sop_classes)
+        return wanted <= self.classes and all(one in self.taken for one in self.offered if one[0] in wanted)
 
     def otherwise(self, sop_classes: Sequence[str], *, room: int = MOST_CONTEXTS - 1) -> tuple[Proposal, ...]:
         """Return contexts that offer the classes in another way than before; none if there is no other.

@@ -119,12 +119,7 @@ class RefusedKeys:
     learnt: dict[tuple[Level, str], str] = field(default_factory=dict)  # refused keys that were not known before
     _left: dict[Level, dict[str, None]] = field(default_factory=dict)  # what was not requested because of that
     _vain: set[tuple[Level, frozenset[str]]] = field(default_factory=set)
-    _sampled: dict[Request, pa.Table] = field(default_factory=dict)  # answers to single UIDs of refused lists
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether a request may be sent in another way, or is answered already."""
-        return bool(self.refused or self.unmatched or self._sampled)
+    sampled: dict[Request, pa.Table] = field(default_factory=dict)  # answers to single UIDs of refused lists
 
     @property
     def left_out(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -142,7 +137,7 @@ class RefusedKeys:
     def ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests, each with all columns that were requested."""
         sent = [self.without(request) for request in requests]
-        sampled = [self._sampled.pop(request, None) for request in sent]
+        sampled = [self.sampled.pop(request, None) for request in sent]
         rest = [request for request, answer in zip(sent, sampled, strict=True) if answer is None]
         others = iter(self.try_ask(rest) if rest else ())
         answers = [next(others) if answer is None else answer for answer in sampled]
@@ -201,7 +196,7 @@ class RefusedKeys:
             (whole,) = self.try_ask([after])
             return whole
         if not isinstance(sample, Failure):
-            self._sampled[self.without(single)] = sample
+            self.sampled[self.without(single)] = sample
         return failure
 
     def find(self, request: Request, failure: Failure) -> pa.Table | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from threading import Lock
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pyarrow as pa
 
@@ -36,8 +36,10 @@ from qrkit.node import Node
 from qrkit.profile.subjects import NO_HABITS, NodeHabits
 from qrkit.query import Load, Request, answer_keywords, identifier
 from qrkit.stop import NEVER, Stop
-from qrkit.store.results import Batch, Spool
 from qrkit.words import counted
+
+if TYPE_CHECKING:
+    from qrkit.store.results import Batch, Spool
 
 _SAMPLE = 5
 """Response times that make a figure; no fewer than twice as many are judged."""
@@ -298,6 +300,12 @@ class FindSession:
             return failure_of(error)
 
 
+def _in_memory(batch: pa.RecordBatch) -> Batch:
+    from qrkit.store.results import Batch  # loads DuckDB, which commands that query nothing go without
+
+    return Batch(batch)
+
+
 class VainResponses(NamedTuple):
     """Numbers of pending responses that brought no row of a request."""
 
@@ -328,7 +336,7 @@ class Answers:
             batch = batch.slice(0, room)
             self._reached(f"more than {self._node.most_rows:,} rows, the limit of the node's settings", "most_rows")
         if batch.num_rows or not self._batches:
-            self._batches.append(Batch(batch) if self._spool is None else self._spool.add(batch))
+            self._batches.append(_in_memory(batch) if self._spool is None else self._spool.add(batch))
         self.count += batch.num_rows
         self._size += batch.nbytes
         if self._size > _MOST_BYTES:

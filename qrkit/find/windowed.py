@@ -150,7 +150,7 @@ class WindowedFind:
 
     def _try_ask(self, requests: Sequence[Request]) -> list[pa.Table | Failure]:
         """Return the answers to requests as they are sent; keys that the node refuses are left out."""
-        if self._keys.is_needed:
+        if self._keys.refused or self._keys.unmatched or self._keys.sampled:
             return self._keys.ask(requests)
         answers = self._session.try_ask(requests)
         if not any(isinstance(answer, Failure) for answer in answers):
@@ -237,7 +237,7 @@ class WindowedFind:
         """Return what the windows so far have proven, and the local filters of their rows."""
         unmatched = dict.fromkeys(key for keys in self._keys.unmatched.values() for key in keys)
         against = self._profile.reliance.unmatched | unmatched.keys()
-        applied = with_places(filters, against, self._keys.left_out)
+        applied = with_places(filters, against, self._keys.left_out if self._keys.refused else ())
         vain = dict.fromkeys(report.name for report in applied if report.where is Where.NONE)
         windows = [window for driven in self._driven for window in driven.windows]
         repeated = [f"rows without {key} are the same where all their values are" for key in self._repeated]

@@ -34,8 +34,9 @@ from qrkit.retrieve.late_objects import arrived_since, wait_for_late_objects
 from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
 from qrkit.retrieve.transfer_syntaxes import (
-    are_contexts_no_cause,
     by_contexts,
+    has_failed,
+    may_contexts_help,
     refusals,
     storage_contexts,
     wanted_classes,
@@ -100,6 +101,7 @@ class Batch:
         self._has_yielded = False
         self._one_request = False
         self._refuses_lists = False
+        self._vain_parts = False  # whether an item was asked for in parts, and nothing came of it
 
     @property
     def undone(self) -> tuple[ItemRow, ...]:
@@ -144,10 +146,15 @@ class Batch:
             for some in by_contexts(wanting) if method is Method.GET else [wanting]:
                 self._fetch(some, method)
                 for active in some:
-                    if active in self._undone and not self._has_yielded and may_be_divided(active):
+                    if active in self._undone and self._may_divide(active):
                         self._fetch_parts(active, method)
                 if method is Method.GET:
                     self._fetch_otherwise(some)
+
+    def _may_divide(self, active: ActiveItem) -> bool:
+        """Whether an item is asked for in parts: not one of which nothing came if parts of another were vain."""
+        is_vain = self._vain_parts and not active.has_progress
+        return self._destination.is_here and not self._has_yielded and not is_vain and may_be_divided(active)
 
     def _may_help(self, active: ActiveItem, number: int) -> bool:
         """Whether a try is of use: the first, one after an error that may pass, or one by another method."""
@@ -194,7 +201,7 @@ class Batch:
         vain: list[ActiveItem] = []
         for _ in range(_MOST_REGROUPINGS):
             wanting = [one for one in items if one.is_open and _is_worth_another_try(one) and one not in vain]
-            wanting = [one for one in wanting if not are_contexts_no_cause(self._storage, one)]
+            wanting = [one for one in wanting if may_contexts_help(self._storage, one)]
             contexts = self._storage.otherwise(tuple(wanted_classes(wanting)))
             if not contexts:
                 return
@@ -205,8 +212,12 @@ class Batch:
             self._fetch(again, Method.GET, contexts)
             if self._storage == before:  # there was no association
                 return
-            if len(contexts) < MOST_CONTEXTS - 1:  # there was room for all of them
-                vain += [active for active, count in zip(again, stored, strict=True) if len(active.stored) == count]
+            has_room = len(contexts) < MOST_CONTEXTS - 1  # for all of them
+            vain += [
+                active
+                for active, count in zip(again, stored, strict=True)
+                if len(active.stored) == count and (has_room or not has_failed(active))
+            ]
 
     def _fetch(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
         """Fetch what is missing of each, and wait once for the late objects of all of them."""
@@ -313,7 +324,7 @@ class Batch:
 
     def _fetch_parts(self, active: ActiveItem, method: Method) -> None:
         """Ask for what is missing in ever smaller parts, since one object may have ended the request for all."""
-        parts, error = Parts(active.missing), active.error
+        parts, error, before = Parts(active.missing), active.error, len(active.stored)
         part = parts.take()
         while part:
             try:
@@ -327,6 +338,7 @@ class Batch:
                     raise
                 active.error = error = broken
                 part = self._next_part(parts, part, active)
+        self._vain_parts |= len(active.stored) == before
         active.error = error if active.missing else None
         self._watch.on_progress(active)
         if not _lacks_something(active):

@@ -12,8 +12,8 @@ from qrkit.retrieve.item import ActiveItem
 class Parts:
     """Divides what is missing until what the node cannot send stands alone.
 
-    One object out of many costs about twice as many requests as the number can be halved. After as many that brought
-    nothing, the node sends none of them.
+    One object out of many costs about twice as many requests as the number can be halved. After half as many that
+    brought nothing, the node sends none of them.
 
     >>> parts = Parts(["1.1", "1.2", "1.3"])
     >>> parts.take(), parts.take()
@@ -25,7 +25,7 @@ class Parts:
 
     def __init__(self, missing: Sequence[str]) -> None:
         self._waiting = _halves(missing)
-        self._left = self._most = 2 * len(missing).bit_length()
+        self._left = self._most = len(missing).bit_length()
 
     def take(self) -> tuple[str, ...]:
         """Return the keys of the next part; empty at the end."""
@@ -34,7 +34,7 @@ class Parts:
     def failed(self, part: Sequence[str], *, missing: Collection[str]) -> None:
         """Divide what is still missing of a part that ended with an error."""
         still = [key for key in part if key in missing]
-        self._left = self._most if len(still) < len(part) else self._left - 1
+        self._left = 2 * self._most if len(still) < len(part) else self._left - 1
         if len(still) > 1:
             self._waiting[:0] = _halves(still)
 

@@ -17,7 +17,7 @@ from qrkit.dimse.contexts import (
     storage_proposals,
     usable_syntaxes,
 )
-from qrkit.dimse.status import SUCCESS
+from qrkit.errors import StatusError
 from qrkit.find.object_list import ListedObject
 from qrkit.retrieve.item import ActiveItem
 from qrkit.words import counted
@@ -78,16 +78,19 @@ def by_contexts(items: Sequence[ActiveItem]) -> list[list[ActiveItem]]:
     return [group for group, _ in groups]
 
 
-def are_contexts_no_cause(answers: StorageAnswers, active: ActiveItem) -> bool:
-    """Whether a node left objects out although it accepted their listed syntaxes, and counts none as failed."""
-    ended = active.suboperations
-    if active.error is not None or ended.status != SUCCESS or ended.failed or active.lacking:
-        return False
-    missing = [one for one in active.list.objects if not active.is_stored(one)]
-    return bool(missing) and all(
-        any((one.SOPClassUID, syntax) in answers.taken for syntax in _split(one.AvailableTransferSyntaxUID))
-        for one in missing
-    )
+def may_contexts_help(answers: StorageAnswers, active: ActiveItem) -> bool:
+    """Whether objects may be missing for want of a context: one was not accepted, or the node failed at some.
+
+    To ask for the others by other contexts may bring stored objects once more, in another transfer syntax.
+    """
+    if has_failed(active):
+        return True
+    return active.error is None and not answers.are_taken(wanted_classes([active]))
+
+
+def has_failed(active: ActiveItem) -> bool:
+    """Whether the node reported that it could not send something."""
+    return bool(active.suboperations.failed) or isinstance(active.error, StatusError)
 
 
 def conversions(active: ActiveItem) -> Iterator[str]:

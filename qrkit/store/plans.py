@@ -24,9 +24,8 @@ import sqlalchemy as sa
 
 from qrkit.advice import Action, Advice
 from qrkit.errors import NotFound, StoreError
-from qrkit.store.quarantine import is_damage, is_whole_parquet, quarantine
+from qrkit.store.quarantine import is_damage, is_whole_parquet, quarantine, write_parquet, writing
 from qrkit.store.schema import plan_answers, plans
-from qrkit.store.settling import write_parquet, writing
 from qrkit.store.state import State, full_id, value_of
 from qrkit.words import shown
 

@@ -31,8 +31,9 @@ from pyarrow import ipc
 from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound, StoreError
 from qrkit.store.duckdb_file import read_from
+from qrkit.store.quarantine import writing
 from qrkit.store.queries import DONE, QueryRow, QueryTable
-from qrkit.store.settling import snapshot, writing
+from qrkit.store.settling import snapshot
 from qrkit.store.state import State
 
 ADDED = pa.schema([("query_id", pa.string()), ("node", pa.string()), ("asked_at", pa.timestamp("us"))])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
-from qrkit.errors import DiskFull, StoreError
+from qrkit.errors import StoreError
 from qrkit.store.duckdb_file import (
     LEVELS,
     SCHEMAS,
@@ -37,7 +37,6 @@ from qrkit.store.duckdb_file import (
     store_errors,
     tables_of_settled,
 )
-from qrkit.store.part10 import NO_SPACE
 from qrkit.store.queries import DONE
 from qrkit.store.schema import generations, queries
 from qrkit.store.state import State, as_text, in_parts
@@ -254,31 +253,3 @@ def _removed(file: Path) -> bool:
     except PermissionError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def writing(what: str) -> Iterator[None]:
-    """Translate the errors of writing a file.
-
-    Raises DiskFull or StoreError with `what` as the subject of the message.
-    """
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        kind = DiskFull if isinstance(error, OSError) and error.errno in NO_SPACE else StoreError
-        raise kind(
-            f"{what} cannot be written: {error}.", advice="Check the free space and permissions of the workspace."
-        ) from error
-
-
-def write_parquet(table: pa.Table, path: Path, what: str) -> None:
-    """Write a table to a Parquet file, which is there only once it is whole; raises as `writing`."""
-    part = path.with_name(f"{path.name}.part")
-    with writing(what):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, part, compression="zstd")
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise

@@ -65,7 +65,9 @@ def test_what_cannot_succeed_is_not_tried_again(patient: Linked, status: int) ->
     patient.pacs.quirks = Quirks(retrieve_status=status)
     with worker_in_thread(patient.workspace):
         done = ask(patient).wait(timeout=LIMIT)
-    assert (done.state, retrieves(patient)) == (JobState.FAILED, 1)
+    assert done.state is JobState.FAILED
+    # 0xC001 may be that of one object, so a few parts are asked for
+    assert retrieves(patient) <= (1 if status != 0xC001 else 6)
     assert done.items[0].failures == 0
 
 

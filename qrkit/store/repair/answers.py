@@ -16,11 +16,11 @@ from filelock import FileLock
 
 from qrkit.errors import StoreError, StoreInUse
 from qrkit.store.duckdb_file import LEVELS, answers_in, is_of_another_duckdb, read_all, read_from
-from qrkit.store.quarantine import is_damage, is_whole_parquet, quarantine
+from qrkit.store.quarantine import is_damage, is_whole_parquet, quarantine, write_parquet
 from qrkit.store.queries import DONE, FAILED
 from qrkit.store.results import ASKED
 from qrkit.store.schema import generations, queries
-from qrkit.store.settling import snapshot, write_parquet
+from qrkit.store.settling import snapshot
 from qrkit.store.state import State, as_text, in_parts
 
 _Arguments = ParamSpec("_Arguments")
