@@ -183,8 +183,9 @@ class Arrivals:
         uid = arrival.sop_instance_uid
         admitting = [candidate for candidate in admissible.candidates if candidate.admits(uid, header)]
         # of items that expect one SOP Instance UID in several series, the one of this series
-        meant = (candidate for candidate in admitting if candidate.means(uid, header))
-        active = next(meant, admitting[0] if admitting else lacking_unnamed(admissible.asking, header))
+        active = admitting[0] if admitting else lacking_unnamed(admissible.asking, header)
+        if active is not None and active.wants(uid) and not active.means(uid, header):
+            active = next((other for other in admitting if other.means(uid, header)), active)
         if active is None and not admissible.keep:
             for candidate in admissible.candidates:
                 candidate.refuse(uid)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from qrkit import errors
 from qrkit.dimse.association import Association
-from qrkit.dimse.contexts import MOST_CONTEXTS, Proposal, StorageAnswers, get_model, move_model
+from qrkit.dimse.contexts import Proposal, StorageAnswers, get_model, move_model
 from qrkit.dimse.retrieve import Retrieval, Suboperations
 from qrkit.dimse.status import DATA_SET_MISMATCH
 from qrkit.find.object_list import ObjectList
@@ -27,6 +27,7 @@ from qrkit.retrieve.identifiers import (
     identifiers,
     is_of_method,
     is_out_of_reach,
+    is_worth_another_try,
     tries,
 )
 from qrkit.retrieve.item import ActiveItem
@@ -35,7 +36,6 @@ from qrkit.retrieve.outcomes import outcome_of
 from qrkit.retrieve.parts import Parts, has_ended_early, may_be_divided
 from qrkit.retrieve.transfer_syntaxes import (
     by_contexts,
-    has_failed,
     may_contexts_help,
     refusals,
     storage_contexts,
@@ -153,12 +153,13 @@ class Batch:
 
     def _may_divide(self, active: ActiveItem) -> bool:
         """Whether an item is asked for in parts: not one of which nothing came if parts of another were vain."""
-        is_vain = self._vain_parts and not active.has_progress
-        return self._destination.is_here and not self._has_yielded and not is_vain and may_be_divided(active)
+        if self._has_yielded or not self._destination.is_here or (self._vain_parts and not active.has_progress):
+            return False
+        return may_be_divided(active)
 
     def _may_help(self, active: ActiveItem, number: int) -> bool:
         """Whether a try is of use: the first, one after an error that may pass, or one by another method."""
-        if not number or active.error is None or _is_worth_another_try(active):
+        if not number or active.error is None or is_worth_another_try(active.error):
             return True
         before = self._methods[number - 1]
         return self._methods[number] is not before and is_of_method(active.error, before)
@@ -200,7 +201,7 @@ class Batch:
         """
         vain: list[ActiveItem] = []
         for _ in range(_MOST_REGROUPINGS):
-            wanting = [one for one in items if one.is_open and _is_worth_another_try(one) and one not in vain]
+            wanting = [one for one in items if one.is_open and is_worth_another_try(one.error) and one not in vain]
             wanting = [one for one in wanting if may_contexts_help(self._storage, one)]
             contexts = self._storage.otherwise(tuple(wanted_classes(wanting)))
             if not contexts:
@@ -212,12 +213,7 @@ class Batch:
             self._fetch(again, Method.GET, contexts)
             if self._storage == before:  # there was no association
                 return
-            has_room = len(contexts) < MOST_CONTEXTS - 1  # for all of them
-            vain += [
-                active
-                for active, count in zip(again, stored, strict=True)
-                if len(active.stored) == count and (has_room or not has_failed(active))
-            ]
+            vain += [active for active, count in zip(again, stored, strict=True) if len(active.stored) == count]
 
     def _fetch(self, items: Sequence[ActiveItem], method: Method, storage: tuple[Proposal, ...] = ()) -> None:
         """Fetch what is missing of each, and wait once for the late objects of all of them."""
@@ -402,8 +398,3 @@ class Batch:
 
 def _lacks_something(active: ActiveItem) -> bool:
     return active.is_open or active.is_contradicted or active.may_be_listed_later
-
-
-def _is_worth_another_try(active: ActiveItem) -> bool:
-    """Whether the last error may have gone by now; a try without an error that left something out, too."""
-    return active.error is None or active.error.transient

@@ -134,3 +134,8 @@ def is_out_of_reach(error: errors.NodeError) -> bool:
             errors.AssociationRejected,
         ),
     )
+
+
+def is_worth_another_try(error: errors.QrkitError | None) -> bool:
+    """Return whether the error of a try may have gone by now; a try without an error left something out, too."""
+    return error is None or error.transient
