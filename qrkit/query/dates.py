@@ -201,10 +201,16 @@ def _span(value: Any) -> tuple[date, date] | None:  # noqa: ANN401 - any type th
     """Return the first and the last day of pandas' Period, or of a month, week or year of NumPy; else None."""
     if type(value).__name__ == "Period":
         return value.start_time.date(), value.end_time.date()
-    if type(value).__name__ != "datetime64" or _unit(value) not in ("Y", "M", "W"):
+    unit = _unit(value) if type(value).__name__ == "datetime64" else ""
+    first = value.astype("datetime64[D]").item() if unit in ("Y", "M", "W") else None
+    if not isinstance(first, date):
         return None
-    first, following = (one.astype("datetime64[D]").item() for one in (value, value + 1))
-    return (first, following - timedelta(days=1)) if isinstance(following, date) else None
+    last = {
+        "W": first + timedelta(days=6),
+        "M": first.replace(day=monthrange(first.year, first.month)[1]),
+        "Y": first.replace(month=12, day=31),
+    }[unit]
+    return first, last
 
 
 def _unit(value: Any) -> str:  # noqa: ANN401 - of NumPy, which is not imported here
