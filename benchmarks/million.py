@@ -21,7 +21,8 @@ import qrkit
 from benchmarks.servers import process
 from qrkit.dimse import messages as dimse
 from qrkit.dimse.messages import encode_command
-from qrkit.store.results import left_behind, read_left_behind
+from qrkit.store.queries import left_behind
+from qrkit.store.results import read_left_behind
 from tests.dimse.scripted import RELEASE_RP, Conversation, p_data
 from tests.peers.peer import NO_DELAY
 from tests.peers.programs import dcmtk_program

@@ -29,8 +29,8 @@ from qrkit.query.query import FEW_DAYS
 from qrkit.query.request import not_requested
 from qrkit.stop import NEVER, Stop
 from qrkit.store.nodes import ProfileTable
-from qrkit.store.queries import INTERRUPTED, RUNNING, QueryTable
-from qrkit.store.results import Results, Spool, left_behind, read_left_behind
+from qrkit.store.queries import INTERRUPTED, RUNNING, QueryTable, left_behind
+from qrkit.store.results import Results, Spool, read_left_behind
 from qrkit.tables import Level, schema, to_frame, unique_key
 from qrkit.words import counted, listed
 

@@ -152,7 +152,7 @@ class Batch:
                     self._fetch_otherwise(some)
 
     def _may_divide(self, active: ActiveItem) -> bool:
-        """Whether an item is asked for in parts: not one of which nothing came if parts of another were vain."""
+        """Whether an item is asked for in parts: not without any object if parts of another were vain."""
         if self._has_yielded or not self._destination.is_here or (self._vain_parts and not active.has_progress):
             return False
         return may_be_divided(active)

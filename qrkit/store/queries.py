@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -43,6 +44,9 @@ _UNHEARD = 86_400.0
 """The same, from its start, for a query of a version that wrote no heartbeats."""
 
 _GONE = "its process ended before the result was complete, and no rows were kept"
+
+SPOOL_ENDING = ".answers"
+"""Ending of the files with the rows of a query that runs, or whose process was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,3 +237,11 @@ def get_query(connection: sa.Connection, query_id: str) -> QueryRow:
 
 def _query_row(row: sa.Row[Any]) -> QueryRow:
     return value_of(QueryRow, row, coverage=None if row.coverage is None else Coverage.from_json(row.coverage))
+
+
+def left_behind(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of queries that have not removed them, by the id of the query."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob(f"*-*{SPOOL_ENDING}")):
+        found.setdefault(path.stem.rpartition("-")[0], []).append(path)
+    return found

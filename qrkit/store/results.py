@@ -32,7 +32,7 @@ from qrkit.advice import Action, Advice
 from qrkit.errors import InputError, NotFound, StoreError
 from qrkit.store.duckdb_file import read_from
 from qrkit.store.quarantine import writing
-from qrkit.store.queries import DONE, QueryRow, QueryTable
+from qrkit.store.queries import DONE, SPOOL_ENDING, QueryRow, QueryTable
 from qrkit.store.settling import snapshot
 from qrkit.store.state import State
 
@@ -237,8 +237,6 @@ def _read_parquet(path: Path, offset: int, limit: int | None) -> pa.Table:
         raise StoreError(f"The result {path} cannot be read: {error}.") from error
 
 
-_SPOOL_ENDING = ".answers"
-
 _MOST_WAITING = 4_194_304
 """Bytes that wait in memory at most."""
 
@@ -339,19 +337,11 @@ class Spool:
             if known.equals(schema):
                 return known, file
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._query_id}-{len(self._files)}{_SPOOL_ENDING}"
+        path = self._folder / f"{self._query_id}-{len(self._files)}{SPOOL_ENDING}"
         opened = path.open("wb")
         self._files.append((schema, path, opened))
         opened.write(schema.serialize())
         return schema, opened
-
-
-def left_behind(folder: Path) -> dict[str, list[Path]]:
-    """Return the files of queries that have not removed them, by the id of the query."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob(f"*-*{_SPOOL_ENDING}")):
-        found.setdefault(path.stem.rpartition("-")[0], []).append(path)
-    return found
 
 
 def read_left_behind(path: Path) -> pa.Table:

@@ -9,7 +9,7 @@ from qrkit.errors import InputError
 from qrkit.markup import code, grid
 from qrkit.query import Query
 from qrkit.query.coverage import CoverageJson
-from qrkit.store.queries import QueryRow
+from qrkit.store.queries import QueryRow, left_behind
 from qrkit.tables import Level, Records, to_frame, unique_key
 from qrkit.words import local_time
 from qrkit.workspace.arguments import checks_arguments
@@ -92,7 +92,8 @@ class Queries:
     def _end_dead(self) -> None:
         """Write down which queries were interrupted, and store the rows that they left behind."""
         self._table.end_dead()
-        self._services.finder.recover()
+        if left_behind(self._services.settings.workspace / "results"):  # the finder loads DuckDB
+            self._services.finder.recover()
 
     def show(self, query_id: str) -> QueryRow:
         """Return what was asked and how it went.

@@ -21,7 +21,8 @@ from qrkit.node import Timeouts
 from qrkit.query import build_query
 from qrkit.simulator import Quirks
 from qrkit.stop import Stop
-from qrkit.store.results import Spool, left_behind, read_left_behind
+from qrkit.store.queries import left_behind
+from qrkit.store.results import Spool, read_left_behind
 from qrkit.store.schema import queries
 from qrkit.store.state import as_text
 from qrkit.tables import Level, schema
