@@ -143,9 +143,7 @@ def ask_by_level(
         account.unasked += table.num_rows - len(parents)
     table = union([table], query.level) if repeats(table, query.level) else table
     return HierarchyResult(
-        table=conform(
-            union([table], query.level) if repeats(table, query.level) else table, schema(query.level, query.columns)
-        ),
+        table=conform(table, schema(query.level, query.columns)),
         reports=tuple(account.reports),
         unasked=account.unasked,
         requests=account.requests,

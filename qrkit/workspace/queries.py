@@ -92,7 +92,7 @@ class Queries:
     def _end_dead(self) -> None:
         """Write down which queries were interrupted, and store the rows that they left behind."""
         self._table.end_dead()
-        if left_behind(self._services.settings.workspace / "results"):  # the finder loads DuckDB
+        if left_behind(self._services.results_folder):  # the finder loads DuckDB
             self._services.finder.recover()
 
     def show(self, query_id: str) -> QueryRow:

@@ -16,6 +16,8 @@ from qrkit.store.state import State
 from qrkit.store.workers import WorkerTable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from qrkit.find.finder import Finder
@@ -70,12 +72,17 @@ class Services:
 
         return QueryTable(self.state)
 
+    @property
+    def results_folder(self) -> Path:
+        """The folder of the results of queries."""
+        return self.settings.workspace / "results"
+
     @cached_property
     def results(self) -> Results:
         """The stored results of queries."""
         from qrkit.store.results import Results
 
-        return Results(self.state, self.settings.workspace / "results")
+        return Results(self.state, self.results_folder)
 
     @cached_property
     def plans(self) -> PlanTable:
